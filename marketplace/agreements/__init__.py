@@ -1,0 +1,1 @@
+"""Agreements: clause texts and their evaluation; frameworks, schedules (agreements), signatures, permits."""

@@ -1,0 +1,53 @@
+"""access-back/v1: draw a unit, then replace it in kind or buy it at list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from marketplace.agreements import exercise, phrases
+from marketplace.agreements.deadlines import after_days
+from marketplace.agreements.exercise import Cost
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.outcomes import DrawOutcome, DrawState, Entitled, Refused, Replacement
+from marketplace.agreements.prices import purchase_price, unit_price
+from marketplace.agreements.reach import reason
+from marketplace.agreements.terms import AccessBackV1
+from marketplace.kit.clock import local_day
+from marketplace.kit.money import Money
+
+
+def evaluate(terms: AccessBackV1, facts: Facts, now: datetime) -> Entitled | Refused:
+    """May ``facts.requested`` units be drawn, at what fee, by when, and what is owed for them."""
+    fee = unit_price(terms, facts.sale_price, facts.schedule_date, local_day(facts.notice_at or now, facts.zone))
+    bought = purchase_price(terms, facts.sale_price, facts.list_price)
+    share = phrases.percent(terms.purchase_percent_bp)
+    basis = f"{share} of list" if facts.list_price else f"{share} of the price paid, as no list price is stated"
+    within = phrases.count(terms.replace_days, "day")
+    reasons = (
+        reason(terms, "draw_fee_bp", f"Draw fee {fee} a unit." if fee.amount else "No draw fee."),
+        reason(terms, "replace_days", f"An equal unit comes back within {within} of receipt,"),
+        reason(terms, "purchase_percent_bp", f"or the unit is bought at {bought} ({basis})."),
+    )
+    return exercise.evaluate(terms, facts, now, Cost(fee, Replacement(terms.replace_days, bought), reasons))
+
+
+def draw_outcome(
+    terms: AccessBackV1, facts: Facts, received_at: datetime, now: datetime, *, replaced_at: datetime | None = None
+) -> DrawOutcome:
+    """Where a unit drawn and received at ``received_at`` stands at ``now``, per unit.
+
+    ``replaced_at`` is when an equal unit reached the holder. The deadline decides, not the moment of asking: a
+    replacement after it no longer undoes the purchase.
+    """
+    due = after_days(received_at, terms.replace_days, facts.zone)
+    price = purchase_price(terms, facts.sale_price, facts.list_price)
+    nothing = Money(price.amount * 0, price.currency)
+    by = phrases.deadline(due, facts.zone)
+    if replaced_at is not None and replaced_at < due:
+        words = f"Replaced in time (due by {by}). Nothing more is owed."
+        return DrawOutcome(DrawState.REPLACED, due, nothing, words, (reason(terms, "replace_days", words),))
+    if now < due:
+        words = f"An equal unit is due at the holder by {by}, or {price} is owed."
+        return DrawOutcome(DrawState.REPLACEMENT_DUE, due, nothing, words, (reason(terms, "replace_days", words),))
+    words = f"Not replaced by {by}: bought at {price}."
+    return DrawOutcome(DrawState.PURCHASED, due, price, words, (reason(terms, "purchase_percent_bp", words),))

@@ -1,0 +1,122 @@
+"""A call under any clause: is it in time, how many units does it get, by when must each side act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from marketplace.agreements import deadlines, phrases
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.outcomes import Entitled, Reason, RefusalCode, Refused, Replacement
+from marketplace.agreements.reach import blocked, nothing_callable, reason, split_given
+from marketplace.agreements.terms import NoResponse, Party, Terms, Urgency
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a clause says a unit costs on the day of notice."""
+
+    unit_price: Money
+    replacement: Replacement | None
+    reasons: tuple[Reason, ...]
+
+
+def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled | Refused:
+    """The call for ``facts.requested`` units noticed at ``facts.notice_at`` (or ``now``), at this cost.
+
+    More than can be called is answered with what can be; raises ``call.quantity`` when none is requested.
+    """
+    if facts.requested < 1:
+        raise invalid("call.quantity", "Ask for at least one unit.", field="quantity")
+    moment = facts.notice_at or now
+    block = blocked(terms, facts, moment)
+    if block:
+        return block
+    parts = split_given(terms, facts, None)
+    if not parts.callable:
+        return nothing_callable(terms, facts, parts)
+    wrong_size = _wrong_size(terms, facts.requested, parts.callable)
+    if wrong_size:
+        return wrong_size
+    zone = facts.zone
+    respond = deadlines.respond_by(terms, facts.urgency, moment, zone)
+    ship = deadlines.ship_by(terms, facts.urgency, moment, zone)
+    granted = min(facts.requested, parts.callable)
+    return Entitled(
+        parts.callable,
+        granted,
+        cost.unit_price,
+        cost.replacement,
+        respond,
+        ship,
+        terms.inspection_days,
+        terms.payment_days,
+        terms.freight_payer,
+        terms.no_response,
+        (_reach_reason(terms, facts, granted, parts.words), *_clock_reasons(terms, facts, moment), *cost.reasons),
+    )
+
+
+def _wrong_size(terms: Terms, requested: int, available: int) -> Refused | None:
+    # Taking all that is left is always allowed: a remainder below the minimum must not be stranded.
+    if requested >= available:
+        return None
+    if requested < terms.partial_minimum:
+        least = min(terms.partial_minimum, available)
+        words = f"One order takes at least {phrases.count(least, 'unit')}; {requested:,} were asked for."
+        return Refused(
+            RefusalCode.BELOW_PARTIAL_MINIMUM,
+            words,
+            f"Order {least:,} or more.",
+            None,
+            (reason(terms, "partial_minimum", words),),
+        )
+    if requested % terms.partial_multiple:
+        step = terms.partial_multiple
+        up = min(requested + step - requested % step, available)
+        down = requested - requested % step
+        nearest = f"{down:,} or {up:,}" if down else f"{up:,}"
+        words = f"Orders are in multiples of {step:,}; {requested:,} were asked for."
+        return Refused(
+            RefusalCode.NOT_MULTIPLE, words, f"Order {nearest}.", None, (reason(terms, "partial_multiple", words),)
+        )
+    return None
+
+
+_COVERS = {
+    "all": "The right reaches all remaining units",
+    "free": "The right reaches the units above the minimum to keep",
+    "floor": "The right reaches the minimum to keep",
+}
+_CLOCK_TERMS = {
+    Urgency.MACHINE_DOWN: ("machine down", "respond_hours_machine_down", "notice_hours_machine_down"),
+    Urgency.URGENT: ("urgent", "respond_days_urgent", "notice_days_urgent"),
+    Urgency.STOCK: ("stock order", "respond_days_stock", "notice_days_stock"),
+}
+
+
+def _reach_reason(terms: Terms, facts: Facts, granted: int, where: str) -> Reason:
+    short = f"; this order gets {granted:,} of {facts.requested:,}" if granted < facts.requested else ""
+    return reason(terms, "applies_to", f"{_COVERS[terms.applies_to]}: {where}{short}.")
+
+
+def _clock_reasons(terms: Terms, facts: Facts, moment: datetime) -> tuple[Reason, ...]:
+    name, respond_term, ship_term = _CLOCK_TERMS[facts.urgency]
+    last_day = deadlines.window(terms, facts).last_day
+    respond = deadlines.respond_by(terms, facts.urgency, moment, facts.zone)
+    ship = deadlines.ship_by(terms, facts.urgency, moment, facts.zone)
+    silence = "accepted" if terms.no_response is NoResponse.ACCEPTED else "refused"
+    payer = "manufacturer" if terms.freight_payer is Party.MANUFACTURER else "holder"
+    return (
+        reason(terms, "window_end_months", f"Notice may be given until {phrases.day(last_day)}."),
+        reason(terms, respond_term, f"{name.capitalize()}: the holder answers by {_until(respond, facts.zone)}."),
+        reason(terms, "no_response", f"No response by the deadline means {silence}."),
+        reason(terms, ship_term, f"{name.capitalize()}: the units ship by {_until(ship, facts.zone)}."),
+        reason(terms, "freight_payer", f"The {payer} pays the freight."),
+    )
+
+
+def _until(deadline: datetime, zone: str) -> str:
+    return phrases.deadline(deadline, zone)

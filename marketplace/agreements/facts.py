@@ -1,0 +1,78 @@
+"""What the evaluator needs to know about one schedule at one moment. Gathered by queries, decided by the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from marketplace.agreements.terms import Urgency
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One schedule of an agreement as it stands, in base units of the part.
+
+    ``held``, ``in_transit`` and ``quality_held`` are parts of ``remaining`` that do not overlap. Raises
+    ``facts.invalid`` for numbers that no schedule can have.
+    """
+
+    schedule_date: date
+    """The day the schedule was signed: every window counts from here."""
+    zone: str
+    """IANA time zone of the holder's site: days end at its midnight."""
+    sale_price: Money
+    """What the holder paid per unit."""
+    quantity_sold: int
+    remaining: int
+    """Units of the schedule that the holder still has, wherever they are."""
+    requested: int = 0
+    """Units asked for by the call under evaluation; 0 when only asking what could be called."""
+    urgency: Urgency = Urgency.STOCK
+    list_price: Money | None = None
+    """List price per unit as stated in the schedule, if it states one."""
+    minimum_to_keep: int | None = None
+    """The schedule's own minimum to keep; None = the one in the terms."""
+    held: int = 0
+    """Reserved for calls under this agreement that have not shipped."""
+    in_transit: int = 0
+    """On the way between two sites of the holder."""
+    quality_held: int = 0
+    """On quality hold by the maker or the holder."""
+    taken_back: int = 0
+    """Units already shipped back to the manufacturer and not replaced."""
+    exercises: int = 0
+    """Calls made under this schedule so far, cancelled ones not counted."""
+    legal_hold: bool = False
+    """Insolvency or a court: nothing moves."""
+    suspended: bool = False
+    """The agreement is suspended for a stated reason."""
+    tolled_days: int = 0
+    """Days of past suspensions, added to the end of the window."""
+    notice_at: datetime | None = None
+    """When notice of the call was given; None = it is being given now."""
+
+    def __post_init__(self) -> None:
+        counts = (
+            self.quantity_sold,
+            self.remaining,
+            self.requested,
+            self.held,
+            self.in_transit,
+            self.quality_held,
+            self.taken_back,
+            self.exercises,
+            self.tolled_days,
+            self.minimum_to_keep or 0,
+        )
+        if min(counts) < 0:
+            raise invalid("facts.invalid", "Quantities and counts cannot be negative.")
+        if self.remaining > self.quantity_sold:
+            raise invalid("facts.invalid", "More units remain than the schedule sold.")
+        if (self.minimum_to_keep or 0) > self.quantity_sold:
+            raise invalid("facts.invalid", "The minimum to keep is larger than the quantity sold.")
+        if self.held + self.in_transit + self.quality_held > self.remaining:
+            raise invalid("facts.invalid", "More units are reserved, on the way or on hold than remain.")
+        if self.list_price is not None and self.list_price.currency != self.sale_price.currency:
+            raise invalid("facts.invalid", "The list price must be in the currency of the sale.")

@@ -1,0 +1,127 @@
+"""Rows of agreements."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.db.base import Created, Currency, Id, Row
+
+
+class ClauseVersion(Row):
+    """A released clause, as published from contracts/. Rows never change; anybody may read them."""
+
+    __tablename__ = "clause_version"
+    clause: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    title: Mapped[str]
+    sha256: Mapped[bytes] = mapped_column(BYTEA)
+    text: Mapped[str]
+    terms_schema: Mapped[dict[str, Any]]
+    published_at: Mapped[Created]
+
+
+class Framework(Row):
+    """Signed once per pair of companies and clause version; schedules hang on it."""
+
+    __tablename__ = "framework"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
+    clause: Mapped[str]
+    version: Mapped[int]
+    clause_sha256: Mapped[bytes] = mapped_column(BYTEA)
+    maker_signed_by: Mapped[UUID | None]
+    maker_signed_at: Mapped[datetime | None]
+    holder_signed_by: Mapped[UUID | None]
+    holder_signed_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        ForeignKeyConstraint(["clause", "version"], ["clause_version.clause", "clause_version.version"]),
+        UniqueConstraint("maker_id", "holder_id", "clause", "version"),
+        CheckConstraint("maker_id <> holder_id", name="not_self"),
+    )
+
+
+class Agreement(Row):
+    """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call."""
+
+    __tablename__ = "agreement"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    framework_id: Mapped[UUID] = mapped_column(ForeignKey("framework.id"), index=True)
+    maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
+    holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
+    order_id: Mapped[UUID | None] = mapped_column(unique=True)
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
+    clause: Mapped[str]
+    version: Mapped[int]
+    terms: Mapped[dict[str, Any]]
+    currency: Mapped[Currency]
+    use_class: Mapped[str]
+    zone: Mapped[str]
+    schedule_date: Mapped[date]
+    status: Mapped[str]
+    status_reason: Mapped[str | None]
+    legal_hold: Mapped[bool] = mapped_column(server_default=text("false"))
+    text: Mapped[str]
+    text_sha256: Mapped[bytes] = mapped_column(BYTEA)
+    exercises: Mapped[int] = mapped_column(server_default=text("0"))
+    window_opens_at: Mapped[datetime]
+    window_closes_at: Mapped[datetime]
+    maker_signed_by: Mapped[UUID | None]
+    maker_signed_at: Mapped[datetime | None]
+    holder_signed_by: Mapped[UUID | None]
+    holder_signed_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        ForeignKeyConstraint(["clause", "version"], ["clause_version.clause", "clause_version.version"]),
+        CheckConstraint(
+            "status IN ('offered','active','suspended','expiring','run_off','closed','terminated','superseded',"
+            "'withdrawn')",
+            name="status",
+        ),
+        CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
+        Index("ix_agreement_maker_status", "maker_id", "status", "id"),
+        Index("ix_agreement_window", "maker_id", "window_closes_at"),
+    )
+
+
+class AgreementLine(Row):
+    """The units one agreement covers, by part."""
+
+    __tablename__ = "agreement_line"
+    agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity_sold: Mapped[int]
+    sale_price: Mapped[Decimal]
+    list_price: Mapped[Decimal | None]
+    minimum_to_keep: Mapped[int]
+    __table_args__ = (
+        CheckConstraint("quantity_sold > 0 AND sale_price >= 0", name="positive"),
+        CheckConstraint("minimum_to_keep BETWEEN 0 AND quantity_sold", name="minimum"),
+    )
+
+
+class AgreementEvent(Row):
+    """What happened to an agreement or framework, in order, for both sides."""
+
+    __tablename__ = "agreement_event"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(index=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    kind: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    at: Mapped[datetime]

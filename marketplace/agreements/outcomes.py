@@ -1,0 +1,183 @@
+"""What an evaluation says: frozen values with the reason, the term behind it, and words for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from marketplace.agreements.terms import NoResponse, Party
+from marketplace.kit.money import Money
+
+
+class RefusalCode(StrEnum):
+    """Why not: stable, for programs and for filters."""
+
+    WINDOW_NOT_OPEN = "window_not_open"
+    WINDOW_CLOSED = "window_closed"
+    NOT_COVERED = "not_covered"
+    HOLDER_RESERVE = "holder_reserve"
+    HELD = "held"
+    IN_TRANSIT = "in_transit"
+    LEGAL_HOLD = "legal_hold"
+    QUALITY_HOLD = "quality_hold"
+    SUSPENDED = "suspended"
+    BELOW_PARTIAL_MINIMUM = "below_partial_minimum"
+    NOT_MULTIPLE = "not_multiple"
+    EXERCISES_USED_UP = "exercises_used_up"
+    NOTHING_LEFT = "nothing_left"
+    # Holder's acts only:
+    BELOW_MINIMUM = "below_minimum"
+    WRONG_USE = "wrong_use"
+    RESALE_NOT_ALLOWED = "resale_not_allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sentence and the term it rests on. ``term`` is empty where a fact decides, not a term."""
+
+    clause: str
+    version: int
+    term: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No, with a stable code, words with the numbers and dates in them, and when it may become possible."""
+
+    code: RefusalCode
+    words: str
+    until_words: str
+    """What would have to happen first, as a sentence."""
+    possible_from: datetime | None
+    """The moment from which it is possible, where the calendar alone decides."""
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where the remaining units of a schedule stand; the parts add up to ``remaining``."""
+
+    remaining: int
+    callable: int
+    not_covered: int
+    held: int
+    in_transit: int
+    quality_held: int
+    holder_reserve: int
+    blocked: int
+    """Units that the right reaches but that cannot be called now, whatever their state."""
+    blocked_by: RefusalCode | None
+    """Why ``blocked`` is not 0: window, legal hold, suspension, or no orders left."""
+    words: str
+    """'3 callable, 2 reserved, 1 holder's reserve'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What the manufacturer owes for a drawn unit: an equal one within the days, or the purchase price."""
+
+    replace_days: int
+    purchase_price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Entitled:
+    """The call may be made: how many, at what price, by when. All times are UTC, deadlines exclusive."""
+
+    callable: int
+    """Most units that could be called now."""
+    granted: int
+    """Units this call gets: the requested quantity, or all that can be called if that is less."""
+    unit_price: Money
+    """Due per unit that goes back: the buy-back price, or the draw fee of access-back."""
+    replacement: Replacement | None
+    """access-back only."""
+    respond_by: datetime
+    ship_by: datetime
+    inspection_days: int
+    payment_days: int
+    freight_payer: Party
+    no_response: NoResponse
+    reasons: tuple[Reason, ...]
+
+    @property
+    def total(self) -> Money:
+        """``unit_price`` times ``granted``."""
+        return self.unit_price * self.granted
+
+
+class Act(StrEnum):
+    """What a holder may want to do with encumbered units."""
+
+    MOVE_SITE = "move_site"
+    USE = "use"
+    """Use up in production (intermediate good)."""
+    INSTALL = "install"
+    """Fit into a machine (non-capital spare)."""
+    SCRAP = "scrap"
+    RESELL = "resell"
+
+
+class Need(StrEnum):
+    """What an act waits for."""
+
+    NOTICE = "notice"
+    OFFER = "offer"
+    """First offer to the manufacturer."""
+    CONSENT = "consent"
+    """The manufacturer's yes; no response is a no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """The holder may do it now; ``report_by`` says by when it is reported (None: nothing is owed)."""
+
+    report_by: datetime | None
+    words: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AfterNotice:
+    """The holder may do it after asking. ``clear_from`` .. ``clear_until``: when no objection has come by then."""
+
+    needs: Need
+    clear_from: datetime | None
+    """None when only an express consent clears it."""
+    clear_until: datetime | None
+    accession_required: bool
+    """A buyer must take over the right in writing before title passes."""
+    words: str
+    reasons: tuple[Reason, ...]
+
+
+class DrawState(StrEnum):
+    """Where a drawn unit stands."""
+
+    REPLACEMENT_DUE = "replacement_due"
+    REPLACED = "replaced"
+    PURCHASED = "purchased"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOutcome:
+    """access-back after receipt: what the manufacturer still owes. ``payable`` is per unit, on top of the draw fee."""
+
+    state: DrawState
+    replace_by: datetime
+    payable: Money
+    words: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LossOutcome:
+    """Who bears lost units and what is paid for those missing from the minimum to keep."""
+
+    bearer: Party
+    units_short: int
+    compensation: Money
+    words: str
+    reasons: tuple[Reason, ...]
