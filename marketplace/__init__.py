@@ -1,0 +1,1 @@
+"""Backstock: a partner marketplace with a shared-access ledger for partnerized inventory management."""

@@ -1,0 +1,214 @@
+"""Engines, typed sessions, the tenant, and committing before the response.
+
+A request has one session and one transaction. The tenant is set by one function in the transaction itself
+(``set_config(..., true)``), so that a pooled connection can never carry it over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import event, exc
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from marketplace.kit.errors import DomainError, busy
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """On whose behalf a transaction reads and writes.
+
+    ``company``: the acting company. ``sources_for``: makers that let this company source their parts.
+    """
+
+    company: UUID | None
+    sources_for: tuple[UUID, ...] = ()
+
+
+NOBODY = Tenant(None)
+_SET_TENANT = "SELECT set_config('app.company', $1, true), set_config('app.sources_for', $2, true)"
+_SET_TENANT_READ_ONLY = _SET_TENANT + ", set_config('transaction_read_only', 'on', true)"
+
+
+def _tenant_values(tenant: Tenant) -> tuple[str, str]:
+    company = str(tenant.company) if tenant.company else ""
+    return company, "{" + ",".join(map(str, tenant.sources_for)) + "}" if tenant.sources_for else ""
+
+
+class ReadSession(AsyncSession):
+    """A session whose transaction is read only: PostgreSQL itself refuses a write."""
+
+    read_only = True
+
+    @property
+    def tenant(self) -> Tenant:
+        """On whose behalf this session works."""
+        return cast("Tenant", self.info.get("tenant", NOBODY))
+
+
+class WriteSession(ReadSession):
+    """A session that may write. Everything it did becomes visible at once, or not at all."""
+
+    read_only = False
+
+
+@event.listens_for(Session, "after_begin")
+def _set_tenant(session: Session, _transaction: object, connection: Any) -> None:
+    """The one place that tells PostgreSQL who the tenant is when a transaction begins."""
+    tenant = session.info.get("tenant", NOBODY)
+    statement = _SET_TENANT_READ_ONLY if session.info.get("read_only") else _SET_TENANT
+    connection.exec_driver_sql(statement, _tenant_values(tenant))
+
+
+async def become(session: ReadSession, tenant: Tenant) -> None:
+    """Makes ``tenant`` the one on whose behalf the rest of this transaction runs."""
+    session.info["tenant"] = tenant
+    await (await driver(session)).execute(_SET_TENANT, *_tenant_values(tenant))
+
+
+@contextlib.asynccontextmanager
+async def acting_for(session: WriteSession, company: UUID) -> AsyncIterator[None]:
+    """Runs a block on behalf of another company whose standing offer or signature allows just this step (a
+    buyer's order reserves the seller's units). Used by services only; a test lists every place."""
+    before = session.tenant
+    await become(session, Tenant(company))
+    try:
+        yield
+    finally:
+        # After an error the transaction is lost anyway and PostgreSQL would refuse the statement.
+        session.info["tenant"] = before
+        with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InterfaceError, exc.InvalidRequestError):
+            await become(session, before)
+
+
+async def driver(session: AsyncSession) -> asyncpg.Connection:
+    """The asyncpg connection inside this session's running transaction, for hot paths and COPY.
+
+    The transaction is begun first: work on the raw connection before BEGIN would survive a rollback.
+    """
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    return cast("asyncpg.Connection", raw.driver_connection)
+
+
+class Database:
+    """The engine of one role, and its sessions."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        pool_wait_seconds: float = 10.0,
+        statement_timeout_ms: int = 15_000,
+        application: str = "backstock",
+    ) -> None:
+        self.dsn = dsn
+        self.engine: AsyncEngine = create_async_engine(
+            dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_wait_seconds,
+            pool_pre_ping=False,
+            isolation_level="READ COMMITTED",
+            connect_args={
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": str(statement_timeout_ms),
+                    "idle_in_transaction_session_timeout": "60000",
+                    "lock_timeout": "10000",
+                    "TimeZone": "UTC",
+                },
+                "timeout": 5,
+                "prepared_statement_cache_size": 500,
+            },
+        )
+
+    def _session(self, kind: type[ReadSession], tenant: Tenant) -> ReadSession:
+        info = {"tenant": tenant, "read_only": kind.read_only}
+        return kind(self.engine, info=info, expire_on_commit=False, autoflush=False)
+
+    @contextlib.asynccontextmanager
+    async def read(self, tenant: Tenant = NOBODY) -> AsyncIterator[ReadSession]:
+        """A read-only transaction on behalf of ``tenant``."""
+        async with translated(), self._session(ReadSession, tenant) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def write(self, tenant: Tenant = NOBODY) -> AsyncIterator[WriteSession]:
+        """A transaction that commits when the block ends well and rolls back when it raises."""
+        async with translated(), cast("WriteSession", self._session(WriteSession, tenant)) as session:
+            try:
+                yield session
+            except BaseException:
+                await session.rollback()
+                raise
+            await session.commit()
+
+    async def close(self) -> None:
+        """Closes every pooled connection."""
+        await self.engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turns outages of the database into refusals that say so; the caller may try again."""
+    try:
+        yield
+    except exc.TimeoutError:
+        raise busy("db.pool", "Too many requests at once. Nothing was changed; try again in a moment.") from None
+    except (exc.DBAPIError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
+        refusal = outage(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+# SQLSTATE classes that mean "not now", with what to say. Anything else is a defect and stays a 500.
+_OUTAGES = {
+    "08": ("db.gone", "The database cannot be reached. Nothing was changed; try again in a moment."),
+    "53": ("db.resources", "The database is out of space or memory. Nothing was changed; the operator must look."),
+    "57": ("db.gone", "The database is restarting or the request took too long. Nothing was changed; try again."),
+    "40": ("db.retry", "Two requests met. Nothing was changed; try again."),
+    "55": ("db.locked", "Somebody else is changing the same rows. Nothing was changed; try again."),
+}
+
+
+def outage(error: BaseException) -> DomainError | None:
+    """The refusal for a database outage, or None when ``error`` is not one."""
+    original: BaseException | None = error
+    while isinstance(original, exc.DBAPIError) and original.orig is not None:
+        original = original.orig.__cause__ or original.orig
+    state = str(getattr(original, "sqlstate", "") or "")
+    if state[:2] in _OUTAGES:
+        return busy(*_OUTAGES[state[:2]])
+    lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    if lost or isinstance(original, OSError | asyncpg.InterfaceError):
+        return busy(*_OUTAGES["08"])
+    return None
+
+
+async def fetch(session: AsyncSession, sql: str, *arguments: object) -> Sequence[asyncpg.Record]:
+    """Rows of a hand-written statement (``$1`` parameters) inside the session's transaction."""
+    return cast("Sequence[asyncpg.Record]", await (await driver(session)).fetch(sql, *arguments))
+
+
+async def fetch_one(session: AsyncSession, sql: str, *arguments: object) -> asyncpg.Record | None:
+    """The first row, or None."""
+    return cast("asyncpg.Record | None", await (await driver(session)).fetchrow(sql, *arguments))
+
+
+async def fetch_value(session: AsyncSession, sql: str, *arguments: object) -> Any:
+    """The first column of the first row, or None."""
+    return await (await driver(session)).fetchval(sql, *arguments)
+
+
+async def execute(session: AsyncSession, sql: str, *arguments: object) -> str:
+    """Runs a statement; returns PostgreSQL's command tag ('UPDATE 3')."""
+    return cast("str", await (await driver(session)).execute(sql, *arguments))

@@ -1,0 +1,147 @@
+"""Rows of imports. The staging tables carry no policies (COPY refuses those) and are keyed by job."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.db.base import Created, Id, Row
+
+
+class ImportJob(Row):
+    """One file on its way in. ``step`` says how far it got, so that a killed import can go on."""
+
+    __tablename__ = "import_job"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    kind: Mapped[str]
+    file_name: Mapped[str]
+    file_sha256: Mapped[bytes] = mapped_column(BYTEA)
+    file_size: Mapped[int]
+    file_path: Mapped[str]
+    sheet: Mapped[str | None]
+    default_site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
+    default_maker: Mapped[str | None]
+    snapshot_on: Mapped[date]
+    mode: Mapped[str]
+    mapping: Mapped[dict[str, Any]]
+    step: Mapped[str]
+    rows_total: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_staged: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_good: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_bad: Mapped[int] = mapped_column(server_default=text("0"))
+    lots_new: Mapped[int] = mapped_column(server_default=text("0"))
+    lots_changed: Mapped[int] = mapped_column(server_default=text("0"))
+    lots_vanished: Mapped[int] = mapped_column(server_default=text("0"))
+    error: Mapped[str | None]
+    created_by: Mapped[UUID]
+    created_at: Mapped[Created]
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("mode IN ('good_rows','all_or_nothing')", name="mode"),
+        CheckConstraint(
+            "step IN ('uploaded','staging','staged','validated','applied','done','failed','cancelled')", name="step"
+        ),
+        Index("ix_import_job_company", "company_id", text("id DESC")),
+    )
+
+
+class ImportMapping(Row):
+    """A company's saved column mapping for files of one shape (the hash of the header)."""
+
+    __tablename__ = "import_mapping"
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
+    mapping: Mapped[dict[str, Any]]
+    saved_at: Mapped[Created]
+
+
+class ImportStage(Row):
+    """One row of a file as text cells. Unlogged, no policies, keyed by job."""
+
+    __tablename__ = "import_stage"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cells: Mapped[list[str]]
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+
+class ImportIssue(Row):
+    """One thing wrong with one row of a file: which column, why, in words."""
+
+    __tablename__ = "import_issue"
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    code: Mapped[str]
+    message: Mapped[str]
+    value: Mapped[str]
+
+
+class StockLine(Row):
+    """What the last file said of one stock line: the key that makes tomorrow's file comparable. The quantity
+    that counts is the ledger's."""
+
+    __tablename__ = "stock_line"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    line_key: Mapped[str]
+    lot_id: Mapped[UUID]
+    condition: Mapped[str]
+    serial: Mapped[str | None]
+    batch: Mapped[str | None]
+    bin: Mapped[str | None]
+    quantity: Mapped[int]
+    unit_cost: Mapped[Decimal | None]
+    list_price: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(String(3))
+    last_issue_on: Mapped[date | None]
+    usage_12: Mapped[int | None]
+    usage_24: Mapped[int | None]
+    usage_36: Mapped[int | None]
+    package_quantity: Mapped[int] = mapped_column(server_default=text("1"))
+    protected: Mapped[bool] = mapped_column(server_default=text("false"))
+    snapshot_on: Mapped[date]
+    job_id: Mapped[UUID]
+    vanished_on: Mapped[date | None]
+    __table_args__ = (
+        UniqueConstraint("company_id", "site_id", "line_key"),
+        Index("ix_stock_line_lot", "lot_id"),
+        Index("ix_stock_line_part", "company_id", "part_id"),
+    )
+
+
+class ImportProposal(Row):
+    """A difference between tomorrow's file and the ledger, to be accepted or dismissed by a person."""
+
+    __tablename__ = "import_proposal"
+    id: Mapped[Id]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("import_job.id"))
+    company_id: Mapped[UUID]
+    stock_line_id: Mapped[UUID | None]
+    lot_id: Mapped[UUID | None]
+    part_id: Mapped[UUID]
+    site_id: Mapped[UUID]
+    kind: Mapped[str]
+    quantity_before: Mapped[int]
+    quantity_file: Mapped[int]
+    applicable: Mapped[int]
+    shortage: Mapped[int]
+    detail: Mapped[dict[str, Any]]
+    decided: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[UUID | None]
+    __table_args__ = (
+        CheckConstraint("kind IN ('more','less','vanished','shortage')", name="kind"),
+        CheckConstraint("decided IN ('accepted','dismissed')", name="decided"),
+        Index("ix_import_proposal_job", "job_id", "id"),
+    )

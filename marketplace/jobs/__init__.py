@@ -1,0 +1,1 @@
+"""The port to the job queue: what runs later, what runs on a schedule."""

@@ -1,0 +1,211 @@
+"""Rows of the ledger. Every lot-scoped table leads its key with ``lot_id``, so that it can be sharded by lot."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.db.base import Created, Row
+
+CONDITIONS = "'new','new_old_stock','remanufactured','used_tested','used','core'"
+KINDS = (
+    "'register','split','move','ship','receive','title','hold','post','void','expire','use_up','install','remove',"
+    "'repair','regrade','scrap','lose','find','count_adjust','repoint','correct','freeze','lift'"
+)
+# Leaving an agreement's units needs leave: these kinds from an encumbered position must name a permit.
+PERMITTED_KINDS = "'receive','title','use_up','install','scrap','repoint'"
+
+
+class Lot(Row):
+    """What the ledger follows: one serial-numbered unit, or an indistinguishable quantity of one batch."""
+
+    __tablename__ = "lot"
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    serial: Mapped[str | None]
+    batch: Mapped[str | None]
+    serialised: Mapped[bool]
+    uom: Mapped[str]
+    made_on: Mapped[date | None]
+    expires_on: Mapped[date | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    raw_marking: Mapped[str | None]
+    registered_by: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    parent_lot_id: Mapped[UUID | None]
+    root_lot_id: Mapped[UUID]
+    replaces_lot_id: Mapped[UUID | None]
+    parties: Mapped[list[UUID]]
+    frozen: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    last_position: Mapped[int] = mapped_column(server_default=text("0"))
+    last_recorded_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("serialised = (serial IS NOT NULL)", name="serial"),
+        Index("ix_lot_part", "part_id"),
+        Index("ix_lot_serial", text("upper(serial)"), postgresql_where=text("serial IS NOT NULL")),
+        Index("ix_lot_root", "root_lot_id"),
+    )
+
+
+class Position(Row):
+    """Where (part of) a lot sits now. ``site_id`` null = in transit. Only quantity and held ever change."""
+
+    __tablename__ = "position"
+    lot_id: Mapped[UUID] = mapped_column(ForeignKey("lot.lot_id"), primary_key=True)
+    position_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    part_id: Mapped[UUID]
+    serialised: Mapped[bool]
+    owner_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
+    condition: Mapped[str]
+    agreement_id: Mapped[UUID | None]
+    beneficiary_id: Mapped[UUID | None]
+    quantity: Mapped[int]
+    held: Mapped[int] = mapped_column(server_default=text("0"))
+    __table_args__ = (
+        CheckConstraint("0 <= held AND held <= quantity", name="held"),
+        CheckConstraint("(agreement_id IS NULL) = (beneficiary_id IS NULL)", name="beneficiary"),
+        CheckConstraint("NOT serialised OR quantity <= 1", name="one_unit"),
+        CheckConstraint(f"condition IN ({CONDITIONS})", name="condition"),
+        UniqueConstraint(
+            "lot_id", "owner_id", "holder_id", "site_id", "condition", "agreement_id",
+            name="uq_position_place", postgresql_nulls_not_distinct=True,
+        ),
+        Index("uq_position_serialised", "lot_id", unique=True, postgresql_where=text("serialised AND quantity > 0")),
+        Index("ix_position_part", "part_id", "lot_id", postgresql_where=text("quantity > 0")),
+        Index("ix_position_holder", "holder_id", "part_id", "lot_id", postgresql_where=text("quantity > 0")),
+        Index("ix_position_owner", "owner_id", "part_id", "lot_id", postgresql_where=text("quantity > 0")),
+        Index("ix_position_agreement", "agreement_id", postgresql_where=text("agreement_id IS NOT NULL AND quantity > 0")),
+        Index("ix_position_site", "site_id", "part_id", postgresql_where=text("quantity > 0")),
+    )  # fmt: skip
+
+
+class Permit(Row):
+    """Leave, given by an agreement, for one movement of encumbered units. Written by agreements/ only."""
+
+    __tablename__ = "permit"
+    lot_id: Mapped[UUID] = mapped_column(ForeignKey("lot.lot_id"), primary_key=True)
+    permit_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    agreement_id: Mapped[UUID]
+    kind: Mapped[str]
+    quantity: Mapped[int]
+    expires_at: Mapped[datetime]
+    reason: Mapped[str]
+    company_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        UniqueConstraint("lot_id", "permit_id", "agreement_id", "kind"),
+    )
+
+
+class Command(Row):
+    """One command the ledger carried out: the same key with the same input answers the same, once."""
+
+    __tablename__ = "command"
+    command_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    input_hash: Mapped[bytes] = mapped_column(BYTEA)
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Movement(Row):
+    """One immutable entry. Deltas: ``from`` loses, ``to`` gains ``quantity`` (hold, void, expire, freeze and lift
+    move nothing). A ``post`` row resolves a hold and is also the transfer named in ``purpose``."""
+
+    __tablename__ = "movement"
+    lot_id: Mapped[UUID] = mapped_column(ForeignKey("lot.lot_id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str]
+    purpose: Mapped[str | None]
+    quantity: Mapped[int]
+    from_position: Mapped[int | None]
+    to_position: Mapped[int | None]
+    from_quantity_after: Mapped[int | None]
+    from_held_after: Mapped[int | None]
+    to_quantity_after: Mapped[int | None]
+    agreement_id: Mapped[UUID | None]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    command_id: Mapped[UUID]
+    cause_kind: Mapped[str]
+    cause_id: Mapped[UUID | None]
+    reason_code: Mapped[str | None]
+    note_hash: Mapped[bytes | None] = mapped_column(BYTEA)
+    resolves: Mapped[int | None] = mapped_column(BigInteger)
+    continues: Mapped[int | None] = mapped_column(BigInteger)
+    corrects: Mapped[int | None] = mapped_column(BigInteger)
+    permit_id: Mapped[UUID | None]
+    counterpart_lot_id: Mapped[UUID | None]
+    machine: Mapped[str | None]
+    parties: Mapped[list[UUID]]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint(f"kind IN ({KINDS})", name="kind"),
+        CheckConstraint(
+            "(kind IN ('post','void','expire')) = (resolves IS NOT NULL) AND (kind = 'post') = (purpose IS NOT NULL)",
+            name="resolves",
+        ),
+        CheckConstraint(
+            f"agreement_id IS NULL OR coalesce(purpose, kind) NOT IN ({PERMITTED_KINDS}) OR permit_id IS NOT NULL",
+            name="permit",
+        ),
+        CheckConstraint("from_position IS NOT NULL OR to_position IS NOT NULL", name="somewhere"),
+        ForeignKeyConstraint(["lot_id", "permit_id"], ["permit.lot_id", "permit.permit_id"], name="fk_movement_permit"),
+        ForeignKeyConstraint(["lot_id", "resolves"], ["movement.lot_id", "movement.seq"], name="fk_movement_resolves"),
+        Index("uq_movement_resolves", "lot_id", "resolves", unique=True, postgresql_where=text("resolves IS NOT NULL")),
+        Index("uq_movement_permit", "lot_id", "permit_id", unique=True, postgresql_where=text("permit_id IS NOT NULL")),
+        Index("uq_movement_corrects", "lot_id", "corrects", unique=True, postgresql_where=text("corrects IS NOT NULL")),
+        Index("ix_movement_cause", "cause_id", postgresql_where=text("cause_id IS NOT NULL")),
+        Index("ix_movement_recorded", "company_id", "recorded_at"),
+    )
+
+
+class MovementNote(Row):
+    """The words behind a movement's note hash. May be erased; the hash stays."""
+
+    __tablename__ = "movement_note"
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    note: Mapped[str | None]
+    parties: Mapped[list[UUID]]
+    __table_args__ = (ForeignKeyConstraint(["lot_id", "seq"], ["movement.lot_id", "movement.seq"]),)
+
+
+class OpenHold(Row):
+    """The holds not yet resolved: a working set that can be rebuilt from the movements."""
+
+    __tablename__ = "open_hold"
+    lot_id: Mapped[UUID] = mapped_column(ForeignKey("lot.lot_id"), primary_key=True)
+    hold_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    position_id: Mapped[int]
+    quantity: Mapped[int]
+    expires_at: Mapped[datetime | None]
+    cause_kind: Mapped[str]
+    cause_id: Mapped[UUID | None]
+    company_id: Mapped[UUID]
+    parties: Mapped[list[UUID]]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        ForeignKeyConstraint(["lot_id", "hold_seq"], ["movement.lot_id", "movement.seq"]),
+        Index("ix_open_hold_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+        Index("ix_open_hold_cause", "cause_id"),
+    )

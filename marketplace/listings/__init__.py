@@ -1,0 +1,1 @@
+"""Listings: a manufacturer's releases (surplus postings) and their lines as partners see them."""

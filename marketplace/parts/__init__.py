@@ -1,0 +1,1 @@
+"""Parts: makers, the catalogue, numbers as printed and normalised, supersession, alternates, units of measure."""

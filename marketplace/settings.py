@@ -1,0 +1,45 @@
+"""Settings: read once from the environment (prefix ``BACKSTOCK_``), frozen. Nothing is opened at import."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything the operator can set. Without database URLs the embedded server in ``data_dir`` is used."""
+
+    model_config = SettingsConfigDict(env_prefix="BACKSTOCK_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default=Path(".data"), description="Folder of the embedded server, files and mail.")
+    database_url: str | None = Field(default=None, description="DSN of the app role (row level security applies).")
+    worker_database_url: str | None = Field(default=None, description="DSN of the worker role.")
+    owner_database_url: str | None = Field(default=None, description="DSN of the schema owner, for migrations.")
+    admin_database_url: str | None = Field(default=None, description="DSN of a superuser: makes roles and database.")
+    secret_key: str | None = Field(default=None, description="Signs bookmarks; made and kept in data_dir if unset.")
+    base_url: str = Field(default="http://127.0.0.1:8000", description="Where people reach the site.")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    pool_size: int = Field(default=10, ge=1, le=200)
+    pool_wait_seconds: float = Field(default=10.0, gt=0)
+    statement_timeout_ms: int = Field(default=15_000, ge=100)
+    smtp_url: str | None = Field(default=None, description="smtp://user:pass@host:port; unset: mail is kept as files.")
+    mail_from: str = "Backstock <no-reply@backstock.invalid>"
+    secure_cookies: bool = Field(default=False, description="True behind HTTPS: __Host- cookies with Secure.")
+    session_hours: int = Field(default=12, ge=1, le=720)
+    order_hold_hours: int = Field(default=48, ge=1, le=720)
+    upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    log_json: bool = True
+    log_level: str = "INFO"
+    in_process_worker: bool = Field(default=False, description="Demo: run the worker inside the serving process.")
+    demo: bool = Field(default=False, description="Show demo logins and the 'about this demo' page.")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

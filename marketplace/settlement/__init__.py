@@ -1,0 +1,1 @@
+"""Settlement: what is owed after a call: one line at the clause's price, marked settled by both sides."""

@@ -1,0 +1,1 @@
+"""Sourcing: availability across partners, requisitions (parts requests), plans, calls (ordering units back)."""

@@ -1,0 +1,134 @@
+"""Rows of sourcing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.db.base import Created, Currency, Id, Row
+
+
+class Requisition(Row):
+    """A parts request: so many of a part, at a place, by a time, this urgently, for this machine."""
+
+    __tablename__ = "requisition"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    requested_by: Mapped[UUID]
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    quantity: Mapped[int]
+    destination_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    needed_by: Mapped[datetime]
+    urgency: Mapped[str]
+    machine_model: Mapped[str] = mapped_column(server_default="")
+    machine_serial: Mapped[str] = mapped_column(server_default="")
+    job_number: Mapped[str] = mapped_column(server_default="")
+    substitutes: Mapped[bool] = mapped_column(server_default=text("false"))
+    status: Mapped[str]
+    outcome: Mapped[str | None]
+    plan: Mapped[dict[str, Any] | None]
+    planned_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    closed_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("urgency IN ('machine_down','urgent','stock_order')", name="urgency"),
+        CheckConstraint(
+            "status IN ('open','awaiting_approval','ordered','received','closed','cancelled')", name="status"
+        ),
+        CheckConstraint("outcome IN ('received','fitted','returned_unused','cancelled')", name="outcome"),
+        Index("ix_requisition_company", "company_id", text("id DESC")),
+        Index("ix_requisition_maker", "maker_id", text("id DESC")),
+    )
+
+
+class Call(Row):
+    """The exercise of a right on one holder (or a draw on own stock), with its own clock."""
+
+    __tablename__ = "call"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    requisition_id: Mapped[UUID] = mapped_column(ForeignKey("requisition.id"), index=True)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    destination_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    condition: Mapped[str]
+    urgency: Mapped[str]
+    quantity: Mapped[int]
+    unit_price: Mapped[Decimal]
+    currency: Mapped[Currency]
+    status: Mapped[str]
+    silence: Mapped[str]
+    reasons: Mapped[list[Any]]
+    inspection_days: Mapped[int]
+    payment_days: Mapped[int]
+    replace_by: Mapped[datetime | None]
+    noticed_at: Mapped[datetime | None]
+    respond_by: Mapped[datetime | None]
+    ship_by: Mapped[datetime | None]
+    expected_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    shipped_at: Mapped[datetime | None]
+    received_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    refusal_code: Mapped[str | None]
+    note: Mapped[str | None]
+    carrier: Mapped[str | None]
+    tracking: Mapped[str | None]
+    inspected_good: Mapped[int | None]
+    requested_by: Mapped[UUID]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
+        CheckConstraint("kind IN ('buy_back','access_draw','own_stock')", name="kind"),
+        CheckConstraint("silence IN ('accepted','refused')", name="silence"),
+        CheckConstraint("urgency IN ('machine_down','urgent','stock_order')", name="urgency"),
+        Index("ix_call_holder", "holder_id", "status", text("id DESC")),
+        Index("ix_call_maker", "maker_id", "status", text("id DESC")),
+        Index("ix_call_company", "company_id", text("id DESC")),
+        Index("ix_call_clock", "respond_by", postgresql_where=text("status = 'noticed'")),
+    )
+
+
+class CallUnit(Row):
+    """The units a call reserves; ``shipped_lot_id`` is the child lot once it left the holder's lot."""
+
+    __tablename__ = "call_unit"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hold_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    position_id: Mapped[int]
+    quantity: Mapped[int]
+    shipped_lot_id: Mapped[UUID | None]
+    shipped_position_id: Mapped[int | None]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
+class CallEvent(Row):
+    """What happened to a call, in order, seen by all its parties."""
+
+    __tablename__ = "call_event"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), index=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    kind: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    actor_id: Mapped[UUID]
+    at: Mapped[Created]
