@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, Urgency
@@ -26,9 +27,17 @@ class Window:
 
 def window(terms: Terms, facts: Facts) -> Window:
     """When the right can be exercised: months after the schedule date, longer by days of suspension."""
-    first = add_months(facts.schedule_date, terms.window_start_months)
-    last = add_months(facts.schedule_date, terms.window_end_months) + timedelta(days=facts.tolled_days)
-    return Window(first, last, end_of_day(first - timedelta(days=1), facts.zone), end_of_day(last, facts.zone))
+    return _window(
+        facts.schedule_date, terms.window_start_months, terms.window_end_months, facts.tolled_days, facts.zone
+    )
+
+
+# A schedule is evaluated over and over with the same window; time zone arithmetic is the dearest part of it.
+@lru_cache(maxsize=8192)
+def _window(schedule_date: date, start_months: int, end_months: int, tolled_days: int, zone: str) -> Window:
+    first = add_months(schedule_date, start_months)
+    last = add_months(schedule_date, end_months) + timedelta(days=tolled_days)
+    return Window(first, last, end_of_day(first - timedelta(days=1), zone), end_of_day(last, zone))
 
 
 def after_days(start: datetime, days: int, zone: str) -> datetime:

@@ -55,7 +55,11 @@ def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled 
         terms.payment_days,
         terms.freight_payer,
         terms.no_response,
-        (_reach_reason(terms, facts, granted, parts.words), *_clock_reasons(terms, facts, moment), *cost.reasons),
+        (
+            _reach_reason(terms, facts, granted, parts.words),
+            *_clock_reasons(terms, facts, respond, ship),
+            *cost.reasons,
+        ),
     )
 
 
@@ -102,21 +106,17 @@ def _reach_reason(terms: Terms, facts: Facts, granted: int, where: str) -> Reaso
     return reason(terms, "applies_to", f"{_COVERS[terms.applies_to]}: {where}{short}.")
 
 
-def _clock_reasons(terms: Terms, facts: Facts, moment: datetime) -> tuple[Reason, ...]:
+def _clock_reasons(terms: Terms, facts: Facts, respond: datetime, ship: datetime) -> tuple[Reason, ...]:
     name, respond_term, ship_term = _CLOCK_TERMS[facts.urgency]
     last_day = deadlines.window(terms, facts).last_day
-    respond = deadlines.respond_by(terms, facts.urgency, moment, facts.zone)
-    ship = deadlines.ship_by(terms, facts.urgency, moment, facts.zone)
     silence = "accepted" if terms.no_response is NoResponse.ACCEPTED else "refused"
     payer = "manufacturer" if terms.freight_payer is Party.MANUFACTURER else "holder"
     return (
         reason(terms, "window_end_months", f"Notice may be given until {phrases.day(last_day)}."),
-        reason(terms, respond_term, f"{name.capitalize()}: the holder answers by {_until(respond, facts.zone)}."),
+        reason(
+            terms, respond_term, f"{name.capitalize()}: the holder answers by {phrases.deadline(respond, facts.zone)}."
+        ),
         reason(terms, "no_response", f"No response by the deadline means {silence}."),
-        reason(terms, ship_term, f"{name.capitalize()}: the units ship by {_until(ship, facts.zone)}."),
+        reason(terms, ship_term, f"{name.capitalize()}: the units ship by {phrases.deadline(ship, facts.zone)}."),
         reason(terms, "freight_payer", f"The {payer} pays the freight."),
     )
-
-
-def _until(deadline: datetime, zone: str) -> str:
-    return phrases.deadline(deadline, zone)

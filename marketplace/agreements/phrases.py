@@ -33,7 +33,7 @@ def month(value: date) -> str:
 def moment(value: datetime, zone: str) -> str:
     """'30 Nov 2034, 14:05 CST': local time of the zone."""
     local = value.astimezone(ZoneInfo(zone))
-    return f"{day(local)}, {local:%H:%M} {local.tzname()}"
+    return f"{day(local)}, {local.hour:02d}:{local.minute:02d} {local.tzname()}"
 
 
 def listed(parts: Sequence[str], last: str = "and") -> str:
@@ -46,6 +46,6 @@ def listed(parts: Sequence[str], last: str = "and") -> str:
 def deadline(bound: datetime, zone: str) -> str:
     """An exclusive bound as people say it: midnight is the end of the day before."""
     local = bound.astimezone(ZoneInfo(zone))
-    if (local.hour, local.minute, local.second) == (0, 0, 0):
-        return f"the end of {day(local.date() - timedelta(days=1))}"
-    return f"{day(local)}, {local:%H:%M} {local.tzname()}"
+    if not (local.hour or local.minute or local.second):
+        return f"the end of {day(local - timedelta(days=1))}"
+    return f"{day(local)}, {local.hour:02d}:{local.minute:02d} {local.tzname()}"

@@ -20,21 +20,22 @@ def unit_price(terms: Terms, sale_price: Money, schedule_date: date, on_day: dat
     if isinstance(price, FixedPrice):
         amount = Money(price.amount, sale_price.currency).share(10_000 + terms.handling_bp, terms.rounding)
     else:
-        percent_bp = percent_on(price, months_between(schedule_date, on_day))
+        percent_bp = percent_on(price, schedule_date, on_day)
         # One rounding, at the end: share of the price paid, times one plus handling.
-        loaded = Money(sale_price.amount * percent_bp / 10_000, sale_price.currency)
-        amount = loaded.share(10_000 + terms.handling_bp, terms.rounding)
+        shared = sale_price.amount * (percent_bp * (10_000 + terms.handling_bp)) / 100_000_000
+        amount = Money(shared, sale_price.currency).rounded(terms.rounding)
     return _within(terms, amount, sale_price)
 
 
-def percent_on(price: PercentOfSale | PriceSchedule, months: int) -> int:
-    """Share of the price paid, in basis points, after so many whole months.
+def percent_on(price: PercentOfSale | PriceSchedule, schedule_date: date, on_day: date) -> int:
+    """Share of the price paid, in basis points, after the whole months between the two days.
 
     A linear schedule moves evenly month by month, rounded down to the basis point; after the last point the
     share stays.
     """
     if isinstance(price, PercentOfSale):
         return price.percent_bp
+    months = months_between(schedule_date, on_day)
     current = price.points[0]
     for later in price.points[1:]:
         if months < later.after_months:

@@ -11,7 +11,7 @@ from marketplace.agreements.outcomes import Entitled, Reason, Refused
 from marketplace.agreements.prices import percent_on, unit_price
 from marketplace.agreements.reach import reason
 from marketplace.agreements.terms import BuyBackV1, FixedPrice
-from marketplace.kit.clock import local_day, months_between
+from marketplace.kit.clock import local_day
 
 
 def evaluate(terms: BuyBackV1, facts: Facts, now: datetime) -> Entitled | Refused:
@@ -26,7 +26,7 @@ def _cost(terms: BuyBackV1, facts: Facts, moment: datetime) -> Cost:
     if isinstance(terms.price, FixedPrice):
         basis = "fixed"
     else:
-        share = percent_on(terms.price, months_between(facts.schedule_date, on_day))
+        share = percent_on(terms.price, facts.schedule_date, on_day)
         basis = f"{phrases.percent(share)} of {facts.sale_price}"
     if terms.handling_bp:
         basis += f", plus {phrases.percent(terms.handling_bp)} handling"
