@@ -27,17 +27,11 @@ from typing import Any, NamedTuple
 
 from python_calamine import CalamineWorkbook
 
+from marketplace.demo.sources import UNITS
+
 HERE = Path(__file__).parent
 LEFT_OUT_CLASSES = frozenset({"2350", "2355"})
 """Supply classes that are not machinery parts in the sense of this project."""
-
-UNITS = {
-    "AT": "Assortment", "AY": "Assembly", "BD": "Bundle", "BG": "Bag", "BX": "Box", "CL": "Coil", "CN": "Can",
-    "CO": "Container", "DR": "Drum", "DZ": "Dozen", "EA": "Each", "FT": "Foot", "HD": "Hundred", "KT": "Kit",
-    "LB": "Pound", "LG": "Length", "LT": "Lot", "MR": "Meter", "OT": "Outfit", "PG": "Package", "PR": "Pair",
-    "RL": "Reel", "RO": "Roll", "SE": "Set", "SH": "Sheet", "SL": "Spool",
-}  # fmt: skip
-"""Unit-of-issue codes as the request records and the GSA list write them."""
 
 CAPITALS = {
     "AK": "Juneau", "AL": "Montgomery", "AR": "Little Rock", "AZ": "Phoenix", "CA": "Sacramento", "CO": "Denver",

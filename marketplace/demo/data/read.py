@@ -1,0 +1,47 @@
+"""Read the packed tables. The one place where the demo touches files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from decimal import Decimal
+from importlib.resources import files
+
+from marketplace.demo.sources import (
+    ControlUnit,
+    Item,
+    Shipment,
+    Sources,
+    Station,
+    StockLine,
+)
+
+
+def _table(name: str) -> list[list[str]]:
+    raw = (files("marketplace.demo.data") / f"{name}.csv.gz").read_bytes()
+    return list(csv.reader(io.StringIO(gzip.decompress(raw).decode("utf-8"), newline="")))[1:]
+
+
+def load_sources() -> Sources:
+    """All packed tables, about 60,000 rows, in about 0.2 s."""
+    return Sources(
+        stations=tuple(
+            Station(key, state, place, int(number), float(lat), float(lon), precision, zone)
+            for key, state, place, number, lat, lon, precision, zone in _table("sites")
+        ),
+        stock=tuple(
+            StockLine(site, nsn, name, unit, int(quantity), Decimal(value), day)
+            for site, nsn, name, unit, quantity, value, day in _table("stock")
+        ),
+        shipments=tuple(
+            Shipment(site, nsn, name, unit, int(quantity), Decimal(value), day, ref)
+            for site, nsn, name, unit, quantity, value, day, ref in _table("shipments")
+        ),
+        items=tuple(
+            Item(nsn, name, description, Decimal(price), unit)
+            for nsn, name, description, price, unit in _table("gsa")
+        ),
+        control_units=tuple(ControlUnit(*row) for row in _table("ecu")),
+        classes={code: name for code, name in _table("classes")},
+    )
