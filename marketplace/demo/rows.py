@@ -268,6 +268,17 @@ class AgreementLine(NamedTuple):
     minimum_to_keep: int
 
 
+class Freeze(NamedTuple):
+    """What stops units: a legal hold (a company's) or a quality hold (a part's, wherever it is)."""
+
+    id: UUID
+    kind: str
+    company_id: UUID | None
+    part_id: UUID | None
+    reason: str
+    since: datetime
+
+
 class Release(NamedTuple):
     """A surplus posting with its listings."""
 

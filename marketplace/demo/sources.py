@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-
 UNITS = {
     "AT": "Assortment", "AY": "Assembly", "BD": "Bundle", "BG": "Bag", "BX": "Box", "CL": "Coil", "CN": "Can",
     "CO": "Container", "DR": "Drum", "DZ": "Dozen", "EA": "Each", "FT": "Foot", "HD": "Hundred", "IN": "Inch",

@@ -20,6 +20,7 @@ import gzip
 import io
 import math
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -146,16 +147,12 @@ def read_shipments(folder: Path) -> list[tuple[str, ...]]:
 def read_centres(cities: Sequence[Mapping[str, str]]) -> dict[str, Centre]:
     """The capital of each state, from the list of cities where it is in it."""
     found = {state: Centre(*centre) for state, centre in FIXED_CENTRES.items()}
-    by_name = {
-        (c["admin1code"], c["name"]): c for c in cities if c["countrycode"] == "US"
-    }
+    by_name = {(c["admin1code"], c["name"]): c for c in cities if c["countrycode"] == "US"}
     for state, capital in CAPITALS.items():
         if state in found:
             continue
         city = by_name.get((state, capital)) or by_name[(state, f"{capital}, D.C.")]
-        found[state] = Centre(
-            capital, float(city["latitude"]), float(city["longitude"]), city["timezone"]
-        )
+        found[state] = Centre(capital, float(city["latitude"]), float(city["longitude"]), city["timezone"])
     return found
 
 
@@ -171,31 +168,20 @@ def _zone(
     return min(near, key=lambda c: (c[0] - lat) ** 2 + ((c[1] - lon) * shrink) ** 2)[2]
 
 
-def pack_sites(
-    folder: Path, stations: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
+def pack_sites(folder: Path, stations: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Write sites.csv.gz; returns the key of each station (state and running number)."""
     cities = list(_rows(folder / "places" / "geonames_cities15000.csv.gz"))
     centres = read_centres(cities)
-    places = {
-        (r["state"], r["site"]): r
-        for r in _rows(folder / "places" / "dla_sites_geocoded.csv.gz")
-    }
+    places = {(r["state"], r["site"]): r for r in _rows(folder / "places" / "dla_sites_geocoded.csv.gz")}
     points: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for city in cities:
         if city["countrycode"] == "US":
-            points[city["admin1code"]].append(
-                (float(city["latitude"]), float(city["longitude"]), city["timezone"])
-            )
+            points[city["admin1code"]].append((float(city["latitude"]), float(city["longitude"]), city["timezone"]))
     keys: dict[tuple[str, str], str] = {}
     rows: list[tuple[Any, ...]] = []
     numbers: Counter[tuple[str, str]] = Counter()
     for running, (state, station) in enumerate(sorted(set(stations)), start=1):
-        match = (
-            places[(state, station)]
-            if (state, station) in places
-            else places[(state + " ", station)]
-        )
+        match = places[(state, station)] if (state, station) in places else places[(state + " ", station)]
         if match["match"] == "none" or not match["lat"]:
             centre = centres[state]
             place, lat, lon, precision = centre.place, centre.lat, centre.lon, "capital"
@@ -207,11 +193,7 @@ def pack_sites(
             )
             precision = "county" if match["match"] == "county_centroid" else "town"
         zones = {z for _, _, z in points[state]} or {centres[state].zone}
-        zone = (
-            _zone(lat, lon, points[state], zones)
-            if points[state]
-            else centres[state].zone
-        )
+        zone = _zone(lat, lon, points[state], zones) if points[state] else centres[state].zone
         numbers[(state, place)] += 1
         keys[(state, station)] = f"{state}{running}"
         rows.append(
@@ -236,14 +218,10 @@ def pack_sites(
 
 def pack_items(folder: Path, held: set[str]) -> None:
     """Write gsa.csv.gz: what partners hold too comes first, then an even pick over the tool groups."""
-    sheet = CalamineWorkbook.from_path(
-        str(folder / "gsa-nsn-catalog" / "nsn-extract-3-17-21.xlsx")
-    ).get_sheet_by_index(0)
-    every = [
-        row
-        for row in sheet.to_python()[1:]
-        if str(row[0])[:2] in TOOL_GROUPS and str(row[5]) in UNITS
-    ]
+    sheet = CalamineWorkbook.from_path(str(folder / "gsa-nsn-catalog" / "nsn-extract-3-17-21.xlsx")).get_sheet_by_index(
+        0
+    )
+    every = [row for row in sheet.to_python()[1:] if str(row[0])[:2] in TOOL_GROUPS and str(row[5]) in UNITS]
     every.sort(key=lambda row: str(row[0]))
     shared = [row for row in every if row[0] in held]
     rest = [row for row in every if row[0] not in held]
@@ -269,15 +247,8 @@ def pack_classes(folder: Path, codes: set[str]) -> None:
     """Write classes.csv.gz: the name in force of each four-digit supply class that occurs."""
     names: dict[str, str] = {}
     for row in _rows(folder / "gsa-nsn-catalog" / "psc_fsc_codes_2020-03.csv"):
-        name = _name(
-            row["PRODUCT AND SERVICE CODE FULL NAME"]
-            or row["PRODUCT AND SERVICE CODE NAME"]
-        )
-        if (
-            row["PSC CODE"] in codes
-            and name
-            and (not row["END DATE"] or row["PSC CODE"] not in names)
-        ):
+        name = _name(row["PRODUCT AND SERVICE CODE FULL NAME"] or row["PRODUCT AND SERVICE CODE NAME"])
+        if row["PSC CODE"] in codes and name and (not row["END DATE"] or row["PSC CODE"] not in names):
             names[row["PSC CODE"]] = name
     _write("classes.csv.gz", ("code", "name"), sorted(names.items()))
 
@@ -311,9 +282,7 @@ def pack(folder: Path) -> None:
         for row in _rows(folder / "oem-ecu-part-numbers" / "ecu_part_numbers.csv")
         if row["part_number"]
     }
-    _write(
-        "ecu.csv.gz", ("make", "number", "application", "component"), sorted(numbers)
-    )
+    _write("ecu.csv.gz", ("make", "number", "application", "component"), sorted(numbers))
     with gzip.open(HERE / "gsa.csv.gz", "rt", encoding="utf-8") as text:
         items = {line[:4] for line in text}
     pack_classes(folder, {row[2][:4] for row in (*stock, *shipments)} | items)
@@ -321,9 +290,7 @@ def pack(folder: Path) -> None:
 
 def main() -> None:
     """Read the input folder from the command line and pack."""
-    parser = argparse.ArgumentParser(
-        description="Pack the demo's tables from the public downloads."
-    )
+    parser = argparse.ArgumentParser(description="Pack the demo's tables from the public downloads.")
     parser.add_argument(
         "input",
         type=Path,
@@ -331,7 +298,7 @@ def main() -> None:
     )
     pack(parser.parse_args().input)
     for table in sorted(HERE.glob("*.csv.gz")):
-        print(f"{table.name:20} {table.stat().st_size:>9,} bytes")
+        sys.stdout.write(f"{table.name:20} {table.stat().st_size:>9,} bytes\n")
 
 
 if __name__ == "__main__":

@@ -39,9 +39,8 @@ def load_sources() -> Sources:
             for site, nsn, name, unit, quantity, value, day, ref in _table("shipments")
         ),
         items=tuple(
-            Item(nsn, name, description, Decimal(price), unit)
-            for nsn, name, description, price, unit in _table("gsa")
+            Item(nsn, name, description, Decimal(price), unit) for nsn, name, description, price, unit in _table("gsa")
         ),
         control_units=tuple(ControlUnit(*row) for row in _table("ecu")),
-        classes={code: name for code, name in _table("classes")},
+        classes={row[0]: row[1] for row in _table("classes")},
     )

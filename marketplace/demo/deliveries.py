@@ -1,0 +1,387 @@
+"""What partners received: deliveries out of the records, the agreements over them, and each lot's story.
+
+The records give part, quantity, value, place and ship date. Receipt, order and registration dates, conditions,
+carriers and everything about agreements are made up around them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from marketplace.demo.cast import Cast
+from marketplace.demo.catalogue import Catalogue
+from marketplace.demo.draws import Draws
+from marketplace.demo.lots import Cause, LedgerRows, LotStory
+from marketplace.demo.purchases import Purchases
+from marketplace.demo.rows import Agreement, AgreementLine, Basis, Framework, Freeze, Part, TermSheet
+from marketplace.demo.sources import Shipment, Sources, StockLine
+from marketplace.demo.spread import BUY_BACK, Delivery, Stand, spread, terms_for
+from marketplace.kit.clock import local_day
+
+QUALITY_PARTS = 12
+_HELD_PER_MILLE, _MOVING_PER_MILLE = 3, 4
+_RARELY_NEW = frozenset({"23", "24", "34", "38", "39", "41", "43", "49"})
+
+
+@dataclass(slots=True)
+class Receipt:
+    """One line of the record, which becomes one lot."""
+
+    part: Part
+    quantity: int
+    price: Decimal
+    ref: str
+    number: int
+    """Running number of the line: exact duplicates stay apart."""
+
+
+@dataclass(slots=True)
+class OpenUnit:
+    """A lot with units reserved by an open call."""
+
+    lot_id: UUID
+    position: int
+    hold_seq: int
+    quantity: int
+    part: Part
+    agreement_id: UUID
+    clause: str
+    holder_id: UUID
+    site_id: UUID
+    condition: str
+    call_id: UUID
+    parties: tuple[UUID, ...]
+    noticed_at: datetime
+
+
+@dataclass(slots=True)
+class Held:
+    """Everything that stands on the deliveries."""
+
+    frameworks: list[Framework] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+    lines: list[AgreementLine] = field(default_factory=list)
+    term_sheets: dict[str, TermSheet] = field(default_factory=dict)
+    freezes: list[Freeze] = field(default_factory=list)
+    open_units: list[OpenUnit] = field(default_factory=list)
+
+
+def gather(
+    sources: Sources, catalogue: Catalogue, cast: Cast
+) -> dict[tuple[str, str, int], tuple[Delivery, list[Receipt]]]:
+    """The record's lines by delivery: one station, one day, one price a part."""
+    found: dict[tuple[str, str, int], tuple[Delivery, list[Receipt]]] = {}
+    prices: dict[tuple[str, str, int], dict[UUID, Decimal]] = {}
+    records: list[tuple[Sequence[StockLine | Shipment], bool]] = [(sources.stock, False), (sources.shipments, True)]
+    number = 0
+    for lines, ordered in records:
+        for line in lines:
+            number += 1
+            part = catalogue.by_nsn[line.nsn]
+            price = line.value or catalogue.price_of[part.id]
+            running = 1000 if ordered else 0
+            while prices.setdefault((line.station, line.shipped_on, running), {}).setdefault(part.id, price) != price:
+                running += 1
+            key = (line.station, line.shipped_on, running)
+            if key not in found:
+                day = datetime.fromisoformat(line.shipped_on).replace(hour=16, tzinfo=UTC)
+                delivery = Delivery(key, ordered, day, cast.site_of[line.station].timezone, 0, Decimal(0), 0, 0)
+                found[key] = (delivery, [])
+            ref = line.ref if isinstance(line, Shipment) else ""
+            found[key][1].append(Receipt(part, line.quantity, price, ref, number))
+    for delivery, receipts in found.values():
+        by_part: Counter[UUID] = Counter()
+        for receipt in receipts:
+            by_part[receipt.part.id] += receipt.quantity
+        delivery.units = sum(by_part.values())
+        delivery.value = sum((r.price * r.quantity for r in receipts), Decimal(0))
+        delivery.lots = len(receipts)
+        delivery.fewest = min(by_part.values())
+    return found
+
+
+class DeliveryBuilder:
+    """Writes the agreements and lots of all deliveries, oldest first."""
+
+    def __init__(self, cast: Cast, catalogue: Catalogue, start: datetime, draws: Draws, rows: LedgerRows) -> None:
+        self._cast = cast
+        self._catalogue = catalogue
+        self._start = start
+        self._draws = draws
+        self._rows = rows
+        self._site_zone = {site.id: site.timezone for site in cast.sites}
+        self._framework: dict[tuple[UUID, str], UUID] = {}
+        self._bad_parts: frozenset[UUID] = frozenset()
+        self._insolvent = self._suspended = cast.maker
+        self.held = Held()
+        self.purchases = Purchases(cast, draws)
+
+    def build(self, deliveries: Mapping[tuple[str, str, int], tuple[Delivery, list[Receipt]]]) -> None:
+        """Spread the rights, pick what is frozen, then write delivery by delivery."""
+        ordered = sorted(deliveries.values(), key=lambda pair: pair[0].key[1])
+        spread([delivery for delivery, _ in ordered], self._start, self._draws)
+        self._choose_frozen(ordered)
+        for delivery, receipts in ordered:
+            self._deliver(delivery, receipts)
+
+    def _choose_frozen(self, ordered: Sequence[tuple[Delivery, list[Receipt]]]) -> None:
+        """A holder under legal hold, one with its buy-back suspended, and parts on quality hold: small ones."""
+        lots: Counter[UUID] = Counter()
+        units: Counter[str] = Counter()
+        for delivery, receipts in ordered:
+            lots.update(receipt.part.id for receipt in receipts)
+            units[delivery.key[0][:2]] += delivery.units
+        total = sum(units.values())
+        ranked = sorted(units, key=lambda state: (abs(units[state] - total * 7 // 1000), state))
+        self._insolvent, self._suspended = (self._cast.partner_of[state] for state in ranked[:2])
+        likely = sorted(p for p, count in lots.items() if 3 <= count <= 40)
+        chosen = sorted(likely, key=lambda part: self._draws.number("quality", part))[:QUALITY_PARTS]
+        self._bad_parts = frozenset(chosen)
+        since = self._start - timedelta(days=9)
+        draws, freezes = self._draws, self.held.freezes
+        freezes.append(
+            Freeze(
+                draws.id(since, "freeze", self._insolvent),
+                "legal_hold",
+                self._insolvent,
+                None,
+                "The holder has filed for bankruptcy (made up).",
+                since,
+            )
+        )
+        for part in chosen:
+            words = "Maker's quality notice: inspect before use (made up)."
+            freezes.append(Freeze(draws.id(since, "freeze", part), "quality_hold", None, part, words, since))
+
+    def _framework_of(self, partner: UUID, clause: str, signed: datetime) -> UUID:
+        key = (partner, clause)
+        if key not in self._framework:
+            # Deliveries come oldest first, so the framework is older than every schedule under it.
+            at = signed - timedelta(days=self._draws.between(20, 90, "framework", *key))
+            framework = Framework(
+                self._draws.id(at, "framework", *key),
+                self._draws.reference("FRA", *key),
+                self._cast.maker,
+                partner,
+                clause,
+                1,
+                at,
+            )
+            self.held.frameworks.append(framework)
+            self._framework[key] = framework.id
+        return self._framework[key]
+
+    def _agree(
+        self, delivery: Delivery, receipts: Sequence[Receipt], partner: UUID, signed: datetime
+    ) -> Agreement | None:
+        """The schedule over a delivery, or None where the units were sold outright."""
+        if delivery.stand is Stand.NONE:
+            return None
+        draws, key = self._draws, delivery.key
+        terms_key, sheet = terms_for(delivery, self._start, draws)
+        self.held.term_sheets.setdefault(terms_key, sheet)
+        suspended = partner == self._suspended and delivery.clause == BUY_BACK
+        status, reason = ("run_off", None) if delivery.stand is Stand.CLOSED else ("active", None)
+        if suspended:
+            status, reason = "suspended", "Report of stock overdue (made up)."
+        agreement = Agreement(
+            draws.id(signed, "agreement", *key),
+            draws.reference("AGR", *key),
+            self._framework_of(partner, delivery.clause, signed),
+            self._cast.maker,
+            partner,
+            draws.id(signed, "order", *key) if delivery.ordered else None,
+            delivery.clause,
+            1,
+            terms_key,
+            draws.one_of(("intermediate_good", "non_capital_spare"), "use", *key),
+            delivery.zone,
+            local_day(signed, delivery.zone),
+            status,
+            reason,
+            partner == self._insolvent,
+            signed,
+        )
+        self.held.agreements.append(agreement)
+        by_part: dict[UUID, list[Receipt]] = defaultdict(list)
+        for receipt in receipts:
+            by_part[receipt.part.id].append(receipt)
+        for part_id, of_part in by_part.items():
+            quantity, price = sum(r.quantity for r in of_part), of_part[0].price
+            self.held.lines.append(
+                AgreementLine(
+                    agreement.id,
+                    part_id,
+                    self._cast.maker,
+                    partner,
+                    quantity,
+                    price,
+                    self._catalogue.price_of[part_id],
+                    self._minimum(delivery, quantity, part_id),
+                )
+            )
+        return agreement
+
+    def _minimum(self, delivery: Delivery, quantity: int, part_id: UUID) -> int:
+        if delivery.stand is Stand.FLOOR:
+            return max(quantity * 55 // 100, 3)
+        if delivery.stand is Stand.FREE:
+            return max(quantity * 40 // 100, 1)
+        return self._draws.below(quantity // 4 + 1, "minimum", *delivery.key, part_id)
+
+    def _condition(self, delivery: Delivery, part: Part) -> str:
+        choices = (
+            ("used", "used_tested", "used", "used_tested", "remanufactured", "core")
+            if part.number[:2] in _RARELY_NEW
+            else ("new_old_stock", "new", "used_tested", "new_old_stock", "used")
+        )
+        return self._draws.one_of(choices, "condition", *delivery.key, part.id)
+
+    def _deliver(self, delivery: Delivery, receipts: list[Receipt]) -> None:
+        draws, key, cast = self._draws, delivery.key, self._cast
+        partner, site = cast.partner_of[key[0][:2]], cast.site_of[key[0]]
+        shipped = delivery.day
+        accepted = shipped - timedelta(days=draws.between(2, 5, "accepted", *key))
+        placed = accepted - timedelta(days=draws.between(1, 9, "placed", *key), hours=draws.below(5, "hour", *key))
+        received = shipped + timedelta(days=draws.between(2, 9, "received", *key), hours=draws.below(5, "dock", *key))
+        # Window arithmetic counts from the ship date in the record; the schedule is signed that morning.
+        agreement = self._agree(delivery, receipts, partner, shipped - timedelta(hours=1))
+        order_id = agreement.order_id if agreement else None
+        plant = self.purchases.plant_of(agreement.terms_key, shipped) if agreement and order_id else None
+        plant = plant or cast.plants[draws.below(len(cast.plants), "plant", *key)]
+        seller, taker = cast.actor[cast.maker, "seller"], cast.actor[partner, "warehouse"]
+        cause, cause_id = ("order", order_id) if order_id else ("import", None)
+        basis = Basis.RECORD
+
+        def because(step: str, company: UUID, actor: UUID, how: Basis) -> Cause:
+            return Cause(company, actor, draws.id(shipped, "command", step, *key), cause, cause_id, how)
+
+        register = because("register", cast.maker, seller, Basis.MADE_UP)
+        hold = because("hold", partner, cast.actor[partner, "buyer"], Basis.MADE_UP)
+        ship = because("ship", cast.maker, seller, basis)
+        receive = because("receive", partner, taker, Basis.MADE_UP)
+        title = because("title", cast.maker, seller, Basis.MADE_UP)
+        units: list[tuple[Receipt, UUID, int, int, str]] = []
+        for receipt in receipts:
+            part, quantity = receipt.part, receipt.quantity
+            condition = self._condition(delivery, part)
+            since = placed - timedelta(days=draws.between(20, 500, "registered", receipt.number))
+            lot = LotStory(self._rows, draws.id(since, "lot", receipt.number), part, cast.maker, (cast.maker, partner))
+            stock = lot.place(cast.maker, cast.maker, plant.id, condition)
+            moving = lot.place(cast.maker, cast.maker, None, condition)
+            arrived = lot.place(cast.maker, partner, site.id, condition)
+            own = lot.place(
+                partner, partner, site.id, condition, *((agreement.id, cast.maker) if agreement else (None, None))
+            )
+            lot.move("register", None, stock, quantity, since, register)
+            hold_seq = 0
+            if order_id:
+                hold_seq = lot.move("hold", stock, None, quantity, placed, hold)
+                lot.move("post", stock, moving, quantity, shipped, ship, purpose="ship", resolves=hold_seq)
+            else:
+                lot.move("ship", stock, moving, quantity, shipped, ship)
+            lot.move("receive", moving, arrived, quantity, received, receive)
+            lot.move("title", arrived, own, quantity, received, title)
+            units.append((receipt, lot.id, hold_seq, own, condition))
+            self._live_with(lot, own, delivery, receipt, agreement, received, condition)
+            lot.close()
+        if agreement and order_id:
+            self.purchases.add(order_id, agreement, units, (placed, accepted, shipped, received), partner, site)
+
+    def _live_with(
+        self,
+        lot: LotStory,
+        own: int,
+        delivery: Delivery,
+        receipt: Receipt,
+        agreement: Agreement | None,
+        received: datetime,
+        condition: str,
+    ) -> None:
+        """What became of the units since: used up in part, reserved by a call, on the way, on quality hold."""
+        draws, number, start = self._draws, receipt.number, self._start
+        partner, site = self._cast.partner_of[delivery.key[0][:2]], self._cast.site_of[delivery.key[0]]
+        chance = draws.below(1000, "fate", number)
+        taker = self._cast.actor[partner, "warehouse"]
+
+        def because(step: str, at: datetime, kind: str) -> Cause:
+            return Cause(partner, taker, draws.id(at, "command", step, number), kind, None, Basis.MADE_UP)
+
+        if agreement and delivery.ordered and chance < 300:
+            at = min(
+                received + timedelta(days=draws.between(20, 700, "used", number)),
+                start - timedelta(days=draws.between(2, 90, "late", number)),
+            )
+            used = receipt.quantity - receipt.quantity // 2
+            kind = "install" if agreement.use_class == "non_capital_spare" else "use_up"
+            leave = lot.permit(
+                draws.id(at, "permit", number), own, kind, used, at + timedelta(days=30), "use reported by the holder"
+            )
+            lot.move(kind, own, None, used, at, because("use", at, "notice"), permit=leave)
+        left = lot.quantity(own)
+        if not left:
+            return
+        if receipt.part.id in self._bad_parts:
+            at = start - timedelta(days=9)
+            planner = self._cast.actor[self._cast.maker, "planner"]
+            cause = Cause(
+                self._cast.maker,
+                planner,
+                draws.id(at, "command", "freeze", receipt.part.id),
+                "notice",
+                None,
+                Basis.MADE_UP,
+            )
+            lot.move("freeze", own, None, left, at, cause)
+        elif agreement and delivery.stand is Stand.OPEN and left <= 20 and not agreement.legal_hold:
+            if agreement.status == "active" and chance >= 1000 - _HELD_PER_MILLE:
+                self._reserve(lot, own, receipt, agreement, min(left, 3), site.id, condition)
+            elif chance >= 1000 - _HELD_PER_MILLE - _MOVING_PER_MILLE:
+                at = start - timedelta(hours=draws.between(4, 60, "left", number))
+                moving = lot.place(partner, partner, None, condition, agreement.id, self._cast.maker)
+                lot.move("ship", own, moving, left, at, because("transfer", at, "transfer"))
+
+    def _reserve(
+        self,
+        lot: LotStory,
+        own: int,
+        receipt: Receipt,
+        agreement: Agreement,
+        quantity: int,
+        site_id: UUID,
+        condition: str,
+    ) -> None:
+        at = self._start - timedelta(hours=self._draws.between(1, 20, "noticed", receipt.number))
+        call_id = self._draws.id(at, "call", receipt.number)
+        maker, holder = self._cast.maker, agreement.holder_id
+        cause = Cause(
+            maker,
+            self._cast.actor[maker, "technician"],
+            self._draws.id(at, "command", "call", receipt.number),
+            "call",
+            call_id,
+            Basis.MADE_UP,
+        )
+        seq = lot.move("hold", own, None, quantity, at, cause, known_after=timedelta(seconds=1))
+        self.held.open_units.append(
+            OpenUnit(
+                lot.id,
+                own,
+                seq,
+                quantity,
+                receipt.part,
+                agreement.id,
+                agreement.clause,
+                holder,
+                site_id,
+                condition,
+                call_id,
+                (maker, holder),
+                at,
+            )
+        )
