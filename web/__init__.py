@@ -1,0 +1,1 @@
+"""Everything a browser sees. Imports marketplace, never the reverse; no SQL."""

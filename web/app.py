@@ -1,0 +1,29 @@
+"""Puts the web pages onto the application that marketplace/app.py made."""
+
+from __future__ import annotations
+
+from asgi_cross_origin_protection import CrossOriginProtection
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from web import errors
+from web.assets import PREFIX
+from web.headers import SecurityHeaders
+from web.pages import api_docs, preferences, styleguide
+from web.rendering import assets
+
+
+def create_web(app: FastAPI) -> None:
+    """Mounts static files, error pages, protection against forged forms, security headers and the pages.
+
+    Call it last: error pages stand in front of the handlers that are already there, and the middleware added last
+    runs first. Forged requests are told by Fetch Metadata, so forms carry no token; programs with an API key send
+    no such headers and pass.
+    """
+    app.mount(PREFIX, assets(), name="static")
+    for page in (preferences, api_docs, styleguide):
+        app.include_router(page.router)
+    errors.install(app)
+    app.add_middleware(CrossOriginProtection, deny_app=errors.deny_cross_origin)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(SecurityHeaders)

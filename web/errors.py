@@ -1,0 +1,218 @@
+"""Refusals and failures as pages: what happened, what was kept, what to do.
+
+The map from kinds to status codes for HTML stands here and nowhere else. Requests for the JSON API keep the
+handlers that were registered before ``install``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from marketplace.kit.errors import DomainError, Kind
+from web.rendering import render
+
+STATUS: Final = {
+    Kind.INVALID: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.MISSING: 404,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.BUSY: 503,
+}
+SIGN_IN: Final = "/sign-in"
+API_PREFIX: Final = "/api"
+Handler = Callable[[Request, Any], Response | Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The words of an error page for one status."""
+
+    title: str
+    happened: str
+    kept: str
+    todo: str
+
+
+NOTHING_CHANGED: Final = "Nothing was changed."
+EXPLANATIONS: Final = {
+    400: Explanation(
+        "This request could not be read",
+        "The address or the form that reached us is incomplete or damaged.",
+        NOTHING_CHANGED,
+        "Go back, reload the page and try again. If you followed a link, open the page from the navigation.",
+    ),
+    403: Explanation(
+        "You may not do this",
+        "Your roles in this company do not include this step.",
+        NOTHING_CHANGED,
+        "Ask an administrator of your company for the role, or ask a colleague who has it.",
+    ),
+    404: Explanation(
+        "We found nothing here",
+        "There is no such page or record, or it belongs to a company that does not share it with you.",
+        NOTHING_CHANGED,
+        "Check the address, or search for the part number, serial or reference at the top of this page.",
+    ),
+    405: Explanation(
+        "This page cannot be used that way",
+        "The address exists, but not for this kind of request.",
+        NOTHING_CHANGED,
+        "Open the page again from the navigation.",
+    ),
+    409: Explanation(
+        "Something changed in the meantime",
+        "Somebody else was faster, or this has already been done.",
+        "Nothing of your request was carried out; what was there before stands.",
+        "Open the record again to see how it stands now, then decide.",
+    ),
+    410: Explanation(
+        "This is no longer available",
+        "It existed, but it has expired or was withdrawn.",
+        NOTHING_CHANGED,
+        "Search for the part again: there may be other units.",
+    ),
+    413: Explanation(
+        "That is too large",
+        "The file or form is larger than we accept.",
+        NOTHING_CHANGED,
+        "Split the file and send it in parts.",
+    ),
+    422: Explanation(
+        "This cannot be right",
+        "Something you entered does not fit.",
+        "Nothing was changed. Your browser still has what you typed: go back to find it.",
+        "Correct what is named below and send it again.",
+    ),
+    429: Explanation(
+        "Too many requests",
+        "More requests came from you than we answer in a minute.",
+        NOTHING_CHANGED,
+        "Wait a minute, then try again.",
+    ),
+    500: Explanation(
+        "Something broke on our side",
+        "An error we did not foresee. It was recorded with the reference below.",
+        "The step you were taking was undone as a whole: nothing is half done.",
+        "Try once more. If it happens again, tell your administrator the reference.",
+    ),
+    503: Explanation(
+        "Not available right now",
+        "The service is starting, being looked after, or has lost its database for a moment.",
+        "What was saved before is safe; this step was not carried out.",
+        "Wait a few seconds and reload the page.",
+    ),
+}
+
+
+def error_page(
+    request: Request,
+    status_code: int,
+    *,
+    message: str | None = None,
+    code: str | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
+    retry_after: int | None = None,
+) -> Response:
+    """The page for a status. ``message`` replaces the general words on what happened; ``fields`` are (name, words)."""
+    words = EXPLANATIONS.get(status_code) or EXPLANATIONS[400 if status_code < 500 else 500]
+    return render(
+        request,
+        "errors/error.html",
+        status_code=status_code,
+        headers={"retry-after": str(retry_after)} if retry_after else None,
+        status=status_code,
+        words=words,
+        message=message,
+        code=code,
+        fields=fields,
+        reference=getattr(request.state, "request_id", None),
+    )
+
+
+def domain_error_page(request: Request, error: DomainError) -> Response:
+    """A refusal as a page; somebody who is not signed in is sent to do so and comes back to the page they wanted."""
+    if error.kind is Kind.UNAUTHENTICATED:
+        # Only a page that was asked for can be returned to: a form that was sent cannot be sent again for them.
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        query = f"?next={quote(back)}" if request.method == "GET" and back != "/" else ""
+        return RedirectResponse(f"{SIGN_IN}{query}", status_code=303)
+    retry = error.extra.get("retry_after_seconds")
+    return error_page(
+        request,
+        STATUS[error.kind],
+        message=error.message,
+        code=error.code,
+        fields=tuple((wrong.field, wrong.message) for wrong in error.fields),
+        retry_after=math.ceil(retry) if isinstance(retry, int) else None,
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person with a browser asked, not a program: never under /api, and HTML must be acceptable by name."""
+    path = request.url.path
+    in_api = path == API_PREFIX or path.startswith(API_PREFIX + "/")
+    return not in_api and "text/html" in request.headers.get("accept", "")
+
+
+async def deny_cross_origin(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to a form sent from a foreign page (Fetch Metadata said so)."""
+    page = error_page(
+        Request(scope, receive),
+        403,
+        message="The form was sent from another site, so it was not accepted.",
+        code="request.cross_origin",
+    )
+    await page(scope, receive, send)
+
+
+def _http_page(request: Request, error: HTTPException) -> Response:
+    # Starlette's own detail is the bare status phrase, which says less than our words do.
+    return error_page(request, error.status_code)
+
+
+def _input_page(request: Request, error: RequestValidationError) -> Response:
+    fields = tuple((".".join(str(step) for step in e["loc"][1:]), str(e["msg"])) for e in error.errors())
+    return error_page(request, 422, code="request.invalid", fields=fields)
+
+
+def _broken_page(request: Request, error: Exception) -> Response:
+    return error_page(request, 500, code="server.error")
+
+
+def install(app: FastAPI) -> None:
+    """Registers the pages, in front of whatever handlers the application has for programs.
+
+    Call it after those are registered.
+    """
+    pages: dict[type[Exception], Callable[[Request, Any], Response]] = {
+        DomainError: domain_error_page,
+        HTTPException: _http_page,
+        RequestValidationError: _input_page,
+        Exception: _broken_page,
+    }
+    for kind, page in pages.items():
+        app.add_exception_handler(kind, _choose(page, app.exception_handlers.get(kind)))
+
+
+def _choose(page: Callable[[Request, Any], Response], otherwise: Handler | None) -> Handler:
+    async def handle(request: Request, error: Any) -> Response:
+        if otherwise is None or wants_page(request):
+            return page(request, error)
+        answer = otherwise(request, error)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return handle

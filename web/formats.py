@@ -1,0 +1,144 @@
+"""How values are written on pages: pure functions from a value to words or safe HTML.
+
+Every function that needs the present moment is given it. HTML is built with markupsafe, so a part number or name
+can never become markup.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from marketplace.kit.money import Money
+
+NONE: Final = Markup('<span class="none" aria-hidden="true">–</span><span class="visually-hidden">none</span>')
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+DUE_SOON: Final = timedelta(hours=24)
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """A counted noun: ``3 units``, ``1 unit``, ``1,204 units``; ``many`` defaults to ``one`` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def number(value: int) -> str:
+    """A whole number with thousands marked: ``12,480``."""
+    return f"{value:,}"
+
+
+def money(value: Money | None) -> Markup:
+    """An amount with its currency: ``1,250.00 USD``, never broken over two lines."""
+    if value is None:
+        return NONE
+    amount, _, currency = str(value).rpartition(" ")
+    return Markup('<span class="money">{}&nbsp;<span class="unit">{}</span></span>').format(amount, currency)
+
+
+def qty(value: int | None, unit: str = "each") -> Markup:
+    """A quantity with its unit of measure: ``12 each``."""
+    if value is None:
+        return NONE
+    return Markup('<span class="qty">{}&nbsp;<span class="unit">{}</span></span>').format(f"{value:,}", unit)
+
+
+def percent(basis_points: int) -> str:
+    """A share: 8500 basis points are ``85 %``, 1250 are ``12.5 %`` (with a no-break space)."""
+    whole, rest = divmod(abs(basis_points), 100)
+    sign = "-" if basis_points < 0 else ""
+    decimals = f".{rest:02d}".rstrip("0") if rest else ""
+    return f"{sign}{whole:,}{decimals}\u00a0%"
+
+
+def km(value: int | float | None) -> Markup:
+    """A distance in kilometres: ``< 1 km``, ``8 km``, ``1,204 km``."""
+    if value is None:
+        return NONE
+    words = "< 1" if value < 1 else f"{round(value):,}"
+    return Markup('<span class="qty">{}&nbsp;<span class="unit">km</span></span>').format(words)
+
+
+def part_number(value: str, *, copy: bool = True) -> Markup:
+    """A part or serial number in the tabular monospace, with a button that copies it (hidden without script)."""
+    mono = Markup('<span class="pn">{}</span>').format(value)
+    if not copy:
+        return mono
+    button = Markup('<button type="button" class="copy" data-copy="{}" aria-label="Copy {}" hidden></button>').format(
+        value, value
+    )
+    return Markup('<span class="pn-copy">{}{}</span>').format(mono, button)
+
+
+def day(value: date | None) -> Markup:
+    """A calendar day: ``22 Nov 2026``."""
+    if value is None:
+        return NONE
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), day_words(value))
+
+
+def day_words(value: date) -> str:
+    """``22 Nov 2026``, without a leading zero."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def exact(moment: datetime, zone: str = "UTC") -> str:
+    """A moment in full: ``22 Nov 2026, 15:04 UTC``; the zone is named as people there do (``CST``)."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{day_words(local.date())}, {local:%H:%M %Z}"
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """``5 min ago``, ``in 3 h``, ``yesterday``, ``in 6 days``; the date itself beyond 30 days."""
+    gap = abs(moment - now)
+    past = moment <= now
+    if gap < _MINUTE:
+        return "just now" if past else "in a moment"
+    if gap < _HOUR:
+        span = f"{gap // _MINUTE} min"
+    elif gap < _DAY:
+        span = f"{gap // _HOUR} h"
+    elif gap < 2 * _DAY:
+        return "yesterday" if past else "tomorrow"
+    elif gap <= 30 * _DAY:
+        span = plural(gap // _DAY, "day")
+    else:
+        return day_words(moment.astimezone(UTC).date())
+    return f"{span} ago" if past else f"in {span}"
+
+
+def dt(moment: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
+    """A moment relative to now, with the exact one on hover and for machines."""
+    if moment is None:
+        return NONE
+    return _time(moment, relative(moment, now), zone)
+
+
+def time_left(moment: datetime, now: datetime) -> str:
+    """``35 min left``, ``4 h 10 min left``, ``3 days left``, ``2 days overdue``: rounded down, never flattering."""
+    gap = abs(moment - now)
+    days, hours, minutes = gap // _DAY, gap // _HOUR, gap // _MINUTE
+    if days >= 2:
+        span = plural(days, "day")
+    elif hours >= 1:
+        rest = minutes - hours * 60
+        span = f"{hours} h {rest} min" if hours < 10 and rest else f"{hours} h"
+    else:
+        span = f"{minutes} min" if minutes else "less than 1 min"
+    return f"{span} left" if moment > now else f"{span} overdue"
+
+
+def deadline(moment: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
+    """The time left until a deadline; the words and the class say whether it is far, near (24 h) or past."""
+    if moment is None:
+        return NONE
+    state = "over" if moment <= now else "soon" if moment - now <= DUE_SOON else "far"
+    return Markup('<span class="deadline deadline-{}">{}</span>').format(
+        state, _time(moment, time_left(moment, now), zone)
+    )
+
+
+def _time(moment: datetime, words: str, zone: str) -> Markup:
+    machine = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(moment, zone), words)

@@ -1,0 +1,1 @@
+"""One file per job a person does in the browser."""

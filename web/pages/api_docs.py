@@ -1,0 +1,17 @@
+"""The API's reference, drawn by the local copy of Swagger UI from the application's own OpenAPI document."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from web.rendering import render
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/api/docs")
+async def api_docs(request: Request) -> Response:
+    """The reference page; the document itself is named in a data attribute, so no script is inline."""
+    app: FastAPI = request.app
+    return render(request, "api_docs.html", openapi_url=app.openapi_url or "/openapi.json", title=app.title)

@@ -1,0 +1,182 @@
+"""From a template and its context to a response: the one Jinja environment, its filters, and the shell context.
+
+Filters read the present moment and the time zone from the page being rendered, not from the template's context,
+so that they mean the same inside an imported macro as outside.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from web import formats
+from web.assets import STATIC_ROOT, Assets
+from web.shell import ANONYMOUS, THEME_COOKIE, Shell, Theme, grouped, navigation, theme_from
+
+TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
+SPRITE: Final = "vendor/tabler-icons/sprite.svg"
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What filters and globals may know about the page being rendered."""
+
+    now: datetime
+    zone: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+
+_page: ContextVar[PageState] = ContextVar("backstock_page")
+
+
+@cache
+def assets() -> Assets:
+    """The static files of this process; read from disk at the first use."""
+    return Assets()
+
+
+@cache
+def icon_names() -> frozenset[str]:
+    """The icons of the local sprite."""
+    return frozenset(re.findall(r'<symbol id="([a-z0-9-]+)"', (STATIC_ROOT / SPRITE).read_text(encoding="utf-8")))
+
+
+def static_url(name: str) -> str:
+    """The address of a static file by its path in web/static; raises LookupError when it is not there."""
+    return assets().url(name)
+
+
+def icon(name: str, label: str | None = None) -> Markup:
+    """An icon of the sprite: decoration unless ``label`` gives it a name. Raises LookupError for an unknown one."""
+    if name not in icon_names():
+        raise LookupError(f"no icon '{name}': add it to static/vendor/build/icons.txt and run update.py")
+    named = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    return Markup('<svg class="icon" {} focusable="false"><use href="{}#{}"></use></svg>').format(
+        named, static_url(SPRITE), name
+    )
+
+
+def uid(prefix: str = "u") -> str:
+    """An id that is unique on the page being rendered."""
+    return f"{prefix}-{next(_page.get().numbers)}"
+
+
+def _timed(write: Callable[[Any, datetime, str], Markup]) -> Callable[[datetime | None], Markup]:
+    def written(moment: datetime | None) -> Markup:
+        page = _page.get()
+        return write(moment, page.now, page.zone)
+
+    return written
+
+
+def _lines(value: str) -> Markup:
+    """Text with its line breaks."""
+    return Markup("<br>").join(value.splitlines())
+
+
+def _humanised(value: str) -> str:
+    """``no_response`` as ``No response``."""
+    return value.replace("_", " ").capitalize()
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "day": formats.day,
+    "deadline": _timed(formats.deadline),
+    "dt": _timed(formats.dt),
+    "exact": lambda moment: formats.exact(moment, _page.get().zone),
+    "humanise": _humanised,
+    "km": formats.km,
+    "lines": _lines,
+    "money": formats.money,
+    "number": formats.number,
+    "partnumber": formats.part_number,
+    "percent": formats.percent,
+    "plural": formats.plural,
+    "qty": formats.qty,
+}
+"""What a template may write after a bar; formats.py says what each does."""
+
+
+@cache
+def environment() -> Environment:
+    """The Jinja environment: HTML escaped, an undefined name is an error, blank lines of blocks dropped."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+    )
+    env.filters.update(FILTERS)
+    env.globals.update(icon=icon, static_url=static_url, uid=uid)
+    return env
+
+
+def shell_of(request: Request) -> Shell:
+    """The shell that the page's dependencies left on the request, or the visitor's."""
+    found = getattr(request.state, "shell", None)
+    return found if isinstance(found, Shell) else ANONYMOUS
+
+
+def now_of(request: Request) -> datetime:
+    """The moment of the request where something set one (tests do), else the clock: this is the outermost edge."""
+    found = getattr(request.state, "now", None)
+    return found if isinstance(found, datetime) else datetime.now(UTC)
+
+
+def render(
+    request: Request,
+    template: str,
+    /,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    shell: Shell | None = None,
+    now: datetime | None = None,
+    **context: Any,
+) -> HTMLResponse:
+    """The page as a response that no cache keeps (it is one person's).
+
+    Templates find ``shell``, ``nav`` (groups of NavLink), ``theme``, ``path``, ``here`` (path and query, for links
+    that come back) and ``today`` beside ``context``. Raises jinja2.UndefinedError for a name nobody gave.
+    """
+    whose = shell or shell_of(request)
+    moment = now or now_of(request)
+    token = _page.set(PageState(moment, whose.zone))
+    try:
+        links = navigation(whose, request.url.path)
+        html = (
+            environment()
+            .get_template(template)
+            .render(
+                {
+                    "shell": whose,
+                    "nav": links,
+                    "nav_groups": grouped(links),
+                    "theme": theme_from(request.cookies.get(THEME_COOKIE)),
+                    "themes": tuple(Theme),
+                    "path": request.url.path,
+                    "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+                    "search": request.query_params.get("q", "") if request.url.path == "/find" else "",
+                    "today": moment.date(),
+                    **context,
+                }
+            )
+        )
+    finally:
+        _page.reset(token)
+    return HTMLResponse(html, status_code, {"cache-control": "private, no-cache", **(headers or {})})

@@ -1,0 +1,140 @@
+"""What surrounds every page: who is signed in, where they can go, and what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Theme(StrEnum):
+    """Light, dark, or what the device says."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+THEME_COOKIE: Final = "theme"
+
+
+def theme_from(cookie: str | None) -> Theme:
+    """The theme a cookie asks for; anything unknown means the device's own."""
+    return Theme(cookie) if cookie in set(Theme) else Theme.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Whose page it is. The default is a visitor who is not signed in.
+
+    ``counters`` are the numbers of things that wait for this person, by the key of the navigation item they belong
+    to (``{"calls": 3}``); a zero is not shown. ``zone`` is the time zone in which exact times are written out.
+    """
+
+    user_name: str | None = None
+    company_name: str | None = None
+    roles: frozenset[str] = frozenset()
+    counters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    zone: str = "UTC"
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether a person stands behind this page."""
+        return self.user_name is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many things wait for this person altogether."""
+        return sum(self.counters.values())
+
+    @property
+    def initials(self) -> str:
+        """Up to two letters that stand for the person in the top bar."""
+        words = (self.user_name or "").split()
+        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+ANONYMOUS: Final = Shell()
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """One place in the navigation. ``roles`` are the ones it is for; empty means everybody who is signed in."""
+
+    key: str
+    label: str
+    href: str
+    icon: str
+    group: str
+    roles: frozenset[str] = frozenset()
+    short: str = ""
+    """The label under the icon in a phone's bottom bar, where ``label`` is too long."""
+
+    def visible_to(self, roles: frozenset[str]) -> bool:
+        """Whether a person with these roles finds it in the navigation (an admin finds everything)."""
+        return not self.roles or bool(self.roles & roles) or "admin" in roles
+
+
+def _roles(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+# In the order in which they are shown. A link here is a convenience, never a permission: the page itself decides.
+NAVIGATION: Final = (
+    NavItem("home", "Home", "/", "home", "Work"),
+    NavItem("find", "Find parts", "/find", "search", "Work", short="Find"),
+    NavItem("scan", "Scan", "/scan", "scan", "Work", _roles("technician", "warehouse")),
+    NavItem(
+        "requests", "Source it back", "/requests", "truck-return", "Work", _roles("planner", "technician"), "Requests"
+    ),
+    NavItem(
+        "calls",
+        "Buy-back orders",
+        "/calls",
+        "inbox",
+        "Work",
+        _roles("buyer", "seller", "warehouse", "planner"),
+        "Calls",
+    ),
+    NavItem("orders", "Orders", "/orders", "shopping-cart", "Trade", _roles("buyer", "seller", "planner", "warehouse")),
+    NavItem(
+        "holdings", "What we hold", "/holdings", "packages", "Trade", _roles("buyer", "warehouse", "auditor"), "Held"
+    ),
+    NavItem(
+        "releases", "Surplus postings", "/releases", "package-export", "Trade", _roles("planner", "seller"), "Postings"
+    ),
+    NavItem("stock", "Stock", "/stock", "building-warehouse", "Stock", _roles("planner", "seller", "warehouse")),
+    NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse")),
+    NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
+    NavItem("units", "Unit history", "/units", "history", "Records", _roles("auditor", "planner", "buyer")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NavLink:
+    """A navigation item as one person sees it on one page."""
+
+    item: NavItem
+    current: bool
+    waiting: int
+
+
+def navigation(shell: Shell, path: str) -> tuple[NavLink, ...]:
+    """The links for this person, the one that ``path`` lies under marked; empty when nobody is signed in."""
+    if not shell.signed_in:
+        return ()
+    links = []
+    for item in NAVIGATION:
+        if not item.visible_to(shell.roles):
+            continue
+        here = path == item.href or (item.href != "/" and path.startswith(item.href + "/"))
+        links.append(NavLink(item, here, shell.counters.get(item.key, 0)))
+    return tuple(links)
+
+
+def grouped(links: tuple[NavLink, ...]) -> tuple[tuple[str, tuple[NavLink, ...]], ...]:
+    """The links by their group, both in the order of the navigation."""
+    names = dict.fromkeys(link.item.group for link in links)
+    return tuple((name, tuple(link for link in links if link.item.group == name)) for name in names)

@@ -1,0 +1,152 @@
+// Maps: MapLibre on a base map that is drawn from two local TopoJSON files. No tiles, no fonts, no other host.
+// [data-map-src] names a GeoJSON FeatureCollection of points with the properties title, text, href and row.
+// Pins and clusters are real buttons, so they can be reached by keyboard; the table beside says the same.
+const vendor = new URL("../vendor/", import.meta.url);
+
+function colour(name) {
+  // A custom property may hold light-dark(); a probe element resolves it to the colour in force.
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+async function topo(path, layer) {
+  const response = await fetch(new URL(path, vendor));
+  if (!response.ok) throw new Error(`base map: ${response.status}`);
+  const topology = await response.json();
+  return { land: window.topojson.feature(topology, topology.objects[layer]), lines: window.topojson.mesh(topology, topology.objects[layer]) };
+}
+
+function style(world, states) {
+  const line = (source) => ({ type: "line", source, paint: { "line-color": colour("--line-strong"), "line-width": 0.6, "line-opacity": 0.55 } });
+  return {
+    version: 8,
+    sources: {
+      land: { type: "geojson", data: world.land },
+      borders: { type: "geojson", data: world.lines },
+      states: { type: "geojson", data: states.lines },
+    },
+    layers: [
+      { id: "sea", type: "background", paint: { "background-color": colour("--sunken") } },
+      { id: "land", type: "fill", source: "land", paint: { "fill-color": colour("--surface") } },
+      { id: "borders", ...line("borders") },
+      { id: "states", ...line("states") },
+    ],
+  };
+}
+
+function popup(maplibre, properties) {
+  const box = document.createElement("div");
+  const title = document.createElement(properties.href ? "a" : "strong");
+  title.textContent = properties.title ?? "";
+  if (properties.href) title.href = properties.href;
+  box.append(title);
+  if (properties.text) {
+    const text = document.createElement("p");
+    text.textContent = properties.text;
+    box.append(text);
+  }
+  return new maplibre.Popup({ offset: 12, maxWidth: "16rem" }).setDOMContent(box);
+}
+
+function pin(label, text) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = text ? "map-pin" : "map-pin map-pin-one";
+  button.setAttribute("aria-label", label);
+  button.textContent = text ?? "";
+  return button;
+}
+
+/** Keeps one button on the map for each cluster or single place in view. */
+function pins(maplibre, map) {
+  let shown = new Map();
+  return function update() {
+    if (!map.getSource("places") || !map.isSourceLoaded("places")) return;
+    const wanted = new Map();
+    for (const feature of map.querySourceFeatures("places")) {
+      const { properties, geometry } = feature;
+      const key = properties.cluster ? `c${properties.cluster_id}` : `p${properties.place}`;
+      if (wanted.has(key)) continue;
+      let marker = shown.get(key);
+      if (!marker) {
+        const element = properties.cluster
+          ? pin(`${properties.point_count} places, zoom in`, String(properties.point_count_abbreviated))
+          : pin(properties.title);
+        marker = new maplibre.Marker({ element }).setLngLat(geometry.coordinates).addTo(map);
+        element.addEventListener("click", async (event) => {
+          event.stopPropagation();
+          if (properties.cluster) {
+            const zoom = await map.getSource("places").getClusterExpansionZoom(properties.cluster_id);
+            map.easeTo({ center: geometry.coordinates, zoom });
+            return;
+          }
+          popup(maplibre, properties).setLngLat(geometry.coordinates).addTo(map);
+          document.querySelectorAll("tr.picked").forEach((row) => row.classList.remove("picked"));
+          if (properties.row) document.getElementById(properties.row)?.classList.add("picked");
+        });
+      }
+      wanted.set(key, marker);
+    }
+    for (const [key, marker] of shown) if (!wanted.has(key)) marker.remove();
+    shown = wanted;
+  };
+}
+
+async function draw(box) {
+  const answer = await fetch(box.dataset.mapSrc, { headers: { accept: "application/geo+json" } });
+  if (!answer.ok) throw new Error(`places: ${answer.status}`);
+  const places = await answer.json();
+  places.features.forEach((feature, index) => { feature.properties.place = index; });
+  const [maplibre, world, states] = await Promise.all([
+    import("../vendor/maplibre-gl/maplibre-gl.mjs"),
+    topo("world-atlas/countries-110m.json", "countries"),
+    topo("us-atlas/states-10m.json", "states"),
+  ]);
+  const bounds = new maplibre.LngLatBounds();
+  for (const feature of places.features) bounds.extend(feature.geometry.coordinates);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const map = new maplibre.Map({
+    container: box,
+    style: style(world, states),
+    bounds: bounds.isEmpty() ? [[-125, 24], [-66, 50]] : bounds,
+    fitBoundsOptions: { padding: 48, maxZoom: 7, animate: false },
+    maxZoom: 11,
+    attributionControl: { compact: true, customAttribution: "Borders: Natural Earth, US Census Bureau" },
+    dragRotate: false,
+    fadeDuration: still ? 0 : 150,
+    cooperativeGestures: true,
+  });
+  map.touchZoomRotate.disableRotation();
+  map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
+  const update = pins(maplibre, map);
+  map.on("load", () => {
+    map.addSource("places", { type: "geojson", data: places, cluster: true, clusterRadius: 36, clusterMaxZoom: 9 });
+    // An invisible layer makes MapLibre load the source; the pins themselves are buttons.
+    map.addLayer({ id: "places", type: "circle", source: "places", paint: { "circle-opacity": 0, "circle-radius": 1 } });
+    box.classList.add("map-ready");
+  });
+  map.on("render", update);
+  const repaint = () => map.setStyle(style(world, states), {
+    // The places stay; only the colours under them change.
+    transformStyle: (before, after) => ({
+      ...after,
+      sources: { ...after.sources, places: before.sources.places },
+      layers: [...after.layers, ...before.layers.filter((layer) => layer.id === "places")],
+    }),
+  });
+  document.addEventListener("backstock:theme", repaint);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+}
+
+for (const box of document.querySelectorAll("[data-map-src]")) {
+  const message = box.querySelector("[data-map-message]");
+  message.textContent = "Drawing the map…";
+  draw(box).catch((error) => {
+    console.warn(error);
+    message.textContent = "The map could not be drawn. The table beside it holds the same places.";
+  });
+}
