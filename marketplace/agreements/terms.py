@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -88,7 +88,8 @@ def _number(meaning: str, unit: str, low: int, high: int) -> FieldInfo:
     return info
 
 
-WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_whole)]
+# Last in each annotation, so that the bounds stay on the integer and reach the JSON schema.
+WHOLE = BeforeValidator(_whole)
 MAX_UNITS = 1_000_000
 MAX_WINDOW_MONTHS = 360
 
@@ -106,13 +107,15 @@ class FixedPrice(_Frozen):
     kind: Literal["fixed"]
     amount: Annotated[
         Decimal,
+        Field(gt=0, max_digits=16, decimal_places=4),
         BeforeValidator(_exact),
-        Field(
-            gt=0,
-            max_digits=16,
-            decimal_places=4,
-            description="Price per unit.",
-            json_schema_extra={"unit": "currency of the sale"},
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$",
+                "description": "Price per unit, more than 0.",
+                "unit": "currency of the sale",
+            }
         ),
     ]
 
@@ -122,15 +125,15 @@ class PercentOfSale(_Frozen):
 
     kind: Literal["percent_of_sale"]
     percent_bp: Annotated[
-        WholeNumber, _number("Share of the price the holder paid per unit.", "basis points", 1, 30_000)
+        int, _number("Share of the price the holder paid per unit.", "basis points", 1, 30_000), WHOLE
     ]
 
 
 class PricePoint(_Frozen):
     """From this many whole months after the schedule date, this share of the price paid."""
 
-    after_months: Annotated[WholeNumber, _number("Whole months after the schedule date.", "months", 0, 360)]
-    percent_bp: Annotated[WholeNumber, _number("Share of the price paid from then on.", "basis points", 1, 30_000)]
+    after_months: Annotated[int, _number("Whole months after the schedule date.", "months", 0, 360), WHOLE]
+    percent_bp: Annotated[int, _number("Share of the price paid from then on.", "basis points", 1, 30_000), WHOLE]
 
 
 class PriceSchedule(_Frozen):
@@ -184,52 +187,55 @@ class CommonTerms(_Frozen):
     use_class: Annotated[UseClass, Field(description="What the holder buys the units for.")]
     applies_to: Annotated[AppliesTo, Field(description="Which of the remaining units the right reaches.")]
     minimum_to_keep: Annotated[
-        WholeNumber,
+        int,
         _number(
             "Units per schedule that the holder keeps available; a schedule may state another number.",
             "units",
             0,
             MAX_UNITS,
         ),
+        WHOLE,
     ]
     holder_reserve: Annotated[
-        WholeNumber, _number("Units per schedule that the holder never has to give up.", "units", 0, MAX_UNITS)
+        int, _number("Units per schedule that the holder never has to give up.", "units", 0, MAX_UNITS), WHOLE
     ] = 0
     window_start_months: Annotated[
-        WholeNumber, _number("The right opens this long after the schedule date.", "months", 0, MAX_WINDOW_MONTHS - 1)
+        int, _number("The right opens this long after the schedule date.", "months", 0, MAX_WINDOW_MONTHS - 1), WHOLE
     ]
     window_end_months: Annotated[
-        WholeNumber, _number("The right ends this long after the schedule date.", "months", 1, MAX_WINDOW_MONTHS)
+        int, _number("The right ends this long after the schedule date.", "months", 1, MAX_WINDOW_MONTHS), WHOLE
     ]
     partial_minimum: Annotated[
-        WholeNumber,
+        int,
         _number("Fewest units in one order, unless it takes all that can be called.", "units", 1, MAX_UNITS),
+        WHOLE,
     ] = 1
     partial_multiple: Annotated[
-        WholeNumber,
+        int,
         _number("Orders are for a multiple of this, unless they take all that can be called.", "units", 1, MAX_UNITS),
+        WHOLE,
     ] = 1
     max_exercises: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=10_000)] | None,
+        Annotated[int, Field(ge=1, le=10_000), WHOLE] | None,
         Field(description="Most orders per schedule; none = any number.", json_schema_extra={"unit": "orders"}),
     ] = None
     notice_hours_machine_down: Annotated[
-        WholeNumber, _number("Machine down: hours from notice until the units must be shipped.", "hours", 1, 168)
+        int, _number("Machine down: hours from notice until the units must be shipped.", "hours", 1, 168), WHOLE
     ]
     notice_days_urgent: Annotated[
-        WholeNumber, _number("Urgent: calendar days from notice until the units must be shipped.", "days", 1, 60)
+        int, _number("Urgent: calendar days from notice until the units must be shipped.", "days", 1, 60), WHOLE
     ]
     notice_days_stock: Annotated[
-        WholeNumber, _number("Stock order: calendar days from notice until the units must be shipped.", "days", 1, 180)
+        int, _number("Stock order: calendar days from notice until the units must be shipped.", "days", 1, 180), WHOLE
     ]
     respond_hours_machine_down: Annotated[
-        WholeNumber, _number("Machine down: hours from notice to accept or refuse.", "hours", 1, 168)
+        int, _number("Machine down: hours from notice to accept or refuse.", "hours", 1, 168), WHOLE
     ]
     respond_days_urgent: Annotated[
-        WholeNumber, _number("Urgent: calendar days from notice to accept or refuse.", "days", 1, 60)
+        int, _number("Urgent: calendar days from notice to accept or refuse.", "days", 1, 60), WHOLE
     ]
     respond_days_stock: Annotated[
-        WholeNumber, _number("Stock order: calendar days from notice to accept or refuse.", "days", 1, 180)
+        int, _number("Stock order: calendar days from notice to accept or refuse.", "days", 1, 180), WHOLE
     ]
     no_response: Annotated[NoResponse, Field(description="What no response by the deadline means.")]
     rounding: Annotated[Rounding, Field(description="How computed prices are rounded to the currency's minor unit.")]
@@ -237,35 +243,38 @@ class CommonTerms(_Frozen):
         bool, Field(description="Units above the minimum may be used without asking; otherwise after notice.")
     ]
     use_notice_days: Annotated[
-        WholeNumber,
+        int,
         _number("Where use needs notice: days the manufacturer has to order the units instead.", "days", 1, 120),
+        WHOLE,
     ]
     clearance_days: Annotated[
-        WholeNumber,
+        int,
         _number("After a notice has run, days in which the holder may act before it lapses.", "days", 1, 365),
+        WHOLE,
     ]
-    report_within_days: Annotated[WholeNumber, _number("Use and moves are reported within.", "days", 1, 120)]
+    report_within_days: Annotated[int, _number("Use and moves are reported within.", "days", 1, 120), WHOLE]
     resale: Annotated[Resale, Field(description="Whether the holder may sell units on.")]
     scrap_notice_days: Annotated[
-        WholeNumber, _number("Before scrapping, the units are offered to the manufacturer for.", "days", 1, 180)
+        int, _number("Before scrapping, the units are offered to the manufacturer for.", "days", 1, 180), WHOLE
     ]
     runs_with_the_unit: Annotated[
         bool, Field(description="The right stays on a unit whoever owns it; a buyer must take it over in writing.")
     ]
     freight_payer: Annotated[Party, Field(description="Who pays the freight of units that go back.")]
     inspection_days: Annotated[
-        WholeNumber, _number("Days from receipt in which the manufacturer accepts or rejects.", "days", 1, 90)
+        int, _number("Days from receipt in which the manufacturer accepts or rejects.", "days", 1, 90), WHOLE
     ]
-    payment_days: Annotated[WholeNumber, _number("Days from acceptance until payment is due.", "days", 1, 180)]
+    payment_days: Annotated[int, _number("Days from acceptance until payment is due.", "days", 1, 180), WHOLE]
     loss_bearer: Annotated[Party, Field(description="Who bears loss or damage before the carrier has the units.")]
     loss_compensation_bp: Annotated[
-        WholeNumber,
+        int,
         _number(
             "Paid per unit lost out of the minimum to keep, as a share of the price the holder paid.",
             "basis points",
             0,
             10_000,
         ),
+        WHOLE,
     ]
 
     def contradictions(self) -> list[Contradiction]:
@@ -321,17 +330,17 @@ class BuyBackV1(CommonTerms):
     version: Literal[1] = 1
     price: Annotated[Price, Field(description="Price per unit that goes back.")]
     handling_bp: Annotated[
-        WholeNumber, _number("Added to the price for the holder's handling.", "basis points", 0, 5_000)
+        int, _number("Added to the price for the holder's handling.", "basis points", 0, 5_000), WHOLE
     ] = 0
     price_floor_bp: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=30_000)] | None,
+        Annotated[int, Field(ge=1, le=30_000), WHOLE] | None,
         Field(
             description="The price including handling is at least this share of the price paid; none = no floor.",
             json_schema_extra={"unit": "basis points"},
         ),
     ] = None
     price_cap_bp: Annotated[
-        Annotated[WholeNumber, Field(ge=1, le=50_000)] | None,
+        Annotated[int, Field(ge=1, le=50_000), WHOLE] | None,
         Field(
             description="The price including handling is at most this share of the price paid; none = no cap.",
             json_schema_extra={"unit": "basis points"},
@@ -358,20 +367,21 @@ class AccessBackV1(CommonTerms):
     clause: Literal["access-back"] = "access-back"
     version: Literal[1] = 1
     draw_fee_bp: Annotated[
-        WholeNumber, _number("Fee per unit drawn, as a share of the price the holder paid.", "basis points", 0, 5_000)
+        int, _number("Fee per unit drawn, as a share of the price the holder paid.", "basis points", 0, 5_000), WHOLE
     ] = 0
     replace_days: Annotated[
-        WholeNumber, _number("Days from receipt in which the manufacturer sends an equal unit.", "days", 1, 730)
+        int, _number("Days from receipt in which the manufacturer sends an equal unit.", "days", 1, 730), WHOLE
     ]
     purchase_percent_bp: Annotated[
-        WholeNumber,
+        int,
         _number("A unit not replaced in time is bought at this share of the list price.", "basis points", 1, 30_000),
+        WHOLE,
     ] = 10_000
 
 
 Terms: TypeAlias = BuyBackV1 | AccessBackV1
 
-TERMS_TYPES: Mapping[tuple[str, int], type[BuyBackV1] | type[AccessBackV1]] = {
+TERMS_TYPES: Mapping[tuple[str, int], type[BuyBackV1 | AccessBackV1]] = {
     ("buy-back", 1): BuyBackV1,
     ("access-back", 1): AccessBackV1,
 }

@@ -1,0 +1,261 @@
+"""Terms as words: the signed text with its blanks filled in, and the same in plain sentences for pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marketplace.agreements import phrases
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.prices import purchase_price
+from marketplace.agreements.reach import minimum
+from marketplace.agreements.terms import (
+    AccessBackV1,
+    AppliesTo,
+    BuyBackV1,
+    FixedPrice,
+    NoResponse,
+    Party,
+    PercentOfSale,
+    PriceSchedule,
+    Resale,
+    Terms,
+    UseClass,
+)
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import Rounding
+
+BLANK = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_BRACES = re.compile(r"\{\{|\}\}")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&])")
+
+_WORDS: Mapping[object, str] = {
+    AppliesTo.ALL: "all remaining units",
+    AppliesTo.FREE: "the remaining units above the minimum to keep",
+    AppliesTo.FLOOR: "the minimum to keep only",
+    NoResponse.ACCEPTED: "accepted",
+    NoResponse.REFUSED: "refused",
+    UseClass.INTERMEDIATE_GOOD: "to be used up in the Holder's own production",
+    UseClass.NON_CAPITAL_SPARE: "as spares, to be fitted into machines",
+    UseClass.EITHER: "to be used up in the Holder's own production or fitted into machines as spares",
+    Resale.NOT_ALLOWED: "not allowed",
+    Resale.CONSENT: "only with the Manufacturer's written consent",
+    Party.MANUFACTURER: "the Manufacturer",
+    Party.HOLDER: "the Holder",
+    Rounding.HALF_UP: "to the nearest, halves upwards,",
+    Rounding.HALF_EVEN: "to the nearest, halves to the even digit,",
+    Rounding.UP: "upwards",
+}
+_SWITCHES: Mapping[str, tuple[str, str]] = {
+    "use_free_above_minimum": ("without asking", "after notice"),
+    "runs_with_the_unit": (
+        "The right stays on a unit whoever owns it; a buyer takes it over in writing before title passes",
+        "The right binds the Holder and ends on a unit that is sold with consent",
+    ),
+}
+_NUMBERS: tuple[tuple[str, Callable[[int], str]], ...] = (
+    ("_bp", phrases.percent),
+    ("_months", lambda n: phrases.count(n, "month")),
+    ("_days", lambda n: phrases.count(n, "day")),
+    ("_hours", lambda n: phrases.count(n, "hour")),
+    ("_minimum", lambda n: phrases.count(n, "unit")),
+    ("_multiple", lambda n: phrases.count(n, "unit")),
+    ("_reserve", lambda n: phrases.count(n, "unit")),
+    ("_keep", lambda n: phrases.count(n, "unit")),
+)
+_LIMITS: Mapping[str, tuple[str, Callable[[int], str]]] = {
+    "max_exercises": ("any number of orders", lambda n: f"at most {phrases.count(n, 'order')}"),
+    "price_floor_bp": ("without a floor", lambda n: f"at least {phrases.percent(n)} of the price paid"),
+    "price_cap_bp": ("without a cap", lambda n: f"at most {phrases.percent(n)} of the price paid"),
+}
+
+
+def blanks(text: str) -> frozenset[str]:
+    """Names of the blanks in a clause text."""
+    return frozenset(BLANK.findall(text))
+
+
+def render_clause(text: str, terms: Terms, context: Mapping[str, str] | None = None) -> str:
+    """The clause text (markdown) with every blank filled in.
+
+    ``context`` are the particulars of the signing, label -> value ("Manufacturer" -> "Northfield Inc."), put as
+    a list above the text with markdown escaped. Raises ``clause.blank`` for a blank that is no term, for
+    a term of the clause that has no blank, and for braces that are not a blank.
+    """
+    found = blanks(text)
+    known = frozenset(type(terms).model_fields) - {"clause", "version"}
+    wrong = [f"{{{{ {name} }}}} is not a term" for name in sorted(found - known)]
+    wrong += [f"the term {name} has no blank" for name in sorted(known - found)]
+    if _BRACES.search(BLANK.sub("", text)):
+        wrong.append("a brace is not part of a blank")
+    if wrong:
+        raise invalid("clause.blank", f"The text of {terms.clause}/v{terms.version}: {'; '.join(wrong)}.")
+    body = BLANK.sub(lambda match: term_words(terms, match.group(1)), text)
+    particulars = "".join(f"- **{_plain(label)}:** {_plain(value)}\n" for label, value in (context or {}).items())
+    return f"{particulars}\n{body}" if particulars else body
+
+
+def term_words(terms: Terms, name: str) -> str:
+    """One term as it reads in its blank ('10 days', '85 %', 'all remaining units')."""
+    value: Any = getattr(terms, name)
+    if name in _LIMITS:
+        unlimited, limited = _LIMITS[name]
+        return unlimited if value is None else limited(value)
+    if name in _SWITCHES:
+        return _SWITCHES[name][0 if value else 1]
+    if name == "price":
+        return price_words(value)
+    if isinstance(value, int):
+        return next(words for part, words in _NUMBERS if f"{part}_" in f"{name}_")(value)
+    return _WORDS[value]
+
+
+def price_words(price: FixedPrice | PercentOfSale | PriceSchedule) -> str:
+    """The price rule in one phrase, fit for the signed text."""
+    if isinstance(price, FixedPrice):
+        return f"{price.amount:,f} in the currency of the sale"
+    if isinstance(price, PercentOfSale):
+        return f"{phrases.percent(price.percent_bp)} of the price paid"
+    steps = [
+        f"{phrases.percent(point.percent_bp)} "
+        + (
+            "on the schedule date"
+            if not point.after_months
+            else f"{phrases.count(point.after_months, 'month')} after it"
+        )
+        for point in price.points
+    ]
+    how = (
+        "each share standing until the next"
+        if price.shape == "step"
+        else "moving evenly by whole months from each share to the next, rounded down to 0.01 %"
+    )
+    falls = ", always declining" if price.declining else ""
+    return f"a share of the price paid{falls}: {phrases.listed(steps, 'and')}, {how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A clause in two lengths: what fits a table cell, and the sentence behind it."""
+
+    short: str
+    sentence: str
+
+
+def badge(terms: Terms, facts: Facts) -> Badge:
+    """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, 10 days' notice;
+    keep 3 of 10.'
+    """
+    until = phrases.month(window(terms, facts).last_day)
+    opens = window(terms, facts).first_day
+    between = f"until {until}" if not terms.window_start_months else f"from {phrases.month(opens)} until {until}"
+    notice = f"{phrases.count(terms.notice_days_stock, 'day')}' notice"
+    if terms.notice_days_stock == 1:
+        notice = "1 day's notice"
+    keep = min(minimum(terms, facts), facts.quantity_sold)
+    limits = {AppliesTo.ALL: "", AppliesTo.FREE: ", which stay yours", AppliesTo.FLOOR: ", and only those"}
+    kept = f"; keep {keep:,} of {facts.quantity_sold:,}{limits[terms.applies_to]}" if keep else ""
+    if isinstance(terms, BuyBackV1):
+        sentence = f"May be bought back {between} at {_price_to_holder(terms, facts)}, {notice}{kept}."
+        return Badge(f"Buy-back · until {until}", sentence)
+    within = phrases.count(terms.replace_days, "day")
+    sentence = (
+        f"May be drawn {between}, {notice}; replaced within {within} or bought at "
+        f"{purchase_price(terms, facts.sale_price, facts.list_price)}{kept}."
+    )
+    return Badge(f"Access · until {until}", sentence)
+
+
+def _price_to_holder(terms: BuyBackV1, facts: Facts) -> str:
+    price = terms.price
+    handling = f" plus {phrases.percent(terms.handling_bp)} handling" if terms.handling_bp else ""
+    if isinstance(price, FixedPrice):
+        return f"{price.amount:,f} {facts.sale_price.currency} a unit{handling}"
+    if isinstance(price, PercentOfSale):
+        return f"{phrases.percent(price.percent_bp)} of your price{handling}"
+    first, last = price.points[0], price.points[-1]
+    shares = f"{phrases.percent(first.percent_bp)} to {phrases.percent(last.percent_bp)} of your price{handling}"
+    return f"{shares}, by age"
+
+
+def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
+    """What the clause means for this schedule, in sentences to the holder, with dates and amounts."""
+    span = window(terms, facts)
+    keep = minimum(terms, facts)
+    verb = "order back" if isinstance(terms, BuyBackV1) else "draw"
+    dates = f"From {phrases.day(span.first_day)} until {phrases.day(span.last_day)}"
+    sentences = [f"{dates} the manufacturer may {verb} {_reach_to_holder(terms, keep)}."]
+    if isinstance(terms, BuyBackV1):
+        sentences.append(f"You paid {facts.sale_price} a unit; you get {_price_to_holder(terms, facts)}.")
+        limits = [
+            f"{word} {facts.sale_price.share(share, terms.rounding)}"
+            for word, share in (("never less than", terms.price_floor_bp), ("never more than", terms.price_cap_bp))
+            if share is not None
+        ]
+        if limits:
+            sentences.append(f"That is {phrases.listed(limits)} a unit.")
+    else:
+        sentences += _access_sentences(terms, facts)
+    sentences.append(
+        f"You answer within {phrases.count(terms.respond_hours_machine_down, 'hour')} when a machine is down, "
+        f"{phrases.count(terms.respond_days_urgent, 'day')} when urgent and "
+        f"{phrases.count(terms.respond_days_stock, 'day')} for a stock order; "
+        f"no response by the deadline means {terms.no_response}."
+    )
+    sentences.append(
+        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')}, "
+        f"{phrases.count(terms.notice_days_urgent, 'day')} or {phrases.count(terms.notice_days_stock, 'day')} "
+        f"of the order; {'you pay' if terms.freight_payer is Party.HOLDER else 'the manufacturer pays'} the freight."
+    )
+    if keep:
+        sentences.append(f"Keep {keep:,} of {phrases.count(facts.quantity_sold, 'unit')} until then.")
+    if terms.holder_reserve:
+        sentences.append(f"The last {phrases.count(terms.holder_reserve, 'unit')} within reach are yours to keep.")
+    sentences += _use_sentences(terms, keep)
+    return tuple(sentences)
+
+
+def _reach_to_holder(terms: Terms, keep: int) -> str:
+    return {
+        AppliesTo.ALL: "any unit you still have",
+        AppliesTo.FREE: "units above the minimum to keep",
+        AppliesTo.FLOOR: f"up to {phrases.count(keep, 'unit')}, the minimum to keep",
+    }[terms.applies_to]
+
+
+def _access_sentences(terms: AccessBackV1, facts: Facts) -> list[str]:
+    fee = facts.sale_price.share(terms.draw_fee_bp, terms.rounding)
+    price = purchase_price(terms, facts.sale_price, facts.list_price)
+    paid = f"You get a fee of {fee} a unit" if terms.draw_fee_bp else "There is no fee"
+    within = phrases.count(terms.replace_days, "day")
+    return [f"{paid}, and an equal unit within {within} of receipt; otherwise the unit is bought at {price}."]
+
+
+def _use_sentences(terms: Terms, keep: int) -> list[str]:
+    use = {
+        UseClass.INTERMEDIATE_GOOD: "use units up in your production",
+        UseClass.NON_CAPITAL_SPARE: "fit units as spares",
+        UseClass.EITHER: "use units up or fit them",
+    }[terms.use_class]
+    above = "Above the minimum to keep you" if keep else "You"
+    free = terms.use_free_above_minimum or terms.applies_to is AppliesTo.FLOOR
+    within = phrases.count(terms.report_within_days, "day")
+    asking = "without asking" if free else f"after {phrases.count(terms.use_notice_days, 'day')}' notice"
+    sentences = [f"{above} may {use} {asking}; report it within {within}."]
+    if terms.applies_to is not AppliesTo.FLOOR:
+        offer = phrases.count(terms.scrap_notice_days, "day")
+        sentences.append(f"Before scrapping, offer the units to the manufacturer for {offer}.")
+    if terms.resale is Resale.NOT_ALLOWED:
+        sentences.append("You may not sell the units on.")
+    elif terms.runs_with_the_unit:
+        sentences.append("Sell on only with written consent; the buyer takes the right over.")
+    else:
+        sentences.append("Sell on only with written consent; the right then ends on what you sold.")
+    return sentences
+
+
+def _plain(value: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))

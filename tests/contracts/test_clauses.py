@@ -1,0 +1,179 @@
+"""The clause library: texts, schemas, examples and released hashes agree with the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from marketplace.agreements.examples import run_examples
+from marketplace.agreements.library import check_clause, digest_clause, read_released
+from marketplace.agreements.prose import render_clause
+from marketplace.agreements.terms import (
+    TERMS_TYPES,
+    AccessBackV1,
+    BuyBackV1,
+    FixedPrice,
+    PercentOfSale,
+    PricePoint,
+    PriceSchedule,
+    Terms,
+    parse_terms,
+)
+from marketplace.kit.errors import DomainError
+
+CONTRACTS = Path(__file__).parents[2] / "contracts"
+VERSIONS = sorted(TERMS_TYPES)
+
+
+def load_clause(clause: str, version: int) -> dict[str, bytes]:
+    """The files of one clause version, name -> bytes."""
+    return {path.name: path.read_bytes() for path in (CONTRACTS / clause / f"v{version}").iterdir()}
+
+
+def examples_of(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The parsed examples document."""
+    document: dict[str, Any] = yaml.safe_load(files["examples.yaml"])
+    return document
+
+
+@pytest.mark.parametrize(("clause", "version"), VERSIONS)
+def test_a_clause_version_is_well_formed_and_its_examples_come_out_as_written(clause: str, version: int) -> None:
+    assert check_clause(clause, version, load_clause(clause, version)) == []
+
+
+def test_every_folder_is_a_clause_the_program_knows() -> None:
+    folders = {(path.parent.name, int(path.name[1:])) for path in CONTRACTS.glob("*/v*")}
+    assert folders == set(TERMS_TYPES)
+
+
+def test_a_released_version_never_changes() -> None:
+    released = read_released((CONTRACTS / "released.toml").read_bytes())
+    assert released == {key: digest_clause(load_clause(*key)) for key in VERSIONS}
+
+
+@pytest.mark.parametrize("name", ["clause.md", "terms.schema.json", "examples.yaml", "notes.md"])
+def test_the_hash_covers_every_file_but_not_the_kind_of_line_ends(name: str) -> None:
+    files = load_clause("buy-back", 1)
+    windows = {**files, name: files[name].replace(b"\n", b"\r\n")}
+    assert digest_clause(windows) == digest_clause(files)
+    assert digest_clause({**files, name: files[name] + b" "}) != digest_clause(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("clause.md", b"{{ payment_days }}", b"30 days", "The term payment_days has no blank."),
+        ("clause.md", b"{{ payment_days }}", b"{{ payment_days }} {{ bonus }}", "The blank bonus is not a term."),
+        ("clause.md", b"{{ payment_days }}", b"{{ payment_days }} {{ }}", "double braces"),
+        ("terms.schema.json", b'"maximum": 180', b'"maximum": 181', "Differs from the JSON schema"),
+        ("terms.schema.json", b"{", b"", "Not JSON"),
+        ("examples.yaml", b'"350.29 USD"', b'"350.30 USD"', "unit_price should be '350.30 USD', is '350.29 USD'"),
+        ("examples.yaml", b"code: held}", b"cod: held}", "not in the answer"),
+        ("examples.yaml", b"ask: loss", b"ask: luck", "cannot be run"),
+        ("examples.yaml", b"examples:", b"samples:", "Needs 'terms'"),
+        ("examples.yaml", b"facts: {legal_hold: true}", b"facts: {legal_hodl: true}", "cannot be run"),
+    ],
+)
+def test_a_faulty_clause_is_found_and_named(name: str, old: bytes, new: bytes, message: str) -> None:
+    files = load_clause("buy-back", 1)
+    assert old in files[name]
+    problems = check_clause("buy-back", 1, {**files, name: files[name].replace(old, new, 1)})
+    assert [p for p in problems if p.file == name and message in p.message], problems
+
+
+def test_missing_foreign_and_unreadable_files_are_found() -> None:
+    files = load_clause("buy-back", 1)
+    kept = {name: content for name, content in files.items() if name != "notes.md"}
+    problems = check_clause("buy-back", 1, {**kept, "clause.docx": b"", "clause.md": b"\xff\xfe"})
+    assert [p.file for p in problems] == ["notes.md", "clause.docx", "clause.md"]
+    assert check_clause("buy-back", 99, files)[0].message == "The program has no terms type for buy-back/v99."
+
+
+@pytest.mark.parametrize("content", [b'[buy-back]\nv1 = "abc"', b'[buy-back]\none = "' + b"0" * 64 + b'"'])
+def test_a_malformed_list_of_releases_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"released\.toml"):
+        read_released(content)
+
+
+class _Recorder:
+    """Notes which fields of terms are read, price fields as ``price.percent_bp``."""
+
+    def __init__(self) -> None:
+        self.read: set[str] = set()
+
+    def watch(self, terms: Terms) -> Terms:
+        recorder = self
+
+        def spy(kind: type[Any], path: str) -> type[Any]:
+            names = set(kind.model_fields)
+
+            class Watched(kind):  # type: ignore[misc]
+                def __getattribute__(self, name: str) -> Any:
+                    if name in names:
+                        recorder.read.add(path + name)
+                    return super().__getattribute__(name)
+
+            return Watched
+
+        def copy(value: Any, path: str) -> Any:
+            kind = type(value)
+            inner: dict[str, Any] = {}
+            for name in kind.model_fields:
+                field = getattr(value, name)
+                if isinstance(field, FixedPrice | PercentOfSale | PriceSchedule):
+                    field = copy(field, "price.")
+                elif isinstance(field, tuple):
+                    field = tuple(copy(point, f"{path}points.") for point in field)
+                inner[name] = field
+            # model_construct: the validators read every field and would hide what the evaluator does not.
+            return spy(kind, path).model_construct(**inner)
+
+        watched: Terms = copy(terms, "")
+        return watched
+
+
+# ``declining`` is a promise about the points, kept when terms are parsed; ``kind`` and ``clause`` select the type.
+_READ_BY_PARSING = {"price.declining", "price.kind"}
+
+
+@pytest.mark.parametrize(("clause", "version"), VERSIONS)
+def test_the_examples_make_the_evaluator_read_every_term(clause: str, version: int) -> None:
+    recorder = _Recorder()
+    document = examples_of(load_clause(clause, version))
+    assert run_examples(clause, version, document, recorder.watch) == []
+    expected = set(TERMS_TYPES[clause, version].model_fields)
+    if clause == "buy-back":
+        for kind in (FixedPrice, PercentOfSale, PriceSchedule):
+            expected |= {f"price.{name}" for name in kind.model_fields}
+        expected |= {f"price.points.{name}" for name in PricePoint.model_fields}
+    assert expected - recorder.read - _READ_BY_PARSING == set()
+
+
+@pytest.mark.parametrize(("clause", "version"), VERSIONS)
+def test_the_signed_text_has_no_blank_left_and_says_the_numbers(clause: str, version: int) -> None:
+    files = load_clause(clause, version)
+    terms = parse_terms(clause, version, {**examples_of(files)["terms"], "payment_days": 47})
+    text = render_clause(files["clause.md"].decode(), terms, {"Manufacturer": "North*field* <b>Inc.</b>"})
+    assert "{{" not in text
+    assert "The Manufacturer pays " in text
+    assert "within 47 days of acceptance" in text
+    assert r"- **Manufacturer:** North\*field\* \<b\>Inc\.\</b\>" in text
+
+
+@pytest.mark.parametrize(("clause", "version"), VERSIONS)
+@pytest.mark.parametrize("spoil", ["{{ payment_days }}", "{{ Payment }}", "{{ colour }}"])
+def test_a_text_with_unknown_or_unfilled_blanks_is_not_rendered(clause: str, version: int, spoil: str) -> None:
+    files = load_clause(clause, version)
+    text = files["clause.md"].decode()
+    spoilt = text.replace(spoil, "30 days") if spoil in text else text + spoil
+    with pytest.raises(DomainError) as caught:
+        render_clause(spoilt, parse_terms(clause, version, examples_of(files)["terms"]))
+    assert caught.value.code == "clause.blank"
+
+
+def test_terms_types_are_the_released_ones() -> None:
+    assert {("buy-back", 1): BuyBackV1, ("access-back", 1): AccessBackV1} == dict(TERMS_TYPES)
