@@ -15,7 +15,7 @@ from uuid import UUID
 
 from marketplace.demo.cast import Cast
 from marketplace.demo.catalogue import Catalogue
-from marketplace.demo.draws import Draws
+from marketplace.demo.draws import Draws, elapsed_months
 from marketplace.demo.lots import Cause, LedgerRows, LotStory
 from marketplace.demo.purchases import Purchases
 from marketplace.demo.rows import Agreement, AgreementLine, Basis, Framework, Freeze, Part, TermSheet
@@ -72,10 +72,11 @@ class Held:
 
 
 def gather(
-    sources: Sources, catalogue: Catalogue, cast: Cast
+    sources: Sources, catalogue: Catalogue, cast: Cast, start: datetime
 ) -> dict[tuple[str, str, int], tuple[Delivery, list[Receipt]]]:
     """The record's lines by delivery: one station, one day, one price a part."""
     found: dict[tuple[str, str, int], tuple[Delivery, list[Receipt]]] = {}
+    days: dict[tuple[str, str], tuple[datetime, int]] = {}
     prices: dict[tuple[str, str, int], dict[UUID, Decimal]] = {}
     records: list[tuple[Sequence[StockLine | Shipment], bool]] = [(sources.stock, False), (sources.shipments, True)]
     number = 0
@@ -89,8 +90,11 @@ def gather(
                 running += 1
             key = (line.station, line.shipped_on, running)
             if key not in found:
-                day = datetime.fromisoformat(line.shipped_on).replace(hour=16, tzinfo=UTC)
-                delivery = Delivery(key, ordered, day, cast.site_of[line.station].timezone, 0, Decimal(0), 0, 0)
+                zone = cast.site_of[line.station].timezone
+                if (line.shipped_on, zone) not in days:
+                    day = datetime.fromisoformat(line.shipped_on).replace(hour=16, tzinfo=UTC)
+                    days[line.shipped_on, zone] = day, elapsed_months(local_day(day, zone), start)
+                delivery = Delivery(key, ordered, *days[line.shipped_on, zone], zone, 0, Decimal(0), 0, 0)
                 found[key] = (delivery, [])
             ref = line.ref if isinstance(line, Shipment) else ""
             found[key][1].append(Receipt(part, line.quantity, price, ref, number))
@@ -124,7 +128,7 @@ class DeliveryBuilder:
     def build(self, deliveries: Mapping[tuple[str, str, int], tuple[Delivery, list[Receipt]]]) -> None:
         """Spread the rights, pick what is frozen, then write delivery by delivery."""
         ordered = sorted(deliveries.values(), key=lambda pair: pair[0].key[1])
-        spread([delivery for delivery, _ in ordered], self._start, self._draws)
+        spread([delivery for delivery, _ in ordered], self._draws)
         self._choose_frozen(ordered)
         for delivery, receipts in ordered:
             self._deliver(delivery, receipts)
@@ -183,7 +187,8 @@ class DeliveryBuilder:
         if delivery.stand is Stand.NONE:
             return None
         draws, key = self._draws, delivery.key
-        terms_key, sheet = terms_for(delivery, self._start, draws)
+        dice = draws.dice("agreement", *key)
+        terms_key, sheet = terms_for(delivery, dice)
         self.held.term_sheets.setdefault(terms_key, sheet)
         suspended = partner == self._suspended and delivery.clause == BUY_BACK
         status, reason = ("run_off", None) if delivery.stand is Stand.CLOSED else ("active", None)
@@ -199,7 +204,7 @@ class DeliveryBuilder:
             delivery.clause,
             1,
             terms_key,
-            draws.one_of(("intermediate_good", "non_capital_spare"), "use", *key),
+            dice.one_of(("intermediate_good", "non_capital_spare")),
             delivery.zone,
             local_day(signed, delivery.zone),
             status,
@@ -232,7 +237,7 @@ class DeliveryBuilder:
             return max(quantity * 55 // 100, 3)
         if delivery.stand is Stand.FREE:
             return max(quantity * 40 // 100, 1)
-        return self._draws.below(quantity // 4 + 1, "minimum", *delivery.key, part_id)
+        return self._draws.below(quantity // 4 + 1, "minimum", *delivery.key, part_id) if quantity >= 4 else 0
 
     def _condition(self, delivery: Delivery, part: Part) -> str:
         choices = (
@@ -240,37 +245,38 @@ class DeliveryBuilder:
             if part.number[:2] in _RARELY_NEW
             else ("new_old_stock", "new", "used_tested", "new_old_stock", "used")
         )
-        return self._draws.one_of(choices, "condition", *delivery.key, part.id)
+        return self._draws.one_of(choices, "condition", *delivery.key, part.number)
 
     def _deliver(self, delivery: Delivery, receipts: list[Receipt]) -> None:
         draws, key, cast = self._draws, delivery.key, self._cast
         partner, site = cast.partner_of[key[0][:2]], cast.site_of[key[0]]
         shipped = delivery.day
-        accepted = shipped - timedelta(days=draws.between(2, 5, "accepted", *key))
-        placed = accepted - timedelta(days=draws.between(1, 9, "placed", *key), hours=draws.below(5, "hour", *key))
-        received = shipped + timedelta(days=draws.between(2, 9, "received", *key), hours=draws.below(5, "dock", *key))
+        dice = draws.dice("delivery", *key)
+        accepted = shipped - timedelta(days=dice.between(2, 5))
+        placed = accepted - timedelta(days=dice.between(1, 9), hours=dice.below(5))
+        received = shipped + timedelta(days=dice.between(2, 9), hours=dice.below(5))
         # Window arithmetic counts from the ship date in the record; the schedule is signed that morning.
         agreement = self._agree(delivery, receipts, partner, shipped - timedelta(hours=1))
         order_id = agreement.order_id if agreement else None
         plant = self.purchases.plant_of(agreement.terms_key, shipped) if agreement and order_id else None
-        plant = plant or cast.plants[draws.below(len(cast.plants), "plant", *key)]
+        plant = plant or dice.one_of(cast.plants)
         seller, taker = cast.actor[cast.maker, "seller"], cast.actor[partner, "warehouse"]
         cause, cause_id = ("order", order_id) if order_id else ("import", None)
-        basis = Basis.RECORD
+        commands = draws.ids(shipped, "commands", *key)
 
-        def because(step: str, company: UUID, actor: UUID, how: Basis) -> Cause:
-            return Cause(company, actor, draws.id(shipped, "command", step, *key), cause, cause_id, how)
+        def because(step: int, company: UUID, actor: UUID, how: Basis = Basis.MADE_UP) -> Cause:
+            return Cause(company, actor, commands[step], cause, cause_id, how)
 
-        register = because("register", cast.maker, seller, Basis.MADE_UP)
-        hold = because("hold", partner, cast.actor[partner, "buyer"], Basis.MADE_UP)
-        ship = because("ship", cast.maker, seller, basis)
-        receive = because("receive", partner, taker, Basis.MADE_UP)
-        title = because("title", cast.maker, seller, Basis.MADE_UP)
+        register = because(0, cast.maker, seller)
+        hold = because(1, partner, cast.actor[partner, "buyer"])
+        ship = because(2, cast.maker, seller, Basis.RECORD)
+        receive = because(3, partner, taker)
+        title = because(4, cast.maker, seller)
         units: list[tuple[Receipt, UUID, int, int, str]] = []
         for receipt in receipts:
             part, quantity = receipt.part, receipt.quantity
             condition = self._condition(delivery, part)
-            since = placed - timedelta(days=draws.between(20, 500, "registered", receipt.number))
+            since = placed - timedelta(days=20 + receipt.number % 400)
             lot = LotStory(self._rows, draws.id(since, "lot", receipt.number), part, cast.maker, (cast.maker, partner))
             stock = lot.place(cast.maker, cast.maker, plant.id, condition)
             moving = lot.place(cast.maker, cast.maker, None, condition)
@@ -305,8 +311,9 @@ class DeliveryBuilder:
     ) -> None:
         """What became of the units since: used up in part, reserved by a call, on the way, on quality hold."""
         draws, number, start = self._draws, receipt.number, self._start
+        dice = draws.dice("fate", number)
         partner, site = self._cast.partner_of[delivery.key[0][:2]], self._cast.site_of[delivery.key[0]]
-        chance = draws.below(1000, "fate", number)
+        chance = dice.below(1000)
         taker = self._cast.actor[partner, "warehouse"]
 
         def because(step: str, at: datetime, kind: str) -> Cause:
@@ -314,8 +321,8 @@ class DeliveryBuilder:
 
         if agreement and delivery.ordered and chance < 300:
             at = min(
-                received + timedelta(days=draws.between(20, 700, "used", number)),
-                start - timedelta(days=draws.between(2, 90, "late", number)),
+                received + timedelta(days=dice.between(20, 700)),
+                start - timedelta(days=dice.between(2, 90)),
             )
             used = receipt.quantity - receipt.quantity // 2
             kind = "install" if agreement.use_class == "non_capital_spare" else "use_up"
@@ -342,7 +349,7 @@ class DeliveryBuilder:
             if agreement.status == "active" and chance >= 1000 - _HELD_PER_MILLE:
                 self._reserve(lot, own, receipt, agreement, min(left, 3), site.id, condition)
             elif chance >= 1000 - _HELD_PER_MILLE - _MOVING_PER_MILLE:
-                at = start - timedelta(hours=draws.between(4, 60, "left", number))
+                at = start - timedelta(hours=dice.between(4, 60))
                 moving = lot.place(partner, partner, None, condition, agreement.id, self._cast.maker)
                 lot.move("ship", own, moving, left, at, because("transfer", at, "transfer"))
 

@@ -13,7 +13,42 @@ from marketplace.kit.clock import months_between
 T = TypeVar("T")
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # read over the telephone: no 0 O 1 I L
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MILLISECOND = timedelta(milliseconds=1)
 _VARIANT = 0b10 << 62
+_LOW = (1 << 62) - 1
+
+
+class Dice:
+    """Draws in a row out of one digest; the order of the draws is part of the world."""
+
+    __slots__ = ("_at", "_digest")
+
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
+        self._at = 0
+
+    def below(self, limit: int) -> int:
+        """A whole number in 0 .. limit - 1."""
+        at = self._at
+        self._at = at + 4
+        if at >= 64:
+            raise ValueError("sixteen draws are all there are")
+        return int.from_bytes(self._digest[at : at + 4], "big") % limit
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number in low .. high."""
+        return low + self.below(high - low + 1)
+
+    def one_of(self, choices: Sequence[T]) -> T:
+        """One of the choices, each as likely."""
+        return choices[self.below(len(choices))]
+
+
+def _shaped(moment: datetime, tail: int) -> UUID:
+    """80 bits in the shape of a version 7 UUID of the moment."""
+    millis = max((moment - _EPOCH) // _MILLISECOND, 0)
+    high = (millis << 16) | 0x7000 | (tail >> 68)
+    return UUID(int=(high << 64) | _VARIANT | (tail & _LOW))
 
 
 class Draws:
@@ -39,13 +74,21 @@ class Draws:
         """One of the choices, each as likely."""
         return choices[self.number(*purpose) % len(choices)]
 
+    def dice(self, *purpose: object) -> Dice:
+        """Up to sixteen draws in a row for one purpose: a quarter of the cost of drawing each by itself."""
+        text = "|".join(map(str, purpose)).encode()
+        return Dice(blake2b(text, digest_size=64, key=self._key).digest())
+
+    def ids(self, moment: datetime, *purpose: object) -> tuple[UUID, ...]:
+        """Six ids of one moment and purpose."""
+        text = "|".join(map(str, purpose)).encode()
+        tails = blake2b(text, digest_size=60, key=self._key).digest()
+        return tuple(_shaped(moment, int.from_bytes(tails[i : i + 10], "big")) for i in range(0, 60, 10))
+
     def id(self, moment: datetime, *purpose: object) -> UUID:
         """An id in the shape of a version 7 UUID: sorts by the moment, otherwise fixed by the purpose."""
         text = "|".join(map(str, purpose)).encode()
-        tail = int.from_bytes(blake2b(text, digest_size=10, key=self._key).digest(), "big")
-        millis = max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
-        high = (millis << 16) | 0x7000 | (tail >> 68)
-        return UUID(int=(high << 64) | _VARIANT | (tail & ((1 << 62) - 1)))
+        return _shaped(moment, int.from_bytes(blake2b(text, digest_size=10, key=self._key).digest(), "big"))
 
     def reference(self, prefix: str, *purpose: object) -> str:
         """A short reference such as ``ORD-7F3K2QM`` that belongs to the purpose."""

@@ -12,9 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from marketplace.demo.draws import Draws, elapsed_months
+from marketplace.demo.draws import Dice, Draws
 from marketplace.demo.rows import TermSheet
-from marketplace.kit.clock import local_day
 
 
 class Stand(StrEnum):
@@ -47,7 +46,7 @@ TARGETS: tuple[tuple[str, Stand, float], ...] = (
     (ACCESS_BACK, Stand.NOT_OPEN, 0.020),
     ("", Stand.NONE, 0.120),
 )
-"""Share of units, of value and of lines that each kind of right should have."""
+"""Share of the units that each kind of right should have; summed by clause, share of lots and of value too."""
 
 _SPLIT_FROM = 4
 """Fewest units on every line of a delivery whose right reaches only some of them."""
@@ -75,6 +74,8 @@ class Delivery:
     ordered: bool
     """Has an order of its own (request records); otherwise taken over from the stock list."""
     day: datetime
+    months: int
+    """Whole months from the delivery to the start."""
     zone: str
     units: int
     value: Decimal
@@ -84,33 +85,37 @@ class Delivery:
     stand: Stand = Stand.NONE
 
 
-def spread(deliveries: Sequence[Delivery], start: datetime, draws: Draws) -> None:
+def spread(deliveries: Sequence[Delivery], draws: Draws) -> None:
     """Give each delivery its clause and stand, the largest first, so that the shares come out near the targets.
 
-    Each goes where it lessens the distance to the targets most: shares of units, value and lots count alike.
+    Each goes where it lessens the distance to the targets most: shares of units by kind of right, of
+    lots and of value by clause.
     """
     total_units = sum(d.units for d in deliveries)
     total_value = float(sum(d.value for d in deliveries))  # shares for ranking only, no money is computed from them
     total_lots = sum(d.lots for d in deliveries)
-    reached = [[-share, -share, -share] for _, _, share in TARGETS]
-    weights = [(d.units / total_units, float(d.value) / total_value, d.lots / total_lots) for d in deliveries]
-    order = sorted(range(len(deliveries)), key=lambda i: (-max(weights[i]), draws.number("spread", *deliveries[i].key)))
-    allowed = {
-        (split, ordered, months): _allowed(split, ordered, months)
-        for split in (False, True)
-        for ordered in (False, True)
-        for months in {elapsed_months(local_day(d.day, d.zone), start) for d in deliveries}
-    }
+    shares = [(d.units / total_units, float(d.value) / total_value, d.lots / total_lots) for d in deliveries]
+    units_off = [-share for _, _, share in TARGETS]
+    value_off = {"": 0.0, BUY_BACK: 0.0, ACCESS_BACK: 0.0}
+    for clause, _, share in TARGETS:
+        value_off[clause] -= share
+    lots_off = dict(value_off)
+    order = sorted(range(len(deliveries)), key=lambda i: (-max(shares[i]), draws.number("spread", *deliveries[i].key)))
+    allowed: dict[tuple[bool, bool, int], tuple[int, ...]] = {}
     for i in order:
         delivery = deliveries[i]
-        months = elapsed_months(local_day(delivery.day, delivery.zone), start)
-        units, value, lots = weights[i]
-        choices = allowed[delivery.fewest >= _SPLIT_FROM, delivery.ordered, months]
-        best = min(choices, key=lambda c: reached[c][0] * units + reached[c][1] * value + reached[c][2] * lots)
+        units, value, lots = shares[i]
+        kind = (delivery.fewest >= _SPLIT_FROM, delivery.ordered, delivery.months)
+        choices = allowed.get(kind) or allowed.setdefault(kind, _allowed(*kind))
+        best, least = choices[0], float("inf")
+        for c in choices:
+            cost = units_off[c] * units + lots_off[TARGETS[c][0]] * lots + value_off[TARGETS[c][0]] * value
+            if cost < least:
+                best, least = c, cost
         delivery.clause, delivery.stand, _ = TARGETS[best]
-        reached[best][0] += units
-        reached[best][1] += value
-        reached[best][2] += lots
+        units_off[best] += units
+        lots_off[delivery.clause] += lots
+        value_off[delivery.clause] += value
 
 
 def _allowed(split: bool, ordered: bool, months: int) -> tuple[int, ...]:
@@ -128,23 +133,22 @@ def _allowed(split: bool, ordered: bool, months: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def terms_for(delivery: Delivery, start: datetime, draws: Draws) -> tuple[str, TermSheet]:
+def terms_for(delivery: Delivery, dice: Dice) -> tuple[str, TermSheet]:
     """The term sheet of a delivery and its key: standard clauses, with windows that fit the stand.
 
     Windows count from the day of the delivery in round numbers of months, so that old deliveries end first.
     """
-    months = elapsed_months(local_day(delivery.day, delivery.zone), start)
-    key = delivery.key
+    months = delivery.months
     opens, closes = 0, 0
     if delivery.stand is Stand.CLOSED:
-        closes = draws.one_of([m for m in _ENDED if m < months][-4:], "ended", *key)
+        closes = dice.one_of([m for m in _ENDED if m < months][-4:])
     elif delivery.stand is Stand.NOT_OPEN:
-        opens = draws.one_of([m for m in _STARTS if m > months + 1][:3], "starts", *key)
+        opens = dice.one_of([m for m in _STARTS if m > months + 1][:3])
         closes = min(opens + 120, _LONGEST)
     else:
-        closes = draws.one_of([m for m in _ENDS if m > months + 6][:4], "ends", *key)
-    reserve = draws.between(1, 2, "reserve", *key) if delivery.stand is Stand.RESERVE else 0
-    manner = draws.below(3, "manner", *key)
+        closes = dice.one_of([m for m in _ENDS if m > months + 6][:4])
+    reserve = dice.between(1, 2) if delivery.stand is Stand.RESERVE else 0
+    manner = dice.below(3)
     name = f"{delivery.clause}/{delivery.stand.value}/{opens}-{closes}/{reserve}/{manner}"
     reach = {Stand.FLOOR: "floor", Stand.FREE: "free"}.get(delivery.stand, "all")
     return name, term_sheet(delivery.clause, reach, opens, closes, reserve, manner)
@@ -171,6 +175,7 @@ def term_sheet(clause: str, reach: str, opens: int, closes: int, reserve: int = 
         "rounding": "half_up",
         "use_free_above_minimum": manner != 2,
         "use_notice_days": (10, 5, 15)[manner],
+        "clearance_days": (60, 30, 90)[manner],
         "report_within_days": (10, 5, 30)[manner],
         "resale": ("consent", "not_allowed", "consent")[manner],
         "scrap_notice_days": (30, 20, 60)[manner],

@@ -48,25 +48,41 @@ from marketplace.kit.clock import require_utc
 
 MADE_UP = (
     "All companies, people, telephone numbers, opening hours and mail addresses are invented.",
-    "The real records name public agencies. Sites here are called by their place only; partners, one a state, are "
-    "invented, and so is the manufacturer that stands for the agency which released the units.",
-    "Real: stock numbers, item names, quantities, units, acquisition values, ship dates and requisition numbers of "
-    "32,064 stock lines (4 April 2016) and 18,941 shipments (October 2016 to September 2019).",
+    (
+        "The real records name public agencies. Sites here are called by their place only; partners, one a state, are "
+        "invented, and so is the manufacturer that stands for the agency which released the units."
+    ),
+    (
+        "Real: stock numbers, item names, quantities, units, acquisition values, ship dates and requisition numbers of "
+        "32,064 stock lines (4 April 2016) and 18,941 shipments (October 2016 to September 2019)."
+    ),
     "Where a record gives no value (0), the price is made up: the median of the same number or of its supply class.",
     "The list price of a part is the median of its recorded values; what partners paid is the recorded value.",
-    "Coordinates are of the town; where only the county is known its centre, where nothing is known the state's "
-    "capital. The last two are marked approximate.",
-    "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and open orders for units "
-    "back are made up, dated so that about 70 % of the units can be called when the demo starts.",
-    "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made up "
-    "around the recorded ship dates. Uses reported since, and units on the way, are made up.",
+    (
+        "Coordinates are of the town; where only the county is known its centre, where nothing is known the state's "
+        "capital. The last two are marked approximate."
+    ),
+    (
+        "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and open orders for units "
+        "back are made up, dated so that about 70 % of the units can be called when the demo starts."
+    ),
+    (
+        "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made "
+        "up around the recorded ship dates. Uses reported since, and units on the way, are made up."
+    ),
     "Weights are made up, in the range usual for the supply class.",
-    "Replacements and alternates between parts are made up: between parts of one class, name and nearly one price; "
-    "and between control units whose numbers differ only in the revision letters.",
-    "The manufacturer's own stock: items and list prices are real (US GSA, 2021), quantities, costs, bins, usage "
-    "and postings are made up.",
-    "Control unit numbers are real numbers of vehicle makers, read from control units; the makers have no part in "
-    "this demo.",
+    (
+        "Replacements and alternates between parts are made up: between parts of one class, name and nearly one price; "
+        "and between control units whose numbers differ only in the revision letters."
+    ),
+    (
+        "The manufacturer's own stock: items and list prices are real (US GSA, 2021), quantities, costs, bins, usage "
+        "and postings are made up."
+    ),
+    (
+        "Control unit numbers are real numbers of vehicle makers, read from control units; the makers have no part in "
+        "this demo."
+    ),
 )
 
 
@@ -117,7 +133,7 @@ def build_world(sources: Sources, start: datetime, seed: int = 1) -> World:
     catalogue = build_catalogue(sources, cast.maker, start.date(), draws)
     rows = LedgerRows()
     builder = DeliveryBuilder(cast, catalogue, start, draws, rows)
-    builder.build(gather(sources, catalogue, cast))
+    builder.build(gather(sources, catalogue, cast, start))
     own = build_own_stock(sources.items, catalogue, cast, start, draws, rows)
     held, purchases = builder.held, builder.purchases
     requests = [_request(unit, cast, start, draws) for unit in held.open_units]
@@ -187,8 +203,8 @@ def _request(unit: OpenUnit, cast: Cast, start: datetime, draws: Draws) -> tuple
         unit.part.id,
         unit.quantity,
         destination.id,
-        start + timedelta(days={"machine_down": 1, "urgent": 5}.get(urgency, 21)),
         urgency,
+        start + timedelta(days={"machine_down": 1, "urgent": 5}.get(urgency, 21)),
         f"NF-{draws.one_of((320, 450, 610, 900), 'model', key)}",
         f"{draws.below(90_000, 'machine', key) + 10_000}",
         f"J{draws.below(9_000, 'job', key) + 1_000}",
