@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, Urgency
-from marketplace.kit.clock import add_months, end_of_day, local_day
+from marketplace.kit.clock import add_months, end_of_day, local_day, require_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def _window(schedule_date: date, start_months: int, end_months: int, tolled_days
 
 
 def after_days(start: datetime, days: int, zone: str) -> datetime:
-    """The end of the calendar day that is ``days`` after the local day of ``start``."""
-    return end_of_day(local_day(start, zone) + timedelta(days=days), zone)
+    """The end of the calendar day that is ``days`` after the local day of ``start``; raises ``time.naive``."""
+    return end_of_day(local_day(require_utc(start), zone) + timedelta(days=days), zone)
 
 
 def respond_by(terms: Terms, urgency: Urgency, notice_at: datetime, zone: str) -> datetime:

@@ -10,6 +10,7 @@ from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled, Reason, RefusalCode, Refused, Replacement
 from marketplace.agreements.reach import blocked, nothing_callable, reason, split_given
 from marketplace.agreements.terms import NoResponse, Party, Terms, Urgency
+from marketplace.kit.clock import require_utc
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
 
@@ -30,7 +31,7 @@ def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled 
     """
     if facts.requested < 1:
         raise invalid("call.quantity", "Ask for at least one unit.", field="quantity")
-    moment = facts.notice_at or now
+    moment = require_utc(facts.notice_at or now)
     block = blocked(terms, facts, moment)
     if block:
         return block

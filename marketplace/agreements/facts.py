@@ -74,5 +74,7 @@ class Facts:
             raise invalid("facts.invalid", "The minimum to keep is larger than the quantity sold.")
         if self.held + self.in_transit + self.quality_held > self.remaining:
             raise invalid("facts.invalid", "More units are reserved, on the way or on hold than remain.")
+        if self.notice_at is not None and self.notice_at.tzinfo is None:
+            raise invalid("facts.invalid", "Give the time of notice with its zone.")
         if self.list_price is not None and self.list_price.currency != self.sale_price.currency:
             raise invalid("facts.invalid", "The list price must be in the currency of the sale.")

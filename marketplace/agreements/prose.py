@@ -213,7 +213,9 @@ def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
     if keep:
         sentences.append(f"Keep {keep:,} of {phrases.count(facts.quantity_sold, 'unit')} until then.")
     if terms.holder_reserve:
-        sentences.append(f"The last {phrases.count(terms.holder_reserve, 'unit')} within reach are yours to keep.")
+        sentences.append(
+            f"Your own reserve is {phrases.count(terms.holder_reserve, 'unit')}: no order takes the last within reach."
+        )
     sentences += _use_sentences(terms, keep)
     return tuple(sentences)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
@@ -155,7 +156,7 @@ class PriceSchedule(_Frozen):
         found: list[Contradiction] = []
         if self.points[0].after_months != 0:
             found.append(("points.0.after_months", "terms.schedule_start", "The first point must be at 0 months."))
-        for index, (earlier, later) in enumerate(zip(self.points, self.points[1:], strict=False), start=1):
+        for index, (earlier, later) in enumerate(pairwise(self.points), start=1):
             if later.after_months <= earlier.after_months:
                 found.append(
                     (f"points.{index}.after_months", "terms.schedule_order", "Each point must be later than the last.")

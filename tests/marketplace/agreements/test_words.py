@@ -1,0 +1,117 @@
+"""Badges, summaries and phrases: what people read."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from marketplace.agreements import phrases
+from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.prose import badge, price_words, summary, term_words
+from marketplace.agreements.terms import BuyBackV1
+from tests.marketplace.agreements.builders import facts, terms, usd
+
+
+def test_a_badge_reads_as_a_sentence() -> None:
+    found = badge(terms("access-first", handling_bp=0, notice_days_stock=15), facts())
+    assert found.short == "Buy-back · until Nov 2034"
+    assert found.sentence == "May be bought back until Nov 2034 at 85 % of your price, 15 days' notice; keep 3 of 10."
+
+
+@pytest.mark.parametrize(
+    ("preset", "change", "sentence"),
+    [
+        (
+            "standard-buy-back",
+            {"window_start_months": 12, "notice_days_stock": 1, "respond_days_stock": 1},
+            "May be bought back from Nov 2027 until Nov 2031 at 85 % of your price plus 6 % handling, 1 day's notice.",
+        ),
+        (
+            "declining-buy-back",
+            {"applies_to": "free", "minimum_to_keep": 2},
+            (
+                "May be bought back until Nov 2031 at 90 % to 40 % of your price, by age, 20 days' notice; "
+                "keep 2 of 10, which stay yours."
+            ),
+        ),
+        (
+            "standard-buy-back",
+            {"price": {"kind": "fixed", "amount": "1180.00"}, "handling_bp": 0},
+            "May be bought back until Nov 2031 at 1,180.00 USD a unit, 20 days' notice.",
+        ),
+        (
+            "standard-access",
+            {},
+            (
+                "May be drawn until Nov 2031, 20 days' notice; replaced within 60 days or bought at 900.00 USD; "
+                "keep 1 of 10, and only those."
+            ),
+        ),
+    ],
+)
+def test_badges_of_other_terms(preset: str, change: dict[str, Any], sentence: str) -> None:
+    assert badge(terms(preset, **change), facts(list_price=usd("900"))).sentence == sentence
+
+
+def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
+    lines = summary(terms("access-first", price_floor_bp=5000, holder_reserve=1), facts())
+    assert lines[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
+    assert lines[1] == "You paid 412.10 USD a unit; you get 85 % of your price plus 6 % handling."
+    assert lines[2] == "That is never less than 206.05 USD a unit."
+    assert "Keep 3 of 10 units until then." in lines
+    assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
+    assert lines[-1] == "Sell on only with written consent; the buyer takes the right over."
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("change", [{}, {"resale": "not_allowed"}, {"runs_with_the_unit": False}])
+def test_pages_use_the_words_of_the_trade(name: str, change: dict[str, Any]) -> None:
+    lines = summary(terms(name, **change), facts())
+    text = " ".join([*lines, badge(terms(name, **change), facts()).sentence]).lower()
+    assert all(line.endswith(".") and line[0].isupper() for line in lines)
+    for word in ("callback", "recall", "floor", "silence", "encumbr", "1 days", "1 units"):
+        assert word not in text
+
+
+def test_every_term_of_every_preset_has_words() -> None:
+    for preset in PRESETS.values():
+        filled = preset.terms()
+        for name in preset.values:
+            assert term_words(filled, name)
+    assert term_words(terms(), "window_end_months") == "60 months"
+    assert term_words(terms(), "respond_hours_machine_down") == "4 hours"
+    assert term_words(terms(), "handling_bp") == "6 %"
+    assert term_words(terms(), "price_cap_bp") == "without a cap"
+    assert term_words(terms(max_exercises=1), "max_exercises") == "at most 1 order"
+    assert term_words(terms(price_floor_bp=5050), "price_floor_bp") == "at least 50.5 % of the price paid"
+
+
+def test_a_schedule_in_words() -> None:
+    declining = terms("declining-buy-back")
+    assert isinstance(declining, BuyBackV1)
+    assert price_words(declining.price) == (
+        "a share of the price paid, always declining: 90 % on the schedule date and 40 % 60 months after it, "
+        "moving evenly by whole months from each share to the next, rounded down to 0.01 %"
+    )
+
+
+def test_phrases() -> None:
+    assert [phrases.percent(bp) for bp in (0, 1, 10, 8500, 8550, 8555)] == [
+        "0 %",
+        "0.01 %",
+        "0.1 %",
+        "85 %",
+        "85.5 %",
+        "85.55 %",
+    ]
+    assert phrases.count(1, "unit") == "1 unit"
+    assert phrases.count(1200, "unit") == "1,200 units"
+    assert phrases.listed(["a"]) == "a"
+    assert phrases.listed(["a", "b", "c"]) == "a, b and c"
+    assert phrases.day(date(2028, 2, 29)) == "29 Feb 2028"
+    midnight = datetime(2027, 3, 7, 6, 0, tzinfo=UTC)
+    assert phrases.deadline(midnight, "America/Chicago") == "the end of 6 Mar 2027"
+    assert phrases.deadline(midnight, "UTC") == "7 Mar 2027, 06:00 UTC"
+    assert phrases.moment(midnight, "America/Chicago") == "7 Mar 2027, 00:00 CST"
