@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from marketplace.agreements.terms import AccessBackV1, BuyBackV1, FixedPrice, PercentOfSale, PriceSchedule, Terms
+from marketplace.agreements.price_rules import FixedPrice, PercentOfSale, PriceSchedule
+from marketplace.agreements.terms import AccessBackV1, BuyBackV1, Terms
 from marketplace.kit.clock import months_between
 from marketplace.kit.money import Money
 

@@ -10,21 +10,10 @@ from typing import Any
 from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.price_rules import FixedPrice, PercentOfSale, PriceSchedule
 from marketplace.agreements.prices import purchase_price
 from marketplace.agreements.reach import minimum
-from marketplace.agreements.terms import (
-    AccessBackV1,
-    AppliesTo,
-    BuyBackV1,
-    FixedPrice,
-    NoResponse,
-    Party,
-    PercentOfSale,
-    PriceSchedule,
-    Resale,
-    Terms,
-    UseClass,
-)
+from marketplace.agreements.terms import AccessBackV1, AppliesTo, BuyBackV1, NoResponse, Party, Resale, Terms, UseClass
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Rounding
 

@@ -2,21 +2,20 @@
 
 One class per released clause version. Its JSON schema is the clause's ``terms.schema.json`` and every field is
 a blank in its ``clause.md``. Rates are basis points (100 = 1 %), durations carry their unit in the name,
-quantities are whole units, and money is in the currency of the sale.
+quantities are whole units, and money is in the currency of the sale. Docstrings and descriptions of these types are
+part of the released schema: do not reword them under a released version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from enum import StrEnum
-from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from marketplace.agreements.price_rules import WHOLE, Contradiction, Frozen, Price, number, refuse
 from marketplace.kit.errors import FieldError, invalid, invalid_fields
 from marketplace.kit.money import Rounding
 
@@ -70,126 +69,18 @@ class Party(StrEnum):
     HOLDER = "holder"
 
 
-def _whole(value: object) -> object:
-    # Pydantic would take True for 1 and 10.0 for 10; a contract does not.
-    if isinstance(value, bool | float):
-        raise PydanticCustomError("int_type", "a whole number is needed")
-    return value
-
-
-def _exact(value: object) -> object:
-    # A float has already lost the amount somebody meant.
-    if isinstance(value, bool | float):
-        raise PydanticCustomError("decimal_text", "an amount is needed as text")
-    return value
-
-
-def _number(meaning: str, unit: str, low: int, high: int) -> FieldInfo:
-    info: FieldInfo = Field(description=meaning, ge=low, le=high, json_schema_extra={"unit": unit})
-    return info
-
-
-# Last in each annotation, so that the bounds stay on the integer and reach the JSON schema.
-WHOLE = BeforeValidator(_whole)
 MAX_UNITS = 1_000_000
 MAX_WINDOW_MONTHS = 360
 
-Contradiction: TypeAlias = tuple[str, str, str]
-"""Field path, stable code, words."""
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FixedPrice(_Frozen):
-    """The same amount per unit on every day of the window."""
-
-    kind: Literal["fixed"]
-    amount: Annotated[
-        Decimal,
-        Field(gt=0, max_digits=16, decimal_places=4),
-        BeforeValidator(_exact),
-        WithJsonSchema(
-            {
-                "type": "string",
-                "pattern": r"^[0-9]{1,12}(\.[0-9]{1,4})?$",
-                "description": "Price per unit, more than 0.",
-                "unit": "currency of the sale",
-            }
-        ),
-    ]
-
-
-class PercentOfSale(_Frozen):
-    """A share of what the holder paid per unit."""
-
-    kind: Literal["percent_of_sale"]
-    percent_bp: Annotated[
-        int, _number("Share of the price the holder paid per unit.", "basis points", 1, 30_000), WHOLE
-    ]
-
-
-class PricePoint(_Frozen):
-    """From this many whole months after the schedule date, this share of the price paid."""
-
-    after_months: Annotated[int, _number("Whole months after the schedule date.", "months", 0, 360), WHOLE]
-    percent_bp: Annotated[int, _number("Share of the price paid from then on.", "basis points", 1, 30_000), WHOLE]
-
-
-class PriceSchedule(_Frozen):
-    """A share of the price paid that changes with time, in steps or along a straight line."""
-
-    kind: Literal["schedule"]
-    shape: Annotated[
-        Literal["step", "linear"],
-        Field(description="step: stays until the next point; linear: moves evenly, month by month, to the next point."),
-    ]
-    declining: Annotated[bool, Field(description="Declared to decline: every point must be lower than the one before.")]
-    points: Annotated[
-        tuple[PricePoint, ...],
-        Field(min_length=2, max_length=24, description="In order of months, the first at 0 months."),
-    ]
-
-    @model_validator(mode="after")
-    def _points_in_order(self) -> PriceSchedule:
-        found: list[Contradiction] = []
-        if self.points[0].after_months != 0:
-            found.append(("points.0.after_months", "terms.schedule_start", "The first point must be at 0 months."))
-        for index, (earlier, later) in enumerate(pairwise(self.points), start=1):
-            if later.after_months <= earlier.after_months:
-                found.append(
-                    (f"points.{index}.after_months", "terms.schedule_order", "Each point must be later than the last.")
-                )
-            if self.declining and later.percent_bp >= earlier.percent_bp:
-                found.append(
-                    (
-                        f"points.{index}.percent_bp",
-                        "terms.not_declining",
-                        "The price is declared to decline, so this must be lower than the point before.",
-                    )
-                )
-        _refuse(found)
-        return self
-
-
-Price: TypeAlias = Annotated[FixedPrice | PercentOfSale | PriceSchedule, Field(discriminator="kind")]
-
-
-def _refuse(found: Iterable[Contradiction]) -> None:
-    items = [list(item) for item in found]
-    if items:
-        raise PydanticCustomError("contradictions", "the terms contradict each other", {"items": items})
-
-
-class CommonTerms(_Frozen):
+class CommonTerms(Frozen):
     """What buy-back/v1 and access-back/v1 share: reach, window, clocks, use, delivery, loss."""
 
     use_class: Annotated[UseClass, Field(description="What the holder buys the units for.")]
     applies_to: Annotated[AppliesTo, Field(description="Which of the remaining units the right reaches.")]
     minimum_to_keep: Annotated[
         int,
-        _number(
+        number(
             "Units per schedule that the holder keeps available; a schedule may state another number.",
             "units",
             0,
@@ -198,22 +89,22 @@ class CommonTerms(_Frozen):
         WHOLE,
     ]
     holder_reserve: Annotated[
-        int, _number("Units per schedule that the holder never has to give up.", "units", 0, MAX_UNITS), WHOLE
+        int, number("Units per schedule that the holder never has to give up.", "units", 0, MAX_UNITS), WHOLE
     ] = 0
     window_start_months: Annotated[
-        int, _number("The right opens this long after the schedule date.", "months", 0, MAX_WINDOW_MONTHS - 1), WHOLE
+        int, number("The right opens this long after the schedule date.", "months", 0, MAX_WINDOW_MONTHS - 1), WHOLE
     ]
     window_end_months: Annotated[
-        int, _number("The right ends this long after the schedule date.", "months", 1, MAX_WINDOW_MONTHS), WHOLE
+        int, number("The right ends this long after the schedule date.", "months", 1, MAX_WINDOW_MONTHS), WHOLE
     ]
     partial_minimum: Annotated[
         int,
-        _number("Fewest units in one order, unless it takes all that can be called.", "units", 1, MAX_UNITS),
+        number("Fewest units in one order, unless it takes all that can be called.", "units", 1, MAX_UNITS),
         WHOLE,
     ] = 1
     partial_multiple: Annotated[
         int,
-        _number("Orders are for a multiple of this, unless they take all that can be called.", "units", 1, MAX_UNITS),
+        number("Orders are for a multiple of this, unless they take all that can be called.", "units", 1, MAX_UNITS),
         WHOLE,
     ] = 1
     max_exercises: Annotated[
@@ -221,22 +112,22 @@ class CommonTerms(_Frozen):
         Field(description="Most orders per schedule; none = any number.", json_schema_extra={"unit": "orders"}),
     ] = None
     notice_hours_machine_down: Annotated[
-        int, _number("Machine down: hours from notice until the units must be shipped.", "hours", 1, 168), WHOLE
+        int, number("Machine down: hours from notice until the units must be shipped.", "hours", 1, 168), WHOLE
     ]
     notice_days_urgent: Annotated[
-        int, _number("Urgent: calendar days from notice until the units must be shipped.", "days", 1, 60), WHOLE
+        int, number("Urgent: calendar days from notice until the units must be shipped.", "days", 1, 60), WHOLE
     ]
     notice_days_stock: Annotated[
-        int, _number("Stock order: calendar days from notice until the units must be shipped.", "days", 1, 180), WHOLE
+        int, number("Stock order: calendar days from notice until the units must be shipped.", "days", 1, 180), WHOLE
     ]
     respond_hours_machine_down: Annotated[
-        int, _number("Machine down: hours from notice to accept or refuse.", "hours", 1, 168), WHOLE
+        int, number("Machine down: hours from notice to accept or refuse.", "hours", 1, 168), WHOLE
     ]
     respond_days_urgent: Annotated[
-        int, _number("Urgent: calendar days from notice to accept or refuse.", "days", 1, 60), WHOLE
+        int, number("Urgent: calendar days from notice to accept or refuse.", "days", 1, 60), WHOLE
     ]
     respond_days_stock: Annotated[
-        int, _number("Stock order: calendar days from notice to accept or refuse.", "days", 1, 180), WHOLE
+        int, number("Stock order: calendar days from notice to accept or refuse.", "days", 1, 180), WHOLE
     ]
     no_response: Annotated[NoResponse, Field(description="What no response by the deadline means.")]
     rounding: Annotated[Rounding, Field(description="How computed prices are rounded to the currency's minor unit.")]
@@ -245,31 +136,31 @@ class CommonTerms(_Frozen):
     ]
     use_notice_days: Annotated[
         int,
-        _number("Where use needs notice: days the manufacturer has to order the units instead.", "days", 1, 120),
+        number("Where use needs notice: days the manufacturer has to order the units instead.", "days", 1, 120),
         WHOLE,
     ]
     clearance_days: Annotated[
         int,
-        _number("After a notice has run, days in which the holder may act before it lapses.", "days", 1, 365),
+        number("After a notice has run, days in which the holder may act before it lapses.", "days", 1, 365),
         WHOLE,
     ]
-    report_within_days: Annotated[int, _number("Use and moves are reported within.", "days", 1, 120), WHOLE]
+    report_within_days: Annotated[int, number("Use and moves are reported within.", "days", 1, 120), WHOLE]
     resale: Annotated[Resale, Field(description="Whether the holder may sell units on.")]
     scrap_notice_days: Annotated[
-        int, _number("Before scrapping, the units are offered to the manufacturer for.", "days", 1, 180), WHOLE
+        int, number("Before scrapping, the units are offered to the manufacturer for.", "days", 1, 180), WHOLE
     ]
     runs_with_the_unit: Annotated[
         bool, Field(description="The right stays on a unit whoever owns it; a buyer must take it over in writing.")
     ]
     freight_payer: Annotated[Party, Field(description="Who pays the freight of units that go back.")]
     inspection_days: Annotated[
-        int, _number("Days from receipt in which the manufacturer accepts or rejects.", "days", 1, 90), WHOLE
+        int, number("Days from receipt in which the manufacturer accepts or rejects.", "days", 1, 90), WHOLE
     ]
-    payment_days: Annotated[int, _number("Days from acceptance until payment is due.", "days", 1, 180), WHOLE]
+    payment_days: Annotated[int, number("Days from acceptance until payment is due.", "days", 1, 180), WHOLE]
     loss_bearer: Annotated[Party, Field(description="Who bears loss or damage before the carrier has the units.")]
     loss_compensation_bp: Annotated[
         int,
-        _number(
+        number(
             "Paid per unit lost out of the minimum to keep, as a share of the price the holder paid.",
             "basis points",
             0,
@@ -320,7 +211,7 @@ class CommonTerms(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> CommonTerms:
-        _refuse(self.contradictions())
+        refuse(self.contradictions())
         return self
 
 
@@ -331,7 +222,7 @@ class BuyBackV1(CommonTerms):
     version: Literal[1] = 1
     price: Annotated[Price, Field(description="Price per unit that goes back.")]
     handling_bp: Annotated[
-        int, _number("Added to the price for the holder's handling.", "basis points", 0, 5_000), WHOLE
+        int, number("Added to the price for the holder's handling.", "basis points", 0, 5_000), WHOLE
     ] = 0
     price_floor_bp: Annotated[
         Annotated[int, Field(ge=1, le=30_000), WHOLE] | None,
@@ -368,14 +259,14 @@ class AccessBackV1(CommonTerms):
     clause: Literal["access-back"] = "access-back"
     version: Literal[1] = 1
     draw_fee_bp: Annotated[
-        int, _number("Fee per unit drawn, as a share of the price the holder paid.", "basis points", 0, 5_000), WHOLE
+        int, number("Fee per unit drawn, as a share of the price the holder paid.", "basis points", 0, 5_000), WHOLE
     ] = 0
     replace_days: Annotated[
-        int, _number("Days from receipt in which the manufacturer sends an equal unit.", "days", 1, 730), WHOLE
+        int, number("Days from receipt in which the manufacturer sends an equal unit.", "days", 1, 730), WHOLE
     ]
     purchase_percent_bp: Annotated[
         int,
-        _number("A unit not replaced in time is bought at this share of the list price.", "basis points", 1, 30_000),
+        number("A unit not replaced in time is bought at this share of the list price.", "basis points", 1, 30_000),
         WHOLE,
     ] = 10_000
 

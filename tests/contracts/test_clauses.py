@@ -11,18 +11,9 @@ import yaml
 
 from marketplace.agreements.examples import run_examples
 from marketplace.agreements.library import check_clause, digest_clause, read_released
+from marketplace.agreements.price_rules import FixedPrice, PercentOfSale, PricePoint, PriceSchedule
 from marketplace.agreements.prose import render_clause
-from marketplace.agreements.terms import (
-    TERMS_TYPES,
-    AccessBackV1,
-    BuyBackV1,
-    FixedPrice,
-    PercentOfSale,
-    PricePoint,
-    PriceSchedule,
-    Terms,
-    parse_terms,
-)
+from marketplace.agreements.terms import TERMS_TYPES, AccessBackV1, BuyBackV1, Terms, parse_terms
 from marketplace.kit.errors import DomainError
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"

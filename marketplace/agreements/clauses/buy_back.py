@@ -8,9 +8,10 @@ from marketplace.agreements import exercise, phrases
 from marketplace.agreements.exercise import Cost
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled, Reason, Refused
+from marketplace.agreements.price_rules import FixedPrice
 from marketplace.agreements.prices import percent_on, unit_price
 from marketplace.agreements.reach import reason
-from marketplace.agreements.terms import BuyBackV1, FixedPrice
+from marketplace.agreements.terms import BuyBackV1
 from marketplace.kit.clock import local_day
 
 

@@ -23,8 +23,9 @@ from marketplace.agreements.evaluation import (
     split,
     unit_price,
 )
+from marketplace.agreements.price_rules import PriceSchedule
 from marketplace.agreements.reach import minimum, usable
-from marketplace.agreements.terms import AppliesTo, BuyBackV1, PriceSchedule, Terms, Urgency
+from marketplace.agreements.terms import AppliesTo, BuyBackV1, Terms, Urgency
 from marketplace.kit.clock import add_months
 from marketplace.kit.money import Money
 from tests.marketplace.agreements.builders import terms
