@@ -53,6 +53,7 @@ class Lot(Row):
     last_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     last_position: Mapped[int] = mapped_column(server_default=text("0"))
     last_recorded_at: Mapped[datetime]
+    last_occurred_at: Mapped[datetime]
     __table_args__ = (
         CheckConstraint("serialised = (serial IS NOT NULL)", name="serial"),
         Index("ix_lot_part", "part_id"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
 revision = "153003"
@@ -24,8 +25,8 @@ ALTER TABLE command FORCE ROW LEVEL SECURITY;
 CREATE POLICY app_read ON command FOR SELECT TO backstock_app USING (company_id = app_company());
 CREATE POLICY app_insert ON command FOR INSERT TO backstock_app WITH CHECK (company_id = app_company());
 CREATE POLICY worker_all ON command TO backstock_worker USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE (last_seq, last_position, last_recorded_at, parties, frozen) ON lot TO backstock_app;
-GRANT SELECT, INSERT, UPDATE (last_seq, last_position, last_recorded_at, parties, frozen) ON lot TO backstock_worker;
+GRANT SELECT, INSERT, UPDATE (last_seq, last_position, last_recorded_at, last_occurred_at, parties, frozen) ON lot TO backstock_app;
+GRANT SELECT, INSERT, UPDATE (last_seq, last_position, last_recorded_at, last_occurred_at, parties, frozen) ON lot TO backstock_worker;
 ALTER TABLE lot ENABLE ROW LEVEL SECURITY;
 ALTER TABLE lot FORCE ROW LEVEL SECURITY;
 CREATE POLICY app_read ON lot FOR SELECT TO backstock_app USING (app_company() = ANY (parties) OR parties && app_sources());
@@ -116,6 +117,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("last_position", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("last_recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("serialised = (serial IS NOT NULL)", name=op.f("ck_lot_serial")),
         sa.ForeignKeyConstraint(["part_id"], ["part.id"], name=op.f("fk_lot_part_id")),
         sa.ForeignKeyConstraint(["registered_by"], ["company.id"], name=op.f("fk_lot_registered_by")),

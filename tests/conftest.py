@@ -1,0 +1,117 @@
+"""Fixtures for every test: a real PostgreSQL built by the migrations, one database per worker cloned from a
+template, and a small world of companies made for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
+from marketplace.db.session import Database
+from marketplace.db.setup import ensure_database, migrate
+from tests.world import World
+
+_KEEP = "BACKSTOCK_TEST_DATA"
+TEMPLATE = "template_migrated"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controlling process makes the cluster's folder; workers inherit it through the environment."""
+    if not os.environ.get(_KEEP):
+        folder = tempfile.mkdtemp(prefix="backstock-tests-")
+        Path(folder).chmod(0o755)
+        os.environ[_KEEP] = folder
+        config.stash[_MADE] = folder
+
+
+_MADE = pytest.StashKey[str]()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    folder = config.stash.get(_MADE, None)
+    if folder and not hasattr(config, "workerinput"):
+        EmbeddedServer(Path(folder)).stop(mode="immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    return getattr(request.config, "workerinput", {}).get("workerid", "solo")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Credentials]:
+    """The test cluster (no fsync: these tests are about logic; faults/ runs its own with fsync on)."""
+    server = EmbeddedServer(Path(os.environ[_KEEP]), fsync=False)
+    credentials = server.start()
+    ready = server.data_dir / "template.ready"
+    import fcntl
+
+    with (server.data_dir / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords, TEMPLATE))
+            migrate(credentials.dsn(OWNER, TEMPLATE))
+            ready.write_text(json.dumps({}))
+    yield credentials
+
+
+async def clone(cluster: Credentials, name: str) -> None:
+    """A fresh database from the migrated template."""
+    admin = await asyncpg.connect(cluster.dsn(SUPERUSER, "postgres"))
+    try:
+        await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        for attempt in range(50):
+            try:
+                await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER {OWNER}')
+                break
+            except asyncpg.ObjectInUseError:  # another worker clones the template this instant
+                if attempt == 49:
+                    raise
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+async def database_name(cluster: Credentials, worker_id: str) -> str:
+    name = f"test_{worker_id}"
+    await clone(cluster, name)
+    return name
+
+
+@pytest.fixture(scope="session")
+async def db(cluster: Credentials, database_name: str) -> AsyncIterator[Database]:
+    """The app role: row level security applies."""
+    database = Database(cluster.dsn(APP, database_name), pool_size=20)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def worker_db(cluster: Credentials, database_name: str) -> AsyncIterator[Database]:
+    database = Database(cluster.dsn(WORKER, database_name), pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def owner(cluster: Credentials, database_name: str) -> AsyncIterator[asyncpg.Connection]:
+    """The schema owner, who sees everything: for arranging and for asserting that nothing changed."""
+    connection = await asyncpg.connect(cluster.dsn(OWNER, database_name))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def world(owner: asyncpg.Connection, db: Database) -> World:
+    """A manufacturer, two partners, sites, people and parts that only this test knows."""
+    return await World.make(owner, db)
