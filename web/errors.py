@@ -189,7 +189,7 @@ def _input_page(request: Request, error: RequestValidationError) -> Response:
     return error_page(request, 422, code="request.invalid", fields=fields)
 
 
-def _broken_page(request: Request, error: Exception) -> Response:
+def _broken_page(request: Request, _error: Exception) -> Response:
     return error_page(request, 500, code="server.error")
 
 

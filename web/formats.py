@@ -16,6 +16,7 @@ from marketplace.kit.money import Money
 
 NONE: Final = Markup('<span class="none" aria-hidden="true">–</span><span class="visually-hidden">none</span>')
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_NEAR: Final = timedelta(days=30)
 DUE_SOON: Final = timedelta(hours=24)
 
 
@@ -52,7 +53,7 @@ def percent(basis_points: int) -> str:
     return f"{sign}{whole:,}{decimals}\u00a0%"
 
 
-def km(value: int | float | None) -> Markup:
+def km(value: float | None) -> Markup:
     """A distance in kilometres: ``< 1 km``, ``8 km``, ``1,204 km``."""
     if value is None:
         return NONE
@@ -83,41 +84,48 @@ def day_words(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
-def exact(moment: datetime, zone: str = "UTC") -> str:
+def exact(value: datetime, zone: str = "UTC") -> str:
     """A moment in full: ``22 Nov 2026, 15:04 UTC``; the zone is named as people there do (``CST``)."""
-    local = moment.astimezone(ZoneInfo(zone))
+    local = value.astimezone(ZoneInfo(zone))
     return f"{day_words(local.date())}, {local:%H:%M %Z}"
 
 
-def relative(moment: datetime, now: datetime) -> str:
+def relative(value: datetime, now: datetime) -> str:
     """``5 min ago``, ``in 3 h``, ``yesterday``, ``in 6 days``; the date itself beyond 30 days."""
-    gap = abs(moment - now)
-    past = moment <= now
+    gap = abs(value - now)
+    past = value <= now
     if gap < _MINUTE:
-        return "just now" if past else "in a moment"
+        return "just now" if past else "in a value"
     if gap < _HOUR:
         span = f"{gap // _MINUTE} min"
     elif gap < _DAY:
         span = f"{gap // _HOUR} h"
     elif gap < 2 * _DAY:
         return "yesterday" if past else "tomorrow"
-    elif gap <= 30 * _DAY:
+    elif gap <= _NEAR:
         span = plural(gap // _DAY, "day")
     else:
-        return day_words(moment.astimezone(UTC).date())
+        return day_words(value.astimezone(UTC).date())
     return f"{span} ago" if past else f"in {span}"
 
 
-def dt(moment: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
+def dt(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
     """A moment relative to now, with the exact one on hover and for machines."""
-    if moment is None:
+    if value is None:
         return NONE
-    return _time(moment, relative(moment, now), zone)
+    return _time(value, relative(value, now), zone)
 
 
-def time_left(moment: datetime, now: datetime) -> str:
+def moment(value: datetime, now: datetime, zone: str = "UTC") -> Markup:
+    """A moment for a history that is read aloud: exact, with the distance before it while that says more."""
+    machine = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    near = f"{relative(value, now)}, " if abs(value - now) <= _NEAR else ""
+    return Markup('<time datetime="{}">{}{}</time>').format(machine, near, exact(value, zone))
+
+
+def time_left(value: datetime, now: datetime) -> str:
     """``35 min left``, ``4 h 10 min left``, ``3 days left``, ``2 days overdue``: rounded down, never flattering."""
-    gap = abs(moment - now)
+    gap = abs(value - now)
     days, hours, minutes = gap // _DAY, gap // _HOUR, gap // _MINUTE
     if days >= 2:
         span = plural(days, "day")
@@ -126,19 +134,19 @@ def time_left(moment: datetime, now: datetime) -> str:
         span = f"{hours} h {rest} min" if hours < 10 and rest else f"{hours} h"
     else:
         span = f"{minutes} min" if minutes else "less than 1 min"
-    return f"{span} left" if moment > now else f"{span} overdue"
+    return f"{span} left" if value > now else f"{span} overdue"
 
 
-def deadline(moment: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
+def deadline(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
     """The time left until a deadline; the words and the class say whether it is far, near (24 h) or past."""
-    if moment is None:
+    if value is None:
         return NONE
-    state = "over" if moment <= now else "soon" if moment - now <= DUE_SOON else "far"
+    state = "over" if value <= now else "soon" if value - now <= DUE_SOON else "far"
     return Markup('<span class="deadline deadline-{}">{}</span>').format(
-        state, _time(moment, time_left(moment, now), zone)
+        state, _time(value, time_left(value, now), zone)
     )
 
 
-def _time(moment: datetime, words: str, zone: str) -> Markup:
-    machine = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(moment, zone), words)
+def _time(value: datetime, words: str, zone: str) -> Markup:
+    machine = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(value, zone), words)

@@ -99,6 +99,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "humanise": _humanised,
     "km": formats.km,
     "lines": _lines,
+    "moment": _timed(formats.moment),
     "money": formats.money,
     "number": formats.number,
     "partnumber": formats.part_number,

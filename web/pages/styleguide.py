@@ -120,6 +120,12 @@ COLUMNS: Final = (
     Column("seen", "Counted"),
     Column("act", "Actions", "end", hidden_label=True),
 )
+MAP_COLUMNS: Final = (
+    Column("number", "Part"),
+    Column("where", "Where"),
+    Column("quantity", "Available", "end"),
+    Column("notice", "Notice", "end"),
+)
 TIMELINE: Final[tuple[dict[str, Any], ...]] = (
     {
         "at": datetime(2011, 5, 3, 14, 0, tzinfo=UTC),
@@ -190,14 +196,13 @@ PLACES: Final = (
 async def styleguide(request: Request) -> Response:
     """Every component. ``?visitor=1`` shows the frame of somebody who is not signed in."""
     bad = Form.rejected(
-        {"po_number": "PO 88-120", "quantity": "0", "price": "12,5x", "urgency": "urgent", "terms": ""},
+        {"po_number": "PO 88-120", "quantity_ordered": "0", "offer": "12,5x"},
         invalid_fields(
             "order.invalid",
             "The order could not be placed.",
             (
-                FieldError("quantity", "order.quantity", "Order at least 1; the seller has 10."),
-                FieldError("price", "money.amount", "'12,5x' is not an amount. Write it like 1234.50."),
-                FieldError("terms", "order.terms", "Accept the clause to order under it."),
+                FieldError("quantity_ordered", "order.quantity", "Order at least 1; the seller has 10."),
+                FieldError("offer", "money.amount", "'12,5x' is not an amount. Write it like 1234.50."),
             ),
         ),
     )
@@ -210,6 +215,7 @@ async def styleguide(request: Request) -> Response:
         now=NOW,
         view=view,
         empty_view=empty,
+        map_view=TableView(request.url.path, MAP_COLUMNS),
         rows=ROWS,
         form=Form({"quantity": "4", "urgency": "machine_down", "ship_to": "adamsville", "requested": "2026-12-01"}),
         bad=bad,
