@@ -1,0 +1,113 @@
+"""What a stock file can say about a line, and the names other systems give it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a field's cells must be."""
+
+    TEXT = "text"
+    QUANTITY = "quantity"
+    """A whole number of base units, 0 or more."""
+    AMOUNT = "amount"
+    DATE = "date"
+    FLAG = "flag"
+    CONDITION = "condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a stock line. ``names`` are normalised headers (letters and digits only)."""
+
+    name: str
+    label: str
+    kind: Kind
+    names: tuple[str, ...]
+    required: bool = False
+
+
+def heading(text: str) -> str:
+    """A header without case, blanks and punctuation: 'Part No.' and 'part_no' are one."""
+    return re.sub(r"[^a-z0-9]", "", text.casefold().replace("#", "no").replace("%", "pct"))
+
+
+def _field(name: str, label: str, kind: Kind, names: str, *, required: bool = False) -> Field:
+    return Field(name, label, kind, tuple(dict.fromkeys([heading(name), heading(label), *names.split()])), required)
+
+
+FIELDS: Mapping[str, Field] = {
+    field.name: field
+    for field in (
+        _field("maker", "Maker", Kind.TEXT, "manufacturer mfr mfg mfgr brand make oem hersteller cage vendor supplier"),
+        _field(
+            "number", "Part number", Kind.TEXT,
+            "partnumber partno partnum part pn material materialno materialnumber item itemno itemnumber itemid "
+            "itemcode sku nsn niin stocknumber stockno article articleno articlenumber artno teilenummer "
+            "mfrpartnumber mpn productcode product catalogno oempartnumber",
+            required=True,
+        ),
+        _field(
+            "description", "Description", Kind.TEXT,
+            "desc itemname name itemdescription partdescription materialdescription productname title text "
+            "bezeichnung nomenclature",
+        ),
+        _field(
+            "quantity", "Quantity", Kind.QUANTITY,
+            "qty qtyonhand onhand quantityonhand qoh stock stockqty available availableqty balance unrestricted "
+            "bestand menge count soh instock units",
+            required=True,
+        ),
+        _field("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit measure"),
+        _field(
+            "site", "Site", Kind.TEXT,
+            "warehouse plant location whse wh facility branch depot store storagelocation standort lager werk station",
+        ),
+        _field("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz slot aisle position"),
+        _field("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
+        _field("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer"),
+        _field("batch", "Batch", Kind.TEXT, "batchno batchnumber lot lotno lotnumber heatno heatnumber charge charg"),
+        _field("expiry", "Expiry", Kind.DATE, "expires expiryon expirydate expirationdate expdate shelflife bestbefore useby sled"),
+        _field(
+            "unit_cost", "Unit cost", Kind.AMOUNT,
+            "cost stdcost standardcost avgcost averagecost movingaverage map unitvalue bookvalue acquisitionvalue "
+            "standardprice purchaseprice",
+        ),
+        _field("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice"),
+        _field(
+            "last_issue_on", "Last issue date", Kind.DATE,
+            "lastissue lastissuedate lastissued lastusage lastused lastmovement lastmovementdate lastsale lastsold "
+            "lastsaledate lastconsumption lastdemand",
+        ),
+        _field("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),
+        _field("usage_24", "Usage 24 months", Kind.QUANTITY, "usage24 usage24m 24musage 24monthusage usage24months usage2y last24months demand24"),
+        _field("usage_36", "Usage 36 months", Kind.QUANTITY, "usage36 usage36m 36musage 36monthusage usage36months usage3y last36months demand36"),
+        _field("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht"),
+        _field("package_quantity", "Package quantity", Kind.QUANTITY, "packageqty packqty packsize packquantity qup quantityperunitpack unitpack boxqty multiple"),
+        _field("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance"),
+    )
+}  # fmt: skip
+"""All fields, in the order they are shown."""
+
+REQUIRED = tuple(name for name, field in FIELDS.items() if field.required)
+
+CONDITIONS: Mapping[str, str] = {
+    heading(word): condition
+    for condition, words in {
+        "new": "new|n|ne|factory new|brand new|fn|neu|a1",
+        "new_old_stock": "new old stock|nos|ns|new surplus|unused|surplus new|new unused|lagerneu",
+        "remanufactured": "remanufactured|reman|rebuilt|overhauled|oh|refurbished|refurb|rm|reconditioned|recon",
+        "used_tested": "used tested|serviceable|sv|used serviceable|tested|used good|inspected|ut|used working",
+        "used": "used|u|as removed|ar|second hand|secondhand|pre owned|as is|gebraucht",
+        "core": "core|unserviceable|repairable|rp|for repair|defective|exchange core|kern|c",
+    }.items()
+    for word in words.split("|")
+}
+"""How files write a condition (normalised by ``heading``) -> our word for it."""
+
+TRUE_WORDS = frozenset({"yes", "y", "true", "t", "1", "x", "ja", "on"})
+FALSE_WORDS = frozenset({"no", "n", "false", "f", "0", "", "nein", "off"})

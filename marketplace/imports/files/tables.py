@@ -1,0 +1,274 @@
+"""Rows out of an upload: the delimiter, the header, then batches of text cells with their row in the file."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from python_calamine import CalamineError, CalamineWorkbook
+
+from marketplace.imports.columns import match_columns
+from marketplace.imports.fields import FIELDS, heading
+from marketplace.imports.files.survey import MAX_LINE_BYTES, FileKind, Survey, survey
+from marketplace.kit.errors import DomainError, conflict, invalid
+
+BATCH = 5_000
+SAMPLE_ROWS = 200
+MAX_COLUMNS = 500
+_HEADER_WITHIN = 25
+_SAMPLE_CHARACTERS = 1 << 20
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+
+Cell = str | int | float | bool | date | time | datetime | timedelta
+
+
+class FileRow(NamedTuple):
+    """One row: its number in the file (the line a record starts on, or the sheet's row) and its cells."""
+
+    number: int
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How to read a file, and the first rows of it."""
+
+    kind: FileKind
+    encoding: str
+    delimiter: str
+    sheets: tuple[str, ...]
+    sheet: str
+    header_row: int
+    """Row of the file that holds the header."""
+    header: tuple[str, ...]
+    sample: tuple[FileRow, ...]
+
+
+def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = None) -> Table:
+    """Survey a file and find its header. ``sheet`` and ``delimiter`` override what would be chosen.
+
+    Raises what ``survey`` raises, and ``import.sheet``, ``import.one_column``, ``import.no_header``,
+    ``import.no_rows``, ``import.too_wide``, ``import.quote``.
+    """
+    found = survey(path)
+    sheets: tuple[str, ...] = ()
+    if found.kind is FileKind.XLSX:
+        sheets = _sheets(path)
+        sheet = _choose_sheet(path, sheets, sheet)
+        delimiter = ""
+    else:
+        delimiter = delimiter or _sniff(path, found)
+    top = _top(path, found, delimiter, sheet or "")
+    row, problem = _header(top, delimiter)
+    if problem:
+        raise problem
+    header = tuple(cell.strip() for cell in _trimmed(row.cells))
+    if len(header) > MAX_COLUMNS:
+        raise invalid("import.too_wide", f"The header has {len(header):,} columns; at most {MAX_COLUMNS} can be read.")
+    sample = tuple(r for r in top if r.number > row.number)
+    if not sample:
+        raise invalid("import.no_rows", f"There is a header in row {row.number} but no row below it.")
+    return Table(found.kind, found.encoding, delimiter, sheets, sheet or "", row.number, header, sample)
+
+
+def read_batches(path: Path, table: Table, *, after: int = 0, size: int = BATCH) -> Iterator[list[FileRow]]:
+    """All rows below the header, ``size`` at a time, blank ones left out; cells filled up to the header's width.
+
+    ``after``: go on behind this row of the file (a killed import). A row with more cells than the header keeps
+    them, so that validation can name it. Memory stays bounded for CSV; a workbook's sheet is held by the reader.
+    Raises ``import.quote``, ``import.line_too_long``, ``import.encoding``.
+    """
+    width = len(table.header)
+    first = max(after, table.header_row)
+    batch: list[FileRow] = []
+    for row in _rows(path, table.kind, table.encoding, table.delimiter, table.sheet):
+        if row.number <= first:
+            continue
+        cells = _trimmed(row.cells)
+        if not cells:
+            continue
+        cells += [""] * (width - len(cells))
+        batch.append(FileRow(row.number, cells))
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _trimmed(cells: Sequence[str]) -> list[str]:
+    """The cells without blank ones at the end."""
+    end = len(cells)
+    while end and not cells[end - 1].strip():
+        end -= 1
+    return list(cells[:end])
+
+
+def _top(path: Path, found: Survey, delimiter: str, sheet: str) -> list[FileRow]:
+    rows: list[FileRow] = []
+    for row in _rows(path, found.kind, found.encoding, delimiter, sheet):
+        if any(cell.strip() for cell in row.cells):
+            rows.append(row)
+        if len(rows) >= SAMPLE_ROWS + _HEADER_WITHIN:
+            break
+    return rows
+
+
+def _header(top: Sequence[FileRow], delimiter: str) -> tuple[FileRow, DomainError | None]:
+    """The row that names the columns: of the first rows the one with the most known names, two at least."""
+    if not top:
+        return FileRow(0, []), invalid("import.empty", "The file has no row with anything in it.")
+    known = {name for field in FIELDS.values() for name in field.names}
+    best = max(top[:_HEADER_WITHIN], key=lambda row: (sum(1 for c in row.cells if heading(c) in known), -row.number))
+    if sum(1 for c in best.cells if heading(c) in known) >= 2:
+        return best, None
+    widest = max(len(_trimmed(row.cells)) for row in top)
+    if widest < 2:
+        return best, _one_column(top, delimiter)
+    # No names we know: the first row of the usual width, if it reads like names and not like a stock line.
+    first = next(row for row in top if len(_trimmed(row.cells)) >= max(2, widest // 2))
+    filled = [cell.strip() for cell in first.cells if cell.strip()]
+    with_digits = sum(1 for cell in filled if any(ch.isdigit() for ch in cell))
+    if with_digits * 3 > len(filled):
+        shown = ", ".join(f"'{cell[:20]}'" for cell in filled[:4])
+        return first, invalid(
+            "import.no_header",
+            f"No row names the columns: row {first.number} reads {shown}. Put a first row above with names such as "
+            "Maker, Part number, Description, Quantity.",
+        )
+    return first, None
+
+
+def _one_column(top: Sequence[FileRow], delimiter: str) -> DomainError:
+    counts = {d: sum(row.cells[0].count(d) for row in top if row.cells) for d in DELIMITERS if d != delimiter}
+    other = max(counts, key=lambda d: counts[d]) if counts else ""
+    hint = (
+        f" The text has {counts[other]:,} {DELIMITERS[other]}s: choose {DELIMITERS[other]} as the delimiter."
+        if other and counts[other] >= len(top)
+        else " A stock file needs at least a part number and a quantity."
+    )
+    by = f" when split at each {DELIMITERS.get(delimiter, repr(delimiter))}" if delimiter else ""
+    return invalid("import.one_column", f"The file has only one column{by}.{hint}")
+
+
+def _rows(path: Path, kind: FileKind, encoding: str, delimiter: str, sheet: str) -> Iterator[FileRow]:
+    if kind is FileKind.XLSX:
+        yield from _sheet_rows(path, sheet)
+    else:
+        with path.open(encoding=encoding, newline="", errors="strict") as text:
+            yield from _csv_rows(text, delimiter, encoding)
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """Lines of bounded length; zero characters (UTF-16 files can hide them) are refused."""
+    number = 0
+    while line := text.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise invalid(
+                "import.line_too_long", f"Line {number:,} is longer than {MAX_LINE_BYTES:,} characters.", line=number
+            )
+        if "\0" in line:
+            raise invalid("import.nul", f"Line {number:,} has zero characters: the file is damaged.", line=number)
+        yield line
+
+
+def _csv_rows(text: TextIO, delimiter: str, encoding: str) -> Iterator[FileRow]:
+    reader = csv.reader(_lines(text), delimiter=delimiter)
+    start = 1
+    try:
+        for cells in reader:
+            yield FileRow(start, cells)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise invalid(
+            "import.quote",
+            f"A quotation mark opened in line {start:,} is not closed again. Close or double it there, and upload the "
+            "file again.",
+            line=start,
+        ) from error
+    except UnicodeDecodeError as error:
+        raise invalid("import.encoding", f"Near line {start:,} the text is not {encoding}.", line=start) from error
+
+
+def _sniff(path: Path, found: Survey) -> str:
+    """The delimiter that splits the first lines most evenly into the most columns; comma if none does."""
+    with path.open(encoding=found.encoding, newline="") as text:
+        sample = text.read(_SAMPLE_CHARACTERS)
+    lines = sample.splitlines(keepends=True)[: _HEADER_WITHIN * 4]
+    scores: dict[str, tuple[float, int]] = {}
+    for delimiter in DELIMITERS:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+        except csv.Error:
+            continue
+        if not widths:
+            continue
+        width, count = Counter(widths).most_common(1)[0]
+        if width > 1:
+            scores[delimiter] = (round(count / len(widths), 1), width)
+    return max(scores, key=lambda d: scores[d]) if scores else ","
+
+
+def _workbook(path: Path) -> CalamineWorkbook:
+    try:
+        return CalamineWorkbook.from_path(str(path))
+    except CalamineError as error:
+        raise invalid("import.damaged", "The workbook cannot be read. Save it again as .xlsx or CSV.") from error
+
+
+def _sheets(path: Path) -> tuple[str, ...]:
+    return tuple(_workbook(path).sheet_names)
+
+
+def _choose_sheet(path: Path, sheets: tuple[str, ...], wanted: str | None) -> str:
+    """The wanted sheet, else the one whose header has the most fields, the earliest of equals."""
+    if wanted is not None:
+        if wanted not in sheets:
+            raise invalid("import.sheet", f"There is no sheet '{wanted}'. Sheets: {', '.join(sheets)}.", field="sheet")
+        return wanted
+    if not sheets:
+        raise invalid("import.empty", "The workbook has no sheet.")
+    if len(sheets) == 1:
+        return sheets[0]
+
+    def fields_in(name: str) -> int:
+        top: list[list[str]] = []
+        for row in _sheet_rows(path, name):
+            top.append(row.cells)
+            if len(top) >= _HEADER_WITHIN:
+                break
+        return max((len(match_columns(cells, []).matches) for cells in top), default=0)
+
+    return max(sheets, key=fields_in)
+
+
+def _sheet_rows(path: Path, name: str) -> Iterator[FileRow]:
+    try:
+        sheet = _workbook(path).get_sheet_by_name(name)
+        first = (sheet.start or (0, 0))[0]
+        for number, row in enumerate(sheet.iter_rows(), start=first + 1):
+            yield FileRow(number, [_text(cell) for cell in row])
+    except CalamineError as error:
+        raise conflict(
+            "import.damaged", "The sheet cannot be read. Save the workbook again as .xlsx or CSV."
+        ) from error
+
+
+def _text(cell: Cell) -> str:
+    """A cell as one would type it: whole numbers without a point, days as ISO, no exponents."""
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else format(Decimal(repr(cell)), "f")
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    return str(cell)

@@ -1,0 +1,112 @@
+"""What a cell means: the reference for the same rules in SQL. Each raises DomainError with a code and words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from marketplace.imports.fields import CONDITIONS, FALSE_WORDS, TRUE_WORDS, heading
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import parse_amount
+
+MAX_QUANTITY = 2_000_000_000
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
+_MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}  # noqa: SIM905
+_SHOWN = 40
+
+
+class DateOrder(StrEnum):
+    """How a column writes 03/04/2025."""
+
+    MONTH_FIRST = "month_first"
+    DAY_FIRST = "day_first"
+
+
+def parse_quantity(text: str) -> int:
+    """A whole number, 0 or more: '12', '1,200', '12.0', '12.000' is refused as it may be either reading.
+
+    Raises ``import.quantity``.
+    """
+    raw = text.strip().replace("\u00a0", "").replace(" ", "")
+    if _GROUPED.fullmatch(raw):
+        raw = raw.replace(",", "")
+    elif re.fullmatch(r"\d+[.,]0{1,2}", raw):
+        raw = re.split(r"[.,]", raw)[0]
+    if not re.fullmatch(r"\d+", raw, re.ASCII):
+        why = "is negative" if re.fullmatch(r"-\s*\d[\d.,]*", raw) else "is not a whole number"
+        raise invalid("import.quantity", f"'{text[:_SHOWN]}' {why}. Write a whole number such as 12.")
+    number = int(raw) if len(raw) <= 12 else MAX_QUANTITY + 1
+    if number > MAX_QUANTITY:
+        raise invalid("import.quantity", f"'{text[:_SHOWN]}' is more than {MAX_QUANTITY:,}.")
+    return number
+
+
+def parse_price(text: str) -> Decimal:
+    """An amount of 0 or more, as ``kit.money.parse_amount`` reads it. Raises ``import.amount``."""
+    amount = parse_amount(text)
+    if amount < 0:
+        raise invalid("import.amount", f"'{text[:_SHOWN]}' is negative.")
+    return amount
+
+
+def parse_day(text: str, order: DateOrder = DateOrder.MONTH_FIRST) -> date:
+    """A day: 2025-03-04, 20250304, 4.3.2025 (day first), 04-Mar-2025, or with slashes by ``order``.
+
+    A time behind it is ignored. Raises ``import.date``.
+    """
+    raw = text.strip()
+    found: tuple[int, int, int] | None = None
+    iso = r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ].*)?"
+    if match := re.fullmatch(iso, raw, re.ASCII) or re.fullmatch(r"(\d{4})(\d{2})(\d{2})", raw, re.ASCII):
+        found = int(match[1]), int(match[2]), int(match[3])
+    elif match := re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: .*)?", raw, re.ASCII):
+        found = int(match[3]), int(match[2]), int(match[1])
+    elif match := re.fullmatch(r"(\d{1,2})[- ]([A-Za-z]{3})[a-z]*[- ](\d{4})(?: .*)?", raw, re.ASCII):
+        found = int(match[3]), _MONTHS.get(match[2].lower(), 0), int(match[1])
+    elif match := re.fullmatch(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?: .*)?", raw, re.ASCII):
+        first, second = int(match[1]), int(match[2])
+        month, day = (first, second) if order is DateOrder.MONTH_FIRST else (second, first)
+        found = int(match[3]), month, day
+    if found:
+        try:
+            return date(*found)
+        except ValueError:
+            pass
+    raise invalid("import.date", f"'{text[:_SHOWN]}' is not a date. Write it like 2025-03-04.")
+
+
+def date_order(cells: Iterable[str]) -> DateOrder | None:
+    """Which order a column's dates with slashes must be in; None when they do not tell (or contradict)."""
+    orders: set[DateOrder] = set()
+    for cell in cells:
+        if match := re.match(r"\s*(\d{1,2})[/-](\d{1,2})[/-]\d{4}\b", cell):
+            if int(match[1]) > 12:
+                orders.add(DateOrder.DAY_FIRST)
+            elif int(match[2]) > 12:
+                orders.add(DateOrder.MONTH_FIRST)
+    return orders.pop() if len(orders) == 1 else None
+
+
+def parse_flag(text: str) -> bool:
+    """Yes or no; blank is no. Raises ``import.flag``."""
+    word = text.strip().casefold()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise invalid("import.flag", f"'{text[:_SHOWN]}' is neither yes nor no.")
+
+
+def parse_condition(text: str) -> str:
+    """Our word for a condition, e.g. 'NOS' -> new_old_stock. Raises ``import.condition``."""
+    found = CONDITIONS.get(heading(text))
+    if found is None:
+        raise invalid(
+            "import.condition",
+            f"'{text[:_SHOWN]}' is not a condition we know. Known: new, new old stock, remanufactured, used tested, "
+            "used, core.",
+        )
+    return found
