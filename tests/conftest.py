@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -48,7 +48,7 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Credentials]:
+def cluster() -> Credentials:
     """The test cluster (no fsync: these tests are about logic; faults/ runs its own with fsync on)."""
     server = EmbeddedServer(Path(os.environ[_KEEP]), fsync=False)
     credentials = server.start()
@@ -61,7 +61,7 @@ def cluster() -> Iterator[Credentials]:
             asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords, TEMPLATE))
             migrate(credentials.dsn(OWNER, TEMPLATE))
             ready.write_text(json.dumps({}))
-    yield credentials
+    return credentials
 
 
 async def clone(cluster: Credentials, name: str) -> None:

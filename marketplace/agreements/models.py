@@ -22,7 +22,7 @@ class ClauseVersion(Row):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     title: Mapped[str]
     sha256: Mapped[bytes] = mapped_column(BYTEA)
-    text: Mapped[str]
+    wording: Mapped[str]
     terms_schema: Mapped[dict[str, Any]]
     published_at: Mapped[Created]
 
@@ -71,8 +71,8 @@ class Agreement(Row):
     status: Mapped[str]
     status_reason: Mapped[str | None]
     legal_hold: Mapped[bool] = mapped_column(server_default=text("false"))
-    text: Mapped[str]
-    text_sha256: Mapped[bytes] = mapped_column(BYTEA)
+    wording: Mapped[str]
+    wording_sha256: Mapped[bytes] = mapped_column(BYTEA)
     exercises: Mapped[int] = mapped_column(server_default=text("0"))
     window_opens_at: Mapped[datetime]
     window_closes_at: Mapped[datetime]

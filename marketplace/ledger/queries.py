@@ -52,7 +52,7 @@ WHERE m.lot_id = ANY($1::uuid[]) ORDER BY m.lot_id, m.seq
 """
 
 
-async def lots_for_update(session: WriteSession, command: Command, now: datetime) -> dict[UUID, LotState]:
+async def lots_for_update(session: WriteSession, command: Command) -> dict[UUID, LotState]:
     """The lots a command names, locked in id order, with positions, holds, permits and (where the command looks
     into the past) their history. What the locks protect is read in statements after the locking one: read in the
     same statement, balances were stale after a wait. Four statements at most, however many lots."""
@@ -439,5 +439,5 @@ class Mismatch:
 
 async def verify(session: AsyncSession, check: str, *, limit: int = 100) -> Sequence[Mismatch]:
     """The first mismatches of one named check in CHECKS, over everything the session's role may see."""
-    rows = await fetch(session, f"SELECT * FROM ({CHECKS[check]}) x LIMIT {int(limit)}")  # noqa: S608 - own text
+    rows = await fetch(session, f"SELECT * FROM ({CHECKS[check]}) x LIMIT {int(limit)}")
     return [Mismatch(check, r["lot_id"], r["number"], r["kept"], r["rebuilt"]) for r in rows]

@@ -126,7 +126,7 @@ async def carry_out(session: WriteSession, command: Command, now: datetime) -> A
     fresh = await connection.fetchval(_COMMAND, command.command_id, command.company, fingerprint)
     if fresh is None:
         return await _replay(session, command, fingerprint)
-    lots = await queries.lots_for_update(session, command, now)
+    lots = await queries.lots_for_update(session, command)
     outcome = decide(command, lots, now)
     await _write(session, command, outcome)
     return Applied(command.command_id, False, tuple(_entry(m) for m in outcome.movements))

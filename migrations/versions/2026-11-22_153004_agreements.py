@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
 revision = "153004"
@@ -83,7 +82,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("sha256", postgresql.BYTEA(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
         sa.Column("terms_schema", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("clause", "version", name=op.f("pk_clause_version")),
@@ -136,8 +135,8 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("status_reason", sa.Text(), nullable=True),
         sa.Column("legal_hold", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("text_sha256", postgresql.BYTEA(), nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
+        sa.Column("wording_sha256", postgresql.BYTEA(), nullable=False),
         sa.Column("exercises", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("window_opens_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("window_closes_at", sa.DateTime(timezone=True), nullable=False),

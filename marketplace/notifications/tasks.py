@@ -1,0 +1,65 @@
+"""Mail for events that somebody should not have to look for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.utils import make_msgid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiosmtplib
+
+from marketplace.outbox.service import Event, Handler
+from marketplace.settings import Settings
+
+
+def listeners(settings: Settings) -> Mapping[str, Handler]:
+    """Event names and what to do: every event whose payload carries a mail is sent as one."""
+
+    async def send(event: Event) -> None:
+        mail = event.payload.get("mail")
+        if mail:
+            await deliver(settings, compose(settings, event, mail))
+
+    names = (
+        "order.placed", "order.accepted", "order.declined", "order.cancelled", "order.expired", "order.shipped",
+        "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
+        "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
+    )  # fmt: skip
+    return dict.fromkeys(names, send)
+
+
+def compose(settings: Settings, event: Event, mail: Mapping[str, object]) -> EmailMessage:
+    """The message. Its id is made from the event, so a mail sent twice is recognised as one."""
+    message = EmailMessage()
+    message["From"] = settings.mail_from
+    message["To"] = ", ".join(str(a).replace("\n", " ") for a in mail["to"])  # type: ignore[attr-defined]
+    message["Subject"] = str(mail["subject"]).replace("\n", " ")
+    host = urlsplit(settings.base_url).hostname or "backstock.invalid"
+    message["Message-ID"] = f"<event-{event.id}@{host}>" if event.id else make_msgid()
+    message.set_content(f"{mail['text']}\n\n{settings.base_url.rstrip('/')}{mail['link']}\n")
+    return message
+
+
+async def deliver(settings: Settings, message: EmailMessage) -> None:
+    """Sends by SMTP where one is set; otherwise keeps the mail as a file in the data folder, to be looked at."""
+    if settings.smtp_url is None:
+        await asyncio.to_thread(_keep, Path(settings.data_dir) / "mail", message)
+        return
+    parts = urlsplit(settings.smtp_url)
+    await aiosmtplib.send(
+        message,
+        hostname=parts.hostname or "localhost",
+        port=parts.port or 25,
+        username=parts.username,
+        password=parts.password,
+        use_tls=parts.scheme == "smtps",
+        timeout=20,
+    )
+
+
+def _keep(folder: Path, message: EmailMessage) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{message['Message-ID'].strip('<>').replace('@', '-')}.eml").write_bytes(bytes(message))

@@ -1,0 +1,113 @@
+"""Writing events and delivering them. Knows no event by name: whoever emits and whoever listens agree on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from marketplace.db.session import Database, WriteSession, execute, fetch
+from marketplace.jobs.service import enqueue
+from marketplace.kit.canonical import plain
+
+DELIVER = "outbox.deliver"
+_LEASE = timedelta(seconds=60)
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: ``aggregate``/``aggregate_id`` say to what, ``company_ids`` whom it concerns."""
+
+    id: int
+    name: str
+    aggregate: str
+    aggregate_id: UUID
+    payload: Mapping[str, Any]
+    company_ids: tuple[UUID, ...]
+    attempts: int
+
+
+Handler = Callable[[Event], Awaitable[None]]
+
+
+async def emit(
+    session: WriteSession,
+    name: str,
+    aggregate: str,
+    aggregate_id: UUID,
+    company_ids: Sequence[UUID],
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes an event and asks for its delivery, in the caller's transaction: both or neither happen."""
+    await execute(
+        session,
+        "INSERT INTO outbox_event (name, aggregate, aggregate_id, company_ids, payload) VALUES ($1, $2, $3, $4, $5::jsonb)",
+        name,
+        aggregate,
+        aggregate_id,
+        sorted(set(company_ids)),
+        json.dumps(plain(dict(payload or {}))),
+    )
+    await enqueue(session, DELIVER)
+
+
+_LEASE_SQL = """
+UPDATE outbox_event SET retry_at = $1::timestamptz + $2::interval, attempts = attempts + 1
+WHERE id IN (
+    SELECT e.id FROM outbox_event e
+    WHERE e.delivered_at IS NULL AND (e.retry_at IS NULL OR e.retry_at <= $1)
+      AND NOT EXISTS (
+          SELECT 1 FROM outbox_event b WHERE b.aggregate = e.aggregate AND b.aggregate_id = e.aggregate_id
+            AND b.delivered_at IS NULL AND b.id < e.id)
+    ORDER BY e.id LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING id, name, aggregate, aggregate_id, payload, company_ids, attempts
+"""
+
+
+async def deliver_waiting(
+    database: Database, handlers: Mapping[str, Sequence[Handler]], now: Callable[[], datetime], *, batch: int = 50
+) -> int:
+    """Delivers what waits, oldest first, one event per aggregate at a time, until nothing is due. Returns how many.
+
+    An event is leased in one transaction, its handlers run outside of any (they may talk to a network), and the
+    outcome is written in another: delivered at least once, so handlers are idempotent. A failure is retried with
+    a growing pause and keeps later events of the same aggregate waiting.
+    """
+    delivered = 0
+    while True:
+        async with database.write() as session:
+            rows = await fetch(session, _LEASE_SQL, now(), _LEASE, batch)
+        if not rows:
+            return delivered
+        for row in sorted(rows, key=lambda r: r["id"]):
+            event = Event(
+                row["id"], row["name"], row["aggregate"], row["aggregate_id"], json.loads(row["payload"]),
+                tuple(row["company_ids"]), row["attempts"],
+            )  # fmt: skip
+            error = await _handle(event, handlers.get(event.name, ()))
+            async with database.write() as session:
+                if error is None:
+                    delivered += 1
+                    await execute(session, "UPDATE outbox_event SET delivered_at = $2 WHERE id = $1", event.id, now())
+                else:
+                    pause = min(timedelta(seconds=2**event.attempts), _LONGEST_WAIT)
+                    await execute(
+                        session,
+                        "UPDATE outbox_event SET retry_at = $2, last_error = $3 WHERE id = $1",
+                        event.id,
+                        now() + pause,
+                        error[:500],
+                    )
+
+
+async def _handle(event: Event, handlers: Sequence[Handler]) -> str | None:
+    for handler in handlers:
+        try:
+            await handler(event)
+        except Exception as error:  # noqa: BLE001 - any failure of a listener means: try again later
+            return f"{type(error).__name__}: {error}"
+    return None

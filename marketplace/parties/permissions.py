@@ -1,0 +1,106 @@
+"""The actor of a request, and verbs as dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+
+from marketplace.db.requests import Reading, Writing
+from marketplace.db.session import ReadSession, Tenant, become
+from marketplace.kit.errors import unauthenticated
+from marketplace.parties import queries
+from marketplace.parties.actor import VERBS, Actor
+from marketplace.parties.service import token_hash
+from marketplace.settings import get_settings
+
+
+def request_time() -> datetime:
+    """The one moment a request happens at; tests replace it."""
+    return datetime.now(UTC)
+
+
+Now = Annotated[datetime, Depends(request_time)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Any string of up to 200 characters. Repeating a request with the same key does it once.",
+        max_length=200,
+    ),
+]
+
+
+def cookie_name() -> str:
+    """The session cookie: ``__Host-`` where the site is served over HTTPS."""
+    return "__Host-backstock" if get_settings().secure_cookies else "backstock_session"
+
+
+async def resolve(request: Request, session: ReadSession, now: datetime) -> Actor:
+    """Who makes this request; from here on the transaction runs on behalf of the actor's company."""
+    header = request.headers.get("authorization", "")
+    scheme, _, credential = header.partition(" ")
+    cookie = request.cookies.get(cookie_name())
+    if scheme.lower() == "bearer" and credential:
+        actor = await queries.actor_of_key(session, token_hash(credential.strip()), now)
+    elif cookie:
+        actor = await queries.actor_of_session(session, token_hash(cookie), now)
+    else:
+        raise unauthenticated("auth.missing", "Sign in, or send an API key as 'Authorization: Bearer ...'.")
+    await become(session, Tenant(actor.company_id, actor.sources))
+    request.state.actor = actor
+    return actor
+
+
+async def reading_actor(request: Request, session: Reading, now: Now) -> Actor:
+    """The actor of a request that only reads."""
+    return await resolve(request, session, now)
+
+
+async def writing_actor(request: Request, session: Writing, now: Now) -> Actor:
+    """The actor of a request that writes."""
+    return await resolve(request, session, now)
+
+
+ReadingActor = Annotated[Actor, Depends(reading_actor, scope="function")]
+WritingActor = Annotated[Actor, Depends(writing_actor, scope="function")]
+
+
+def may_read(verb: str) -> Callable[..., Awaitable[Actor]]:
+    """A dependency: the actor of a reading request, who holds ``verb``."""
+    if verb not in VERBS:
+        raise ValueError(verb)
+
+    async def check(actor: ReadingActor) -> Actor:
+        actor.require(verb)
+        return actor
+
+    return check
+
+
+def may_write(verb: str) -> Callable[..., Awaitable[Actor]]:
+    """A dependency: the actor of a writing request, who holds ``verb``."""
+    if verb not in VERBS:
+        raise ValueError(verb)
+
+    async def check(actor: WritingActor) -> Actor:
+        actor.require(verb)
+        return actor
+
+    return check
+
+
+def reader(verb: str) -> Any:
+    """``Depends`` for a reading verb, in the function's scope."""
+    return Depends(may_read(verb), scope="function")
+
+
+def writer(verb: str) -> Any:
+    """``Depends`` for a writing verb, in the function's scope."""
+    return Depends(may_write(verb), scope="function")
+
+
+ManagesCompany = Annotated[Actor, writer("company.manage")]
+ReadsCompany = Annotated[Actor, reader("company.read")]

@@ -1,0 +1,208 @@
+"""Reads of the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import fetch, fetch_one
+from marketplace.kit.errors import missing, unauthenticated
+from marketplace.parties.actor import Actor
+
+
+def _actor(row: asyncpg.Record, **more: object) -> Actor:
+    return Actor(
+        user_id=row["user_id"], company_id=row["company_id"], user_name=row["user_name"],
+        company_name=row["company_name"], company_code=row["company_code"], is_manufacturer=row["is_manufacturer"],
+        is_partner=row["is_partner"], currency=row["currency"], roles=frozenset(row["roles"]), site_id=row["site_id"],
+        order_limit=row["order_limit_amount"], sources=tuple(row["sources"]), **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+async def actor_of_session(session: AsyncSession, token_hash: bytes, now: datetime) -> Actor:
+    """The signed-in person behind a cookie. Raises ``auth.session`` when there is none or it has ended."""
+    row = await fetch_one(session, "SELECT * FROM auth_session($1)", token_hash)
+    if row is None or row["revoked"] or row["expires_at"] <= now:
+        raise unauthenticated("auth.session", "Your session has ended. Sign in again; what you had saved is kept.")
+    return _actor(row, session_id=row["session_id"], session_ends=row["expires_at"])
+
+
+async def actor_of_key(session: AsyncSession, key_hash: bytes, now: datetime) -> Actor:
+    """The program behind an API key. Raises ``auth.key`` when unknown, revoked or expired."""
+    row = await fetch_one(session, "SELECT * FROM auth_key($1)", key_hash)
+    if row is None or row["revoked"] or (row["expires_at"] and row["expires_at"] <= now):
+        raise unauthenticated("auth.key", "This API key is unknown, revoked or expired. Make a new one under Company.")
+    return _actor(row, scopes=frozenset(row["scopes"]))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A site as its own company and its counterparties see it."""
+
+    id: UUID
+    company_id: UUID
+    company: str
+    code: str
+    name: str
+    place: str
+    region: str
+    country: str
+    address: str
+    lat: float | None
+    lon: float | None
+    approximate: bool
+    timezone: str
+    opens: object
+    closes: object
+    counter_phone: str
+    after_hours_phone: str
+    will_call: bool
+
+
+_SITE = """
+SELECT s.id, s.company_id, c.name AS company, s.code, s.name, s.place, s.region, s.country, s.address, s.lat, s.lon,
+       s.approximate, s.timezone, s.opens, s.closes, s.counter_phone, s.after_hours_phone, s.will_call
+FROM site s JOIN company c ON c.id = s.company_id
+"""
+
+
+async def sites(session: AsyncSession, actor: Actor, *, limit: int = 500) -> Sequence[SiteRow]:
+    """The actor's own open sites by name."""
+    rows = await fetch(
+        session, _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NULL ORDER BY s.name, s.id LIMIT $2",
+        actor.company_id, limit,
+    )  # fmt: skip
+    return [SiteRow(**dict(r)) for r in rows]
+
+
+async def site(session: AsyncSession, site_id: UUID) -> SiteRow:
+    """One visible site. Raises ``site.not_found``."""
+    row = await fetch_one(session, _SITE + "WHERE s.id = $1", site_id)
+    if row is None:
+        raise missing("site.not_found", "No such site.")
+    return SiteRow(**dict(row))
+
+
+async def own_site(session: AsyncSession, actor: Actor, site_id: UUID) -> SiteRow:
+    """One of the actor's own sites. Raises ``site.not_found`` also for somebody else's."""
+    found = await site(session, site_id)
+    if found.company_id != actor.company_id:
+        raise missing("site.not_found", "No such site in your company.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """A person of the actor's company."""
+
+    id: UUID
+    name: str
+    email: str
+    roles: list[str]
+    active: bool
+    site_id: UUID | None
+
+
+async def users(session: AsyncSession, actor: Actor) -> Sequence[UserRow]:
+    """The people of the actor's company by name."""
+    rows = await fetch(
+        session,
+        "SELECT id, name, email, roles, active, site_id FROM user_account WHERE company_id = $1 ORDER BY name, id",
+        actor.company_id,
+    )
+    return [UserRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    """A company as anybody signed in may see it."""
+
+    id: UUID
+    code: str
+    name: str
+    is_manufacturer: bool
+    is_partner: bool
+    currency: str
+    country: str
+    mask_holders: bool
+
+
+async def company(session: AsyncSession, company_id: UUID) -> CompanyRow:
+    """One company. Raises ``company.not_found``."""
+    row = await fetch_one(
+        session,
+        "SELECT id, code, name, is_manufacturer, is_partner, currency, country, mask_holders FROM company WHERE id = $1",
+        company_id,
+    )
+    if row is None:
+        raise missing("company.not_found", "No such company.")
+    return CompanyRow(**dict(row))
+
+
+async def companies(session: AsyncSession, *, partners_only: bool = False, limit: int = 500) -> Sequence[CompanyRow]:
+    """Companies by name (the directory that audiences are chosen from)."""
+    rows = await fetch(
+        session,
+        "SELECT id, code, name, is_manufacturer, is_partner, currency, country, mask_holders FROM company "
+        "WHERE is_partner OR NOT $1 ORDER BY name, id LIMIT $2",
+        partners_only,
+        limit,
+    )
+    return [CompanyRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationRow:
+    """A delegation with its limits, as both sides see it."""
+
+    id: UUID
+    maker_id: UUID
+    maker: str
+    company_id: UUID
+    company: str
+    max_quantity: int
+    max_value_amount: object
+    currency: str
+    valid_from: datetime
+    valid_until: datetime | None
+    revoked_at: datetime | None
+
+
+async def delegations(session: AsyncSession) -> Sequence[DelegationRow]:
+    """Delegations given or taken by the tenant, newest first."""
+    rows = await fetch(
+        session,
+        "SELECT d.id, d.maker_id, m.name AS maker, d.company_id, c.name AS company, d.max_quantity, "
+        "d.max_value_amount, d.currency, d.valid_from, d.valid_until, d.revoked_at FROM delegation d "
+        "JOIN company m ON m.id = d.maker_id JOIN company c ON c.id = d.company_id ORDER BY d.id DESC LIMIT 500",
+    )
+    return [DelegationRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key without its secret."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def api_keys(session: AsyncSession, actor: Actor) -> Sequence[KeyRow]:
+    """The company's API keys, newest first."""
+    rows = await fetch(
+        session,
+        "SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at FROM api_key WHERE company_id = $1 "
+        "ORDER BY id DESC LIMIT 200",
+        actor.company_id,
+    )
+    return [KeyRow(**dict(r)) for r in rows]

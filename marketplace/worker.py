@@ -1,0 +1,89 @@
+"""Background work: delivers events, ends what has run out. One process, started beside the application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from marketplace.db.session import Database
+from marketplace.jobs.service import run
+from marketplace.kit.errors import busy
+from marketplace.ledger.service import expire_overdue
+from marketplace.outbox.service import DELIVER, Handler, deliver_waiting
+from marketplace.settings import Settings
+
+SYSTEM_ACTOR = UUID(int=0)
+EVERY_QUARTER_MINUTE = "* * * * * */15"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def handlers(settings: Settings) -> Mapping[str, list[Handler]]:
+    """Which reactions listen to which event."""
+    from marketplace.notifications import tasks as notifications
+
+    found: dict[str, list[Handler]] = {}
+    for name, handler in notifications.listeners(settings).items():
+        found.setdefault(name, []).append(handler)
+    return found
+
+
+async def tick(database: Database, now: datetime) -> dict[str, int]:
+    """Everything the clock does, once: orders not answered, calls without response, reservations that ran out.
+    Late ticks change no outcome: each step acts on the stored deadline, never on when it is looked at."""
+    from marketplace.orders import tasks as orders
+    from marketplace.sourcing import tasks as sourcing
+
+    done = {
+        "orders_expired": await orders.expire_unanswered(database, SYSTEM_ACTOR, now),
+        "calls_missed": await sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
+        "approvals_lapsed": await sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
+    }
+    async with database.write() as session:
+        done["holds_expired"] = await expire_overdue(session, actor=SYSTEM_ACTOR, now=now)
+    return done
+
+
+async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Runs until told to stop (SIGTERM, SIGINT or ``stop``)."""
+    if settings.worker_database_url is None:
+        raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
+    log = structlog.get_logger("worker")
+    ending = stop or asyncio.Event()
+    with contextlib.suppress(ValueError, NotImplementedError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    database = Database(settings.worker_database_url, pool_size=4, application="backstock-worker")
+    listeners = handlers(settings)
+
+    async def deliver(payload: Mapping[str, Any]) -> None:  # noqa: ARG001 - the job says only that something waits
+        await deliver_waiting(database, listeners, _now)
+
+    async def scheduled_delivery() -> None:
+        await deliver_waiting(database, listeners, _now)
+
+    async def on_tick() -> None:
+        done = {k: v for k, v in (await tick(database, _now())).items() if v}
+        if done:
+            log.info("tick", **done)
+
+    log.info("worker started")
+    try:
+        await run(
+            settings.worker_database_url,
+            {DELIVER: deliver},
+            {"clock.tick": (EVERY_QUARTER_MINUTE, on_tick), "outbox.sweep": ("* * * * *", scheduled_delivery)},
+            stop=ending,
+        )
+    finally:
+        await database.close()
+        log.info("worker stopped")
