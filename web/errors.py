@@ -21,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from marketplace.kit.errors import DomainError, Kind
+from web.headers import secure
 from web.rendering import render
 
 STATUS: Final = {
@@ -211,8 +212,12 @@ def install(app: FastAPI) -> None:
 def _choose(page: Callable[[Request, Any], Response], otherwise: Handler | None) -> Handler:
     async def handle(request: Request, error: Any) -> Response:
         if otherwise is None or wants_page(request):
-            return page(request, error)
-        answer = otherwise(request, error)
-        return await answer if inspect.isawaitable(answer) else answer
+            answer = page(request, error)
+        else:
+            given = otherwise(request, error)
+            answer = await given if inspect.isawaitable(given) else given
+        # The answer to an unforeseen error leaves from outside the middleware that would add these.
+        secure(answer.headers, request.url.scheme)
+        return answer
 
     return handle

@@ -95,7 +95,7 @@ def relative(value: datetime, now: datetime) -> str:
     gap = abs(value - now)
     past = value <= now
     if gap < _MINUTE:
-        return "just now" if past else "in a value"
+        return "just now" if past else "in a moment"
     if gap < _HOUR:
         span = f"{gap // _MINUTE} min"
     elif gap < _DAY:

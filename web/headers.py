@@ -34,8 +34,16 @@ SECURITY_HEADERS: Final = {
 HSTS: Final = "max-age=31536000; includeSubDomains"
 
 
+def secure(headers: MutableHeaders, scheme: str) -> None:
+    """Adds the headers above where they are not there already; HSTS only over https."""
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if scheme == "https":
+        headers.setdefault("strict-transport-security", HSTS)
+
+
 class SecurityHeaders:
-    """Adds the headers above where an answer does not carry them already; HSTS only over https."""
+    """Secures every answer that passes through the middleware (the page of an unforeseen error does not)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,11 +55,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                if scope["scheme"] == "https":
-                    headers.setdefault("strict-transport-security", HSTS)
+                secure(MutableHeaders(scope=message), scope["scheme"])
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

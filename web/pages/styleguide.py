@@ -51,7 +51,8 @@ class ExampleRow:
     callable: bool
     notice_days: int | None
     seen: datetime
-    remark: str | None = None
+    remark: tuple[tuple[str, str], str] | None = None
+    """Tone and icon of a notice, and its words."""
 
 
 def _usd(amount: str) -> Money:
@@ -90,7 +91,7 @@ ROWS: Final = (
         True,
         5,
         NOW - timedelta(days=3),
-        "Supersedes 2815-00-178-9267",
+        (("info", "replace"), "Supersedes 2815-00-178-9267"),
     ),
     ExampleRow(
         "row-3",
@@ -107,7 +108,7 @@ ROWS: Final = (
         False,
         None,
         NOW - timedelta(days=45),
-        "Count is 45 days old",
+        (("warn", "clock-exclamation"), "Count is 45 days old"),
     ),
 )
 COLUMNS: Final = (

@@ -1,0 +1,196 @@
+"""A real browser for tests: fixtures to open pages in any size and theme, and checks that every page must pass.
+
+Chromium is Debian's (``chromium`` on the path, or BACKSTOCK_CHROMIUM). Pages run under the site's own strict CSP,
+so wait for elements, never with wait_for_function (it evaluates text inside the page).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal
+
+import pytest
+import uvicorn
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+
+Theme = Literal["light", "dark"]
+DESKTOP, PHONE = (1280, 800), (360, 740)
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # The map needs WebGL2, which a machine without a graphics card draws in software.
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+SCREENSHOTS = os.environ.get("BACKSTOCK_SCREENSHOTS")
+
+
+def chromium() -> str | None:
+    """The browser's path, or None where there is none."""
+    return os.environ.get("BACKSTOCK_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass
+class Opened:
+    """A page and what went wrong on it: console errors (CSP violations among them), exceptions, failed requests."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Starts to write down faults and sizes."""
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url} {request.failure}"))
+        self.page.on("requestfinished", lambda request: self.requests.append(request))  # noqa: PLW0108 (playwright marks handlers)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.faults.append(f"{message.type}: {message.text}")
+
+    async def transferred(self) -> dict[str, int]:
+        """Bytes over the wire by address, headers included, of what has been loaded so far."""
+        sizes = {request.url: await request.sizes() for request in self.requests}
+        return {url: size["responseBodySize"] + size["responseHeadersSize"] for url, size in sizes.items()}
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for the session; without Chromium the test is skipped, in CI (CI=1) it fails."""
+    path = chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium: install Debian's package or set BACKSTOCK_CHROMIUM")
+        pytest.skip("no chromium: install Debian's package or set BACKSTOCK_CHROMIUM")
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield running
+        await running.close()
+
+
+Serve = Callable[[Any], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def serve() -> AsyncIterator[Serve]:
+    """Serves an ASGI application on a free port of this machine and answers its address; stopped at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def start(app: Any) -> str:
+            return await stack.enter_async_context(serving(app))
+
+        yield start
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """The address of the application while the block runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve(sockets=[free]))
+        while not server.started:
+            if running.done():
+                await running
+            await asyncio.sleep(0.02)
+        yield f"http://127.0.0.1:{free.getsockname()[1]}"
+        server.should_exit = True
+        await running
+
+
+OpenPage = Callable[..., Awaitable[Opened]]
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
+    """``await open_page(url, size=PHONE, theme="dark", cookies=..., script=True)`` in a context of its own.
+
+    Keeps the faults of each page; closes everything after the test.
+    """
+    contexts: list[BrowserContext] = []
+
+    async def open_it(
+        url: str,
+        *,
+        size: tuple[int, int] = DESKTOP,
+        theme: Theme = "light",
+        cookies: dict[str, str] | None = None,
+        script: bool = True,
+    ) -> Opened:
+        context = await browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=theme,
+            java_script_enabled=script,
+            has_touch=size[0] < 768,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        if cookies:
+            await context.add_cookies([{"name": k, "value": v, "url": url} for k, v in cookies.items()])
+        opened = Opened(await context.new_page())
+        opened.watch()
+        await opened.page.goto(url, wait_until="networkidle")
+        return opened
+
+    yield open_it
+    for context in contexts:
+        await context.close()
+
+
+async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> None:
+    """axe finds no violation of WCAG 2.2 A and AA or its best practices; names each with its elements."""
+    source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    await page.evaluate(source)
+    found = await page.evaluate(
+        """(exclude) => axe.run({exclude: exclude.map((s) => [s])}, {resultTypes: ["violations"],
+            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})""",
+        list(exclude),
+    )
+    problems = [
+        f"{v['id']} ({v['impact']}): {v['help']}\n    "
+        + "\n    ".join(f"{node['target']}: {node['failureSummary']}" for node in v["nodes"][:5])
+        for v in found["violations"]
+    ]
+    assert not problems, "\n".join(problems)
+
+
+async def assert_fits(page: Page) -> None:
+    """Nothing makes the page itself scroll sideways; names the elements that stick out."""
+    sticking = await page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+            [document.documentElement.scrollWidth, ...[...document.querySelectorAll("body *")]
+              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+              .slice(0, 8).map((e) => `${e.tagName}.${e.className}`)]"""
+    )
+    assert not sticking, sticking
+
+
+async def assert_touchable(page: Page) -> None:
+    """On a phone every button, field and navigation link is at least 44 px high or wide enough to hit (24 px spare)."""
+    small = await page.evaluate(
+        """() => [...document.querySelectorAll("main .btn, main .form-control, main .form-select, .bottom-link, .top summary, .top button")]
+            .filter((e) => e.checkVisibility() && !e.closest(".menu-panel"))
+            .map((e) => [e.className || e.tagName, Math.round(e.getBoundingClientRect().height)])
+            .filter(([, height]) => height < 40)"""
+    )
+    assert not small, small
+
+
+async def screenshot(page: Page, name: str) -> None:
+    """A picture of the whole page in the folder BACKSTOCK_SCREENSHOTS, where that is set."""
+    if SCREENSHOTS:
+        await page.screenshot(path=f"{SCREENSHOTS}/{name}.png", full_page=True)

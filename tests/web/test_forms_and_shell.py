@@ -1,0 +1,88 @@
+"""The state of a form, and what the frame shows to whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from marketplace.kit.errors import FieldError, invalid_fields
+from web.forms import IDEMPOTENCY_FIELD, Form
+from web.pages.preferences import local_path
+from web.shell import ANONYMOUS, NAVIGATION, Shell, Theme, grouped, navigation, theme_from
+
+
+def test_a_refused_form_keeps_what_was_typed_and_names_every_error() -> None:
+    error = invalid_fields(
+        "order.invalid",
+        "The order could not be placed.",
+        (
+            FieldError("quantity", "q", "Order at least 1."),
+            FieldError("quantity", "q2", "Later."),
+            FieldError("po", "p", "Too long."),
+        ),
+    )
+    form = Form.rejected({"quantity": "0", "po": "x" * 99, "sites": ["a", "b"], IDEMPOTENCY_FIELD: "old"}, error)
+    assert form.value("quantity") == "0"
+    assert form.chosen("sites") == ("a", "b")
+    assert form.error("quantity") == "Order at least 1."
+    assert form.error("po") == "Too long."
+    assert form.problem == "The order could not be placed."
+    assert form.bad
+    assert form.key != "old"
+    assert IDEMPOTENCY_FIELD not in form.values
+
+
+def test_a_new_form_has_a_key_of_its_own_and_no_fault() -> None:
+    first, second = Form(), Form()
+    assert first.key != second.key
+    assert not first.bad
+    assert first.value("po", "PO-1") == "PO-1"
+    assert first.chosen("sites") == ()
+
+
+def test_nobody_signed_in_sees_no_navigation() -> None:
+    assert navigation(ANONYMOUS, "/") == ()
+    assert not ANONYMOUS.signed_in
+
+
+@pytest.mark.parametrize(
+    ("role", "seen", "not_seen"),
+    [
+        ("planner", {"stock", "releases", "requests"}, {"scan"}),
+        ("buyer", {"holdings", "orders", "calls"}, {"stock", "requests"}),
+        ("technician", {"scan", "requests", "find"}, {"orders", "stock"}),
+        ("admin", {item.key for item in NAVIGATION}, set()),
+    ],
+)
+def test_navigation_by_role(role: str, seen: set[str], not_seen: set[str]) -> None:
+    keys = {link.item.key for link in navigation(Shell("A B", "C", frozenset({role})), "/")}
+    assert seen <= keys
+    assert not keys & not_seen
+
+
+def test_the_page_one_is_on_is_marked_once_and_counters_are_shown() -> None:
+    shell = Shell("Dana Whitfield", "C", frozenset({"planner"}), {"orders": 2, "calls": 0})
+    links = navigation(shell, "/orders/PO-1")
+    assert [link.item.key for link in links if link.current] == ["orders"]
+    assert {link.item.key: link.waiting for link in links if link.waiting} == {"orders": 2}
+    assert shell.waiting == 2
+    assert shell.initials == "DW"
+    assert not any(link.current for link in navigation(shell, "/ordersheet"))
+    assert [link for _, group in grouped(links) for link in group] == list(links)
+
+
+def test_theme_cookie() -> None:
+    assert theme_from("dark") is Theme.DARK
+    for other in (None, "", "DARK", "<script>"):
+        assert theme_from(other) is Theme.AUTO
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example/x", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "", "/a\nb", "evil"],
+)
+def test_a_redirect_never_leaves_the_site(target: str) -> None:
+    assert local_path(target, "/home") == "/home"
+
+
+def test_a_local_path_is_kept() -> None:
+    assert local_path("/find?q=1&sort=-price") == "/find?q=1&sort=-price"
