@@ -195,7 +195,8 @@ def outage(error: BaseException) -> DomainError | None:
 
 
 async def fetch(session: AsyncSession, sql: str, *arguments: object) -> Sequence[asyncpg.Record]:
-    """Rows of a hand-written statement (``$1`` parameters) inside the session's transaction."""
+    """Rows of a hand-written statement (``$1`` parameters) inside the session's transaction. A jsonb column comes
+    decoded; a jsonb parameter is given as JSON text."""
     return cast("Sequence[asyncpg.Record]", await (await driver(session)).fetch(sql, *arguments))
 
 

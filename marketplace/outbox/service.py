@@ -85,7 +85,7 @@ async def deliver_waiting(
             return delivered
         for row in sorted(rows, key=lambda r: r["id"]):
             event = Event(
-                row["id"], row["name"], row["aggregate"], row["aggregate_id"], json.loads(row["payload"]),
+                row["id"], row["name"], row["aggregate"], row["aggregate_id"], row["payload"],
                 tuple(row["company_ids"]), row["attempts"],
             )  # fmt: skip
             error = await _handle(event, handlers.get(event.name, ()))

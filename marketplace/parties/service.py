@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,9 +190,7 @@ async def _repeat(
     if known is None:
         raise missing("idempotency.key", "No such request.")
     if known["input_hash"] != inputs:
-        import json
-
-        before = json.loads(known["fields"])
+        before = known["fields"]
         changed = next((f for f in fields if before.get(f) != fields[f]), None)
         name = changed or ("route" if known["route"] != route else "body")
         raise conflict(
@@ -199,9 +198,7 @@ async def _repeat(
             f"This idempotency key was used for another request: '{name}' differs. Use a new key for a new request.",
             field=name,
         )
-    import json
-
-    return Answer(json.loads(known["answer"])["content"], known["status"], repeated=True)
+    return Answer(known["answer"]["content"], known["status"], repeated=True)
 
 
 def plain_answer(value: Any) -> Any:
@@ -214,8 +211,6 @@ def plain_answer(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    import json
-
     return json.dumps(value, ensure_ascii=False)
 
 

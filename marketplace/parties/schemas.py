@@ -1,0 +1,116 @@
+"""Parties on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Me(BaseModel):
+    """Who the request comes from, and what it may do."""
+
+    user: str = Field(examples=["Dana Reyes"])
+    company: str
+    company_id: UUID
+    company_code: str
+    roles: list[str]
+    verbs: list[str] = Field(examples=[["sourcing.read", "sourcing.request"]])
+    sources_for: list[UUID] = Field(description="Makers whose parts this company may source by delegation.")
+
+
+class SiteOut(BaseModel):
+    """A site of your own company, with every detail."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    code: str
+    name: str
+    place: str
+    region: str
+    country: str
+    address: str
+    lat: float | None
+    lon: float | None
+    timezone: str
+    opens: time | None
+    closes: time | None
+    counter_phone: str
+    after_hours_phone: str
+    will_call: bool
+
+
+class NewSite(BaseModel):
+    """A place where stock can be."""
+
+    code: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=120)
+    place: str = Field(min_length=1, max_length=120)
+    region: str = Field(max_length=60)
+    country: str = Field(min_length=2, max_length=2)
+    timezone: str = Field(examples=["America/Chicago"])
+    address: str = Field(default="", max_length=300)
+    lat: float | None = None
+    lon: float | None = None
+    opens: time | None = None
+    closes: time | None = None
+    counter_phone: str = Field(default="", max_length=40)
+    after_hours_phone: str = Field(default="", max_length=40)
+    will_call: bool = False
+
+
+class NewUser(BaseModel):
+    """A person of your company."""
+
+    email: str
+    name: str = Field(min_length=1, max_length=120)
+    password: str = Field(min_length=10, max_length=200)
+    roles: list[str]
+    site_id: UUID | None = None
+    order_limit: Decimal | None = Field(default=None, ge=0)
+
+
+class NewKey(BaseModel):
+    """An API key for a program."""
+
+    name: str = Field(min_length=1, max_length=120)
+    scopes: list[str] = Field(examples=[["sourcing.read", "sourcing.request"]])
+    expires_at: datetime | None = None
+
+
+class KeyOut(BaseModel):
+    """A new key: ``secret`` is shown this once."""
+
+    id: UUID
+    secret: str
+
+
+class NewDelegation(BaseModel):
+    """Lets another company's technicians source your parts, within limits per request."""
+
+    company_id: UUID
+    max_quantity: int = Field(gt=0)
+    max_value: Decimal = Field(gt=0)
+    valid_until: datetime | None = None
+
+
+class CompanyOut(BaseModel):
+    """A company in the directory."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    code: str
+    name: str
+    is_manufacturer: bool
+    is_partner: bool
+    country: str
+
+
+class Created(BaseModel):
+    """The id of what was made."""
+
+    id: UUID
+    extra: dict[str, Any] | None = None

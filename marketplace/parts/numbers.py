@@ -1,0 +1,85 @@
+"""Part numbers as people write them, and how they are compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from marketplace.kit.errors import invalid
+
+MAX_NUMBERS = 500
+MAX_LENGTH = 80
+MINIMUM_PREFIX = 3
+MINIMUM_SUBSTRING = 4
+MINIMUM_FUZZY = 5
+
+_SEPARATORS = re.compile(r"[\n\r\t;]+|,(?!\d{3}\b)")
+
+
+class Match(StrEnum):
+    """How a number was found: each step is tried only when the one before found nothing."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUBSTRING = "substring"
+    FUZZY = "fuzzy"
+
+
+def normalise(number: str) -> str:
+    """Upper case, letters and digits only: '57114-tta-J030' and '57114 TTAJ030' are one number. Leading zeros
+    stay, and letters that look like digits stay what they are: guessing would lead to the wrong part."""
+    folded = unicodedata.normalize("NFKC", number).upper()
+    return "".join(c for c in folded if c.isascii() and c.isalnum())
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One number as somebody asked for it, with its normalised form."""
+
+    written: str
+    norm: str
+
+
+def parse_list(text: str, *, limit: int = MAX_NUMBERS) -> tuple[Asked, ...]:
+    """The numbers in a pasted list: one a line, or parted by commas, semicolons or tabs; repeats dropped.
+
+    A line may carry a quantity or words after a tab; only its first cell is a number. Raises ``parts.too_many``
+    beyond ``limit`` and ``parts.too_long`` for a number over 80 characters; nothing is cut off silently.
+    """
+    found: dict[str, Asked] = {}
+    for piece in _pieces(text):
+        written = piece.strip().strip("\"'")
+        norm = normalise(written)
+        if not norm:
+            continue
+        if len(written) > MAX_LENGTH:
+            raise invalid(
+                "parts.too_long",
+                f"'{written[:30]}...' is too long for a part number ({len(written)} characters, at most {MAX_LENGTH}). "
+                "Put one number on each line.",
+                field="q",
+            )
+        found.setdefault(norm, Asked(written, norm))
+    if len(found) > limit:
+        raise invalid(
+            "parts.too_many",
+            f"That are {len(found):,} numbers; at most {limit} can be looked up at once. Split the list.",
+            field="q",
+        )
+    return tuple(found.values())
+
+
+def _pieces(text: str) -> Iterable[str]:
+    for line in re.split(r"[\n\r]+", text):
+        if "\t" in line:
+            yield line.split("\t", 1)[0]
+        else:
+            yield from _SEPARATORS.split(line)
+
+
+def after_prefix(prefix: str) -> str:
+    """The smallest string greater than every string that begins with ``prefix`` (in byte order)."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

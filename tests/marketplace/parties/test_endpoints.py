@@ -1,0 +1,123 @@
+"""The parties over HTTP: who am I, keys, sites, delegations, idempotency, and committing before the response."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from marketplace.db.session import Database
+from tests.clients import app_for, client_for, token_for
+from tests.world import World
+
+
+async def test_anonymous_gets_a_problem(db: Database) -> None:
+    async with client_for(app_for(db)) as client:
+        answer = await client.get("/api/v1/me")
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "auth.missing"
+
+
+async def test_me_and_an_expired_session(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["planner"], world.maker.id)
+    async with client_for(app_for(db), token) as client:
+        me = (await client.get("/api/v1/me")).json()
+        assert me["company_code"] == world.maker.code
+        assert "release.write" in me["verbs"]
+        assert "company.manage" not in me["verbs"]
+        await owner.execute(
+            "UPDATE user_session SET expires_at = now() WHERE user_id = $1", world.maker.users["planner"]
+        )
+        assert (await client.get("/api/v1/me")).json()["code"] == "auth.session"
+
+
+async def test_api_key_with_scopes(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    app = app_for(db)
+    async with client_for(app, token) as client:
+        made = await client.post("/api/v1/api-keys", json={"name": "erp", "scopes": ["company.read"]})
+        assert made.status_code == 201
+        bad = await client.post("/api/v1/api-keys", json={"name": "erp", "scopes": ["everything"]})
+        assert bad.json()["code"] == "apikey.scope"
+    headers = {"authorization": f"Bearer {made.json()['secret']}"}
+    async with client_for(app) as client:
+        assert (await client.get("/api/v1/sites", headers=headers)).status_code == 200
+        refused = await client.post("/api/v1/sites", headers=headers, json={})
+        assert refused.status_code in (403, 422)
+        site = {"code": "X", "name": "X", "place": "X", "region": "AL", "country": "US", "timezone": "America/Chicago"}
+        refused = await client.post("/api/v1/sites", headers=headers, json=site)
+        assert refused.json()["code"] == "actor.scope"
+
+
+async def test_role_is_needed(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["technician"], world.maker.id)
+    async with client_for(app_for(db), token) as client:
+        refused = await client.post("/api/v1/api-keys", json={"name": "erp", "scopes": ["company.read"]})
+    assert refused.status_code == 403
+    assert refused.json()["code"] == "actor.role"
+    assert await owner.fetchval("SELECT count(*) FROM api_key WHERE company_id = $1", world.maker.id) == 0
+
+
+async def test_idempotency_key(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    site = {"code": "N1", "name": "N", "place": "N", "region": "AL", "country": "US", "timezone": "America/Chicago"}
+    key = {"Idempotency-Key": str(uuid4())}
+    async with client_for(app_for(db), token) as client:
+        first = await client.post("/api/v1/sites", json=site, headers=key)
+        again = await client.post("/api/v1/sites", json=site, headers=key)
+        assert (first.status_code, first.json()) == (again.status_code, again.json())
+        other = await client.post("/api/v1/sites", json=site | {"code": "N2"}, headers=key)
+        assert other.status_code == 409
+        assert other.json()["errors"][0]["field"] == "code"
+        taken = await client.post("/api/v1/sites", json=site)
+        assert taken.json()["code"] == "site.code"
+    assert (
+        await owner.fetchval("SELECT count(*) FROM site WHERE company_id = $1 AND code LIKE 'N%'", world.maker.id) == 1
+    )
+
+
+async def test_foreign_sites_are_not_listed(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.buyer.users["buyer"], world.buyer.id)
+    async with client_for(app_for(db), token) as client:
+        listed = {s["id"] for s in (await client.get("/api/v1/sites")).json()}
+    assert listed == {str(s) for s in world.buyer.sites}
+    assert not await world.visible(world.buyer, "SELECT 1 FROM site WHERE company_id = $1", world.maker.id)
+
+
+async def test_a_failed_commit_is_never_a_success(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    """A deferred constraint fails at COMMIT, after the endpoint returned: the client must not see a 2xx."""
+    await owner.execute(
+        "CREATE OR REPLACE FUNCTION test_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF NEW.code = 'BOOM' THEN RAISE EXCEPTION 'no commit for you'; END IF; RETURN NULL; END $$"
+    )
+    await owner.execute(
+        "CREATE CONSTRAINT TRIGGER test_refuse AFTER INSERT ON site DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION test_refuse()"
+    )
+    try:
+        token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+        site = {
+            "code": "BOOM",
+            "name": "N",
+            "place": "N",
+            "region": "AL",
+            "country": "US",
+            "timezone": "America/Chicago",
+        }
+        async with client_for(app_for(db), token) as client:
+            answer = await client.post("/api/v1/sites", json=site)
+        assert answer.status_code == 500
+        assert (
+            await owner.fetchval("SELECT count(*) FROM site WHERE company_id = $1 AND code = 'BOOM'", world.maker.id)
+            == 0
+        )
+    finally:
+        await owner.execute("DROP TRIGGER test_refuse ON site")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/openapi.json"])
+async def test_operators_paths(db: Database, path: str) -> None:
+    async with client_for(app_for(db)) as client:
+        assert (await client.get(path)).status_code == 200
