@@ -137,7 +137,7 @@ def read_shipments(folder: Path) -> list[tuple[str, ...]]:
     return [
         (
             row["state"].strip(), row["site"], _nsn(row["fsc"], row["niin"]), _name(row["item_name"]),
-            UNITS[row["ui"].strip()], row["quantity"], row["unit_value_usd"], row["event_time"][:10], row["ref"],
+            UNITS[row["ui"].strip()], row["quantity"], row["unit_value_usd"], row["event_time"][:10], row["ref"].strip(),
         )
         for row in _rows(folder / "dla-request-ledger" / "requests_2016Q4_2019Q3.csv.gz")
         if row["outcome"] == "SHIPPED" and row["fsc"] not in LEFT_OUT_CLASSES
