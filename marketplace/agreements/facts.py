@@ -14,7 +14,7 @@ from marketplace.kit.money import Money
 class Facts:
     """One schedule of an agreement as it stands, in base units of the part.
 
-    ``held``, ``in_transit`` and ``quality_held`` are parts of ``remaining`` that do not overlap. Raises
+    ``held``, ``in_transit``, ``quality_held`` and ``withdrawn`` are parts of ``remaining`` that do not overlap. Raises
     ``facts.invalid`` for numbers that no schedule can have.
     """
 
@@ -40,6 +40,8 @@ class Facts:
     """On the way between two sites of the holder."""
     quality_held: int = 0
     """On quality hold by the maker or the holder."""
+    withdrawn: int = 0
+    """Said not to be on the shelf: out of reach until the holder has counted."""
     taken_back: int = 0
     """Units already shipped back to the manufacturer and not replaced."""
     exercises: int = 0
@@ -61,6 +63,7 @@ class Facts:
             self.held,
             self.in_transit,
             self.quality_held,
+            self.withdrawn,
             self.taken_back,
             self.exercises,
             self.tolled_days,
@@ -72,8 +75,8 @@ class Facts:
             raise invalid("facts.invalid", "More units remain than the schedule sold.")
         if (self.minimum_to_keep or 0) > self.quantity_sold:
             raise invalid("facts.invalid", "The minimum to keep is larger than the quantity sold.")
-        if self.held + self.in_transit + self.quality_held > self.remaining:
-            raise invalid("facts.invalid", "More units are reserved, on the way or on hold than remain.")
+        if self.held + self.in_transit + self.quality_held + self.withdrawn > self.remaining:
+            raise invalid("facts.invalid", "More units are reserved, on the way, on hold or being counted than remain.")
         if self.notice_at is not None and self.notice_at.tzinfo is None:
             raise invalid("facts.invalid", "Give the time of notice with its zone.")
         if self.list_price is not None and self.list_price.currency != self.sale_price.currency:

@@ -114,6 +114,9 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int) -> Refused 
     if quantity > loose - facts.in_transit - facts.quality_held:
         words = f"{phrases.count(facts.quality_held, 'unit')} are on quality hold and cannot be {_DOING[act]}."
         return Refused(RefusalCode.QUALITY_HOLD, words, "Possible when the quality hold is lifted.", None, ())
+    if quantity > loose - facts.in_transit - facts.quality_held - facts.withdrawn:
+        words = f"{phrases.count(facts.withdrawn, 'unit')} were not found on the shelf and cannot be {_DOING[act]}."
+        return Refused(RefusalCode.WITHDRAWN, words, "Possible when a count has found them.", None, ())
     keep = minimum(terms, facts)
     words = (
         f"{keep:,} of {phrases.count(facts.remaining, 'unit')} must be kept; "

@@ -74,6 +74,9 @@ class Agreement(Row):
     wording: Mapped[str]
     wording_sha256: Mapped[bytes] = mapped_column(BYTEA)
     exercises: Mapped[int] = mapped_column(server_default=text("0"))
+    tolled_days: Mapped[int] = mapped_column(server_default=text("0"))
+    suspended_on: Mapped[date | None]
+    suspended_by: Mapped[UUID | None]
     window_opens_at: Mapped[datetime]
     window_closes_at: Mapped[datetime]
     maker_signed_by: Mapped[UUID | None]
@@ -89,6 +92,7 @@ class Agreement(Row):
             name="status",
         ),
         CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
+        CheckConstraint("exercises >= 0 AND tolled_days >= 0", name="counters"),
         Index("ix_agreement_maker_status", "maker_id", "status", "id"),
         Index("ix_agreement_window", "maker_id", "window_closes_at"),
     )
@@ -106,9 +110,11 @@ class AgreementLine(Row):
     sale_price: Mapped[Decimal]
     list_price: Mapped[Decimal | None]
     minimum_to_keep: Mapped[int]
+    taken_back: Mapped[int] = mapped_column(server_default=text("0"))
     __table_args__ = (
         CheckConstraint("quantity_sold > 0 AND sale_price >= 0", name="positive"),
         CheckConstraint("minimum_to_keep BETWEEN 0 AND quantity_sold", name="minimum"),
+        CheckConstraint("taken_back >= 0", name="taken_back"),
     )
 
 

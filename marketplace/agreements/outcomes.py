@@ -26,6 +26,7 @@ class RefusalCode(StrEnum):
     IN_TRANSIT = "in_transit"
     LEGAL_HOLD = "legal_hold"
     QUALITY_HOLD = "quality_hold"
+    WITHDRAWN = "withdrawn"
     SUSPENDED = "suspended"
     BELOW_PARTIAL_MINIMUM = "below_partial_minimum"
     NOT_MULTIPLE = "not_multiple"
@@ -68,6 +69,7 @@ class Split(NamedTuple):
     held: int
     in_transit: int
     quality_held: int
+    withdrawn: int
     holder_reserve: int
     blocked: int
     """Units that the right reaches but that cannot be called now, whatever their state."""

@@ -83,7 +83,7 @@ def render_clause(text: str, terms: Terms, context: Mapping[str, str] | None = N
     if wrong:
         raise invalid("clause.blank", f"The text of {terms.clause}/v{terms.version}: {'; '.join(wrong)}.")
     body = BLANK.sub(lambda match: term_words(terms, match.group(1)), text)
-    particulars = "".join(f"- **{_plain(label)}:** {_plain(value)}\n" for label, value in (context or {}).items())
+    particulars = "".join(f"- **{escaped(label)}:** {escaped(value)}\n" for label, value in (context or {}).items())
     return f"{particulars}\n{body}" if particulars else body
 
 
@@ -248,5 +248,6 @@ def _use_sentences(terms: Terms, keep: int) -> list[str]:
     return sentences
 
 
-def _plain(value: str) -> str:
+def escaped(value: str) -> str:
+    """``value`` on one line with markdown's signs escaped: a company may be called ``A|B *Ltd*``."""
     return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))

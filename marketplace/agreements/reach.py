@@ -47,7 +47,7 @@ def usable(terms: Terms, facts: Facts) -> int:
     if terms.applies_to is AppliesTo.FLOOR:
         keep = max(keep - facts.held, 0)
     unreserved = facts.remaining - facts.held
-    return max(min(unreserved - keep, unreserved - facts.in_transit - facts.quality_held), 0)
+    return max(min(unreserved - keep, unreserved - facts.in_transit - facts.quality_held - facts.withdrawn), 0)
 
 
 def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
@@ -113,6 +113,8 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
     left -= in_transit
     quality_held = min(facts.quality_held, left)
     left -= quality_held
+    withdrawn = min(facts.withdrawn, left)
+    left -= withdrawn
     reserve = min(terms.holder_reserve, left)
     left -= reserve
     stuck, free = (left, 0) if block else (0, left)
@@ -124,6 +126,7 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
             (held, "reserved"),
             (in_transit, "on the way"),
             (quality_held, "on quality hold"),
+            (withdrawn, "being counted"),
             (reserve, "holder's reserve"),
             (not_covered, "not covered by the right"),
         )
@@ -138,6 +141,7 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
         held,
         in_transit,
         quality_held,
+        withdrawn,
         reserve,
         stuck,
         block.code if block else None,
@@ -195,6 +199,12 @@ def nothing_callable(terms: Terms, facts: Facts, parts: Split) -> Refused:
             RefusalCode.QUALITY_HOLD,
             f"The units are on quality hold: {parts.words}.",
             "Possible when the quality hold is lifted.",
+        )
+    if parts.withdrawn:
+        return _no(
+            RefusalCode.WITHDRAWN,
+            f"The units were not found on the shelf: {parts.words}.",
+            "Possible when the holder has counted and found them.",
         )
     words = f"The last {phrases.count(parts.holder_reserve, 'unit')} within reach are the holder's reserve."
     return _no(

@@ -24,6 +24,8 @@ class AgreementState(StrEnum):
     CLOSED = "closed"
     TERMINATED = "terminated"
     SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    """Taken back before both had signed: the order was declined, cancelled or ran out of time."""
 
 
 class CallState(StrEnum):
@@ -69,7 +71,7 @@ AGREEMENT_TRANSITIONS: Mapping[AgreementState, frozenset[AgreementState]] = {
     _A.DRAFT: frozenset({_A.CLASSIFIED, _A.SUPERSEDED}),
     _A.CLASSIFIED: frozenset({_A.DRAFT, _A.OFFERED, _A.SUPERSEDED}),
     # An offer that is changed goes back to draft: what was classified is no longer what is offered.
-    _A.OFFERED: frozenset({_A.DRAFT, _A.SIGNED, _A.SUPERSEDED}),
+    _A.OFFERED: frozenset({_A.DRAFT, _A.SIGNED, _A.SUPERSEDED, _A.WITHDRAWN}),
     _A.SIGNED: frozenset({_A.ACTIVE, _A.TERMINATED}),
     _A.ACTIVE: frozenset({_A.SUSPENDED, _A.RENEWED, _A.EXPIRING, _A.TERMINATED, _A.SUPERSEDED}),
     _A.SUSPENDED: frozenset({_A.ACTIVE, _A.TERMINATED}),
@@ -79,6 +81,7 @@ AGREEMENT_TRANSITIONS: Mapping[AgreementState, frozenset[AgreementState]] = {
     _A.CLOSED: frozenset(),
     _A.TERMINATED: frozenset(),
     _A.SUPERSEDED: frozenset(),
+    _A.WITHDRAWN: frozenset(),
 }
 
 _C = CallState
