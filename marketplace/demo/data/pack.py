@@ -79,6 +79,9 @@ GSA_KEEP = 1600
 """How many GSA items are packed: all that partners hold too, then evenly over the tool groups."""
 
 
+_SERVICES = re.compile(r"\b(?:ARMY|MARINE CORPS) ")
+
+
 class Centre(NamedTuple):
     """A state's capital: where a site is put when its place is not known."""
 
@@ -112,7 +115,8 @@ def _nsn(fsc: str, niin: str) -> str:
 
 
 def _name(text: str) -> str:
-    return " ".join(text.split())
+    """Without double blanks, and without the names of services that a few item names carry."""
+    return _SERVICES.sub("", " ".join(text.split()))
 
 
 def _title(place: str) -> str:
