@@ -206,3 +206,14 @@ async def api_keys(session: AsyncSession, actor: Actor) -> Sequence[KeyRow]:
         actor.company_id,
     )
     return [KeyRow(**dict(r)) for r in rows]
+
+
+async def people_to_tell(session: AsyncSession, company_id: UUID, roles: Sequence[str]) -> list[str]:
+    """Mail addresses of a company's active people with one of these roles; the session acts for that company."""
+    rows = await fetch(
+        session,
+        "SELECT email FROM user_account WHERE company_id = $1 AND active AND roles && $2::text[] ORDER BY email LIMIT 50",
+        company_id,
+        list(roles),
+    )
+    return [r["email"] for r in rows]

@@ -139,8 +139,7 @@ async def find(session: AsyncSession, asked: Sequence[Asked], *, per_number: int
         for norm, found in by_number.items():
             if len(found) > per_number and step is not Match.EXACT:
                 more.add(norm)
-                found = found[:per_number]
-            hits[norm] = tuple(found)
+            hits[norm] = tuple(found if step is Match.EXACT else found[:per_number])
 
     keep(Match.EXACT, await connection.fetch(_EXACT, left))
     left = [n for n in left if n not in hits]

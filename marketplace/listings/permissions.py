@@ -1,0 +1,12 @@
+"""Who may do what with releases and listings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import reader, writer
+
+ReadsListings = Annotated[Actor, reader("listing.read")]
+ReadsReleases = Annotated[Actor, reader("release.write")]
+WritesReleases = Annotated[Actor, writer("release.write")]

@@ -1,0 +1,328 @@
+"""The verbs of releases: draft, lines, publish, reduce, withdraw, close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from marketplace.agreements.terms import dump_terms, parse_terms
+from marketplace.db.session import WriteSession, execute, fetch, fetch_one, fetch_value
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields, missing
+from marketplace.kit.ids import short_reference
+from marketplace.ledger.kinds import CONDITIONS
+from marketplace.listings import queries
+from marketplace.listings.quantities import take
+from marketplace.outbox.service import emit
+from marketplace.parties.actor import Actor
+
+MAX_LINES = 1000
+USES = ("intermediate_good", "non_capital_spare")
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """A line to offer: so many of a part at a site in a condition, at a price per base unit."""
+
+    part_id: UUID
+    site_id: UUID
+    condition: str
+    quantity: int
+    unit_price: Decimal
+    minimum_quantity: int = 1
+    package_quantity: int = 1
+    minimum_to_keep: int = 0
+
+
+async def draft(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    title: str,
+    clause: str,
+    version: int,
+    terms: Mapping[str, Any],
+    use_class: str,
+    audience: str = "all",
+    audience_ids: Sequence[UUID] = (),
+) -> UUID:
+    """A new draft release. Terms are checked in full; every wrong one is named."""
+    checked = await _checked(session, actor, clause, version, terms, use_class, audience, audience_ids)
+    made: UUID = await fetch_value(
+        session,
+        "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, "
+        "audience_ids, status, created_by) VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8,$9,$10,'draft',$11) RETURNING id",
+        short_reference("REL"), actor.company_id, title.strip() or "Untitled", clause, version, checked, use_class,
+        actor.currency, audience, list(audience_ids), actor.user_id,
+    )  # fmt: skip
+    return made
+
+
+async def edit(
+    session: WriteSession,
+    actor: Actor,
+    release_id: UUID,
+    *,
+    title: str,
+    clause: str,
+    version: int,
+    terms: Mapping[str, Any],
+    use_class: str,
+    audience: str,
+    audience_ids: Sequence[UUID],
+) -> None:
+    """Changes a draft. Raises ``release.published`` once it is out: terms that partners have read do not change."""
+    release = await queries.release_for_update(session, release_id, actor.company_id)
+    _must_be_draft(release)
+    checked = await _checked(session, actor, clause, version, terms, use_class, audience, audience_ids)
+    await execute(
+        session,
+        "UPDATE release SET title = $2, clause = $3, version = $4, terms = $5::jsonb, use_class = $6, audience = $7, "
+        "audience_ids = $8 WHERE id = $1",
+        release_id, title.strip() or "Untitled", clause, version, checked, use_class, audience, list(audience_ids),
+    )  # fmt: skip
+
+
+async def _checked(
+    session: WriteSession,
+    actor: Actor,
+    clause: str,
+    version: int,
+    terms: Mapping[str, Any],
+    use_class: str,
+    audience: str,
+    audience_ids: Sequence[UUID],
+) -> str:
+    if not actor.is_manufacturer:
+        raise invalid("release.company", "Only a manufacturer posts surplus under a clause.")
+    parsed = parse_terms(clause, version, {**terms, "use_class": use_class})
+    if use_class not in USES:
+        raise invalid("release.use_class", f"Choose a use: {' or '.join(USES)}.", field="use_class")
+    if audience not in ("all", "named") or (audience == "named") != bool(audience_ids):
+        raise invalid("release.audience", "Offer it to all partners, or name at least one.", field="audience_ids")
+    if audience_ids:
+        known = await fetch_value(
+            session, "SELECT count(*) FROM company WHERE id = ANY($1::uuid[]) AND is_partner", list(audience_ids)
+        )
+        if known != len(set(audience_ids)):
+            raise missing("company.not_found", "One of the named partners does not exist.", field="audience_ids")
+    return encode(dump_terms(parsed)).decode()
+
+
+def _must_be_draft(release: queries.ReleaseRow) -> None:
+    if release.status != "draft":
+        raise conflict("release.published", "This posting is out already: withdraw or reduce its lines instead.")
+
+
+async def set_lines(session: WriteSession, actor: Actor, release_id: UUID, lines: Sequence[NewLine]) -> list[UUID]:
+    """Replaces a draft's lines. Every wrong line is named; nothing is kept unless all are right. Units are taken
+    from own free stock that no other listing offers; protected parts are refused."""
+    release = await queries.release_for_update(session, release_id, actor.company_id)
+    _must_be_draft(release)
+    if len(lines) > MAX_LINES:
+        raise invalid("release.too_many", f"At most {MAX_LINES:,} lines in one posting.")
+    await execute(session, "DELETE FROM listing WHERE release_id = $1", release_id)
+    return await _add_lines(session, actor, release, lines)
+
+
+async def _add_lines(
+    session: WriteSession, actor: Actor, release: queries.ReleaseRow, lines: Sequence[NewLine]
+) -> list[UUID]:
+    part_ids = sorted({x.part_id for x in lines})
+    await queries.stock_for_update(session, actor.company_id, part_ids)
+    kept_back = await queries.protected(session, actor.company_id, part_ids)
+    sites = {
+        r["id"]: r
+        for r in await fetch(
+            session,
+            "SELECT id, place, region, country, lat, lon FROM site WHERE company_id = $1 AND id = ANY($2::uuid[])",
+            actor.company_id,
+            [x.site_id for x in lines],
+        )
+    }
+    wrong: list[FieldError] = []
+    made: list[UUID] = []
+    for number, line in enumerate(lines):
+        where = f"lines.{number}"
+        problem = _line_problem(line, sites, kept_back)
+        if problem:
+            wrong.append(FieldError(f"{where}.{problem[0]}", problem[1], problem[2]))
+            continue
+        lots = await queries.lots_to_list(session, actor.company_id, line.part_id, line.site_id, line.condition)
+        taken = take(lots, line.quantity)
+        if taken is None:
+            free = sum(x.free for x in lots)
+            wrong.append(
+                FieldError(
+                    f"{where}.quantity",
+                    "release.not_enough",
+                    f"Only {free} are free there in that condition and not listed yet, not {line.quantity}.",
+                )
+            )
+            continue
+        if wrong:
+            continue
+        site = sites[line.site_id]
+        listing_id: UUID = await fetch_value(
+            session,
+            "INSERT INTO listing (release_id, company_id, part_id, site_id, place, region, country, lat, lon, condition, "
+            "quantity, unit_price, minimum_quantity, package_quantity, minimum_to_keep, audience_ids) "
+            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16) RETURNING id",
+            release.id, actor.company_id, line.part_id, line.site_id, site["place"], site["region"], site["country"],
+            site["lat"], site["lon"], line.condition, line.quantity, line.unit_price, line.minimum_quantity,
+            line.package_quantity, line.minimum_to_keep,
+            list(release.audience_ids) if release.audience == "named" else None,
+        )  # fmt: skip
+        await execute(
+            session,
+            "INSERT INTO listing_lot (listing_id, lot_id, position_id, company_id, quantity) "
+            "SELECT $1, t.lot_id, t.position_id, $2, t.quantity "
+            "FROM unnest($3::uuid[], $4::int[], $5::int[]) AS t (lot_id, position_id, quantity)",
+            listing_id, actor.company_id, [t.lot_id for t in taken], [t.position_id for t in taken],
+            [t.quantity for t in taken],
+        )  # fmt: skip
+        made.append(listing_id)
+    if wrong:
+        raise invalid_fields(
+            "release.lines", f"{len(wrong)} of {len(lines)} lines cannot be offered. Nothing was saved.", tuple(wrong)
+        )
+    return made
+
+
+def _line_problem(line: NewLine, sites: Mapping[UUID, Any], kept_back: set[UUID]) -> tuple[str, str, str] | None:
+    if line.quantity <= 0:
+        return "quantity", "release.quantity", "Offer at least one."
+    if line.site_id not in sites:
+        return "site_id", "site.not_found", "No such site of yours."
+    if line.condition not in CONDITIONS:
+        return "condition", "release.condition", f"Unknown condition. Use one of: {', '.join(CONDITIONS)}."
+    if line.part_id in kept_back:
+        return "part_id", "release.protected", "This part is protected: it may never be released."
+    if line.unit_price < 0:
+        return "unit_price", "release.price", "A price is zero or more."
+    if line.minimum_quantity < 1 or line.package_quantity < 1:
+        return "minimum_quantity", "release.minimum", "Smallest order and package are at least 1."
+    if line.minimum_quantity > line.quantity:
+        return "minimum_quantity", "release.minimum", "The smallest order is larger than what is offered."
+    if not 0 <= line.minimum_to_keep <= line.quantity:
+        return "minimum_to_keep", "release.minimum_to_keep", "The minimum to keep is from 0 to the quantity offered."
+    return None
+
+
+async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
+    """Puts a draft out. Its units are checked once more under their locks: what was reserved or moved since the
+    draft is named, and nothing is published."""
+    release = await queries.release_for_update(session, release_id, actor.company_id)
+    _must_be_draft(release)
+    lines = await queries.lines(session, release_id, limit=MAX_LINES)
+    if not lines:
+        raise invalid("release.empty", "Add at least one line before publishing.")
+    await queries.stock_for_update(session, actor.company_id, sorted({x.part_id for x in lines}))
+    behind = await queries.backing(session, [x.id for x in lines], now)
+    short = [x for x in lines if sum(min(b.quantity, b.free) for b in behind[x.id]) < x.quantity]
+    if short:
+        raise conflict(
+            "release.stock_changed",
+            f"Stock changed since the draft: {', '.join(x.part_number for x in short[:5])} "
+            f"{'is' if len(short) == 1 else 'are'} no longer free in that quantity. Adjust the lines, then publish.",
+            part_numbers=[x.part_number for x in short],
+        )
+    await execute(session, "UPDATE listing SET published = true WHERE release_id = $1", release_id)
+    await execute(session, "UPDATE release SET status = 'published', published_at = $2 WHERE id = $1", release_id, now)
+    await emit(
+        session, "release.published", "release", release_id, [actor.company_id], {"reference": release.reference}
+    )
+
+
+async def reduce(session: WriteSession, actor: Actor, listing_id: UUID, quantity: int) -> None:
+    """Offers only ``quantity`` in all from now on. What is ordered stays honoured: not below that."""
+    rows = await queries.listings_for_update(session, [listing_id])
+    if not rows or rows[0].seller_id != actor.company_id:
+        raise missing("listing.not_found", "No such listing of yours.")
+    line = rows[0]
+    if not line.ordered <= quantity <= line.quantity:
+        raise conflict(
+            "listing.reduce",
+            f"Between {line.ordered} (ordered already, honoured) and {line.quantity} (offered now). To offer more, "
+            "post a new line.",
+            field="quantity",
+        )
+    await _shrink(session, line, line.quantity - quantity)
+    await execute(session, "UPDATE listing SET quantity = $2 WHERE id = $1", listing_id, quantity)
+
+
+async def _shrink(session: WriteSession, line: queries.ListingRow, drop: int) -> None:
+    """Takes ``drop`` out of the lots behind a listing, smallest pieces first."""
+    rows = await fetch(
+        session,
+        "SELECT lot_id, position_id, quantity FROM listing_lot WHERE listing_id = $1 ORDER BY quantity, lot_id",
+        line.id,
+    )
+    for r in rows:
+        cut = min(drop, r["quantity"])
+        drop -= cut
+        if cut == r["quantity"]:
+            await execute(
+                session,
+                "DELETE FROM listing_lot WHERE listing_id = $1 AND lot_id = $2 AND position_id = $3",
+                line.id, r["lot_id"], r["position_id"],
+            )  # fmt: skip
+        elif cut:
+            await execute(
+                session,
+                "UPDATE listing_lot SET quantity = quantity - $4 WHERE listing_id = $1 AND lot_id = $2 AND position_id = $3",
+                line.id, r["lot_id"], r["position_id"], cut,
+            )  # fmt: skip
+        if not drop:
+            return
+
+
+async def close(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
+    """Withdraws everything unsold of a release; orders already placed go on."""
+    release = await queries.release_for_update(session, release_id, actor.company_id)
+    if release.status == "draft":
+        await execute(session, "DELETE FROM listing WHERE release_id = $1", release_id)
+        await execute(session, "DELETE FROM release WHERE id = $1", release_id)
+        return
+    if release.status == "closed":
+        raise conflict("release.closed", "This posting is closed already.")
+    for line in await queries.lines(session, release_id, limit=MAX_LINES):
+        if line.available:
+            await reduce(session, actor, line.id, line.ordered)
+    await execute(session, "UPDATE listing SET published = false WHERE release_id = $1", release_id)
+    await execute(session, "UPDATE release SET status = 'closed', closed_at = $2 WHERE id = $1", release_id, now)
+
+
+async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: int, quantity: int) -> None:
+    """Own units that are used elsewhere (a technician's draw on listed stock) leave the listings behind them,
+    unsold quantity first. The caller acts for the listing's company and has locked the lot."""
+    rows = await fetch(
+        session,
+        "SELECT b.listing_id, least(b.quantity, l.quantity - l.ordered) AS unsold FROM listing_lot b "
+        "JOIN listing l ON l.id = b.listing_id WHERE b.lot_id = $1 AND b.position_id = $2 ORDER BY b.listing_id",
+        lot_id,
+        position_id,
+    )
+    left = quantity
+    for r in rows:
+        cut = min(left, max(r["unsold"], 0))
+        if cut <= 0:
+            continue
+        await fetch_one(session, "SELECT 1 FROM listing WHERE id = $1 FOR NO KEY UPDATE", r["listing_id"])
+        await execute(session, "UPDATE listing SET quantity = quantity - $2 WHERE id = $1", r["listing_id"], cut)
+        await execute(
+            session,
+            "DELETE FROM listing_lot WHERE listing_id = $1 AND lot_id = $2 AND position_id = $3 AND quantity <= $4",
+            r["listing_id"], lot_id, position_id, cut,
+        )  # fmt: skip
+        await execute(
+            session,
+            "UPDATE listing_lot SET quantity = quantity - $4 WHERE listing_id = $1 AND lot_id = $2 "
+            "AND position_id = $3 AND quantity > $4",
+            r["listing_id"], lot_id, position_id, cut,
+        )  # fmt: skip
+        left -= cut

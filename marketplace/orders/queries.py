@@ -1,0 +1,217 @@
+"""Reads of orders. Both sides see the same record; row level security keeps everybody else out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.kit.errors import missing
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order with its sum. ``agreement_status`` 'active' means that both have signed."""
+
+    id: UUID
+    reference: str
+    release_id: UUID
+    seller_id: UUID
+    seller: str
+    buyer_id: UUID
+    buyer: str
+    status: str
+    currency: str
+    po_number: str
+    ship_to_site_id: UUID
+    requested_on: date | None
+    hold_expires_at: datetime | None
+    agreement_id: UUID | None
+    agreement_reference: str | None
+    agreement_status: str | None
+    carrier: str | None
+    tracking: str | None
+    reason_code: str | None
+    note: str | None
+    placed_at: datetime
+    accepted_at: datetime | None
+    shipped_at: datetime | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    lines: int
+    units: int
+    total: Decimal
+    first_part: str | None
+
+    @property
+    def shown_status(self) -> str:
+        """The status as people see it: accepted becomes signed once both have signed."""
+        return "signed" if self.status == "accepted" and self.agreement_status == "active" else self.status
+
+
+_ORDER = """
+SELECT o.id, o.reference, o.release_id, o.seller_id, s.name AS seller, o.buyer_id, b.name AS buyer, o.status,
+       o.currency, o.po_number, o.ship_to_site_id, o.requested_on, o.hold_expires_at, o.agreement_id,
+       a.reference AS agreement_reference, a.status AS agreement_status, o.carrier, o.tracking, o.reason_code, o.note,
+       o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
+FROM purchase_order o JOIN company s ON s.id = o.seller_id JOIN company b ON b.id = o.buyer_id
+LEFT JOIN agreement a ON a.id = o.agreement_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::int AS units,
+           coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part
+    FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = o.id
+) t
+"""
+
+
+async def orders(
+    session: AsyncSession,
+    company_id: UUID,
+    *,
+    side: str | None = None,
+    statuses: Sequence[str] | None = None,
+    after: UUID | None = None,
+    limit: int = 51,
+) -> Sequence[OrderRow]:
+    """The company's orders, newest first; ``side`` 'buying' or 'selling'."""
+    rows = await fetch(
+        session,
+        _ORDER
+        + """
+        WHERE (o.seller_id = $1 OR o.buyer_id = $1)
+          AND ($2::text IS NULL OR ($2 = 'buying' AND o.buyer_id = $1) OR ($2 = 'selling' AND o.seller_id = $1))
+          AND ($3::text[] IS NULL OR o.status = ANY($3)) AND ($4::uuid IS NULL OR o.id < $4)
+        ORDER BY o.id DESC LIMIT $5
+        """,
+        company_id, side, list(statuses) if statuses else None, after, limit,
+    )  # fmt: skip
+    return [OrderRow(**dict(r)) for r in rows]
+
+
+async def order(session: AsyncSession, order_id: UUID) -> OrderRow:
+    """One visible order. Raises ``order.not_found``."""
+    row = await fetch_one(session, _ORDER + "WHERE o.id = $1", order_id)
+    if row is None:
+        raise missing("order.not_found", "No such order.")
+    return OrderRow(**dict(row))
+
+
+async def order_for_update(session: WriteSession, order_id: UUID) -> OrderRow:
+    """The same, locked first and read after. Raises ``order.not_found``."""
+    await fetch_one(session, "SELECT id FROM purchase_order WHERE id = $1 FOR NO KEY UPDATE", order_id)
+    return await order(session, order_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A line of an order with its part and, once received, what arrived."""
+
+    line_no: int
+    listing_id: UUID
+    part_id: UUID
+    part_number: str
+    description: str
+    maker: str
+    uom: str
+    condition: str
+    quantity: int
+    unit_price: Decimal
+    list_price: Decimal | None
+    po_line: str | None
+    good: int | None
+    short: int | None
+    damaged: int | None
+    wrong: int | None
+    receipt_note: str | None
+
+
+async def lines(session: AsyncSession, order_id: UUID) -> Sequence[LineRow]:
+    """An order's lines by number."""
+    rows = await fetch(
+        session,
+        "SELECT x.line_no, x.listing_id, x.part_id, p.number AS part_number, p.description, m.name AS maker, p.uom, "
+        "x.condition, x.quantity, x.unit_price, p.list_price, x.po_line, x.good, x.short, x.damaged, x.wrong, "
+        "x.receipt_note FROM order_line x JOIN part p ON p.id = x.part_id JOIN maker m ON m.id = p.maker_id "
+        "WHERE x.order_id = $1 ORDER BY x.line_no",
+        order_id,
+    )
+    return [LineRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """Units reserved for a line, and the buyer's own lot once shipped."""
+
+    line_no: int
+    lot_id: UUID
+    hold_seq: int
+    position_id: int
+    quantity: int
+    serial: str | None
+    shipped_lot_id: UUID | None
+    shipped_position_id: int | None
+
+
+async def units(session: AsyncSession, order_id: UUID) -> Sequence[UnitRow]:
+    """An order's units by line, lot and reservation."""
+    rows = await fetch(
+        session,
+        "SELECT u.line_no, u.lot_id, u.hold_seq, u.position_id, u.quantity, l.serial, u.shipped_lot_id, "
+        "u.shipped_position_id FROM order_unit u LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
+        "WHERE u.order_id = $1 ORDER BY u.line_no, u.lot_id, u.hold_seq",
+        order_id,
+    )
+    return [UnitRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened to an order."""
+
+    kind: str
+    detail: dict[str, Any]
+    company: str
+    at: datetime
+
+
+async def events(session: AsyncSession, order_id: UUID) -> Sequence[EventRow]:
+    """What happened to an order, oldest first."""
+    rows = await fetch(
+        session,
+        "SELECT e.kind, e.detail, c.name AS company, e.at FROM order_event e JOIN company c ON c.id = e.company_id "
+        "WHERE e.order_id = $1 ORDER BY e.id",
+        order_id,
+    )
+    return [EventRow(**dict(r)) for r in rows]
+
+
+async def unanswered(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Orders whose reservation has run out without an answer (worker)."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM purchase_order WHERE status = 'placed' AND hold_expires_at <= $1 ORDER BY hold_expires_at LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
+async def waiting(session: AsyncSession, company_id: UUID) -> int:
+    """How many orders wait for this company to do something."""
+    row = await fetch_one(
+        session,
+        """
+        SELECT count(*)::int AS n FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id
+        WHERE (o.seller_id = $1 AND (o.status = 'placed' OR (o.status = 'accepted' AND a.status = 'active')
+                                     OR (o.status = 'accepted' AND a.maker_signed_at IS NULL)))
+           OR (o.buyer_id = $1 AND (o.status = 'shipped' OR (o.status = 'accepted' AND a.holder_signed_at IS NULL)))
+        """,
+        company_id,
+    )
+    return int(row["n"]) if row else 0

@@ -1,0 +1,76 @@
+"""What may happen to an order next, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from marketplace.kit.errors import conflict, invalid
+
+NEXT: Mapping[str, frozenset[str]] = {
+    "placed": frozenset({"accepted", "declined", "cancelled", "expired"}),
+    "accepted": frozenset({"shipped", "cancelled"}),
+    "signed": frozenset({"shipped", "cancelled"}),
+    "shipped": frozenset({"received"}),
+    "received": frozenset(),
+    "declined": frozenset(),
+    "cancelled": frozenset(),
+    "expired": frozenset(),
+}
+WORDS: Mapping[str, str] = {
+    "placed": "waiting for the seller's answer",
+    "accepted": "accepted, waiting for both signatures or for shipping",
+    "signed": "signed, waiting to be shipped",
+    "shipped": "on its way",
+    "received": "received",
+    "declined": "declined by the seller",
+    "cancelled": "cancelled",
+    "expired": "not answered in time; the units are free again",
+}
+DECLINE_REASONS: Mapping[str, str] = {
+    "needed_ourselves": "We need the units ourselves",
+    "not_on_shelf": "Not on the shelf",
+    "damaged": "Damaged",
+    "price": "Price was wrong",
+    "credit": "Credit or compliance",
+    "other": "Other",
+}
+
+
+def require_next(current: str, wanted: str) -> None:
+    """Raises ``order.state`` when an order in ``current`` cannot become ``wanted``."""
+    if wanted not in NEXT[current]:
+        raise conflict("order.state", f"This order is {WORDS[current]}; it cannot be {wanted} now.", state=current)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What arrived of one line: in good order, short, damaged, wrong part. ``note`` for the last three."""
+
+    line_no: int
+    good: int
+    short: int = 0
+    damaged: int = 0
+    wrong: int = 0
+    note: str = ""
+
+    def check(self, quantity: int) -> None:
+        """Raises ``order.receipt`` unless the four add up to what was shipped."""
+        counts = (self.good, self.short, self.damaged, self.wrong)
+        if any(c < 0 for c in counts) or sum(counts) != quantity:
+            raise invalid(
+                "order.receipt",
+                f"Line {self.line_no}: good, short, damaged and wrong must add up to {quantity}; they add up to {sum(counts)}.",
+                field=f"lines.{self.line_no}",
+            )
+        if sum(counts[1:]) and not self.note.strip():
+            raise invalid(
+                "order.receipt_note",
+                f"Line {self.line_no}: say in a few words what is wrong.",
+                field=f"lines.{self.line_no}.note",
+            )
+
+    def outcomes(self) -> list[tuple[str, int]]:
+        """(outcome, quantity) of what is not zero, good first."""
+        named = (("good", self.good), ("damaged", self.damaged), ("wrong", self.wrong), ("short", self.short))
+        return [(name, count) for name, count in named if count]

@@ -1,0 +1,20 @@
+"""What the clock does with orders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.db.session import Database
+from marketplace.orders import queries, service
+
+
+async def expire_unanswered(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Ends orders whose reservation has run out, each in a transaction of its own. Returns how many."""
+    async with database.read() as session:
+        due = await queries.unanswered(session, now)
+    done = 0
+    for order_id in due:
+        async with database.write() as session:
+            done += await service.expire(session, actor_id, order_id, now)
+    return done
