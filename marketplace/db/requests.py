@@ -6,6 +6,7 @@ failed commit would then follow a 2xx. Streams that outlive the endpoint open th
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
@@ -29,5 +30,15 @@ async def _write(request: Request) -> AsyncIterator[WriteSession]:
         yield session
 
 
+# Only where the operator set none: then bookmarks last as long as the process.
+_PROCESS_SECRET = secrets.token_urlsafe(32)
+
+
+def _page_secret(request: Request) -> str:
+    return cast("str | None", request.app.state.settings.secret_key) or _PROCESS_SECRET
+
+
 Reading = Annotated[ReadSession, Depends(_read, scope="function")]
 Writing = Annotated[WriteSession, Depends(_write, scope="function")]
+PageSecret = Annotated[str, Depends(_page_secret)]
+"""What signs the bookmarks of pages (kit.pages)."""

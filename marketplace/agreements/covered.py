@@ -1,0 +1,48 @@
+"""What an agreement says about units of one part as they stand: typed terms, facts, and the words for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from marketplace.agreements import prose
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.terms import Terms
+
+IN_FORCE = frozenset({"active", "expiring", "run_off"})
+"""States in which rights can be used. The window decides about time; run-off ends nothing by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One part under one agreement. ``facts`` are for asking what could be called now: add requested, urgency and
+    notice with ``dataclasses.replace``."""
+
+    agreement_id: UUID
+    part_id: UUID
+    reference: str
+    maker_id: UUID
+    maker: str
+    holder_id: UUID
+    holder: str
+    status: str
+    status_reason: str | None
+    clause: str
+    version: int
+    use_class: str
+    schedule_date: date
+    window_opens_at: datetime
+    window_closes_at: datetime
+    terms: Terms
+    facts: Facts
+
+    @property
+    def badge(self) -> prose.Badge:
+        """The clause in a cell's width, and as a sentence."""
+        return prose.badge(self.terms, self.facts)
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What the clause means for these units, in sentences to the holder."""
+        return prose.summary(self.terms, self.facts)

@@ -1,0 +1,275 @@
+"""Lists and details of agreements and of the clause library, as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements.queries.facts import keep_terms
+from marketplace.agreements.terms import Terms
+from marketplace.db.session import fetch, fetch_one, fetch_value
+from marketplace.kit.errors import missing
+from marketplace.kit.pages import Page, cut, read_bookmark
+from marketplace.parties.actor import VERBS, Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseRow:
+    """A published clause version."""
+
+    clause: str
+    version: int
+    title: str
+    sha256: bytes
+    wording: str
+    terms_schema: dict[str, Any]
+
+
+async def clause_version(session: AsyncSession, clause: str, version: int) -> ClauseRow:
+    """One published clause version. Raises ``clause.not_found``."""
+    row = await fetch_one(
+        session,
+        "SELECT clause, version, title, sha256, wording, terms_schema FROM clause_version "
+        "WHERE clause = $1 AND version = $2",
+        clause,
+        version,
+    )
+    if row is None:
+        raise missing("clause.not_found", f"The clause {clause}/v{version} has not been published here.")
+    return ClauseRow(**dict(row))
+
+
+async def clause_versions(session: AsyncSession) -> Sequence[ClauseRow]:
+    """Every published clause version, by name."""
+    rows = await fetch(
+        session,
+        "SELECT clause, version, title, sha256, wording, terms_schema FROM clause_version ORDER BY clause, version",
+    )
+    return [ClauseRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRow:
+    """An agreement in a list. ``waiting_for`` names who has not signed yet (maker, holder)."""
+
+    id: UUID
+    reference: str
+    maker_id: UUID
+    maker: str
+    holder_id: UUID
+    holder: str
+    order_id: UUID | None
+    clause: str
+    version: int
+    title: str
+    currency: str
+    use_class: str
+    zone: str
+    schedule_date: date
+    status: str
+    status_reason: str | None
+    legal_hold: bool
+    exercises: int
+    window_opens_at: datetime
+    window_closes_at: datetime
+    maker_signed_at: datetime | None
+    holder_signed_at: datetime | None
+    lines: int
+    quantity_sold: int
+    value: Decimal
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Sides whose signature is missing while the agreement is offered."""
+        if self.status != "offered":
+            return ()
+        signed = (("maker", self.maker_signed_at), ("holder", self.holder_signed_at))
+        return tuple(side for side, at in signed if at is None)
+
+
+_AGREEMENT = """
+SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.order_id, a.clause, a.version,
+       c.title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.exercises,
+       a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold, l.value
+FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
+JOIN clause_version c ON c.clause = a.clause AND c.version = a.version
+CROSS JOIN LATERAL (
+    SELECT count(*)::int AS lines, coalesce(sum(quantity_sold), 0)::int AS quantity_sold,
+           coalesce(sum(quantity_sold * sale_price), 0) AS value
+    FROM agreement_line WHERE agreement_id = a.id
+) l
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementFilter:
+    """Which agreements to list; None = any. ``waiting``: only those that wait for the actor's own signature."""
+
+    status: str | None = None
+    clause: str | None = None
+    other_id: UUID | None = None
+    reference: str | None = None
+    part_id: UUID | None = None
+    closes_before: datetime | None = None
+    waiting: bool = False
+
+
+async def agreements(
+    session: AsyncSession,
+    actor: Actor,
+    wanted: AgreementFilter,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    secret: str,
+) -> Page[AgreementRow]:
+    """Agreements the actor's company is a party of, newest first."""
+    key = read_bookmark(after, secret)
+    rows = await fetch(
+        session,
+        _AGREEMENT
+        + """
+        WHERE (a.maker_id = $1 OR a.holder_id = $1) AND ($2::text IS NULL OR a.status = $2)
+          AND ($3::text IS NULL OR a.clause = $3) AND ($4::uuid IS NULL OR a.maker_id = $4 OR a.holder_id = $4)
+          AND ($5::text IS NULL OR a.reference = upper($5)) AND ($6::timestamptz IS NULL OR a.window_closes_at < $6)
+          AND (NOT $7 OR a.status = 'offered' AND
+               (a.maker_id = $1 AND a.maker_signed_at IS NULL OR a.holder_id = $1 AND a.holder_signed_at IS NULL))
+          AND ($8::uuid IS NULL OR EXISTS (
+              SELECT 1 FROM agreement_line x WHERE x.agreement_id = a.id AND x.part_id = $8))
+          AND ($9::uuid IS NULL OR a.id < $9)
+        ORDER BY a.id DESC LIMIT $10
+        """,
+        actor.company_id,
+        wanted.status,
+        wanted.clause,
+        wanted.other_id,
+        wanted.reference,
+        wanted.closes_before,
+        wanted.waiting,
+        wanted.part_id,
+        UUID(key[0]) if key else None,
+        limit + 1,
+    )
+    return cut([AgreementRow(**dict(r)) for r in rows], limit, lambda r: [r.id], secret)
+
+
+async def waiting_for_signature(session: AsyncSession, actor: Actor) -> int:
+    """How many agreements wait for the actor's company to sign."""
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*) FROM agreement WHERE status = 'offered' AND (maker_id = $1 AND maker_signed_at IS NULL "
+        "OR holder_id = $1 AND holder_signed_at IS NULL)",
+        actor.company_id,
+    )
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """One part of a schedule."""
+
+    part_id: UUID
+    number: str
+    description: str
+    uom: str
+    quantity_sold: int
+    sale_price: Decimal
+    list_price: Decimal | None
+    minimum_to_keep: int
+    taken_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One thing that happened to an agreement or its framework."""
+
+    id: int
+    kind: str
+    detail: dict[str, Any]
+    company: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementDetail:
+    """An agreement with its text, schedule, framework and history. The framework's fields are None for a
+    delegate, who is not a party to it."""
+
+    row: AgreementRow
+    terms: Terms
+    wording: str
+    wording_sha256: str
+    framework_reference: str | None
+    framework_maker_signed_at: datetime | None
+    framework_holder_signed_at: datetime | None
+    maker_signed_by: str | None
+    holder_signed_by: str | None
+    lines: tuple[LineRow, ...]
+    events: tuple[EventRow, ...]
+
+
+async def agreement(session: AsyncSession, agreement_id: UUID) -> AgreementDetail:
+    """One agreement. Raises ``agreement.not_found``. The name of a signer is known to the signer's company only;
+    the other side sees the company."""
+    row = await fetch_one(session, _AGREEMENT + "WHERE a.id = $1", agreement_id)
+    if row is None:
+        raise missing("agreement.not_found", "No such agreement.")
+    more = await fetch_one(
+        session,
+        "SELECT a.terms::text, a.wording, a.wording_sha256, f.reference, f.maker_signed_at, f.holder_signed_at, "
+        "u.name AS maker_signed_by, v.name AS holder_signed_by "
+        "FROM agreement a LEFT JOIN framework f ON f.id = a.framework_id "
+        "LEFT JOIN user_account u ON u.id = a.maker_signed_by LEFT JOIN user_account v ON v.id = a.holder_signed_by "
+        "WHERE a.id = $1",
+        agreement_id,
+    )
+    assert more is not None  # noqa: S101 - the row was there in the statement before
+    lines = await fetch(
+        session,
+        "SELECT l.part_id, p.number, p.description, p.uom, l.quantity_sold, l.sale_price, l.list_price, "
+        "l.minimum_to_keep, l.taken_back FROM agreement_line l JOIN part p ON p.id = l.part_id "
+        "WHERE l.agreement_id = $1 ORDER BY p.number_norm, p.id",
+        agreement_id,
+    )
+    events = await fetch(
+        session,
+        "SELECT e.id, e.kind, e.detail, c.name AS company, e.at FROM agreement_event e "
+        "JOIN company c ON c.id = e.company_id WHERE e.subject_id = $1 ORDER BY e.id",
+        agreement_id,
+    )
+    return AgreementDetail(
+        row=AgreementRow(**dict(row)),
+        terms=keep_terms(agreement_id, row["clause"], row["version"], more["terms"]),
+        wording=more["wording"],
+        wording_sha256=more["wording_sha256"].hex(),
+        framework_reference=more["reference"],
+        framework_maker_signed_at=more["maker_signed_at"],
+        framework_holder_signed_at=more["holder_signed_at"],
+        maker_signed_by=more["maker_signed_by"],
+        holder_signed_by=more["holder_signed_by"],
+        lines=tuple(LineRow(**dict(r)) for r in lines),
+        events=tuple(EventRow(**dict(r)) for r in events),
+    )
+
+
+async def agreement_of_order(session: AsyncSession, order_id: UUID) -> UUID | None:
+    """The agreement an order led to, where there is one."""
+    found: UUID | None = await fetch_value(session, "SELECT id FROM agreement WHERE order_id = $1", order_id)
+    return found
+
+
+async def mail_addresses(session: AsyncSession, company_id: UUID, verb: str) -> list[str]:
+    """Whom of a company to write to about ``verb``; only visible on behalf of that company."""
+    rows = await fetch(
+        session,
+        "SELECT email FROM user_account WHERE company_id = $1 AND active AND roles && $2::text[] ORDER BY email LIMIT 20",
+        company_id,
+        sorted(VERBS[verb][0]),
+    )
+    return [r["email"] for r in rows]

@@ -1,0 +1,31 @@
+"""The verbs of agreements: publish clauses, offer, sign, withdraw, suspend, and give permits."""
+
+from marketplace.agreements.service.offering import OfferLine, offer
+from marketplace.agreements.service.permitting import (
+    give_notice,
+    note_exercise,
+    note_given_back,
+    permits_for_act,
+    permits_for_return,
+)
+from marketplace.agreements.service.publishing import publish_library
+from marketplace.agreements.service.signing import SignedState, sign
+from marketplace.agreements.service.standing import By, resume, set_legal_hold, suspend, withdraw
+
+__all__ = [
+    "By",
+    "OfferLine",
+    "SignedState",
+    "give_notice",
+    "note_exercise",
+    "note_given_back",
+    "offer",
+    "permits_for_act",
+    "permits_for_return",
+    "publish_library",
+    "resume",
+    "set_legal_hold",
+    "sign",
+    "suspend",
+    "withdraw",
+]

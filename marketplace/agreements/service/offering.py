@@ -1,0 +1,254 @@
+"""Offering a schedule: the agreement row, its lines and the paper both will sign."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from marketplace.agreements import phrases, queries
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.paper import ScheduleLine, check_schedule, minimum_of_line, write_paper
+from marketplace.agreements.queries import ClauseRow
+from marketplace.agreements.service.standing import note
+from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_one, fetch_value
+from marketplace.kit.errors import busy, conflict, invalid, missing
+from marketplace.kit.ids import short_reference
+from marketplace.kit.money import Money
+from marketplace.outbox.service import emit
+from marketplace.parties.queries import CompanyRow, company
+from marketplace.parts.queries import PartRow, parts
+
+_ATTEMPTS = 5
+_USE_WORDS = {
+    "intermediate_good": "intermediate good, used up in the holder's own production",
+    "non_capital_spare": "non-capital spare",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OfferLine:
+    """Units of one part on offer. ``minimum_to_keep`` None = as the terms say. Prices are per base unit."""
+
+    part_id: UUID
+    quantity: int
+    sale_price: Money
+    list_price: Money | None = None
+    minimum_to_keep: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _By:
+    company_id: UUID
+    user_id: UUID
+
+
+async def offer(
+    session: WriteSession,
+    *,
+    actor_id: UUID,
+    order_id: UUID | None,
+    order_reference: str,
+    maker_id: UUID,
+    holder_id: UUID,
+    clause: str,
+    version: int,
+    terms: Mapping[str, Any],
+    use_class: str,
+    currency: str,
+    zone: str,
+    schedule_date: date,
+    lines: Sequence[OfferLine],
+    now: datetime,
+) -> UUID:
+    """Offers a schedule to both sides and returns the agreement's id. The tenant must be one of the sides.
+
+    Makes the framework of the pair and clause version where there is none. Raises ``terms.invalid``,
+    ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
+    ``clause.not_found``, ``part.not_found``, ``company.not_found``.
+    """
+    given = parse_terms(clause, version, terms)
+    _check_use(given, use_class)
+    published = await queries.clause_version(session, clause, version)
+    maker, holder = await company(session, maker_id), await company(session, holder_id)
+    schedule = await _schedule(session, given, currency, lines)
+    framework_id, framework_reference = await _framework(session, maker_id, holder_id, published)
+    span = window(given, _facts(schedule[0], schedule_date, zone))
+    for _ in range(_ATTEMPTS):
+        reference = short_reference("AGR")
+        wording, digest = write_paper(
+            published.wording,
+            given,
+            _particulars(
+                maker, holder, published, reference, framework_reference, order_reference, use_class, currency, zone,
+                schedule_date,
+            ),
+            schedule,
+        )  # fmt: skip
+        agreement_id: UUID | None = await fetch_value(
+            session,
+            "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, clause, version, terms, "
+            "currency, use_class, zone, schedule_date, status, wording, wording_sha256, window_opens_at, "
+            "window_closes_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'offered', "
+            "$13, $14, $15, $16, $17) ON CONFLICT DO NOTHING RETURNING id",
+            reference, framework_id, maker_id, holder_id, order_id, clause, version, json.dumps(dump_terms(given)),
+            currency, use_class, zone, schedule_date, wording, digest, span.opens, span.closes, now,
+        )  # fmt: skip
+        if agreement_id is not None:
+            break
+        if order_id is not None and await queries.agreement_of_order(session, order_id) is not None:
+            raise conflict("agreement.exists", "This order has its agreement already.")
+    else:
+        raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
+    await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
+    by = _By(session.tenant.company or maker_id, actor_id)
+    sides = (maker_id, holder_id)
+    await note(session, agreement_id, sides, "offered", by, now, {"wording_sha256": digest.hex()})
+    await emit(
+        session,
+        "agreement.offered",
+        "agreement",
+        agreement_id,
+        sides,
+        {
+            "reference": reference,
+            "order_reference": order_reference,
+            **await _mail(session, holder_id, maker.name, reference, agreement_id),
+        },
+    )
+    return agreement_id
+
+
+def _check_use(terms: Terms, use_class: str) -> None:
+    if use_class not in _USE_WORDS:
+        raise invalid(
+            "agreement.use_class", f"'{use_class}' is no use class: {' or '.join(_USE_WORDS)}.", field="use_class"
+        )
+    if terms.use_class is not UseClass.EITHER and terms.use_class.value != use_class:
+        raise invalid(
+            "agreement.use_class", f"These terms sell units only as {_USE_WORDS[terms.use_class]}.", field="use_class"
+        )
+
+
+async def _schedule(
+    session: WriteSession, terms: Terms, currency: str, lines: Sequence[OfferLine]
+) -> list[ScheduleLine]:
+    if len({line.part_id for line in lines}) != len(lines):
+        raise invalid("agreement.lines", "A part may stand on one line of a schedule only; add its quantities up.")
+    known: dict[UUID, PartRow] = await parts(session, [line.part_id for line in lines])
+    if len(known) != len(lines):
+        raise missing("part.not_found", "One of the parts is not in the catalogue.")
+    schedule = [
+        ScheduleLine(
+            known[line.part_id].number,
+            known[line.part_id].description,
+            known[line.part_id].uom,
+            line.quantity,
+            line.sale_price,
+            line.list_price,
+            minimum_of_line(terms, line.quantity, line.minimum_to_keep),
+        )
+        for line in lines
+    ]
+    check_schedule(terms, currency, schedule)
+    return schedule
+
+
+def _facts(line: ScheduleLine, schedule_date: date, zone: str) -> Facts:
+    return Facts(
+        schedule_date=schedule_date, zone=zone, sale_price=line.sale_price, quantity_sold=line.quantity, remaining=0
+    )
+
+
+def _particulars(
+    maker: CompanyRow,
+    holder: CompanyRow,
+    published: ClauseRow,
+    reference: str,
+    framework_reference: str,
+    order_reference: str,
+    use_class: str,
+    currency: str,
+    zone: str,
+    schedule_date: date,
+) -> dict[str, str]:
+    return {
+        "Manufacturer": f"{maker.name} ({maker.code})",
+        "Holder": f"{holder.name} ({holder.code})",
+        "Schedule": reference,
+        "Framework agreement": framework_reference,
+        "Order": order_reference,
+        "Schedule date": phrases.day(schedule_date),
+        "Sold as": _USE_WORDS[use_class],
+        "Currency of the sale": currency,
+        "Days end at midnight in": zone,
+        "Clause": f"{published.clause}, version {published.version}, SHA-256 {published.sha256.hex()}",
+    }
+
+
+async def _framework(session: WriteSession, maker_id: UUID, holder_id: UUID, published: ClauseRow) -> tuple[UUID, str]:
+    """The framework agreement of the pair for this clause version; made, unsigned, where there is none."""
+    for _ in range(_ATTEMPTS):
+        await execute(
+            session,
+            "INSERT INTO framework (reference, maker_id, holder_id, clause, version, clause_sha256) "
+            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            short_reference("FRM"), maker_id, holder_id, published.clause, published.version, published.sha256,
+        )  # fmt: skip
+        row = await fetch_one(
+            session,
+            "SELECT id, reference FROM framework WHERE maker_id = $1 AND holder_id = $2 AND clause = $3 AND version = $4",
+            maker_id, holder_id, published.clause, published.version,
+        )  # fmt: skip
+        if row is not None:
+            return row["id"], row["reference"]
+    raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
+
+
+async def _insert_lines(
+    session: WriteSession,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lines: Sequence[OfferLine],
+    schedule: Sequence[ScheduleLine],
+) -> None:
+    await execute(
+        session,
+        "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
+        "minimum_to_keep) SELECT $1, l.part_id, $2, $3, l.quantity, l.sale_price, l.list_price, l.keep "
+        "FROM unnest($4::uuid[], $5::int[], $6::numeric[], $7::numeric[], $8::int[]) "
+        "AS l (part_id, quantity, sale_price, list_price, keep)",
+        agreement_id,
+        maker_id,
+        holder_id,
+        [line.part_id for line in lines],
+        [line.quantity for line in schedule],
+        [line.sale_price.amount for line in schedule],
+        [line.list_price.amount if line.list_price else None for line in schedule],
+        [line.minimum_to_keep for line in schedule],
+    )
+
+
+async def _mail(
+    session: WriteSession, holder_id: UUID, maker: str, reference: str, agreement_id: UUID
+) -> dict[str, Any]:
+    """The mail that asks the holder's signers to sign, where there is somebody to write to."""
+    async with acting_for(session, holder_id):
+        to = await queries.mail_addresses(session, holder_id, "agreement.sign")
+    if not to:
+        return {}
+    return {
+        "mail": {
+            "to": to,
+            "subject": f"{maker}: please sign {reference}",
+            "text": f"{maker} offers you the agreement {reference}. Read the schedule of units and the clause, and "
+            "sign where you agree.",
+            "link": f"/agreements/{agreement_id}",
+        }
+    }

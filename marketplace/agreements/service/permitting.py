@@ -1,0 +1,217 @@
+"""Leave for movements of encumbered units: what the clause allows becomes permits that the ledger demands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from marketplace.agreements import queries
+from marketplace.agreements.covered import Covered
+from marketplace.agreements.evaluation import evaluate_holder_act
+from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
+from marketplace.agreements.queries import Notice
+from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.db.session import WriteSession, execute, fetch, fetch_value
+from marketplace.kit.canonical import instant
+from marketplace.kit.errors import DomainError, conflict, invalid, missing
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import add_permits
+from marketplace.outbox.service import emit
+
+_RETURN_KINDS = (Kind.RECEIVE, Kind.TITLE, Kind.REPOINT)
+_ACT_KINDS = {Act.USE: Kind.USE_UP, Act.INSTALL: Kind.INSTALL, Act.SCRAP: Kind.SCRAP, Act.RESELL: Kind.TITLE}
+# A permit for an act is used in the transaction that made it; the margin is for clocks.
+_ACT_LEAVE = timedelta(hours=1)
+# A return waits for its inspection, at most 90 days by the terms, and for a dispute about it.
+_RETURN_LEAVE = timedelta(days=180)
+
+
+async def permits_for_return(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lots: Sequence[tuple[UUID, int]],
+    reason: str,
+    now: datetime,
+) -> dict[UUID, dict[Kind, UUID]]:
+    """Leave to receive called units, take title and lift the encumbrance: permits by lot and kind.
+
+    Ask once, at receipt: the units count as taken back from then on. A unit that goes back to the holder
+    (rejected, or replaced in kind) is told by ``note_given_back``. Raises ``ledger.not_found``,
+    ``agreement.not_found``.
+    """
+    if not lots or len({lot for lot, _ in lots}) != len(lots) or min(quantity for _, quantity in lots) < 1:
+        raise invalid("agreement.lots", "Name each lot once, with a quantity of at least one.")
+    parts = {
+        r["lot_id"]: r["part_id"]
+        for r in await fetch(
+            session, "SELECT lot_id, part_id FROM lot WHERE lot_id = ANY($1::uuid[])", [lot for lot, _ in lots]
+        )
+    }
+    if len(parts) != len(lots):
+        raise missing("ledger.not_found", "No such unit.")
+    taken: dict[UUID, int] = {}
+    for lot, quantity in lots:
+        taken[parts[lot]] = taken.get(parts[lot], 0) + quantity
+    await _count_back(session, agreement_id, taken)
+    permits = {lot: {kind: uuid4() for kind in _RETURN_KINDS} for lot, _ in lots}
+    await add_permits(
+        session,
+        agreement_id=agreement_id,
+        company_id=holder_id,
+        maker_id=maker_id,
+        permits=[(lot, permits[lot][kind], kind, quantity) for lot, quantity in lots for kind in _RETURN_KINDS],
+        expires_at=now + _RETURN_LEAVE,
+        reason=reason,
+    )
+    return permits
+
+
+async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUID, int]) -> None:
+    tag = await execute(
+        session,
+        "UPDATE agreement_line l SET taken_back = greatest(l.taken_back + t.quantity, 0) "
+        "FROM unnest($2::uuid[], $3::int[]) AS t (part_id, quantity) "
+        "WHERE l.agreement_id = $1 AND l.part_id = t.part_id",
+        agreement_id,
+        list(taken),
+        list(taken.values()),
+    )
+    if tag != f"UPDATE {len(taken)}":
+        raise missing("agreement.not_found", "No such agreement, or it does not cover this part.")
+
+
+async def note_given_back(session: WriteSession, *, agreement_id: UUID, part_id: UUID, quantity: int) -> None:
+    """Units taken back that came to the holder again: rejected at inspection, or replaced in kind."""
+    if quantity < 1:
+        raise invalid("agreement.quantity", "Give a quantity of at least one.", field="quantity")
+    await _count_back(session, agreement_id, {part_id: -quantity})
+
+
+async def note_exercise(session: WriteSession, agreement_id: UUID, *, cancelled: bool = False) -> int:
+    """Counts one more order under the schedule (or one less: cancelled orders do not count). Returns the count."""
+    count: int | None = await fetch_value(
+        session,
+        "UPDATE agreement SET exercises = greatest(exercises + $2, 0) WHERE id = $1 RETURNING exercises",
+        agreement_id,
+        -1 if cancelled else 1,
+    )
+    if count is None:
+        raise missing("agreement.not_found", "No such agreement.")
+    return count
+
+
+# -- the holder's own acts -------------------------------------------------------------------------------
+
+
+async def permits_for_act(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    part_id: UUID,
+    act: Act,
+    lots: Sequence[tuple[UUID, int]],
+    actor: By,
+    now: datetime,
+) -> list[UUID | None]:
+    """Leave for the holder to do ``act`` with these (lot, quantity), one permit for each, in the order given; None
+    where the ledger asks for none (a move between own sites).
+
+    The caller has locked the lots; the agreement is locked here, and what it allows is decided on facts read
+    after that, so two acts at once cannot both take the last unit above the minimum. Raises what the evaluator
+    says, as ``agreement.<its code>``, or ``agreement.ask_first`` where notice or consent is missing.
+    """
+    found = await party_lock(session, agreement_id, actor)
+    if actor.company_id != found.holder_id:
+        raise missing("agreement.not_found", "No such agreement.")
+    quantity = sum(q for _, q in lots)
+    covered = await _covered(session, agreement_id, part_id)
+    notice = await _allow(session, covered, act, quantity, now)
+    if notice is not None:
+        detail = {"notice": notice.id, "quantity": quantity}
+        await note(session, agreement_id, (found.maker_id, found.holder_id), "notice_used", actor, now, detail)
+    kind = _ACT_KINDS.get(act)
+    if kind is None:
+        return [None for _ in lots]
+    permits = [(lot, uuid4(), kind, q) for lot, q in lots]
+    await add_permits(
+        session,
+        agreement_id=agreement_id,
+        company_id=found.holder_id,
+        maker_id=found.maker_id,
+        permits=permits,
+        expires_at=now + _ACT_LEAVE,
+        reason=act.value,
+    )
+    return [permit for _, permit, _, _ in permits]
+
+
+async def give_notice(
+    session: WriteSession, actor: By, agreement_id: UUID, part_id: UUID, act: Act, quantity: int, now: datetime
+) -> AfterNotice:
+    """The holder's notice that it wants to use, fit or scrap units that need asking. Returns from when until when
+    it may, should the manufacturer not order them meanwhile.
+
+    Raises ``agreement.notice_needless`` where it may do so at once, ``agreement.consent`` for resale (which only
+    an express consent allows), and what the evaluator refuses.
+    """
+    found = await party_lock(session, agreement_id, actor)
+    if actor.company_id != found.holder_id:
+        raise missing("agreement.not_found", "No such agreement.")
+    covered = await _covered(session, agreement_id, part_id)
+    answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now)
+    if isinstance(answer, Refused):
+        raise refusal(answer)
+    if isinstance(answer, Free):
+        raise conflict("agreement.notice_needless", f"No notice is needed. {answer.words}")
+    if answer.clear_from is None:
+        raise conflict("agreement.consent", answer.words)
+    sides = (found.maker_id, found.holder_id)
+    detail = {"act": act.value, "part_id": part_id, "quantity": quantity}
+    await note(session, agreement_id, sides, "notice", actor, now, detail)
+    payload = {"reference": found.reference, **detail, "clear_from": answer.clear_from}
+    await emit(session, "agreement.notice", "agreement", agreement_id, sides, payload)
+    return answer
+
+
+async def _covered(session: WriteSession, agreement_id: UUID, part_id: UUID) -> Covered:
+    covered = (await queries.terms_and_facts(session, [(agreement_id, part_id)])).get((agreement_id, part_id))
+    if covered is None:
+        raise missing("agreement.not_found", "The agreement does not cover this part.")
+    return covered
+
+
+async def _allow(session: WriteSession, covered: Covered, act: Act, quantity: int, now: datetime) -> Notice | None:
+    """The notice the act rests on, None where it needs none. Raises when it may not be done now."""
+    answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now)
+    if isinstance(answer, AfterNotice) and answer.clear_from is not None:
+        for given in await queries.notices(session, covered.agreement_id):
+            if (given.part_id, given.act) != (covered.part_id, act) or given.left < quantity:
+                continue
+            answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now, noticed_at=given.at)
+            if isinstance(answer, Free):
+                return given
+    if isinstance(answer, Free):
+        return None
+    raise refusal(answer)
+
+
+def refusal(answer: Refused | AfterNotice) -> DomainError:
+    """What the evaluator says, as an error: its code, its words, what would have to happen first."""
+    if isinstance(answer, Refused):
+        words = f"{answer.words} {answer.until_words}".strip()
+        return conflict(f"agreement.{answer.code.value}", words, possible_from=_text(answer.possible_from))
+    return conflict(
+        "agreement.ask_first",
+        answer.words,
+        needs=answer.needs.value,
+        clear_from=_text(answer.clear_from),
+        clear_until=_text(answer.clear_until),
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)

@@ -1,0 +1,143 @@
+"""Signing: each side once, on exactly the text it saw; the framework goes with its first schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from marketplace.agreements import queries
+from marketplace.agreements.queries import Locked
+from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.states import AgreementState, move_agreement
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_one
+from marketplace.kit.errors import conflict, gone
+from marketplace.outbox.service import emit
+from marketplace.parties.service import know_each_other
+
+
+@dataclass(frozen=True, slots=True)
+class SignedState:
+    """Where an agreement stands after a signature. ``side`` signed now; ``waiting_for`` is the company that has
+    not signed yet, None when the agreement is active."""
+
+    agreement_id: UUID
+    reference: str
+    order_id: UUID | None
+    status: str
+    side: str
+    wording_sha256: str
+    framework_signed: bool
+    waiting_for: UUID | None
+
+    @property
+    def active(self) -> bool:
+        """Whether both have signed."""
+        return self.status == AgreementState.ACTIVE.value
+
+
+async def sign(
+    session: WriteSession, actor: By, agreement_id: UUID, now: datetime, *, wording_sha256: str | None = None
+) -> SignedState:
+    """This company's signature on the schedule, and on the framework where its signature is missing there.
+
+    ``wording_sha256``: the hash of the text the signer saw; where given it must be the text's. Raises
+    ``agreement.not_found``, ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``,
+    ``agreement.other_text``.
+    """
+    found = await party_lock(session, agreement_id, actor)
+    side = "maker" if actor.company_id == found.maker_id else "holder"
+    _check(found, side, wording_sha256)
+    await execute(
+        session,
+        f"UPDATE agreement SET {side}_signed_by = $2, {side}_signed_at = $3 WHERE id = $1",
+        agreement_id,
+        actor.user_id,
+        now,
+    )
+    sides = (found.maker_id, found.holder_id)
+    framework_signed = await _sign_framework(session, actor, found, side, now)
+    await note(
+        session, agreement_id, sides, "signed", actor, now,
+        {"side": side, "wording_sha256": found.wording_sha256.hex(), "user_id": actor.user_id},
+    )  # fmt: skip
+    other_signed = found.holder_signed_at if side == "maker" else found.maker_signed_at
+    other = found.holder_id if side == "maker" else found.maker_id
+    status = AgreementState(found.status)
+    if other_signed is not None:
+        status = move_agreement(move_agreement(status, AgreementState.SIGNED), AgreementState.ACTIVE)
+        await execute(session, "UPDATE agreement SET status = $2 WHERE id = $1", agreement_id, status.value)
+        await know_each_other(session, *sides)
+        await note(session, agreement_id, sides, "active", actor, now)
+    await emit(
+        session,
+        "agreement.signed",
+        "agreement",
+        agreement_id,
+        sides,
+        {
+            "reference": found.reference,
+            "side": side,
+            "status": status.value,
+            **await _mail(session, found, other, status),
+        },
+    )
+    return SignedState(
+        agreement_id, found.reference, found.order_id, status.value, side, found.wording_sha256.hex(),
+        framework_signed, None if other_signed else other,
+    )  # fmt: skip
+
+
+def _check(found: Locked, side: str, wording_sha256: str | None) -> None:
+    if found.status == AgreementState.WITHDRAWN:
+        raise gone("agreement.withdrawn", f"The offer {found.reference} was withdrawn; there is nothing to sign.")
+    mine = found.maker_signed_at if side == "maker" else found.holder_signed_at
+    if mine is not None:
+        raise conflict("agreement.signed_already", f"Your company has signed {found.reference} already.")
+    if found.status != AgreementState.OFFERED:
+        raise conflict("agreement.state", f"{found.reference} is {found.status} and cannot be signed.")
+    if wording_sha256 is not None and wording_sha256.lower() != found.wording_sha256.hex():
+        raise conflict(
+            "agreement.other_text",
+            "The text you saw is not the text on offer. Read it again, then sign.",
+            field="wording_sha256",
+        )
+
+
+async def _sign_framework(session: WriteSession, actor: By, found: Locked, side: str, now: datetime) -> bool:
+    """Signs the framework where this side has not. Returns whether it did."""
+    # The framework is locked after the agreement, by this one statement; a signature that came first stays.
+    row = await fetch_one(
+        session,
+        f"UPDATE framework SET {side}_signed_by = $2, {side}_signed_at = $3 "
+        f"WHERE id = $1 AND {side}_signed_at IS NULL RETURNING clause_sha256",
+        found.framework_id,
+        actor.user_id,
+        now,
+    )
+    if row is None:
+        return False
+    await note(
+        session, found.framework_id, (found.maker_id, found.holder_id), "signed", actor, now,
+        {"side": side, "clause_sha256": row["clause_sha256"].hex(), "user_id": actor.user_id},
+    )  # fmt: skip
+    return True
+
+
+async def _mail(session: WriteSession, found: Locked, other: UUID, status: AgreementState) -> dict[str, Any]:
+    async with acting_for(session, other):
+        to = await queries.mail_addresses(session, other, "agreement.sign")
+    if not to:
+        return {}
+    done = status is AgreementState.ACTIVE
+    return {
+        "mail": {
+            "to": to,
+            "subject": f"{found.reference} is signed by both sides" if done else f"{found.reference}: your signature",
+            "text": "Both sides have signed; the agreement is active."
+            if done
+            else "The other side has signed this agreement. It becomes active when you sign.",
+            "link": f"/agreements/{found.id}",
+        }
+    }

@@ -1,0 +1,175 @@
+"""Changes of an agreement's standing: withdrawn before it was signed, suspended, resumed, under legal hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from marketplace.agreements import queries
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.queries import Locked
+from marketplace.agreements.states import AgreementState, move_agreement
+from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.canonical import plain
+from marketplace.kit.clock import local_day
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
+from marketplace.outbox.service import emit
+
+
+class By(Protocol):
+    """Who does it: an Actor, or whatever names a company and a user (the clock that ends an order)."""
+
+    @property
+    def company_id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> UUID: ...
+
+
+async def note(
+    session: WriteSession,
+    subject: UUID,
+    sides: tuple[UUID, UUID],
+    kind: str,
+    by: By,
+    now: datetime,
+    detail: dict[str, Any] | None = None,
+) -> int:
+    """Writes one event of an agreement or framework; ``sides`` are (maker, holder). Returns its number."""
+    made: int = await fetch_value(
+        session,
+        "INSERT INTO agreement_event (subject_id, maker_id, holder_id, kind, detail, company_id, actor_id, at) "
+        "VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8) RETURNING id",
+        subject,
+        *sides,
+        kind,
+        json.dumps(plain(detail or {}), ensure_ascii=False),
+        by.company_id,
+        by.user_id,
+        now,
+    )
+    return made
+
+
+async def party_lock(session: WriteSession, agreement_id: UUID, by: By) -> Locked:
+    """The agreement, locked. Raises ``agreement.not_found`` also for companies that are no party to it."""
+    found = await queries.agreement_for_update(session, agreement_id)
+    if by.company_id not in (found.maker_id, found.holder_id):
+        raise missing("agreement.not_found", "No such agreement.")
+    return found
+
+
+async def withdraw(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:
+    """Takes an offer back that not both have signed: its order was declined, cancelled or ran out of time.
+
+    Raises ``agreement.not_found``, ``agreement.state`` when it is signed by both or withdrawn already.
+    """
+    found = await party_lock(session, agreement_id, actor)
+    move_agreement(AgreementState(found.status), AgreementState.WITHDRAWN)
+    await _set(session, found, "withdrawn", actor, now, {"reason": _reason(reason)}, status_reason=reason)
+
+
+async def suspend(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:
+    """Suspends an agreement for a stated reason: nothing is called, moved or used until it is resumed."""
+    found = await party_lock(session, agreement_id, actor)
+    move_agreement(AgreementState(found.status), AgreementState.SUSPENDED)
+    await execute(
+        session,
+        "UPDATE agreement SET suspended_on = $2, suspended_by = $3 WHERE id = $1",
+        agreement_id,
+        local_day(now, found.zone),
+        actor.company_id,
+    )
+    await _set(session, found, "suspended", actor, now, {"reason": _reason(reason)}, status_reason=reason)
+
+
+async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: datetime) -> None:
+    """Ends a suspension. Its days are added to the end of the window. Only who suspended may resume.
+
+    Raises ``agreement.not_found``, ``agreement.state``, ``agreement.suspended_by_other``.
+    """
+    found = await party_lock(session, agreement_id, actor)
+    if found.status != AgreementState.SUSPENDED:
+        raise conflict("agreement.state", "This agreement is not suspended.")
+    if found.suspended_by is not None and found.suspended_by != actor.company_id:
+        raise forbidden(
+            "agreement.suspended_by_other", "The other side suspended this agreement; only it can resume it."
+        )
+    today = local_day(now, found.zone)
+    days = (today - (found.suspended_on or today)).days
+    tolled = found.tolled_days + max(days, 0)
+    await execute(
+        session,
+        "UPDATE agreement SET suspended_on = NULL, suspended_by = NULL, tolled_days = $2, window_closes_at = $3 "
+        "WHERE id = $1",
+        agreement_id,
+        tolled,
+        await _closes(session, found, tolled),
+    )
+    await _set(session, found, "active", actor, now, {"days": days}, event="resumed")
+
+
+async def set_legal_hold(
+    session: WriteSession, agreement_id: UUID, actor: By, held: bool, reason: str, now: datetime
+) -> None:
+    """Puts an agreement under legal hold (insolvency, court order), or lifts it. Nothing ships while it stands.
+    Only the side that set it may lift it."""
+    found = await party_lock(session, agreement_id, actor)
+    if found.legal_hold == held:
+        raise conflict("agreement.state", "It is under legal hold already." if held else "It is not under legal hold.")
+    if not held:
+        setter = await fetch_value(
+            session,
+            "SELECT company_id FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold' "
+            "ORDER BY id DESC LIMIT 1",
+            agreement_id,
+        )
+        if setter is not None and setter != actor.company_id:
+            raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
+    await execute(session, "UPDATE agreement SET legal_hold = $2 WHERE id = $1", agreement_id, held)
+    await _tell(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, {"reason": _reason(reason)})
+
+
+def _reason(reason: str) -> str:
+    if not reason.strip() or len(reason) > 500:
+        raise invalid("agreement.reason", "Give the reason, in at most 500 characters.", field="reason")
+    return reason.strip()
+
+
+async def _closes(session: WriteSession, found: Locked, tolled_days: int) -> datetime:
+    """The end of the window when ``tolled_days`` are added to it. Any line will do: windows hang on the schedule."""
+    part = await fetch_value(session, "SELECT part_id FROM agreement_line WHERE agreement_id = $1 LIMIT 1", found.id)
+    covered = (await queries.terms_and_facts(session, [(found.id, part)]))[found.id, part]
+    return window(covered.terms, replace(covered.facts, tolled_days=tolled_days)).closes
+
+
+async def _set(
+    session: WriteSession,
+    found: Locked,
+    status: str,
+    actor: By,
+    now: datetime,
+    detail: dict[str, Any],
+    *,
+    status_reason: str | None = None,
+    event: str | None = None,
+) -> None:
+    await execute(
+        session,
+        "UPDATE agreement SET status = $2, status_reason = $3 WHERE id = $1",
+        found.id,
+        status,
+        status_reason,
+    )
+    await _tell(session, found, event or status, actor, now, detail)
+
+
+async def _tell(
+    session: WriteSession, found: Locked, kind: str, actor: By, now: datetime, detail: dict[str, Any]
+) -> None:
+    sides = (found.maker_id, found.holder_id)
+    await note(session, found.id, sides, kind, actor, now, detail)
+    await emit(session, f"agreement.{kind}", "agreement", found.id, sides, {"reference": found.reference, **detail})
