@@ -66,7 +66,7 @@ async def offered(
     """A schedule offered by the maker to the buyer, of ten units of the world's part unless said otherwise."""
     await publish(world.owner)
     chosen = PRESETS[preset]
-    usual = [OfferLine(world.part, quantity, usd("100"), usd("120"), minimum)]
+    usual = [OfferLine(world.part, quantity, Decimal(100), Decimal(120), minimum)]
     async with world.db.write(world.maker.tenant) as session:
         return await offer(
             session,

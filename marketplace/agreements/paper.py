@@ -33,7 +33,7 @@ def minimum_of_line(terms: Terms, quantity: int, stated: int | None) -> int:
     return min(terms.minimum_to_keep, quantity) if stated is None else stated
 
 
-def check_schedule(terms: Terms, currency: str, lines: Sequence[ScheduleLine]) -> None:
+def check_schedule(terms: Terms, lines: Sequence[ScheduleLine]) -> None:
     """Raises ``agreement.lines`` naming every line that cannot be."""
     if not 1 <= len(lines) <= MAX_LINES:
         raise invalid("agreement.lines", f"A schedule has 1 to {MAX_LINES:,} lines; this one has {len(lines):,}.")
@@ -47,8 +47,6 @@ def check_schedule(terms: Terms, currency: str, lines: Sequence[ScheduleLine]) -
             refuse(index, "quantity", "The quantity must be at least 1.")
         if line.sale_price.amount < 0 or (line.list_price is not None and line.list_price.amount < 0):
             refuse(index, "sale_price", "A price cannot be negative.")
-        if any(price is not None and price.currency != currency for price in (line.sale_price, line.list_price)):
-            refuse(index, "sale_price", f"Prices must be in {currency}, the currency of the sale.")
         if not 0 <= line.minimum_to_keep <= max(line.quantity, 0):
             refuse(index, "minimum_to_keep", f"The minimum to keep must be from 0 to {line.quantity:,}.")
         elif terms.applies_to is AppliesTo.FLOOR and line.minimum_to_keep <= terms.holder_reserve:

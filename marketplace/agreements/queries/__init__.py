@@ -21,7 +21,6 @@ from marketplace.agreements.queries.lists import (
     agreements,
     clause_version,
     clause_versions,
-    mail_addresses,
     waiting_for_signature,
 )
 
@@ -42,7 +41,6 @@ __all__ = [
     "agreements_for_update",
     "clause_version",
     "clause_versions",
-    "mail_addresses",
     "notices",
     "terms_and_facts",
     "waiting_for_signature",

@@ -16,7 +16,7 @@ from marketplace.agreements.terms import Terms
 from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
-from marketplace.parties.actor import VERBS, Actor
+from marketplace.parties.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +262,3 @@ async def agreement_of_order(session: AsyncSession, order_id: UUID) -> UUID | No
     """The agreement an order led to, where there is one."""
     found: UUID | None = await fetch_value(session, "SELECT id FROM agreement WHERE order_id = $1", order_id)
     return found
-
-
-async def mail_addresses(session: AsyncSession, company_id: UUID, verb: str) -> list[str]:
-    """Whom of a company to write to about ``verb``; only visible on behalf of that company."""
-    rows = await fetch(
-        session,
-        "SELECT email FROM user_account WHERE company_id = $1 AND active AND roles && $2::text[] ORDER BY email LIMIT 20",
-        company_id,
-        sorted(VERBS[verb][0]),
-    )
-    return [r["email"] for r in rows]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from marketplace.agreements.paper import ScheduleLine, check_schedule, minimum_o
 from marketplace.agreements.queries import ClauseRow
 from marketplace.agreements.service.standing import note
 from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
-from marketplace.db.session import WriteSession, acting_for, execute, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
 from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
@@ -25,6 +26,7 @@ from marketplace.parties.queries import CompanyRow, company
 from marketplace.parts.queries import PartRow, parts
 
 _ATTEMPTS = 5
+_PRICE_STEP = Decimal("0.0001")
 _USE_WORDS = {
     "intermediate_good": "intermediate good, used up in the holder's own production",
     "non_capital_spare": "non-capital spare",
@@ -33,13 +35,16 @@ _USE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class OfferLine:
-    """Units of one part on offer. ``minimum_to_keep`` None = as the terms say. Prices are per base unit."""
+    """Units of one part on offer. Prices are per base unit in the currency of the sale, kept to four decimals.
+    ``minimum_to_keep`` None = as the terms say; ``number`` and ``description`` None = as in the catalogue."""
 
     part_id: UUID
     quantity: int
-    sale_price: Money
-    list_price: Money | None = None
+    sale_price: Decimal
+    list_price: Decimal | None = None
     minimum_to_keep: int | None = None
+    number: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +114,9 @@ async def offer(
     by = _By(session.tenant.company or maker_id, actor_id)
     sides = (maker_id, holder_id)
     await note(session, agreement_id, sides, "offered", by, now, {"wording_sha256": digest.hex()})
-    await emit(
-        session,
-        "agreement.offered",
-        "agreement",
-        agreement_id,
-        sides,
-        {
-            "reference": reference,
-            "order_reference": order_reference,
-            **await _mail(session, holder_id, maker.name, reference, agreement_id),
-        },
-    )
+    # The order that led here tells the holder by mail; this event is for programs that listen.
+    payload = {"reference": reference, "order_reference": order_reference}
+    await emit(session, "agreement.offered", "agreement", agreement_id, sides, payload)
     return agreement_id
 
 
@@ -145,18 +141,22 @@ async def _schedule(
         raise missing("part.not_found", "One of the parts is not in the catalogue.")
     schedule = [
         ScheduleLine(
-            known[line.part_id].number,
-            known[line.part_id].description,
+            line.number or known[line.part_id].number,
+            line.description or known[line.part_id].description,
             known[line.part_id].uom,
             line.quantity,
-            line.sale_price,
-            line.list_price,
+            _price(line.sale_price, currency),
+            None if line.list_price is None else _price(line.list_price, currency),
             minimum_of_line(terms, line.quantity, line.minimum_to_keep),
         )
         for line in lines
     ]
-    check_schedule(terms, currency, schedule)
+    check_schedule(terms, schedule)
     return schedule
+
+
+def _price(amount: Decimal, currency: str) -> Money:
+    return Money(amount.quantize(_PRICE_STEP), currency)
 
 
 def _facts(line: ScheduleLine, schedule_date: date, zone: str) -> Facts:
@@ -233,22 +233,3 @@ async def _insert_lines(
         [line.list_price.amount if line.list_price else None for line in schedule],
         [line.minimum_to_keep for line in schedule],
     )
-
-
-async def _mail(
-    session: WriteSession, holder_id: UUID, maker: str, reference: str, agreement_id: UUID
-) -> dict[str, Any]:
-    """The mail that asks the holder's signers to sign, where there is somebody to write to."""
-    async with acting_for(session, holder_id):
-        to = await queries.mail_addresses(session, holder_id, "agreement.sign")
-    if not to:
-        return {}
-    return {
-        "mail": {
-            "to": to,
-            "subject": f"{maker}: please sign {reference}",
-            "text": f"{maker} offers you the agreement {reference}. Read the schedule of units and the clause, and "
-            "sign where you agree.",
-            "link": f"/agreements/{agreement_id}",
-        }
-    }

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from marketplace.agreements import queries
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.service.standing import By, note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one
 from marketplace.kit.errors import conflict, gone
 from marketplace.outbox.service import emit
+from marketplace.parties.actor import VERBS
+from marketplace.parties.queries import people_to_tell
 from marketplace.parties.service import know_each_other
 
 
@@ -80,7 +81,7 @@ async def sign(
             "reference": found.reference,
             "side": side,
             "status": status.value,
-            **await _mail(session, found, other, status),
+            **await _mail(session, found, other, side, status),
         },
     )
     return SignedState(
@@ -125,12 +126,15 @@ async def _sign_framework(session: WriteSession, actor: By, found: Locked, side:
     return True
 
 
-async def _mail(session: WriteSession, found: Locked, other: UUID, status: AgreementState) -> dict[str, Any]:
+async def _mail(session: WriteSession, found: Locked, other: UUID, side: str, status: AgreementState) -> dict[str, Any]:
+    done = status is AgreementState.ACTIVE
+    # A maker signs as it accepts an order, and the order's own mail asks the holder to sign.
+    if side == "maker" and not done:
+        return {}
     async with acting_for(session, other):
-        to = await queries.mail_addresses(session, other, "agreement.sign")
+        to = await people_to_tell(session, other, sorted(VERBS["agreement.sign"][0]))
     if not to:
         return {}
-    done = status is AgreementState.ACTIVE
     return {
         "mail": {
             "to": to,

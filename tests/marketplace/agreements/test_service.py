@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -23,7 +24,7 @@ from marketplace.agreements.service import (
 )
 from marketplace.db.session import Tenant, execute
 from marketplace.kit.errors import DomainError
-from tests.agreed import NOW, agreed, offered, person, rows_of, signed, usd
+from tests.agreed import NOW, agreed, offered, person, rows_of, signed
 from tests.world import Party, World
 
 TABLES = ("agreement", "agreement_line", "agreement_event", "framework", "counterparty", "outbox_event")
@@ -148,12 +149,12 @@ async def test_refused_offers_write_nothing(world: World) -> None:
         ({"order_id": order}, "agreement.exists"),
         ({"use_class": "resale"}, "agreement.use_class"),
         ({"lines": []}, "agreement.lines"),
-        ({"lines": [OfferLine(part, 0, usd("1"))]}, "agreement.lines"),
-        ({"lines": [OfferLine(part, 2, usd("-1"))]}, "agreement.lines"),
-        ({"lines": [OfferLine(part, 2, usd("1"), None, 3)]}, "agreement.lines"),
-        ({"lines": [OfferLine(part, 2, usd("1")), OfferLine(part, 1, usd("1"))]}, "agreement.lines"),
-        ({"lines": [OfferLine(uuid4(), 2, usd("1"))]}, "part.not_found"),
-        ({"preset": "standard-access", "lines": [OfferLine(part, 2, usd("1"), None, 0)]}, "agreement.lines"),
+        ({"lines": [OfferLine(part, 0, Decimal(1))]}, "agreement.lines"),
+        ({"lines": [OfferLine(part, 2, Decimal(-1))]}, "agreement.lines"),
+        ({"lines": [OfferLine(part, 2, Decimal(1), None, 3)]}, "agreement.lines"),
+        ({"lines": [OfferLine(part, 2, Decimal(1)), OfferLine(part, 1, Decimal(1))]}, "agreement.lines"),
+        ({"lines": [OfferLine(uuid4(), 2, Decimal(1))]}, "part.not_found"),
+        ({"preset": "standard-access", "lines": [OfferLine(part, 2, Decimal(1), None, 0)]}, "agreement.lines"),
         ({"window_end_months": 9_999}, "terms.invalid"),
     ):
         with pytest.raises(DomainError) as refused:
