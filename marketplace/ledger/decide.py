@@ -100,6 +100,9 @@ class _Decision:
             self._register(step, occurred)
             return
         lot = self._lot(step.lot_id)
+        if step.at is not None:
+            # A step may name a place that an earlier step of the same command opens.
+            step = replace(step, position=self._number_at(lot, step.at), at=None)
         rule = RULES[step.purpose or step.kind] if step.kind is Kind.POST else RULES[step.kind]
         if lot.frozen and not rule.while_frozen:
             raise conflict(
@@ -122,6 +125,12 @@ class _Decision:
         if lot is None:
             raise missing("ledger.not_found", "No such unit.", lot_id=str(lot_id))
         return lot
+
+    def _number_at(self, lot: LotState, place: Place) -> int:
+        for number, position in lot.positions.items():
+            if position.place == place:
+                return number
+        raise missing("ledger.not_found", "No such stock line.", lot_id=str(lot.lot_id))
 
     def _position(self, lot: LotState, number: int | None) -> PositionState:
         position = lot.positions.get(number) if number is not None else None

@@ -51,7 +51,7 @@ class NewLot:
 class Step:
     """One thing a command does to one lot.
 
-    ``position``: where the quantity comes from. ``to``: where it goes. ``resolves``: the hold a post, void or
+    ``position`` (a number) or ``at`` (the place itself): where the quantity comes from. ``to``: where it goes. ``resolves``: the hold a post, void or
     expire answers; ``purpose``: what a post does; ``keep_rest``: a partial post keeps the rest reserved.
     ``child``: the lot a split makes. ``corrects``: the seq a correction takes back.
     """
@@ -61,6 +61,7 @@ class Step:
     quantity: int
     position: int | None = None
     to: Place | None = None
+    at: Place | None = None
     purpose: Kind | None = None
     resolves: int | None = None
     keep_rest: bool = False

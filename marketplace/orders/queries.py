@@ -76,10 +76,12 @@ async def orders(
     *,
     side: str | None = None,
     statuses: Sequence[str] | None = None,
+    search: str | None = None,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[OrderRow]:
-    """The company's orders, newest first; ``side`` 'buying' or 'selling'."""
+    """The company's orders, newest first; ``side`` 'buying' or 'selling'. ``search``: the beginning of a reference or
+    of a purchase order number, or part of the other company's name."""
     rows = await fetch(
         session,
         _ORDER
@@ -87,9 +89,11 @@ async def orders(
         WHERE (o.seller_id = $1 OR o.buyer_id = $1)
           AND ($2::text IS NULL OR ($2 = 'buying' AND o.buyer_id = $1) OR ($2 = 'selling' AND o.seller_id = $1))
           AND ($3::text[] IS NULL OR o.status = ANY($3)) AND ($4::uuid IS NULL OR o.id < $4)
-        ORDER BY o.id DESC LIMIT $5
+          AND ($5::text IS NULL OR starts_with(o.reference, upper($5)) OR starts_with(upper(o.po_number), upper($5))
+               OR strpos(upper(CASE WHEN o.seller_id = $1 THEN b.name ELSE s.name END), upper($5)) > 0)
+        ORDER BY o.id DESC LIMIT $6
         """,
-        company_id, side, list(statuses) if statuses else None, after, limit,
+        company_id, side, list(statuses) if statuses else None, after, search or None, limit,
     )  # fmt: skip
     return [OrderRow(**dict(r)) for r in rows]
 
@@ -202,16 +206,49 @@ async def unanswered(session: AsyncSession, now: datetime, *, limit: int = 200) 
     return [r["id"] for r in rows]
 
 
-async def waiting(session: AsyncSession, company_id: UUID) -> int:
-    """How many orders wait for this company to do something."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many orders wait for a company, by what it has to do."""
+
+    answer: int
+    """Placed with us: accept or decline before the reservation runs out."""
+    sign_selling: int
+    ship: int
+    sign_buying: int
+    receive: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.answer + self.sign_selling + self.ship + self.sign_buying + self.receive
+
+
+async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
+    """What waits for this company to do something, by what it is; one statement."""
     row = await fetch_one(
         session,
         """
-        SELECT count(*)::int AS n FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id
-        WHERE (o.seller_id = $1 AND (o.status = 'placed' OR (o.status = 'accepted' AND a.status = 'active')
-                                     OR (o.status = 'accepted' AND a.maker_signed_at IS NULL)))
-           OR (o.buyer_id = $1 AND (o.status = 'shipped' OR (o.status = 'accepted' AND a.holder_signed_at IS NULL)))
+        SELECT count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'placed')::int AS answer,
+               count(*) FILTER (WHERE o.seller_id = $1 AND a.status = 'offered' AND a.maker_signed_at IS NULL)::int
+                   AS sign_selling,
+               count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'accepted' AND a.status = 'active')::int AS ship,
+               count(*) FILTER (WHERE o.buyer_id = $1 AND a.status = 'offered' AND a.holder_signed_at IS NULL)::int
+                   AS sign_buying,
+               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive
+        FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'
+        WHERE (o.seller_id = $1 OR o.buyer_id = $1) AND o.status IN ('placed', 'accepted', 'shipped')
         """,
         company_id,
     )
-    return int(row["n"]) if row else 0
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0)
+
+
+async def waiting(session: AsyncSession, company_id: UUID) -> int:
+    """How many orders wait for this company to do something."""
+    return (await waiting_by(session, company_id)).total
+
+
+async def order_by_reference(session: AsyncSession, reference: str) -> UUID | None:
+    """The visible order with this reference (ORD-7F3K2Q), whatever its case."""
+    row = await fetch_one(session, "SELECT id FROM purchase_order WHERE reference = upper($1)", reference)
+    return row["id"] if row else None

@@ -7,8 +7,9 @@ seller's standing offer, and only on its strength does an order act for the sell
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from marketplace.db.session import WriteSession, acting_for, execute, fetch, fet
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
+from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
@@ -230,21 +232,26 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         )
     }  # fmt: skip
     site = await parties.site(session, order.ship_to_site_id)
-    merged: dict[UUID, agreements.OfferLine] = {}
+    by_part: dict[UUID, list[tuple[queries.LineRow, int]]] = {}
     for x in rows:
         keep, offered = keeps[x.listing_id]
+        # The minimum to keep is the listing's; an order for part of it keeps its share, rounded up.
         share = min(x.quantity, -(-keep * x.quantity // offered)) if offered else 0
-        before = merged.get(x.part_id)
-        quantity = x.quantity + (before.quantity if before else 0)
-        merged[x.part_id] = agreements.OfferLine(
-            part_id=x.part_id,
-            number=x.part_number,
-            description=x.description,
-            quantity=quantity,
-            # One price per part in a schedule: the average of its lines, weighted.
-            sale_price=(x.unit_price * x.quantity + (before.sale_price * before.quantity if before else 0)) / quantity,
-            list_price=x.list_price,
-            minimum_to_keep=share + (before.minimum_to_keep if before else 0),
+        by_part.setdefault(x.part_id, []).append((x, share))
+    merged = []
+    for part_id, members in by_part.items():
+        quantity = sum(x.quantity for x, _ in members)
+        # One price per part in a schedule: the average of its lines, weighted by quantity.
+        price = sum((x.unit_price * x.quantity for x, _ in members), Decimal(0)) / quantity
+        listed = members[0][0].list_price
+        merged.append(
+            agreements.OfferLine(
+                part_id=part_id,
+                quantity=quantity,
+                sale_price=Money(price.quantize(Decimal("0.0001")), order.currency),
+                list_price=Money(listed, order.currency) if listed is not None else None,
+                minimum_to_keep=sum(share for _, share in members),
+            )
         )
     return await agreements.offer(
         session,
@@ -260,7 +267,7 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         currency=order.currency,
         zone=site.timezone,
         schedule_date=now.date(),
-        lines=tuple(merged.values()),
+        lines=merged,
         now=now,
     )
 
@@ -481,9 +488,9 @@ async def receive(
                 )
                 if outcome == "good":
                     owned = _moved(here, owner=order.buyer_id)
-                    keeping.append(Step(Kind.TITLE, lot, count, -1, to=owned))
+                    keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
                     bound = _moved(owned, agreement=agreement, beneficiary=order.seller_id)
-                    keeping.append(Step(Kind.REPOINT, lot, count, -2, to=bound))
+                    keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
         first = Command(
             command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
         )
@@ -520,56 +527,24 @@ async def receive(
     )  # fmt: skip
 
 
-async def _number_steps(
-    session: WriteSession, steps: Sequence[Step], at_buyer: Mapping[UUID, int | None]
-) -> tuple[Step, ...]:
-    """Puts position numbers into the title and agreement steps: the first comes from where the unit was received,
-    the second from the position the first one opens, which is the next number of the lot unless it existed."""
-    from dataclasses import replace
-
-    last = {
-        r["lot_id"]: r["last_position"]
-        for r in await fetch(
-            session, "SELECT lot_id, last_position FROM lot WHERE lot_id = ANY($1::uuid[])", list(at_buyer)
-        )
-    }
-    opened: dict[tuple[UUID, Place], int] = {}
-    numbered: list[Step] = []
-    for step in steps:
-        assert step.to is not None  # noqa: S101 - both kinds have one
-        source = (
-            at_buyer[step.lot_id]
-            if step.position == -1
-            else opened[step.lot_id, _moved(step.to, agreement=None, beneficiary=None)]
-        )
-        if (step.lot_id, step.to) not in opened:
-            last[step.lot_id] += 1
-            opened[step.lot_id, step.to] = last[step.lot_id]
-        numbered.append(replace(step, position=source))
-    return tuple(numbered)
-
-
 def _spread(
     outcomes: Sequence[tuple[str, int]], units: Sequence[queries.UnitRow]
 ) -> list[tuple[str, queries.UnitRow, int]]:
     """Lays what arrived over the units shipped, in their order."""
     found: list[tuple[str, queries.UnitRow, int]] = []
-    left = [[u, u.quantity] for u in units]
+    left = {(u.lot_id, u.hold_seq): u.quantity for u in units}
     for outcome, count in outcomes:
         wanted = count
-        for pair in left:
-            unit, rest = pair
-            part = min(wanted, rest)  # type: ignore[call-overload]
+        for unit in units:
+            part = min(wanted, left[unit.lot_id, unit.hold_seq])
             if part:
-                found.append((outcome, unit, part))  # type: ignore[arg-type]
-                pair[1] = rest - part  # type: ignore[operator]
+                found.append((outcome, unit, part))
+                left[unit.lot_id, unit.hold_seq] -= part
                 wanted -= part
     return found
 
 
 def _moved(place: Place, **changes: Any) -> Place:
-    from dataclasses import replace
-
     return replace(place, **changes)
 
 

@@ -1,3 +1,297 @@
-from fastapi import APIRouter
+"""JSON routes of sourcing."""
 
-router = APIRouter()
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from marketplace.db.requests import Reading, Writing
+from marketplace.db.session import WriteSession
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import IdempotencyKey, Now
+from marketplace.parties.service import once
+from marketplace.parts import queries as parts
+from marketplace.parts.numbers import parse_list
+from marketplace.settings import bookmark_secret
+from marketplace.sourcing import queries, service
+from marketplace.sourcing.permissions import (
+    AnswersCalls,
+    Approves,
+    ReadsCalls,
+    ReadsSourcing,
+    ReceivesCalls,
+    Requests,
+)
+from marketplace.sourcing.schemas import (
+    AcceptIn,
+    CallOut,
+    CandidateOut,
+    ConfirmIn,
+    FinishIn,
+    InspectIn,
+    LocatedNumber,
+    LocatedPart,
+    LocateIn,
+    OrderBackIn,
+    OrderedOut,
+    Page,
+    RefuseIn,
+    RequestIn,
+    RequisitionOut,
+    ShipIn,
+)
+from marketplace.sourcing.service.ordering import Choice
+
+router = APIRouter(prefix="/sourcing", tags=["sourcing"])
+
+
+@router.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
+async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: Now) -> list[LocatedNumber]:
+    """Own stock, units that can be ordered back, and units that cannot, each with the reason."""
+    numbers = parse_list(asked.numbers)
+    found = await parts.find(session, numbers)
+    _, destination = await queries.destination_of(session, actor, asked.site_id)
+    ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
+    located = await queries.locate(session, actor, ids, destination=destination, urgency=asked.urgency, now=now)
+    related: dict[UUID, list[parts.Related]] = {}
+    for r in located.related:
+        related.setdefault(r.part_id, []).append(r)
+    answer = []
+    for n in numbers:
+        hits = found.hits.get(n.norm, ())
+        shown = [(h.part_id, None) for h in hits]
+        shown += [(r.other_id, r.relation) for h in hits for r in related.get(h.part_id, ())]
+        answer.append(
+            LocatedNumber(
+                asked=n.written,
+                step=hits[0].step if hits else None,
+                parts=[_part(located, part_id, relation) for part_id, relation in dict(shown).items()],
+            )
+        )
+    return answer
+
+
+def _part(located: queries.Located, part_id: UUID, relation: str | None) -> LocatedPart:
+    part = located.catalogue[part_id]
+    return LocatedPart(
+        part_id=part_id, number=part.number, description=part.description, uom=part.uom, relation=relation,
+        candidates=[CandidateOut.of(c) for c in located.candidates[part_id]],
+    )  # fmt: skip
+
+
+@router.get("/requests", summary="Your parts requests")
+async def requisitions(
+    session: Reading,
+    actor: ReadsSourcing,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> Page:
+    """Newest first."""
+    mark = read_bookmark(after, bookmark_secret())
+    rows = await queries.requisitions(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    return Page(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.get("/requests/{requisition_id}", summary="One parts request with its plan")
+async def requisition(session: Reading, actor: ReadsSourcing, requisition_id: UUID) -> RequisitionOut:
+    """As it stands now."""
+    return RequisitionOut.model_validate(await queries.requisition(session, requisition_id))
+
+
+@router.post("/requests", status_code=201, summary="Raise a parts request")
+async def raise_request(
+    session: Writing, actor: Requests, new: RequestIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Answers its id; plan and confirm it next."""
+
+    async def act() -> dict[str, Any]:
+        return {"id": await service.raise_request(session, actor, service.Asked(**new.model_dump()), now)}
+
+    return dict((await once(session, actor, key, "requests.raise", new.model_dump(), act)).content)
+
+
+@router.get("/requests/{requisition_id}/plan", summary="The best set of units for a request, as things stand now")
+async def plan(session: Reading, actor: ReadsSourcing, requisition_id: UUID, now: Now) -> dict[str, Any]:
+    """Changes nothing: what would be chosen, the next best, and why the rest was left."""
+    found = await queries.requisition(session, requisition_id)
+    return (await service.plan(session, actor, found, now)).shown
+
+
+@router.post("/requests/{requisition_id}/confirm", summary="Order the units of the plan back")
+async def confirm(
+    session: Writing, actor: Requests, requisition_id: UUID, given: ConfirmIn, now: Now, key: IdempotencyKey = None
+) -> OrderedOut:
+    """Reserves the units and sends the orders in one transaction."""
+
+    async def act() -> dict[str, Any]:
+        choices = [Choice(c.key, c.quantity) for c in given.choices] if given.choices is not None else None
+        done = await service.confirm(session, actor, requisition_id, choices, now)
+        return _ordered(requisition_id, done)
+
+    answer = await once(session, actor, key, f"requests.confirm:{requisition_id}", given.model_dump(), act)
+    return OrderedOut.model_validate(answer.content)
+
+
+def _ordered(requisition_id: UUID, done: Any) -> dict[str, Any]:
+    return {
+        "requisition_id": requisition_id, "calls": list(done.calls), "awaiting_approval": done.awaiting_approval,
+        "replanned": done.replanned,
+    }  # fmt: skip
+
+
+@router.post("/order-back", status_code=201, summary="Order a unit back from a place, in one step")
+async def order_back(
+    session: Writing, actor: Requests, new: OrderBackIn, now: Now, key: IdempotencyKey = None
+) -> OrderedOut:
+    """A parts request and its order to the place with this ``key``."""
+
+    async def act() -> dict[str, Any]:
+        asked = service.Asked(**new.model_dump(exclude={"key"}))
+        requisition_id, done = await service.order_back(session, actor, asked, new.key, now)
+        return _ordered(requisition_id, done)
+
+    return OrderedOut.model_validate((await once(session, actor, key, "order-back", new.model_dump(), act)).content)
+
+
+async def _once(
+    session: WriteSession,
+    actor: Actor,
+    key: str | None,
+    route: str,
+    given: dict[str, Any],
+    verb: Callable[[], Awaitable[Any]],
+) -> dict[str, str]:
+    async def act() -> dict[str, str]:
+        await verb()
+        return {"done": route.split(":", maxsplit=1)[0]}
+
+    return dict((await once(session, actor, key, route, given, act, status=200)).content)
+
+
+@router.post("/requests/{requisition_id}/approve", summary="Approve an order above a technician's limit")
+async def approve(
+    session: Writing, actor: Approves, requisition_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """The orders go out now."""
+    return await _once(
+        session, actor, key, f"requests.approve:{requisition_id}", {},
+        lambda: service.approve(session, actor, requisition_id, now),
+    )  # fmt: skip
+
+
+@router.post("/requests/{requisition_id}/cancel", summary="Cancel a parts request and its open orders")
+async def cancel_request(
+    session: Writing, actor: Requests, requisition_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """Nothing may be on its way yet."""
+    return await _once(
+        session, actor, key, f"requests.cancel:{requisition_id}", {},
+        lambda: service.withdraw_request(session, actor, requisition_id, now),
+    )  # fmt: skip
+
+
+@router.post("/requests/{requisition_id}/finish", summary="Close a parts request: received, fitted, returned unused")
+async def finish(
+    session: Writing, actor: Requests, requisition_id: UUID, given: FinishIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """``fitted`` installs the units in the machine."""
+    return await _once(
+        session, actor, key, f"requests.finish:{requisition_id}", given.model_dump(),
+        lambda: service.finish(
+            session, actor, requisition_id, outcome=given.outcome, machine=given.machine, now=now
+        ),
+    )  # fmt: skip
+
+
+@router.get("/calls", summary="Buy-back orders, access draws and pick requests")
+async def calls(
+    session: Reading,
+    actor: ReadsCalls,
+    side: str = Query("any", pattern="^(any|holder|maker)$"),
+    status: str | None = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> Page:
+    """Newest first; ``side=holder`` is your inbox."""
+    mark = read_bookmark(after, bookmark_secret())
+    rows = await queries.calls(
+        session, actor.company_id, side=side, statuses=[status] if status else None,
+        after=UUID(mark[0]) if mark else None, limit=limit + 1,
+    )  # fmt: skip
+    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    return Page(items=[CallOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.get("/calls/{call_id}", summary="One order")
+async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
+    """With the site's telephone, now that the order is sent."""
+    return CallOut.model_validate(await queries.call(session, call_id))
+
+
+@router.post("/calls/{call_id}/accept", summary="Commit to an order")
+async def accept(
+    session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """All of it, or a part; the rest is sourced elsewhere."""
+    return await _once(
+        session, actor, key, f"calls.accept:{call_id}", given.model_dump(),
+        lambda: service.accept(session, actor, call_id, now, quantity=given.quantity),
+    )  # fmt: skip
+
+
+@router.post("/calls/{call_id}/refuse", summary="Refuse an order with a code")
+async def refuse(
+    session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """The next best source is planned at once."""
+    return await _once(
+        session, actor, key, f"calls.refuse:{call_id}", given.model_dump(),
+        lambda: service.refuse(session, actor, call_id, code=given.code, note=given.note, now=now),
+    )  # fmt: skip
+
+
+@router.post("/calls/{call_id}/ship", summary="Ship an order")
+async def ship(
+    session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """With carrier and tracking number."""
+    return await _once(
+        session, actor, key, f"calls.ship:{call_id}", given.model_dump(),
+        lambda: service.ship(session, actor, call_id, carrier=given.carrier, tracking=given.tracking, now=now),
+    )  # fmt: skip
+
+
+@router.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
+async def cancel(
+    session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """The holder's units are free again."""
+    return await _once(
+        session, actor, key, f"calls.cancel:{call_id}", {}, lambda: service.cancel_call(session, actor, call_id, now)
+    )
+
+
+@router.post("/calls/{call_id}/receive", summary="Receive the units of an order")
+async def receive(
+    session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """Custody passes; title only after inspection."""
+    return await _once(
+        session, actor, key, f"calls.receive:{call_id}", {}, lambda: service.receive(session, actor, call_id, now)
+    )
+
+
+@router.post("/calls/{call_id}/inspect", summary="Accept or reject what was received")
+async def inspect(
+    session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, str]:
+    """Title passes for accepted units, and one line at the clause's price is owed."""
+    return await _once(
+        session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
+        lambda: service.inspect(session, actor, call_id, good=given.good, note=given.note, now=now),
+    )  # fmt: skip

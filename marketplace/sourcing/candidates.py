@@ -1,0 +1,301 @@
+"""Where units of a part are, who may call them, and why not. Pure: assembled from rows that queries gathered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from marketplace.agreements.evaluation import Entitled, evaluate_call, split
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.outcomes import Refused
+from marketplace.agreements.prose import badge
+from marketplace.agreements.terms import Terms, Urgency
+from marketplace.kit.money import Money
+from marketplace.sourcing.freight import Haul, Point, band_words, haul
+
+URGENCIES: Mapping[str, Urgency] = {
+    "machine_down": Urgency.MACHINE_DOWN,
+    "urgent": Urgency.URGENT,
+    "stock_order": Urgency.STOCK,
+}
+OWN_STOCK_HOURS: Mapping[str, int] = {"machine_down": 2, "urgent": 12, "stock_order": 24}
+"""How long a maker's own warehouse takes to hand over: a stated planning figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class StockRow:
+    """Units of one part at one place under one agreement (None = none), summed over lots."""
+
+    part_id: UUID
+    owner_id: UUID
+    holder_id: UUID
+    holder: str
+    site_id: UUID | None
+    site: str | None
+    place: str | None
+    region: str | None
+    point: Point
+    condition: str
+    agreement_id: UUID | None
+    beneficiary_id: UUID | None
+    quantity: int
+    held: int
+    frozen: int
+    withdrawn: int
+    counted_at: datetime | None
+
+    @property
+    def free(self) -> int:
+        """Neither reserved, nor on quality hold, nor waiting for a count, nor on the road."""
+        return max(self.quantity - self.held - self.frozen - self.withdrawn, 0) if self.site_id else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What the agreement behind a stock row says, as gathered by agreements/."""
+
+    reference: str
+    terms: Terms
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A delegate's limits per request: how many and how much money (in the maker's currency)."""
+
+    quantity: int
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Units that exist but cannot be called: how many, a stable code, and why in words."""
+
+    quantity: int
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Units at one place, as somebody looking for them sees them.
+
+    ``kind``: 'own_stock', 'buy_back' or 'access_draw'. ``callable``: how many can be had now. ``group``: candidates
+    of one group share ``group_cap`` (a schedule's right over several sites). Deadlines and price are those of a
+    call placed now. ``masked``: holder and place are told only roughly until a call is sent.
+    """
+
+    key: str
+    kind: str
+    part_id: UUID
+    holder_id: UUID
+    holder: str
+    site_id: UUID | None
+    site: str
+    region: str
+    point: Point
+    condition: str
+    agreement_id: UUID | None
+    agreement: str | None
+    badge: str
+    badge_sentence: str
+    quantity: int
+    callable: int
+    group: str
+    group_cap: int
+    unit_price: Money | None
+    respond_by: datetime | None
+    ship_by: datetime | None
+    arrives: datetime | None
+    haul: Haul
+    counted_at: datetime | None
+    blocked: tuple[Blocked, ...]
+    reasons: tuple[str, ...]
+    silence: str
+    inspection_days: int
+    payment_days: int
+    masked: bool = False
+
+    @property
+    def distance_words(self) -> str:
+        """Kilometres, or only a band where the holder is masked."""
+        if self.masked:
+            return band_words(self.haul.km)
+        return "distance unknown" if self.haul.km is None else f"{self.haul.km:,.0f} km"
+
+
+def assemble(
+    rows: Iterable[StockRow],
+    rights: Mapping[tuple[UUID, UUID], Right],
+    *,
+    makers: frozenset[UUID],
+    destination: Point,
+    urgency: str,
+    weights: Mapping[UUID, int | None],
+    currencies: Mapping[UUID, str],
+    limits: Mapping[UUID, Limit],
+    mask: frozenset[UUID],
+    now: datetime,
+) -> list[Candidate]:
+    """Every place with units, own stock first, then what can be called by arrival, then what cannot.
+
+    ``makers``: on whose behalf the search is made. ``limits``: per maker, where the searcher is its delegate.
+    ``mask``: makers that hide their holders from this searcher.
+    """
+    found: list[Candidate] = []
+    grouped: dict[tuple[UUID, UUID], list[StockRow]] = {}
+    for row in rows:
+        if row.agreement_id is not None:
+            grouped.setdefault((row.agreement_id, row.part_id), []).append(row)
+        elif row.owner_id in makers:
+            found.append(_own(row, destination, urgency, weights, currencies, limits, now))
+    for key, members in grouped.items():
+        right = rights.get(key)
+        if right is not None:
+            found.extend(_under(members, right, destination, urgency, weights, limits, mask, now))
+    order = {"own_stock": 0}
+    return sorted(
+        found,
+        key=lambda c: (
+            c.callable == 0, order.get(c.kind, 1), c.arrives is None, c.arrives or now, c.haul.cost_minor, c.key,
+        ),
+    )  # fmt: skip
+
+
+def _own(
+    row: StockRow,
+    destination: Point,
+    urgency: str,
+    weights: Mapping[UUID, int | None],
+    currencies: Mapping[UUID, str],
+    limits: Mapping[UUID, Limit],
+    now: datetime,
+) -> Candidate:
+    way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
+    limit = limits.get(row.owner_id)
+    callable_here = min(row.free, limit.quantity) if limit else row.free
+    leaves = now + timedelta(hours=OWN_STOCK_HOURS[urgency])
+    blocked = _physical(row)
+    if limit and row.free > callable_here:
+        blocked.append(_over_limit(row.free - callable_here, limit))
+    return Candidate(
+        key=_key("own", row), kind="own_stock", part_id=row.part_id,
+        holder_id=row.holder_id, holder=row.holder, site_id=row.site_id, site=row.site or "in transit",
+        region=row.region or "", point=row.point, condition=row.condition, agreement_id=None, agreement=None,
+        badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
+        quantity=row.quantity, callable=callable_here, group=_key("own", row),
+        group_cap=callable_here, unit_price=Money(Decimal(0), currencies.get(row.owner_id, "USD")),
+        respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
+        counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
+        inspection_days=0, payment_days=0,
+    )  # fmt: skip
+
+
+def _key(kind: str, row: StockRow) -> str:
+    """What names this place in a plan; a digest, so that a masked holder's ids stay hidden in it."""
+    text = f"{kind}:{row.agreement_id}:{row.owner_id}:{row.site_id}:{row.part_id}:{row.condition}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _physical(row: StockRow) -> list[Blocked]:
+    blocked: list[Blocked] = []
+    if row.site_id is None:
+        return [Blocked(row.quantity, "in_transit", f"{row.quantity} on the way, not received yet.")]
+    if row.held:
+        blocked.append(Blocked(row.held, "held", f"{row.held} reserved for other orders."))
+    if row.frozen:
+        blocked.append(Blocked(row.frozen, "quality_hold", f"{row.frozen} on quality hold by the maker."))
+    if row.withdrawn:
+        blocked.append(
+            Blocked(row.withdrawn, "withdrawn", f"{row.withdrawn} said not to be on the shelf; waiting for a count.")
+        )
+    return blocked
+
+
+def _over_limit(quantity: int, limit: Limit) -> Blocked:
+    return Blocked(
+        quantity, "delegation_limit",
+        f"{quantity} beyond your delegation: at most {limit.quantity} units or {limit.value:,.2f} a request.",
+    )  # fmt: skip
+
+
+def _under(
+    members: Sequence[StockRow],
+    right: Right,
+    destination: Point,
+    urgency: str,
+    weights: Mapping[UUID, int | None],
+    limits: Mapping[UUID, Limit],
+    mask: frozenset[UUID],
+    now: datetime,
+) -> list[Candidate]:
+    known = right.facts
+    missing_here = min(
+        sum(r.withdrawn for r in members), known.remaining - known.held - known.in_transit - known.quality_held
+    )
+    facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
+    outcome = evaluate_call(right.terms, facts, now)
+    parts = split(right.terms, replace(facts, requested=0), now)
+    cap = parts.callable if isinstance(outcome, Entitled) else 0
+    shown = badge(right.terms, facts)
+    found: list[Candidate] = []
+    left = cap
+    for row in sorted(members, key=lambda r: (str(r.site_id), r.condition)):
+        maker = row.beneficiary_id or row.owner_id
+        limit = limits.get(maker)
+        way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
+        here = min(row.free, cap)
+        blocked = _physical(row)
+        over = 0
+        if limit and isinstance(outcome, Entitled):
+            price = _price(outcome)
+            affordable = int(limit.value // price.amount) if price.amount else here
+            over = here - min(here, limit.quantity, affordable)
+            here -= over
+            if over:
+                blocked.append(_over_limit(over, limit))
+        rest = row.free - min(row.free, cap)
+        if rest > 0:
+            blocked.append(_why(rest, outcome, parts.holder_reserve, parts.words))
+        entitled = outcome if isinstance(outcome, Entitled) else None
+        masked = maker in mask and row.holder_id != maker
+        found.append(
+            Candidate(
+                key=_key("right", row),
+                kind="access_draw" if right.terms.clause == "access-back" else "buy_back",
+                part_id=row.part_id, holder_id=row.holder_id,
+                holder=f"A partner in {row.region}" if masked else row.holder,
+                site_id=row.site_id,
+                site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
+                region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
+                condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, badge=shown.short,
+                badge_sentence=shown.sentence, quantity=row.quantity, callable=here,
+                group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
+                unit_price=_price(entitled) if entitled else None,
+                respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,
+                arrives=way.arrives(entitled.ship_by) if entitled and here else None, haul=way,
+                counted_at=row.counted_at, blocked=tuple(blocked),
+                reasons=tuple(r.words for r in outcome.reasons), masked=masked,
+                silence=entitled.no_response.value if entitled else "refused",
+                inspection_days=entitled.inspection_days if entitled else 0,
+                payment_days=entitled.payment_days if entitled else 0,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _price(outcome: Entitled) -> Money:
+    """What the unit costs if it is not replaced: the draw's purchase price, or the buy-back price."""
+    return outcome.replacement.purchase_price if outcome.replacement else outcome.unit_price
+
+
+def _why(rest: int, outcome: Entitled | Refused, reserve: int, words: str) -> Blocked:
+    if isinstance(outcome, Refused):
+        return Blocked(rest, outcome.code.value, outcome.words)
+    if reserve:
+        return Blocked(rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({words}).")
+    return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({words}).")

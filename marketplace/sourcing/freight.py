@@ -1,0 +1,93 @@
+"""Distance, freight and transit from a stated model. Pure.
+
+The model (a planning figure, shown with every plan; real carriers' quotes differ):
+- distance: great circle on a sphere of radius 6,371 km, times 1.2 for roads;
+- transit: bands of road kilometres -> working days; unknown distance counts as the longest domestic band;
+- freight: a base by band plus a rate per started kilogram (2 kg where the weight is unknown); a border adds both
+  days and a surcharge. Money in the plan's currency, whole minor units.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+EARTH_KM = 6371.0
+ROAD_FACTOR = 1.2
+UNKNOWN_WEIGHT_GRAMS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place: WGS 84 degrees (None = unknown) and its country."""
+
+    lat: float | None
+    lon: float | None
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Up to ``km`` by road: ``days`` in transit, ``base`` and ``per_kg`` in minor units of the plan's currency."""
+
+    km: float
+    days: int
+    base: int
+    per_kg: int
+
+
+BANDS = (
+    Band(80, 1, 1500, 40),
+    Band(400, 1, 2200, 70),
+    Band(1200, 2, 3400, 110),
+    Band(2500, 4, 5200, 160),
+    Band(5000, 6, 8000, 220),
+    Band(math.inf, 9, 14000, 420),
+)
+BORDER_DAYS = 3
+BORDER_SURCHARGE = 6000
+UNKNOWN_BAND = BANDS[4]
+
+
+def distance_km(a: Point, b: Point) -> float | None:
+    """Road kilometres between two places, or None where one has no coordinates."""
+    if a.lat is None or a.lon is None or b.lat is None or b.lon is None:
+        return None
+    p, q = math.radians(a.lat), math.radians(b.lat)
+    h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h))) * ROAD_FACTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Haul:
+    """What it takes to bring units from one place to another. ``cost_minor`` is for the whole shipment."""
+
+    km: float | None
+    days: int
+    cost_minor: int
+
+    def arrives(self, leaves: datetime) -> datetime:
+        """When a shipment that leaves then is there."""
+        return leaves + timedelta(days=self.days)
+
+
+def haul(a: Point, b: Point, *, weight_grams: int | None, quantity: int) -> Haul:
+    """Distance, days and cost of bringing ``quantity`` units of that weight from a to b."""
+    km = distance_km(a, b)
+    band = UNKNOWN_BAND if km is None else next(x for x in BANDS if km <= x.km)
+    kilograms = -(-(weight_grams or UNKNOWN_WEIGHT_GRAMS) * quantity // 1000)
+    abroad = a.country != b.country
+    return Haul(
+        km,
+        band.days + (BORDER_DAYS if abroad else 0),
+        band.base + band.per_kg * kilograms + (BORDER_SURCHARGE if abroad else 0),
+    )
+
+
+def band_words(km: float | None) -> str:
+    """A distance told only roughly, for masked holders: 'within 400 km'."""
+    if km is None:
+        return "distance unknown"
+    band = next(x for x in BANDS if km <= x.km)
+    return "over 5,000 km" if band.km == math.inf else f"within {band.km:,.0f} km"

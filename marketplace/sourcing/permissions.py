@@ -1,0 +1,15 @@
+"""Who may do what when sourcing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import reader, writer
+
+ReadsSourcing = Annotated[Actor, reader("sourcing.read")]
+Requests = Annotated[Actor, writer("sourcing.request")]
+Approves = Annotated[Actor, writer("sourcing.approve")]
+ReadsCalls = Annotated[Actor, reader("call.read")]
+AnswersCalls = Annotated[Actor, writer("call.answer")]
+ReceivesCalls = Annotated[Actor, writer("call.receive")]

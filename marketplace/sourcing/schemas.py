@@ -1,0 +1,230 @@
+"""Sourcing on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.sourcing.candidates import Candidate
+
+
+class BlockedOut(BaseModel):
+    """Units that exist but cannot be called, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+    quantity: int
+    code: str = Field(examples=["window_closed"])
+    words: str
+
+
+class CandidateOut(BaseModel):
+    """Units at one place. Where the maker masks its holders, holder and place are told only roughly."""
+
+    key: str
+    kind: str = Field(examples=["buy_back"])
+    holder: str
+    place: str
+    lat: float | None
+    lon: float | None
+    distance: str
+    condition: str
+    agreement: str | None
+    clause: str
+    clause_sentence: str
+    quantity: int
+    callable: int
+    unit_price: Decimal | None
+    currency: str | None
+    respond_by: datetime | None
+    arrives: datetime | None
+    counted_at: datetime | None
+    blocked: list[BlockedOut]
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, c: Candidate) -> CandidateOut:
+        """The wire form of a candidate; a masked one carries no agreement, site or coordinates."""
+        return cls(
+            key=c.key, kind=c.kind, holder=c.holder, place=c.site, lat=c.point.lat, lon=c.point.lon,
+            distance=c.distance_words, condition=c.condition, agreement=None if c.masked else c.agreement,
+            clause=c.badge, clause_sentence=c.badge_sentence, quantity=c.quantity, callable=c.callable,
+            unit_price=c.unit_price.amount if c.unit_price else None,
+            currency=c.unit_price.currency if c.unit_price else None, respond_by=c.respond_by, arrives=c.arrives,
+            counted_at=c.counted_at, blocked=[BlockedOut.model_validate(b) for b in c.blocked], reasons=list(c.reasons),
+        )  # fmt: skip
+
+
+class LocateIn(BaseModel):
+    """Where are units of these numbers, seen from a site of yours, this urgently?"""
+
+    numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
+    site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
+    urgency: str = Field(default="urgent", examples=["machine_down"])
+
+
+class LocatedPart(BaseModel):
+    """A part that was found for a number, with its places."""
+
+    part_id: UUID
+    number: str
+    description: str
+    uom: str
+    relation: str | None = Field(description="superseded_by, supersedes, alternate; null for the part itself.")
+    candidates: list[CandidateOut]
+
+
+class LocatedNumber(BaseModel):
+    """One number asked for: by which step it was found, and where its units are."""
+
+    asked: str
+    step: str | None
+    parts: list[LocatedPart]
+
+
+class RequestIn(BaseModel):
+    """A parts request."""
+
+    part_id: UUID
+    quantity: int
+    destination_site_id: UUID
+    needed_by: datetime
+    urgency: str = Field(examples=["machine_down"])
+    machine_model: str = Field(default="", max_length=120)
+    machine_serial: str = Field(default="", max_length=120)
+    job_number: str = Field(default="", max_length=120)
+    substitutes: bool = False
+
+
+class OrderBackIn(RequestIn):
+    """A parts request together with the place to order from (``key`` from locate)."""
+
+    key: str
+
+
+class ChoiceIn(BaseModel):
+    """So many from the place with this key."""
+
+    key: str
+    quantity: int
+
+
+class ConfirmIn(BaseModel):
+    """Which places to order from; left out, what the plan says."""
+
+    choices: list[ChoiceIn] | None = None
+
+
+class OrderedOut(BaseModel):
+    """The orders made; or why the plan was made anew and nothing was ordered."""
+
+    requisition_id: UUID
+    calls: list[UUID]
+    awaiting_approval: bool
+    replanned: str | None
+
+
+class RequisitionOut(BaseModel):
+    """A parts request as it stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    reference: str
+    company: str
+    maker: str
+    part_id: UUID
+    part_number: str
+    description: str
+    quantity: int
+    destination: str | None
+    needed_by: datetime
+    urgency: str
+    machine_model: str
+    machine_serial: str
+    job_number: str
+    substitutes: bool
+    status: str
+    outcome: str | None
+    ordered: int
+    on_the_way: int
+    received: int
+    plan: dict[str, Any] | None
+
+
+class CallOut(BaseModel):
+    """A buy-back order, access draw or pick request."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    reference: str
+    kind: str
+    company: str
+    maker: str
+    holder: str
+    agreement_reference: str | None
+    part_number: str
+    description: str
+    site: str | None
+    counter_phone: str | None
+    after_hours_phone: str | None
+    will_call: bool | None
+    destination: str | None
+    condition: str
+    urgency: str
+    quantity: int
+    unit_price: Decimal
+    currency: str
+    status: str
+    silence: str
+    respond_by: datetime | None
+    ship_by: datetime | None
+    expected_at: datetime | None
+    carrier: str | None
+    tracking: str | None
+    refusal_code: str | None
+    note: str | None
+    inspected_good: int | None
+
+
+class Page(BaseModel):
+    """Rows and the bookmark of the next page."""
+
+    items: list[Any]
+    next: str | None
+
+
+class AcceptIn(BaseModel):
+    """Commit to all, or to ``quantity``."""
+
+    quantity: int | None = None
+
+
+class RefuseIn(BaseModel):
+    """Refuse with a code: not_on_shelf, damaged, used_unreported, short, other (with a note)."""
+
+    code: str
+    note: str = Field(default="", max_length=1000)
+
+
+class ShipIn(BaseModel):
+    """Carrier and tracking number."""
+
+    carrier: str = Field(default="", max_length=120)
+    tracking: str = Field(default="", max_length=120)
+
+
+class InspectIn(BaseModel):
+    """How many are accepted; a note where some are rejected."""
+
+    good: int
+    note: str = Field(default="", max_length=1000)
+
+
+class FinishIn(BaseModel):
+    """received, fitted (in which machine), or returned_unused."""
+
+    outcome: str
+    machine: str = Field(default="", max_length=120)

@@ -1,0 +1,25 @@
+"""The verbs of sourcing: raise a parts request, plan it, order units back; answer, ship, receive, inspect, close."""
+
+from marketplace.sourcing.service.answering import accept, act_on_silence, cancel_call, refuse, ship
+from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
+from marketplace.sourcing.service.receiving import finish, inspect, receive
+from marketplace.sourcing.service.requesting import Asked, plan, raise_request
+
+__all__ = [
+    "Asked",
+    "accept",
+    "act_on_silence",
+    "approve",
+    "cancel_call",
+    "confirm",
+    "finish",
+    "inspect",
+    "lapse",
+    "order_back",
+    "plan",
+    "raise_request",
+    "receive",
+    "refuse",
+    "ship",
+    "withdraw_request",
+]

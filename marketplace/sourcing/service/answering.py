@@ -1,0 +1,229 @@
+"""The holder's side of a call: accept, refuse with a code, ship; and what silence does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.agreements import service as agreements
+from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.ids import command_id
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.parties.actor import Actor
+from marketplace.sourcing import queries
+from marketplace.sourcing.service.ordering import free_units
+from marketplace.sourcing.service.requesting import next_best
+from marketplace.sourcing.service.shared import (
+    REFUSALS,
+    WITHDRAWING,
+    By,
+    announce,
+    mine,
+    moved,
+    places,
+    set_status,
+    tell,
+)
+
+
+async def accept(
+    session: WriteSession, actor: Actor, call_id: UUID, now: datetime, *, quantity: int | None = None
+) -> None:
+    """The holder commits to all of it, or to ``quantity``: the rest is free again and sourced elsewhere."""
+    call = await mine(session, actor, call_id, "holder")
+    wanted = call.quantity if quantity is None else quantity
+    if not 0 < wanted <= call.quantity:
+        raise invalid("call.quantity", f"Commit to 1 to {call.quantity}, or refuse.", field="quantity")
+    await _require_in_time(call, now)
+    await set_status(session, call, "accepted", accepted_at=now)
+    if wanted < call.quantity:
+        await _shrink(session, actor, call, wanted, now)
+        await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    await tell(session, actor, call, "accepted", {"quantity": wanted}, now)
+    await announce(
+        session, "call.answered", call, call.company_id, ("technician", "planner"),
+        f"{call.holder} committed to {call.reference}", f"{wanted} of {call.quantity} x {call.part_number}.",
+    )  # fmt: skip
+
+
+async def _require_in_time(call: queries.CallRow, now: datetime) -> None:
+    # The stored deadline decides, not whether the worker has looked yet.
+    if call.status == "noticed" and call.respond_by is not None and now >= call.respond_by:
+        meaning = "it counts as accepted" if call.silence == "accepted" else "it counts as refused"
+        raise conflict(
+            "call.too_late", f"The time to answer ran out at {call.respond_by:%d %b %Y %H:%M} UTC: {meaning}."
+        )
+
+
+async def _shrink(session: WriteSession, actor: Actor, call: queries.CallRow, keep: int, now: datetime) -> None:
+    """Frees all but ``keep`` of the reserved units, last lots first."""
+    units = list(await queries.call_units(session, call.id))
+    drop = call.quantity - keep
+    steps: list[Step] = []
+    for unit in reversed(units):
+        cut = min(drop, unit.quantity)
+        if not cut:
+            break
+        drop -= cut
+        steps.append(Step(Kind.VOID, unit.lot_id, unit.quantity, unit.position_id, resolves=unit.hold_seq))
+        if cut < unit.quantity:
+            steps.append(Step(Kind.HOLD, unit.lot_id, unit.quantity - cut, unit.position_id))
+    command = Command(
+        command_id("call.shrink", call.id), actor.company_id, actor.user_id, tuple(steps), "call", call.id
+    )
+    done = await carry_out(session, command, now)
+    for step in steps:
+        if step.kind is Kind.VOID:
+            await execute(
+                session, "DELETE FROM call_unit WHERE call_id = $1 AND lot_id = $2 AND hold_seq = $3",
+                call.id, step.lot_id, step.resolves,
+            )  # fmt: skip
+    for entry in done.entries:
+        if entry.kind is Kind.HOLD:
+            await execute(
+                session,
+                "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
+                "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+                call.id, entry.lot_id, entry.seq, call.maker_id, call.holder_id, call.company_id, entry.from_position,
+                entry.quantity,
+            )  # fmt: skip
+    await execute(session, "UPDATE call SET quantity = $2 WHERE id = $1", call.id, keep)
+
+
+async def refuse(
+    session: WriteSession, actor: Actor, call_id: UUID, *, code: str, note: str, now: datetime
+) -> dict[str, object] | None:
+    """The holder refuses with a code. *Not on the shelf* and its like take the units out of availability until a
+    count, without deciding fault. The next best source is planned at once; returns that plan (None when nothing
+    is lacking)."""
+    if code not in REFUSALS:
+        raise invalid("call.reason", f"Choose a reason: {', '.join(REFUSALS)}.", field="code")
+    if code == "other" and not note.strip():
+        raise invalid("call.note", "Say in a few words why.", field="note")
+    call = await mine(session, actor, call_id, "holder")
+    await _require_in_time(call, now)
+    await free_units(session, actor, call, "refuse", now)
+    if code in WITHDRAWING:
+        units = await queries.call_units(session, call.id)
+        await execute(
+            session,
+            "INSERT INTO withdrawal (lot_id, position_id, part_id, holder_id, beneficiary_id, site_id, quantity, cause_id) "
+            "SELECT u.lot_id, u.position_id, $2, $3, $4, $5, u.quantity, $1 "
+            "FROM unnest($6::uuid[], $7::int[], $8::int[]) AS u (lot_id, position_id, quantity)",
+            call.id, call.part_id, call.holder_id, call.maker_id, call.site_id, [u.lot_id for u in units],
+            [u.position_id for u in units], [u.quantity for u in units],
+        )  # fmt: skip
+    await set_status(session, call, "refused", refusal_code=code, note=note.strip() or None, ended_at=now)
+    await tell(session, actor, call, "refused", {"code": code, "note": note}, now)
+    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    await _tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
+    return following
+
+
+async def _tell_next(
+    session: WriteSession, call: queries.CallRow, subject: str, following: dict[str, object] | None
+) -> None:
+    chosen = following.get("chosen") if following else None
+    text = "Nothing else is lacking."
+    if following is not None:
+        first = chosen[0] if isinstance(chosen, list) and chosen else None
+        text = (
+            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+            if first
+            else "No other unit can be ordered back right now. The request says why for each place."
+        )
+    await announce(session, "call.answered", call, call.company_id, ("technician", "planner"), subject, text)
+
+
+async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
+    """The asker takes back an order that has not shipped; the holder's units are free again."""
+    call = await mine(session, actor, call_id, "asker")
+    async with acting_for(session, call.maker_id):
+        await free_units(session, _As(actor.user_id, call.maker_id), call, "cancel", now)
+        if call.agreement_id and call.noticed_at:
+            await agreements.note_exercise(session, call.agreement_id, cancelled=True)
+    await set_status(session, call, "cancelled", ended_at=now)
+    await tell(session, actor, call, "cancelled", {}, now)
+    await announce(
+        session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
+        f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _As:
+    """A person acting on behalf of a company that its own works for."""
+
+    user_id: UUID
+    company_id: UUID
+
+
+async def ship(
+    session: WriteSession, actor: Actor, call_id: UUID, *, carrier: str, tracking: str, now: datetime
+) -> None:
+    """The holder ships: the units go into transit; anonymous and batch lots are split, so that the maker gets a
+    lot of its own."""
+    call = await mine(session, actor, call_id, "holder")
+    units = await queries.call_units(session, call.id)
+    at = await places(session, [(u.lot_id, u.position_id) for u in units])
+    steps: list[Step] = []
+    travels: dict[tuple[UUID, int], UUID] = {}
+    for u in units:
+        transit = moved(at[u.lot_id, u.position_id], site=None)
+        if u.serial is not None:
+            steps.append(
+                Step(Kind.POST, u.lot_id, 1, u.position_id, to=transit, purpose=Kind.SHIP, resolves=u.hold_seq)
+            )
+            travels[u.lot_id, u.hold_seq] = u.lot_id
+            continue
+        child = command_id("call.child", call.id, u.lot_id, u.hold_seq)
+        steps.append(
+            Step(Kind.POST, u.lot_id, u.quantity, u.position_id, purpose=Kind.SPLIT, resolves=u.hold_seq, child=child)
+        )
+        steps.append(Step(Kind.SHIP, child, u.quantity, 1, to=transit))
+        travels[u.lot_id, u.hold_seq] = child
+    await set_status(
+        session, call, "shipped", shipped_at=now, carrier=carrier.strip() or None, tracking=tracking.strip() or None
+    )
+    command = Command(command_id("call.ship", call.id), actor.company_id, actor.user_id, tuple(steps), "call", call.id)
+    landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    await execute(
+        session,
+        "UPDATE call_unit u SET shipped_lot_id = n.child, shipped_position_id = n.number "
+        "FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::int[]) AS n (lot_id, hold_seq, child, number) "
+        "WHERE u.call_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.hold_seq",
+        call.id, [u.lot_id for u in units], [u.hold_seq for u in units],
+        [travels[u.lot_id, u.hold_seq] for u in units], [landed[travels[u.lot_id, u.hold_seq]] for u in units],
+    )  # fmt: skip
+    await tell(session, actor, call, "shipped", {"carrier": carrier, "tracking": tracking}, now)
+    await announce(
+        session, "call.shipped", call, call.company_id, ("technician", "planner", "warehouse"),
+        f"{call.reference} is on its way", f"{call.holder} shipped {call.quantity} x {call.part_number} {carrier} {tracking}".strip(),
+    )  # fmt: skip
+
+
+async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> str | None:
+    """No response by the deadline acts as the clause says (worker). Returns what it came to, or None when it was
+    answered meanwhile. However late it runs, the stored deadline is what counts."""
+    call = await queries.call_for_update(session, call_id)
+    if call.status != "noticed" or call.respond_by is None or call.respond_by > now:
+        return None
+    clock: By = _As(actor_id, call.maker_id)
+    if call.silence == "accepted":
+        await set_status(session, call, "accepted", by_way_of="silent", accepted_at=call.respond_by)
+        await tell(session, clock, call, "silent_accepted", {}, now)
+        await announce(
+            session, "call.answered", call, call.holder_id, ("buyer", "warehouse"),
+            f"{call.reference} counts as accepted", "There was no response by the deadline. Please ship the units.",
+        )  # fmt: skip
+        return "accepted"
+    await free_units(session, clock, call, "silence", now)
+    await set_status(session, call, "refused", by_way_of="silent", refusal_code="no_response", ended_at=now)
+    await tell(session, clock, call, "silent_refused", {}, now)
+    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    await _tell_next(session, call, f"{call.holder} did not answer {call.reference} in time", following)
+    return "refused"

@@ -1,0 +1,346 @@
+"""Ordering units back: confirming a plan reserves the units and sends the calls in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from marketplace.agreements import service as agreements
+from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import conflict, forbidden, missing
+from marketplace.kit.ids import command_id, short_reference
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.listings.service import drop_from_listings
+from marketplace.outbox.service import emit
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parts import queries as parts
+from marketplace.sourcing import queries
+from marketplace.sourcing.candidates import Candidate
+from marketplace.sourcing.service.requesting import (
+    Asked,
+    Planned,
+    keep_plan,
+    own_request,
+    plan,
+    raise_request,
+)
+from marketplace.sourcing.service.shared import By, announce, set_status, tell
+
+APPROVAL_MINUTES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What confirming did: the calls made; or, where units were gone meanwhile, ``replanned`` and why in words."""
+
+    calls: tuple[UUID, ...]
+    awaiting_approval: bool
+    replanned: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """So many from the candidate with this key."""
+
+    key: str
+    quantity: int
+
+
+async def order_back(
+    session: WriteSession, actor: Actor, asked: Asked, key: str, now: datetime
+) -> tuple[UUID, Ordered]:
+    """A technician's one step: a parts request and the order to the place chosen on the availability page."""
+    requisition_id = await raise_request(session, actor, asked, now)
+    return requisition_id, await confirm(session, actor, requisition_id, [Choice(key, asked.quantity)], now)
+
+
+async def confirm(
+    session: WriteSession, actor: Actor, requisition_id: UUID, choices: Sequence[Choice] | None, now: datetime
+) -> Ordered:
+    """Orders what the plan (or ``choices`` from it) says, in one transaction with the reservations.
+
+    Every unit in question is locked before the plan is made anew, so nothing is promised twice. Where a choice
+    can no longer be met, nothing is ordered and a new plan is kept instead of an error. Above the technician's
+    limit the units are reserved for 30 minutes and an approver is told. Raises ``requisition.closed``,
+    ``requisition.enough``, ``requisition.delegation``.
+    """
+    found = await own_request(session, actor, requisition_id)
+    if found.status not in ("open", "ordered"):
+        raise conflict(
+            "requisition.closed", f"This parts request is {found.status.replace('_', ' ')}; nothing was ordered."
+        )
+    if found.ordered >= found.quantity:
+        raise conflict("requisition.enough", "Everything this request asks for is ordered already.")
+    async with acting_for(session, found.maker_id):
+        related = await parts.related(session, [found.part_id]) if found.substitutes else []
+        await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
+        planned = await plan(session, actor, found, now)
+        picked = _picked(planned, choices)
+        if isinstance(picked, str):
+            await keep_plan(session, requisition_id, planned.shown, now)
+            return Ordered((), False, picked)
+        if not picked:
+            await keep_plan(session, requisition_id, planned.shown, now)
+            return Ordered((), False, "No unit can be ordered back right now. The plan says why for each place.")
+        total = sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
+        await _check_delegation(session, actor, found.maker_id, total)
+        approval = _needs_approval(actor, total)
+        calls = [await _call(session, actor, found, c, n, approval, now) for c, n in picked]
+        status = "awaiting_approval" if approval else "ordered"
+        await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", requisition_id, status)
+        await keep_plan(session, requisition_id, planned.shown, now)
+        if approval:
+            await _alert(session, actor, found, total, now)
+    return Ordered(tuple(calls), approval, None)
+
+
+def _picked(planned: Planned, choices: Sequence[Choice] | None) -> list[tuple[Candidate, int]] | str:
+    """The candidates to call with quantities, or why the choices cannot be met any more."""
+    if choices is None:
+        return [(planned.candidates[c.source], c.quantity) for c in planned.allocation.chosen]
+    picked: list[tuple[Candidate, int]] = []
+    by_group: dict[str, int] = {}
+    for choice in choices:
+        candidate = planned.candidates.get(choice.key)
+        if choice.quantity <= 0 or candidate is None:
+            return "One of the places is no longer there. This is the plan as things stand now."
+        by_group[candidate.group] = by_group.get(candidate.group, 0) + choice.quantity
+        if choice.quantity > candidate.callable or by_group[candidate.group] > candidate.group_cap:
+            why = " ".join(b.words for b in candidate.blocked)
+            return (
+                f"{candidate.holder} has only {min(candidate.callable, candidate.group_cap)} to give now, not "
+                f"{choice.quantity}. {why} This is the plan as things stand now."
+            ).replace("  ", " ")
+        picked.append((candidate, choice.quantity))
+    return picked
+
+
+def _needs_approval(actor: Actor, total: Decimal) -> bool:
+    return actor.order_limit is not None and total > actor.order_limit and not actor.may("sourcing.approve")
+
+
+async def _check_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:
+    limit = (await queries.scope(session, actor)).limits.get(maker)
+    if actor.company_id == maker:
+        return
+    if limit is None:
+        raise forbidden(
+            "requisition.delegation", "This maker's delegation to your company has ended. Nothing was ordered."
+        )
+    if total > limit.value:
+        raise conflict(
+            "requisition.delegation",
+            f"This comes to {total:,.2f}; your delegation allows {limit.value:,.2f} a request. Ask the maker's planner.",
+            available=str(limit.value),
+        )
+
+
+async def _call(
+    session: WriteSession,
+    actor: Actor,
+    requisition: queries.RequisitionRow,
+    candidate: Candidate,
+    quantity: int,
+    approval: bool,
+    now: datetime,
+) -> UUID:
+    """Reserves the units and writes the call; without need of approval it is sent at once."""
+    call_id: UUID = await fetch_value(session, "SELECT uuidv7()")
+    until = now + timedelta(minutes=APPROVAL_MINUTES) if approval else None
+    owner = requisition.maker_id if candidate.kind == "own_stock" else None
+    steps: list[Step] = []
+    left = quantity
+    for lot_id, position, free in await queries.lots_at(session, candidate, owner, now):
+        if left:
+            steps.append(Step(Kind.HOLD, lot_id, min(free, left), position, expires_at=until))
+            left -= min(free, left)
+    if left:
+        raise conflict("ledger.not_enough", f"Only {quantity - left} are there now, not {quantity}. Plan again.")
+    command = Command(command_id("call", call_id), requisition.maker_id, actor.user_id, tuple(steps), "call", call_id)
+    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+    if candidate.kind == "own_stock":
+        for hold in holds:
+            await drop_from_listings(session, hold.lot_id, hold.from_position or 0, hold.quantity)
+    assert candidate.unit_price is not None  # noqa: S101 - callable ones have a price
+    await execute(
+        session,
+        "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, "
+        "site_id, destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, "
+        "inspection_days, payment_days, requested_by, respond_by, ship_by, expected_at) VALUES "
+        "($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,$22,$23,$24)",
+        call_id, short_reference("CALL"), candidate.kind, requisition.id, requisition.company_id, requisition.maker_id,
+        candidate.holder_id, candidate.agreement_id, candidate.part_id, candidate.site_id,
+        requisition.destination_site_id, candidate.condition, requisition.urgency, quantity,
+        candidate.unit_price.amount, candidate.unit_price.currency, candidate.silence,
+        encode(list(candidate.reasons)).decode(), candidate.inspection_days, candidate.payment_days, actor.user_id,
+        candidate.respond_by, candidate.ship_by, candidate.arrives,
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
+        "SELECT $1, u.lot_id, u.hold_seq, $2, $3, $4, u.position_id, u.quantity "
+        "FROM unnest($5::uuid[], $6::bigint[], $7::int[], $8::int[]) AS u (lot_id, hold_seq, position_id, quantity)",
+        call_id, requisition.maker_id, candidate.holder_id, requisition.company_id, [h.lot_id for h in holds],
+        [h.seq for h in holds], [h.from_position for h in holds], [h.quantity for h in holds],
+    )  # fmt: skip
+    call = await queries.call(session, call_id)
+    await tell(session, actor, call, "requested", {"quantity": quantity}, now)
+    if not approval:
+        await _send(session, actor, call, now)
+    return call_id
+
+
+async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datetime) -> None:
+    """Gives notice: from here the holder's clock runs, on deadlines computed once."""
+    await set_status(session, call, "noticed", noticed_at=now)
+    if call.agreement_id:
+        await agreements.note_exercise(session, call.agreement_id)
+    await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
+    word = {"own_stock": "Pick request", "access_draw": "Access draw", "buy_back": "Buy-back order"}[call.kind]
+    due = f"{call.respond_by:%d %b %Y %H:%M} UTC" if call.respond_by else "soon"
+    meaning = "counts as accepted" if call.silence == "accepted" else "counts as refused"
+    await announce(
+        session, "call.noticed", call, call.holder_id, ("buyer", "warehouse", "planner"),
+        f"{word} {call.reference}: {call.quantity} x {call.part_number}",
+        f"{call.maker} orders {call.quantity} {call.uom} of {call.part_number} ({call.description}) from {call.site}. "
+        f"Please answer by {due}; no response by then {meaning}.",
+    )  # fmt: skip
+
+
+async def _alert(
+    session: WriteSession, actor: Actor, requisition: queries.RequisitionRow, total: Decimal, now: datetime
+) -> None:
+    people = await parties.people_to_tell(session, requisition.maker_id, ("planner", "admin"))
+    until = now + timedelta(minutes=APPROVAL_MINUTES)
+    payload: dict[str, Any] = {"reference": requisition.reference}
+    if people:
+        payload["mail"] = {
+            "to": people,
+            "subject": f"Approve {requisition.reference}: {requisition.quantity} x {requisition.part_number}",
+            "text": f"{actor.user_name} needs {requisition.quantity} {requisition.uom} for {requisition.machine_model or 'a machine'} "
+            f"({total:,.2f}), above their limit. The units are reserved until {until:%H:%M} UTC.",
+            "link": f"/requests/{requisition.id}",
+        }
+    await emit(
+        session,
+        "requisition.approval",
+        "requisition",
+        requisition.id,
+        [requisition.maker_id, requisition.company_id],
+        payload,
+    )
+
+
+async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now: datetime) -> None:
+    """An approver of the maker lets an order above the technician's limit go out. Raises ``requisition.state``
+    when nothing waits, ``ledger.hold_expired`` when the 30 minutes ran out."""
+    found = await own_request(session, actor, requisition_id)
+    if actor.company_id != found.maker_id:
+        raise missing("requisition.not_found", "No such parts request that you could approve.")
+    if found.status != "awaiting_approval":
+        raise conflict("requisition.state", "Nothing waits for approval here.")
+    for call in await queries.calls(
+        session, actor.company_id, requisition_id=requisition_id, statuses=["allocated"], limit=500
+    ):
+        units = await queries.call_units(session, call.id)
+        steps: list[Step] = []
+        for u in units:
+            steps.append(Step(Kind.VOID, u.lot_id, u.quantity, u.position_id, resolves=u.hold_seq))
+            steps.append(Step(Kind.HOLD, u.lot_id, u.quantity, u.position_id))
+        command = Command(
+            command_id("call.approve", call.id), found.maker_id, actor.user_id, tuple(steps), "call", call.id
+        )
+        holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+        await execute(
+            session,
+            "UPDATE call_unit u SET hold_seq = n.new FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) "
+            "AS n (lot_id, old, new) WHERE u.call_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
+            call.id, [u.lot_id for u in units], [u.hold_seq for u in units], [h.seq for h in holds],
+        )  # fmt: skip
+        shift = now - call.created_at
+        # The clock starts at notice: what was computed when the units were reserved moves by the wait.
+        moved = replace(
+            call,
+            respond_by=call.respond_by + shift if call.respond_by else None,
+            ship_by=call.ship_by + shift if call.ship_by else None,
+        )
+        await execute(
+            session,
+            "UPDATE call SET respond_by = $2, ship_by = $3 WHERE id = $1",
+            call.id,
+            moved.respond_by,
+            moved.ship_by,
+        )
+        await _send(session, actor, moved, now)
+    await execute(session, "UPDATE requisition SET status = 'ordered' WHERE id = $1", requisition_id)
+
+
+async def lapse(session: WriteSession, by: By, requisition_id: UUID, now: datetime) -> bool:
+    """Nobody approved in time (worker): the units are free again and the request is open. False when it was
+    approved meanwhile."""
+    found = await queries.requisition_for_update(session, requisition_id)
+    if found.status != "awaiting_approval":
+        return False
+    await _end_calls(session, by, found, ("allocated",), "not_approved", now)
+    await execute(session, "UPDATE requisition SET status = 'open' WHERE id = $1", requisition_id)
+    return True
+
+
+async def withdraw_request(session: WriteSession, actor: Actor, requisition_id: UUID, now: datetime) -> None:
+    """Cancels a parts request with every order of it that has not shipped. Raises ``requisition.on_the_way``."""
+    found = await own_request(session, actor, requisition_id)
+    if found.status in ("closed", "cancelled"):
+        raise conflict("requisition.closed", "This parts request has ended already.")
+    if found.on_the_way or found.received:
+        raise conflict(
+            "requisition.on_the_way",
+            "Units are on the way or here already: receive them, then close it as returned unused.",
+        )
+    async with acting_for(session, found.maker_id):
+        await _end_calls(session, actor, found, ("allocated", "noticed", "accepted"), "cancelled", now)
+    await execute(
+        session,
+        "UPDATE requisition SET status = 'cancelled', outcome = 'cancelled', closed_at = $2 WHERE id = $1",
+        requisition_id,
+        now,
+    )
+
+
+async def _end_calls(
+    session: WriteSession, by: By, found: queries.RequisitionRow, statuses: Sequence[str], why: str, now: datetime
+) -> None:
+    for call in await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=statuses, limit=500):
+        await free_units(session, by, call, "end", now)
+        if call.agreement_id and call.noticed_at:
+            await agreements.note_exercise(session, call.agreement_id, cancelled=True)
+        await set_status(session, call, "cancelled", ended_at=now, note=why)
+        await tell(session, by, call, "cancelled", {"why": why}, now)
+
+
+async def free_units(session: WriteSession, by: By, call: queries.CallRow, step: str, now: datetime) -> None:
+    """Ends the reservations of a call: voids what still stands; what has run out, the ledger expires itself."""
+    units = await queries.call_units(session, call.id)
+    standing = {(r["lot_id"], r["hold_seq"]): r["expires_at"] for r in await _open_holds(session, call.id)}
+    steps = tuple(
+        Step(
+            Kind.EXPIRE if (ends := standing[u.lot_id, u.hold_seq]) is not None and ends <= now else Kind.VOID,
+            u.lot_id, u.quantity, u.position_id, resolves=u.hold_seq,
+        )
+        for u in units
+        if (u.lot_id, u.hold_seq) in standing
+    )  # fmt: skip
+    if steps:
+        command = Command(command_id("call", step, call.id), by.company_id, by.user_id, steps, "call", call.id)
+        await carry_out(session, command, now)
+
+
+async def _open_holds(session: WriteSession, call_id: UUID) -> Sequence[Any]:
+    return await fetch(session, "SELECT lot_id, hold_seq, expires_at FROM open_hold WHERE cause_id = $1", call_id)

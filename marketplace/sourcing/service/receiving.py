@@ -1,0 +1,217 @@
+"""Units that come back: received, inspected, priced; and the technician's last word on a parts request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from marketplace.agreements import service as agreements
+from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.ids import command_id
+from marketplace.kit.money import Money
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.settlement import service as settlement
+from marketplace.sourcing import queries
+from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.requesting import own_request
+from marketplace.sourcing.service.shared import announce, mine, moved, places, set_status, tell
+
+OUTCOMES = {
+    "received": "Received, kept in stock",
+    "fitted": "Fitted in the machine",
+    "returned_unused": "Returned unused",
+}
+
+
+async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
+    """The units arrive at the destination: custody passes; title only after inspection. Own stock is done here."""
+    call = await mine(session, actor, call_id, "asker")
+    async with acting_for(session, call.maker_id):
+        units = await queries.call_units(session, call.id)
+        site = await parties.site(session, call.destination_site_id)
+        lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
+        await set_status(session, call, "received", received_at=now)
+        at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
+        permits = {}
+        if call.agreement_id:
+            permits = await agreements.permits_for_return(
+                session, agreement_id=call.agreement_id, maker_id=call.maker_id, holder_id=call.holder_id,
+                lots=[(lot, quantity) for lot, _, quantity in lots], reason=f"Returned under {call.reference}", now=now,
+            )  # fmt: skip
+        steps = tuple(
+            Step(
+                Kind.RECEIVE, lot, quantity, number, to=moved(at[lot, number or 0], site=site.id, holder=site.company_id),
+                permit=permits[lot][Kind.RECEIVE] if permits else None,
+            )
+            for lot, number, quantity in lots
+        )  # fmt: skip
+        command = Command(command_id("call.receive", call.id), call.maker_id, actor.user_id, steps, "call", call.id)
+        landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries}
+        await execute(
+            session,
+            "UPDATE call_unit u SET shipped_position_id = n.number FROM unnest($2::uuid[], $3::int[]) AS n (lot_id, number) "
+            "WHERE u.call_id = $1 AND u.shipped_lot_id = n.lot_id",
+            call.id, list(landed), [landed[x] for x in landed],
+        )  # fmt: skip
+        await tell(session, actor, call, "received", {"quantity": call.quantity}, now)
+        if call.kind == "own_stock":
+            # Nothing is owed and nothing changes hands: what was received is what there is.
+            again = await queries.call(session, call.id)
+            await execute(
+                session, "UPDATE call SET status = 'closed', inspected_good = $2, ended_at = $3 WHERE id = $1",
+                again.id, again.quantity, now,
+            )  # fmt: skip
+    await _requisition_received(session, call)
+    await announce(
+        session, "call.received", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was received",
+        f"{call.company} received {call.quantity} x {call.part_number}."
+        + (f" Inspection within {call.inspection_days} days." if call.kind != "own_stock" else ""),
+    )  # fmt: skip
+
+
+async def _requisition_received(session: WriteSession, call: CallRow) -> None:
+    found = await queries.requisition_for_update(session, call.requisition_id)
+    if found.received >= found.quantity and found.status == "ordered":
+        await execute(session, "UPDATE requisition SET status = 'received' WHERE id = $1", call.requisition_id)
+
+
+async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: int, note: str, now: datetime) -> None:
+    """The maker accepts ``good`` units: title passes, the encumbrance ends, and one line at the clause's price is
+    owed. The rest is rejected with a note: it stays the holder's, and the call is in dispute."""
+    call = await mine(session, actor, call_id, "asker")
+    if not 0 <= good <= call.quantity:
+        raise invalid("call.inspect", f"Accept 0 to {call.quantity}.", field="good")
+    rejected = call.quantity - good
+    if rejected and not note.strip():
+        raise invalid("call.inspect_note", "Say what is wrong with the rejected units.", field="note")
+    if call.kind == "own_stock" or call.agreement_id is None:
+        raise conflict("call.inspect", "Own stock needs no inspection.")
+    async with acting_for(session, call.maker_id):
+        if good:
+            await _take_title(session, actor, call, good, now)
+            amount = Money(call.unit_price, call.currency)
+            await settlement.owe(
+                session, payer_id=call.maker_id, payee_id=call.holder_id, kind="call_price", cause_id=call.id,
+                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good,
+                unit_price=amount, words="; ".join(str(r) for r in call.reasons[:3]) or f"{call.reference} at the clause's price",
+                due_on=(now + timedelta(days=call.payment_days)).date(),
+            )  # fmt: skip
+        if rejected:
+            await agreements.note_given_back(
+                session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected
+            )
+            await set_status(session, call, "disputed", inspected_good=good, note=note.strip(), ended_at=now)
+        else:
+            await _priced(session, call, good, now)
+        await tell(session, actor, call, "inspected", {"good": good, "rejected": rejected, "note": note}, now)
+    await announce(
+        session, "call.received", call, call.holder_id, ("buyer",), f"{call.reference} was inspected",
+        f"{good} accepted at {call.unit_price:,.2f} {call.currency} each"
+        + (f", {rejected} rejected: {note}" if rejected else ""),
+    )  # fmt: skip
+
+
+async def _priced(session: WriteSession, call: CallRow, good: int, now: datetime) -> None:
+    await set_status(session, call, "priced", by_way_of="inspected", inspected_good=good, ended_at=now)
+
+
+async def _take_title(session: WriteSession, actor: Actor, call: CallRow, good: int, now: datetime) -> None:
+    """Title and the end of the encumbrance for the accepted units, in the order in which they were shipped."""
+    units = await queries.call_units(session, call.id)
+    lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
+    at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
+    permits = {
+        (r["lot_id"], r["kind"]): r["permit_id"]
+        for r in await fetch(
+            session,
+            "SELECT p.lot_id, p.kind, p.permit_id FROM permit p WHERE p.lot_id = ANY($1::uuid[]) AND p.agreement_id = $2 "
+            "AND NOT EXISTS (SELECT 1 FROM movement m WHERE m.lot_id = p.lot_id AND m.permit_id = p.permit_id)",
+            [lot for lot, _, _ in lots],
+            call.agreement_id,
+        )
+    }
+    steps: list[Step] = []
+    left = good
+    for lot, number, quantity in lots:
+        count = min(left, quantity)
+        if not count or lot is None:
+            continue
+        left -= count
+        here = at[lot, number or 0]
+        owned = moved(here, owner=call.maker_id)
+        steps.append(Step(Kind.TITLE, lot, count, number, to=owned, permit=permits.get((lot, "title"))))
+        free = moved(owned, agreement=None, beneficiary=None)
+        steps.append(Step(Kind.REPOINT, lot, count, at=owned, to=free, permit=permits.get((lot, "repoint"))))
+    command = Command(command_id("call.title", call.id), call.maker_id, actor.user_id, tuple(steps), "call", call.id)
+    await carry_out(session, command, now)
+
+
+async def finish(
+    session: WriteSession, actor: Actor, requisition_id: UUID, *, outcome: str, now: datetime, machine: str = ""
+) -> None:
+    """The technician's last word: received, fitted in the machine (the units are installed), or returned unused."""
+    if outcome not in OUTCOMES:
+        raise invalid("requisition.outcome", f"Choose: {', '.join(OUTCOMES)}.", field="outcome")
+    found = await own_request(session, actor, requisition_id)
+    if found.status in ("closed", "cancelled"):
+        raise conflict("requisition.closed", "This parts request has ended already.")
+    if not found.received:
+        raise conflict(
+            "requisition.not_received", "Nothing has been received yet: receive the units first, or cancel the request."
+        )
+    async with acting_for(session, found.maker_id):
+        calls = await queries.calls(session, found.maker_id, requisition_id=found.id, limit=500)
+        waiting = [
+            c.reference for c in calls if c.status in ("allocated", "noticed", "accepted", "shipped", "received")
+        ]
+        if waiting:
+            raise conflict(
+                "requisition.waiting", f"Still open: {', '.join(waiting)}. Receive and inspect or cancel them first."
+            )
+        if outcome == "fitted":
+            machine = machine.strip() or " ".join(x for x in (found.machine_model, found.machine_serial) if x)
+            if not machine:
+                raise invalid("requisition.machine", "Say which machine the units were fitted in.", field="machine")
+            await _install(session, actor, found.id, calls, machine, now)
+    await execute(
+        session,
+        "UPDATE requisition SET status = 'closed', outcome = $2, closed_at = $3 WHERE id = $1",
+        found.id,
+        outcome,
+        now,
+    )
+
+
+async def _install(
+    session: WriteSession, actor: Actor, requisition_id: UUID, calls: Sequence[CallRow], machine: str, now: datetime
+) -> None:
+    steps: list[Step] = []
+    for call in calls:
+        if call.status not in ("priced", "settled", "closed"):
+            continue
+        rows = await fetch(
+            session,
+            "SELECT p.lot_id, p.position_id, p.quantity - p.held AS free FROM call_unit u "
+            "JOIN position p ON p.lot_id = u.shipped_lot_id WHERE u.call_id = $1 AND p.owner_id = $2 "
+            "AND p.agreement_id IS NULL AND p.quantity > p.held AND p.site_id IS NOT NULL",
+            call.id,
+            call.maker_id,
+        )
+        steps.extend(Step(Kind.INSTALL, r["lot_id"], r["free"], r["position_id"], machine=machine) for r in rows)
+    if steps:
+        maker = calls[0].maker_id
+        command = Command(
+            command_id("requisition.fit", requisition_id),
+            maker,
+            actor.user_id,
+            tuple(steps),
+            "requisition",
+            requisition_id,
+        )
+        await carry_out(session, command, now)

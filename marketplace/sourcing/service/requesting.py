@@ -1,0 +1,208 @@
+"""Parts requests and their plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from marketplace.db.session import ReadSession, WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.ids import short_reference
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parts import queries as parts
+from marketplace.sourcing import queries
+from marketplace.sourcing.allocation import Need, Plan, Source, choose
+from marketplace.sourcing.candidates import URGENCIES, Candidate
+from marketplace.sourcing.freight import Point
+
+SCARCITY_MINOR = 300
+MAX_QUANTITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A need as somebody states it."""
+
+    part_id: UUID
+    quantity: int
+    destination_site_id: UUID
+    needed_by: datetime
+    urgency: str
+    machine_model: str = ""
+    machine_serial: str = ""
+    job_number: str = ""
+    substitutes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made from: the allocation, and every candidate by key."""
+
+    allocation: Plan
+    candidates: dict[str, Candidate]
+    shown: dict[str, Any]
+
+
+async def raise_request(session: WriteSession, actor: Actor, asked: Asked, now: datetime) -> UUID:
+    """A new parts request. Raises ``requisition.*`` naming the field that is wrong."""
+    who = await queries.scope(session, actor)
+    part = await parts.part(session, asked.part_id)
+    maker = part.maker_company_id
+    if maker is None or maker not in who.makers:
+        raise missing(
+            "requisition.part",
+            f"{part.number} is not a part you can source back: its maker has not let you.",
+            field="part_id",
+        )
+    if not 0 < asked.quantity <= MAX_QUANTITY:
+        raise invalid("requisition.quantity", f"Ask for 1 to {MAX_QUANTITY:,} {part.uom}.", field="quantity")
+    if asked.urgency not in URGENCIES:
+        raise invalid("requisition.urgency", f"Choose an urgency: {', '.join(URGENCIES)}.", field="urgency")
+    if asked.needed_by < now - timedelta(hours=1):
+        raise invalid("requisition.needed_by", "The time it is needed by lies in the past.", field="needed_by")
+    await parties.own_site(session, actor, asked.destination_site_id)
+    limit = who.limits.get(maker)
+    if limit and asked.quantity > limit.quantity:
+        raise conflict(
+            "requisition.delegation",
+            f"Your delegation from this maker allows at most {limit.quantity} units a request.",
+            field="quantity",
+            available=limit.quantity,
+        )
+    made: UUID = await fetch_value(
+        session,
+        "INSERT INTO requisition (reference, company_id, maker_id, requested_by, part_id, quantity, destination_site_id, "
+        "needed_by, urgency, machine_model, machine_serial, job_number, substitutes, status) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,'open') RETURNING id",
+        short_reference("REQ"), actor.company_id, maker, actor.user_id, asked.part_id, asked.quantity,
+        asked.destination_site_id, asked.needed_by, asked.urgency, asked.machine_model.strip(),
+        asked.machine_serial.strip(), asked.job_number.strip(), asked.substitutes,
+    )  # fmt: skip
+    return made
+
+
+async def plan(
+    session: ReadSession,
+    actor: Actor,
+    requisition: queries.RequisitionRow,
+    now: datetime,
+    *,
+    exclude: Sequence[str] = (),
+    without_holders: Sequence[UUID] = (),
+) -> Planned:
+    """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key."""
+    site = await parties.site(session, requisition.destination_site_id)
+    destination = Point(site.lat, site.lon, site.country)
+    located = await queries.locate(
+        session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
+        with_related=requisition.substitutes,
+    )  # fmt: skip
+    wanted = [requisition.part_id]
+    if requisition.substitutes:
+        wanted += [r.other_id for r in located.related if r.relation in ("superseded_by", "alternate")]
+    every = [c for p in wanted for c in located.candidates[p]]
+    usable = [
+        c for c in every if c.callable > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
+    ]
+    lacking = max(requisition.quantity - requisition.ordered, 0)
+    need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency)
+    sources = [_source(c) for c in usable if c.unit_price is not None]
+    allocation = choose([need], sources) if lacking else choose([], [])
+    by_key = {c.key: c for c in every}
+    return Planned(allocation, by_key, _shown(allocation, by_key, lacking, now))
+
+
+def _source(c: Candidate) -> Source:
+    assert c.unit_price is not None and c.arrives is not None  # noqa: S101, PT018 - callable ones have both
+    return Source(
+        need="need", key=c.key, part=c.part_id, own=c.kind == "own_stock", capacity=c.callable, group=c.group,
+        group_cap=c.group_cap, price=c.unit_price.minor(), freight=c.haul.cost_minor, arrives=c.arrives,
+        # The last units of a place are worth a little more than the first of a full shelf.
+        scarcity=0 if c.kind == "own_stock" else SCARCITY_MINOR // max(c.callable, 1), holder=c.holder,
+    )  # fmt: skip
+
+
+def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now: datetime) -> dict[str, Any]:
+    """The plan as it is kept and shown: JSON-able, money in minor units beside its currency."""
+    return {
+        "made_at": now,
+        "lacking": lacking,
+        "unmet": sum(allocation.unmet.values()),
+        "total_minor": allocation.total,
+        "chosen": [
+            {
+                "key": c.source, "quantity": c.quantity, "price_minor": c.price, "freight_minor": c.freight,
+                "handling_minor": c.handling, "late_days": c.late_days, "unit_total_minor": c.total,
+                **_described(candidates[c.source]),
+            }
+            for c in allocation.chosen
+        ],
+        "not_chosen": [
+            {"key": n.source, "more_minor": n.more, "why": n.words, **_described(candidates[n.source])}
+            for n in allocation.not_chosen[:20]
+        ],
+        "not_callable": [
+            {
+                **_described(c), "quantity": sum(b.quantity for b in c.blocked),
+                "why": [{"code": b.code, "quantity": b.quantity, "words": b.words} for b in c.blocked],
+            }
+            for c in candidates.values()
+            if c.blocked
+        ][:20],
+    }  # fmt: skip
+
+
+def _described(c: Candidate) -> dict[str, Any]:
+    return {
+        "kind": c.kind, "part_id": c.part_id, "holder": c.holder, "site": c.site, "condition": c.condition,
+        "distance": c.distance_words, "arrives": c.arrives, "respond_by": c.respond_by, "badge": c.badge,
+        "callable": c.callable, "currency": c.unit_price.currency if c.unit_price else None,
+        "unit_price": c.unit_price.amount if c.unit_price else None,
+    }  # fmt: skip
+
+
+async def keep_plan(session: WriteSession, requisition_id: UUID, shown: dict[str, Any], now: datetime) -> None:
+    """Stores the plan with its request."""
+    await execute(
+        session,
+        "UPDATE requisition SET plan = $2::jsonb, planned_at = $3 WHERE id = $1",
+        requisition_id,
+        encode(shown).decode(),
+        now,
+    )
+
+
+async def own_request(session: WriteSession, actor: Actor, requisition_id: UUID) -> queries.RequisitionRow:
+    """The request locked, if it is the actor's company's or for its parts. Raises ``requisition.not_found``."""
+    found = await queries.requisition_for_update(session, requisition_id)
+    if actor.company_id not in (found.company_id, found.maker_id):
+        raise missing("requisition.not_found", "No such parts request.")
+    return found
+
+
+async def next_best(
+    session: WriteSession, requisition_id: UUID, maker: UUID, exclude_holder: UUID, now: datetime
+) -> dict[str, Any] | None:
+    """After a refusal or silence: the plan for what is lacking now, without that holder, kept with the request.
+    Works on behalf of the maker, since it may run in the holder's request or by the clock. None when nothing is
+    lacking."""
+    async with acting_for(session, maker):
+        requisition = await queries.requisition(session, requisition_id)
+        if requisition.ordered >= requisition.quantity or requisition.status in ("closed", "cancelled"):
+            return None
+        company = await parties.company(session, maker)
+        on_behalf = Actor(
+            user_id=requisition.requested_by, company_id=maker, user_name="", company_name=company.name,
+            company_code=company.code, is_manufacturer=True, is_partner=company.is_partner, currency=company.currency,
+            roles=frozenset({"planner"}),
+        )  # fmt: skip
+        planned = await plan(session, on_behalf, requisition, now, without_holders=[exclude_holder])
+        await keep_plan(session, requisition_id, planned.shown, now)
+        if requisition.status == "ordered" and requisition.ordered == 0:
+            await execute(session, "UPDATE requisition SET status = 'open' WHERE id = $1", requisition_id)
+        return planned.shown

@@ -1,0 +1,119 @@
+"""What every verb of sourcing needs: writing the call's story, telling people, whose call it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from marketplace.agreements.states import CallState, move_call
+from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import missing
+from marketplace.ledger.entries import Place
+from marketplace.outbox.service import emit
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.sourcing import queries
+from marketplace.sourcing.queries import CallRow
+
+REFUSALS: Mapping[str, str] = {
+    "not_on_shelf": "Not on the shelf",
+    "damaged": "Damaged",
+    "used_unreported": "Used, but not reported yet",
+    "short": "Fewer than recorded",
+    "other": "Another reason",
+}
+WITHDRAWING = frozenset({"not_on_shelf", "damaged", "used_unreported", "short"})
+"""Refusals that say that the units are not where the ledger has them: they leave availability until a count."""
+
+
+class By(Protocol):
+    """Who acts: a person, or the clock where somebody's silence acts."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The pseudonymous id that is kept."""
+
+    @property
+    def company_id(self) -> UUID:
+        """On whose behalf."""
+
+
+async def tell(
+    session: WriteSession, by: By, call: CallRow, kind: str, detail: Mapping[str, Any], now: datetime
+) -> None:
+    """Adds to the call's story."""
+    await execute(
+        session,
+        "INSERT INTO call_event (call_id, maker_id, holder_id, company_id, kind, detail, actor_id, at) "
+        "VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8)",
+        call.id, call.maker_id, call.holder_id, call.company_id, kind,
+        encode({**detail, "by": by.company_id}).decode(), by.user_id, now,
+    )  # fmt: skip
+
+
+async def announce(
+    session: WriteSession, event: str, call: CallRow, to: UUID, roles: Sequence[str], subject: str, text: str
+) -> None:
+    """Emits an event of a call, with a mail to ``to``'s people in these roles."""
+    async with acting_for(session, to):
+        people = await parties.people_to_tell(session, to, roles)
+    payload: dict[str, Any] = {"reference": call.reference}
+    if people:
+        payload["mail"] = {"to": people, "subject": subject, "text": text, "link": f"/calls/{call.id}"}
+    await emit(session, event, "call", call.id, [call.maker_id, call.holder_id, call.company_id], payload)
+
+
+async def set_status(
+    session: WriteSession, call: CallRow, status: str, *, by_way_of: str | None = None, **columns: Any
+) -> None:
+    """Moves a call along the state table and sets columns with it."""
+    current = CallState(call.status)
+    if by_way_of:
+        current = move_call(current, CallState(by_way_of))
+    move_call(current, CallState(status))
+    names = list(columns)
+    assignments = "".join(f", {name} = ${i}" for i, name in enumerate(names, 3))
+    await execute(
+        session,
+        f"UPDATE call SET status = $2{assignments} WHERE id = $1",
+        call.id,
+        status,
+        *(columns[n] for n in names),
+    )
+
+
+async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str) -> CallRow:
+    """The call locked, if the actor is on that side of it ('holder' or 'asker'); else not found."""
+    call = await queries.call_for_update(session, call_id)
+    askers = {call.maker_id, call.company_id}
+    if (side == "holder" and actor.company_id != call.holder_id) or (
+        side == "asker" and actor.company_id not in askers
+    ):
+        raise missing("call.not_found", f"No such order that you could {'answer' if side == 'holder' else 'change'}.")
+    return call
+
+
+async def places(session: WriteSession, keys: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Place]:
+    """The places of positions by (lot, position)."""
+    rows = await fetch(
+        session,
+        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
+        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
+        [k[0] for k in keys],
+        [k[1] for k in keys],
+    )
+    return {
+        (r["lot_id"], r["position_id"]): Place(
+            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
+        )
+        for r in rows
+    }
+
+
+def moved(place: Place, **changes: Any) -> Place:
+    """The same place with some columns changed."""
+    return replace(place, **changes)

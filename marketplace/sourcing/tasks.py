@@ -1,0 +1,42 @@
+"""What the clock does with calls and parts requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from marketplace.db.session import Database
+from marketplace.sourcing import queries, service
+from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The clock, on behalf of a company."""
+
+    user_id: UUID
+    company_id: UUID
+
+
+async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Calls whose deadline has passed without an answer, each in a transaction of its own. Returns how many."""
+    async with database.read() as session:
+        due = await queries.silent(session, now)
+    done = 0
+    for call_id in due:
+        async with database.write() as session:
+            done += await service.act_on_silence(session, actor_id, call_id, now) is not None
+    return done
+
+
+async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Parts requests that nobody approved within 30 minutes. Returns how many."""
+    async with database.read() as session:
+        due = await queries.unapproved(session, now - timedelta(minutes=APPROVAL_MINUTES))
+    done = 0
+    for requisition_id in due:
+        async with database.write() as session:
+            found = await queries.requisition(session, requisition_id)
+            done += await service.lapse(session, _Clock(actor_id, found.maker_id), requisition_id, now)
+    return done
