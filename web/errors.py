@@ -6,6 +6,7 @@ handlers that were registered before ``install``.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 from collections.abc import Awaitable, Callable
@@ -194,10 +195,14 @@ def _broken_page(request: Request, _error: Exception) -> Response:
     return error_page(request, 500, code="server.error")
 
 
-def install(app: FastAPI) -> None:
+Recognise = Callable[[Request], Awaitable[None]]
+
+
+def install(app: FastAPI, recognise: Recognise | None = None) -> None:
     """Registers the pages, in front of whatever handlers the application has for programs.
 
-    Call it after those are registered.
+    Call it after those are registered. ``recognise`` puts the shell of whoever is signed in onto a request that no
+    page has taken, so that the page of an unknown address keeps its navigation.
     """
     pages: dict[type[Exception], Callable[[Request, Any], Response]] = {
         DomainError: domain_error_page,
@@ -206,12 +211,23 @@ def install(app: FastAPI) -> None:
         Exception: _broken_page,
     }
     for kind, page in pages.items():
-        app.add_exception_handler(kind, _choose(page, app.exception_handlers.get(kind)))
+        app.add_exception_handler(kind, _choose(page, app.exception_handlers.get(kind), recognise))
 
 
-def _choose(page: Callable[[Request, Any], Response], otherwise: Handler | None) -> Handler:
+async def _with_shell(request: Request, error: Exception, recognise: Recognise | None) -> None:
+    """Only for an unknown address: after any other error the page has been there already, or may not ask again."""
+    unknown = isinstance(error, HTTPException) and error.status_code in {404, 405}
+    if recognise is not None and unknown and not hasattr(request.state, "shell") and request.cookies:
+        with contextlib.suppress(DomainError):
+            await recognise(request)
+
+
+def _choose(
+    page: Callable[[Request, Any], Response], otherwise: Handler | None, recognise: Recognise | None
+) -> Handler:
     async def handle(request: Request, error: Any) -> Response:
         if otherwise is None or wants_page(request):
+            await _with_shell(request, error, recognise)
             answer = page(request, error)
         else:
             given = otherwise(request, error)

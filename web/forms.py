@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from marketplace.kit.errors import DomainError
+from marketplace.kit.errors import DomainError, FieldError, invalid_fields
+from marketplace.kit.money import parse_amount
 
 Value = str | Sequence[str]
 IDEMPOTENCY_FIELD = "idempotency_key"
@@ -61,3 +64,107 @@ class Form:
     def bad(self) -> bool:
         """Whether the form was refused."""
         return bool(self.errors) or self.problem is not None
+
+
+class Fields:
+    """Reads typed values out of a form and collects everything that is wrong with them.
+
+    Each reader answers a value even where the text is wrong (zero, empty, None), so that all fields are read before
+    ``check`` raises one refusal that names every one.
+    """
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._form = Form(values)
+        self._wrong: list[FieldError] = []
+
+    def wrong(self, name: str, message: str, code: str = "form.field") -> None:
+        """Notes that a field is wrong."""
+        self._wrong.append(FieldError(name, code, message))
+
+    def check(self, code: str = "form.invalid", message: str | None = None) -> None:
+        """Raises ``code`` naming every wrong field, if there is one."""
+        if self._wrong:
+            count = "One entry does" if len(self._wrong) == 1 else f"{len(self._wrong)} entries do"
+            raise invalid_fields(code, message or f"{count} not fit.", tuple(self._wrong))
+
+    def text(self, name: str, label: str, *, required: bool = True, most: int = 200) -> str:
+        """A text without surrounding space."""
+        found = self._form.value(name).strip()
+        if required and not found:
+            self.wrong(name, f"{label} is missing.")
+        if len(found) > most:
+            self.wrong(name, f"{label} has {len(found)} characters; at most {most} fit.")
+        return found
+
+    def whole(self, name: str, label: str, *, low: int = 0, high: int = 1_000_000_000, empty: int | None = None) -> int:
+        """A whole number; thousands may be marked by commas or spaces. ``empty`` stands for an empty field."""
+        raw = self._form.value(name).strip()
+        if not raw and empty is not None:
+            return empty
+        text = raw.replace(",", "").replace("\u00a0", "").replace(" ", "")
+        if not raw:
+            self.wrong(name, f"{label} is missing.")
+        elif not text.lstrip("-").isdecimal() or not text.isascii():
+            self.wrong(name, f"'{raw[:40]}' is not a whole number.")
+        elif not low <= int(text) <= high:
+            self.wrong(name, f"{label} is from {low:,} to {high:,}; {int(text):,} was given.")
+        else:
+            return int(text)
+        return low
+
+    def amount(self, name: str, label: str, *, empty: Decimal | None = None) -> Decimal:
+        """An amount of money, zero or more."""
+        raw = self._form.value(name).strip()
+        if not raw and empty is not None:
+            return empty
+        if not raw:
+            self.wrong(name, f"{label} is missing.")
+            return Decimal(0)
+        try:
+            found = parse_amount(raw)
+        except DomainError as error:
+            self.wrong(name, error.message, error.code)
+            return Decimal(0)
+        if found < 0:
+            self.wrong(name, f"{label} is zero or more.")
+        exponent = found.normalize().as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -4:
+            self.wrong(name, f"{label} has at most four decimals.")
+        return found
+
+    def day(self, name: str, label: str, *, required: bool = False) -> date | None:
+        """A calendar day as browsers send it (2026-11-30)."""
+        raw = self._form.value(name).strip()
+        if not raw:
+            if required:
+                self.wrong(name, f"{label} is missing.")
+            return None
+        try:
+            return date.fromisoformat(raw)
+        except ValueError:
+            self.wrong(name, f"'{raw[:20]}' is not a date. Write it like 2026-11-30.")
+            return None
+
+    def id(self, name: str, label: str) -> UUID:
+        """The id of something chosen from a list."""
+        raw = self._form.value(name).strip()
+        try:
+            return UUID(raw)
+        except ValueError:
+            self.wrong(name, f"Choose one: {label}." if not raw else f"{label}: choose one from the list.")
+            return UUID(int=0)
+
+    def one_of(self, name: str, label: str, choices: Iterable[str]) -> str:
+        """One of the stated values."""
+        raw = self._form.value(name).strip()
+        if raw not in set(choices):
+            self.wrong(name, f"Choose one: {label}.")
+        return raw
+
+    def many(self, name: str) -> tuple[str, ...]:
+        """The values of check boxes of one name."""
+        return tuple(v for v in self._form.chosen(name) if v)
+
+    def yes(self, name: str) -> bool:
+        """Whether a check box was ticked."""
+        return bool(self._form.chosen(name)) and self._form.value(name) not in {"", "no"}

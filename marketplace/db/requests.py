@@ -34,11 +34,12 @@ async def _write(request: Request) -> AsyncIterator[WriteSession]:
 _PROCESS_SECRET = secrets.token_urlsafe(32)
 
 
-def _page_secret(request: Request) -> str:
+def page_secret(request: Request) -> str:
+    """What signs the bookmarks of pages: the operator's key, else one of this process."""
     return cast("str | None", request.app.state.settings.secret_key) or _PROCESS_SECRET
 
 
 Reading = Annotated[ReadSession, Depends(_read, scope="function")]
 Writing = Annotated[WriteSession, Depends(_write, scope="function")]
-PageSecret = Annotated[str, Depends(_page_secret)]
+PageSecret = Annotated[str, Depends(page_secret)]
 """What signs the bookmarks of pages (kit.pages)."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from marketplace.agreements.terms import dump_terms, parse_terms
+from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
 from marketplace.db.session import WriteSession, execute, fetch, fetch_one, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields, missing
@@ -129,6 +129,25 @@ async def set_lines(session: WriteSession, actor: Actor, release_id: UUID, lines
     return await _add_lines(session, actor, release, lines)
 
 
+async def add_lines(session: WriteSession, actor: Actor, release_id: UUID, lines: Sequence[NewLine]) -> list[UUID]:
+    """Adds lines to a draft beside those it has. Raises as ``set_lines`` does; stock that the draft offers already is
+    named."""
+    release = await queries.release_for_update(session, release_id, actor.company_id)
+    _must_be_draft(release)
+    before = await queries.lines(session, release_id, limit=MAX_LINES)
+    if len(before) + len(lines) > MAX_LINES:
+        raise invalid("release.too_many", f"At most {MAX_LINES:,} lines in one posting; it has {len(before):,}.")
+    known = {(x.part_id, x.site_id, x.condition): x.part_number for x in before}
+    twice = [known[key] for x in lines if (key := (x.part_id, x.site_id, x.condition)) in known]
+    if twice:
+        raise conflict(
+            "release.repeated",
+            f"{', '.join(twice[:5])} from that site and in that condition {'is' if len(twice) == 1 else 'are'} in this "
+            "posting already: change the quantity there.",
+        )
+    return await _add_lines(session, actor, release, lines)
+
+
 async def _add_lines(
     session: WriteSession, actor: Actor, release: queries.ReleaseRow, lines: Sequence[NewLine]
 ) -> list[UUID]:
@@ -144,11 +163,12 @@ async def _add_lines(
             [x.site_id for x in lines],
         )
     }
+    terms = parse_terms(release.clause, release.version, release.terms)
     wrong: list[FieldError] = []
     made: list[UUID] = []
     for number, line in enumerate(lines):
         where = f"lines.{number}"
-        problem = _line_problem(line, sites, kept_back)
+        problem = _line_problem(line, terms, sites, kept_back)
         if problem:
             wrong.append(FieldError(f"{where}.{problem[0]}", problem[1], problem[2]))
             continue
@@ -193,7 +213,9 @@ async def _add_lines(
     return made
 
 
-def _line_problem(line: NewLine, sites: Mapping[UUID, Any], kept_back: set[UUID]) -> tuple[str, str, str] | None:
+def _line_problem(
+    line: NewLine, terms: Terms, sites: Mapping[UUID, Any], kept_back: set[UUID]
+) -> tuple[str, str, str] | None:
     if line.quantity <= 0:
         return "quantity", "release.quantity", "Offer at least one."
     if line.site_id not in sites:
@@ -210,6 +232,12 @@ def _line_problem(line: NewLine, sites: Mapping[UUID, Any], kept_back: set[UUID]
         return "minimum_quantity", "release.minimum", "The smallest order is larger than what is offered."
     if not 0 <= line.minimum_to_keep <= line.quantity:
         return "minimum_to_keep", "release.minimum_to_keep", "The minimum to keep is from 0 to the quantity offered."
+    if terms.applies_to is AppliesTo.FLOOR and line.minimum_to_keep <= terms.holder_reserve:
+        return (
+            "minimum_to_keep",
+            "release.minimum_to_keep",
+            f"The right reaches only the minimum to keep, so it must be more than {terms.holder_reserve}.",
+        )
     return None
 
 

@@ -88,6 +88,16 @@ async def site(session: AsyncSession, site_id: UUID) -> SiteRow:
     return SiteRow(**dict(row))
 
 
+async def home_site(session: AsyncSession, actor: Actor) -> SiteRow | None:
+    """The actor's own site, else the company's first open one; None for a company without sites."""
+    row = await fetch_one(
+        session,
+        _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NULL ORDER BY (s.id = $2) DESC NULLS LAST, s.id LIMIT 1",
+        actor.company_id, actor.site_id,
+    )  # fmt: skip
+    return SiteRow(**dict(row)) if row else None
+
+
 async def own_site(session: AsyncSession, actor: Actor, site_id: UUID) -> SiteRow:
     """One of the actor's own sites. Raises ``site.not_found`` also for somebody else's."""
     found = await site(session, site_id)

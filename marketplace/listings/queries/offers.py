@@ -1,0 +1,234 @@
+"""Listings as partners see them: what is on offer, filtered, sorted and paged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.kit.errors import missing
+
+
+@dataclass(frozen=True, slots=True)
+class ListingRow:
+    """A listing with its part, seller and clause; ``available`` = offered and not ordered."""
+
+    id: UUID
+    release_id: UUID
+    release_reference: str
+    seller_id: UUID
+    seller: str
+    part_id: UUID
+    part_number: str
+    description: str
+    maker: str
+    class_code: str | None
+    uom: str
+    site_id: UUID
+    place: str
+    region: str
+    country: str
+    lat: float | None
+    lon: float | None
+    condition: str
+    quantity: int
+    ordered: int
+    available: int
+    unit_price: Decimal
+    currency: str
+    minimum_quantity: int
+    package_quantity: int
+    minimum_to_keep: int
+    published: bool
+    published_at: datetime | None
+    clause: str
+    version: int
+    terms: dict[str, Any]
+    use_class: str
+    list_price: Decimal | None
+    distance_km: float | None = None
+    """By road from where the reader asked from; None where either place is unknown or nobody asked."""
+
+
+_LISTING_COLUMNS = """
+SELECT l.id, l.release_id, r.reference AS release_reference, l.company_id AS seller_id, c.name AS seller, l.part_id,
+       p.number AS part_number, p.description, m.name AS maker, p.class_code, p.uom, l.site_id, l.place, l.region,
+       l.country, l.lat, l.lon, l.condition, l.quantity, l.ordered, l.quantity - l.ordered AS available, l.unit_price,
+       r.currency, l.minimum_quantity, l.package_quantity, l.minimum_to_keep, l.published, r.published_at, r.clause,
+       r.version, r.terms, r.use_class, p.list_price"""
+_LISTING_FROM = """
+FROM listing l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
+JOIN company c ON c.id = l.company_id
+"""
+_LISTING = _LISTING_COLUMNS + _LISTING_FROM
+# Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too. $1, $2: from where.
+_WITH_DISTANCE = (
+    _LISTING_COLUMNS
+    + ", d.km AS distance_km"
+    + _LISTING_FROM
+    + """CROSS JOIN LATERAL (SELECT 1.2 * 12742 * asin(least(1, sqrt(
+    power(sin(radians(l.lat - $1::float8) / 2), 2)
+    + cos(radians($1)) * cos(radians(l.lat)) * power(sin(radians(l.lon - $2::float8) / 2), 2)))) AS km) d
+"""
+)
+
+
+async def listing(session: AsyncSession, listing_id: UUID) -> ListingRow:
+    """One visible listing. Raises ``listing.not_found``."""
+    row = await fetch_one(session, _LISTING + "WHERE l.id = $1", listing_id)
+    if row is None:
+        raise missing("listing.not_found", "No such listing. It may have been withdrawn or offered to others.")
+    return ListingRow(**dict(row))
+
+
+async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -> Sequence[ListingRow]:
+    """The lines of one release by part number."""
+    rows = await fetch(
+        session, _LISTING + "WHERE l.release_id = $1 ORDER BY p.number_norm, l.id LIMIT $2", release_id, limit
+    )
+    return [ListingRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which open listings; None = any. ``near``: latitude and longitude that distances count from; ``within_km``
+    needs it. ``words``: all of them in the description."""
+
+    class_code: str | None = None
+    condition: str | None = None
+    clause: str | None = None
+    use_class: str | None = None
+    seller_id: UUID | None = None
+    maximum_price: Decimal | None = None
+    minimum_quantity: int | None = None
+    near: tuple[float, float] | None = None
+    within_km: int | None = None
+    words: str | None = None
+    part_ids: tuple[UUID, ...] | None = None
+
+
+_WANTED = """
+WHERE l.published AND l.ordered < l.quantity AND ($3::text IS NULL OR p.class_code = $3)
+  AND ($4::text IS NULL OR l.condition = $4) AND ($5::text IS NULL OR r.clause = $5)
+  AND ($6::text IS NULL OR r.use_class = $6) AND ($7::uuid IS NULL OR l.company_id = $7)
+  AND ($8::numeric IS NULL OR l.unit_price <= $8) AND ($9::int IS NULL OR l.quantity - l.ordered >= $9)
+  AND ($10::float8 IS NULL OR d.km <= $10)
+  AND ($11::text IS NULL OR p.words @@ websearch_to_tsquery('english', $11))
+  AND ($12::uuid[] IS NULL OR l.part_id = ANY($12))
+"""
+
+
+def _wanted_values(wanted: Wanted) -> list[object]:
+    lat, lon = wanted.near or (None, None)
+    return [
+        lat, lon, wanted.class_code, wanted.condition, wanted.clause, wanted.use_class, wanted.seller_id,
+        wanted.maximum_price, wanted.minimum_quantity, wanted.within_km, wanted.words,
+        list(wanted.part_ids) if wanted.part_ids is not None else None,
+    ]  # fmt: skip
+
+
+async def offers(session: AsyncSession, wanted: Wanted, *, limit: int = 2000) -> Sequence[ListingRow]:
+    """What is on offer of ``wanted.part_ids``, cheapest first per part; one statement for any number of parts. A
+    caller that must know whether there is more asks for one more than it shows."""
+    rows = await fetch(
+        session,
+        _WITH_DISTANCE + _WANTED + "ORDER BY l.part_id, l.unit_price, l.id LIMIT $13",
+        *_wanted_values(wanted),
+        limit,
+    )
+    return [ListingRow(**dict(r)) for r in rows]
+
+
+FAR = 1e9
+"""Stands for an unknown distance, so that it sorts last."""
+# sort -> (what the rows are sorted by, its type, direction)
+_SORTS: dict[str, tuple[str, str, str]] = {
+    "newest": ("l.id", "uuid", "DESC"),
+    "price": ("l.unit_price", "numeric", "ASC"),
+    "-price": ("l.unit_price", "numeric", "DESC"),
+    "distance": (f"coalesce(d.km, {FAR})", "float8", "ASC"),
+}
+SORTS = frozenset(_SORTS)
+
+
+def browse_key(row: ListingRow, sort: str) -> list[object]:
+    """The sort key of a row: what a bookmark holds."""
+    if sort == "distance":
+        return [repr(FAR if row.distance_km is None else row.distance_km), row.id]
+    return [row.id, row.id] if sort == "newest" else [row.unit_price, row.id]
+
+
+async def browse(
+    session: AsyncSession,
+    wanted: Wanted,
+    *,
+    sort: str = "newest",
+    after: Sequence[object] | None = None,
+    limit: int = 51,
+) -> Sequence[ListingRow]:
+    """Open listings, filtered and sorted (``SORTS``), by keyset: ``after`` is the ``browse_key`` of the last row."""
+    by, kind, direction = _SORTS[sort]
+    compare = "<" if direction == "DESC" else ">"
+    value, last = (str(after[0]), UUID(str(after[1]))) if after else (None, None)
+    rows = await fetch(
+        session,
+        _WITH_DISTANCE + _WANTED + f"AND ($13::text IS NULL OR ({by}, l.id) {compare} ($13::text::{kind}, $14::uuid)) "
+        f"ORDER BY {by} {direction}, l.id {direction} LIMIT $15",
+        *_wanted_values(wanted),
+        value,
+        last,
+        limit,
+    )
+    return [ListingRow(**dict(r)) for r in rows]
+
+
+async def sellers_on_offer(session: AsyncSession) -> Sequence[tuple[UUID, str]]:
+    """(id, name) of the companies with something on offer, by name; at most 200."""
+    rows = await fetch(
+        session,
+        "SELECT c.id, c.name FROM company c WHERE EXISTS (SELECT 1 FROM listing l WHERE l.company_id = c.id "
+        "AND l.published AND l.ordered < l.quantity) ORDER BY c.name, c.id LIMIT 200",
+    )
+    return [(r["id"], r["name"]) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUnit:
+    """Units behind a listing as a partner may know them before buying: never where they stand in the seller's
+    ledger."""
+
+    serial: str | None
+    batch: str | None
+    quantity: int
+    made_on: date | None
+    expires_on: date | None
+
+
+async def units(session: AsyncSession, listing_id: UUID, *, limit: int = 200) -> Sequence[ListedUnit]:
+    """The unsold units of a visible listing by serial or batch; those without either in one row."""
+    rows = await fetch(session, "SELECT * FROM listed_units($1, $2)", listing_id, limit)
+    return [ListedUnit(**dict(r)) for r in rows]
+
+
+async def classes_on_offer(session: AsyncSession) -> Sequence[tuple[str, str, int]]:
+    """(code, name, listings) of the classes with something on offer, by name; at most 200."""
+    rows = await fetch(
+        session,
+        "SELECT c.code, c.name, count(*)::int AS n FROM listing l JOIN part p ON p.id = l.part_id "
+        "JOIN part_class c ON c.code = p.class_code WHERE l.published AND l.ordered < l.quantity "
+        "GROUP BY c.code, c.name ORDER BY c.name LIMIT 200",
+    )
+    return [(r["code"], r["name"], r["n"]) for r in rows]
+
+
+async def listings_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[ListingRow]:
+    """Listings locked in id order, then read."""
+    await fetch(session, "SELECT id FROM listing WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids))
+    rows = await fetch(session, _LISTING + "WHERE l.id = ANY($1::uuid[]) ORDER BY l.id", sorted(ids))
+    return [ListingRow(**dict(r)) for r in rows]

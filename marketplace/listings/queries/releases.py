@@ -1,0 +1,113 @@
+"""Releases: lists, one, and how far a company has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.kit.errors import missing
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """A release with how much of it is offered and ordered."""
+
+    id: UUID
+    reference: str
+    company_id: UUID
+    title: str
+    clause: str
+    version: int
+    terms: dict[str, Any]
+    use_class: str
+    currency: str
+    audience: str
+    audience_ids: list[UUID]
+    status: str
+    created_at: datetime
+    published_at: datetime | None
+    lines: int
+    quantity: int
+    ordered: int
+    value: Decimal
+
+
+_RELEASE = """
+SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.use_class, r.currency, r.audience,
+       r.audience_ids, r.status, r.created_at, r.published_at, count(l.id)::int AS lines,
+       coalesce(sum(l.quantity), 0)::int AS quantity, coalesce(sum(l.ordered), 0)::int AS ordered,
+       coalesce(sum(l.quantity * l.unit_price), 0) AS value
+FROM release r LEFT JOIN listing l ON l.release_id = r.id
+"""
+
+
+async def releases(
+    session: AsyncSession, company_id: UUID, *, status: str | None = None, after: UUID | None = None, limit: int = 51
+) -> Sequence[ReleaseRow]:
+    """The company's releases, newest first; up to ``limit`` for kit.pages.cut."""
+    rows = await fetch(
+        session,
+        _RELEASE
+        + "WHERE r.company_id = $1 AND ($2::text IS NULL OR r.status = $2) AND ($3::uuid IS NULL OR r.id < $3) "
+        "GROUP BY r.id ORDER BY r.id DESC LIMIT $4",
+        company_id, status, after, limit,
+    )  # fmt: skip
+    return [ReleaseRow(**dict(r)) for r in rows]
+
+
+async def release(session: AsyncSession, release_id: UUID) -> ReleaseRow:
+    """One visible release. Raises ``release.not_found``."""
+    row = await fetch_one(session, _RELEASE + "WHERE r.id = $1 GROUP BY r.id", release_id)
+    if row is None:
+        raise missing("release.not_found", "No such surplus posting.")
+    return ReleaseRow(**dict(row))
+
+
+async def release_for_update(session: WriteSession, release_id: UUID, company_id: UUID) -> ReleaseRow:
+    """The same, locked, and the company's own. Raises ``release.not_found``."""
+    known = await fetch_value(
+        session, "SELECT 1 FROM release WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE", release_id, company_id
+    )
+    if known is None:
+        raise missing("release.not_found", "No such surplus posting of yours.")
+    return await release(session, release_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Whether a company has done the first steps: what its home page says next depends on it."""
+
+    stock: bool
+    releases: bool
+    sites: bool
+
+
+async def begun(session: AsyncSession, company_id: UUID) -> Begun:
+    """Which first steps a company has done; one statement."""
+    row = await fetch_one(
+        session,
+        "SELECT EXISTS (SELECT 1 FROM position WHERE owner_id = $1 AND quantity > 0) AS stock, "
+        "EXISTS (SELECT 1 FROM release WHERE company_id = $1) AS releases, "
+        "EXISTS (SELECT 1 FROM site WHERE company_id = $1 AND closed_at IS NULL) AS sites",
+        company_id,
+    )
+    return Begun(**dict(row)) if row else Begun(stock=False, releases=False, sites=False)
+
+
+async def release_by_reference(session: AsyncSession, reference: str) -> UUID | None:
+    """The visible release with this reference (REL-7F3K2Q), whatever its case."""
+    row = await fetch_one(session, "SELECT id FROM release WHERE reference = upper($1)", reference)
+    return row["id"] if row else None
+
+
+async def clause_versions(session: AsyncSession) -> Sequence[tuple[str, int, str]]:
+    """(clause, version, title) of every published clause version."""
+    rows = await fetch(session, "SELECT clause, version, title FROM clause_version ORDER BY clause, version")
+    return [(r["clause"], r["version"], r["title"]) for r in rows]

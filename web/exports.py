@@ -1,0 +1,54 @@
+"""Lists as CSV files, streamed: each page of rows is read in a short session of its own, so that a slow reader never
+holds a connection, and memory stays that of one page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+from starlette.responses import Response, StreamingResponse
+
+from marketplace.db.requests import database
+from marketplace.db.session import ReadSession
+from marketplace.kit.exports import BOM, safe_cell
+from web.session import Visit
+
+ROWS: Final = 500
+"""Rows read at a time."""
+More = Callable[[ReadSession, str | None], Awaitable[tuple[Sequence[Sequence[object]], str | None]]]
+"""From a bookmark (None: the beginning) to the next rows and the bookmark after them (None: the end)."""
+
+
+def wants_csv(visit: Visit) -> bool:
+    """Whether the address asks for the file instead of the page."""
+    return visit.asked("format") == "csv"
+
+
+def csv_file(visit: Visit, name: str, header: Sequence[str], more: More) -> Response:
+    """The whole list as ``name``-<day>.csv; cells that a spreadsheet would run are written as text."""
+    db, tenant = database(visit.request), visit.tenant
+
+    async def stream() -> AsyncIterator[str]:
+        yield BOM + _lines([header])
+        mark: str | None = None
+        while True:
+            async with db.read(tenant) as session:
+                rows, mark = await more(session, mark)
+            yield _lines(rows)
+            if mark is None:
+                return
+
+    file = f"{name}-{visit.now:%Y-%m-%d}.csv"
+    return StreamingResponse(
+        stream(),
+        media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{file}"'},
+    )
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerows([safe_cell(cell) for cell in row] for row in rows)
+    return buffer.getvalue()

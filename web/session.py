@@ -1,0 +1,275 @@
+"""Who a page is for, and how a form is carried out. Every page of a signed-in person begins here.
+
+How to add a page
+-----------------
+A page that reads names the verb it needs and gets a ``Visit``: the actor, a read session on behalf of the actor's
+company, the moment, and what signs bookmarks::
+
+    ReadsThings = Annotated[Visit, visits("thing.read")]
+
+    @router.get("/things")
+    async def things(visit: ReadsThings) -> Response:
+        rows = await queries.things(visit.session, visit.actor)
+        return visit.show("things/list.html", rows=rows)
+
+A form is carried out by ``submit``, which runs the action in one transaction through ``parties.service.once`` and
+answers 303, or rolls everything back and shows the form again with the words of the refusal::
+
+    @router.post("/things")
+    async def make(request: Request, sent: SentForm, now: Now) -> Response:
+        async def act(session: WriteSession, actor: Actor) -> UUID:
+            fields = sent.fields()
+            name = fields.text("name", "Name", most=80)
+            fields.check()                              # names every wrong field at once
+            return await service.make(session, actor, name=name, now=now)
+
+        async def again(visit: Visit, form: Form) -> Response:
+            return visit.show("things/new.html", form=form)
+
+        return await submit(request, sent, "thing.write", act, now=now, to=lambda made: f"/things/{made}", again=again)
+
+A binding step also gives ``confirm``: until the form comes with ``confirmed=yes``, the action is rehearsed (run and
+rolled back, so that every refusal shows before anybody confirms) and ``confirm`` shows what it will do.
+
+Register the router in web/app.py, put templates into templates/<job>/, add a navigation item in web/shell.py if
+people must find it, and its number of waiting things in web/waiting.py. Words that stand on the page after a
+redirect go into ``done=`` of the address and into the page's own table of words, never into the address itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Depends, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from marketplace.db.requests import PageSecret, Reading, database, page_secret
+from marketplace.db.session import ReadSession, Tenant, WriteSession
+from marketplace.kit.errors import DomainError, Kind
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import VERBS, Actor
+from marketplace.parties.permissions import Now, request_time, resolve
+from marketplace.parties.service import once
+from web.errors import STATUS
+from web.forms import IDEMPOTENCY_FIELD, Fields, Form, Value
+from web.rendering import render
+from web.shell import Shell
+from web.waiting import counters
+
+CONFIRMED: Final = "confirmed"
+SHOWN_AGAIN: Final = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.GONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One person looking at one page. ``session`` reads on behalf of the person's company only; ``home`` is the
+    person's own site, or else the company's first: distances and times are told from there."""
+
+    request: Request
+    session: ReadSession
+    actor: Actor
+    now: datetime
+    secret: str
+    home: parties.SiteRow | None
+
+    @property
+    def tenant(self) -> Tenant:
+        """For reads that outlive this request's session (streamed exports)."""
+        return Tenant(self.actor.company_id, self.actor.sources)
+
+    @property
+    def near(self) -> tuple[float, float] | None:
+        """Latitude and longitude that distances are told from, where they are known."""
+        if self.home is None or self.home.lat is None or self.home.lon is None:
+            return None
+        return self.home.lat, self.home.lon
+
+    @property
+    def zone(self) -> str:
+        """The time zone in which exact times are written out."""
+        return self.home.timezone if self.home else "UTC"
+
+    def asked(self, name: str) -> str:
+        """A parameter of the address, without surrounding space; empty when it is not there."""
+        return self.request.query_params.get(name, "").strip()
+
+    def show(self, template: str, /, *, status_code: int = 200, **context: Any) -> HTMLResponse:
+        """The page. Templates find ``actor`` beside what ``rendering.render`` gives them."""
+        return render(self.request, template, status_code=status_code, now=self.now, actor=self.actor, **context)
+
+
+async def _visit(request: Request, session: ReadSession, now: datetime, secret: str) -> Visit:
+    """Resolves the actor and puts the shell onto the request, so that error pages have it too."""
+    actor = await resolve(request, session, now)
+    home = await parties.home_site(session, actor)
+    request.state.now = now
+    request.state.shell = Shell(
+        user_name=actor.user_name,
+        company_name=actor.company_name,
+        roles=actor.roles,
+        counters=await counters(session, actor),
+        zone=home.timezone if home else "UTC",
+    )
+    return Visit(request, session, actor, now, secret, home)
+
+
+async def _signed_in(request: Request, session: Reading, now: Now, secret: PageSecret) -> Visit:
+    return await _visit(request, session, now, secret)
+
+
+async def _perhaps(request: Request, session: Reading, now: Now, secret: PageSecret) -> Visit | None:
+    try:
+        return await _visit(request, session, now, secret)
+    except DomainError as error:
+        if error.kind is not Kind.UNAUTHENTICATED:
+            raise
+        return None
+
+
+SignedIn = Annotated[Visit, Depends(_signed_in, scope="function")]
+"""A page for everybody who is signed in."""
+Anybody = Annotated[Visit | None, Depends(_perhaps, scope="function")]
+"""A page that visitors see too: None when nobody is signed in."""
+
+
+def visits(verb: str) -> Any:
+    """``Depends`` for a page that needs ``verb``. Not signed in: 303 to the sign-in page, which comes back."""
+    if verb not in VERBS:
+        raise ValueError(verb)
+
+    async def check(visit: SignedIn) -> Visit:
+        visit.actor.require(verb)
+        return visit
+
+    return Depends(check, scope="function")
+
+
+async def recognise(request: Request) -> None:
+    """Puts the shell onto a request that no page took (an unknown address), for its error page."""
+    async with database(request).read() as session:
+        await _visit(request, session, request_time(), "")
+
+
+# -- forms -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it was sent: texts by field name (several of one name as a tuple), and the key against doing it
+    twice."""
+
+    values: Mapping[str, Value]
+    key: str | None
+    confirmed: bool
+
+    def fields(self) -> Fields:
+        """For reading typed values out of the form, collecting what is wrong."""
+        return Fields(self.values)
+
+    def form(self) -> Form:
+        """The form to show again or to send along unseen, unchanged."""
+        return Form(self.values)
+
+
+async def _sent(request: Request) -> Sent:
+    data = await request.form(max_fields=10_000)
+    values: dict[str, Value] = {}
+    for name in data:
+        texts = tuple(v for v in data.getlist(name) if isinstance(v, str))
+        values[name] = texts[0] if len(texts) == 1 else texts
+    key = values.pop(IDEMPOTENCY_FIELD, None)
+    confirmed = values.pop(CONFIRMED, None) == "yes"
+    return Sent(values, key if isinstance(key, str) and key else None, confirmed)
+
+
+SentForm = Annotated[Sent, Depends(_sent)]
+Act = Callable[[WriteSession, Actor], Awaitable[Any]]
+Again = Callable[[Visit, Form], Awaitable[Response]]
+Confirm = Callable[[Visit, Form, Any], Awaitable[Response]]
+
+
+class _RehearsedError(Exception):
+    """Undoes a rehearsal, carrying out what it would have answered."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+
+
+async def submit(
+    request: Request,
+    sent: Sent,
+    verb: str,
+    act: Act,
+    *,
+    now: datetime,
+    to: str | Callable[[Any], str],
+    again: Again | None = None,
+    confirm: Confirm | None = None,
+) -> Response:
+    """Carries out a form: all of it, once, or nothing.
+
+    ``act`` runs in one transaction that commits before the answer; what it returns is kept with the form's key, so
+    that a second press gets the same redirect (``to``, an address or a function from the answer to one). A refusal
+    rolls everything back and shows ``again`` with the refusal's status; without ``again``, and for what the actor
+    may not do or see, the error page says it.
+    """
+    try:
+        if confirm is not None and not sent.confirmed:
+            outcome = await _rehearse(request, verb, act, now)
+            return await _looking(request, now, partial(_confirming, confirm, sent.form(), outcome))
+        async with database(request).write() as session:
+            actor = await resolve(request, session, now)
+            actor.require(verb)
+            given = {"path": request.url.path, **sent.values}
+            answer = await once(session, actor, sent.key, f"web:{verb}", given, partial(act, session, actor))
+    except DomainError as error:
+        if again is None or error.kind not in SHOWN_AGAIN:
+            await _known(request, error)
+            raise
+        response = await _looking(request, now, partial(_retrying, again, Form.rejected(sent.values, error)))
+        response.status_code = STATUS[error.kind]
+        return response
+    return RedirectResponse(to if isinstance(to, str) else to(answer.content), status_code=303)
+
+
+async def _confirming(confirm: Confirm, form: Form, outcome: Any, visit: Visit) -> Response:
+    return await confirm(visit, form, outcome)
+
+
+async def _retrying(again: Again, form: Form, visit: Visit) -> Response:
+    return await again(visit, form)
+
+
+async def _rehearse(request: Request, verb: str, act: Act, now: datetime) -> Any:
+    try:
+        async with database(request).write() as session:
+            actor = await resolve(request, session, now)
+            actor.require(verb)
+            raise _RehearsedError(await act(session, actor))
+    except _RehearsedError as rehearsed:
+        return rehearsed.outcome
+
+
+async def _looking(request: Request, now: datetime, show: Callable[[Visit], Awaitable[Response]]) -> Response:
+    """Shows something after the writing transaction has ended, from a reading one of its own."""
+    async with database(request).read() as session:
+        return await show(await _visit(request, session, now, page_secret(request)))
+
+
+async def _known(request: Request, error: DomainError) -> None:
+    """The shell for the error page of a refused form, where the person is known and the database answers."""
+    if error.kind not in {Kind.UNAUTHENTICATED, Kind.BUSY}:
+        await recognise(request)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """An id in an address or a form, or None when it cannot be one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,15 @@
+"""How many things wait for a person, by the navigation item they belong to. One statement for each domain."""
+
+from __future__ import annotations
+
+from marketplace.db.session import ReadSession
+from marketplace.orders import queries as orders
+from marketplace.parties.actor import Actor
+
+
+async def counters(session: ReadSession, actor: Actor) -> dict[str, int]:
+    """The numbers for ``Shell.counters``; only of what the actor may see."""
+    found: dict[str, int] = {}
+    if actor.may("order.read"):
+        found["orders"] = await orders.waiting(session, actor.company_id)
+    return found
