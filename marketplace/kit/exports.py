@@ -28,12 +28,14 @@ def original_cell(text: str) -> str:
     return text
 
 
-def csv_chunks(header: Sequence[str], rows: Iterable[Sequence[object]], *, every: int = 500) -> Iterator[str]:
-    """CSV text in chunks of ``every`` rows: RFC 4180, with a byte order mark so that Excel reads UTF-8."""
+def csv_chunks(header: Sequence[str] | None, rows: Iterable[Sequence[object]], *, every: int = 500) -> Iterator[str]:
+    """CSV text in chunks of ``every`` rows: RFC 4180, with a byte order mark so that Excel reads UTF-8. Without a
+    ``header`` the text continues an export that has begun."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    buffer.write(BOM)
-    writer.writerow([safe_cell(name) for name in header])
+    if header is not None:
+        buffer.write(BOM)
+        writer.writerow([safe_cell(name) for name in header])
     for number, row in enumerate(rows, start=1):
         writer.writerow([safe_cell(cell) for cell in row])
         if number % every == 0:

@@ -1,3 +1,160 @@
-from fastapi import APIRouter
+"""JSON routes of releases and listings."""
 
-router = APIRouter()
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from marketplace.db.requests import Reading, Writing
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.listings import queries, service
+from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
+from marketplace.listings.schemas import LinesIn, ListingDetail, ListingOut, ReduceIn, ReleaseIn, ReleaseOut
+from marketplace.listings.words import offered, plain_words
+from marketplace.parties.permissions import IdempotencyKey, Now
+from marketplace.parties.service import once
+from marketplace.settings import bookmark_secret
+
+router = APIRouter(tags=["listings"])
+
+
+@router.get("/listings", summary="What is on offer to you")
+async def browse(
+    session: Reading,
+    actor: ReadsListings,
+    part_id: UUID | None = None,
+    class_code: str | None = None,
+    condition: str | None = None,
+    clause: str | None = None,
+    use_class: str | None = None,
+    seller_id: UUID | None = None,
+    maximum_price: Decimal | None = None,
+    minimum_quantity: int | None = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """Newest first, filtered, paged."""
+    mark = read_bookmark(after, bookmark_secret())
+    wanted = queries.Wanted(
+        class_code=class_code, condition=condition, clause=clause, use_class=use_class, seller_id=seller_id,
+        maximum_price=maximum_price, minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
+    )  # fmt: skip
+    rows = await queries.browse(session, wanted, after=UUID(mark[0]) if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    return {"items": [ListingOut.model_validate(r) for r in page.items], "next": page.next}
+
+
+@router.get("/listings/{listing_id}", summary="One listing with its clause in plain words")
+async def listing(session: Reading, actor: ReadsListings, listing_id: UUID, now: Now) -> ListingDetail:
+    """Dates and amounts as they would be if you bought today."""
+    row = await queries.listing(session, listing_id)
+    return _detail(row, now.date())
+
+
+def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
+    typed, facts = offered(
+        clause=row.clause, version=row.version, terms=row.terms, quantity=row.available, unit_price=row.unit_price,
+        list_price=row.list_price, currency=row.currency, minimum_to_keep=row.minimum_to_keep, today=today,
+    )  # fmt: skip
+    badge, sentences = plain_words(typed, facts)
+    return ListingDetail(
+        **ListingOut.model_validate(row).model_dump(), terms=row.terms, clause_badge=badge.short,
+        clause_sentence=badge.sentence, clause_summary=list(sentences),
+    )  # fmt: skip
+
+
+@router.get("/releases", summary="Your surplus postings")
+async def releases(
+    session: Reading,
+    actor: ReadsReleases,
+    status: str | None = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """Newest first."""
+    mark = read_bookmark(after, bookmark_secret())
+    rows = await queries.releases(
+        session, actor.company_id, status=status, after=UUID(mark[0]) if mark else None, limit=limit + 1
+    )
+    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    return {"items": [ReleaseOut.model_validate(r) for r in page.items], "next": page.next}
+
+
+@router.get("/releases/{release_id}", summary="One surplus posting with its lines")
+async def release(session: Reading, actor: ReadsReleases, release_id: UUID) -> dict[str, Any]:
+    """With what is offered and ordered of each line."""
+    found = await queries.release(session, release_id)
+    lines = await queries.lines(session, release_id)
+    return {
+        **ReleaseOut.model_validate(found).model_dump(),
+        "line_items": [ListingOut.model_validate(x) for x in lines],
+    }
+
+
+@router.post("/releases", status_code=201, summary="Draft a surplus posting")
+async def draft(session: Writing, actor: WritesReleases, new: ReleaseIn, key: IdempotencyKey = None) -> dict[str, Any]:
+    """Answers its id; every wrong term is named."""
+
+    async def act() -> dict[str, Any]:
+        return {"id": await service.draft(session, actor, **new.model_dump())}
+
+    return dict((await once(session, actor, key, "releases.draft", new.model_dump(), act)).content)
+
+
+@router.put("/releases/{release_id}/lines", summary="Set the lines of a draft")
+async def set_lines(
+    session: Writing, actor: WritesReleases, release_id: UUID, new: LinesIn, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """All or nothing; every wrong line is named."""
+
+    async def act() -> dict[str, Any]:
+        lines = [service.NewLine(**x.model_dump()) for x in new.lines]
+        return {"listing_ids": await service.set_lines(session, actor, release_id, lines)}
+
+    given = {**new.model_dump(), "release_id": release_id}
+    return dict((await once(session, actor, key, "releases.lines", given, act, status=200)).content)
+
+
+@router.post("/releases/{release_id}/publish", summary="Publish a draft")
+async def publish(
+    session: Writing, actor: WritesReleases, release_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Partners see it from this moment."""
+
+    async def act() -> dict[str, Any]:
+        await service.publish(session, actor, release_id, now)
+        return {"published": release_id}
+
+    return dict((await once(session, actor, key, f"releases.publish:{release_id}", {}, act, status=200)).content)
+
+
+@router.post("/releases/{release_id}/close", summary="Withdraw everything unsold")
+async def close(
+    session: Writing, actor: WritesReleases, release_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Orders already placed go on."""
+
+    async def act() -> dict[str, Any]:
+        await service.close(session, actor, release_id, now)
+        return {"closed": release_id}
+
+    return dict((await once(session, actor, key, f"releases.close:{release_id}", {}, act, status=200)).content)
+
+
+@router.post("/listings/{listing_id}/reduce", summary="Offer fewer of a line")
+async def reduce(
+    session: Writing, actor: WritesReleases, listing_id: UUID, given: ReduceIn, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """What is ordered stays honoured."""
+
+    async def act() -> dict[str, Any]:
+        await service.reduce(session, actor, listing_id, given.quantity)
+        return {"listing_id": listing_id, "quantity": given.quantity}
+
+    return dict(
+        (await once(session, actor, key, f"listings.reduce:{listing_id}", given.model_dump(), act, status=200)).content
+    )

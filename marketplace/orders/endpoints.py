@@ -1,3 +1,188 @@
-from fastapi import APIRouter
+"""JSON routes of orders."""
 
-router = APIRouter()
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from marketplace.db.requests import Reading, Writing, database
+from marketplace.db.session import Tenant, WriteSession
+from marketplace.kit.exports import csv_chunks
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.orders import queries, service
+from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
+from marketplace.orders.schemas import (
+    DeclineIn,
+    NoteIn,
+    OrderDetail,
+    OrderIn,
+    OrderLineOut,
+    OrderOut,
+    ReceiveIn,
+    ShipIn,
+)
+from marketplace.orders.states import Receipt
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import IdempotencyKey, Now
+from marketplace.parties.service import once
+from marketplace.settings import bookmark_secret, get_settings
+
+router = APIRouter(prefix="/orders", tags=["orders"])
+
+
+@router.get("", summary="Your orders, bought and sold")
+async def orders(
+    session: Reading,
+    actor: ReadsOrders,
+    side: str | None = Query(None, pattern="^(buying|selling)$"),
+    status: str | None = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """Newest first, paged."""
+    mark = read_bookmark(after, bookmark_secret())
+    rows = await queries.orders(
+        session, actor.company_id, side=side, statuses=[status] if status else None,
+        after=UUID(mark[0]) if mark else None, limit=limit + 1,
+    )  # fmt: skip
+    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    return {"items": [OrderOut.model_validate(r) for r in page.items], "next": page.next}
+
+
+@router.get("/export.csv", summary="All your orders as CSV")
+async def export(request: Request, actor: ReadsOrders) -> StreamingResponse:
+    """Streamed in pages; opens its own session, since this one closes before the body is sent."""
+    return StreamingResponse(
+        export_rows(request, actor), media_type="text/csv",
+        headers={"content-disposition": 'attachment; filename="orders.csv"'},
+    )  # fmt: skip
+
+
+HEADER = (
+    "reference", "status", "seller", "buyer", "po_number", "placed_at", "lines", "units", "total", "currency",
+    "carrier", "tracking",
+)  # fmt: skip
+
+
+async def export_rows(request: Request, actor: Actor) -> AsyncIterator[str]:
+    """CSV text of all the actor's orders, page by page."""
+    after: UUID | None = None
+    first = True
+    async with database(request).read(Tenant(actor.company_id, actor.sources)) as session:
+        while True:
+            rows = await queries.orders(session, actor.company_id, after=after, limit=MAX_PAGE)
+            cells = (
+                (r.reference, r.shown_status, r.seller, r.buyer, r.po_number, r.placed_at.isoformat(), r.lines, r.units,
+                 r.total, r.currency, r.carrier, r.tracking)
+                for r in rows
+            )  # fmt: skip
+            for chunk in csv_chunks(HEADER if first else None, cells):
+                yield chunk
+            first = False
+            if len(rows) < MAX_PAGE:
+                return
+            after = rows[-1].id
+
+
+@router.get("/{order_id}", summary="One order with lines and story")
+async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDetail:
+    """The same record for both sides."""
+    found = await queries.order(session, order_id)
+    lines = await queries.lines(session, order_id)
+    events = await queries.events(session, order_id)
+    return OrderDetail(
+        **OrderOut.model_validate(found).model_dump(),
+        line_items=[OrderLineOut.model_validate(x) for x in lines],
+        events=[{"kind": e.kind, "detail": e.detail, "company": e.company, "at": e.at} for e in events],
+    )
+
+
+@router.post("", status_code=201, summary="Place an order; the units are reserved at once")
+async def place(
+    session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Answers the order's id. The seller has to answer before the reservation runs out."""
+
+    async def act() -> dict[str, Any]:
+        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line) for x in new.lines]
+        made = await service.place(
+            session, actor, lines=wanted, po_number=new.po_number, ship_to_site_id=new.ship_to_site_id,
+            requested_on=new.requested_on, hold_hours=get_settings().order_hold_hours, now=now,
+        )  # fmt: skip
+        return {"id": made}
+
+    return dict((await once(session, actor, key, "orders.place", new.model_dump(), act)).content)
+
+
+async def _once(
+    session: WriteSession,
+    actor: Actor,
+    key: str | None,
+    route: str,
+    given: dict[str, Any],
+    verb: Callable[[], Awaitable[Any]],
+) -> dict[str, Any]:
+    async def act() -> dict[str, Any]:
+        made = await verb()
+        return {"done": route.split(":", maxsplit=1)[0], **({"id": made} if made else {})}
+
+    return dict((await once(session, actor, key, route, given, act, status=200)).content)
+
+
+@router.post("/{order_id}/accept", summary="Accept an order and sign its schedule")
+async def accept(
+    session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Answers the agreement's id; the buyer signs next."""
+    return await _once(
+        session, actor, key, f"orders.accept:{order_id}", {}, lambda: service.accept(session, actor, order_id, now)
+    )
+
+
+@router.post("/{order_id}/decline", summary="Decline an order with a reason")
+async def decline(
+    session: Writing, actor: DecidesOrders, order_id: UUID, given: DeclineIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """The units are on offer again."""
+    return await _once(
+        session, actor, key, f"orders.decline:{order_id}", given.model_dump(),
+        lambda: service.decline(session, actor, order_id, reason=given.reason, note=given.note, now=now),
+    )  # fmt: skip
+
+
+@router.post("/{order_id}/cancel", summary="Cancel your order before both have signed")
+async def cancel(
+    session: Writing, actor: PlacesOrders, order_id: UUID, given: NoteIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """The units are on offer again."""
+    return await _once(
+        session, actor, key, f"orders.cancel:{order_id}", given.model_dump(),
+        lambda: service.cancel(session, actor, order_id, note=given.note, now=now),
+    )  # fmt: skip
+
+
+@router.post("/{order_id}/ship", summary="Ship an order")
+async def ship(
+    session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Needs both signatures."""
+    return await _once(
+        session, actor, key, f"orders.ship:{order_id}", given.model_dump(),
+        lambda: service.ship(session, actor, order_id, carrier=given.carrier, tracking=given.tracking, now=now),
+    )  # fmt: skip
+
+
+@router.post("/{order_id}/receive", summary="Receive an order, line by line")
+async def receive(
+    session: Writing, actor: ReceivesOrders, order_id: UUID, given: ReceiveIn, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Good units become yours under the agreement."""
+    receipts = [Receipt(**x.model_dump()) for x in given.lines]
+    return await _once(
+        session, actor, key, f"orders.receive:{order_id}", given.model_dump(),
+        lambda: service.receive(session, actor, order_id, receipts, now),
+    )  # fmt: skip

@@ -18,7 +18,6 @@ from marketplace.db.session import WriteSession, acting_for, execute, fetch, fet
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
-from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
@@ -248,8 +247,8 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
             agreements.OfferLine(
                 part_id=part_id,
                 quantity=quantity,
-                sale_price=Money(price.quantize(Decimal("0.0001")), order.currency),
-                list_price=Money(listed, order.currency) if listed is not None else None,
+                sale_price=price.quantize(Decimal("0.0001")),
+                list_price=listed,
                 minimum_to_keep=sum(share for _, share in members),
             )
         )
@@ -494,12 +493,10 @@ async def receive(
         first = Command(
             command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
         )
-        done = await carry_out(session, first, now)
-    at_buyer = {e.lot_id: e.to_position for e in done.entries if e.kind is Kind.RECEIVE}
-    numbered = await _number_steps(session, keeping, at_buyer)
-    if numbered:
+        await carry_out(session, first, now)
+    if keeping:
         second = Command(
-            command_id("order.title", order_id), actor.company_id, actor.user_id, numbered, "order", order_id
+            command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id
         )
         await carry_out(session, second, now)
     for number, receipt in given.items():

@@ -243,7 +243,6 @@ def _under(
     cap = parts.callable if isinstance(outcome, Entitled) else 0
     shown = badge(right.terms, facts)
     found: list[Candidate] = []
-    left = cap
     for row in sorted(members, key=lambda r: (str(r.site_id), r.condition)):
         maker = row.beneficiary_id or row.owner_id
         limit = limits.get(maker)

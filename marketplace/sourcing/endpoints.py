@@ -63,7 +63,7 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
     answer = []
     for n in numbers:
         hits = found.hits.get(n.norm, ())
-        shown = [(h.part_id, None) for h in hits]
+        shown: list[tuple[UUID, str | None]] = [(h.part_id, None) for h in hits]
         shown += [(r.other_id, r.relation) for h in hits for r in related.get(h.part_id, ())]
         answer.append(
             LocatedNumber(

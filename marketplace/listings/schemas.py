@@ -1,0 +1,106 @@
+"""Releases and listings on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ReleaseIn(BaseModel):
+    """A draft surplus posting: a clause version with its terms, a use, an audience."""
+
+    title: str = Field(min_length=1, max_length=200)
+    clause: str = Field(examples=["buy-back"])
+    version: int = Field(default=1, examples=[1])
+    terms: dict[str, Any]
+    use_class: str = Field(examples=["non_capital_spare"])
+    audience: str = Field(default="all", examples=["all"])
+    audience_ids: list[UUID] = Field(default_factory=list)
+
+
+class LineIn(BaseModel):
+    """A line to offer, per base unit of the part."""
+
+    part_id: UUID
+    site_id: UUID
+    condition: str = Field(examples=["new"])
+    quantity: int
+    unit_price: Decimal = Field(max_digits=16, decimal_places=4)
+    minimum_quantity: int = 1
+    package_quantity: int = 1
+    minimum_to_keep: int = 0
+
+
+class LinesIn(BaseModel):
+    """All lines of a draft; they replace what was there."""
+
+    lines: list[LineIn] = Field(max_length=1000)
+
+
+class ReleaseOut(BaseModel):
+    """A release with how much is offered and ordered."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    reference: str
+    title: str
+    clause: str
+    version: int
+    terms: dict[str, Any]
+    use_class: str
+    currency: str
+    audience: str
+    audience_ids: list[UUID]
+    status: str
+    created_at: datetime
+    published_at: datetime | None
+    lines: int
+    quantity: int
+    ordered: int
+    value: Decimal
+
+
+class ListingOut(BaseModel):
+    """A listing as a partner sees it, with its clause in plain words."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    release_reference: str
+    seller: str
+    part_id: UUID
+    part_number: str
+    description: str
+    maker: str
+    uom: str
+    place: str
+    region: str
+    country: str
+    condition: str
+    available: int
+    unit_price: Decimal
+    currency: str
+    minimum_quantity: int
+    package_quantity: int
+    minimum_to_keep: int
+    clause: str
+    version: int
+    use_class: str
+
+
+class ListingDetail(ListingOut):
+    """A listing with the clause's terms and what they mean."""
+
+    terms: dict[str, Any]
+    clause_badge: str
+    clause_sentence: str
+    clause_summary: list[str]
+
+
+class ReduceIn(BaseModel):
+    """What is offered in all from now on; not below what is ordered."""
+
+    quantity: int = Field(ge=0)
