@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from marketplace.demo.called import Called, Caller, Manner
 from marketplace.demo.cast import Cast
 from marketplace.demo.catalogue import Catalogue
 from marketplace.demo.draws import Draws, elapsed_months
@@ -24,7 +25,9 @@ from marketplace.demo.spread import BUY_BACK, Delivery, Stand, spread, terms_for
 from marketplace.kit.clock import local_day
 
 QUALITY_PARTS = 12
-_HELD_PER_MILLE, _MOVING_PER_MILLE = 3, 4
+_CALLED_PER_MILLE, _MOVING_PER_MILLE = 9, 4
+_MANNERS = (*(Manner.RETURNED,) * 9, *(Manner.WAITING,) * 6, Manner.ACCEPTED, Manner.ACCEPTED, Manner.ON_THE_WAY,
+            Manner.UNSETTLED, Manner.REFUSED, Manner.REFUSED)  # fmt: skip
 _RARELY_NEW = frozenset({"23", "24", "34", "38", "39", "41", "43", "49"})
 
 
@@ -41,25 +44,6 @@ class Receipt:
 
 
 @dataclass(slots=True)
-class OpenUnit:
-    """A lot with units reserved by an open call."""
-
-    lot_id: UUID
-    position: int
-    hold_seq: int
-    quantity: int
-    part: Part
-    agreement_id: UUID
-    clause: str
-    holder_id: UUID
-    site_id: UUID
-    condition: str
-    call_id: UUID
-    parties: tuple[UUID, ...]
-    noticed_at: datetime
-
-
-@dataclass(slots=True)
 class Held:
     """Everything that stands on the deliveries."""
 
@@ -68,7 +52,7 @@ class Held:
     lines: list[AgreementLine] = field(default_factory=list)
     term_sheets: dict[str, TermSheet] = field(default_factory=dict)
     freezes: list[Freeze] = field(default_factory=list)
-    open_units: list[OpenUnit] = field(default_factory=list)
+    called: list[Called] = field(default_factory=list)
 
 
 def gather(
@@ -122,6 +106,7 @@ class DeliveryBuilder:
         self._framework: dict[tuple[UUID, str], UUID] = {}
         self._bad_parts: frozenset[UUID] = frozenset()
         self._insolvent = self._suspended = cast.maker
+        self._caller = Caller(cast, start, draws)
         self.held = Held()
         self.purchases = Purchases(cast, draws)
 
@@ -271,19 +256,17 @@ class DeliveryBuilder:
         hold = because(1, partner, cast.actor[partner, "buyer"])
         ship = because(2, cast.maker, seller, Basis.RECORD)
         receive = because(3, partner, taker)
-        title = because(4, cast.maker, seller)
+        title = because(4, partner, taker)
         units: list[tuple[Receipt, UUID, int, int, str]] = []
         for receipt in receipts:
             part, quantity = receipt.part, receipt.quantity
             condition = self._condition(delivery, part)
             since = placed - timedelta(days=20 + receipt.number % 400)
-            lot = LotStory(self._rows, draws.id(since, "lot", receipt.number), part, cast.maker, (cast.maker, partner))
+            lot = LotStory(self._rows, draws.id(since, "lot", receipt.number), part, cast.maker)
             stock = lot.place(cast.maker, cast.maker, plant.id, condition)
             moving = lot.place(cast.maker, cast.maker, None, condition)
             arrived = lot.place(cast.maker, partner, site.id, condition)
-            own = lot.place(
-                partner, partner, site.id, condition, *((agreement.id, cast.maker) if agreement else (None, None))
-            )
+            own = lot.place(partner, partner, site.id, condition)
             lot.move("register", None, stock, quantity, since, register)
             hold_seq = 0
             if order_id:
@@ -293,6 +276,10 @@ class DeliveryBuilder:
                 lot.move("ship", stock, moving, quantity, shipped, ship)
             lot.move("receive", moving, arrived, quantity, received, receive)
             lot.move("title", arrived, own, quantity, received, title)
+            if agreement:
+                bound = lot.place(partner, partner, site.id, condition, agreement.id, cast.maker)
+                lot.move("repoint", own, bound, quantity, received, title)
+                own = bound
             units.append((receipt, lot.id, hold_seq, own, condition))
             self._live_with(lot, own, delivery, receipt, agreement, received, condition)
             lot.close()
@@ -329,7 +316,8 @@ class DeliveryBuilder:
             leave = lot.permit(
                 draws.id(at, "permit", number), own, kind, used, at + timedelta(days=30), "use reported by the holder"
             )
-            lot.move(kind, own, None, used, at, because("use", at, "notice"), permit=leave)
+            machine = f"M{dice.below(9_000) + 1_000}" if kind == "install" else None
+            lot.move(kind, own, None, used, at, because("use", at, "notice"), permit=leave, machine=machine)
         left = lot.quantity(own)
         if not left:
             return
@@ -346,49 +334,17 @@ class DeliveryBuilder:
             )
             lot.move("freeze", own, None, left, at, cause)
         elif agreement and delivery.stand is Stand.OPEN and left <= 20 and not agreement.legal_hold:
-            if agreement.status == "active" and chance >= 1000 - _HELD_PER_MILLE:
-                self._reserve(lot, own, receipt, agreement, min(left, 3), site.id, condition)
-            elif chance >= 1000 - _HELD_PER_MILLE - _MOVING_PER_MILLE:
+            if agreement.status == "active" and chance >= 1000 - _CALLED_PER_MILLE:
+                manner = dice.one_of(_MANNERS)
+                # Units that leave go as whole lots: a part of one would be a lot of its own.
+                leaves = manner in (Manner.ON_THE_WAY, Manner.UNSETTLED, Manner.RETURNED)
+                if left <= 3 or not leaves:
+                    self.held.called.append(
+                        self._caller.call(
+                            lot, own, receipt.part, number, agreement, site, condition, min(left, 3), manner
+                        )
+                    )
+            elif chance >= 1000 - _CALLED_PER_MILLE - _MOVING_PER_MILLE:
                 at = start - timedelta(hours=dice.between(4, 60))
                 moving = lot.place(partner, partner, None, condition, agreement.id, self._cast.maker)
                 lot.move("ship", own, moving, left, at, because("transfer", at, "transfer"))
-
-    def _reserve(
-        self,
-        lot: LotStory,
-        own: int,
-        receipt: Receipt,
-        agreement: Agreement,
-        quantity: int,
-        site_id: UUID,
-        condition: str,
-    ) -> None:
-        at = self._start - timedelta(hours=self._draws.between(1, 20, "noticed", receipt.number))
-        call_id = self._draws.id(at, "call", receipt.number)
-        maker, holder = self._cast.maker, agreement.holder_id
-        cause = Cause(
-            maker,
-            self._cast.actor[maker, "technician"],
-            self._draws.id(at, "command", "call", receipt.number),
-            "call",
-            call_id,
-            Basis.MADE_UP,
-        )
-        seq = lot.move("hold", own, None, quantity, at, cause, known_after=timedelta(seconds=1))
-        self.held.open_units.append(
-            OpenUnit(
-                lot.id,
-                own,
-                seq,
-                quantity,
-                receipt.part,
-                agreement.id,
-                agreement.clause,
-                holder,
-                site_id,
-                condition,
-                call_id,
-                (maker, holder),
-                at,
-            )
-        )

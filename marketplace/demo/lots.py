@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -43,23 +42,34 @@ class _Place:
     quantity: int = 0
     held: int = 0
 
+    def same_place(self, other: _Place) -> bool:
+        """Whether only quantities differ. The site is compared first: it tells most places apart."""
+        return (
+            self.site_id == other.site_id
+            and self.owner_id == other.owner_id
+            and self.holder_id == other.holder_id
+            and self.condition == other.condition
+            and self.agreement_id == other.agreement_id
+        )
+
 
 class LotStory:
     """Builds one lot. Positions are numbered from 1; every act appends one movement, in time order."""
 
-    __slots__ = ("_frozen", "_part", "_parties", "_places", "_recorded", "_registered_by", "_rows", "id", "seq")
+    __slots__ = (
+        "_frozen", "_occurred", "_part", "_parties", "_places", "_recorded", "_registered_by", "_rows", "id", "seq",
+    )  # fmt: skip
 
-    def __init__(
-        self, rows: LedgerRows, lot_id: UUID, part: Part, registered_by: UUID, parties: Sequence[UUID]
-    ) -> None:
+    def __init__(self, rows: LedgerRows, lot_id: UUID, part: Part, registered_by: UUID) -> None:
         self.id = lot_id
         self.seq = 0
         self._rows = rows
         self._part = part
         self._registered_by = registered_by
-        self._parties = tuple(parties)
+        self._parties: set[UUID] = set()
         self._places: list[_Place] = []
         self._recorded: datetime | None = None
+        self._occurred: datetime | None = None
         self._frozen = False
 
     def place(
@@ -71,8 +81,12 @@ class LotStory:
         agreement: UUID | None = None,
         beneficiary: UUID | None = None,
     ) -> int:
-        """A new empty position of the lot; returns its number."""
-        self._places.append(_Place(owner, holder, site, condition, agreement, beneficiary))
+        """The number of the lot's position at this place, opened empty where there is none."""
+        wanted = _Place(owner, holder, site, condition, agreement, beneficiary)
+        for number, known in enumerate(self._places, start=1):
+            if known.same_place(wanted):
+                return number
+        self._places.append(wanted)
         return len(self._places)
 
     def quantity(self, position: int) -> int:
@@ -91,16 +105,22 @@ class LotStory:
         purpose: str | None = None,
         resolves: int | None = None,
         permit: UUID | None = None,
+        machine: str | None = None,
         known_after: timedelta = timedelta(hours=2),
     ) -> int:
         """Take a quantity from one position to another (None: from outside, or into a sink); returns the seq.
 
-        A hold raises ``held`` of the source only; a freeze changes no balance; a post takes what was held.
+        A hold raises ``held`` of the source only and a void lowers it; a freeze changes no balance; a post takes
+        what was held.
         """
         before = self._places[source - 1] if source else None
         after = self._places[target - 1] if target else None
         if kind == "freeze":
             self._frozen = True
+        elif kind == "void":
+            if before is None:
+                raise ValueError("a void frees what was held somewhere")
+            before.held -= quantity
         elif kind == "hold":
             if before is None or before.quantity - before.held < quantity:
                 raise ValueError("a hold needs as many free units")
@@ -118,6 +138,8 @@ class LotStory:
         if self._recorded is not None and recorded <= self._recorded:
             recorded = self._recorded + timedelta(microseconds=1)
         self._recorded = recorded
+        self._occurred = at if self._occurred is None else max(at, self._occurred)
+        parties = self._concerned(before, after)
         self._rows.movements.append(
             Movement(
                 self.id,
@@ -140,11 +162,23 @@ class LotStory:
                 cause.id,
                 resolves,
                 permit,
-                self._parties,
+                machine,
+                parties,
                 cause.basis,
             )
         )
         return self.seq
+
+    def _concerned(self, before: _Place | None, after: _Place | None) -> tuple[UUID, ...]:
+        """The companies of both places in order, as the ledger notes them with a movement."""
+        found: set[UUID] = set()
+        for place in (before, after):
+            if place is not None:
+                found.update((place.owner_id, place.holder_id))
+                if place.beneficiary_id:
+                    found.add(place.beneficiary_id)
+        self._parties |= found
+        return tuple(sorted(found))
 
     def permit(self, permit_id: UUID, position: int, kind: str, quantity: int, expires: datetime, reason: str) -> UUID:
         """Leave for one movement out of an encumbered position."""
@@ -168,7 +202,7 @@ class LotStory:
 
     def close(self) -> None:
         """Write the lot and its positions as they stand."""
-        if self._recorded is None:
+        if self._recorded is None or self._occurred is None:
             raise ValueError("a lot is registered before it is closed")
         part = self._part
         self._rows.lots.append(
@@ -177,11 +211,12 @@ class LotStory:
                 part.id,
                 part.uom,
                 self._registered_by,
-                self._parties,
+                tuple(sorted(self._parties)),
                 self._frozen,
                 self.seq,
                 len(self._places),
                 self._recorded,
+                self._occurred,
             )
         )
         self._rows.positions.extend(

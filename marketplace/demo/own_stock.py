@@ -62,7 +62,7 @@ def _lot(item: Item, catalogue: Catalogue, cast: Cast, start: datetime, draws: D
     condition = draws.one_of(("new", "new_old_stock", "new_old_stock"), "own condition", item.nsn)
     since = start - timedelta(days=draws.between(300, 4000, "own since", item.nsn))
     warehouse = cast.actor[cast.maker, "warehouse"]
-    lot = LotStory(rows, draws.id(since, "own lot", item.nsn), part, cast.maker, (cast.maker,))
+    lot = LotStory(rows, draws.id(since, "own lot", item.nsn), part, cast.maker)
     position = lot.place(cast.maker, cast.maker, plant.id, condition)
     command = draws.id(since, "command", "own", item.nsn)
     lot.move(

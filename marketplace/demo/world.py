@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 
-from marketplace.demo.cast import Cast, build_cast
+from marketplace.demo.cast import build_cast
 from marketplace.demo.catalogue import build_catalogue
-from marketplace.demo.deliveries import DeliveryBuilder, OpenUnit, gather
+from marketplace.demo.deliveries import DeliveryBuilder, gather
 from marketplace.demo.draws import Draws
 from marketplace.demo.lots import LedgerRows
 from marketplace.demo.own_stock import build_own_stock
+from marketplace.demo.requests import build_requests
 from marketplace.demo.rows import (
     Agreement,
     AgreementLine,
     Alternate,
     Call,
+    CallEvent,
+    CallUnit,
     Company,
     Delegation,
     Fitment,
@@ -38,10 +40,12 @@ from marketplace.demo.rows import (
     Position,
     Release,
     Requisition,
+    Settlement,
     Site,
     Supersession,
     TermSheet,
     User,
+    Withdrawal,
 )
 from marketplace.demo.sources import UNITS, Sources
 from marketplace.kit.clock import require_utc
@@ -63,8 +67,8 @@ MADE_UP = (
         "capital. The last two are marked approximate."
     ),
     (
-        "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and open orders for units "
-        "back are made up, dated so that about 70 % of the units can be called when the demo starts."
+        "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and all orders for units "
+        "back, past and open, with what was paid for them, are made up, dated so that about 70 % of the units can be called when the demo starts."
     ),
     (
         "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made "
@@ -121,6 +125,10 @@ class World:
     own_stock: Sequence[OwnStock]
     requisitions: Sequence[Requisition]
     calls: Sequence[Call]
+    call_units: Sequence[CallUnit]
+    call_events: Sequence[CallEvent]
+    settlements: Sequence[Settlement]
+    withdrawals: Sequence[Withdrawal]
     made_up: tuple[str, ...]
     """Sentences that say what is real and what is not."""
 
@@ -136,7 +144,7 @@ def build_world(sources: Sources, start: datetime, seed: int = 1) -> World:
     builder.build(gather(sources, catalogue, cast, start))
     own = build_own_stock(sources.items, catalogue, cast, start, draws, rows)
     held, purchases = builder.held, builder.purchases
-    requests = [_request(unit, cast, start, draws) for unit in held.open_units]
+    asked = build_requests(held.called, held.lines, rows.positions, held.term_sheets, cast, start, draws)
     return World(
         start=start,
         companies=cast.companies,
@@ -159,7 +167,7 @@ def build_world(sources: Sources, start: datetime, seed: int = 1) -> World:
         positions=tuple(rows.positions),
         permits=tuple(rows.permits),
         movements=tuple(rows.movements),
-        open_holds=tuple(_open_hold(unit, cast) for unit in held.open_units),
+        open_holds=tuple(asked.holds),
         releases=(*purchases.releases(), *own.releases),
         listings=(*purchases.listings(), *own.listings),
         listing_lots=tuple(own.listing_lots),
@@ -167,67 +175,11 @@ def build_world(sources: Sources, start: datetime, seed: int = 1) -> World:
         order_lines=tuple(purchases.lines),
         order_units=tuple(purchases.units),
         own_stock=tuple(own.stock),
-        requisitions=tuple(requisition for requisition, _ in requests),
-        calls=tuple(call for _, call in requests),
+        requisitions=tuple(asked.requisitions),
+        calls=tuple(asked.calls),
+        call_units=tuple(asked.units),
+        call_events=tuple(asked.events),
+        settlements=tuple(asked.settlements),
+        withdrawals=tuple(asked.withdrawals),
         made_up=MADE_UP,
     )
-
-
-def _open_hold(unit: OpenUnit, cast: Cast) -> OpenHold:
-    return OpenHold(
-        unit.lot_id, unit.hold_seq, unit.position, unit.quantity, None, "call", unit.call_id, cast.maker, unit.parties
-    )
-
-
-def _request(unit: OpenUnit, cast: Cast, start: datetime, draws: Draws) -> tuple[Requisition, Call]:
-    """The parts request and the open order for units back behind a reserved lot."""
-    key = unit.call_id
-    # Every fourth comes from the service company's technician, as far as its limits allow.
-    delegated = (
-        draws.below(4, "delegated", key) == 0
-        and unit.quantity <= cast.delegation.quantity_limit
-        and (unit.part.list_price or Decimal(0)) * unit.quantity <= cast.delegation.value_limit
-    )
-    company = cast.service if delegated else cast.maker
-    technician = cast.actor[company, "technician"]
-    destination = draws.one_of(cast.bases if delegated else cast.plants, "destination", key)
-    urgency = draws.one_of(("machine_down", "urgent", "stock_order", "stock_order"), "urgency", key)
-    asked = unit.noticed_at - timedelta(minutes=draws.between(3, 50, "asked", key))
-    requisition_id = draws.id(asked, "requisition", key)
-    requisition = Requisition(
-        requisition_id,
-        draws.reference("REQ", key),
-        company,
-        cast.maker,
-        technician,
-        unit.part.id,
-        unit.quantity,
-        destination.id,
-        urgency,
-        start + timedelta(days={"machine_down": 1, "urgent": 5}.get(urgency, 21)),
-        f"NF-{draws.one_of((320, 450, 610, 900), 'model', key)}",
-        f"{draws.below(90_000, 'machine', key) + 10_000}",
-        f"J{draws.below(9_000, 'job', key) + 1_000}",
-        asked,
-    )
-    call = Call(
-        unit.call_id,
-        draws.reference("CALL", key),
-        "buy_back" if unit.clause == "buy-back" else "access_draw",
-        requisition_id,
-        company,
-        cast.maker,
-        unit.holder_id,
-        unit.agreement_id,
-        unit.part.id,
-        unit.site_id,
-        destination.id,
-        unit.lot_id,
-        unit.position,
-        unit.condition,
-        urgency,
-        unit.quantity,
-        technician,
-        unit.noticed_at,
-    )
-    return requisition, call
