@@ -6,6 +6,7 @@ from asgi_cross_origin_protection import CrossOriginProtection
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from marketplace.app import create_app, finish
 from web import errors
 from web.assets import PREFIX
 from web.headers import SecurityHeaders
@@ -27,3 +28,10 @@ def create_web(app: FastAPI) -> None:
     app.add_middleware(CrossOriginProtection, deny_app=errors.deny_cross_origin)
     app.add_middleware(GZipMiddleware, minimum_size=1024)
     app.add_middleware(SecurityHeaders)
+
+
+def create_site() -> FastAPI:
+    """The whole application, API and pages: what the server starts."""
+    app = create_app()
+    create_web(app)
+    return finish(app)

@@ -146,11 +146,18 @@ class EmbeddedServer:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def _credentials(self) -> Credentials:
+    def credentials(self) -> Credentials | None:
+        """How to reach the cluster in this data folder; None where there is none yet."""
         path = self.data_dir / "credentials.json"
-        if path.exists():
-            kept = json.loads(path.read_text())
-            return Credentials(kept["port"], kept["passwords"], kept["secret_key"])
+        if not path.exists():
+            return None
+        kept = json.loads(path.read_text())
+        return Credentials(kept["port"], kept["passwords"], kept["secret_key"])
+
+    def _credentials(self) -> Credentials:
+        known = self.credentials()
+        if known is not None:
+            return known
         made = Credentials(
             _free_port(),
             {role: secrets.token_urlsafe(24) for role in (SUPERUSER, OWNER, APP, WORKER)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from alembic import command
@@ -68,3 +69,13 @@ def head_revision() -> str:
     if head is None:
         raise busy("db.no_migrations", "There are no migrations in this installation.")
     return head
+
+
+def password_in(dsn: str) -> str:
+    """The password in a DSN."""
+    return unquote(urlsplit(dsn).password or "")
+
+
+def database_in(dsn: str) -> str:
+    """The database name in a DSN."""
+    return urlsplit(dsn).path.lstrip("/")

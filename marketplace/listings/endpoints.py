@@ -9,12 +9,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from marketplace.agreements.prose import badge, summary
 from marketplace.db.requests import Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.listings import queries, service
 from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
 from marketplace.listings.schemas import LinesIn, ListingDetail, ListingOut, ReduceIn, ReleaseIn, ReleaseOut
-from marketplace.listings.words import offered, plain_words
+from marketplace.listings.wording import Offered, terms_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 from marketplace.settings import bookmark_secret
@@ -43,8 +44,8 @@ async def browse(
         class_code=class_code, condition=condition, clause=clause, use_class=use_class, seller_id=seller_id,
         maximum_price=maximum_price, minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
     )  # fmt: skip
-    rows = await queries.browse(session, wanted, after=UUID(mark[0]) if mark else None, limit=limit + 1)
-    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    rows = await queries.browse(session, wanted, after=mark, limit=limit + 1)
+    page = cut(rows, limit, lambda r: queries.browse_key(r, "newest"), bookmark_secret())
     return {"items": [ListingOut.model_validate(r) for r in page.items], "next": page.next}
 
 
@@ -56,14 +57,14 @@ async def listing(session: Reading, actor: ReadsListings, listing_id: UUID, now:
 
 
 def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
-    typed, facts = offered(
-        clause=row.clause, version=row.version, terms=row.terms, quantity=row.available, unit_price=row.unit_price,
-        list_price=row.list_price, currency=row.currency, minimum_to_keep=row.minimum_to_keep, today=today,
-    )  # fmt: skip
-    badge, sentences = plain_words(typed, facts)
+    count = max(row.available, 1)
+    offer = Offered(count, max(row.quantity, 1), row.unit_price, row.currency, row.list_price, row.minimum_to_keep)
+    terms = terms_of(row.clause, row.version, row.terms)
+    facts = offer.facts(today, "UTC")
+    shown = badge(terms, facts)
     return ListingDetail(
-        **ListingOut.model_validate(row).model_dump(), terms=row.terms, clause_badge=badge.short,
-        clause_sentence=badge.sentence, clause_summary=list(sentences),
+        **ListingOut.model_validate(row).model_dump(), terms=row.terms, clause_badge=shown.short,
+        clause_sentence=shown.sentence, clause_summary=list(summary(terms, facts)),
     )  # fmt: skip
 
 

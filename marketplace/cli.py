@@ -1,0 +1,345 @@
+"""The ``backstock`` command. Exit codes: 0 done, 1 a check failed, 2 wrong input, 3 not allowed, 4 not found,
+5 conflict, 6 try again later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+
+from marketplace.kit.errors import DomainError, busy
+from marketplace.problems import EXIT_CODE
+from marketplace.settings import Settings, get_settings
+
+T = TypeVar("T")
+app = typer.Typer(help="Backstock: sell slow-moving parts without losing them.", no_args_is_help=True, add_completion=False)
+company_app = typer.Typer(help="Companies.", no_args_is_help=True)
+user_app = typer.Typer(help="People.", no_args_is_help=True)
+apikey_app = typer.Typer(help="API keys for programs.", no_args_is_help=True)
+contracts_app = typer.Typer(help="Clause texts.", no_args_is_help=True)
+ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
+for name, sub in (
+    ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
+    ("ledger", ledger_app),
+):  # fmt: skip
+    app.add_typer(sub, name=name)
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = "web.app:create_site"
+
+
+def main() -> None:
+    """Runs the command line; a refusal is told in words on standard error, with its own exit code."""
+    try:
+        app(standalone_mode=True)
+    except DomainError as error:
+        typer.echo(f"{error.message}  [{error.code}]", err=True)
+        for one in error.fields:
+            typer.echo(f"  {one.field}: {one.message}", err=True)
+        raise SystemExit(EXIT_CODE[error.kind]) from None
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def _settings() -> Settings:
+    """The settings, with the embedded server's addresses where none are set and one runs in the data folder."""
+    from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, EmbeddedServer
+
+    settings = get_settings()
+    if settings.database_url or settings.owner_database_url or settings.admin_database_url:
+        return settings
+    server = EmbeddedServer(settings.data_dir)
+    credentials = server.credentials()
+    if credentials is None or server.running_pid() is None:
+        raise busy(
+            "settings.database",
+            "No database: set BACKSTOCK_DATABASE_URL (and the worker's and owner's), or start 'backstock demo' first.",
+        )
+    return settings.model_copy(
+        update={
+            "database_url": credentials.dsn(APP),
+            "worker_database_url": credentials.dsn(WORKER),
+            "owner_database_url": credentials.dsn(OWNER),
+            "admin_database_url": credentials.dsn(SUPERUSER, "postgres"),
+        }
+    )
+
+
+def _need(value: str | None, name: str) -> str:
+    if value is None:
+        raise busy("settings.missing", f"Set {name}.")
+    return value
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="Port of the site (default: PORT or 8000).")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the demo's data (kept between runs).")] = None,
+    reset: Annotated[bool, typer.Option(help="Throw the demo's data away and start over.")] = False,
+) -> None:
+    """Starts everything: the embedded PostgreSQL, the schema, the demo data, the worker and the site."""
+    from marketplace.demo.run import run_demo
+
+    settings = get_settings()
+    raise SystemExit(
+        run_demo(data_dir or settings.data_dir, port or int(os.environ.get("PORT", settings.port)), reset=reset)
+    )
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port (default: BACKSTOCK_PORT or 8000).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: BACKSTOCK_WORKERS or 1).")] = None,
+) -> None:
+    """Serves the site and the API."""
+    import uvicorn
+
+    from marketplace.telemetry import configure_logging
+
+    settings = get_settings()
+    configure_logging(as_json=settings.log_json, level=settings.log_level)
+    uvicorn.run(
+        SITE, factory=True, host=settings.host, port=port or settings.port, workers=workers or settings.workers,
+        loop="uvloop", http="httptools", log_level="warning", access_log=False, server_header=False,
+        timeout_graceful_shutdown=20, proxy_headers=True,
+    )  # fmt: skip
+
+
+@app.command()
+def worker() -> None:
+    """Runs the background worker: events, deadlines, imports."""
+    from marketplace.telemetry import configure_logging
+    from marketplace.worker import work
+
+    settings = get_settings()
+    configure_logging(as_json=settings.log_json, level=settings.log_level)
+    _run(work(settings))
+
+
+@app.command()
+def migrate(revision: Annotated[str, typer.Argument(help="Target revision.")] = "head") -> None:
+    """Makes roles and database where an admin address is set, brings the schema up, publishes the clauses."""
+    import asyncpg
+
+    from marketplace.agreements.service import publish_library
+    from marketplace.db import setup
+    from marketplace.db.embedded import DATABASE, OWNER
+
+    settings = _settings()
+    owner = _need(settings.owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL")
+    if settings.admin_database_url and settings.database_url and settings.worker_database_url:
+        passwords = {
+            role: setup.password_in(url)
+            for role, url in (
+                (OWNER, owner),
+                ("backstock_app", settings.database_url),
+                ("backstock_worker", settings.worker_database_url),
+            )
+        }
+        _run(setup.ensure_database(settings.admin_database_url, passwords, setup.database_in(owner) or DATABASE))
+    setup.migrate(owner, revision)
+
+    async def publish() -> None:
+        connection = await asyncpg.connect(owner)
+        try:
+            for clause, version, what in await publish_library(connection, ROOT / "contracts"):
+                typer.echo(f"{clause}/v{version}: {what}")
+        finally:
+            await connection.close()
+
+    if revision == "head":
+        _run(publish())
+    typer.echo(f"Schema at {revision}.")
+
+
+@contracts_app.command("publish")
+def contracts_publish(
+    folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
+) -> None:
+    """Copies released clause versions into the database, where they never change again."""
+    import asyncpg
+
+    from marketplace.agreements.service import publish_library
+
+    async def publish() -> None:
+        connection = await asyncpg.connect(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"))
+        try:
+            for clause, version, what in await publish_library(connection, folder):
+                typer.echo(f"{clause}/v{version}: {what}")
+        finally:
+            await connection.close()
+
+    _run(publish())
+
+
+@contracts_app.command("check")
+def contracts_check(
+    folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
+) -> None:
+    """Checks every clause: blanks and terms, schema, examples."""
+    from marketplace.agreements.library import check_clause
+
+    wrong = 0
+    for place in sorted(folder.glob("*/v*")):
+        files = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
+        problems = check_clause(place.parent.name, int(place.name[1:]), files)
+        typer.echo(f"{place.parent.name}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}")
+        for problem in problems:
+            typer.echo(f"  {problem}")
+        wrong += len(problems)
+    raise SystemExit(1 if wrong else 0)
+
+
+@ledger_app.command("verify")
+def ledger_verify() -> None:
+    """Recomputes every stock line and reservation from the transactions and checks the ledger's invariants."""
+    import time
+
+    from marketplace.db.session import Database
+    from marketplace.ledger.queries import CHECKS, verify
+
+    settings = _settings()
+
+    async def check() -> int:
+        database = Database(
+            _need(settings.worker_database_url, "BACKSTOCK_WORKER_DATABASE_URL"), pool_size=1, statement_timeout_ms=3_600_000
+        )
+        wrong = 0
+        try:
+            for name in CHECKS:
+                started = time.perf_counter()
+                async with database.read() as session:
+                    found = await verify(session, name)
+                seconds = time.perf_counter() - started
+                typer.echo(f"{'ok  ' if not found else 'FAIL'} {name} ({seconds:.1f} s)")
+                for one in found[:10]:
+                    typer.echo(f"     lot {one.lot_id} #{one.number}: kept {one.kept}, rebuilt {one.rebuilt}")
+                wrong += len(found)
+        finally:
+            await database.close()
+        return wrong
+
+    raise SystemExit(1 if _run(check()) else 0)
+
+
+async def _as_owner(action: Any) -> Any:
+    from marketplace.db.session import Database
+
+    database = Database(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"), pool_size=1)
+    try:
+        async with database.write() as session:
+            return await action(session)
+    finally:
+        await database.close()
+
+
+async def _company_id(session: Any, code: str) -> UUID:
+    from marketplace.db.session import fetch_value
+    from marketplace.kit.errors import missing
+
+    found: UUID | None = await fetch_value(session, "SELECT id FROM company WHERE code = $1", code.upper())
+    if found is None:
+        raise missing("company.not_found", f"There is no company with the code {code.upper()}.")
+    return found
+
+
+@company_app.command("create")
+def company_create(
+    code: Annotated[str, typer.Argument(help="Permanent short code.")],
+    name: Annotated[str, typer.Argument(help="Name.")],
+    manufacturer: Annotated[bool, typer.Option(help="It makes parts.")] = False,
+    partner: Annotated[bool, typer.Option(help="It buys and holds parts.")] = False,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    country: Annotated[str, typer.Option(help="ISO 3166, two letters.")] = "US",
+) -> None:
+    """Makes a company (and, for a manufacturer, its maker in the catalogue)."""
+    from marketplace.parties.service import create_company
+    from marketplace.parts.service import create_maker
+
+    async def make(session: Any) -> UUID:
+        made = await create_company(
+            session, code=code, name=name, manufacturer=manufacturer, partner=partner, currency=currency, country=country
+        )
+        if manufacturer:
+            await create_maker(session, code=code.upper(), name=name, company_id=made)
+        return made
+
+    typer.echo(_run(_as_owner(make)))
+
+
+@user_app.command("create")
+def user_create(
+    company: Annotated[str, typer.Argument(help="Code of the company.")],
+    email: Annotated[str, typer.Argument(help="E-mail address, used to sign in.")],
+    name: Annotated[str, typer.Argument(help="Name.")],
+    role: Annotated[list[str], typer.Option(help="Role; may be given several times.")],
+    password: Annotated[str, typer.Option(prompt=True, hide_input=True, help="At least 10 characters.")],
+) -> None:
+    """Makes a person who can sign in."""
+    from marketplace.parties.service import create_user
+
+    async def make(session: Any) -> UUID:
+        company_id = await _company_id(session, company)
+        return await create_user(session, company_id=company_id, email=email, name=name, password=password, roles=role)
+
+    typer.echo(_run(_as_owner(make)))
+
+
+@apikey_app.command("create")
+def apikey_create(
+    email: Annotated[str, typer.Argument(help="The person on whose behalf the program works.")],
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[list[str], typer.Option(help="Scope such as sourcing.read or sourcing.*; several times.")],
+) -> None:
+    """Makes an API key and prints its secret, this once."""
+    from marketplace.db.session import fetch_one
+    from marketplace.kit.errors import missing
+    from marketplace.parties.actor import Actor
+    from marketplace.parties.service import create_api_key
+
+    async def make(session: Any) -> str:
+        row = await fetch_one(session, "SELECT * FROM auth_login($1)", email)
+        if row is None:
+            raise missing("user.not_found", f"Nobody signs in as {email}.")
+        actor = Actor(row["user_id"], row["company_id"], "", "", "", False, False, "USD", frozenset({"admin"}))
+        _, secret = await create_api_key(session, actor, name=name, scopes=frozenset(scope), expires_at=None)
+        return secret
+
+    typer.echo(_run(_as_owner(make)))
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX stock file.", exists=True, dir_okay=False)],
+    email: Annotated[str, typer.Option(help="On whose behalf: a person who may import.")],
+    site: Annotated[str | None, typer.Option(help="Code of the site, where the file has no site column.")] = None,
+    maker: Annotated[str | None, typer.Option(help="Maker code, where the file has no maker column.")] = None,
+    snapshot: Annotated[datetime | None, typer.Option(help="Day the file shows (default: today).")] = None,
+    all_or_nothing: Annotated[bool, typer.Option(help="Land nothing unless every row is right.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="Write bad rows with their reasons to this CSV file.")] = None,
+) -> None:
+    """Imports a stock file: good rows land, bad rows come back with row, column and reason."""
+    from marketplace.imports.command import run_import
+
+    day = (snapshot or datetime.now(UTC)).date()
+    raise SystemExit(
+        _run(
+            run_import(
+                _settings(), file, email=email, site=site, maker=maker, snapshot_on=day,
+                mode="all_or_nothing" if all_or_nothing else "good_rows", errors=errors, say=typer.echo,
+            )
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

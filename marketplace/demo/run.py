@@ -1,0 +1,186 @@
+"""``backstock demo``: everything a stranger needs, started by one command and stopped by Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
+from marketplace.db.setup import ensure_database, head_revision, migrate
+from marketplace.demo.loader import DemoLogins, load_demo
+from marketplace.kit.errors import conflict
+
+
+def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
+    """Starts the demo and waits until it is stopped. Returns the exit code.
+
+    Raises ``demo.port`` when the port is taken and ``embedded.folder`` when the folder cannot be written, before
+    anything is started.
+    """
+    _require_port(port)
+    server = EmbeddedServer(data_dir)
+    if reset:
+        _forget(server)
+    started = time.monotonic()
+    _say("Starting PostgreSQL")
+    credentials = server.start()
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        logins = _prepare(server, credentials)
+        environment = _environment(server, credentials, port)
+        for command in ("worker", "serve"):
+            processes.append(subprocess.Popen([sys.executable, "-m", "marketplace.cli", command], env=environment))  # noqa: S603 - ourselves
+        _wait_until_up(port, processes)
+        _welcome(port, logins, time.monotonic() - started)
+        return _wait(processes)
+    finally:
+        _stop(processes)
+        server.stop(only_if_started_here=True)
+
+
+def _require_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise conflict(
+                "demo.port",
+                f"Port {port} is taken by another program. Stop it, or choose another: make demo PORT={port + 1}",
+            ) from None
+
+
+def _forget(server: EmbeddedServer) -> None:
+    _say("Throwing the demo's data away")
+    server.stop()
+    for name in ("pg", "mail", "uploads"):
+        shutil.rmtree(server.data_dir / name, ignore_errors=True)
+
+
+def _prepare(server: EmbeddedServer, credentials: Credentials) -> DemoLogins:
+    if not asyncio.run(_at_head(credentials)):
+        _say("Making the database and its schema")
+        asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords))
+        migrate(credentials.dsn(OWNER))
+    return asyncio.run(load_demo(credentials.dsn(OWNER), start=datetime.now(UTC), progress=_Bar()))
+
+
+async def _at_head(credentials: Credentials) -> bool:
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(credentials.dsn(OWNER))
+    except asyncpg.PostgresError:
+        return False
+    try:
+        return bool(await connection.fetchval("SELECT version_num FROM alembic_version") == head_revision())
+    except asyncpg.PostgresError:
+        return False
+    finally:
+        await connection.close()
+
+
+def _environment(server: EmbeddedServer, credentials: Credentials, port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "BACKSTOCK_DATA_DIR": str(server.data_dir),
+        "BACKSTOCK_DATABASE_URL": credentials.dsn(APP),
+        "BACKSTOCK_WORKER_DATABASE_URL": credentials.dsn(WORKER),
+        "BACKSTOCK_SECRET_KEY": credentials.secret_key,
+        "BACKSTOCK_PORT": str(port),
+        "BACKSTOCK_BASE_URL": f"http://127.0.0.1:{port}",
+        "BACKSTOCK_DEMO": "true",
+        "BACKSTOCK_LOG_JSON": "false",
+        "BACKSTOCK_LOG_LEVEL": os.environ.get("BACKSTOCK_LOG_LEVEL", "WARNING"),
+    }
+
+
+def _wait_until_up(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if any(p.poll() is not None for p in processes):
+            raise conflict("demo.start", "The site did not start; its message stands above.")
+        with (
+            contextlib.suppress(urllib.error.URLError, OSError),
+            urllib.request.urlopen(  # noqa: S310 - our own address
+                f"http://127.0.0.1:{port}/readyz", timeout=2
+            ) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    raise conflict("demo.start", "The site did not answer within 60 seconds.")
+
+
+def _welcome(port: int, logins: DemoLogins, seconds: float) -> None:
+    print(f"\nBackstock is up after {seconds:.1f} s:  http://127.0.0.1:{port}\n")  # noqa: T201 - this is for a person
+    print(f"Sign in with the password  {logins.password}  as")  # noqa: T201
+    for login in logins.logins:
+        print(f"  {login.email:<34} {login.role:<12} {login.company} - {login.tries}")  # noqa: T201
+    print("\nAPI: /api/docs   About this demo: /about-demo   Stop: Ctrl-C   Start over: make demo-reset\n", flush=True)  # noqa: T201
+
+
+def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while not stopping:
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(0.25)
+                return code or 1
+    return 0
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(25)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _say(words: str) -> None:
+    print(f"{words} ...", file=sys.stderr, flush=True)  # noqa: T201
+
+
+class _Bar:
+    """A progress bar on a terminal, a line per stage elsewhere."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.stage = ""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self.terminal:
+            filled = int(30 * done / total) if total else 30
+            end = "\n" if done >= total else ""
+            print(
+                f"\r  [{'#' * filled}{'.' * (30 - filled)}] {stage:<44} {done:>9,}/{total:,}",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )  # noqa: T201
+        elif stage != self.stage:
+            print(f"  {stage} ({total:,})", file=sys.stderr, flush=True)  # noqa: T201
+        self.stage = stage
