@@ -43,3 +43,16 @@ def csv_chunks(header: Sequence[str] | None, rows: Iterable[Sequence[object]], *
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
+
+
+def csv_start(header: Sequence[str]) -> str:
+    """The first piece of an export that is written page by page: byte order mark and header."""
+    return BOM + csv_rows([header])
+
+
+def csv_rows(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of such an export, every cell made safe."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerows([safe_cell(cell) for cell in row] for row in rows)
+    return buffer.getvalue()

@@ -7,6 +7,7 @@ from marketplace.agreements.service.permitting import (
     note_given_back,
     permits_for_act,
     permits_for_return,
+    refusal,
 )
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.signing import SignedState, sign
@@ -23,6 +24,7 @@ __all__ = [
     "permits_for_act",
     "permits_for_return",
     "publish_library",
+    "refusal",
     "resume",
     "set_legal_hold",
     "sign",

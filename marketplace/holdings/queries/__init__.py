@@ -1,0 +1,47 @@
+"""Reads of holdings: what a company holds, when it was last counted, what is being looked for."""
+
+from marketplace.holdings.queries.lines import (
+    ClauseTotal,
+    Holding,
+    HoldingFilter,
+    HoldingRow,
+    StockLineRow,
+    holding,
+    stock_lines,
+    totals_by_clause,
+    what_we_hold,
+)
+from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial
+from marketplace.holdings.queries.standing import (
+    CountRow,
+    FreezeTarget,
+    WithdrawalRow,
+    callable_facts,
+    freeze_targets,
+    last_count,
+    movement_to_correct,
+    withdrawals_open,
+)
+
+__all__ = [
+    "ClauseTotal",
+    "CountRow",
+    "FreezeTarget",
+    "Holding",
+    "HoldingFilter",
+    "HoldingRow",
+    "StockLineRow",
+    "WithdrawalRow",
+    "callable_facts",
+    "freeze_targets",
+    "holding",
+    "last_count",
+    "lines_for_update",
+    "lot_ids_at",
+    "lot_ids_of_serial",
+    "movement_to_correct",
+    "stock_lines",
+    "totals_by_clause",
+    "what_we_hold",
+    "withdrawals_open",
+]

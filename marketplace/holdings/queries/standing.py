@@ -1,0 +1,170 @@
+"""How sure a quantity is: last counts, units being looked for, quality holds, and transactions to correct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements import queries as agreements
+from marketplace.agreements.covered import Covered
+from marketplace.agreements.queries import Pair
+from marketplace.db.session import fetch, fetch_one
+from marketplace.parties.actor import Actor
+
+
+async def callable_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[Pair, Covered]:
+    """As ``agreements.queries.terms_and_facts``, with units that are being looked for taken out of reach. One
+    statement more, however many pairs."""
+    covered = await agreements.terms_and_facts(session, pairs)
+    if not covered:
+        return covered
+    rows = await fetch(
+        session,
+        """
+        SELECT p.agreement_id, p.part_id, p.holder_id, sum(least(w.quantity, p.quantity - p.held))::int AS withdrawn
+        FROM (SELECT lot_id, position_id, sum(quantity) AS quantity FROM withdrawal
+              WHERE resolved_at IS NULL GROUP BY lot_id, position_id) w
+        JOIN position p ON p.lot_id = w.lot_id AND p.position_id = w.position_id
+        JOIN lot l ON l.lot_id = p.lot_id
+        WHERE p.agreement_id = ANY($1::uuid[]) AND p.site_id IS NOT NULL AND NOT l.frozen AND p.quantity > p.held
+        GROUP BY p.agreement_id, p.part_id, p.holder_id
+        """,
+        list({agreement for agreement, _ in covered}),
+    )
+    for r in rows:
+        key = (r["agreement_id"], r["part_id"])
+        known = covered.get(key)
+        if known is None or known.holder_id != r["holder_id"]:
+            continue
+        facts = known.facts
+        loose = facts.remaining - facts.held - facts.in_transit - facts.quality_held
+        covered[key] = replace(known, facts=replace(facts, withdrawn=min(r["withdrawn"], loose)))
+    return covered
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """The last count of a part at a site."""
+
+    counted_at: datetime
+    counted: int
+    expected: int
+
+
+async def last_count(session: AsyncSession, holder_id: UUID, site_id: UUID, part_id: UUID) -> CountRow | None:
+    """When a holder last counted a part at a site, and what it found."""
+    row = await fetch_one(
+        session,
+        "SELECT counted_at, counted, expected FROM stock_count WHERE holder_id = $1 AND site_id = $2 AND part_id = $3",
+        holder_id,
+        site_id,
+        part_id,
+    )
+    return CountRow(**dict(row)) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalRow:
+    """Units said not to be on the shelf, waiting for a count."""
+
+    id: UUID
+    lot_id: UUID
+    position_id: int
+    part_id: UUID
+    number: str
+    holder_id: UUID
+    holder: str
+    site_id: UUID
+    site: str | None
+    quantity: int
+    opened_at: datetime
+
+
+async def withdrawals_open(
+    session: AsyncSession, actor: Actor, *, part_id: UUID | None = None, limit: int = 200
+) -> Sequence[WithdrawalRow]:
+    """Units that the actor's company holds or may call and that wait for a count, oldest first."""
+    rows = await fetch(
+        session,
+        "SELECT w.id, w.lot_id, w.position_id, w.part_id, p.number, w.holder_id, h.name AS holder, w.site_id, "
+        "s.name AS site, w.quantity, w.opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id "
+        "JOIN company h ON h.id = w.holder_id LEFT JOIN site s ON s.id = w.site_id "
+        "WHERE w.resolved_at IS NULL AND (w.holder_id = $1 OR w.beneficiary_id = $1) "
+        "AND ($2::uuid IS NULL OR w.part_id = $2) ORDER BY w.opened_at, w.id LIMIT $3",
+        actor.company_id,
+        part_id,
+        limit,
+    )
+    return [WithdrawalRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeTarget:
+    """A lot that a quality hold could reach, through a stock line the actor may see."""
+
+    lot_id: UUID
+    position_id: int
+    quantity: int
+    part_id: UUID
+    holder_id: UUID
+    frozen_by: UUID | None
+
+
+async def freeze_targets(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    frozen: bool,
+    lot_ids: Sequence[UUID] | None,
+    part_id: UUID | None,
+    batch: str | None,
+    serial_from: str | None,
+    serial_to: str | None,
+    limit: int,
+) -> Sequence[FreezeTarget]:
+    """Lots that are (or are not) on quality hold, of parts that the actor's company makes or of units it owns.
+
+    Serials compare as people number them: shorter ones first, then by character.
+    """
+    rows = await fetch(
+        session,
+        """
+        SELECT DISTINCT ON (l.lot_id) l.lot_id, p.position_id, p.quantity, l.part_id, p.holder_id,
+               CASE WHEN l.frozen THEN (
+                   SELECT m.company_id FROM movement m WHERE m.lot_id = l.lot_id AND m.kind = 'freeze'
+                   ORDER BY m.seq DESC LIMIT 1) END AS frozen_by
+        FROM lot l JOIN position p ON p.lot_id = l.lot_id AND p.quantity > 0
+        JOIN part t ON t.id = l.part_id JOIN maker k ON k.id = t.maker_id
+        WHERE l.frozen = $2 AND (k.company_id = $1 OR p.owner_id = $1)
+          AND $1 IN (p.owner_id, p.holder_id, p.beneficiary_id)
+          AND ($3::uuid[] IS NULL OR l.lot_id = ANY($3)) AND ($4::uuid IS NULL OR l.part_id = $4)
+          AND ($5::text IS NULL OR l.batch = $5)
+          AND ($6::text IS NULL OR (length(l.serial), l.serial COLLATE "C") >= (length($6), $6 COLLATE "C"))
+          AND ($7::text IS NULL OR (length(l.serial), l.serial COLLATE "C") <= (length($7), $7 COLLATE "C"))
+        ORDER BY l.lot_id, p.quantity DESC, p.position_id LIMIT $8
+        """,
+        actor.company_id,
+        frozen,
+        list(lot_ids) if lot_ids is not None else None,
+        part_id,
+        batch,
+        serial_from,
+        serial_to,
+        limit,
+    )
+    return [FreezeTarget(**dict(r)) for r in rows]
+
+
+async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> asyncpg.Record | None:
+    """Who recorded a stock transaction, of what kind and how many; None where it is not visible."""
+    return await fetch_one(
+        session,
+        "SELECT company_id, kind, purpose, quantity, cause_kind FROM movement WHERE lot_id = $1 AND seq = $2",
+        lot_id,
+        seq,
+    )

@@ -1,0 +1,273 @@
+"""Holdings on the wire."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from marketplace.ledger.entries import MAX_QUANTITY
+
+Condition = Literal["new", "new_old_stock", "remanufactured", "used_tested", "used", "core"]
+_ID = "0198c0de-0000-7000-8000-000000000001"
+
+
+class HoldingOut(BaseModel):
+    """Units of one part at one place under one agreement."""
+
+    model_config = ConfigDict(from_attributes=True)
+    part_id: UUID
+    number: str
+    description: str
+    uom: str
+    maker: str
+    site_id: UUID | None
+    site: str | None = Field(description="Null: in transit.")
+    condition: Condition
+    agreement_id: UUID | None
+    agreement: str | None
+    beneficiary_id: UUID | None
+    beneficiary: str | None = Field(description="Who may order these units back.")
+    owner_id: UUID
+    owner: str
+    quantity: int
+    held: int = Field(description="Reserved.")
+    frozen: int = Field(description="On quality hold.")
+    withdrawn: int = Field(description="Said not to be on the shelf; waiting for a count.")
+    free: int
+    lots: int
+    counted_at: datetime | None
+    value: Decimal | None = Field(description="At the price paid, else at list.")
+    currency: str | None
+    badge: str | None = Field(examples=["Buy-back · until Nov 2034"])
+    sentence: str | None
+    window_closes_at: datetime | None
+
+
+class HoldingPage(BaseModel):
+    """A page of what your company holds, by part number."""
+
+    items: list[HoldingOut]
+    next: str | None
+
+
+class ClauseTotalOut(BaseModel):
+    """How much of what you hold is under which clause."""
+
+    model_config = ConfigDict(from_attributes=True)
+    clause: str | None
+    currency: str | None
+    quantity: int
+    held: int
+    lots: int
+    parts: int
+    value: Decimal | None
+
+
+class StockLineOut(BaseModel):
+    """One exact stock line."""
+
+    model_config = ConfigDict(from_attributes=True)
+    lot_id: UUID
+    position_id: int
+    part_id: UUID
+    number: str
+    description: str
+    uom: str
+    serial: str | None
+    batch: str | None
+    expires_on: date | None
+    frozen: bool
+    site_id: UUID | None
+    site: str | None
+    condition: Condition
+    agreement_id: UUID | None
+    agreement: str | None
+    beneficiary: str | None
+    quantity: int
+    held: int
+
+
+class StockLinePage(BaseModel):
+    """A page of exact stock lines."""
+
+    items: list[StockLineOut]
+    next: str | None
+
+
+class WithdrawalOut(BaseModel):
+    """Units waiting for a count."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    lot_id: UUID
+    position_id: int
+    part_id: UUID
+    number: str
+    holder_id: UUID
+    holder: str
+    site_id: UUID
+    site: str | None
+    quantity: int
+    opened_at: datetime
+
+
+class Which(BaseModel):
+    """Which units: an exact stock line (lot_id, position_id), or part and site, where the system chooses: units
+    nobody has a right in first, then those above the minimum to keep."""
+
+    lot_id: UUID | None = None
+    position_id: int | None = Field(default=None, ge=1)
+    part_id: UUID | None = None
+    site_id: UUID | None = None
+    condition: Condition | None = None
+    serial: str | None = Field(default=None, max_length=80)
+    quantity: int = Field(ge=1, le=MAX_QUANTITY)
+    note: str | None = Field(default=None, max_length=1000)
+    occurred_at: datetime | None = Field(default=None, description="When it happened, if earlier than now.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Which:
+        exact = self.lot_id is not None and self.position_id is not None
+        by_place = self.part_id is not None and self.site_id is not None
+        if exact == by_place:
+            raise ValueError("give either lot_id and position_id, or part_id and site_id")
+        if self.occurred_at is not None and self.occurred_at.tzinfo is None:
+            raise ValueError("occurred_at needs its time zone, for example 2026-11-22T14:00:00Z")
+        return self
+
+
+class MoveIn(Which):
+    """Units to another of your sites."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 2, "to_site_id": _ID}]}
+    )
+    to_site_id: UUID
+
+
+class UseIn(Which):
+    """Units issued to production, where they are used up."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 2, "note": "job 4711"}]}
+    )
+
+
+class InstallIn(Which):
+    """Units fitted into a machine."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lot_id": _ID, "position_id": 1, "quantity": 1, "machine": "320D SN FAL00123"}]
+        }
+    )
+    machine: str = Field(min_length=1, max_length=200)
+
+
+class ScrapIn(Which):
+    """Units scrapped."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 1, "reason": "corroded"}]}
+    )
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class TakenOut(BaseModel):
+    """So many from one stock line."""
+
+    model_config = ConfigDict(from_attributes=True)
+    lot_id: UUID
+    position_id: int
+    serial: str | None
+    quantity: int
+    agreement_id: UUID | None
+    agreement: str | None
+
+
+class LeftOut(BaseModel):
+    """What remains of a schedule, and how many of it must be kept."""
+
+    model_config = ConfigDict(from_attributes=True)
+    agreement_id: UUID
+    agreement: str
+    remaining: int
+    minimum_to_keep: int
+
+
+class DoneOut(BaseModel):
+    """Which units were taken, and what remains."""
+
+    model_config = ConfigDict(from_attributes=True)
+    command_id: UUID
+    taken: list[TakenOut]
+    quantity: int
+    left_here: int
+    schedules: list[LeftOut]
+
+
+class CountIn(BaseModel):
+    """What was found at a site."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"site_id": _ID, "part_id": _ID, "counted": 9}]})
+    site_id: UUID
+    part_id: UUID
+    counted: int = Field(ge=0, le=MAX_QUANTITY)
+    condition: Condition | None = Field(default=None, description="Only for units found where none were on record.")
+    note: str | None = Field(default=None, max_length=1000)
+
+
+class CountedOut(BaseModel):
+    """What a count found and changed."""
+
+    model_config = ConfigDict(from_attributes=True)
+    command_id: UUID
+    expected: int
+    counted: int
+    adjusted: int
+    withdrawn: int
+    resolved: int
+    words: str
+
+
+class SelectionIn(BaseModel):
+    """Which units to put on quality hold, or to let go: lots, or a part with a batch or serial range."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"part_id": _ID, "serial_from": "A100", "serial_to": "A199", "reason": "weld"}]}
+    )
+    lot_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=5000)
+    part_id: UUID | None = None
+    batch: str | None = Field(default=None, max_length=80)
+    serial_from: str | None = Field(default=None, max_length=80)
+    serial_to: str | None = Field(default=None, max_length=80)
+    reason: str = Field(default="", max_length=200)
+
+
+class FrozenOut(BaseModel):
+    """Which lots, and who holds them."""
+
+    model_config = ConfigDict(from_attributes=True)
+    command_id: UUID
+    lot_ids: list[UUID]
+    holders: list[UUID]
+
+
+class CorrectIn(BaseModel):
+    """Which stock transaction is taken back, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"lot_id": _ID, "seq": 4, "reason": "typed twice"}]})
+    lot_id: UUID
+    seq: int = Field(ge=1)
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class CorrectedOut(BaseModel):
+    """The compensating transactions."""
+
+    command_id: UUID
+    entries: list[int] = Field(description="Numbers of the new stock transactions of the lot.")

@@ -1,0 +1,38 @@
+"""The verbs of holdings: move, use, install, scrap, count; quality holds; correcting stock transactions."""
+
+from marketplace.holdings.service.acts import (
+    AtSite,
+    Done,
+    ExactLine,
+    Left,
+    Taken,
+    Target,
+    install,
+    move,
+    scrap,
+    use_up,
+)
+from marketplace.holdings.service.counting import Counted, count, withdraw_pending_count
+from marketplace.holdings.service.quality import Frozen, Selection, freeze, lift
+from marketplace.holdings.service.undoing import correct
+
+__all__ = [
+    "AtSite",
+    "Counted",
+    "Done",
+    "ExactLine",
+    "Frozen",
+    "Left",
+    "Selection",
+    "Taken",
+    "Target",
+    "correct",
+    "count",
+    "freeze",
+    "install",
+    "lift",
+    "move",
+    "scrap",
+    "use_up",
+    "withdraw_pending_count",
+]

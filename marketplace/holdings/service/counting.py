@@ -1,0 +1,213 @@
+"""Counting: what was found at a place, and what follows from it without deciding who is at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.holdings import queries
+from marketplace.holdings.proposal import CountPlan, Line, is_loose, plan_count
+from marketplace.holdings.queries.locked import MOST_LOTS
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.ledger.entries import MAX_QUANTITY, Command, NewLot, Place, Step
+from marketplace.ledger.kinds import CONDITIONS, Kind
+from marketplace.ledger.service import carry_out
+from marketplace.outbox.service import emit
+from marketplace.parties.actor import Actor
+from marketplace.parties.queries import own_site
+from marketplace.parts.queries import part
+
+_REASON = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a count found and changed. ``adjusted``: the holder's own units, up or down. ``withdrawn``: units out of
+    availability until they are found or their loss is settled. ``resolved``: searches that this count ended."""
+
+    command_id: UUID
+    expected: int
+    counted: int
+    adjusted: int
+    withdrawn: int
+    resolved: int
+    words: str
+
+
+async def count(
+    session: WriteSession,
+    actor: Actor,
+    site_id: UUID,
+    part_id: UUID,
+    counted: int,
+    *,
+    now: datetime,
+    command_id: UUID | None = None,
+    condition: str | None = None,
+    note: str | None = None,
+) -> Counted:
+    """Records that ``counted`` units of a part are at one of the company's sites.
+
+    Equal to the record: only the count is kept. Fewer or more: the holder's own loose units are adjusted; encumbered,
+    serial-numbered or reserved units that are missing are withdrawn from availability. Whatever was withdrawn
+    here before is settled by this count. ``condition`` is needed only for units found where none were on record.
+    """
+    if not 0 <= counted <= MAX_QUANTITY:
+        raise invalid("holding.counted", f"A count is a whole number from 0 to {MAX_QUANTITY:,}.", field="counted")
+    if condition is not None and condition not in CONDITIONS:
+        raise invalid("holding.condition", f"A condition is one of: {', '.join(CONDITIONS)}.", field="condition")
+    await own_site(session, actor, site_id)
+    catalogued = await part(session, part_id)
+    ids = await queries.lot_ids_at(session, actor.company_id, part_id, site_id, unreserved=False, limit=MOST_LOTS + 1)
+    if len(ids) > MOST_LOTS:
+        raise conflict("holding.too_many", f"There are more than {MOST_LOTS:,} lots here; count them lot by lot.")
+    found = await queries.lines_for_update(session, actor.company_id, actor.user_id, ids, now)
+    lines = [line for line in found if line.place.site == site_id and line.part_id == part_id]
+    plan = plan_count(lines, actor.company_id, counted)
+    resolved = await _resolve(session, actor.company_id, site_id, part_id, now)
+    key = command_id or uuid4()
+    steps = [
+        Step(Kind.COUNT_ADJUST, t.line.lot_id, t.quantity, t.line.position_id, reason=_REASON, note=note)
+        for t in plan.adjust
+    ]
+    if plan.add:
+        steps.append(_surplus(actor, plan.add, lines, site_id, part_id, catalogued.uom, condition, note))
+    if steps:
+        await carry_out(session, Command(key, actor.company_id, actor.user_id, tuple(steps), "count"), now)
+    missing_units = [(t.line.lot_id, t.line.position_id, t.quantity) for t in plan.missing]
+    if missing_units:
+        await withdraw_pending_count(session, missing_units, cause_id=key, now=now)
+    beneficiaries = sorted({line.place.beneficiary for line in lines if line.place.beneficiary})
+    await _keep(session, actor, site_id, part_id, plan, counted, beneficiaries, now)
+    withdrawn = sum(quantity for _, _, quantity in missing_units)
+    adjusted = plan.add - sum(t.quantity for t in plan.adjust)
+    await emit(
+        session,
+        "holding.counted",
+        "stock_count",
+        part_id,
+        [actor.company_id, *beneficiaries],
+        {"site_id": site_id, "counted": counted, "expected": plan.expected, "withdrawn": withdrawn},
+    )
+    return Counted(
+        key, plan.expected, counted, adjusted, withdrawn, resolved, _words(plan.expected, counted, adjusted, withdrawn)
+    )
+
+
+async def withdraw_pending_count(
+    session: WriteSession, units: Sequence[tuple[UUID, int, int]], *, cause_id: UUID, now: datetime
+) -> int:
+    """Takes (lot, stock line, quantity) out of availability until somebody counts: said not to be on the shelf.
+
+    Says nothing about fault. Asking again for the same cause changes nothing. Returns how many rows were written.
+    Raises ``ledger.not_found``.
+    """
+    tag = await execute(
+        session,
+        """
+        INSERT INTO withdrawal (lot_id, position_id, part_id, holder_id, beneficiary_id, site_id, quantity, cause_id,
+            opened_at)
+        SELECT p.lot_id, p.position_id, p.part_id, p.holder_id, p.beneficiary_id, p.site_id,
+               least(u.quantity, p.quantity), $4, $5
+        FROM unnest($1::uuid[], $2::int[], $3::int[]) AS u (lot_id, position_id, quantity)
+        JOIN position p ON p.lot_id = u.lot_id AND p.position_id = u.position_id
+        WHERE p.site_id IS NOT NULL AND p.quantity > 0 AND u.quantity > 0 AND NOT EXISTS (
+            SELECT 1 FROM withdrawal w WHERE w.lot_id = p.lot_id AND w.position_id = p.position_id AND w.cause_id = $4)
+        """,
+        [lot for lot, _, _ in units],
+        [number for _, number, _ in units],
+        [quantity for _, _, quantity in units],
+        cause_id,
+        now,
+    )
+    written = int(tag.rsplit(" ", 1)[1])
+    if not written:
+        known = await fetch_value(
+            session,
+            "SELECT count(*) FROM withdrawal WHERE cause_id = $1 AND lot_id = ANY($2::uuid[])",
+            cause_id,
+            [lot for lot, _, _ in units],
+        )
+        if not known:
+            raise missing("ledger.not_found", "No such stock line.")
+    return written
+
+
+async def _resolve(session: WriteSession, holder_id: UUID, site_id: UUID, part_id: UUID, now: datetime) -> int:
+    tag = await execute(
+        session,
+        "UPDATE withdrawal SET resolved_at = $4 WHERE holder_id = $1 AND site_id = $2 AND part_id = $3 "
+        "AND resolved_at IS NULL",
+        holder_id,
+        site_id,
+        part_id,
+        now,
+    )
+    return int(tag.rsplit(" ", 1)[1])
+
+
+def _surplus(
+    actor: Actor,
+    quantity: int,
+    lines: Sequence[Line],
+    site_id: UUID,
+    part_id: UUID,
+    uom: str,
+    condition: str | None,
+    note: str | None,
+) -> Step:
+    """Units found beyond the record: added to a loose lot of the holder's own, or a new one."""
+    for line in lines:
+        if is_loose(line, actor.company_id) and condition in (None, line.place.condition) and not line.frozen:
+            return Step(Kind.COUNT_ADJUST, line.lot_id, quantity, to=line.place, reason=_REASON, note=note)
+    known = {line.place.condition for line in lines}
+    stated = condition or (known.pop() if len(known) == 1 else None)
+    if stated is None:
+        raise invalid("holding.condition", "Say in what condition the units are that you found.", field="condition")
+    lot = uuid4()
+    place = Place(actor.company_id, actor.company_id, site_id, stated)
+    return Step(Kind.REGISTER, lot, quantity, to=place, new_lot=NewLot(lot, part_id, uom), reason=_REASON, note=note)
+
+
+async def _keep(
+    session: WriteSession,
+    actor: Actor,
+    site_id: UUID,
+    part_id: UUID,
+    plan: CountPlan,
+    counted: int,
+    beneficiaries: Sequence[UUID],
+    now: datetime,
+) -> None:
+    await execute(
+        session,
+        "INSERT INTO stock_count (holder_id, site_id, part_id, counted_at, counted, expected, counted_by, beneficiaries) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (holder_id, site_id, part_id) DO UPDATE SET "
+        "counted_at = excluded.counted_at, counted = excluded.counted, expected = excluded.expected, "
+        "counted_by = excluded.counted_by, beneficiaries = excluded.beneficiaries",
+        actor.company_id,
+        site_id,
+        part_id,
+        now,
+        counted,
+        plan.expected,
+        actor.user_id,
+        list(beneficiaries),
+    )
+
+
+def _words(expected: int, counted: int, adjusted: int, withdrawn: int) -> str:
+    if counted == expected:
+        return f"Counted {counted:,}, as on record."
+    parts = [f"Counted {counted:,}; the record said {expected:,}."]
+    if adjusted:
+        parts.append(f"Your own stock was {'raised' if adjusted > 0 else 'lowered'} by {abs(adjusted):,}.")
+    if withdrawn:
+        parts.append(
+            f"{withdrawn:,} that others have a right in, or that have serial numbers, are not found: they are out of "
+            "availability until a count finds them."
+        )
+    return " ".join(parts)

@@ -1,0 +1,52 @@
+"""Correcting what was recorded wrongly: by compensation, never by change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from marketplace.db.session import WriteSession
+from marketplace.holdings import queries
+from marketplace.kit.errors import forbidden, invalid, missing
+from marketplace.ledger.entries import Applied, Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.parties.actor import Actor
+
+_OWN_KINDS = frozenset(
+    {Kind.MOVE, Kind.USE_UP, Kind.INSTALL, Kind.SCRAP, Kind.COUNT_ADJUST, Kind.REGISTER, Kind.REMOVE}
+)
+"""What a company recorded about its own units. What passed between two companies is put right by both."""
+
+
+async def correct(
+    session: WriteSession,
+    actor: Actor,
+    lot_id: UUID,
+    seq: int,
+    reason: str,
+    *,
+    now: datetime,
+    command_id: UUID | None = None,
+) -> Applied:
+    """Takes back one of the company's own stock transactions: the same quantity the other way, dated when the
+    wrong one happened. Record what is right after it.
+
+    Raises ``ledger.not_found``, ``holding.reason``, ``holding.correct_kind``, ``holding.correct_other``, and what
+    the ledger refuses (corrected already, contradicts later transactions).
+    """
+    if not reason.strip() or len(reason) > 200:
+        raise invalid("holding.reason", "Give the reason, in at most 200 characters.", field="reason")
+    past = await queries.movement_to_correct(session, lot_id, seq)
+    if past is None:
+        raise missing("ledger.not_found", "No such stock transaction.")
+    if past["company_id"] != actor.company_id:
+        raise forbidden("holding.correct_other", "Another company recorded this; only it can correct it.")
+    if past["kind"] not in _OWN_KINDS:
+        raise invalid(
+            "holding.correct_kind",
+            f"A '{past['kind']}' is part of an order or call and is put right there, not by a correction.",
+        )
+    step = Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())
+    command = Command(command_id or uuid4(), actor.company_id, actor.user_id, (step,), "correction")
+    return await carry_out(session, command, now)
