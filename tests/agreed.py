@@ -23,6 +23,11 @@ CONTRACTS = Path(__file__).resolve().parents[1] / "contracts"
 NOW = datetime.now(UTC)
 
 
+def clock() -> datetime:
+    """The present moment: acts on one lot follow each other in time."""
+    return datetime.now(UTC)
+
+
 def usd(amount: str) -> Money:
     """An amount in US dollars."""
     return Money(Decimal(amount), "USD")
