@@ -37,7 +37,7 @@ LEFT JOIN LATERAL (
     WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
 ) o ON p.held > 0
 LEFT JOIN LATERAL (
-    SELECT least(sum(x.quantity), p.quantity - p.held) AS quantity FROM withdrawal x
+    SELECT least(coalesce(sum(x.quantity), 0), p.quantity - p.held) AS quantity FROM withdrawal x
     WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.resolved_at IS NULL
 ) w ON true
 LEFT JOIN stock_count c ON c.holder_id = p.holder_id AND c.site_id = p.site_id AND c.part_id = p.part_id

@@ -104,14 +104,14 @@ JOIN agreement a ON a.id = w.agreement_id
 JOIN agreement_line l ON l.agreement_id = w.agreement_id AND l.part_id = w.part_id
 JOIN company m ON m.id = a.maker_id
 JOIN company h ON h.id = a.holder_id
-LEFT JOIN (
-    SELECT p.agreement_id, p.part_id, p.holder_id, sum(p.quantity) AS remaining, sum(p.held) AS held,
+LEFT JOIN LATERAL (
+    -- One look into the index per pair: as a joined aggregate the planner ran it once for every row.
+    SELECT sum(p.quantity) AS remaining, sum(p.held) AS held,
            sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NULL) AS in_transit,
            sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NOT NULL AND t.frozen) AS quality_held
     FROM position p JOIN lot t ON t.lot_id = p.lot_id
-    WHERE p.agreement_id = ANY($3::uuid[]) AND p.part_id = ANY($4::uuid[]) AND p.quantity > 0
-    GROUP BY p.agreement_id, p.part_id, p.holder_id
-) q ON q.agreement_id = w.agreement_id AND q.part_id = w.part_id AND q.holder_id = a.holder_id
+    WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.quantity > 0
+) q ON true
 """
 
 
@@ -126,7 +126,7 @@ async def terms_and_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[
     if not wanted:
         return {}
     agreements, parts = [a for a, _ in wanted], [p for _, p in wanted]
-    rows = await fetch(session, _FACTS, agreements, parts, list(set(agreements)), list(set(parts)))
+    rows = await fetch(session, _FACTS, agreements, parts)
     terms: dict[UUID, Terms] = {}
     for agreement_id in {r["agreement_id"] for r in rows}:
         kept = _terms_of.get(agreement_id)
