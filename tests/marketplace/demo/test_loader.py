@@ -1,0 +1,236 @@
+"""The demo in a real database: loaded whole or not at all, once, with a ledger in which every check holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from marketplace.agreements import queries as agreements
+from marketplace.agreements.outcomes import RefusalCode
+from marketplace.agreements.paper import ScheduleLine, write_paper
+from marketplace.agreements.reach import split
+from marketplace.agreements.terms import parse_terms
+from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
+from marketplace.db.session import Database, Tenant, fetch, fetch_value
+from marketplace.demo.loader import DemoLogins, load_demo
+from marketplace.kit.errors import DomainError
+from marketplace.kit.money import Money
+from marketplace.ledger.queries import CHECKS, verify
+from marketplace.parties.service import sign_in
+from tests.conftest import clone
+
+START = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+
+def silent(words: str, done: int, total: int) -> None:
+    """A progress bar that nobody looks at."""
+
+
+class Loaded:
+    """The demo's database by role."""
+
+    def __init__(self, cluster: Credentials, name: str, logins: DemoLogins, seen: list[tuple[str, int, int]]) -> None:
+        self.name = name
+        self.owner_dsn = cluster.dsn(OWNER, name)
+        self.app = Database(cluster.dsn(APP, name), pool_size=2)
+        self.worker = Database(cluster.dsn(WORKER, name), pool_size=1, statement_timeout_ms=60_000)
+        self.logins = logins
+        self.progress = seen
+
+
+@pytest.fixture(scope="module")
+async def demo(cluster: Credentials, worker_id: str) -> AsyncIterator[Loaded]:
+    name = f"demo_{worker_id}"
+    await clone(cluster, name)
+    seen: list[tuple[str, int, int]] = []
+    logins = await load_demo(cluster.dsn(OWNER, name), start=START, progress=lambda *step: seen.append(step))
+    loaded = Loaded(cluster, name, logins, seen)
+    yield loaded
+    await loaded.app.close()
+    await loaded.worker.close()
+
+
+@pytest.fixture(scope="module")
+async def rows(demo: Loaded) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(demo.owner_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("check", CHECKS)
+async def test_the_ledger_adds_up(demo: Loaded, check: str) -> None:
+    async with demo.worker.read() as session:
+        assert await verify(session, check) == []
+
+
+async def test_progress_only_moves_forward_and_ends_full(demo: Loaded) -> None:
+    done = [step[1] for step in demo.progress]
+    assert done == sorted(done)
+    assert demo.progress[-1][1] == demo.progress[-1][2] > 800_000
+    assert demo.logins.loaded
+
+
+async def test_loading_again_changes_nothing(demo: Loaded, rows: asyncpg.Connection) -> None:
+    before = await rows.fetchrow("SELECT (SELECT count(*) FROM movement), (SELECT max(recorded_at) FROM movement)")
+    again = await load_demo(demo.owner_dsn, start=START.replace(year=2027), progress=silent)
+    assert not again.loaded
+    assert again.logins == demo.logins.logins
+    assert before == await rows.fetchrow(
+        "SELECT (SELECT count(*) FROM movement), (SELECT max(recorded_at) FROM movement)"
+    )
+
+
+async def test_a_load_that_fails_midway_leaves_nothing(cluster: Credentials, worker_id: str) -> None:
+    name = f"halfdemo_{worker_id}"
+    await clone(cluster, name)
+
+    def unplugged(words: str, done: int, total: int) -> None:
+        if words == "agreements":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await load_demo(cluster.dsn(OWNER, name), start=START, progress=unplugged)
+    connection = await asyncpg.connect(cluster.dsn(OWNER, name))
+    try:
+        for table in ("company", "part", "unit_of_measure", "clause_version"):
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+        await connection.execute(
+            "INSERT INTO company (code, name, is_manufacturer, is_partner, currency, country) "
+            "VALUES ('NORTHFIELD', 'Somebody else', true, false, 'USD', 'US')"
+        )
+        with pytest.raises(DomainError) as refused:
+            await load_demo(cluster.dsn(OWNER, name), start=START, progress=silent)
+        assert refused.value.code == "demo.occupied"
+        assert await connection.fetchval("SELECT count(*) FROM company") == 1
+    finally:
+        await connection.close()
+
+
+async def test_every_printed_login_signs_in(demo: Loaded) -> None:
+    roles = {"planner", "buyer", "technician", "auditor", "warehouse", "delegate", "admin"}
+    assert {login.role for login in demo.logins.logins} == roles
+    for login in demo.logins.logins:
+        token = await sign_in(demo.app, login.email, demo.logins.password, source="test", hours=1, now=START)
+        assert token
+        async with demo.worker.read() as session:
+            row = (
+                await fetch(
+                    session,
+                    "SELECT c.name, u.roles FROM user_account u JOIN company c ON c.id = u.company_id WHERE email = $1",
+                    login.email,
+                )
+            )[0]
+        assert row["name"] == login.company
+        assert ("technician" if login.role == "delegate" else login.role) in row["roles"]
+
+
+async def test_the_shown_partner_has_units_that_can_be_called(demo: Loaded, rows: asyncpg.Connection) -> None:
+    company = await rows.fetchval("SELECT company_id FROM user_account WHERE email = $1", demo.logins.email("buyer"))
+    assert await rows.fetchval("SELECT count(*) FROM position WHERE holder_id = $1 AND quantity > 0", company) > 1_000
+    assert await rows.fetchval("SELECT count(*) FROM call WHERE holder_id = $1 AND status = 'noticed'", company) > 0
+    assert not await rows.fetchval(
+        "SELECT count(*) FROM agreement WHERE holder_id = $1 AND (legal_hold OR status = 'suspended')", company
+    )
+
+
+async def test_about_70_percent_can_be_called_and_every_reason_occurs(demo: Loaded, rows: asyncpg.Connection) -> None:
+    maker = await rows.fetchval("SELECT id FROM company WHERE is_manufacturer")
+    pairs = [tuple(r) for r in await rows.fetch("SELECT agreement_id, part_id FROM agreement_line")]
+    async with demo.app.read(Tenant(maker)) as session:
+        covered = await agreements.terms_and_facts(session, pairs)
+    assert len(covered) == len(pairs)
+    held = await rows.fetchval("SELECT sum(quantity) FROM position WHERE owner_id <> $1 AND holder_id <> $1", maker)
+    callable_units = 0
+    reasons: Counter[str] = Counter()
+    for one in covered.values():
+        found = split(one.terms, one.facts, START)
+        callable_units += found.callable
+        for name in ("not_covered", "held", "in_transit", "quality_held", "holder_reserve"):
+            reasons[name] += getattr(found, name)
+        if found.blocked_by:
+            reasons[found.blocked_by] += found.blocked
+    assert 0.65 <= callable_units / held <= 0.75
+    for reason in (
+        "not_covered", "held", "in_transit", "quality_held", "holder_reserve", RefusalCode.WINDOW_CLOSED,
+        RefusalCode.WINDOW_NOT_OPEN, RefusalCode.LEGAL_HOLD, RefusalCode.SUSPENDED,
+    ):  # fmt: skip
+        assert reasons[reason] > 0, reason
+    assert await rows.fetchval("SELECT count(*) FROM withdrawal WHERE resolved_at IS NULL") > 0
+    assert await rows.fetchval(
+        "SELECT count(*) FROM agreement_line l, delegation d WHERE l.sale_price > d.max_value_amount"
+    ) > 0  # fmt: skip
+
+
+async def test_papers_read_as_if_they_had_been_offered(rows: asyncpg.Connection) -> None:
+    """The text of a loaded agreement is what ``write_paper`` writes for the same particulars and units."""
+    sample = await rows.fetch(
+        "SELECT a.*, c.wording AS clause_wording FROM agreement a JOIN clause_version c USING (clause, version) "
+        "WHERE a.reference LIKE 'AGR-Q%' ORDER BY a.id LIMIT 40"
+    )
+    assert len({r["clause"] for r in sample}) == 2
+    for row in sample:
+        lines = await rows.fetch(
+            "SELECT p.number, p.description, p.uom, l.* FROM agreement_line l JOIN part p ON p.id = l.part_id "
+            "WHERE l.agreement_id = $1",
+            row["id"],
+        )
+        listed = [
+            line.removeprefix("- **").split(":** ", 1) for line in row["wording"].split("\n\n", 1)[0].splitlines()
+        ]
+        plain = {label: value.replace("\\", "") for label, value in listed}
+        assert plain["Schedule"] == row["reference"]
+        schedule = [
+            ScheduleLine(
+                r["number"], r["description"], r["uom"], r["quantity_sold"], Money(_two(r["sale_price"]), "USD"),
+                Money(_two(r["list_price"]), "USD"), r["minimum_to_keep"],
+            )
+            for r in lines
+        ]  # fmt: skip
+        terms = parse_terms(row["clause"], row["version"], json.loads(row["terms"]))
+        text, _ = write_paper(row["clause_wording"], terms, plain, schedule)
+        assert sorted(text.splitlines()) == sorted(row["wording"].splitlines())
+        assert hashlib.sha256(row["wording"].encode()).digest() == row["wording_sha256"]
+
+
+def _two(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
+
+
+async def test_own_stock_stands_in_the_last_file_and_is_listed_within_what_is_free(
+    demo: Loaded, rows: asyncpg.Connection
+) -> None:
+    mismatched = await rows.fetchval(
+        "SELECT count(*) FROM stock_line s JOIN position p ON p.lot_id = s.lot_id AND p.site_id = s.site_id "
+        "WHERE p.quantity <> s.quantity OR s.snapshot_on <> DATE '2026-11-21'"
+    )
+    assert mismatched == 0
+    assert await rows.fetchval("SELECT count(*) FROM stock_line") == 1_600
+    # Ordered units leave the lots behind a listing: what is left there is what can still be ordered.
+    assert not await rows.fetch(
+        "SELECT l.id FROM listing l LEFT JOIN listing_lot b ON b.listing_id = l.id GROUP BY l.id "
+        "HAVING l.quantity - l.ordered <> coalesce(sum(b.quantity), 0)"
+    )
+    async with demo.app.read(Tenant(await rows.fetchval("SELECT id FROM company WHERE is_manufacturer"))) as session:
+        assert await fetch_value(session, "SELECT count(*) FROM stock_line") == 1_600
+
+
+async def test_a_partner_sees_its_own_part_of_the_world(demo: Loaded, rows: asyncpg.Connection) -> None:
+    partner = await rows.fetchval("SELECT id FROM company WHERE code LIKE '%-WY'")
+    async with demo.app.read(Tenant(partner)) as session:
+        seen = await fetch_value(session, "SELECT count(*) FROM position WHERE quantity > 0")
+        foreign = await fetch_value(
+            session, "SELECT count(*) FROM position WHERE $1 NOT IN (owner_id, holder_id)", partner
+        )
+        lines = await fetch_value(session, "SELECT count(*) FROM stock_line")
+    assert seen == await rows.fetchval(
+        "SELECT count(*) FROM position WHERE quantity > 0 AND $1 IN (owner_id, holder_id)", partner
+    )
+    assert seen > 0
+    assert (foreign, lines) == (0, 0)
