@@ -1,0 +1,205 @@
+"""Orders: reserve, sign, ship, receive; every refusal leaves everything as it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from marketplace.db.session import Database
+from marketplace.orders.tasks import expire_unanswered
+from tests.marketplace.main_job import API, Job, ok, refused
+from tests.world import World
+
+
+@pytest.fixture
+async def job(world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        yield await Job.begin(world, stack)
+
+
+async def test_from_release_to_units_under_agreement(job: Job) -> None:
+    await job.sold(4)
+    rows = await job.world.owner.fetch(
+        'SELECT owner_id, holder_id, beneficiary_id, agreement_id, quantity FROM "position" '
+        "WHERE part_id = $1 AND quantity > 0 ORDER BY quantity",
+        job.world.part,
+    )
+    maker, buyer = job.world.maker.id, job.world.buyer.id
+    assert [tuple(r) for r in rows] == [
+        (buyer, buyer, maker, UUID(job.agreement), 4),
+        (maker, maker, None, None, 6),
+    ]
+    detail = await ok(job.buyer.get(f"{API}/orders/{job.order}"))
+    assert detail["shown_status"] == "received"
+    assert [e["kind"] for e in detail["events"]] == ["placed", "accepted", "shipped", "received"]
+
+
+async def test_serial_units_keep_their_lot(job: Job) -> None:
+    await job.sold(2, offered=3, serial=True)
+    lots = await job.world.owner.fetch(
+        'SELECT l.serial FROM "position" p JOIN lot l USING (lot_id) WHERE p.holder_id = $1 AND p.quantity > 0',
+        job.world.buyer.id,
+    )
+    assert len(lots) == 2
+
+
+async def test_what_arrived_short_or_damaged(job: Job) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    await job.signed()
+    await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={}))
+    before = await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
+    bad = {"lines": [{"line_no": 1, "good": 4, "short": 1}]}
+    await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt")
+    bad = {"lines": [{"line_no": 1, "good": 3, "short": 1}]}
+    await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt_note")
+    assert await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq") == before
+    good = {"lines": [{"line_no": 1, "good": 2, "short": 1, "damaged": 1, "note": "box crushed"}]}
+    await ok(job.buyer.post(f"{API}/orders/{job.order}/receive", json=good))
+    rows = await job.world.owner.fetch(
+        'SELECT owner_id = $2 AS bought, agreement_id IS NOT NULL AS bound, quantity FROM "position" '
+        "WHERE part_id = $1 AND holder_id = $2 AND quantity > 0 ORDER BY 1",
+        job.world.part,
+        job.world.buyer.id,
+    )
+    assert [tuple(r) for r in rows] == [(False, False, 1), (True, True, 2)]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "code"),
+    [
+        (0, "order.quantity"),
+        (-1, "order.quantity"),
+        (11, "listing.not_enough"),
+        (1, "order.minimum"),
+        (3, "order.package"),
+    ],
+)
+async def test_wrong_quantities(job: Job, quantity: int, code: str) -> None:
+    await job.released(10, minimum_quantity=2, package_quantity=2)
+    assert job.lot
+    before = await job.world.snapshot(job.lot)
+    body = {
+        "lines": [{"listing_id": job.listing, "quantity": quantity}],
+        "po_number": "PO-1",
+        "ship_to_site_id": str(job.world.buyer.site),
+    }
+    await refused(job.buyer.post(f"{API}/orders", json=body), code)
+    assert await job.world.snapshot(job.lot) == before
+    assert await job.world.owner.fetchval("SELECT ordered FROM listing WHERE id = $1", UUID(job.listing)) == 0
+
+
+async def test_foreign_site_and_own_listing(job: Job) -> None:
+    await job.released(10)
+    body = {
+        "lines": [{"listing_id": job.listing, "quantity": 1}],
+        "po_number": "PO",
+        "ship_to_site_id": str(job.world.maker.site),
+    }
+    await refused(job.buyer.post(f"{API}/orders", json=body), "site.not_found")
+    await refused(job.planner.post(f"{API}/orders", json=body), "actor.role")
+
+
+async def test_two_buyers_one_unit(job: Job) -> None:
+    await job.released(1)
+    bodies = [
+        (
+            job.buyer,
+            {
+                "lines": [{"listing_id": job.listing, "quantity": 1}],
+                "po_number": "A",
+                "ship_to_site_id": str(job.world.buyer.site),
+            },
+        ),
+        (
+            job.outsider,
+            {
+                "lines": [{"listing_id": job.listing, "quantity": 1}],
+                "po_number": "B",
+                "ship_to_site_id": str(job.world.other.site),
+            },
+        ),
+    ]
+    answers = await asyncio.gather(*(c.post(f"{API}/orders", json=b) for c, b in bodies))
+    assert sorted(a.status_code for a in answers) == [201, 409]
+    loser = next(a for a in answers if a.status_code == 409)
+    assert loser.json()["code"] == "listing.sold_out"
+
+
+async def test_double_submit_orders_once(job: Job) -> None:
+    await job.released(10)
+    body = {
+        "lines": [{"listing_id": job.listing, "quantity": 2}],
+        "po_number": "PO-1",
+        "ship_to_site_id": str(job.world.buyer.site),
+    }
+    key = {"Idempotency-Key": str(uuid4())}
+    answers = await asyncio.gather(*(job.buyer.post(f"{API}/orders", json=body, headers=key) for _ in range(5)))
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["id"] for a in answers}) == 1
+    assert await job.world.owner.fetchval("SELECT ordered FROM listing WHERE id = $1", UUID(job.listing)) == 2
+
+
+async def test_outsiders_see_nothing(job: Job) -> None:
+    await job.sold(2)
+    await refused(job.outsider.get(f"{API}/orders/{job.order}"), "order.not_found")
+    await refused(job.outsider.post(f"{API}/orders/{job.order}/cancel", json={}), "order.not_found")
+    assert (await ok(job.outsider.get(f"{API}/orders")))["items"] == []
+
+
+async def test_cancel_and_decline_free_the_units(job: Job) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    await ok(job.buyer.post(f"{API}/orders/{job.order}/cancel", json={"note": "changed our mind"}))
+    await job.ordered(10)
+    await refused(job.planner.post(f"{API}/orders/{job.order}/decline", json={"reason": "mood"}), "order.reason")
+    await ok(job.planner.post(f"{API}/orders/{job.order}/decline", json={"reason": "price"}))
+    await refused(job.planner.post(f"{API}/orders/{job.order}/accept"), "order.state")
+    row = await job.world.owner.fetchrow("SELECT ordered, quantity FROM listing WHERE id = $1", UUID(job.listing))
+    assert tuple(row) == (0, 10)
+    assert (
+        await job.world.owner.fetchval("SELECT sum(quantity) FROM listing_lot WHERE listing_id = $1", UUID(job.listing))
+        == 10
+    )
+    assert job.lot
+    assert await job.world.positions(job.lot) == {1: (10, 0)}
+
+
+async def test_unanswered_orders_expire(job: Job, worker_db: Database) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    later = datetime.now(UTC) + timedelta(hours=49)
+    assert await expire_unanswered(worker_db, UUID(int=0), later) >= 1
+    assert (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["shown_status"] == "expired"
+    assert job.lot
+    assert await job.world.positions(job.lot) == {1: (10, 0)}
+    assert await expire_unanswered(worker_db, UUID(int=0), later) == 0
+
+
+async def test_shipping_needs_both_signatures(job: Job) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    await ok(job.planner.post(f"{API}/orders/{job.order}/accept"))
+    await refused(job.planner.post(f"{API}/orders/{job.order}/ship", json={}), "order.unsigned")
+
+
+async def test_reduced_listing_honours_orders(job: Job) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    await refused(job.planner.post(f"{API}/listings/{job.listing}/reduce", json={"quantity": 3}), "listing.reduce")
+    await ok(job.planner.post(f"{API}/listings/{job.listing}/reduce", json={"quantity": 4}))
+    await refused(job.outsider.get(f"{API}/releases/{job.release}"), "actor.role")
+    await job.signed()
+    await job.delivered(4)
+
+
+async def test_csv_export(job: Job) -> None:
+    await job.sold(1)
+    answer = await job.buyer.get(f"{API}/orders/export.csv")
+    assert answer.status_code == 200
+    assert answer.text.count("\r\n") == 2
