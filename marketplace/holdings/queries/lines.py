@@ -121,7 +121,8 @@ LEFT JOIN agreement_line l ON l.agreement_id = n.agreement_id AND l.part_id = n.
 LEFT JOIN stock_count c ON c.holder_id = $1 AND c.site_id = n.site_id AND c.part_id = n.part_id
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(x.quantity - x.held) FILTER (WHERE y.frozen), 0)::int AS frozen,
-           coalesce(sum(least(w.quantity, x.quantity - x.held)) FILTER (WHERE NOT y.frozen), 0)::int AS withdrawn
+           coalesce(sum(least(coalesce(w.quantity, 0), x.quantity - x.held)) FILTER (WHERE NOT y.frozen), 0)::int
+               AS withdrawn
     FROM position x JOIN lot y ON y.lot_id = x.lot_id
     LEFT JOIN LATERAL (
         SELECT sum(quantity) AS quantity FROM withdrawal
