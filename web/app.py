@@ -10,8 +10,30 @@ from marketplace.app import create_app, finish
 from web import errors
 from web.assets import PREFIX
 from web.headers import SecurityHeaders
-from web.pages import api_docs, preferences, styleguide
+from web.pages import (
+    about_demo,
+    api_docs,
+    company,
+    find,
+    home,
+    listing,
+    order_steps,
+    orders,
+    preferences,
+    release_lines,
+    release_terms,
+    releases,
+    sign_in,
+    stock,
+    styleguide,
+)
 from web.rendering import assets
+from web.session import recognise
+
+PAGES = (
+    preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
+    release_terms, release_lines, stock, company,
+)  # fmt: skip
 
 
 def create_web(app: FastAPI) -> None:
@@ -22,9 +44,9 @@ def create_web(app: FastAPI) -> None:
     no such headers and pass.
     """
     app.mount(PREFIX, assets(), name="static")
-    for page in (preferences, api_docs, styleguide):
+    for page in PAGES:
         app.include_router(page.router)
-    errors.install(app)
+    errors.install(app, recognise)
     app.add_middleware(CrossOriginProtection, deny_app=errors.deny_cross_origin)
     app.add_middleware(GZipMiddleware, minimum_size=1024)
     app.add_middleware(SecurityHeaders)

@@ -187,6 +187,8 @@ def _http_page(request: Request, error: HTTPException) -> Response:
 
 
 def _input_page(request: Request, error: RequestValidationError) -> Response:
+    if any(e["loc"][0] == "path" for e in error.errors()):
+        return error_page(request, 404)  # an address with something in it that is no id leads nowhere
     fields = tuple((".".join(str(step) for step in e["loc"][1:]), str(e["msg"])) for e in error.errors())
     return error_page(request, 422, code="request.invalid", fields=fields)
 

@@ -81,6 +81,11 @@ class Fields:
         """Notes that a field is wrong."""
         self._wrong.append(FieldError(name, code, message))
 
+    @property
+    def errors(self) -> tuple[FieldError, ...]:
+        """What is wrong so far."""
+        return tuple(self._wrong)
+
     def check(self, code: str = "form.invalid", message: str | None = None) -> None:
         """Raises ``code`` naming every wrong field, if there is one."""
         if self._wrong:

@@ -102,6 +102,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": _timed(formats.moment),
     "money": formats.money,
     "number": formats.number,
+    "options": lambda rows: [(str(row.id), row.name) for row in rows],
     "partnumber": formats.part_number,
     "percent": formats.percent,
     "plural": formats.plural,

@@ -221,7 +221,7 @@ async def submit(
     try:
         if confirm is not None and not sent.confirmed:
             outcome = await _rehearse(request, verb, act, now)
-            return await _looking(request, now, partial(_confirming, confirm, sent.form(), outcome))
+            return await looking(request, now, partial(_confirming, confirm, sent.form(), outcome))
         async with database(request).write() as session:
             actor = await resolve(request, session, now)
             actor.require(verb)
@@ -231,7 +231,7 @@ async def submit(
         if again is None or error.kind not in SHOWN_AGAIN:
             await _known(request, error)
             raise
-        response = await _looking(request, now, partial(_retrying, again, Form.rejected(sent.values, error)))
+        response = await looking(request, now, partial(_retrying, again, Form.rejected(sent.values, error)))
         response.status_code = STATUS[error.kind]
         return response
     return RedirectResponse(to if isinstance(to, str) else to(answer.content), status_code=303)
@@ -255,7 +255,7 @@ async def _rehearse(request: Request, verb: str, act: Act, now: datetime) -> Any
         return rehearsed.outcome
 
 
-async def _looking(request: Request, now: datetime, show: Callable[[Visit], Awaitable[Response]]) -> Response:
+async def looking(request: Request, now: datetime, show: Callable[[Visit], Awaitable[Response]]) -> Response:
     """Shows something after the writing transaction has ended, from a reading one of its own."""
     async with database(request).read() as session:
         return await show(await _visit(request, session, now, page_secret(request)))

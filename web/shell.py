@@ -109,6 +109,7 @@ NAVIGATION: Final = (
     NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse")),
     NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
     NavItem("units", "Unit history", "/units", "history", "Records", _roles("auditor", "planner", "buyer")),
+    NavItem("company", "Company", "/company", "settings", "Records"),
 )
 
 

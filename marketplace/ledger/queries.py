@@ -241,6 +241,28 @@ async def unit(session: AsyncSession, lot_id: UUID) -> Unit | None:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class SerialHit:
+    """A visible lot with the serial asked for."""
+
+    lot_id: UUID
+    serial: str
+    part_number: str
+    description: str
+
+
+async def by_serial(session: AsyncSession, serial: str, *, limit: int = 20) -> Sequence[SerialHit]:
+    """Visible lots with this serial, whatever its case; the same serial may stand on parts of several makers."""
+    rows = await fetch(
+        session,
+        "SELECT l.lot_id, l.serial, p.number AS part_number, p.description FROM lot l JOIN part p ON p.id = l.part_id "
+        "WHERE upper(l.serial) = upper($1) AND l.serial IS NOT NULL ORDER BY p.number_norm, l.lot_id LIMIT $2",
+        serial,
+        limit,
+    )
+    return [SerialHit(**dict(r)) for r in rows]
+
+
 async def history(
     session: AsyncSession, lot_id: UUID, *, at: datetime | None = None, known_at: datetime | None = None
 ) -> Sequence[HistoryRow]:

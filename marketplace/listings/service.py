@@ -232,13 +232,18 @@ def _line_problem(
         return "minimum_quantity", "release.minimum", "The smallest order is larger than what is offered."
     if not 0 <= line.minimum_to_keep <= line.quantity:
         return "minimum_to_keep", "release.minimum_to_keep", "The minimum to keep is from 0 to the quantity offered."
-    if terms.applies_to is AppliesTo.FLOOR and line.minimum_to_keep <= terms.holder_reserve:
+    if _keeps_too_little(line.minimum_to_keep, terms):
         return (
             "minimum_to_keep",
             "release.minimum_to_keep",
             f"The right reaches only the minimum to keep, so it must be more than {terms.holder_reserve}.",
         )
     return None
+
+
+def _keeps_too_little(minimum_to_keep: int, terms: Terms) -> bool:
+    """Whether a right that reaches only the minimum to keep would reach nothing."""
+    return terms.applies_to is AppliesTo.FLOOR and minimum_to_keep <= terms.holder_reserve
 
 
 async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
@@ -259,7 +264,19 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             f"{'is' if len(short) == 1 else 'are'} no longer free in that quantity. Adjust the lines, then publish.",
             part_numbers=[x.part_number for x in short],
         )
-    await execute(session, "UPDATE listing SET published = true WHERE release_id = $1", release_id)
+    # The audience and the terms may have changed since the lines were added.
+    terms = parse_terms(release.clause, release.version, release.terms)
+    unkept = [x.part_number for x in lines if _keeps_too_little(x.minimum_to_keep, terms)]
+    if unkept:
+        raise conflict(
+            "release.minimum_to_keep",
+            f"The right reaches only the minimum to keep, and that is {terms.holder_reserve} or less for "
+            f"{', '.join(unkept[:5])}: raise it there, then publish.",
+        )
+    named = list(release.audience_ids) if release.audience == "named" else None
+    await execute(
+        session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
+    )
     await execute(session, "UPDATE release SET status = 'published', published_at = $2 WHERE id = $1", release_id, now)
     await emit(
         session, "release.published", "release", release_id, [actor.company_id], {"reference": release.reference}

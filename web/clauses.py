@@ -1,0 +1,36 @@
+"""A clause's text as HTML, with the markdown of contracts/ and nothing else: no raw HTML, no images, no links."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from marketplace.agreements.prose import render_clause
+from marketplace.agreements.terms import Terms
+
+DEEPER: Final = 2
+"""Headings of the text start below the page's own."""
+
+
+@cache
+def _reader() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
+
+
+def html(text: str) -> Markup:
+    """Markdown as HTML, headings two levels deeper; a table can be scrolled by keyboard."""
+    tokens = _reader().parse(text)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + DEEPER, 6)}"
+    body = str(_reader().renderer.render(tokens, _reader().options, {}))
+    body = body.replace("<table>", '<div class="prose-table" tabindex="0" role="region" aria-label="Table"><table>')
+    return Markup(body.replace("</table>", "</table></div>"))  # noqa: S704 - the reader escapes everything it is given
+
+
+def clause_html(wording: str, terms: Terms) -> Markup:
+    """A released clause with these terms in its blanks."""
+    return html(render_clause(wording, terms))

@@ -1,0 +1,286 @@
+"""Finding parts: one number, a pasted list of up to 500, words, or browsing what is on offer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.responses import RedirectResponse, Response
+
+from marketplace.agreements import queries as agreements
+from marketplace.db.session import ReadSession
+from marketplace.kit.errors import DomainError
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.ledger import queries as ledger
+from marketplace.ledger.kinds import CONDITION_WORDS
+from marketplace.listings import queries as listings
+from marketplace.orders import queries as orders
+from marketplace.parts import queries as parts
+from marketplace.parts.numbers import Asked, Match, parse_list
+from web.exports import csv_file, wants_csv
+from web.forms import Fields, Form, Value
+from web.found import Looked, Offer, Worded, look_up
+from web.session import Sent, SentForm, Visit, uuid_of, visits
+from web.tables import Column, TableView
+
+router = APIRouter(include_in_schema=False)
+FindsParts = Annotated[Visit, visits("listing.read")]
+
+PER_PAGE: Final = 50
+LONGEST_ADDRESS: Final = 1500
+"""A longer list travels in the body of the form (search.js knows the same number)."""
+CLAUSES: Final = (("buy-back", "Buy-back"), ("access-back", "Access-back"))
+USES: Final = (("intermediate_good", "Use up in own production"), ("non_capital_spare", "Spares for machines"))
+SORTS: Final[tuple[tuple[str, str], ...]] = (
+    ("newest", "Newest first"),
+    ("price", "Lowest price"),
+    ("-price", "Highest price"),
+    ("distance", "Nearest"),
+)
+COLUMNS: Final = (
+    Column("part", "Part"),
+    Column("condition", "Condition"),
+    Column("available", "Available", "end"),
+    Column("price", "Price", "end"),
+    Column("seller", "Seller and place"),
+    Column("clause", "Clause"),
+    Column("notice", "Notice", "end"),
+    Column("posted", "Posted"),
+    Column("act", "Actions", "end", hidden_label=True),
+)
+CSV_HEADER: Final = (
+    "Asked for", "Found by", "Part number", "Description", "Maker", "Relation", "Condition", "Available", "Unit",
+    "Price", "Currency", "Seller", "Place", "Region", "Country", "Kilometres by road", "Clause", "Notice days",
+    "Smallest order", "Package", "Posted", "Listing",
+)  # fmt: skip
+_REFERENCE = re.compile(r"(ORD|REL|AGR)-[0-9A-Z]{6,7}", re.IGNORECASE)
+_FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered")
+
+
+@router.get("/find")
+async def find(visit: FindsParts) -> Response:
+    """The page for a short search, or for none."""
+    return await _find(visit, {k: v for k, v in visit.request.query_params.items() if v.strip()})
+
+
+@router.post("/find")
+async def find_many(visit: FindsParts, sent: SentForm) -> Response:
+    """The same for a pasted list too long for an address."""
+    return await _find(visit, _texts(sent))
+
+
+def _texts(sent: Sent) -> dict[str, str]:
+    form = Form(sent.values)
+    return {name: form.value(name) for name in sent.values if form.value(name).strip()}
+
+
+async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
+    q = given.get("q", "").strip()
+    if _REFERENCE.fullmatch(q):
+        address = await _by_reference(visit, q)
+        if address:
+            return RedirectResponse(address, 303)
+    wanted, wrong = _wanted(visit, given)
+    if not q:
+        return await _browse(visit, given, wanted, wrong, words=None)
+    try:
+        asked = parse_list(q)
+    except DomainError as error:
+        values: dict[str, Value] = {"q": q}
+        return visit.show("find/too_many.html", status_code=422, form=Form.rejected(values, error), search=q[:200])
+    single = "\n" not in q
+    looked = await _look_up(visit, visit.session, asked, wanted)
+    # Words: one line without a digit, unless the catalogue has exactly that as a number; or a line of several words
+    # that is no number at all.
+    wordy = single and not any(c.isdigit() for c in q) and not looked.count(Match.EXACT)
+    wordy = wordy or (single and " " in q and not looked.count(*Match) and await _described(visit, q))
+    if wordy:
+        return await _browse(visit, given, wanted, wrong, words=q)
+    if given.get("format") == "csv":
+        return _numbers_csv(visit, asked, wanted)
+    exact = looked.count(Match.EXACT)
+    serials = [] if len(asked) != 1 or exact else await ledger.by_serial(visit.session, asked[0].written)
+    return visit.show(
+        "find/numbers.html",
+        q=q,
+        search=q,
+        looked=looked,
+        shown=[a for a in looked.answers if not given.get("offered") or a.offers],
+        serials=serials,
+        Match=Match,
+        method="post" if len(q) > LONGEST_ADDRESS else "get",
+        **await _filter_context(visit, given, wrong),
+    )
+
+
+async def _described(visit: Visit, words: str) -> bool:
+    """Whether any description holds all the words."""
+    return bool(await parts.find_words(visit.session, words, limit=1))
+
+
+async def _by_reference(visit: Visit, reference: str) -> str | None:
+    """The page of an order, posting or agreement that the actor may see."""
+    session, kind = visit.session, reference[:3].upper()
+    if kind == "ORD":
+        found = await orders.order_by_reference(session, reference)
+        return f"/orders/{found}" if found else None
+    if kind == "REL":
+        found = await listings.release_by_reference(session, reference)
+        return f"/releases/{found}" if found else None
+    wanted = agreements.AgreementFilter(reference=reference)
+    page = await agreements.agreements(session, visit.actor, wanted, limit=1, secret=visit.secret)
+    return f"/agreements/{page.items[0].id}" if page.items else None
+
+
+def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, list[str]]:
+    """The filters, and what of them could not be read, in words; that is left out of the search and said."""
+    fields = Fields(given)
+    price = fields.amount("max_price", "Highest price") if given.get("max_price") else None
+    least = fields.whole("min_quantity", "Quantity at least", low=1) if given.get("min_quantity") else None
+    within = fields.whole("within", "Within km", low=1, high=25_000) if given.get("within") else None
+    bad = {wrong.field for wrong in fields.errors}
+    words = [wrong.message for wrong in fields.errors]
+    if within is not None and visit.near is None:
+        words.append("Distances are not known: none of your sites has coordinates.")
+    wanted = listings.Wanted(
+        class_code=given.get("class"),
+        condition=given.get("condition"),
+        clause=given.get("clause"),
+        use_class=given.get("use"),
+        seller_id=uuid_of(given.get("seller", "")),
+        maximum_price=None if "max_price" in bad else price,
+        minimum_quantity=None if "min_quantity" in bad else least,
+        within_km=None if "within" in bad or visit.near is None else within,
+        near=visit.near,
+    )
+    return wanted, words
+
+
+async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequence[str]) -> dict[str, Any]:
+    classes = await listings.classes_on_offer(visit.session)
+    sellers = await listings.sellers_on_offer(visit.session)
+    named = {
+        "class": {code: name for code, name, _ in classes},
+        "condition": CONDITION_WORDS,
+        "clause": dict(CLAUSES),
+        "use": dict(USES),
+        "seller": {str(i): name for i, name in sellers},
+    }
+    chips = []
+    for name in _FILTERS:
+        if value := given.get(name):
+            kept = {k: v for k, v in given.items() if k not in {name, "after", "format"}}
+            chips.append((_chip(name, value, named), f"/find?{urlencode(kept)}" if kept else "/find"))
+    return {
+        "given": given,
+        "wrong": wrong,
+        "classes": [(code, f"{name} ({count})") for code, name, count in classes],
+        "sellers": [(str(i), name) for i, name in sellers],
+        "conditions": list(CONDITION_WORDS.items()),
+        "clauses": CLAUSES,
+        "uses": USES,
+        "chips": chips,
+        "columns": COLUMNS,
+        "near": visit.home if visit.near else None,
+    }
+
+
+def _chip(name: str, value: str, named: Mapping[str, Mapping[str, str]]) -> str:
+    if name in named:
+        return named[name].get(value, value)
+    return {
+        "max_price": f"At most {value} a unit",
+        "min_quantity": f"At least {value}",
+        "within": f"Within {value} km",
+        "offered": "Only what is on offer",
+    }[name]
+
+
+async def _look_up(visit: Visit, session: ReadSession, asked: Sequence[Asked], wanted: listings.Wanted) -> Looked:
+    today = visit.now.date()
+    return await look_up(session, asked, wanted, Worded(today, visit.zone, visit.actor.company_id), today)
+
+
+# -- browsing --------------------------------------------------------------------------------------------
+
+
+async def _browse(
+    visit: Visit, given: Mapping[str, str], wanted: listings.Wanted, wrong: Sequence[str], *, words: str | None
+) -> Response:
+    """What is on offer, by filters or by words of the description."""
+    sort: str = given.get("sort", "newest")
+    if sort not in listings.SORTS - (set() if visit.near else {"distance"}):
+        sort = "newest"
+    wanted = replace(wanted, words=words)
+    worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
+
+    async def page(
+        session: ReadSession, mark: str | None, rows: int
+    ) -> tuple[Sequence[listings.ListingRow], str | None]:
+        after = read_bookmark(mark, visit.secret)
+        found = await listings.browse(session, wanted, sort=sort, after=after, limit=rows + 1)
+        some = cut(found, rows, lambda row: listings.browse_key(row, sort), visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_csv_row("", "", "", worded.offer(row)) for row in rows], following
+
+        return csv_file(visit, "on-offer", CSV_HEADER, more)
+    rows, following = await page(visit.session, given.get("after"), PER_PAGE)
+    catalogue = []
+    if words and not rows:
+        ids = await parts.find_words(visit.session, words, limit=20)
+        catalogue = list((await parts.parts(visit.session, ids)).values()) if ids else []
+    return visit.show(
+        "find/browse.html",
+        q=words or "",
+        words=words,
+        search=words or "",
+        view=TableView.of(visit.request, COLUMNS).with_next(following),
+        rows=[worded.offer(row) for row in rows],
+        catalogue=sorted(catalogue, key=lambda part: part.number),
+        sort=sort,
+        sorts=[s for s in SORTS if s[0] != "distance" or visit.near],
+        method="get",
+        **await _filter_context(visit, given, wrong),
+    )
+
+
+# -- export ----------------------------------------------------------------------------------------------
+
+
+def _numbers_csv(visit: Visit, asked: Sequence[Asked], wanted: listings.Wanted) -> Response:
+    async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+        looked = await _look_up(visit, session, asked, wanted)
+        rows: list[Sequence[object]] = []
+        for answer in looked.answers:
+            if not answer.found:
+                rows.append([answer.asked.written, answer.words, *[""] * (len(CSV_HEADER) - 2)])
+            for found in answer.found:
+                start = answer.asked.written, answer.words, found.relation or ""
+                rows += [_csv_row(*start, offer) for offer in found.offers]
+                if not found.offers:
+                    part = found.part
+                    known = [start[0], start[1], part.number, part.description, part.maker, start[2]]
+                    rows.append([*known, "", 0, part.uom, *[""] * (len(CSV_HEADER) - 9)])
+        return rows, None
+
+    return csv_file(visit, "found", CSV_HEADER, more)
+
+
+def _csv_row(asked: str, found_by: str, relation: str, offer: Offer) -> list[object]:
+    row = offer.row
+    return [
+        asked, found_by, row.part_number, row.description, row.maker, relation, CONDITION_WORDS[row.condition],
+        row.available, row.uom, f"{row.unit_price.normalize():f}", row.currency, row.seller, row.place, row.region,
+        row.country, "" if row.distance_km is None else round(row.distance_km), offer.badge.sentence,
+        offer.notice_days, row.minimum_quantity, row.package_quantity,
+        row.published_at.date().isoformat() if row.published_at else "", f"/listings/{row.id}",
+    ]  # fmt: skip

@@ -1,0 +1,152 @@
+"""The steps of an order: accept, decline, sign, cancel, ship, receive. Each page shows what the step will do; the step
+itself comes with the form."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from marketplace.agreements import queries as agreements
+from marketplace.agreements import service as signing
+from marketplace.db.session import WriteSession
+from marketplace.kit.errors import conflict
+from marketplace.orders import queries, service
+from marketplace.orders.states import DECLINE_REASONS, WORDS, Receipt
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from web.clauses import html
+from web.forms import Form, Value
+from web.pages.orders import detail
+from web.session import Sent, SentForm, Visit, submit, visits
+
+router = APIRouter(prefix="/orders/{order_id}", include_in_schema=False)
+ReadsOrders = Annotated[Visit, visits("order.read")]
+VERBS = {
+    "accept": "order.decide",
+    "decline": "order.decide",
+    "sign": "agreement.sign",
+    "cancel": "order.place",
+    "ship": "order.ship",
+    "receive": "order.receive",
+}
+
+
+async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response:
+    """The page of a step, where the step is possible now. Raises ``order.state``, ``actor.role``."""
+    found = await detail(visit, order_id)
+    visit.actor.require(VERBS[step])
+    if step not in {action.key for action in found["actions"]} and not form.bad:
+        order = found["order"]
+        raise conflict("order.state", f"This order is {WORDS[order.shown_status]}; this step is not possible now.")
+    agreement = found["agreement"]
+    return visit.show(
+        f"orders/{step}.html",
+        **found,
+        form=form,
+        reasons=list(DECLINE_REASONS.items()),
+        paper=html(agreement.wording) if agreement and step == "sign" else None,
+    )
+
+
+def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, Any], Awaitable[Any]], done: str) -> None:
+    """Registers the page of a step (GET) and the step itself (POST)."""
+
+    async def page(visit: ReadsOrders, order_id: UUID) -> Response:
+        values: dict[str, Value] = {}
+        if step == "receive":
+            values = {f"good_{x.line_no}": str(x.quantity) for x in await queries.lines(visit.session, order_id)}
+        return await _page(visit, order_id, step, Form(values))
+
+    async def carry_out(request: Request, order_id: UUID, sent: SentForm, now: Now) -> Response:
+        async def again(visit: Visit, form: Form) -> Response:
+            return await _page(visit, order_id, step, form)
+
+        async def confirm(visit: Visit, form: Form, _outcome: Any) -> Response:
+            return await _page(visit, order_id, step, form)
+
+        async def run(session: WriteSession, actor: Actor) -> Any:
+            return await act(session, actor, order_id, sent, now)
+
+        return await submit(
+            request,
+            sent,
+            VERBS[step],
+            run,
+            now=now,
+            to=f"/orders/{order_id}?done={done}",
+            again=again,
+            confirm=confirm,
+        )
+
+    router.add_api_route(f"/{step}", page, methods=["GET"], name=f"order-{step}")
+    router.add_api_route(f"/{step}", carry_out, methods=["POST"], name=f"order-{step}-done")
+
+
+async def _accept(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> Any:
+    actor.require("agreement.sign")
+    return await service.accept(session, actor, order_id, now)
+
+
+async def _decline(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
+    fields = sent.fields()
+    reason = fields.one_of("reason", "a reason", DECLINE_REASONS)
+    note = fields.text("note", "Note", required=False, most=500)
+    fields.check()
+    await service.decline(session, actor, order_id, reason=reason, note=note, now=now)
+
+
+async def _cancel(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
+    fields = sent.fields()
+    note = fields.text("note", "Note", required=False, most=500)
+    fields.check()
+    await service.cancel(session, actor, order_id, note=note, now=now)
+
+
+async def _sign(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> str:
+    order = await queries.order(session, order_id)
+    agreement_id = await agreements.agreement_of_order(session, order.id)
+    if agreement_id is None:
+        raise conflict("order.state", "There is nothing to sign yet: the seller has not accepted.")
+    text = sent.form().value("wording_sha256") or None
+    state = await signing.sign(session, actor, agreement_id, now, wording_sha256=text)
+    return state.reference
+
+
+async def _ship(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
+    fields = sent.fields()
+    carrier = fields.text("carrier", "Carrier", most=80)
+    tracking = fields.text("tracking", "Tracking number", required=False, most=80)
+    fields.check()
+    await service.ship(session, actor, order_id, carrier=carrier, tracking=tracking, now=now)
+
+
+async def _receive(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
+    fields = sent.fields()
+    receipts: list[Receipt] = []
+    for line in await queries.lines(session, order_id):
+        number = line.line_no
+        counts = [
+            fields.whole(f"{what}_{number}", f"Line {number}, {what}", high=1_000_000, empty=0)
+            for what in ("good", "short", "damaged", "wrong")
+        ]
+        note = fields.text(f"note_{number}", f"Line {number}, note", required=False, most=500)
+        if sum(counts) != line.quantity:
+            fields.wrong(f"good_{number}", f"These add up to {sum(counts)}; {line.quantity} were shipped.")
+        elif sum(counts[1:]) and not note:
+            fields.wrong(f"note_{number}", "Say in a few words what is wrong.")
+        good, short, damaged, wrong = counts
+        receipts.append(Receipt(number, good, short, damaged, wrong, note))
+    fields.check("order.receipt", "What arrived does not add up.")
+    await service.receive(session, actor, order_id, receipts, now)
+
+
+_step("accept", _accept, "accepted")
+_step("decline", _decline, "declined")
+_step("cancel", _cancel, "cancelled")
+_step("sign", _sign, "signed")
+_step("ship", _ship, "shipped")
+_step("receive", _receive, "received")

@@ -1,0 +1,258 @@
+"""Orders as both sides see them: the list and one order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from marketplace.agreements import queries as agreements
+from marketplace.db.session import ReadSession
+from marketplace.kit.money import Money
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.orders import queries
+from marketplace.orders.states import DECLINE_REASONS, WORDS
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from web.exports import csv_file, wants_csv
+from web.session import Visit, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/orders", include_in_schema=False)
+ReadsOrders = Annotated[Visit, visits("order.read")]
+
+PER_PAGE: Final = 50
+COLUMNS: Final = (
+    Column("order", "Order"),
+    Column("other", "With"),
+    Column("what", "What"),
+    Column("units", "Units", "end"),
+    Column("total", "Total", "end"),
+    Column("status", "Status"),
+    Column("placed", "Placed"),
+)
+STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
+    "": ("All", None),
+    "placed": ("Placed", ("placed",)),
+    "accepted": ("Accepted", ("accepted",)),
+    "shipped": ("Shipped", ("shipped",)),
+    "received": ("Received", ("received",)),
+    "ended": ("Not fulfilled", ("declined", "cancelled", "expired")),
+}
+CSV_HEADER: Final = (
+    "Order", "Status", "Side", "Seller", "Buyer", "PO number", "Lines", "Units", "Total", "Currency", "Placed",
+    "Accepted", "Shipped", "Received", "Ended", "Carrier", "Tracking", "Agreement",
+)  # fmt: skip
+DONE: Final = {
+    "placed": ("Order placed.", "The units are reserved for you until the seller answers or the time below runs out."),
+    "accepted": ("Order accepted and signed for your company.", "The buyer was asked to read and sign."),
+    "declined": ("Order declined.", "The units are free again and on offer as before; the buyer was told why."),
+    "cancelled": ("Order cancelled.", "The units are free again; the seller was told."),
+    "signed": ("Signed for your company.", "Both signatures are kept with the exact text."),
+    "shipped": ("Marked as shipped.", "The units are on their way in the ledger; the buyer was told."),
+    "received": ("Received.", "What arrived in good order is yours, under the agreement."),
+}
+STEPS: Final = ("Placed", "Accepted", "Signed by both", "Shipped", "Received")
+
+
+@router.get("")
+async def orders(visit: ReadsOrders) -> Response:
+    """The company's orders, newest first: ``?side=``, ``?status=``, ``?search=``."""
+    status = visit.asked("status") if visit.asked("status") in STATUSES else ""
+    side = visit.asked("side") if visit.asked("side") in {"buying", "selling"} else None
+    company_id = visit.actor.company_id
+
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[queries.OrderRow], str | None]:
+        key = read_bookmark(mark, visit.secret)
+        found = await queries.orders(
+            session,
+            company_id,
+            side=side,
+            statuses=STATUSES[status][1],
+            search=visit.asked("search"),
+            after=UUID(str(key[0])) if key else None,
+            limit=rows + 1,
+        )
+        some = cut(found, rows, lambda row: [row.id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_csv_row(row, company_id) for row in rows], following
+
+        return csv_file(visit, "orders", CSV_HEADER, more)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    view = TableView.of(visit.request, COLUMNS).with_next(following)
+    kept = {name: visit.asked(name) for name in ("side", "search") if visit.asked(name)}
+    tabs = [(key, words, _href({**kept, "status": key}), None) for key, (words, _) in STATUSES.items()]
+    return visit.show(
+        "orders/list.html", rows=rows, view=view, tabs=tabs, status=status, money=lambda r: Money(r.total, r.currency)
+    )
+
+
+def _href(query: Mapping[str, str]) -> str:
+    kept = {name: value for name, value in query.items() if value}
+    return f"/orders?{urlencode(kept)}" if kept else "/orders"
+
+
+def _csv_row(row: queries.OrderRow, company_id: UUID) -> list[object]:
+    times = (row.placed_at, row.accepted_at, row.shipped_at, row.received_at, row.ended_at)
+    return [
+        row.reference, row.shown_status, "buying" if row.buyer_id == company_id else "selling", row.seller, row.buyer,
+        row.po_number, row.lines, row.units, f"{row.total.normalize():f}", row.currency,
+        *(moment.isoformat(timespec="seconds") if moment else "" for moment in times),
+        row.carrier, row.tracking, row.agreement_reference,
+    ]  # fmt: skip
+
+
+# -- one order -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something this person may do to an order now."""
+
+    key: str
+    label: str
+    icon: str
+    primary: bool = False
+    danger: bool = False
+
+
+def actions(actor: Actor, order: queries.OrderRow, agreement: agreements.AgreementDetail | None) -> tuple[Action, ...]:
+    """What the actor may do now, the most likely first."""
+    selling, may = order.seller_id == actor.company_id, actor.may
+    signed = order.agreement_status == "active"
+    mine = None
+    if agreement is not None:
+        mine = agreement.row.maker_signed_at if selling else agreement.row.holder_signed_at
+    found: list[Action] = []
+    if order.status == "accepted" and agreement is not None and mine is None and may("agreement.sign"):
+        found.append(Action("sign", "Read and sign", "certificate", primary=True))
+    if selling and order.status == "placed" and may("order.decide"):
+        found.append(Action("accept", "Accept", "check", primary=True))
+        found.append(Action("decline", "Decline", "x"))
+    if selling and order.status == "accepted" and signed and may("order.ship"):
+        found.append(Action("ship", "Ship", "truck", primary=True))
+    if not selling and order.status == "shipped" and may("order.receive"):
+        found.append(Action("receive", "Say what arrived", "package-import", primary=True))
+    if not selling and order.status in {"placed", "accepted"} and not signed and may("order.place"):
+        found.append(Action("cancel", "Cancel the order", "x"))
+    return tuple(found)
+
+
+async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
+    """What the page of an order and the pages of its steps show."""
+    session = visit.session
+    order = await queries.order(session, order_id)
+    agreement = await agreements.agreement(session, order.agreement_id) if order.agreement_id else None
+    units: dict[int, list[queries.UnitRow]] = {}
+    for unit in await queries.units(session, order_id):
+        units.setdefault(unit.line_no, []).append(unit)
+    selling = order.seller_id == visit.actor.company_id
+    return {
+        "order": order,
+        "selling": selling,
+        "other": order.buyer if selling else order.seller,
+        "lines": await queries.lines(session, order_id),
+        "units": units,
+        "agreement": agreement,
+        "site": await parties.site(session, order.ship_to_site_id),
+        "total": Money(order.total, order.currency),
+        "price": lambda line: Money(line.unit_price, order.currency),
+        "actions": actions(visit.actor, order, agreement),
+        "crumbs": [("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
+    }
+
+
+@router.get("/{order_id}")
+async def order(visit: ReadsOrders, order_id: UUID) -> Response:
+    """One order: how far it is, what comes next, what happened."""
+    found = await detail(visit, order_id)
+    row, agreement = found["order"], found["agreement"]
+    happened = await queries.events(visit.session, order_id)
+    return visit.show(
+        "orders/order.html",
+        **found,
+        steps=[(words, None) for words in STEPS],
+        step=_step(row),
+        next_words=_next(row, agreement, selling=found["selling"]),
+        events=timeline(happened, agreement),
+        done=DONE.get(visit.asked("done")),
+    )
+
+
+def _step(order: queries.OrderRow) -> int | None:
+    """Which of ``STEPS`` comes next, counted from 1; None where the order ended without delivery."""
+    if order.status in {"declined", "cancelled", "expired"}:
+        return None
+    reached = {"placed": 2, "accepted": 4 if order.agreement_status == "active" else 3, "shipped": 5, "received": 6}
+    return reached[order.status]
+
+
+def _next(order: queries.OrderRow, agreement: agreements.AgreementDetail | None, *, selling: bool) -> str:
+    """What happens next, in one sentence to this side."""
+    if order.status == "placed":
+        return (
+            "Accept or decline: the units are reserved for the buyer until then."
+            if selling
+            else f"{order.seller} accepts or declines; the units are reserved for you until then."
+        )
+    if order.status == "accepted" and order.agreement_status != "active":
+        mine = agreement and (agreement.row.maker_signed_at if selling else agreement.row.holder_signed_at)
+        other = order.buyer if selling else order.seller
+        return f"{other} reads and signs the agreement." if mine else "Read and sign the agreement."
+    if order.status == "accepted":
+        return "Both have signed: ship the units." if selling else f"Both have signed; {order.seller} ships."
+    if order.status == "shipped":
+        return f"{order.buyer} says what arrived." if selling else "When it arrives, say what arrived, line by line."
+    reason = DECLINE_REASONS.get(order.reason_code or "")
+    return f"This order was {WORDS[order.status]}{f': {reason.lower()}' if reason else ''}."
+
+
+_EVENTS: Final[Mapping[str, tuple[str, str, str | None]]] = {
+    "placed": ("{company} placed the order", "send", None),
+    "accepted": ("{company} accepted", "check", "good"),
+    "declined": ("{company} declined", "x", "bad"),
+    "cancelled": ("{company} cancelled", "x", "bad"),
+    "expired": ("Nobody answered in time: the units are free again", "hourglass", "warn"),
+    "shipped": ("{company} shipped", "truck", "info"),
+    "received": ("{company} received the delivery", "package-import", "good"),
+    "signed": ("{company} signed the agreement", "certificate", "info"),
+}
+
+
+def timeline(
+    happened: Sequence[queries.EventRow], agreement: agreements.AgreementDetail | None
+) -> list[dict[str, Any]]:
+    """The order's events and the signatures, oldest first, as ui/unit.html wants them."""
+    found = [_event(event.kind, event.company, event.at, _words(event)) for event in happened]
+    signed = [event for event in (agreement.events if agreement else ()) if event.kind == "signed"]
+    found += [_event("signed", event.company, event.at, None) for event in signed]
+    return sorted(found, key=lambda entry: entry["at"])
+
+
+def _event(kind: str, company: str, at: datetime, text: str | None) -> dict[str, Any]:
+    title, icon, tone = _EVENTS.get(kind, (kind.replace("_", " ").capitalize() + ", {company}", "circle-dashed", None))
+    title = title.replace("{company}", company)
+    return {"at": at, "title": title, "text": text, "icon": icon, "actor": None, "tone": tone, "known_at": None}
+
+
+def _words(event: queries.EventRow) -> str | None:
+    found = event.detail
+    reason = DECLINE_REASONS.get(str(found.get("reason", "")))
+    if event.kind == "received":
+        wrong = int(found.get("not_good") or 0)
+        return f"{found.get('good')} in good order" + (f", {wrong} short, damaged or wrong." if wrong else ".")
+    said = (reason, found.get("note"), found.get("carrier"), found.get("tracking"))
+    if event.kind == "placed" and found.get("po_number"):
+        return f"Purchase order {found['po_number']}."
+    return ", ".join(str(part) for part in said if part) or None

@@ -1,0 +1,189 @@
+"""The release editor's second step: which units, how many, at what price, and the minimum to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from marketplace.agreements.terms import parse_terms
+from marketplace.db.session import WriteSession
+from marketplace.kit.errors import DomainError, FieldError, missing
+from marketplace.kit.money import Money
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.listings import queries, service
+from marketplace.listings.service import NewLine
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from marketplace.parts.numbers import normalise
+from web.forms import Fields, Form, Value
+from web.pages.releases import crumbs, own, steps
+from web.released_stock import lines_from_stock, stock_key
+from web.session import SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/releases", include_in_schema=False)
+EditsReleases = Annotated[Visit, visits("release.write")]
+STOCK_SHOWN: Final = 25
+DEFAULT_PERCENT: Final = 60
+STOCK_COLUMNS: Final = (
+    Column("pick", "Choose"),
+    Column("part", "Part"),
+    Column("site", "Site"),
+    Column("condition", "Condition"),
+    Column("left", "Free to offer", "end"),
+    Column("list", "List price", "end"),
+    Column("issue", "Last issue"),
+)
+
+
+# -- the page --------------------------------------------------------------------------------------------
+
+
+@router.get("/{release_id}/lines")
+async def lines(visit: EditsReleases, release_id: UUID) -> Response:
+    """The lines, and own stock to add from: ``?search=``, ``?site=``."""
+    return await _page(visit, release_id, None)
+
+
+async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
+    release = await own(visit, release_id)
+    if release.status != "draft":
+        return RedirectResponse(f"/releases/{release_id}", 303)
+    rows = await queries.lines(visit.session, release_id)
+    search = visit.asked("search")
+    number = normalise(search)
+    has_digit = any(c.isdigit() for c in search)
+    wanted = queries.StockFilter(
+        site_id=uuid_of(visit.asked("site")),
+        number=number if search and has_digit and len(number) >= 2 else None,
+        words=search or None,
+    )
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
+    stock = await queries.releasable(visit.session, visit.actor.company_id, wanted, after=key, limit=STOCK_SHOWN + 1)
+    some = cut(stock, STOCK_SHOWN, lambda row: row.key, visit.secret)
+    currency = release.currency
+    return visit.show(
+        "releases/lines.html",
+        release=release,
+        steps=steps(release),
+        crumbs=crumbs(release),
+        lines=rows,
+        form=form or Form(_values(rows)),
+        view=TableView.of(visit.request, STOCK_COLUMNS).with_next(some.next),
+        stock=some.items,
+        stock_key=stock_key,
+        taken={(x.part_id, x.site_id, x.condition) for x in rows},
+        sites=[(str(s.id), s.name) for s in await parties.sites(visit.session, visit.actor)],
+        add_form=Form({"percent": str(DEFAULT_PERCENT)}),
+        list_price=lambda row: Money(row.list_price, currency) if row.list_price is not None else None,
+        value=Money(release.value, currency),
+    )
+
+
+def _values(rows: Sequence[queries.ListingRow]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for index, row in enumerate(rows):
+        values[f"quantity_{index}"] = str(row.quantity)
+        values[f"price_{index}"] = f"{row.unit_price.normalize():f}"
+        values[f"minimum_{index}"] = str(row.minimum_quantity)
+        values[f"package_{index}"] = str(row.package_quantity)
+        values[f"keep_{index}"] = str(row.minimum_to_keep)
+    return values
+
+
+@router.post("/{release_id}/lines")
+async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Saves all lines at once, and goes on to publishing where the button says so."""
+    go_on = sent.form().value("then") == "publish"
+
+    async def act(session: WriteSession, actor: Actor) -> int:
+        fields = sent.fields()
+        kept: list[int] = []
+        wanted: list[NewLine] = []
+        for index, key in enumerate(fields.many("line")):
+            if fields.yes(f"remove_{index}"):
+                continue
+            kept.append(index)
+            wanted.append(_line(fields, index, key))
+        fields.check("release.lines", "Some lines do not fit.")
+        try:
+            await service.set_lines(session, actor, release_id, wanted)
+        except DomainError as error:
+            raise _named(error, kept) from None
+        return len(wanted)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _page(visit, release_id, form)
+
+    to = f"/releases/{release_id}/{'publish' if go_on else 'lines'}"
+    return await submit(request, sent, "release.write", act, now=now, to=to, again=again)
+
+
+def _line(fields: Fields, index: int, key: str) -> NewLine:
+    part, _, rest = key.partition("|")
+    site, _, condition = rest.partition("|")
+    part_id, site_id = uuid_of(part), uuid_of(site)
+    if part_id is None or site_id is None:
+        raise missing("release.line", "A line of the form is damaged. Open the page again.")
+    return NewLine(
+        part_id,
+        site_id,
+        condition,
+        fields.whole(f"quantity_{index}", "Quantity", low=1, high=1_000_000),
+        fields.amount(f"price_{index}", "Price"),
+        fields.whole(f"minimum_{index}", "Smallest order", low=1, high=1_000_000, empty=1),
+        fields.whole(f"package_{index}", "Package", low=1, high=1_000_000, empty=1),
+        fields.whole(f"keep_{index}", "Minimum to keep", high=1_000_000, empty=0),
+    )
+
+
+_FORM_NAMES: Final = {
+    "quantity": "quantity",
+    "unit_price": "price",
+    "minimum_quantity": "minimum",
+    "minimum_to_keep": "keep",
+    "part_id": "quantity",
+    "site_id": "quantity",
+    "condition": "quantity",
+}
+
+
+def _named(error: DomainError, kept: Sequence[int]) -> DomainError:
+    """The service's ``lines.3.quantity`` as the form's ``quantity_4``, since removed lines are not sent on."""
+    fields = []
+    for wrong in error.fields:
+        _, number, name = wrong.field.split(".", 2)
+        fields.append(FieldError(f"{_FORM_NAMES[name]}_{kept[int(number)]}", wrong.code, wrong.message))
+    return DomainError(error.kind, error.code, error.message, tuple(fields), error.extra)
+
+
+@router.post("/{release_id}/lines/add")
+async def add(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Adds the chosen stock lines with all that is free of them."""
+
+    async def act(session: WriteSession, actor: Actor) -> int:
+        fields = sent.fields()
+        percent = fields.whole("percent", "Price", low=0, high=1000)
+        chosen = fields.many("add")
+        if not chosen:
+            fields.wrong("add", "Choose at least one stock line.")
+        fields.check()
+        release = await queries.release(session, release_id)
+        terms = parse_terms(release.clause, release.version, release.terms)
+        made = await service.add_lines(
+            session, actor, release_id, await lines_from_stock(session, actor, chosen, terms, percent)
+        )
+        return len(made)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        problem = form.errors.get("add") or form.errors.get("percent") or form.problem
+        return await _page(
+            visit, release_id, Form(_values(await queries.lines(visit.session, release_id)), {}, problem)
+        )
+
+    return await submit(request, sent, "release.write", act, now=now, to=f"/releases/{release_id}/lines", again=again)

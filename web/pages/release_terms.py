@@ -1,0 +1,176 @@
+"""The release editor's first step: clause, terms, use and audience, with what they mean shown as they are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from marketplace.agreements import queries as agreements
+from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.db.session import WriteSession
+from marketplace.kit.errors import DomainError
+from marketplace.listings import queries, service, wording
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from web.clauses import clause_html
+from web.forms import Fields, Form, Value
+from web.found import offered
+from web.pages.releases import USES, crumbs, own, steps
+from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.terms_form import PRICE_KINDS, SHAPES, from_form, groups, named_for_form, to_form
+
+router = APIRouter(prefix="/releases", include_in_schema=False)
+EditsReleases = Annotated[Visit, visits("release.write")]
+EXAMPLE_PRICE, EXAMPLE_QUANTITY = Decimal(100), 10
+
+
+@router.get("/{release_id}/terms")
+async def terms(visit: EditsReleases, release_id: UUID) -> Response:
+    """The terms as they are; ``?preset=`` fills in a preset's, to be saved or not."""
+    release = await own(visit, release_id)
+    if release.status != "draft":
+        return RedirectResponse(f"/releases/{release_id}", 303)
+    preset = PRESETS.get(visit.asked("preset"))
+    clause, version = (preset.clause, preset.version) if preset else (release.clause, release.version)
+    values: dict[str, Value] = {
+        "title": release.title,
+        "use_class": release.use_class,
+        "audience": release.audience,
+        "audience_ids": tuple(str(i) for i in release.audience_ids),
+        "clause": clause,
+        "version": str(version),
+        "preset": preset.name if preset else "",
+        **to_form(clause, version, preset.values if preset else release.terms),
+    }
+    return await _page(visit, release, Form(values))
+
+
+async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_code: int = 200) -> Response:
+    clause, version = _clause_of(form)
+    lines = await queries.lines(visit.session, release.id, limit=1)
+    published = await agreements.clause_version(visit.session, clause, version)
+    partners = await parties.companies(visit.session, partners_only=True)
+    return visit.show(
+        "releases/terms.html",
+        status_code=status_code,
+        release=release,
+        steps=steps(release),
+        crumbs=crumbs(release),
+        form=form,
+        uses=USES,
+        groups=groups(clause, version),
+        price_kinds=PRICE_KINDS,
+        shapes=SHAPES,
+        presets=[(preset.name, preset.title) for preset in PRESETS.values()],
+        partners=[(str(c.id), c.name) for c in partners if c.id != visit.actor.company_id],
+        clause_title=published.title,
+        version=version,
+        **preview(form, lines[0] if lines else None, visit.now.date(), visit.zone, visit.actor.currency),
+        whole=_whole_text(published.wording, form),
+    )
+
+
+def _clause_of(form: Form) -> tuple[str, int]:
+    """The clause a form is about; one that cannot be is the first preset's."""
+    first = next(iter(PRESETS.values()))
+    clause, version = form.value("clause", first.clause), form.value("version", str(first.version))
+    known = {(preset.clause, preset.version) for preset in PRESETS.values()}
+    if version.isdecimal() and (clause, int(version)) in known:
+        return clause, int(version)
+    return first.clause, first.version
+
+
+def read_terms(fields: Fields, clause: str, version: int, use_class: str) -> Terms:
+    """The typed terms of a form. Raises ``form.invalid`` or ``terms.invalid`` by the names of the form's fields."""
+    raw = from_form(fields, clause, version)
+    fields.check("terms.invalid")
+    try:
+        return parse_terms(clause, version, {**raw, "use_class": use_class})
+    except DomainError as error:
+        raise named_for_form(error) from None
+
+
+def preview(form: Form, line: queries.ListingRow | None, today: date, zone: str, currency: str) -> Mapping[str, Any]:
+    """What the terms in a form mean, told by the first line or an example: sentences, or what does not fit."""
+    clause, version = _clause_of(form)
+    try:
+        found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
+    except DomainError as error:
+        return {"words": None, "unfit": [wrong.message for wrong in error.fields] or [error.message], "line": line}
+    example = offered(line, line.quantity) if line else _example(found, currency)
+    return {"words": wording.clause(found, example, today, zone), "unfit": [], "line": line}
+
+
+def _example(terms: Terms, currency: str) -> wording.Offered:
+    quantity = max(EXAMPLE_QUANTITY, terms.minimum_to_keep)
+    return wording.Offered(quantity, quantity, EXAMPLE_PRICE, currency, None, min(terms.minimum_to_keep, quantity))
+
+
+def _whole_text(wording_text: str, form: Form) -> Any:
+    clause, version = _clause_of(form)
+    try:
+        found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
+    except DomainError:
+        return None
+    return clause_html(wording_text, found)
+
+
+@router.post("/preview")
+async def preview_fragment(visit: EditsReleases, sent: SentForm) -> Response:
+    """The preview alone, for the page to put beside the form while somebody types."""
+    form = sent.form()
+    release_id = uuid_of(form.value("release_id"))
+    lines = await queries.lines(visit.session, release_id, limit=1) if release_id else []
+    found = preview(form, lines[0] if lines else None, visit.now.date(), visit.zone, visit.actor.currency)
+    return visit.show("releases/preview.html", **found)
+
+
+@router.post("/{release_id}/terms")
+async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Saves the terms and goes on to the units; the button *Preview* saves nothing."""
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _page(visit, await own(visit, release_id), form)
+
+    async def look(visit: Visit, form: Form, _outcome: object) -> Response:
+        return await again(visit, sent.form())
+
+    async def nothing(session: WriteSession, actor: Actor) -> None:
+        """A preview carries nothing out."""
+
+    if sent.form().value("preview"):
+        unsaved = Sent({k: v for k, v in sent.values.items() if k != "preview"}, None, confirmed=False)
+        return await submit(request, unsaved, "release.write", nothing, now=now, to="", again=again, confirm=look)
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        fields = sent.fields()
+        title = fields.text("title", "Title", most=120)
+        use = fields.one_of("use_class", "what partners buy them for", [value for value, _, _ in USES])
+        audience = fields.one_of("audience", "who sees it", ("all", "named"))
+        named = [partner for text in fields.many("audience_ids") if (partner := uuid_of(text))]
+        if audience == "named" and not named:
+            fields.wrong("audience_ids", "Name at least one partner.")
+        clause, version = _clause_of(sent.form())
+        found = read_terms(fields, clause, version, use)
+        await service.edit(
+            session,
+            actor,
+            release_id,
+            title=title,
+            clause=clause,
+            version=version,
+            terms=found.model_dump(mode="json"),
+            use_class=use,
+            audience=audience,
+            audience_ids=named if audience == "named" else (),
+        )
+
+    return await submit(request, sent, "release.write", act, now=now, to=f"/releases/{release_id}/lines", again=again)
