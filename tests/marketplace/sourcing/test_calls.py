@@ -1,0 +1,233 @@
+"""Ordering units back: reserve, answer, ship, receive, inspect, settle; and what stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from marketplace.db.session import Database
+from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
+from tests.clients import app_for, client_for, token_for
+from tests.marketplace.main_job import API, Job, ok, refused
+from tests.world import World
+
+CLOCK = UUID(int=0)
+
+
+@pytest.fixture
+async def job(world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        yield await Job.begin(world, stack)
+
+
+async def present(job: Job) -> dict[str, int]:
+    """Units by who owns and holds them: 'maker', 'buyer'."""
+    rows = await job.world.owner.fetch(
+        'SELECT owner_id, holder_id, agreement_id IS NOT NULL AS bound, sum(quantity)::int AS n, sum(held)::int AS held '
+        'FROM "position" WHERE part_id = $1 AND quantity > 0 GROUP BY 1, 2, 3',
+        job.world.part,
+    )
+    names = {job.world.maker.id: "maker", job.world.buyer.id: "buyer"}
+    return {f"{names[r['owner_id']]}/{names[r['holder_id']]}{'*' if r['bound'] else ''}": r["n"] for r in rows}
+
+
+async def test_the_whole_way_back(job: Job) -> None:
+    await job.sold(4, offered=4)
+    await job.called(1)
+    call = await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}"))
+    assert call["status"] == "noticed"
+    await job.came_back(1)
+    assert await present(job) == {"buyer/buyer*": 3, "maker/maker": 1}
+    lines = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    assert [(x["quantity"], x["cause_reference"]) for x in lines] == [(1, call["reference"])]
+    await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "fitted"}))
+    assert await present(job) == {"buyer/buyer*": 3}
+    machine = await job.world.owner.fetchval("SELECT machine FROM movement WHERE kind = 'install' AND machine IS NOT NULL "
+                                             "AND lot_id IN (SELECT lot_id FROM lot WHERE part_id = $1)", job.world.part)
+    assert machine == "EX-200 77"
+    done = await ok(job.technician.get(f"{API}/sourcing/requests/{job.requisition}"))
+    assert (done["status"], done["outcome"]) == ("closed", "fitted")
+
+
+async def test_serial_units_come_back(job: Job) -> None:
+    await job.sold(2, offered=2, serial=True)
+    await job.called(2)
+    await job.came_back(2)
+    assert await present(job) == {"maker/maker": 2}
+
+
+async def test_own_stock_first_listed_but_unsold_included(job: Job) -> None:
+    await job.sold(4, offered=10)
+    made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(8)), 201)
+    plan = await ok(job.technician.get(f"{API}/sourcing/requests/{made['id']}/plan"))
+    assert [(c["kind"], c["quantity"]) for c in plan["chosen"]] == [("own_stock", 6), ("buy_back", 2)]
+    done = await ok(job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={}))
+    assert len(done["calls"]) == 2
+    assert await job.world.owner.fetchval("SELECT quantity - ordered FROM listing WHERE id = $1", UUID(job.listing)) == 0
+
+
+async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
+    await job.sold(4, offered=10)
+    await job.called(2)
+    await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "tired"}), "call.reason")
+    await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "other"}), "call.note")
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf"}))
+    partner = next(c for c in await job.candidates() if c["kind"] == "buy_back")
+    assert (partner["quantity"], partner["callable"]) == (4, 2)
+    assert "withdrawn" in {b["code"] for b in partner["blocked"]}
+    request = await ok(job.technician.get(f"{API}/sourcing/requests/{job.requisition}"))
+    assert request["status"] == "open"
+    assert request["plan"]["chosen"][0]["kind"] == "own_stock"
+    assert await present(job) == {"buyer/buyer*": 4, "maker/maker": 6}
+
+
+async def test_partial_commitment_frees_the_rest(job: Job) -> None:
+    await job.sold(4, offered=4)
+    await job.called(3)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1}))
+    held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
+    assert held == 1
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={}))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}))
+    assert await present(job) == {"buyer/buyer*": 3, "maker/maker": 1}
+
+
+async def test_silence_acts_as_agreed_however_late(job: Job, worker_db: Database) -> None:
+    await job.sold(4, offered=4)
+    await job.called(1)
+    late = datetime.now(UTC) + timedelta(days=90)
+    assert await act_on_silence(worker_db, CLOCK, datetime.now(UTC)) == 0
+    await act_on_silence(worker_db, CLOCK, late)
+    call = await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}"))
+    assert call["status"] == ("accepted" if call["silence"] == "accepted" else "refused")
+    assert await act_on_silence(worker_db, CLOCK, late) == 0
+
+
+async def test_rejected_units_stay_the_holders(job: Job) -> None:
+    await job.sold(4, offered=4)
+    await job.called(2)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={}))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 3}), "call.inspect")
+    await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}), "call.inspect_note")
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1, "note": "corroded"}))
+    assert await present(job) == {"buyer/buyer*": 2, "maker/maker": 1, "buyer/maker*": 1}
+    assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "disputed"
+
+
+async def test_above_the_limit_waits_for_an_approver(job: Job, worker_db: Database) -> None:
+    await job.sold(4, offered=4)
+    await job.world.owner.execute(
+        "UPDATE user_account SET order_limit_amount = 1 WHERE id = $1", job.world.maker.users["technician"]
+    )
+    found = (await job.candidates())[0]
+    done = await ok(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(2), "key": found["key"]}), 201)
+    assert done["awaiting_approval"]
+    assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{done['calls'][0]}")))["status"] == "allocated"
+    await refused(job.technician.post(f"{API}/sourcing/requests/{done['requisition_id']}/approve"), "actor.role")
+    await ok(job.planner.post(f"{API}/sourcing/requests/{done['requisition_id']}/approve"))
+    assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{done['calls'][0]}")))["status"] == "noticed"
+    again = await ok(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(1), "key": found["key"]}), 201)
+    assert again["awaiting_approval"]
+    await lapse_approvals(worker_db, CLOCK, datetime.now(UTC) + timedelta(minutes=31))
+    request = await ok(job.technician.get(f"{API}/sourcing/requests/{again['requisition_id']}"))
+    assert request["status"] == "open"
+    held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
+    assert held == 2
+
+
+async def test_delegates_source_within_limits(job: Job) -> None:
+    await job.sold(4, offered=4)
+    world = job.world
+    app = app_for(world.db)
+    token = await token_for(world.owner, world.other.users["technician"], world.other.id)
+    async with client_for(app, token) as delegate:
+        number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+        locate = {"numbers": number}
+        await refused(delegate.post(f"{API}/sourcing/locate", json=locate), "sourcing.nothing")
+        admin = await token_for(world.owner, world.maker.users["admin"], world.maker.id)
+        async with client_for(app, admin) as boss:
+            body = {"company_id": str(world.other.id), "max_quantity": 2, "max_value": "150"}
+            await ok(boss.post(f"{API}/delegations", json=body), 201)
+        found = await ok(delegate.post(f"{API}/sourcing/locate", json=locate))
+        place = found[0]["parts"][0]["candidates"][0]
+        assert "delegation_limit" in {b["code"] for b in place["blocked"]}
+        need = {**job.need(3), "destination_site_id": str(world.other.site)}
+        await refused(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), "requisition.delegation")
+        need["quantity"] = 1
+        done = await ok(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), 201)
+        assert done["replanned"] is None
+        call = done["calls"][0]
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/accept", json={}))
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={}))
+        await ok(delegate.post(f"{API}/sourcing/calls/{call}/receive"))
+        await ok(delegate.post(f"{API}/sourcing/calls/{call}/inspect", json={"good": 1}))
+        await ok(delegate.post(f"{API}/sourcing/requests/{done['requisition_id']}/finish", json={"outcome": "received"}))
+
+
+async def test_many_technicians_few_units(job: Job) -> None:
+    await job.sold(3, offered=3)
+    found = (await job.candidates())[0]
+    answers = await asyncio.gather(
+        *(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(1), "key": found["key"]}) for _ in range(8))
+    )
+    won = [a for a in answers if a.status_code == 201 and a.json()["calls"]]
+    lost = [a for a in answers if a.status_code == 201 and a.json()["replanned"]]
+    assert {a.status_code for a in answers} == {201}, [a.text for a in answers]
+    assert (len(won), len(lost)) == (3, 5)
+    held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
+    assert held == 3
+
+
+async def test_cancelling_frees_the_units(job: Job) -> None:
+    await job.sold(3, offered=3)
+    await job.called(2)
+    await refused(job.outsider.post(f"{API}/sourcing/calls/{job.call}/accept", json={}), "call.not_found")
+    await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/cancel"))
+    held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
+    assert held == 0
+    await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}), "call.state")
+
+
+async def test_access_draws_cost_the_fee_or_the_list_price(job: Job) -> None:
+    await job.released(4, preset="standard-access", minimum_to_keep=2)
+    await job.ordered(4)
+    await job.signed()
+    await job.delivered(4)
+    found = (await job.candidates())[0]
+    assert found["kind"] == "access_draw"
+    await job.called(1)
+    await job.came_back(1)
+    lines = (await ok(job.planner.get(f"{API}/settlement")))["items"]
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"quantity": 0}, "requisition.quantity"),
+        ({"quantity": -4}, "requisition.quantity"),
+        ({"urgency": "yesterday"}, "requisition.urgency"),
+        ({"needed_by": "2020-01-01T00:00:00Z"}, "requisition.needed_by"),
+        ({"part_id": "00000000-0000-0000-0000-000000000001"}, "part.not_found"),
+        ({"destination_site_id": "00000000-0000-0000-0000-000000000001"}, "site.not_found"),
+    ],
+)
+async def test_wrong_requests(job: Job, change: dict[str, object], code: str) -> None:
+    await refused(job.technician.post(f"{API}/sourcing/requests", json={**job.need(1), **change}), code)
+    assert await job.world.owner.fetchval("SELECT count(*) FROM requisition WHERE maker_id = $1", job.world.maker.id) == 0
+
+
+async def test_the_ledger_adds_up_after_all_this(worker_db: Database) -> None:
+    from marketplace.ledger.queries import CHECKS, verify
+
+    for check in CHECKS:
+        async with worker_db.read() as session:
+            assert not await verify(session, check), check
