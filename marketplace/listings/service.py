@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
-from marketplace.db.session import WriteSession, execute, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields, missing
 from marketplace.kit.ids import short_reference
@@ -345,6 +345,12 @@ async def close(session: WriteSession, actor: Actor, release_id: UUID, now: date
 async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: int, quantity: int) -> None:
     """Own units that are used elsewhere (a technician's draw on listed stock) leave the listings behind them,
     unsold quantity first. The caller acts for the listing's company and has locked the lot."""
+    behind = await fetch(
+        session, "SELECT listing_id FROM listing_lot WHERE lot_id = $1 AND position_id = $2", lot_id, position_id
+    )
+    if not behind:
+        return
+    await queries.listings_for_update(session, [r["listing_id"] for r in behind])
     rows = await fetch(
         session,
         "SELECT b.listing_id, least(b.quantity, l.quantity - l.ordered) AS unsold FROM listing_lot b "
@@ -357,7 +363,6 @@ async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: i
         cut = min(left, max(r["unsold"], 0))
         if cut <= 0:
             continue
-        await fetch_one(session, "SELECT 1 FROM listing WHERE id = $1 FOR NO KEY UPDATE", r["listing_id"])
         await execute(session, "UPDATE listing SET quantity = quantity - $2 WHERE id = $1", r["listing_id"], cut)
         await execute(
             session,
