@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
+from marketplace.agreements.evaluation import split
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant, WriteSession
 from marketplace.holdings import queries, service
@@ -25,10 +26,13 @@ from marketplace.holdings.schemas import (
     CountIn,
     DoneOut,
     FrozenOut,
+    HoldingDetailOut,
     HoldingOut,
     HoldingPage,
     InstallIn,
+    LinePlaceOut,
     MoveIn,
+    RightOut,
     ScrapIn,
     SelectionIn,
     StockLineOut,
@@ -138,6 +142,50 @@ async def lines(
 async def withdrawals(session: Reading, actor: ReadsStock) -> list[WithdrawalOut]:
     """Units said not to be on the shelf that you hold or may order back, oldest first, at most 200."""
     return [WithdrawalOut.model_validate(w) for w in await queries.withdrawals_open(session, actor)]
+
+
+@router.get("/lots/{lot_id}", summary="One unit or lot, and what bears on it")
+async def lot(session: Reading, actor: ReadsStock, lot_id: UUID, now: Now) -> HoldingDetailOut:
+    """Where it is, what each agreement on it says now, when it was last counted, and what is being looked for."""
+    return _detail(await queries.holding(session, actor, lot_id), now)
+
+
+def _detail(found: queries.Holding, now: datetime) -> HoldingDetailOut:
+    unit = found.unit
+    lines = [LinePlaceOut.model_validate(line) for line in unit.lines]
+    for line in lines:
+        count = found.counts.get(line.site_id) if line.site_id else None
+        line.counted_at = count.counted_at if count else None
+    rights = []
+    for covered in found.covered.values():
+        stands = split(covered.terms, covered.facts, now)
+        rights.append(
+            RightOut(
+                agreement_id=covered.agreement_id,
+                agreement=covered.reference,
+                status=covered.status,
+                badge=covered.badge.short,
+                sentence=covered.badge.sentence,
+                remaining=stands.remaining,
+                callable=stands.callable,
+                words=stands.words,
+            )
+        )
+    return HoldingDetailOut(
+        lot_id=unit.lot_id,
+        part_id=unit.part_id,
+        number=unit.part_number,
+        description=unit.description,
+        maker=unit.maker,
+        serial=unit.serial,
+        batch=unit.batch,
+        uom=unit.uom,
+        frozen=unit.frozen,
+        expires_on=unit.expires_on if isinstance(unit.expires_on, date) else None,
+        lines=lines,
+        rights=rights,
+        withdrawals=[WithdrawalOut.model_validate(w) for w in found.withdrawals],
+    )
 
 
 # -- acts ------------------------------------------------------------------------------------------------

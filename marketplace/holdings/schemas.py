@@ -115,6 +115,54 @@ class WithdrawalOut(BaseModel):
     opened_at: datetime
 
 
+class LinePlaceOut(BaseModel):
+    """Where some of a lot is."""
+
+    model_config = ConfigDict(from_attributes=True)
+    position_id: int
+    owner: str
+    holder: str
+    site_id: UUID | None
+    site: str | None = Field(description="Null: in transit.")
+    condition: Condition
+    agreement_id: UUID | None
+    beneficiary: str | None = Field(description="Who may order these units back.")
+    quantity: int
+    held: int
+    counted_at: datetime | None = None
+
+
+class RightOut(BaseModel):
+    """What one agreement says about the part as things stand."""
+
+    agreement_id: UUID
+    agreement: str
+    status: str
+    badge: str
+    sentence: str
+    remaining: int
+    callable: int = Field(description="Units of the part that could be ordered back now, over all lots.")
+    words: str = Field(examples=["6 callable, 3 reserved, 1 being counted"])
+
+
+class HoldingDetailOut(BaseModel):
+    """A unit or lot with everything that bears on it."""
+
+    lot_id: UUID
+    part_id: UUID
+    number: str
+    description: str
+    maker: str
+    serial: str | None
+    batch: str | None
+    uom: str
+    frozen: bool
+    expires_on: date | None
+    lines: list[LinePlaceOut]
+    rights: list[RightOut]
+    withdrawals: list[WithdrawalOut]
+
+
 class Which(BaseModel):
     """Which units: an exact stock line (lot_id, position_id), or part and site, where the system chooses: units
     nobody has a right in first, then those above the minimum to keep."""

@@ -7,8 +7,12 @@ import io
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.agreed import agreed, delivered
+from marketplace.agreements.queries import facts
+from marketplace.holdings import queries
+from marketplace.holdings.queries import HoldingFilter, lines
+from tests.agreed import agreed, delivered, person
 from tests.clients import app_for, client_for, token_for
 from tests.world import Party, World
 
@@ -36,7 +40,7 @@ async def test_what_each_company_holds(world: World) -> None:
     async with client_for(app, await token(world, world.buyer)) as buyer:
         items = (await buyer.get(BASE)).json()["items"]
         totals = (await buyer.get(BASE + "/totals")).json()
-        lines = (await buyer.get(BASE + "/lines")).json()["items"]
+        exact = (await buyer.get(BASE + "/lines")).json()["items"]
         encumbered = (await buyer.get(BASE, params={"encumbered": True, "clause": "buy-back"})).json()["items"]
         other_number = (await buyer.get(BASE, params={"number": "no-such-number"})).json()["items"]
         by_number = (await buyer.get(BASE, params={"number": f"{world.tag} 100"})).json()["items"]
@@ -45,7 +49,7 @@ async def test_what_each_company_holds(world: World) -> None:
     assert (bound["quantity"], bound["beneficiary"], bound["value"]) == (10, world.maker.name, "1000.0000")
     assert "keep 3 of 10" in bound["sentence"]
     assert {(t["clause"], t["quantity"]) for t in totals} == {("buy-back", 10), (None, 4)}
-    assert sorted(x["quantity"] for x in lines) == [4, 10]
+    assert sorted(x["quantity"] for x in exact) == [4, 10]
     assert [e["agreement_id"] for e in encumbered] == [str(agreement_id)]
     assert other_number == []
     assert len(by_number) == 2
@@ -55,6 +59,51 @@ async def test_what_each_company_holds(world: World) -> None:
         assert (await outsider.get(BASE + "/totals")).json() == []
     async with client_for(app, await token(world, world.maker)) as maker:
         assert [i["quantity"] for i in (await maker.get(BASE)).json()["items"]] == [7], "units out are not stock"
+
+
+async def test_one_lot_with_what_bears_on_it(world: World) -> None:
+    agreement_id = await agreed(world, quantity=10, minimum=3, preset="access-first")
+    lot = await delivered(world, agreement_id, 10)
+    url = f"{BASE}/lots/{lot}"
+    app = app_for(world.db)
+    async with client_for(app) as anonymous:
+        assert (await anonymous.get(url)).status_code == 401
+    async with client_for(app, await token(world, world.other)) as outsider:
+        assert (await outsider.get(url)).status_code == 404
+    async with client_for(app, await token(world, world.buyer)) as clerk:
+        body = {"part_id": str(world.part), "site_id": str(world.buyer.site), "counted": 8}
+        assert (await clerk.post(BASE + "/counts", json=body)).status_code == 201
+        found = (await clerk.get(url)).json()
+        assert [w["quantity"] for w in (await clerk.get(BASE + "/withdrawals")).json()] == [2]
+    async with client_for(app, await token(world, world.maker)) as maker:
+        assert (await maker.get(url)).json() == found, "both sides of a right see the same"
+    [line], [right] = found["lines"], found["rights"]
+    assert (line["quantity"], line["holder"], line["beneficiary"]) == (10, world.buyer.name, world.maker.name)
+    assert line["counted_at"] is not None
+    assert (right["remaining"], right["callable"], right["words"]) == (10, 8, "8 callable, 2 being counted")
+    assert [(w["lot_id"], w["quantity"]) for w in found["withdrawals"]] == [(str(lot), 2)]
+
+
+async def test_a_page_costs_the_same_whatever_it_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    for module in (lines, facts):
+        real = module.fetch
+
+        async def spy(session: Any, sql: str, *arguments: object, _real: Any = real) -> Any:
+            sent.append(sql)
+            return await _real(session, sql, *arguments)
+
+        monkeypatch.setattr(module, "fetch", spy)
+    counts = []
+    for _ in range(3):
+        agreement_id = await agreed(world)
+        await delivered(world, agreement_id, 2)
+        await world.register(world.buyer, 1, part=await world.make_part(f"{world.tag}-{len(counts)}"))
+        sent.clear()
+        async with world.db.read(world.buyer.tenant) as session:
+            page = await queries.what_we_hold(session, person(world.buyer), HoldingFilter(), secret="s")
+        counts.append((len(page.items), len(sent)))
+    assert counts == [(2, 3), (4, 3), (6, 3)]
 
 
 async def every_page(client: httpx.AsyncClient, path: str, limit: int) -> list[dict[str, Any]]:
