@@ -136,6 +136,7 @@ def migrate(revision: Annotated[str, typer.Argument(help="Target revision.")] = 
 
     settings = _settings()
     owner = _need(settings.owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL")
+    _run(setup.wait_for_server(settings.admin_database_url or owner))
     if settings.admin_database_url and settings.database_url and settings.worker_database_url:
         passwords = {
             role: setup.password_in(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,21 @@ from marketplace.db.embedded import APP, DATABASE, OWNER, WORKER
 from marketplace.kit.errors import busy
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+async def wait_for_server(dsn: str, seconds: float = 60.0) -> None:
+    """Returns once the server answers: containers start together, and the database takes its time. Raises
+    ``db.gone`` after ``seconds``."""
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            await (await asyncpg.connect(dsn, timeout=5)).close()
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, TimeoutError):
+            if asyncio.get_running_loop().time() > until:
+                raise busy("db.gone", "The database server does not answer. Is it running, and is the address right?") from None
+            await asyncio.sleep(0.5)
+        else:
+            return
 
 
 async def ensure_database(admin_dsn: str, passwords: Mapping[str, str], database: str = DATABASE) -> None:
