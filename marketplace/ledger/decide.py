@@ -91,8 +91,8 @@ class _Decision:
                 f"The quantity must be a whole number from 1 to {MAX_QUANTITY:,}; it was {step.quantity}.",
                 field="quantity",
             )
-        occurred = step.occurred_at or self.now
-        if occurred > self.now + _FUTURE_TOLERANCE:
+        occurred = step.occurred_at or self._just_now(step.lot_id)
+        if step.occurred_at and occurred > self.now + _FUTURE_TOLERANCE:
             raise invalid(
                 "ledger.future", "What happened cannot lie in the future. Check the date.", field="occurred_at"
             )
@@ -119,6 +119,12 @@ class _Decision:
             self._standing(step, lot, occurred)
         else:
             self._transfer(step, lot, occurred)
+
+    def _just_now(self, lot_id: UUID) -> datetime:
+        """When an unstated time was: now, but never before what the lot has seen. A request that waited for the
+        lock carries an older moment than the one that went before it; that makes it no late report."""
+        lot = self.lots.get(lot_id)
+        return max(self.now, lot.last_occurred_at) if lot else self.now
 
     def _lot(self, lot_id: UUID) -> LotState:
         lot = self.lots.get(lot_id)

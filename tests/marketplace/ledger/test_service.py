@@ -149,3 +149,13 @@ async def test_frozen_units_stay(world: World) -> None:
     await world.run(world.maker, Step(Kind.LIFT, lot, 5, 1))
     await world.run(world.maker, Step(Kind.USE_UP, lot, 1, 1))
     assert await world.positions(lot) == {1: (4, 0)}
+
+
+async def test_an_older_moment_without_a_stated_time_is_no_late_report(world: World) -> None:
+    """The request that waited for the lock carries the older moment."""
+    lot = await world.register(world.maker, 5)
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1), now=NOW + timedelta(seconds=30))
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1), now=NOW)
+    times = await world.owner.fetch("SELECT occurred_at, recorded_at FROM movement WHERE lot_id = $1 ORDER BY seq", lot)
+    assert times[1]["occurred_at"] == times[2]["occurred_at"]
+    assert times[1]["recorded_at"] < times[2]["recorded_at"]
