@@ -1,3 +1,292 @@
-from fastapi import APIRouter
+"""JSON routes of imports."""
 
-router = APIRouter()
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from starlette.responses import StreamingResponse
+
+from marketplace.db.requests import PageSecret, Reading, Writing, database
+from marketplace.db.session import Tenant
+from marketplace.imports import queries, service
+from marketplace.imports.fields import FIELDS
+from marketplace.imports.permissions import ReadsImports, WritesImports
+from marketplace.imports.queries import Job
+from marketplace.imports.schemas import (
+    ApplyIn,
+    ColumnOut,
+    DecideIn,
+    DecisionOut,
+    ImportDetail,
+    ImportOut,
+    IssueOut,
+    MappingIn,
+    Mode,
+    ProblemOut,
+    ProposalOut,
+)
+from marketplace.imports.tasks import ask_worker
+from marketplace.kit.exports import csv_chunks
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import IdempotencyKey, Now
+from marketplace.parties.service import once
+from marketplace.settings import Settings
+
+router = APIRouter(prefix="/imports", tags=["imports"])
+_CHUNK = 1 << 18
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def chunks_of(file: UploadFile) -> AsyncIterator[bytes]:
+    """An upload in pieces."""
+    while chunk := await file.read(_CHUNK):
+        yield chunk
+
+
+def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -> ImportDetail:
+    """A job as the wire shows it."""
+    mapping, columns = job.mapping, job.columns
+    return ImportDetail(
+        **ImportOut.model_validate(job).model_dump(),
+        header=mapping["header"],
+        sample=mapping["sample"],
+        sheets=mapping["sheets"],
+        columns=[
+            ColumnOut(
+                field=f.name, label=f.label, required=f.required, column=columns.get(f.name),
+                why=mapping["why"].get(f.name), order=mapping["orders"].get(f.name),
+            )
+            for f in FIELDS.values()
+        ],
+        missing=mapping["missing"],
+        warnings=mapping["warnings"],
+        problems=problems,
+        repeated=repeated,
+    )  # fmt: skip
+
+
+@router.post("", status_code=201, summary="Upload a stock file (CSV or XLSX)")
+async def upload(
+    request: Request,
+    session: Writing,
+    actor: WritesImports,
+    now: Now,
+    response: Response,
+    file: Annotated[UploadFile, File(description="CSV or .xlsx with a header row.")],
+    default_site_id: Annotated[UUID | None, Form(description="The site of rows that name none.")] = None,
+    default_maker: Annotated[str | None, Form(max_length=80)] = None,
+    snapshot_on: Annotated[date | None, Form(description="The day the file tells about; today if not given.")] = None,
+    mode: Annotated[Mode, Form()] = "good_rows",
+    sheet: Annotated[str | None, Form()] = None,
+) -> ImportDetail:
+    """Keeps the file and reads its columns; nothing is imported yet. Check ``columns``, then validate. The same file
+    for the same site and day answers the import that it already is (status 200)."""
+    settings = _settings(request)
+    made = await service.upload(
+        session, actor, chunks=chunks_of(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
+        limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=default_site_id, default_maker=default_maker,
+        snapshot_on=snapshot_on, mode=mode, sheet=sheet,
+    )  # fmt: skip
+    if made.repeated:
+        response.status_code = 200
+    return detail_of(await queries.job(session, made.job_id), [], repeated=made.repeated)
+
+
+@router.get("", summary="Your imports, newest first")
+async def imports(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """Paged by ``after``."""
+    mark = read_bookmark(after, secret)
+    rows = await queries.jobs(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda j: [j.id], secret)
+    return {"items": [ImportOut.model_validate(j) for j in page.items], "next": page.next}
+
+
+@router.get("/{job_id}", summary="One import: how far it is, how its file is read, what goes wrong most")
+async def get(session: Reading, actor: ReadsImports, job_id: UUID) -> ImportDetail:
+    """Ask again while ``step`` is 'staging' or 'staged' to follow ``rows_staged``."""
+    return await _detail(session, job_id)
+
+
+async def _detail(session: Any, job_id: UUID) -> ImportDetail:
+    job = await queries.job(session, job_id)
+    problems = [
+        ProblemOut(field=f, code=c, rows=n, example=words)
+        for f, c, n, words in await queries.issue_summary(session, job_id)
+    ]
+    return detail_of(job, problems)
+
+
+@router.put("/{job_id}/mapping", summary="Choose the columns")
+async def change_mapping(
+    request: Request,
+    session: Writing,
+    actor: WritesImports,
+    now: Now,
+    job_id: UUID,
+    chosen: MappingIn,
+    key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """The import starts over from its file with these columns; validate it again."""
+
+    async def act() -> ImportDetail:
+        await service.change_mapping(
+            session, actor, job_id, data_dir=_settings(request).data_dir, now=now, **chosen.model_dump()
+        )
+        return await _detail(session, job_id)
+
+    given = {"job_id": job_id, **chosen.model_dump()}
+    return dict((await once(session, actor, key, "imports.mapping", given, act, status=200)).content)
+
+
+@router.post("/{job_id}/validate", summary="Read the whole file and see every row's fate")
+async def validate(
+    request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID,
+    key: IdempotencyKey = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Small files at once (200); large ones in the background (202): ask for the import until it is 'validated'.
+    Nothing lands. Running again starts where it stopped, and does nothing twice."""
+    return await _bring_on(request, session, actor, now, response, job_id, key, land=False)
+
+
+@router.post("/{job_id}/apply", summary="Land the file")
+async def apply(
+    request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID,
+    chosen: ApplyIn, key: IdempotencyKey = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Registers what is new and proposes what differs. With 'all_or_nothing' nothing lands while a row is bad."""
+    return await _bring_on(request, session, actor, now, response, job_id, key, land=True, mode=chosen.mode)
+
+
+async def _bring_on(
+    request: Request,
+    session: Any,
+    actor: Actor,
+    now: Any,
+    response: Response,
+    job_id: UUID,
+    key: str | None,
+    *,
+    land: bool,
+    mode: str | None = None,
+) -> dict[str, Any]:
+    job = await queries.job(session, job_id)
+    small = job.file_size <= service.SMALL_FILE_BYTES
+
+    async def act() -> ImportDetail:
+        if small:
+            if mode is not None and mode != job.mode:
+                async with database(request).write(Tenant(actor.company_id)) as own:
+                    await service.set_mode(own, job_id, mode)
+            # Each step commits by itself, so that one that stops half way is gone on with.
+            await service.run(
+                database(request), job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id,
+                data_dir=_settings(request).data_dir, land=land, now=now,
+            )  # fmt: skip
+        else:
+            if mode is not None:
+                await service.set_mode(session, job_id, mode)
+            await ask_worker(session, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=land)
+        return await _detail(session, job_id)
+
+    route = "imports.apply" if land else "imports.validate"
+    answer = await once(session, actor, key, route, {"job_id": job_id, "mode": mode}, act, status=200 if small else 202)
+    response.status_code = answer.status
+    return dict(answer.content)
+
+
+@router.post("/{job_id}/cancel", summary="End an import that has not landed")
+async def cancel(session: Writing, actor: WritesImports, now: Now, job_id: UUID) -> dict[str, Any]:
+    """Its rows are forgotten; nothing was imported."""
+    await service.cancel(session, job_id, now)
+    return {"id": job_id, "step": "cancelled"}
+
+
+@router.get("/{job_id}/issues.csv", summary="The bad rows as CSV, to correct and upload again")
+async def bad_rows(request: Request, session: Reading, actor: ReadsImports, job_id: UUID) -> StreamingResponse:
+    """The original columns, then the row in the file and everything wrong with it."""
+    job = await queries.job(session, job_id)
+    return StreamingResponse(
+        bad_row_chunks(request, actor, job), media_type="text/csv; charset=utf-8",
+        headers={"content-disposition": 'attachment; filename="rows-to-correct.csv"'},
+    )  # fmt: skip
+
+
+async def bad_row_chunks(request: Request, actor: Actor, job: Job) -> AsyncIterator[str]:
+    """CSV text, page by page, in a session of its own."""
+    header: list[str] | None = [*job.mapping["header"], "Row", "Problems"]
+    width, after = len(job.mapping["header"]), 0
+    async with database(request).read(Tenant(actor.company_id)) as session:
+        while True:
+            rows = await queries.bad_rows(session, job.id, after=after)
+            cells = ([*c[:width], *[""] * (width - len(c)), number, words] for number, c, words in rows)
+            for chunk in csv_chunks(header, cells):
+                yield chunk
+            if len(rows) < 500:
+                return
+            header, after = None, rows[-1][0]
+
+
+@router.get("/{job_id}/issues", summary="Everything wrong with every row")
+async def issues(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    job_id: UUID,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """In the order of the file, paged."""
+    await queries.job(session, job_id)
+    mark = read_bookmark(after, secret)
+    rows = await queries.issues(session, job_id, after=(mark[0], mark[1]) if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda r: [r.row_no, r.field], secret)
+    return {"items": [IssueOut.model_validate(r) for r in page.items], "next": page.next}
+
+
+@router.get("/{job_id}/proposals", summary="Where the file and the ledger differ")
+async def proposals(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    job_id: UUID,
+    undecided: bool = False,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> dict[str, Any]:
+    """In the order of the file, paged."""
+    await queries.job(session, job_id)
+    mark = read_bookmark(after, secret)
+    rows = await queries.proposals(
+        session, job_id, undecided=undecided, after=UUID(mark[0]) if mark else None, limit=limit + 1
+    )
+    page = cut(rows, limit, lambda r: [r.id], secret)
+    return {"items": [ProposalOut.model_validate(r) for r in page.items], "next": page.next}
+
+
+@router.post("/{job_id}/proposals/decide", summary="Accept or dismiss differences")
+async def decide(
+    session: Writing, actor: WritesImports, now: Now, job_id: UUID, chosen: DecideIn, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """An accepted difference becomes a count in the ledger, of free units only."""
+
+    async def act() -> DecisionOut:
+        made = await service.decide(session, actor, job_id, accept=chosen.accept, dismiss=chosen.dismiss, now=now)
+        return DecisionOut.model_validate(made)
+
+    given = {"job_id": job_id, **chosen.model_dump()}
+    return dict((await once(session, actor, key, "imports.decide", given, act, status=200)).content)

@@ -11,7 +11,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.db.base import Created, Id, Row
+from marketplace.db.base import Created, Id, Normalised, Row
 
 
 class ImportJob(Row):
@@ -63,12 +63,58 @@ class ImportMapping(Row):
 
 
 class ImportStage(Row):
-    """One row of a file as text cells. Unlogged, no policies, keyed by job."""
+    """One row of a file as text cells, with what was looked up for it while it streamed in (null = unknown).
+    Unlogged, no policies, keyed by job."""
 
     __tablename__ = "import_stage"
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
     row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cells: Mapped[list[str]]
+    maker_id: Mapped[UUID | None]
+    site_id: Mapped[UUID | None]
+    uom: Mapped[str | None]
+    condition: Mapped[str | None]
+    number_norm: Mapped[Normalised | None]
+    lot_id: Mapped[UUID | None]
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+
+class ImportRow(Row):
+    """A staged row as typed values, between validation and landing. ``line_id``: the stock line it is about;
+    ``here_already``: units of it that the ledger has at the site without a stock line (bought, returned).
+    Unlogged, no policies, keyed by job."""
+
+    __tablename__ = "import_row"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    site_id: Mapped[UUID | None]
+    maker_id: Mapped[UUID | None]
+    part_id: Mapped[UUID | None]
+    new_part: Mapped[bool]
+    number: Mapped[str]
+    number_norm: Mapped[Normalised]
+    description: Mapped[str]
+    uom: Mapped[str | None]
+    condition: Mapped[str | None]
+    serial: Mapped[str | None]
+    batch: Mapped[str | None]
+    bin: Mapped[str | None]
+    quantity: Mapped[int | None]
+    expires_on: Mapped[date | None]
+    unit_cost: Mapped[Decimal | None]
+    list_price: Mapped[Decimal | None]
+    last_issue_on: Mapped[date | None]
+    usage_12: Mapped[int | None]
+    usage_24: Mapped[int | None]
+    usage_36: Mapped[int | None]
+    weight_grams: Mapped[int | None]
+    package_quantity: Mapped[int | None]
+    protected: Mapped[bool | None]
+    lot_id: Mapped[UUID]
+    family: Mapped[str | None]
+    line_id: Mapped[UUID | None]
+    here_already: Mapped[int] = mapped_column(server_default=text("0"))
+    bad: Mapped[bool] = mapped_column(server_default=text("false"))
     __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
 

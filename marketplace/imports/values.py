@@ -12,7 +12,10 @@ from marketplace.imports.fields import CONDITIONS, FALSE_WORDS, TRUE_WORDS, head
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import parse_amount
 
-MAX_QUANTITY = 2_000_000_000
+MAX_QUANTITY = 1_000_000_000
+"""What one movement of the ledger takes at most (ledger.entries.MAX_QUANTITY; a test compares)."""
+MAX_AMOUNT_CHARACTERS = 40
+_AMOUNT_CHARACTERS = re.compile(r"[$€£]*[-+0-9.,' \u00a0]*", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}  # noqa: SIM905
 _SHOWN = 40
@@ -45,7 +48,10 @@ def parse_quantity(text: str) -> int:
 
 
 def parse_price(text: str) -> Decimal:
-    """An amount of 0 or more, as ``kit.money.parse_amount`` reads it. Raises ``import.amount``."""
+    """An amount of 0 or more, as ``kit.money.parse_amount`` reads it, but no exponents. Raises ``import.amount``,
+    ``money.amount``."""
+    if len(text.strip()) > MAX_AMOUNT_CHARACTERS or not _AMOUNT_CHARACTERS.fullmatch(text.strip()):
+        raise invalid("import.amount", f"'{text[:_SHOWN]}' is not an amount. Write it like 1234.50.")
     amount = parse_amount(text)
     if amount < 0:
         raise invalid("import.amount", f"'{text[:_SHOWN]}' is negative.")

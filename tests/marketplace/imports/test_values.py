@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.imports.exports import BOM, csv_chunks, original_cell, safe_cell
+from marketplace.kit.exports import BOM, csv_chunks, original_cell, safe_cell
 from marketplace.imports.values import (
     DateOrder,
     date_order,

@@ -1,0 +1,80 @@
+"""Statements that land the good rows: parts, then lots with their first position and movement, then stock lines.
+
+They write exactly what ``ledger.service`` writes for a ``register`` (a test compares row by row), for any number of
+rows in a constant number of statements. $1 is the job, $2 the company.
+"""
+
+from __future__ import annotations
+
+# What is new and not there already by another way.
+_NEW = "r.job_id = $1 AND NOT r.bad AND r.line_id IS NULL AND r.quantity > r.here_already"
+
+PARTS = """
+INSERT INTO part (id, maker_id, number, number_norm, description, uom, weight_grams, list_price, currency)
+SELECT DISTINCT ON (r.part_id) r.part_id, r.maker_id, r.number, r.number_norm,
+    coalesce(nullif(r.description, ''), r.number), r.uom, nullif(r.weight_grams, 0), r.list_price,
+    CASE WHEN r.list_price IS NOT NULL THEN $2::text END
+FROM import_row r WHERE r.job_id = $1 AND r.new_part AND NOT r.bad ORDER BY r.part_id, r.row_no
+ON CONFLICT (maker_id, number) DO NOTHING
+"""
+
+PART_NUMBERS = """
+INSERT INTO part_number (part_id, number, number_norm, scheme)
+SELECT DISTINCT r.part_id, r.number, r.number_norm, 'maker'
+FROM import_row r WHERE r.job_id = $1 AND r.new_part AND NOT r.bad
+ON CONFLICT (part_id, scheme, number) DO NOTHING
+"""
+
+# $3 when it is recorded, $4 when it happened.
+LOTS = f"""
+INSERT INTO lot (lot_id, part_id, serial, batch, serialised, uom, expires_on, registered_by, root_lot_id, parties,
+    last_seq, last_position, last_recorded_at, last_occurred_at)
+SELECT r.lot_id, r.part_id, r.serial, r.batch, r.serial IS NOT NULL, r.uom, r.expires_on, $2::uuid, r.lot_id,
+    ARRAY[$2::uuid], 1, 1, $3::timestamptz, $4::timestamptz
+FROM import_row r WHERE {_NEW}
+ON CONFLICT (lot_id) DO NOTHING
+"""
+
+NOT_LANDED = f"""
+INSERT INTO import_issue (job_id, row_no, field, company_id, code, message, value)
+SELECT $1::uuid, r.row_no, 'serial', $2::uuid, 'import.serial_registered',
+    'This serial number cannot be registered here. Check maker, number and serial.', coalesce(r.serial, r.batch, '')
+FROM import_row r WHERE {_NEW} AND NOT EXISTS (SELECT 1 FROM lot l WHERE l.lot_id = r.lot_id)
+ON CONFLICT (job_id, row_no, field) DO NOTHING
+"""
+
+POSITIONS = f"""
+INSERT INTO position (lot_id, position_id, part_id, serialised, owner_id, holder_id, site_id, condition, quantity, held)
+SELECT r.lot_id, 1, r.part_id, r.serial IS NOT NULL, $2::uuid, $2::uuid, r.site_id, r.condition, r.quantity - r.here_already, 0
+FROM import_row r WHERE {_NEW}
+"""
+
+# $3 recorded, $4 happened, $5 actor, $6 command.
+MOVEMENTS = f"""
+INSERT INTO movement (lot_id, seq, kind, quantity, to_position, to_quantity_after, occurred_at, recorded_at, company_id,
+    actor_id, command_id, cause_kind, cause_id, parties)
+SELECT r.lot_id, 1, 'register', r.quantity - r.here_already, 1, r.quantity - r.here_already, $4::timestamptz, $3::timestamptz,
+    $2::uuid, $5::uuid, $6::uuid, 'import', $1::uuid, ARRAY[$2::uuid]
+FROM import_row r WHERE {_NEW}
+"""
+
+# $3 currency, $4 snapshot. Numbers within a family go on from the highest one at the site.
+LINES = f"""
+INSERT INTO stock_line (company_id, site_id, part_id, line_key, lot_id, condition, serial, batch, bin, quantity,
+    unit_cost, list_price, currency, last_issue_on, usage_12, usage_24, usage_36, package_quantity, protected,
+    snapshot_on, job_id)
+SELECT $2::uuid, r.site_id, r.part_id,
+    r.family || '#' || (coalesce(t.last, 0) + row_number() OVER (PARTITION BY r.site_id, r.family ORDER BY r.row_no)),
+    r.lot_id, r.condition, r.serial, r.batch, r.bin, r.quantity, r.unit_cost, r.list_price,
+    CASE WHEN coalesce(r.unit_cost, r.list_price) IS NOT NULL THEN $3::text END, r.last_issue_on, r.usage_12, r.usage_24,
+    r.usage_36, coalesce(r.package_quantity, 1), coalesce(r.protected, false), $4::date, $1::uuid
+FROM import_row r
+LEFT JOIN (
+    SELECT site_id, regexp_replace(line_key, '#[0-9]+$', '') AS family,
+           max(substring(line_key FROM '#([0-9]+)$')::int) AS last
+    FROM stock_line WHERE company_id = $2 AND site_id = ANY($5::uuid[]) GROUP BY 1, 2
+) t ON t.site_id = r.site_id AND t.family = r.family
+WHERE {_NEW}
+"""
+
+COUNT_NEW = f"SELECT count(*)::int FROM import_row r WHERE {_NEW} AND $2::uuid IS NOT NULL"

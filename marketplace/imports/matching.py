@@ -1,0 +1,192 @@
+"""Statements that compare a file with the stock lines of earlier files and with what the ledger says is there.
+
+$1 is the job, $2 the company; $3 the sites the file speaks of, where a statement needs them.
+"""
+
+from __future__ import annotations
+
+FORGET_MATCHES = """
+UPDATE import_row SET line_id = NULL, here_already = 0
+WHERE job_id = $1 AND (line_id IS NOT NULL OR here_already <> 0)
+"""
+
+# Lines of one family (same part, condition and batch, or same serial) are paired by bin, then in order: stock that
+# was put on another shelf is not new stock.
+MATCH = """
+WITH file AS (
+    SELECT row_no, site_id, family, coalesce(bin, '') AS bin,
+           row_number() OVER (PARTITION BY site_id, family, coalesce(bin, '') ORDER BY row_no) AS k
+    FROM import_row WHERE job_id = $1 AND site_id IS NOT NULL AND family IS NOT NULL
+), lines AS (
+    SELECT x.*, row_number() OVER (PARTITION BY site_id, family, bin ORDER BY ordinal) AS k
+    FROM (
+        SELECT id, site_id, coalesce(bin, '') AS bin, regexp_replace(line_key, '#[0-9]+$', '') AS family,
+               substring(line_key FROM '#([0-9]+)$')::int AS ordinal
+        FROM stock_line WHERE company_id = $2 AND site_id = ANY($3::uuid[])
+    ) x
+), same_bin AS (
+    SELECT f.row_no, l.id FROM file f JOIN lines l USING (site_id, family, bin, k)
+), other_rows AS (
+    SELECT f.row_no, f.site_id, f.family, row_number() OVER (PARTITION BY f.site_id, f.family ORDER BY f.row_no) AS k
+    FROM file f WHERE NOT EXISTS (SELECT 1 FROM same_bin s WHERE s.row_no = f.row_no)
+), other_lines AS (
+    SELECT l.id, l.site_id, l.family, row_number() OVER (PARTITION BY l.site_id, l.family ORDER BY l.ordinal) AS k
+    FROM lines l WHERE NOT EXISTS (SELECT 1 FROM same_bin s WHERE s.id = l.id)
+), matched AS (
+    SELECT row_no, id FROM same_bin
+    UNION ALL
+    SELECT r.row_no, l.id FROM other_rows r JOIN other_lines l USING (site_id, family, k)
+)
+UPDATE import_row t SET line_id = m.id FROM matched m WHERE t.job_id = $1 AND t.row_no = m.row_no
+"""
+
+# Units that came to the site otherwise (bought, called back, moved) have no stock line there, but the file counts
+# them too. They are laid over the rows of their part, matched rows first; what no row needs stays with the first one
+# and shows as a difference.
+HERE_ALREADY = """
+WITH loose AS (
+    SELECT p.site_id, p.part_id, sum(p.quantity) AS units
+    FROM position p JOIN lot l ON l.lot_id = p.lot_id
+    WHERE p.holder_id = $2 AND p.quantity > 0 AND p.site_id = ANY($3::uuid[]) AND l.serial IS NULL
+      AND NOT EXISTS (SELECT 1 FROM stock_line k
+                      WHERE k.company_id = $2 AND k.lot_id = p.lot_id AND k.site_id = p.site_id)
+    GROUP BY p.site_id, p.part_id
+), rows AS (
+    SELECT r.row_no, r.site_id, r.part_id, x.units, r.line_id,
+           greatest(r.quantity - coalesce((
+               SELECT sum(p.quantity) FROM stock_line k JOIN position p ON p.lot_id = k.lot_id AND p.site_id = k.site_id
+               WHERE k.id = r.line_id AND p.holder_id = $2), 0), 0) AS need
+    FROM import_row r JOIN loose x ON x.site_id = r.site_id AND x.part_id = r.part_id
+    WHERE r.job_id = $1 AND r.quantity IS NOT NULL AND r.serial IS NULL AND NOT r.bad
+), shared AS (
+    SELECT row_no, units, need, sum(need) OVER w AS upto, sum(need) OVER (PARTITION BY site_id, part_id) AS total,
+           row_number() OVER w AS place
+    FROM rows WINDOW w AS (PARTITION BY site_id, part_id ORDER BY line_id IS NULL, row_no)
+)
+UPDATE import_row t
+SET here_already = least(s.need, greatest(s.units - (s.upto - s.need), 0))
+                 + CASE WHEN s.place = 1 THEN greatest(s.units - s.total, 0) ELSE 0 END
+FROM shared s WHERE t.job_id = $1 AND t.row_no = s.row_no
+"""
+
+SERIAL_HERE_ALREADY = """
+UPDATE import_row r SET here_already = 1
+FROM position p
+WHERE r.job_id = $1 AND r.serial IS NOT NULL AND r.line_id IS NULL AND p.lot_id = r.lot_id AND p.quantity > 0
+  AND p.holder_id = $2 AND p.site_id = r.site_id
+"""
+
+# What is wrong with a row only beside other rows, or beside the ledger.
+LATE_ISSUES = """
+WITH repeated AS (
+    SELECT row_no, serial, first_value(row_no) OVER w AS first_row
+    FROM import_row WHERE job_id = $1 AND serial IS NOT NULL WINDOW w AS (PARTITION BY lot_id ORDER BY row_no)
+), registered AS (
+    SELECT r.row_no, r.serial, s.name AS site, p.holder_id
+    FROM import_row r JOIN lot l ON l.lot_id = r.lot_id
+    LEFT JOIN position p ON p.lot_id = l.lot_id AND p.quantity > 0 LEFT JOIN site s ON s.id = p.site_id
+    WHERE r.job_id = $1 AND r.serial IS NOT NULL AND r.line_id IS NULL AND r.here_already = 0
+), found AS (
+    SELECT row_no, 'serial' AS field, 'import.serial_twice' AS code,
+           format('Serial number ''%s'' of this part stands in row %s already.', serial, first_row) AS words,
+           serial AS value
+    FROM repeated WHERE first_row < row_no
+    UNION ALL
+    SELECT row_no, 'serial', 'import.serial_registered',
+           format('Serial number ''%s'' of this part is registered already%s.', serial, CASE
+               WHEN holder_id = $2 AND site IS NOT NULL THEN format(' at %s: record a move instead', site)
+               WHEN holder_id IS NULL THEN ' and has left your stock' ELSE ' and is not in your hands' END), serial
+    FROM registered
+    UNION ALL
+    SELECT row_no, 'quantity', 'import.quantity_zero', 'The quantity is 0: there is nothing to take in.', '0'
+    FROM import_row WHERE job_id = $1 AND quantity = 0 AND line_id IS NULL AND here_already = 0
+)
+INSERT INTO import_issue (job_id, row_no, field, company_id, code, message, value)
+SELECT $1::uuid, row_no, field, $2::uuid, code, words, value FROM found
+ON CONFLICT (job_id, row_no, field) DO NOTHING
+"""
+
+MARK_BAD = """
+UPDATE import_row r SET bad = true
+WHERE r.job_id = $1 AND NOT r.bad AND EXISTS (SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = r.row_no)
+"""
+
+_STANDING = """
+WITH listed AS (
+    SELECT b.lot_id, b.position_id, sum(b.quantity) AS quantity FROM listing_lot b WHERE b.company_id = $2
+    GROUP BY b.lot_id, b.position_id
+), standing AS (
+    SELECT k.id, k.lot_id, k.part_id, k.site_id, k.vanished_on, k.serial IS NOT NULL AS serialised, coalesce(sum(p.quantity), 0)::int AS units,
+           greatest(coalesce(sum(p.quantity - p.held - coalesce(b.quantity, 0))
+               FILTER (WHERE p.owner_id = $2 AND p.agreement_id IS NULL), 0), 0)::int AS loose
+    FROM stock_line k
+    LEFT JOIN position p ON p.lot_id = k.lot_id AND p.site_id = k.site_id AND p.holder_id = $2 AND p.quantity > 0
+    LEFT JOIN listed b ON b.lot_id = p.lot_id AND b.position_id = p.position_id
+    WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) GROUP BY k.id
+), compared AS (
+    SELECT s.id AS line_id, s.lot_id, s.part_id, s.site_id, s.units + r.here_already AS before, r.quantity AS file,
+           s.loose, s.serialised, false AS vanished, r.row_no
+    FROM import_row r JOIN standing s ON s.id = r.line_id
+    WHERE r.job_id = $1 AND NOT r.bad AND r.quantity <> s.units + r.here_already
+    UNION ALL
+    SELECT NULL, NULL, r.part_id, r.site_id, r.here_already, r.quantity, 0, false, false, r.row_no
+    FROM import_row r
+    WHERE r.job_id = $1 AND NOT r.bad AND r.line_id IS NULL AND r.here_already > r.quantity
+    UNION ALL
+    SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, 0, s.loose, s.serialised, true, NULL
+    FROM standing s
+    WHERE s.units > 0 AND s.vanished_on IS NULL
+      AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = s.id)
+), differences AS (
+    -- A unit with a serial number that has left is not counted in again: there is only one of it.
+    SELECT c.*, CASE WHEN file > before AND serialised THEN 0 WHEN file > before THEN file - before ELSE least(before - file, loose) END AS applicable,
+           CASE WHEN file > before THEN 0 ELSE before - file - least(before - file, loose) END AS shortage
+    FROM compared c
+)
+"""
+
+COUNT_DIFFERENCES = (
+    _STANDING
+    + "SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WHERE vanished)::int AS vanished "
+    "FROM differences"
+)
+
+# A bad row may be the very line that seems to be missing: the person who decides is told how many there are.
+PROPOSE = (
+    _STANDING
+    + """
+INSERT INTO import_proposal (job_id, company_id, stock_line_id, lot_id, part_id, site_id, kind, quantity_before,
+    quantity_file, applicable, shortage, detail)
+SELECT $1::uuid, $2::uuid, line_id, lot_id, part_id, site_id,
+    CASE WHEN vanished THEN 'vanished' WHEN file > before THEN 'more' WHEN applicable = 0 THEN 'shortage' ELSE 'less' END,
+    before, file, applicable, shortage,
+    jsonb_strip_nulls(jsonb_build_object('row', row_no, 'bad_rows_at_site', CASE WHEN vanished THEN (
+        SELECT nullif(count(*), 0) FROM import_row b WHERE b.job_id = $1 AND b.bad AND b.site_id = differences.site_id
+            AND b.family IS NULL) END))
+FROM differences ORDER BY row_no NULLS LAST, line_id
+"""
+)
+
+# A newer file speaks for the lines it names: what was proposed about them before is out of date.
+SUPERSEDE = """
+UPDATE import_proposal p SET decided = 'dismissed', decided_at = $4, decided_by = $5,
+    detail = p.detail || jsonb_build_object('superseded_by', $1::uuid)
+WHERE p.company_id = $2 AND p.job_id <> $1 AND p.decided IS NULL AND p.site_id = ANY($3::uuid[])
+  AND (p.stock_line_id IS NULL OR EXISTS (
+      SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = p.stock_line_id AND NOT r.bad))
+"""
+
+MARK_VANISHED = """
+UPDATE stock_line k SET vanished_on = $4
+WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) AND k.vanished_on IS NULL
+  AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = k.id)
+"""
+
+UPDATE_LINES = """
+UPDATE stock_line k SET quantity = r.quantity, condition = r.condition, bin = r.bin, unit_cost = r.unit_cost,
+    list_price = r.list_price, currency = CASE WHEN coalesce(r.unit_cost, r.list_price) IS NOT NULL THEN $3 END,
+    last_issue_on = r.last_issue_on, usage_12 = r.usage_12, usage_24 = r.usage_24, usage_36 = r.usage_36,
+    package_quantity = coalesce(r.package_quantity, 1), protected = coalesce(r.protected, false), snapshot_on = $4,
+    job_id = $1, vanished_on = NULL
+FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND r.line_id = k.id AND k.company_id = $2
+"""

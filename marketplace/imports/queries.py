@@ -1,0 +1,309 @@
+"""Reads of imports. Jobs, issues and proposals are scoped by row level security; staging is keyed by job, and a job's
+rows are read only after the job itself was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
+from marketplace.kit.errors import missing
+
+_JOB = """
+SELECT j.id, j.company_id, j.kind, j.file_name, j.file_sha256, j.file_size, j.file_path, j.sheet, j.default_site_id,
+       s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.mapping, j.step, j.rows_total, j.rows_staged,
+       j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.error, j.created_by, j.created_at,
+       j.finished_at
+FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file on its way in. ``mapping`` holds columns (field -> column from 0), header, sample, how to read it."""
+
+    id: UUID
+    company_id: UUID
+    kind: str
+    file_name: str
+    file_sha256: bytes
+    file_size: int
+    file_path: str
+    sheet: str | None
+    default_site_id: UUID | None
+    default_site: str | None
+    default_maker: str | None
+    snapshot_on: date
+    mode: str
+    mapping: dict[str, Any]
+    step: str
+    rows_total: int
+    rows_staged: int
+    rows_good: int
+    rows_bad: int
+    lots_new: int
+    lots_changed: int
+    lots_vanished: int
+    error: str | None
+    created_by: UUID
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Field -> column, from 0."""
+        return dict(self.mapping.get("columns", {}))
+
+
+def _job(row: asyncpg.Record) -> Job:
+    mapping = row["mapping"]
+    return Job(**{**dict(row), "mapping": json.loads(mapping) if isinstance(mapping, str) else mapping})
+
+
+async def job(session: AsyncSession, job_id: UUID) -> Job:
+    """One import. Raises ``import.not_found``."""
+    row = await fetch_one(session, _JOB + "WHERE j.id = $1", job_id)
+    if row is None:
+        raise missing("import.not_found", "No such import.")
+    return _job(row)
+
+
+async def job_for_update(session: WriteSession, job_id: UUID) -> Job:
+    """Locks an import, then reads it."""
+    await fetch(session, "SELECT 1 FROM import_job WHERE id = $1 FOR NO KEY UPDATE", job_id)
+    return await job(session, job_id)
+
+
+async def jobs(session: AsyncSession, company_id: UUID, *, after: UUID | None = None, limit: int = 51) -> Sequence[Job]:
+    """The company's imports, newest first; up to ``limit`` for kit.pages.cut."""
+    rows = await fetch(
+        session, _JOB + "WHERE j.company_id = $1 AND ($2::uuid IS NULL OR j.id < $2) ORDER BY j.id DESC LIMIT $3",
+        company_id, after, limit,
+    )  # fmt: skip
+    return [_job(r) for r in rows]
+
+
+async def same_file(
+    session: AsyncSession, company_id: UUID, sha256: bytes, site_id: UUID | None, snapshot_on: date
+) -> Job | None:
+    """An earlier import of the same bytes for the same site and day that is under way or landed whole."""
+    row = await fetch_one(
+        session,
+        _JOB + "WHERE j.company_id = $1 AND j.file_sha256 = $2 AND j.default_site_id IS NOT DISTINCT FROM $3 "
+        "AND j.snapshot_on = $4 AND j.step NOT IN ('failed', 'cancelled') AND NOT (j.step = 'done' AND j.rows_bad > 0) "
+        "ORDER BY j.id DESC LIMIT 1",
+        company_id, sha256, site_id, snapshot_on,
+    )  # fmt: skip
+    return _job(row) if row else None
+
+
+async def saved_mapping(session: AsyncSession, company_id: UUID, fingerprint: bytes) -> dict[str, str]:
+    """The company's saved mapping (field -> header) for files of this shape; empty where there is none."""
+    found = await fetch_value(
+        session,
+        "SELECT mapping FROM import_mapping WHERE company_id = $1 AND fingerprint = $2",
+        company_id,
+        fingerprint,
+    )
+    return dict(json.loads(found) if isinstance(found, str) else found or {})
+
+
+async def lookups(session: AsyncSession, found: Job) -> Lookups:
+    """What the texts of this import's files stand for."""
+    makers = await fetch(session, "SELECT id, code, name, company_id FROM maker")
+    sites = await fetch(
+        session, "SELECT id, code, name FROM site WHERE company_id = $1 AND closed_at IS NULL", found.company_id
+    )
+    uoms = await fetch(session, "SELECT code, name FROM unit_of_measure")
+    return build_lookups(
+        company=found.company_id,
+        makers=[KnownMaker(r["id"], r["code"], r["name"], r["company_id"] == found.company_id) for r in makers],
+        sites=[(r["id"], r["code"], r["name"]) for r in sites],
+        uoms=[(r["code"], r["name"]) for r in uoms],
+        default_maker=found.default_maker,
+        default_site=found.default_site_id,
+    )
+
+
+async def staged_upto(session: AsyncSession, job_id: UUID) -> tuple[int, int]:
+    """(rows staged, last row number): where a killed import goes on. (0, 0) also where staging was lost with the
+    server, since it is not logged."""
+    row = await fetch_one(
+        session,
+        "SELECT count(*)::int AS rows, coalesce(max(row_no), 0) AS last FROM import_stage WHERE job_id = $1",
+        job_id,
+    )
+    return (row["rows"], row["last"]) if row else (0, 0)
+
+
+async def sites_of_file(session: AsyncSession, job_id: UUID) -> list[UUID]:
+    """The sites the file speaks of."""
+    rows = await fetch(
+        session, "SELECT DISTINCT site_id FROM import_row WHERE job_id = $1 AND site_id IS NOT NULL ORDER BY 1", job_id
+    )
+    return [r["site_id"] for r in rows]
+
+
+async def newer_snapshot(
+    session: AsyncSession, company_id: UUID, sites: Sequence[UUID], snapshot_on: date
+) -> tuple[str, date] | None:
+    """(site, day) of a newer file that has landed for one of these sites."""
+    row = await fetch_one(
+        session,
+        "SELECT s.name, max(k.snapshot_on) AS day FROM stock_line k JOIN site s ON s.id = k.site_id "
+        "WHERE k.company_id = $1 AND k.site_id = ANY($2::uuid[]) AND k.snapshot_on > $3 GROUP BY s.name ORDER BY 1 LIMIT 1",
+        company_id, list(sites), snapshot_on,
+    )  # fmt: skip
+    return (row["name"], row["day"]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """One thing wrong with one row."""
+
+    row_no: int
+    field: str
+    code: str
+    message: str
+    value: str
+
+
+async def issues(
+    session: AsyncSession, job_id: UUID, *, after: tuple[int, str] | None = None, limit: int = 51
+) -> Sequence[IssueRow]:
+    """Issues in the order of the file."""
+    rows = await fetch(
+        session,
+        "SELECT row_no, field, code, message, value FROM import_issue WHERE job_id = $1 "
+        "AND ($2::int IS NULL OR (row_no, field) > ($2, $3)) ORDER BY row_no, field LIMIT $4",
+        job_id, after[0] if after else None, after[1] if after else None, limit,
+    )  # fmt: skip
+    return [IssueRow(**dict(r)) for r in rows]
+
+
+async def issue_summary(session: AsyncSession, job_id: UUID, *, limit: int = 20) -> Sequence[tuple[str, str, int, str]]:
+    """(field, code, rows, an example): what goes wrong most."""
+    rows = await fetch(
+        session,
+        "SELECT field, code, count(*)::int AS rows, min(message) AS example FROM import_issue WHERE job_id = $1 "
+        "GROUP BY field, code ORDER BY 3 DESC, 1, 2 LIMIT $2",
+        job_id, limit,
+    )  # fmt: skip
+    return [(r["field"], r["code"], r["rows"], r["example"]) for r in rows]
+
+
+async def bad_rows(
+    session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500
+) -> Sequence[tuple[int, list[str], str]]:
+    """(row, its cells as they were, all its problems in words), in the order of the file."""
+    rows = await fetch(
+        session,
+        "SELECT i.row_no, s.cells, i.words FROM ("
+        "  SELECT row_no, string_agg(message, ' ' ORDER BY field) AS words FROM import_issue "
+        "  WHERE job_id = $1 AND row_no > $2 GROUP BY row_no ORDER BY row_no LIMIT $3"
+        ") i LEFT JOIN import_stage s ON s.job_id = $1 AND s.row_no = i.row_no ORDER BY i.row_no",
+        job_id, after, limit,
+    )  # fmt: skip
+    return [(r["row_no"], list(r["cells"] or ()), r["words"]) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """A difference between a file and the ledger. ``applicable``: by how much accepting changes the ledger;
+    ``shortage``: what is listed, reserved or under agreement and so is only shown."""
+
+    id: UUID
+    job_id: UUID
+    stock_line_id: UUID | None
+    lot_id: UUID | None
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    site_id: UUID
+    site: str
+    kind: str
+    quantity_before: int
+    quantity_file: int
+    applicable: int
+    shortage: int
+    detail: dict[str, Any]
+    decided: str | None
+    decided_at: datetime | None
+
+
+async def proposals(
+    session: AsyncSession,
+    job_id: UUID,
+    *,
+    undecided: bool = False,
+    after: UUID | None = None,
+    limit: int = 51,
+    ids: Sequence[UUID] | None = None,
+) -> Sequence[ProposalRow]:
+    """Proposals of an import in the order of the file; with ``ids`` only those."""
+    rows = await fetch(
+        session,
+        "SELECT p.id, p.job_id, p.stock_line_id, p.lot_id, p.part_id, t.number AS part_number, t.description, t.uom, "
+        "p.site_id, s.name AS site, p.kind, p.quantity_before, p.quantity_file, p.applicable, p.shortage, p.detail, "
+        "p.decided, p.decided_at "
+        "FROM import_proposal p JOIN part t ON t.id = p.part_id JOIN site s ON s.id = p.site_id "
+        "WHERE p.job_id = $1 AND (NOT $2 OR p.decided IS NULL) AND ($3::uuid IS NULL OR p.id > $3) "
+        "AND ($4::uuid[] IS NULL OR p.id = ANY($4)) ORDER BY p.id LIMIT $5",
+        job_id, undecided, after, list(ids) if ids is not None else None, limit,
+    )  # fmt: skip
+    return [
+        ProposalRow(**{**dict(r), "detail": json.loads(r["detail"]) if isinstance(r["detail"], str) else r["detail"]})
+        for r in rows
+    ]
+
+
+async def proposals_for_update(session: WriteSession, job_id: UUID, ids: Sequence[UUID]) -> Sequence[ProposalRow]:
+    """Locks proposals in id order, then reads them."""
+    await fetch(
+        session,
+        "SELECT id FROM import_proposal WHERE job_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE",
+        job_id, sorted(ids),
+    )  # fmt: skip
+    return await proposals(session, job_id, ids=ids, limit=len(ids))
+
+
+async def lots_for_update(session: WriteSession, lots: Sequence[UUID]) -> None:
+    """Locks lots in id order, so that what stands on them can be read and stays so."""
+    await fetch(
+        session, "SELECT lot_id FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE",
+        sorted(set(lots)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A position of a lot at a site in the company's own hands: how many may be counted away."""
+
+    lot_id: UUID
+    position_id: int
+    site_id: UUID
+    condition: str
+    quantity: int
+    loose: int
+
+
+async def shelves(session: AsyncSession, company_id: UUID, lots: Sequence[UUID]) -> Sequence[Shelf]:
+    """Own, unencumbered positions of these lots; ``loose`` is neither reserved nor listed. The lots are locked."""
+    rows = await fetch(
+        session,
+        "SELECT p.lot_id, p.position_id, p.site_id, p.condition, p.quantity, greatest(p.quantity - p.held - coalesce(("
+        "  SELECT sum(b.quantity) FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id), 0), "
+        "0)::int AS loose FROM position p WHERE p.lot_id = ANY($2::uuid[]) AND p.owner_id = $1 AND p.holder_id = $1 "
+        "AND p.agreement_id IS NULL AND p.site_id IS NOT NULL ORDER BY p.lot_id, p.position_id",
+        company_id, list(lots),
+    )  # fmt: skip
+    return [Shelf(**dict(r)) for r in rows]

@@ -1,0 +1,167 @@
+"""What imports look like on the wire."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["good_rows", "all_or_nothing"]
+Order = Literal["month_first", "day_first"]
+
+
+class ImportOut(BaseModel):
+    """One file on its way in. ``step``: uploaded, staging, staged, validated, done, failed, cancelled."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10", "file_name": "stock-2026-11-21.csv", "step": "validated",
+                "snapshot_on": "2026-11-21", "mode": "good_rows", "rows_total": 1600, "rows_staged": 1600,
+                "rows_good": 1588, "rows_bad": 12, "lots_new": 31, "lots_changed": 4, "lots_vanished": 2,
+            }
+        },
+    )  # fmt: skip
+
+    id: UUID
+    file_name: str
+    file_size: int
+    sheet: str | None
+    default_site_id: UUID | None
+    default_site: str | None
+    default_maker: str | None
+    snapshot_on: date
+    mode: str
+    step: str
+    rows_total: int = Field(description="Estimated until the file was read to its end; 0 where unknown.")
+    rows_staged: int
+    rows_good: int
+    rows_bad: int
+    lots_new: int = Field(description="Lines that are, or would be, registered.")
+    lots_changed: int = Field(description="Lines whose quantity differs from the ledger: proposals.")
+    lots_vanished: int = Field(description="Lines of the last file that this one does not name: proposals.")
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ColumnOut(BaseModel):
+    """One field, the column it is read from (from 0), and what that rests on."""
+
+    field: str
+    label: str
+    required: bool
+    column: int | None
+    why: str | None = Field(description="chosen, saved, name, similar or content.")
+    order: str | None = Field(default=None, description="How a date column writes 03/04/2025.")
+
+
+class ProblemOut(BaseModel):
+    """What goes wrong most: so many rows, with an example."""
+
+    field: str
+    code: str
+    rows: int
+    example: str
+
+
+class ImportDetail(ImportOut):
+    """An import with how its file is read."""
+
+    header: list[str]
+    sample: list[list[str]]
+    sheets: list[str]
+    columns: list[ColumnOut]
+    missing: list[str]
+    warnings: list[str]
+    problems: list[ProblemOut]
+    repeated: bool = Field(default=False, description="The same file for the same site and day was here before.")
+
+
+class MappingIn(BaseModel):
+    """The columns a person has chosen, and what is meant where the file says nothing."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"columns": {"number": 0, "quantity": 3, "maker": None}, "save": True}},
+    )
+
+    columns: dict[str, int | None] = Field(description="Field -> column from 0; null = not read.")
+    save: bool = Field(default=True, description="Start with this mapping for the next file of this shape.")
+    orders: dict[str, Order] = Field(default_factory=dict)
+    default_site_id: UUID | None = None
+    default_maker: str | None = Field(default=None, max_length=80)
+    snapshot_on: date | None = None
+    mode: Mode | None = None
+    sheet: str | None = None
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+
+
+class ApplyIn(BaseModel):
+    """How to land: the good rows, or nothing unless all are good. Unset: as chosen at upload."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"mode": "good_rows"}})
+
+    mode: Mode | None = None
+
+
+class IssueOut(BaseModel):
+    """One thing wrong with one row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    row_no: int
+    field: str
+    code: str
+    message: str
+    value: str
+
+
+class ProposalOut(BaseModel):
+    """A difference between a file and the ledger."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    lot_id: UUID | None
+    site_id: UUID
+    site: str
+    kind: Literal["more", "less", "vanished", "shortage"]
+    quantity_before: int = Field(description="What the ledger said when the file landed.")
+    quantity_file: int
+    applicable: int = Field(description="By how much accepting changes the ledger.")
+    shortage: int = Field(description="Listed, reserved or under agreement: shown, never changed by a file.")
+    detail: dict[str, Any]
+    decided: str | None
+    decided_at: datetime | None
+
+
+class DecideIn(BaseModel):
+    """Which differences to accept and which to dismiss."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"accept": ["0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10"], "dismiss": []}},
+    )
+
+    accept: list[UUID] = Field(default_factory=list, max_length=500)
+    dismiss: list[UUID] = Field(default_factory=list, max_length=500)
+
+
+class DecisionOut(BaseModel):
+    """What came of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    accepted: int
+    dismissed: int
+    counted_in: int
+    counted_away: int
+    left_as_shortage: int

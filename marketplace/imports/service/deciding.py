@@ -1,0 +1,109 @@
+"""Deciding on differences: an accepted one becomes a count in the ledger, never more than is free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, execute
+from marketplace.imports import queries
+from marketplace.imports.queries import ProposalRow, Shelf
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.ids import command_id
+from marketplace.ledger.entries import MAX_STEPS, Command, Place, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.parties.actor import Actor
+
+MAX_DECISIONS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What came of deciding: how many were accepted and dismissed, by how much the ledger changed, and how much of
+    the differences stays because it is listed, reserved or under agreement."""
+
+    accepted: int
+    dismissed: int
+    counted_in: int
+    counted_away: int
+    left_as_shortage: int
+
+
+async def decide(
+    session: WriteSession,
+    actor: Actor,
+    job_id: UUID,
+    *,
+    accept: Sequence[UUID],
+    dismiss: Sequence[UUID],
+    now: datetime,
+) -> Decision:
+    """Accepts and dismisses proposals of an import. Deciding again the same way changes nothing.
+
+    What is free is read again under the locks of the lots: units listed or reserved meanwhile stay. Raises
+    ``import.proposal_twice``, ``import.too_many``, ``import.proposal_not_found``, ``import.decided`` (the other way).
+    """
+    job = await queries.job(session, job_id)
+    wanted = [*accept, *dismiss]
+    if len(set(wanted)) != len(wanted):
+        raise invalid("import.proposal_twice", "A difference is named twice.", field="accept")
+    if not 1 <= len(wanted) <= MAX_DECISIONS:
+        raise invalid("import.too_many", f"Decide on 1 to {MAX_DECISIONS} differences at a time.", field="accept")
+    found = {p.id: p for p in await queries.proposals_for_update(session, job_id, wanted)}
+    if len(found) != len(wanted):
+        raise missing("import.proposal_not_found", "One of these differences is not there.")
+    for ids, word in ((accept, "accepted"), (dismiss, "dismissed")):
+        for key in ids:
+            if found[key].decided not in (None, word):
+                raise conflict("import.decided", f"One of these differences was {found[key].decided} already.")
+    open_now = [found[key] for key in accept if found[key].decided is None]
+    steps, short = await _steps(session, job.company_id, open_now)
+    if steps:
+        key = command_id("import.decide", job_id, *sorted(p.id for p in open_now))
+        command = Command(key, job.company_id, actor.user_id, tuple(steps), "import", job_id)
+        await carry_out(session, command, now)
+    for ids, word in ((accept, "accepted"), (dismiss, "dismissed")):
+        await execute(
+            session,
+            "UPDATE import_proposal SET decided = $2, decided_at = $3, decided_by = $4 "
+            "WHERE id = ANY($1::uuid[]) AND decided IS NULL",
+            list(ids), word, now, actor.user_id,
+        )  # fmt: skip
+    arriving = sum(s.quantity for s in steps if s.to is not None)
+    leaving = sum(s.quantity for s in steps if s.to is None)
+    return Decision(len(accept), len(dismiss), arriving, leaving, short)
+
+
+async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[ProposalRow]) -> tuple[list[Step], int]:
+    """The counts that bring the ledger to the file, and what cannot be brought."""
+    lots = [p.lot_id for p in accepted if p.lot_id]
+    if not lots:
+        return [], sum(p.quantity_before - p.quantity_file for p in accepted if p.kind != "more")
+    await queries.lots_for_update(session, lots)
+    shelves: dict[tuple[UUID, UUID], list[Shelf]] = {}
+    for shelf in await queries.shelves(session, company_id, lots):
+        shelves.setdefault((shelf.lot_id, shelf.site_id), []).append(shelf)
+    steps: list[Step] = []
+    short = 0
+    for p in accepted:
+        here = shelves.get((p.lot_id, p.site_id), []) if p.lot_id else []
+        if p.kind == "more" and p.lot_id:
+            if not p.applicable:
+                continue
+            condition = here[0].condition if here else "new"
+            place = Place(company_id, company_id, p.site_id, condition)
+            steps.append(Step(Kind.COUNT_ADJUST, p.lot_id, p.applicable, to=place, reason="import"))
+            continue
+        left = p.quantity_before - p.quantity_file
+        for shelf in here:
+            cut = min(left, shelf.loose)
+            if cut and p.lot_id:
+                steps.append(Step(Kind.COUNT_ADJUST, p.lot_id, cut, shelf.position_id, reason="import"))
+                left -= cut
+        short += left
+    if len(steps) > MAX_STEPS:
+        raise invalid("import.too_many", "Decide on fewer differences at a time.", field="accept")
+    return steps, short

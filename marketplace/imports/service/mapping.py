@@ -1,0 +1,94 @@
+"""A person has the last word on what the columns are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, execute
+from marketplace.imports import queries
+from marketplace.imports.columns import choose_columns, fingerprint
+from marketplace.imports.files.tables import open_table
+from marketplace.imports.service.uploading import MODES, mapping_of
+from marketplace.imports.values import DateOrder
+from marketplace.kit.errors import conflict, invalid
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+
+
+async def change_mapping(
+    session: WriteSession,
+    actor: Actor,
+    job_id: UUID,
+    *,
+    columns: Mapping[str, int | None],
+    data_dir: Path,
+    now: datetime,
+    save: bool = True,
+    orders: Mapping[str, str] | None = None,
+    default_site_id: UUID | None = None,
+    default_maker: str | None = None,
+    snapshot_on: date | None = None,
+    mode: str | None = None,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+) -> None:
+    """Sets the columns and what is meant where the file says nothing; the import starts over from its file.
+
+    ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``save``: the next file of this shape
+    starts with this mapping. Raises ``import.mapping`` naming every field, ``import.landed`` once it has landed.
+    """
+    job = await queries.job_for_update(session, job_id)
+    if job.step in ("applied", "done", "cancelled"):
+        raise conflict("import.landed", "This import has ended. Upload the file again to read it in another way.")
+    wrong = sorted(set((orders or {}).values()) - {o.value for o in DateOrder})
+    if wrong or (mode is not None and mode not in MODES):
+        raise invalid(
+            "import.mapping", f"Unknown choice: {', '.join(wrong) or mode}.", field="orders" if wrong else "mode"
+        )
+    if snapshot_on is not None and snapshot_on > now.date() + timedelta(days=1):
+        raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
+    if default_site_id is not None:
+        await parties.own_site(session, actor, default_site_id)
+    table = await asyncio.to_thread(
+        open_table,
+        data_dir / "uploads" / job.file_path,
+        sheet=sheet or job.sheet,
+        delimiter=delimiter or job.mapping["delimiter"] or None,
+    )
+    plan = choose_columns(table.header, columns)
+    if save:
+        await execute(
+            session,
+            "INSERT INTO import_mapping (company_id, fingerprint, mapping) VALUES ($1, $2, $3::jsonb) "
+            "ON CONFLICT (company_id, fingerprint) DO UPDATE SET mapping = excluded.mapping, saved_at = now()",
+            actor.company_id, fingerprint(table.header), json.dumps(plan.saved()),
+        )  # fmt: skip
+    await clear(session, job_id)
+    await execute(
+        session,
+        "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
+        "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
+        "lots_vanished = 0, error = NULL WHERE id = $1",
+        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}))), default_site_id or job.default_site_id,
+        (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
+        table.sheet or None,
+    )  # fmt: skip
+
+
+async def clear(session: WriteSession, job_id: UUID) -> None:
+    """Forgets what was read of an import's file; the file itself is kept."""
+    for table in ("import_issue", "import_row", "import_stage"):
+        await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
+
+
+async def set_mode(session: WriteSession, job_id: UUID, mode: str) -> None:
+    """Lands the good rows, or nothing unless all are good. Nothing where it has ended."""
+    job = await queries.job_for_update(session, job_id)
+    if job.step in ("done", "cancelled"):
+        return
+    await execute(session, "UPDATE import_job SET mode = $2 WHERE id = $1", job_id, mode)

@@ -1,0 +1,293 @@
+"""Bringing an import on, step by step, each in a transaction of its own: stage, validate, land.
+
+Every step starts from what is committed, so a run that was killed goes on where it stopped, and running twice does
+nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+
+from marketplace.db.session import Database, Tenant, WriteSession, driver, execute, fetch_one, fetch_value
+from marketplace.imports import landing, matching, queries
+from marketplace.imports.checks import issue_rows, typed_rows
+from marketplace.imports.files.tables import open_table, read_batches
+from marketplace.imports.queries import Job
+from marketplace.imports.service.mapping import clear
+from marketplace.imports.staging import Staged, stage_row
+from marketplace.imports.values import DateOrder
+from marketplace.kit.errors import DomainError, FieldError, Kind, conflict, invalid_fields
+from marketplace.kit.ids import command_id
+
+SMALL_FILE_BYTES = 512 * 1024
+"""Up to here a request brings the import on itself; larger files are the worker's."""
+_STAGE_COLUMNS = (
+    "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
+)  # fmt: skip
+_END = object()
+
+
+async def run(
+    database: Database, *, job_id: UUID, company_id: UUID, actor_id: UUID, data_dir: Path, land: bool, now: datetime
+) -> None:
+    """Brings an import as far as 'validated', or with ``land`` to 'done'.
+
+    What is wrong with the file as a whole ends it as 'failed' with words on the job, and is raised. Refusals to land
+    (``import.bad_rows``, ``import.changed``) leave it validated.
+    """
+    tenant = Tenant(company_id)
+    try:
+        await _advance(database, tenant, job_id, actor_id, data_dir, now, land=land)
+    except _LostError:
+        # Staging is not logged: a server that went down took the rows with it. The file is still here.
+        async with database.write(tenant) as session:
+            await execute(session, "UPDATE import_job SET step = 'uploaded', rows_staged = 0 WHERE id = $1", job_id)
+        await _advance(database, tenant, job_id, actor_id, data_dir, now, land=land)
+
+
+async def _advance(
+    database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, data_dir: Path, now: datetime, *, land: bool
+) -> None:
+    async with database.read(tenant) as session:
+        job = await queries.job(session, job_id)
+    if job.step in ("done", "cancelled"):
+        return
+    if job.step != "validated":
+        try:
+            if job.step in ("uploaded", "staging", "failed"):
+                await _stage(database, tenant, job, data_dir)
+            await _validate(database, tenant, job_id, now)
+        except DomainError as error:
+            # Busy passes, and another process that reads the same file is not a fault of the file.
+            if error.kind is not Kind.BUSY and error.code != "import.running":
+                await _fail(database, tenant, job_id, error)
+            raise
+    if land:
+        await _land(database, tenant, job_id, actor_id, now)
+
+
+class _LostError(Exception):
+    """The staged rows are gone."""
+
+
+async def cancel(session: WriteSession, job_id: UUID, now: datetime) -> None:
+    """Ends an import that has not landed. Raises ``import.landed``."""
+    job = await queries.job_for_update(session, job_id)
+    if job.step == "done":
+        raise conflict("import.landed", "This import has landed; it cannot be cancelled. Correct single units instead.")
+    await clear(session, job_id)
+    await execute(session, "UPDATE import_job SET step = 'cancelled', finished_at = $2 WHERE id = $1", job_id, now)
+
+
+async def _fail(database: Database, tenant: Tenant, job_id: UUID, error: DomainError) -> None:
+    async with database.write(tenant) as session:
+        await execute(
+            session, "UPDATE import_job SET step = 'failed', error = $2 WHERE id = $1 AND step <> 'done'", job_id,
+            error.message,
+        )  # fmt: skip
+
+
+async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -> None:
+    """Copies the file's rows into staging, batch by batch; goes on behind the last row that was committed."""
+    if job.mapping["missing"]:
+        raise invalid_fields(
+            "import.mapping",
+            f"Choose the columns for: {', '.join(job.mapping['missing'])}.",
+            tuple(FieldError(f, "import.mapping.missing", "No column holds this.") for f in job.mapping["missing"]),
+        )
+    path = data_dir / "uploads" / job.file_path
+    table = await asyncio.to_thread(open_table, path, sheet=job.sheet, delimiter=job.mapping["delimiter"] or None)
+    async with database.write(tenant) as session:
+        locked = await queries.job_for_update(session, job.id)
+        staged, after = await queries.staged_upto(session, job.id)
+        if locked.step != "staging" or staged != locked.rows_staged:
+            await clear(session, job.id)
+            await execute(
+                session, "UPDATE import_job SET step = 'staging', rows_staged = 0, error = NULL WHERE id = $1", job.id
+            )
+            staged, after = 0, 0
+        known = await queries.lookups(session, job)
+    columns = job.columns
+    batches = read_batches(path, table, after=after)
+
+    def next_batch() -> list[tuple[UUID, int, *Staged]] | object:
+        batch = next(batches, None)
+        if batch is None:
+            return _END
+        return [(job.id, row.number, *stage_row(row.cells, columns, known)) for row in batch]
+
+    while isinstance(rows := await asyncio.to_thread(next_batch), list):
+        async with database.write(tenant) as session:
+            locked = await queries.job_for_update(session, job.id)
+            if locked.step != "staging" or locked.rows_staged != staged:
+                raise conflict("import.running", "This import is being read by another process already.")
+            await (await driver(session)).copy_records_to_table("import_stage", records=rows, columns=_STAGE_COLUMNS)
+            staged += len(rows)
+            await execute(
+                session,
+                "UPDATE import_job SET rows_staged = $2, rows_total = greatest(rows_total, $2) WHERE id = $1",
+                job.id, staged,
+            )  # fmt: skip
+    async with database.write(tenant) as session:
+        await execute(
+            session, "UPDATE import_job SET step = 'staged', rows_total = $2 WHERE id = $1 AND step = 'staging'",
+            job.id, staged,
+        )  # fmt: skip
+
+
+async def _begin_long(session: WriteSession, company_id: UUID) -> None:
+    """A transaction over a whole file may take longer than a page; one at a time for a company, since each is
+    compared with what the one before left."""
+    await execute(session, "SET LOCAL statement_timeout = 0")
+    await execute(session, "SET LOCAL lock_timeout = 0")
+    await execute(session, "SET LOCAL work_mem = '48MB'")
+    await fetch_value(
+        session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"imports of {company_id}"
+    )
+
+
+async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datetime) -> None:
+    async with database.write(tenant) as session:
+        job = await queries.job_for_update(session, job_id)
+        if job.step != "staged":
+            return
+        await _begin_long(session, job.company_id)
+        rows, _ = await queries.staged_upto(session, job_id)
+        if rows < job.rows_staged:
+            raise _LostError
+        await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
+        await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
+        orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
+        known = await queries.lookups(session, job)
+        # Without statistics of rows this young the planner would walk through them in a loop for each other.
+        await execute(session, "ANALYZE import_stage (job_id, row_no)")
+        await execute(session, typed_rows(job.columns, orders), job_id, job.company_id)
+        await execute(session, "ANALYZE import_row (job_id, row_no, site_id, part_id, family, serial)")
+        await execute(
+            session, issue_rows(job.columns, len(job.mapping["header"])), job_id, job.company_id, now.date(),
+            known.maker_words, known.site_words,
+        )  # fmt: skip
+        sites = await _compare(session, job)
+        await _refuse_older(session, job, sites)
+        bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
+        new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
+        differ = await fetch_one(session, matching.COUNT_DIFFERENCES, job_id, job.company_id, sites)
+        assert differ is not None  # noqa: S101 - a count always has a row
+        await execute(
+            session,
+            "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
+            "lots_vanished = $6, error = NULL WHERE id = $1",
+            job_id, rows - bad, bad, new, differ["changed"], differ["vanished"],
+        )  # fmt: skip
+
+
+async def _compare(session: WriteSession, job: Job) -> list[UUID]:
+    """Pairs the rows with stock lines and with what the ledger has, and marks the bad ones. Returns the sites."""
+    sites = await queries.sites_of_file(session, job.id)
+    await execute(session, matching.FORGET_MATCHES, job.id)
+    await execute(session, matching.MARK_BAD, job.id)
+    await execute(session, matching.MATCH, job.id, job.company_id, sites)
+    await execute(session, matching.HERE_ALREADY, job.id, job.company_id, sites)
+    await execute(session, matching.SERIAL_HERE_ALREADY, job.id, job.company_id)
+    await execute(session, matching.LATE_ISSUES, job.id, job.company_id)
+    await execute(session, matching.MARK_BAD, job.id)
+    return sites
+
+
+async def _refuse_older(session: WriteSession, job: Job, sites: list[UUID]) -> None:
+    newer = await queries.newer_snapshot(session, job.company_id, sites, job.snapshot_on)
+    if newer:
+        raise conflict(
+            "import.older",
+            f"The last file for {newer[0]} was of {newer[1]:%d %b %Y}; this one is of {job.snapshot_on:%d %b %Y}. "
+            "An older file changes nothing. If the date is wrong, correct it and validate again.",
+            field="snapshot_on",
+        )
+
+
+async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime) -> None:
+    try:
+        async with database.write(tenant) as session:
+            job = await queries.job_for_update(session, job_id)
+            if job.step == "done":
+                return
+            if job.step != "validated":
+                raise conflict("import.not_validated", "Validate the file first.")
+            await _begin_long(session, job.company_id)
+            if job.rows_bad and job.mode == "all_or_nothing":
+                raise _all_or_nothing(job.rows_bad)
+            if not await fetch_value(session, "SELECT EXISTS (SELECT 1 FROM import_row WHERE job_id = $1)", job_id):
+                raise _LostError
+            await _write_rows(session, job, actor_id, now)
+    except UniqueViolationError as error:
+        raise conflict(
+            "import.changed",
+            "The catalogue or the stock changed while this file landed. Nothing was changed; validate it again.",
+        ) from error
+
+
+def _all_or_nothing(bad: int) -> DomainError:
+    return conflict(
+        "import.bad_rows",
+        f"{bad:,} row{'s are' if bad != 1 else ' is'} not right, and nothing was to land unless all are. Correct the "
+        "file, or let the good rows land.",
+        bad=bad,
+    )
+
+
+async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: datetime) -> None:
+    key, company = job.id, job.company_id
+    # Others may have landed files, bought and sold since this one was validated.
+    sites = await _compare(session, job)
+    await _refuse_older(session, job, sites)
+    currency = await fetch_value(session, "SELECT currency FROM company WHERE id = $1", company)
+    # The file tells about the end of its day; it cannot tell about what has not happened yet.
+    happened = min(now, datetime.combine(job.snapshot_on + timedelta(days=1), time(), UTC))
+    command = command_id("import.land", key)
+    await execute(session, landing.PARTS, key, currency)
+    await execute(session, landing.PART_NUMBERS, key)
+    new = await fetch_value(session, landing.COUNT_NEW, key, company)
+    landed = await execute(session, landing.LOTS, key, company, now, happened)
+    if landed != f"INSERT 0 {new}":
+        await execute(session, landing.NOT_LANDED, key, company)
+        await execute(session, matching.MARK_BAD, key)
+        new = await fetch_value(session, landing.COUNT_NEW, key, company)
+    bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", key)
+    if bad and job.mode == "all_or_nothing":
+        raise _all_or_nothing(bad)
+    differ = await fetch_one(session, matching.COUNT_DIFFERENCES, key, company, sites)
+    assert differ is not None  # noqa: S101 - a count always has a row
+    if new:
+        await execute(
+            session,
+            "INSERT INTO command (command_id, company_id, input_hash, recorded_at) VALUES ($1, $2, $3, clock_timestamp())",
+            command, company, hashlib.sha256(job.file_sha256 + key.bytes).digest(),
+        )  # fmt: skip
+        await execute(session, landing.POSITIONS, key, company)
+        await execute(session, landing.MOVEMENTS, key, company, now, happened, actor_id, command)
+    await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
+    await execute(session, matching.PROPOSE, key, company, sites)
+    await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
+    await execute(session, matching.UPDATE_LINES, key, company, currency, job.snapshot_on)
+    if new:
+        await execute(session, landing.LINES, key, company, currency, job.snapshot_on, sites)
+    # What the bad rows said stays to be downloaded and corrected; the rest has done its work.
+    await execute(
+        session,
+        "DELETE FROM import_stage s WHERE s.job_id = $1 AND NOT EXISTS "
+        "(SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = s.row_no)",
+        key,
+    )
+    await execute(session, "DELETE FROM import_row WHERE job_id = $1", key)
+    await execute(
+        session,
+        "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, "
+        "lots_changed = $4, lots_vanished = $5, error = NULL, finished_at = $6 WHERE id = $1",
+        key, bad, new, differ["changed"], differ["vanished"], now,
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""Taking a file in: kept on disk under its hash, looked through once, its columns read as well as can be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, fetch_value
+from marketplace.imports import queries
+from marketplace.imports.columns import ColumnPlan, fingerprint, match_columns
+from marketplace.imports.fields import FIELDS, Kind
+from marketplace.imports.files.tables import Table, open_table
+from marketplace.imports.values import DateOrder, date_order
+from marketplace.kit.errors import DomainError, busy, invalid
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+
+MODES = ("good_rows", "all_or_nothing")
+_SHOWN_ROWS = 5
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The import a file became. ``repeated``: the same file for the same site and day was here before, and that
+    import is meant."""
+
+    job_id: UUID
+    repeated: bool
+
+
+async def upload(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    chunks: AsyncIterator[bytes],
+    file_name: str,
+    data_dir: Path,
+    limit_bytes: int,
+    now: datetime,
+    default_site_id: UUID | None = None,
+    default_maker: str | None = None,
+    snapshot_on: date | None = None,
+    mode: str = "good_rows",
+    sheet: str | None = None,
+    delimiter: str | None = None,
+) -> Uploaded:
+    """Keeps the file, finds header and columns, and opens an import in step 'uploaded'.
+
+    ``snapshot_on``: the day the file tells about; today if not given. Raises ``import.too_large``,
+    ``import.disk_full``, ``import.mode``, ``import.snapshot``, ``site.not_found``, and what reading a file raises
+    (``import.empty``, ``import.kind``, ``import.bomb``, ``import.no_header``, ...). Nothing is kept of a refused file.
+    """
+    if mode not in MODES:
+        raise invalid("import.mode", f"'{mode}' is not a mode. Use {' or '.join(MODES)}.", field="mode")
+    day = snapshot_on or now.date()
+    if day > now.date() + timedelta(days=1):
+        raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
+    if default_site_id is not None:
+        await parties.own_site(session, actor, default_site_id)
+    path, digest, size = await _keep(chunks, data_dir / "uploads", limit_bytes)
+    known = await queries.same_file(session, actor.company_id, digest, default_site_id, day)
+    if known is not None:
+        return Uploaded(known.id, True)
+    try:
+        table = await asyncio.to_thread(open_table, path, sheet=sheet, delimiter=delimiter)
+    except DomainError:
+        # Others may have brought in the same bytes before, and theirs was refused as well: nobody needs the file.
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise
+    saved = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
+    plan = match_columns(table.header, [r.cells for r in table.sample], saved)
+    job_id: UUID = await fetch_value(
+        session,
+        "INSERT INTO import_job (company_id, kind, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
+        "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by) "
+        "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13) RETURNING id",
+        actor.company_id, Path(file_name).name[:200] or "upload", digest, size, path.name, table.sheet or None,
+        default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan)),
+        _estimate(table, size), actor.user_id,
+    )  # fmt: skip
+    return Uploaded(job_id, False)
+
+
+def mapping_of(table: Table, plan: ColumnPlan, orders: dict[str, str] | None = None) -> dict[str, Any]:
+    """What an import keeps about how its file is read."""
+    columns = {m.field: m.column for m in plan.matches}
+    found = {
+        field: (
+            date_order(r.cells[column] for r in table.sample if column < len(r.cells)) or DateOrder.MONTH_FIRST
+        ).value
+        for field, column in columns.items()
+        if FIELDS[field].kind is Kind.DATE
+    }
+    return {
+        "columns": columns,
+        "why": {m.field: m.why.value for m in plan.matches},
+        "missing": list(plan.missing),
+        "warnings": list(plan.warnings),
+        "orders": {**found, **{f: o for f, o in (orders or {}).items() if f in found}},
+        "header": list(table.header),
+        "sample": [[cell[:80] for cell in r.cells] for r in table.sample[:_SHOWN_ROWS]],
+        "sheets": list(table.sheets),
+        "delimiter": table.delimiter,
+    }
+
+
+def _estimate(table: Table, size: int) -> int:
+    """How many rows there will be, for a progress bar; 0 where nothing can be said before reading (workbooks)."""
+    if not table.delimiter:
+        return 0
+    sampled = sum(len(cell.encode()) + 1 for row in table.sample for cell in row.cells)
+    return max(size * len(table.sample) // max(sampled, 1), len(table.sample))
+
+
+async def _keep(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) -> tuple[Path, bytes, int]:
+    """Writes the file under its SHA-256; returns path, hash and size. A refused one leaves nothing behind."""
+    partial = folder / f".{secrets.token_hex(8)}.partial"
+    hasher, size = hashlib.sha256(), 0
+    try:
+        with await asyncio.to_thread(_open_new, partial) as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise invalid(
+                        "import.too_large",
+                        f"The file is larger than {limit_bytes // (1024 * 1024):,} MB. Split it, or ask the operator "
+                        "for a higher limit.",
+                        field="file",
+                    )
+                hasher.update(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            await asyncio.to_thread(_flush, file)
+        path = folder / hasher.hexdigest()
+        await asyncio.to_thread(partial.replace, path)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise busy(
+                "import.disk_full",
+                "The server's disk is full: nothing was imported. Tell the operator, then try again.",
+            ) from error
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(partial.unlink, missing_ok=True)
+    return path, hasher.digest(), size
+
+
+def _open_new(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
