@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,9 +43,3 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process."""
     return Settings()
-
-
-@lru_cache(maxsize=1)
-def bookmark_secret() -> str:
-    """What page links are signed with. Without a set key one is made for this process: links end with it."""
-    return get_settings().secret_key or secrets.token_urlsafe(32)

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from marketplace.agreements.prose import badge, summary
-from marketplace.db.requests import Reading, Writing
+from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.listings import queries, service
 from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
@@ -18,7 +18,6 @@ from marketplace.listings.schemas import LinesIn, ListingDetail, ListingOut, Red
 from marketplace.listings.wording import Offered, terms_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
-from marketplace.settings import bookmark_secret
 
 router = APIRouter(tags=["listings"])
 
@@ -26,6 +25,7 @@ router = APIRouter(tags=["listings"])
 @router.get("/listings", summary="What is on offer to you")
 async def browse(
     session: Reading,
+    secret: PageSecret,
     actor: ReadsListings,
     part_id: UUID | None = None,
     class_code: str | None = None,
@@ -39,13 +39,13 @@ async def browse(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> dict[str, Any]:
     """Newest first, filtered, paged."""
-    mark = read_bookmark(after, bookmark_secret())
+    mark = read_bookmark(after, secret)
     wanted = queries.Wanted(
         class_code=class_code, condition=condition, clause=clause, use_class=use_class, seller_id=seller_id,
         maximum_price=maximum_price, minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
     )  # fmt: skip
     rows = await queries.browse(session, wanted, after=mark, limit=limit + 1)
-    page = cut(rows, limit, lambda r: queries.browse_key(r, "newest"), bookmark_secret())
+    page = cut(rows, limit, lambda r: queries.browse_key(r, "newest"), secret)
     return {"items": [ListingOut.model_validate(r) for r in page.items], "next": page.next}
 
 
@@ -71,17 +71,18 @@ def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
 @router.get("/releases", summary="Your surplus postings")
 async def releases(
     session: Reading,
+    secret: PageSecret,
     actor: ReadsReleases,
     status: str | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> dict[str, Any]:
     """Newest first."""
-    mark = read_bookmark(after, bookmark_secret())
+    mark = read_bookmark(after, secret)
     rows = await queries.releases(
         session, actor.company_id, status=status, after=UUID(mark[0]) if mark else None, limit=limit + 1
     )
-    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    page = cut(rows, limit, lambda r: [r.id], secret)
     return {"items": [ReleaseOut.model_validate(r) for r in page.items], "next": page.next}
 
 

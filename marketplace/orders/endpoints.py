@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from marketplace.db.requests import Reading, Writing, database
+from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant, WriteSession
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
@@ -29,7 +29,7 @@ from marketplace.orders.states import Receipt
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
-from marketplace.settings import bookmark_secret, get_settings
+from marketplace.settings import get_settings
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
@@ -37,6 +37,7 @@ router = APIRouter(prefix="/orders", tags=["orders"])
 @router.get("", summary="Your orders, bought and sold")
 async def orders(
     session: Reading,
+    secret: PageSecret,
     actor: ReadsOrders,
     side: str | None = Query(None, pattern="^(buying|selling)$"),
     status: str | None = None,
@@ -44,12 +45,12 @@ async def orders(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> dict[str, Any]:
     """Newest first, paged."""
-    mark = read_bookmark(after, bookmark_secret())
+    mark = read_bookmark(after, secret)
     rows = await queries.orders(
         session, actor.company_id, side=side, statuses=[status] if status else None,
         after=UUID(mark[0]) if mark else None, limit=limit + 1,
     )  # fmt: skip
-    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    page = cut(rows, limit, lambda r: [r.id], secret)
     return {"items": [OrderOut.model_validate(r) for r in page.items], "next": page.next}
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from marketplace.db.requests import Reading, Writing
+from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import WriteSession
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -16,7 +16,6 @@ from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import parse_list
-from marketplace.settings import bookmark_secret
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import (
     AnswersCalls,
@@ -86,14 +85,15 @@ def _part(located: queries.Located, part_id: UUID, relation: str | None) -> Loca
 @router.get("/requests", summary="Your parts requests")
 async def requisitions(
     session: Reading,
+    secret: PageSecret,
     actor: ReadsSourcing,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> Page:
     """Newest first."""
-    mark = read_bookmark(after, bookmark_secret())
+    mark = read_bookmark(after, secret)
     rows = await queries.requisitions(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
-    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    page = cut(rows, limit, lambda r: [r.id], secret)
     return Page(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
 
 
@@ -211,6 +211,7 @@ async def finish(
 @router.get("/calls", summary="Buy-back orders, access draws and pick requests")
 async def calls(
     session: Reading,
+    secret: PageSecret,
     actor: ReadsCalls,
     side: str = Query("any", pattern="^(any|holder|maker)$"),
     status: str | None = None,
@@ -218,12 +219,12 @@ async def calls(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> Page:
     """Newest first; ``side=holder`` is your inbox."""
-    mark = read_bookmark(after, bookmark_secret())
+    mark = read_bookmark(after, secret)
     rows = await queries.calls(
         session, actor.company_id, side=side, statuses=[status] if status else None,
         after=UUID(mark[0]) if mark else None, limit=limit + 1,
     )  # fmt: skip
-    page = cut(rows, limit, lambda r: [r.id], bookmark_secret())
+    page = cut(rows, limit, lambda r: [r.id], secret)
     return Page(items=[CallOut.model_validate(r) for r in page.items], next=page.next)
 
 
