@@ -10,7 +10,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from marketplace.agreements.deadlines import after_days, pay_by
-from marketplace.agreements.evaluation import draw_outcome, evaluate_call
+from marketplace.agreements.evaluation import evaluate_call
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled
 from marketplace.agreements.terms import AccessBackV1, Terms, Urgency, parse_terms
@@ -43,6 +43,7 @@ _STATUS = {
     Manner.RETURNED: "settled",
     Manner.REFUSED: "refused",
 }
+_WITHDRAWING = frozenset({"not_on_shelf", "damaged", "used_unreported", "short"})
 _COUNTED_AFTER = timedelta(days=12)
 """Units said not to be on the shelf were found or written off by then."""
 
@@ -105,10 +106,12 @@ def _add(rows: Requests, one: Called, terms: Terms, facts: Facts, cast: Cast, st
     found = evaluate_call(terms, facts, one.noticed_at)
     if not isinstance(found, Entitled) or found.granted < one.quantity:
         raise ValueError(f"the clause does not allow the call over lot {one.lot_id}")
+    # As sourcing has it: what a unit costs if it is not replaced.
+    price = found.replacement.purchase_price if found.replacement else found.unit_price
     asked = one.noticed_at - timedelta(minutes=draws.between(3, 25, "asked", one.id))
     requisition_id = draws.id(asked, "requisition", one.id)
     reference = draws.reference("CALL", one.id)
-    ended = one.settled_at or (one.answered_at if one.refusal else None)
+    ended = one.inspected_at or (one.answered_at if one.refusal else None)
     replace_by = (
         after_days(one.received_at, terms.replace_days, facts.zone)
         if isinstance(terms, AccessBackV1) and one.received_at
@@ -120,7 +123,7 @@ def _add(rows: Requests, one: Called, terms: Terms, facts: Facts, cast: Cast, st
         Call(
             one.id, reference, "buy_back" if terms.clause == "buy-back" else "access_draw", requisition_id,
             one.company, maker, holder, one.agreement.id, one.part.id, one.site.id, one.destination.id, one.condition,
-            one.urgency, one.quantity, found.unit_price.amount, _STATUS[one.manner], found.no_response.value,
+            one.urgency, one.quantity, price.amount, _STATUS[one.manner], found.no_response.value,
             tuple(r.words for r in found.reasons), found.inspection_days, found.payment_days, replace_by,
             one.noticed_at, found.respond_by, found.ship_by, found.ship_by + timedelta(days=3),
             None if one.refusal else one.answered_at, one.shipped_at, one.received_at, ended, one.refusal,
@@ -144,8 +147,8 @@ def _add(rows: Requests, one: Called, terms: Terms, facts: Facts, cast: Cast, st
         )  # fmt: skip
     rows.events.extend(_events(one, cast))
     if one.inspected_at:
-        rows.settlements.append(_settlement(one, reference, terms, facts, found, start, cast, draws))
-    if one.refusal == "not_on_shelf" and one.answered_at:
+        rows.settlements.append(_settlement(one, reference, terms, facts, found, price, cast, draws))
+    if one.refusal in _WITHDRAWING and one.answered_at:
         counted = one.answered_at + _COUNTED_AFTER
         rows.withdrawals.append(
             Withdrawal(
@@ -199,15 +202,12 @@ def _settlement(
     terms: Terms,
     facts: Facts,
     found: Entitled,
-    start: datetime,
+    price: Money,
     cast: Cast,
     draws: Draws,
 ) -> Settlement:
     assert one.inspected_at is not None and one.received_at is not None  # noqa: S101, PT018 - the caller saw to it
-    price, words = found.unit_price, found.reasons[-1].words
-    if isinstance(terms, AccessBackV1):
-        after = draw_outcome(terms, facts, one.received_at, start)
-        price, words = price + after.payable, f"Draw fee {price} a unit. {after.words}"
+    words = "; ".join(r.words for r in found.reasons[:3])
     total = price * one.quantity
     due = local_day(pay_by(terms, one.inspected_at, facts.zone) - timedelta(seconds=1), facts.zone)
     paid = one.settled_at
@@ -217,7 +217,6 @@ def _settlement(
     amount = total.amount.quantize(Decimal("0.0001"))
     return Settlement(
         draws.id(one.inspected_at, "settlement", one.id), draws.reference("SET", one.id), maker, holder,
-        "buy_back" if terms.clause == "buy-back" else "access_draw", one.id, reference, one.agreement.id, one.part.id,
-        one.quantity, price.amount, amount, words, due, paid, cast.actor[maker, "planner"] if paid else None, marked,
+        "call_price", one.id, reference, one.agreement.id, one.part.id, one.quantity, price.amount, amount, words, due, paid, cast.actor[maker, "planner"] if paid else None, marked,
         cast.actor[holder, "buyer"] if marked else None, one.inspected_at,
     )  # fmt: skip

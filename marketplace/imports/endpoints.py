@@ -29,7 +29,6 @@ from marketplace.imports.schemas import (
     ProblemOut,
     ProposalOut,
 )
-from marketplace.imports.tasks import ask_worker
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -200,7 +199,9 @@ async def _bring_on(
         else:
             if mode is not None:
                 await service.set_mode(session, job_id, mode)
-            await ask_worker(session, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=land)
+            await service.ask_worker(
+                session, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=land
+            )
         return await _detail(session, job_id)
 
     route = "imports.apply" if land else "imports.validate"

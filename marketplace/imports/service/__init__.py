@@ -2,17 +2,20 @@
 
 from marketplace.imports.service.deciding import Decision, decide
 from marketplace.imports.service.mapping import change_mapping, set_mode
-from marketplace.imports.service.running import SMALL_FILE_BYTES, cancel, run
+from marketplace.imports.service.running import RUN, SMALL_FILE_BYTES, ask_worker, cancel, note_refusal, run
 from marketplace.imports.service.uploading import MODES, Uploaded, upload
 
 __all__ = [
     "MODES",
+    "RUN",
     "SMALL_FILE_BYTES",
     "Decision",
     "Uploaded",
+    "ask_worker",
     "cancel",
     "change_mapping",
     "decide",
+    "note_refusal",
     "run",
     "set_mode",
     "upload",

@@ -22,11 +22,14 @@ from marketplace.imports.queries import Job
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.staging import Staged, stage_row
 from marketplace.imports.values import DateOrder
+from marketplace.jobs.service import enqueue
 from marketplace.kit.errors import DomainError, FieldError, Kind, conflict, invalid_fields
 from marketplace.kit.ids import command_id
 
 SMALL_FILE_BYTES = 512 * 1024
 """Up to here a request brings the import on itself; larger files are the worker's."""
+RUN = "imports.run"
+"""The worker's job."""
 _STAGE_COLUMNS = (
     "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
 )  # fmt: skip
@@ -83,6 +86,19 @@ async def cancel(session: WriteSession, job_id: UUID, now: datetime) -> None:
         raise conflict("import.landed", "This import has landed; it cannot be cancelled. Correct single units instead.")
     await clear(session, job_id)
     await execute(session, "UPDATE import_job SET step = 'cancelled', finished_at = $2 WHERE id = $1", job_id, now)
+
+
+async def ask_worker(session: WriteSession, *, job_id: UUID, company_id: UUID, actor_id: UUID, land: bool) -> None:
+    """Has the worker bring an import on once this transaction has committed."""
+    await enqueue(
+        session, RUN, {"job_id": str(job_id), "company_id": str(company_id), "actor_id": str(actor_id), "land": land}
+    )
+
+
+async def note_refusal(database: Database, company_id: UUID, job_id: UUID, words: str) -> None:
+    """Keeps on the import why it did not go on, for the person who looks at it later."""
+    async with database.write(Tenant(company_id)) as session:
+        await execute(session, "UPDATE import_job SET error = $2 WHERE id = $1 AND step <> 'done'", job_id, words)
 
 
 async def _fail(database: Database, tenant: Tenant, job_id: UUID, error: DomainError) -> None:

@@ -196,11 +196,11 @@ def test_calls_are_at_every_stage_and_priced_by_the_clause(world: World) -> None
         assert row.amount == row.unit_price * row.quantity
         assert (row.payer_id, row.payee_id) == (call.maker_id, call.holder_id)
         assert (row.payer_marked_at is None) == (call.status != "settled")
+        assert row.unit_price == call.unit_price
         if call.kind == "buy_back":
-            assert row.unit_price == call.unit_price
+            assert line.sale_price * Decimal("0.4") <= call.unit_price <= line.sale_price * Decimal("1.05")
         else:
-            assert call.unit_price < row.unit_price or call.replace_by > START
-        assert 0 < call.unit_price <= line.sale_price * 2
+            assert call.unit_price in (line.list_price, (line.list_price * Decimal("1.05")).quantize(Decimal("0.01")))
     settled = {row.cause_id for row in world.settlements if row.payer_marked_at}
     requests = {r.id: r for r in world.requisitions}
     assert all(requests[by_id[key].requisition_id].status == "closed" for key in settled)
