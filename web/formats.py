@@ -61,6 +61,11 @@ def km(value: float | None) -> Markup:
     return Markup('<span class="qty">{}&nbsp;<span class="unit">km</span></span>').format(words)
 
 
+def town(place: str, region: str) -> str:
+    """``Adamsville, AL``: the town with its state, which some write with the town already."""
+    return place if not region or place.upper().endswith(region.upper()) else f"{place}, {region}"
+
+
 def part_number(value: str, *, copy: bool = True) -> Markup:
     """A part or serial number in the tabular monospace, with a button that copies it (hidden without script)."""
     mono = Markup('<span class="pn">{}</span>').format(value)

@@ -59,6 +59,16 @@ class Answer:
     more: bool
 
     @property
+    def shown(self) -> tuple[PartFound, ...]:
+        """Parts to show in full: every one that is certain, of the others those with an offer."""
+        return tuple(p for p in self.found if p.offers or p.relation or self.step is Match.EXACT)
+
+    @property
+    def also(self) -> tuple[PartFound, ...]:
+        """Parts that are only like it and not on offer: enough to name them."""
+        return tuple(p for p in self.found if p not in self.shown)
+
+    @property
     def offers(self) -> int:
         """How many listings there are."""
         return sum(len(part.offers) for part in self.found)

@@ -107,6 +107,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": formats.percent,
     "plural": formats.plural,
     "qty": formats.qty,
+    "town": formats.town,
 }
 """What a template may write after a bar; formats.py says what each does."""
 

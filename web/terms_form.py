@@ -270,11 +270,28 @@ def _price(fields: Fields) -> dict[str, Any]:
     return {"kind": kind, "shape": shape, "declining": fields.yes(PREFIX + "price_declining"), "points": points}
 
 
+def labels(clause: str, version: int) -> dict[str, str]:
+    """The labels of the form's fields, for the summary of what is wrong."""
+    found = {field.form_name: field.label for field in _all(clause, version)}
+    price = {
+        "kind": "Price",
+        "amount": "Fixed amount",
+        "percent": "Share of the price paid",
+        "points": "Months and share",
+    }
+    return found | {f"{PREFIX}price_{name}": label for name, label in price.items()}
+
+
 def named_for_form(error: DomainError) -> DomainError:
-    """A refusal of ``parse_terms`` with the names of the form's fields."""
-    fields = tuple(FieldError(_form_name(wrong.field), wrong.code, wrong.message) for wrong in error.fields)
+    """A refusal of ``parse_terms`` with the names of the form's fields, and their labels in its words."""
+    fields = tuple(FieldError(_form_name(wrong.field), wrong.code, _worded(wrong.message)) for wrong in error.fields)
     message = "One term is not right." if len(fields) == 1 else f"{len(fields)} terms are not right."
     return DomainError(error.kind, error.code, message if fields else error.message, fields, error.extra)
+
+
+def _worded(message: str) -> str:
+    """``not later than notice_days_stock`` with the label that people see."""
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda m: f"“{LABELS[m[0]]}”" if m[0] in LABELS else m[0], message)
 
 
 def _form_name(path: str) -> str:

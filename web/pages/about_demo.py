@@ -7,7 +7,6 @@ from typing import cast
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from marketplace.demo.world import MADE_UP
 from web.rendering import render
 from web.session import Anybody
 
@@ -19,4 +18,6 @@ async def about_demo(request: Request, visit: Anybody) -> Response:
     """The lists that the demo world itself states; 404 where no demo runs."""
     if not cast("bool", request.app.state.settings.demo):
         raise HTTPException(404)
+    from marketplace.demo.world import MADE_UP  # the demo's code is loaded only where there is a demo
+
     return render(request, "home/about_demo.html", made_up=MADE_UP)

@@ -43,12 +43,10 @@ SORTS: Final[tuple[tuple[str, str], ...]] = (
 )
 COLUMNS: Final = (
     Column("part", "Part"),
-    Column("condition", "Condition"),
     Column("available", "Available", "end"),
     Column("price", "Price", "end"),
     Column("seller", "Seller and place"),
-    Column("clause", "Clause"),
-    Column("notice", "Notice", "end"),
+    Column("clause", "Clause and notice"),
     Column("posted", "Posted"),
     Column("act", "Actions", "end", hidden_label=True),
 )
@@ -112,6 +110,7 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
         shown=[a for a in looked.answers if not given.get("offered") or a.offers],
         serials=serials,
         Match=Match,
+        may_source=visit.actor.may("sourcing.read") and (visit.actor.is_manufacturer or bool(visit.actor.sources)),
         method="post" if len(q) > LONGEST_ADDRESS else "get",
         **await _filter_context(visit, given, wrong),
     )
@@ -181,6 +180,7 @@ async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequenc
         "classes": [(code, f"{name} ({count})") for code, name, count in classes],
         "sellers": [(str(i), name) for i, name in sellers],
         "conditions": list(CONDITION_WORDS.items()),
+        "condition_words": CONDITION_WORDS,
         "clauses": CLAUSES,
         "uses": USES,
         "chips": chips,

@@ -72,6 +72,7 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
         own=own,
         may_order=may_order,
         sites=await parties.sites(visit.session, visit.actor) if may_order else [],
+        home_id=str(visit.home.id) if visit.home else "",
         form=form,
         total=Money(row.unit_price * quantity, row.currency),
     )

@@ -48,6 +48,11 @@ async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response
         **found,
         form=form,
         reasons=list(DECLINE_REASONS.items()),
+        labels={
+            f"{what}_{line.line_no}": f"Line {line.line_no}, {what}"
+            for line in found["lines"]
+            for what in ("good", "short", "damaged", "wrong", "note")
+        },
         paper=html(agreement.wording) if agreement and step == "sign" else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -77,6 +78,7 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
         view=TableView.of(visit.request, STOCK_COLUMNS).with_next(some.next),
         stock=some.items,
         stock_key=stock_key,
+        labels={f"{n}_{i}": f"{x.part_number}, {words}" for i, x in enumerate(rows) for n, words in _COLUMNS.items()},
         taken={(x.part_id, x.site_id, x.condition) for x in rows},
         sites=[(str(s.id), s.name) for s in await parties.sites(visit.session, visit.actor)],
         add_form=Form({"percent": str(DEFAULT_PERCENT)}),
@@ -85,11 +87,25 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
     )
 
 
+def _plain(amount: Decimal) -> str:
+    """An amount to edit: two decimals, or the four that small parts need."""
+    return f"{amount:.2f}" if amount == amount.quantize(Decimal("0.01")) else f"{amount.normalize():f}"
+
+
+_COLUMNS: Final = {
+    "quantity": "quantity",
+    "price": "price",
+    "minimum": "smallest order",
+    "package": "package",
+    "keep": "minimum to keep",
+}
+
+
 def _values(rows: Sequence[queries.ListingRow]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for index, row in enumerate(rows):
         values[f"quantity_{index}"] = str(row.quantity)
-        values[f"price_{index}"] = f"{row.unit_price.normalize():f}"
+        values[f"price_{index}"] = _plain(row.unit_price)
         values[f"minimum_{index}"] = str(row.minimum_quantity)
         values[f"package_{index}"] = str(row.package_quantity)
         values[f"keep_{index}"] = str(row.minimum_to_keep)

@@ -16,6 +16,7 @@ from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError
+from marketplace.kit.money import Money
 from marketplace.listings import queries, service, wording
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -25,7 +26,7 @@ from web.forms import Fields, Form, Value
 from web.found import offered
 from web.pages.releases import USES, crumbs, own, steps
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
-from web.terms_form import PRICE_KINDS, SHAPES, from_form, groups, named_for_form, to_form
+from web.terms_form import PRICE_KINDS, SHAPES, from_form, groups, labels, named_for_form, to_form
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
 EditsReleases = Annotated[Visit, visits("release.write")]
@@ -67,6 +68,7 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         form=form,
         uses=USES,
         groups=groups(clause, version),
+        labels=labels(clause, version) | {"audience_ids": "Partners", "use_class": "Bought for"},
         price_kinds=PRICE_KINDS,
         shapes=SHAPES,
         presets=[(preset.name, preset.title) for preset in PRESETS.values()],
@@ -104,9 +106,15 @@ def preview(form: Form, line: queries.ListingRow | None, today: date, zone: str,
     try:
         found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
     except DomainError as error:
-        return {"words": None, "unfit": [wrong.message for wrong in error.fields] or [error.message], "line": line}
+        return {
+            "words": None,
+            "unfit": [wrong.message for wrong in error.fields] or [error.message],
+            "line": line,
+            "price": None,
+        }
     example = offered(line, line.quantity) if line else _example(found, currency)
-    return {"words": wording.clause(found, example, today, zone), "unfit": [], "line": line}
+    price = Money(line.unit_price, line.currency) if line else None
+    return {"words": wording.clause(found, example, today, zone), "unfit": [], "line": line, "price": price}
 
 
 def _example(terms: Terms, currency: str) -> wording.Offered:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -20,28 +18,23 @@ from web.pages.preferences import local_path
 from web.rendering import render
 from web.session import Anybody, Sent, SentForm
 
+if TYPE_CHECKING:
+    from marketplace.demo.loader import DemoLogins
+
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DemoLogin:
-    """A login that a demo shows on its sign-in page. Whoever starts the demo puts them into
-    ``app.state.demo_logins``."""
-
-    role: str
-    """What the person does, in words: ``Planner of the manufacturer``."""
-    name: str
-    email: str
-    password: str
 
 
 def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
-def demo_logins(request: Request) -> Sequence[DemoLogin]:
+def _demo(request: Request) -> DemoLogins | None:
     """The logins to show: none unless this is a demo."""
-    return cast("Sequence[DemoLogin]", getattr(request.app.state, "demo_logins", ())) if _settings(request).demo else ()
+    if not _settings(request).demo:
+        return None
+    from marketplace.demo.loader import demo_logins
+
+    return demo_logins(loaded=False)
 
 
 def _page(request: Request, form: Form, back: str, status_code: int = 200) -> Response:
@@ -51,8 +44,7 @@ def _page(request: Request, form: Form, back: str, status_code: int = 200) -> Re
         status_code=status_code,
         form=form,
         back=back,
-        logins=demo_logins(request),
-        demo=_settings(request).demo,
+        demo=_demo(request),
     )
 
 

@@ -29,11 +29,9 @@ PER_PAGE: Final = 50
 IDLE: Final = {"12": "No issue for 1 year", "24": "No issue for 2 years", "36": "No issue for 3 years"}
 COLUMNS: Final = (
     Column("part", "Part"),
-    Column("site", "Site"),
-    Column("condition", "Condition"),
+    Column("site", "Site and condition"),
     Column("quantity", "Quantity", "end"),
     Column("free", "Free", "end"),
-    Column("reserved", "Reserved", "end"),
     Column("listed", "Listed", "end"),
     Column("issue", "Last issue"),
     Column("price", "List price", "end"),

@@ -1,0 +1,70 @@
+"""What happened to a buy-back order, in words for both sides: page states, event sentences, refusal reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marketplace.agreements.states import PAGE_STATE, CallState
+from marketplace.sourcing.queries import CallEventRow, CallRow
+from marketplace.sourcing.service.shared import REFUSALS
+
+NO_RESPONSE: Final = "no_response"
+
+
+def page_state(call: CallRow) -> str:
+    """The state a page shows: a refusal by silence is *missed* (no response by the deadline)."""
+    if call.status == "refused" and call.refusal_code == NO_RESPONSE:
+        return "missed"
+    return PAGE_STATE[CallState(call.status)].value
+
+
+def refusal_words(code: str | None) -> str:
+    """Why an order was refused."""
+    if code == NO_RESPONSE:
+        return "No response by the deadline"
+    return REFUSALS.get(code or "", (code or "").replace("_", " "))
+
+
+_TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
+    "requested": ("{company} reserved {quantity} {uom}", "lock", None),
+    "noticed": ("Order sent to {holder}", "send", "info"),
+    "accepted": ("{company} committed to {of}", "check", "good"),
+    "refused": ("{company} refused", "circle-x", "bad"),
+    "silent_accepted": ("No response by the deadline: it counts as accepted", "clock-exclamation", "warn"),
+    "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),
+    "shipped": ("{company} shipped", "truck", "info"),
+    "received": ("{company} received the units", "package-import", "good"),
+    "inspected": ("{company} inspected: {good} accepted", "shield-check", "good"),
+    "cancelled": ("{company} cancelled the order", "x", None),
+}
+
+
+def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = False) -> dict[str, Any]:
+    """One event as ui/unit.html's timeline wants it: a whole sentence when read aloud."""
+    title, icon, tone = _TITLES.get(event.kind, (f"{{company}}: {event.kind.replace('_', ' ')}", "circle-dashed", None))
+    found = event.detail
+    if event.kind == "cancelled" and found.get("why") == "not_approved":
+        title, tone = "Nobody approved in time: the units are free again", "warn"
+    if event.kind == "inspected" and found.get("rejected"):
+        tone = "bad"
+    quantity = found.get("quantity", call.quantity)
+    words = title.format(
+        company=event.company, holder=call.holder, quantity=quantity, uom=call.uom, of=f"{quantity} {call.uom}",
+        good=found.get("good", ""),
+    )  # fmt: skip
+    return {
+        "at": event.at, "title": f"{call.reference}: {words}" if with_reference else words, "text": _text(event),
+        "icon": icon, "actor": None, "tone": tone, "known_at": None,
+    }  # fmt: skip
+
+
+def _text(event: CallEventRow) -> str | None:
+    found = event.detail
+    if event.kind == "refused":
+        return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
+    if event.kind == "shipped":
+        return ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p) or None
+    if event.kind == "inspected" and found.get("rejected"):
+        return f"{found['rejected']} rejected: {found.get('note')}"
+    return None

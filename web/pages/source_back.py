@@ -1,0 +1,309 @@
+"""Source it back: where units of a part are, which can be ordered back, and ordering one; the list of parts requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.clock import end_of_day
+from marketplace.kit.errors import DomainError, conflict
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.ledger import queries as ledger
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from marketplace.sourcing import queries, service
+from web.availability import (
+    CSV_HEADER,
+    KINDS,
+    MANY,
+    URGENCIES,
+    Need,
+    NumberPlaces,
+    candidate,
+    csv_rows,
+    geojson,
+    look,
+    need_of,
+    numbers_in,
+    own_sites_first,
+)
+from web.exports import csv_file, wants_csv
+from web.forms import Form
+from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/requests", include_in_schema=False)
+Sources = Annotated[Visit, visits("sourcing.read")]
+Requests = Annotated[Visit, visits("sourcing.request")]
+
+PER_PAGE: Final = 50
+LONGEST_ADDRESS: Final = 1500
+"""A longer list of numbers is answered where it was sent to, without an address of its own."""
+COLUMNS: Final = (
+    Column("request", "Request"),
+    Column("what", "What"),
+    Column("quantity", "Quantity", "end"),
+    Column("where", "Where to"),
+    Column("needed", "Needed by"),
+    Column("status", "Status"),
+)
+STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
+    "": ("Running", ("open", "awaiting_approval", "ordered", "received")),
+    "approval": ("Waits for approval", ("awaiting_approval",)),
+    "received": ("Received", ("received",)),
+    "closed": ("Closed", ("closed",)),
+    "cancelled": ("Cancelled", ("cancelled",)),
+    "all": ("All", None),
+}
+REQUEST_CSV: Final = (
+    "Request", "Status", "Part number", "Description", "Quantity", "Unit", "Ordered", "On the way", "Received",
+    "Where to", "Needed by", "Urgency", "Machine", "Machine serial", "Job", "Company", "Raised", "Closed", "Outcome",
+)  # fmt: skip
+
+
+@router.get("")
+async def source_back(visit: Sources) -> Response:
+    """Without numbers: the search and the requests. ``?q=``: where units are, ``?urgency=``, ``?site=``,
+    ``?needed_by=``, ``?quantity=``."""
+    given = {k: v for k, v in visit.request.query_params.items() if v.strip()}
+    return await _availability(visit, given) if given.get("q") else await _list(visit, given)
+
+
+@router.post("/where")
+async def where(visit: Sources, sent: SentForm) -> Response:
+    """The search as its form sends it: short ones get an address that can be kept and shared."""
+    form = sent.form()
+    given = {name: form.value(name).strip() for name in sent.values if form.value(name).strip()}
+    if not given.get("q") or len(given["q"]) <= LONGEST_ADDRESS:
+        return RedirectResponse(f"/requests?{urlencode(given)}" if given else "/requests", status_code=303)
+    return await _availability(visit, given, sent_only=True)
+
+
+async def _need(visit: Visit, session: ReadSession, given: Mapping[str, str]) -> Need:
+    return await need_of(session, visit.actor, given, visit.home, visit.zone, visit.now)
+
+
+async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
+    """What the search form shows."""
+    need = await _need(visit, visit.session, given)
+    sites = await parties.sites(visit.session, visit.actor)
+    return {
+        "given": given,
+        "need": need,
+        "quantity": given.get("quantity", "1") if given.get("quantity", "1").isdecimal() else "1",
+        "urgencies": URGENCIES,
+        "sites": own_sites_first(sites, visit.home.id if visit.home else None),
+        "kinds": KINDS,
+        "may_source": visit.actor.is_manufacturer or bool(visit.actor.sources),
+    }
+
+
+async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:
+    q = given["q"]
+    context = await _form_context(visit, given)
+    try:
+        asked = numbers_in(q)
+        answers = await look(visit.session, visit.actor, asked, context["need"], visit.now)
+    except DomainError as error:
+        form = Form.rejected({"q": q[:200]}, error)
+        return visit.show("requests/refused.html", status_code=422, form=form, **context)
+    serials: Sequence[ledger.SerialHit] = ()
+    if len(asked) == 1:
+        serials = await ledger.by_serial(visit.session, asked[0].written)
+        if serials and not answers[0].found:
+            # A serial leads to its part: that is what somebody who scanned a unit wants to know about.
+            asked = numbers_in("\n".join(dict.fromkeys(s.part_number for s in serials)))
+            answers = await look(visit.session, visit.actor, asked, context["need"], visit.now)
+    if given.get("format") == "csv":
+        return _availability_csv(visit, asked, context["need"])
+    kept = {k: given[k] for k in ("q", "urgency", "site", "needed_by", "quantity") if given.get(k)}
+    pins = len(geojson(answers)["features"])
+    return visit.show(
+        "requests/availability.html",
+        answers=answers,
+        serials=serials,
+        q=q,
+        many=len(asked) >= MANY,
+        places="" if sent_only or not pins else f"/requests/places.geojson?{urlencode(kept)}",
+        sent_only=sent_only,
+        export="" if sent_only else f"/requests?{urlencode({**kept, 'format': 'csv'})}",
+        missing=[a for a in answers if not a.step],
+        order_href=lambda part, c: _order_href(context, part.id, c.key if c else ""),
+        can_request=visit.actor.may("sourcing.request"),
+        **context,
+    )
+
+
+def _order_href(context: Mapping[str, Any], part_id: UUID, key: str) -> str:
+    need: Need = context["need"]
+    query = {
+        "part": part_id, "key": key, "urgency": need.urgency, "site": need.site.id if need.site else "",
+        "needed_by": need.needed_on.isoformat(), "quantity": context["quantity"],
+    }  # fmt: skip
+    return f"/requests/new?{urlencode({k: v for k, v in query.items() if v})}"
+
+
+def _availability_csv(visit: Visit, asked: Sequence[Any], need: Need) -> Response:
+    async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+        return csv_rows(await look(session, visit.actor, asked, need, visit.now)), None
+
+    return csv_file(visit, "where-units-are", CSV_HEADER, more)
+
+
+@router.get("/places.geojson")
+async def places(visit: Sources) -> Response:
+    """The places of a search as points for the map; masked holders have none."""
+    given = {k: v for k, v in visit.request.query_params.items() if v.strip()}
+    need = await _need(visit, visit.session, given)
+    answers: tuple[NumberPlaces, ...] = ()
+    if given.get("q"):
+        answers = await look(visit.session, visit.actor, numbers_in(given["q"]), need, visit.now)
+    return JSONResponse(geojson(answers), media_type="application/geo+json")
+
+
+# -- the list --------------------------------------------------------------------------------------------
+
+
+async def _list(visit: Visit, given: Mapping[str, str]) -> Response:
+    status = given.get("status", "") if given.get("status", "") in STATUSES else ""
+    mine = visit.actor.user_id if given.get("whose") == "mine" else None
+
+    async def page(
+        session: ReadSession, mark: str | None, rows: int
+    ) -> tuple[Sequence[queries.RequisitionRow], str | None]:
+        key = read_bookmark(mark, visit.secret)
+        found = await queries.requisitions(
+            session, visit.actor.company_id, statuses=STATUSES[status][1], mine=mine,
+            after=UUID(str(key[0])) if key else None, limit=rows + 1,
+        )  # fmt: skip
+        some = cut(found, rows, lambda row: [row.id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_request_csv(row) for row in rows], following
+
+        return csv_file(visit, "parts-requests", REQUEST_CSV, more)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    kept = {"whose": "mine"} if mine else {}
+    tabs = [(key, words, _list_href({**kept, "status": key}), None) for key, (words, _) in STATUSES.items()]
+    return visit.show(
+        "requests/list.html",
+        rows=rows,
+        view=TableView.of(visit.request, COLUMNS).with_next(following),
+        tabs=tabs,
+        status=status,
+        **await _form_context(visit, given),
+    )
+
+
+def _list_href(query: Mapping[str, str]) -> str:
+    kept = {name: value for name, value in query.items() if value}
+    return f"/requests?{urlencode(kept)}" if kept else "/requests"
+
+
+def _request_csv(row: queries.RequisitionRow) -> list[object]:
+    return [
+        row.reference, row.status, row.part_number, row.description, row.quantity, row.uom, row.ordered,
+        row.on_the_way, row.received, row.destination or "", row.needed_by.isoformat(timespec="minutes"), row.urgency,
+        row.machine_model, row.machine_serial, row.job_number, row.company,
+        row.created_at.isoformat(timespec="minutes"),
+        row.closed_at.isoformat(timespec="minutes") if row.closed_at else "", row.outcome or "",
+    ]  # fmt: skip
+
+
+# -- a new request, from one place or by the best plan ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The form, read: what is asked for, from which place (empty: by plan)."""
+
+    asked: service.Asked
+    key: str
+
+
+def _wanted(sent: Sent, zone: str) -> _Wanted:
+    fields = sent.fields()
+    part = fields.id("part", "part")
+    quantity = fields.whole("quantity", "Quantity", low=1, high=1_000_000)
+    site = fields.id("site", "where to")
+    urgency = fields.one_of("urgency", "how urgent it is", [u[0] for u in URGENCIES])
+    day = fields.day("needed_by", "Needed by", required=True)
+    model = fields.text("machine_model", "Machine", required=False, most=120)
+    serial = fields.text("machine_serial", "Machine serial", required=False, most=120)
+    job = fields.text("job_number", "Job number", required=False, most=120)
+    key = fields.text("key", "Place", required=False, most=40)
+    fields.check("requisition.invalid", "The parts request could not be raised.")
+    needed = end_of_day(day, zone) if day else datetime.max
+    asked = service.Asked(part, quantity, site, needed, urgency, model, serial, job, fields.yes("substitutes"))
+    return _Wanted(asked, key)
+
+
+@router.get("/new")
+async def new(visit: Requests) -> Response:
+    """The form: ``?part=`` and, to order from one place, ``?key=``."""
+    values = {k: v for k, v in visit.request.query_params.items() if v.strip()}
+    return await _new_page(visit, Form(values))
+
+
+async def _new_page(visit: Visit, form: Form, template: str = "requests/new.html", **more: Any) -> Response:
+    part_id = uuid_of(form.value("part"))
+    if part_id is None:
+        return RedirectResponse("/requests", status_code=303)
+    given = {name: form.value(name) for name in form.values}
+    context = await _form_context(visit, given)
+    place, part = await candidate(visit.session, visit.actor, part_id, form.value("key"), context["need"], visit.now)
+    if form.value("key") and (place is None or not place.callable) and not form.bad:
+        words = " ".join(b.words for b in place.blocked) if place else ""
+        refusal = conflict("requests.gone", f"Nothing can be ordered from this place now. {words}".strip())
+        form = Form.rejected(form.values, refusal)
+    back = f"/requests?{urlencode({'q': part.number, **{k: v for k, v in given.items() if k in {'urgency', 'site', 'needed_by', 'quantity'}}})}"
+    return visit.show(template, form=form, part=part, place=place, back=back, **context, **more)
+
+
+@router.post("/new")
+async def raise_request(request: Request, sent: SentForm, now: Now) -> Response:
+    """Shows what ordering will do; once confirmed, orders. Without a place the request is raised and planned."""
+
+    async def act(session: WriteSession, actor: Actor) -> dict[str, Any]:
+        site = await parties.home_site(session, actor)
+        wanted = _wanted(sent, site.timezone if site else "UTC")
+        if not wanted.key:
+            return {"id": str(await service.raise_request(session, actor, wanted.asked, now)), "done": "raised"}
+        made, done = await service.order_back(session, actor, wanted.asked, wanted.key, now)
+        if done.replanned and not sent.confirmed:
+            raise conflict("requests.gone", done.replanned)
+        words = "replanned" if done.replanned else "reserved" if done.awaiting_approval else "ordered"
+        return {"id": str(made), "done": words, "words": done.replanned}
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _new_page(visit, form)
+
+    async def confirm(visit: Visit, form: Form, outcome: dict[str, Any]) -> Response:
+        wanted = _wanted(sent, visit.zone)
+        site = await parties.own_site(visit.session, visit.actor, wanted.asked.destination_site_id)
+        return await _new_page(visit, form, "requests/confirm.html", asked=wanted.asked, to_site=site, outcome=outcome)
+
+    by_plan = not sent.form().value("key")
+    return await submit(
+        request,
+        sent,
+        "sourcing.request",
+        act,
+        now=now,
+        to=lambda made: f"/requests/{made['id']}?done={made['done']}",
+        again=again,
+        confirm=None if by_plan else confirm,
+    )
