@@ -6,14 +6,14 @@ import asyncio
 import os
 
 from alembic import context
-from sqlalchemy import pool
+from sqlalchemy import MetaData, pool
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 config = context.config
 
 
-def _metadata() -> object | None:
+def _metadata() -> MetaData | None:
     # Only autogenerate and the comparison test need the models; a migration itself never imports them.
     return config.attributes.get("metadata")
 

@@ -17,6 +17,7 @@ import pytest
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
 from marketplace.db.session import Database
 from marketplace.db.setup import ensure_database, migrate
+from tests import demo_site
 from tests.world import World
 
 _KEEP = "BACKSTOCK_TEST_DATA"
@@ -38,6 +39,7 @@ _MADE = pytest.StashKey[str]()
 def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(_MADE, None)
     if folder and not hasattr(config, "workerinput"):
+        demo_site.stop(Path(folder) / "demo")
         EmbeddedServer(Path(folder)).stop(mode="immediate")
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,3 +117,9 @@ async def owner(cluster: Credentials, database_name: str) -> AsyncIterator[async
 async def world(owner: asyncpg.Connection, db: Database) -> World:
     """A manufacturer, two partners, sites, people and parts that only this test knows."""
     return await World.make(owner, db)
+
+
+@pytest.fixture(scope="session")
+def demo(cluster: Credentials) -> demo_site.DemoSite:
+    """The demo on fresh data, running for the whole test run."""
+    return demo_site.start_once(Path(os.environ[_KEEP]) / "demo")

@@ -48,6 +48,8 @@ class Credentials:
 def default_data_dir(wanted: Path) -> Path:
     """``wanted``, unless we are root and its parents are closed to other users: then a folder under /var/lib."""
     path = wanted.expanduser().absolute()
+    if any(p.exists() and not p.is_dir() for p in (path, *path.parents)):
+        return path  # not a folder at all: starting says so
     if os.geteuid() == 0 and not _reachable(path):
         tag = hashlib.sha256(str(path).encode()).hexdigest()[:12]
         return Path("/var/lib/backstock") / tag
@@ -55,7 +57,7 @@ def default_data_dir(wanted: Path) -> Path:
 
 
 def _reachable(path: Path) -> bool:
-    """Whether an ordinary user may walk to ``path`` (existing parents carry o+x)."""
+    """Whether an ordinary user may walk to ``path`` (every existing parent carries o+x)."""
     return all(p.stat().st_mode & stat.S_IXOTH for p in path.parents if p.exists())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -34,20 +35,35 @@ def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
     if reset:
         _forget(server)
     started = time.monotonic()
+    if server.data_dir != data_dir.expanduser().absolute():
+        _say(f"Keeping the data in {server.data_dir}, since PostgreSQL may not run as root nor enter {data_dir}")
     _say("Starting PostgreSQL")
     credentials = server.start()
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        logins = _prepare(server, credentials)
+        logins = _prepare(credentials)
         environment = _environment(server, credentials, port)
-        for command in ("worker", "serve"):
-            processes.append(subprocess.Popen([sys.executable, "-m", "marketplace.cli", command], env=environment))  # noqa: S603 - ourselves
+        processes.extend(_start(command, environment) for command in ("worker", "serve"))
         _wait_until_up(port, processes)
         _welcome(port, logins, time.monotonic() - started)
         return _wait(processes)
     finally:
         _stop(processes)
         server.stop(only_if_started_here=True)
+
+
+def _start(command: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - ourselves
+        [sys.executable, "-m", "marketplace.cli", command],
+        env=environment,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads run yet, and only one system call is made
+    )
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to end this process when the demo is killed: a kill -9 must leave no server behind."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
 
 
 def _require_port(port: int) -> None:
@@ -69,7 +85,7 @@ def _forget(server: EmbeddedServer) -> None:
         shutil.rmtree(server.data_dir / name, ignore_errors=True)
 
 
-def _prepare(server: EmbeddedServer, credentials: Credentials) -> DemoLogins:
+def _prepare(credentials: Credentials) -> DemoLogins:
     if not asyncio.run(_at_head(credentials)):
         _say("Making the database and its schema")
         asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords))
@@ -114,9 +130,7 @@ def _wait_until_up(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
             raise conflict("demo.start", "The site did not start; its message stands above.")
         with (
             contextlib.suppress(urllib.error.URLError, OSError),
-            urllib.request.urlopen(  # noqa: S310 - our own address
-                f"http://127.0.0.1:{port}/readyz", timeout=2
-            ) as answer,
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer,
         ):
             if answer.status == 200:
                 return
@@ -125,11 +139,11 @@ def _wait_until_up(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _welcome(port: int, logins: DemoLogins, seconds: float) -> None:
-    print(f"\nBackstock is up after {seconds:.1f} s:  http://127.0.0.1:{port}\n")  # noqa: T201 - this is for a person
-    print(f"Sign in with the password  {logins.password}  as")  # noqa: T201
+    print(f"\nBackstock is up after {seconds:.1f} s:  http://127.0.0.1:{port}\n")
+    print(f"Sign in with the password  {logins.password}  as")
     for login in logins.logins:
-        print(f"  {login.email:<34} {login.role:<12} {login.company} - {login.tries}")  # noqa: T201
-    print("\nAPI: /api/docs   About this demo: /about-demo   Stop: Ctrl-C   Start over: make demo-reset\n", flush=True)  # noqa: T201
+        print(f"  {login.email:<34} {login.role:<12} {login.company} - {login.tries}")
+    print("\nAPI: /api/docs   About this demo: /about-demo   Stop: Ctrl-C   Start over: make demo-reset\n", flush=True)
 
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
@@ -161,7 +175,7 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _say(words: str) -> None:
-    print(f"{words} ...", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"{words} ...", file=sys.stderr, flush=True)
 
 
 class _Bar:
@@ -180,7 +194,7 @@ class _Bar:
                 end=end,
                 file=sys.stderr,
                 flush=True,
-            )  # noqa: T201
+            )
         elif stage != self.stage:
-            print(f"  {stage} ({total:,})", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"  {stage} ({total:,})", file=sys.stderr, flush=True)
         self.stage = stage

@@ -1,0 +1,167 @@
+"""The command line as a stranger meets it: help, exit codes, messages that say what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
+from tests.conftest import clone
+from tests.demo_site import DemoSite
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def backstock(
+    *arguments: str, env: dict[str, str] | None = None, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("BACKSTOCK_")}
+    return subprocess.run(
+        [sys.executable, "-m", "marketplace.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**clean, "COLUMNS": "200", **(env or {})},
+        input=text,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+async def environment(cluster: Credentials, worker_id: str) -> dict[str, str]:
+    name = f"cli_{worker_id}"
+    await clone(cluster, name)
+    return {
+        "BACKSTOCK_DATABASE_URL": cluster.dsn(APP, name),
+        "BACKSTOCK_WORKER_DATABASE_URL": cluster.dsn(WORKER, name),
+        "BACKSTOCK_OWNER_DATABASE_URL": cluster.dsn(OWNER, name),
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["demo"], ["serve"], ["worker"], ["migrate"], ["import"], ["company", "create"], ["user", "create"],
+     ["apikey", "create"], ["contracts", "publish"], ["contracts", "check"], ["ledger", "verify"]],
+)  # fmt: skip
+def test_every_command_explains_itself(command: list[str]) -> None:
+    done = backstock(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def test_without_a_database_it_says_what_to_do(tmp_path: Path) -> None:
+    done = backstock("ledger", "verify", env={"BACKSTOCK_DATA_DIR": str(tmp_path)})
+    assert done.returncode == 6
+    assert "BACKSTOCK_DATABASE_URL" in done.stderr
+
+
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = backstock("demo", "--port", str(port), "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 5
+    assert f"Port {port} is taken" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = backstock("demo", "--port", "0", "--data-dir", str(tmp_path / "file" / "data"))
+    assert done.returncode != 0
+    assert "cannot be written" in done.stderr
+
+
+def test_company_user_key(environment: dict[str, str]) -> None:
+    made = backstock("company", "create", "acme", "Acme Machines", "--manufacturer", env=environment)
+    assert made.returncode == 0, made.stderr
+    again = backstock("company", "create", "ACME", "Acme", "--partner", env=environment)
+    assert again.returncode == 5
+    assert "already" in again.stderr
+    person = ["user", "create", "acme", "p@acme.example", "Pat", "--role", "planner"]
+    short = backstock(*person, "--password", "short", env=environment)
+    assert short.returncode == 2
+    assert "10 to 200" in short.stderr
+    assert backstock(*person, "--password", "long enough secret", env=environment).returncode == 0
+    key = backstock("apikey", "create", "p@acme.example", "erp", "--scope", "stock.*", env=environment)
+    assert key.stdout.startswith("bs_")
+    bad = backstock("apikey", "create", "p@acme.example", "erp", "--scope", "fly", env=environment)
+    assert bad.returncode == 2
+    nobody = backstock(
+        "user",
+        "create",
+        "nowhere",
+        "q@acme.example",
+        "Q",
+        "--role",
+        "planner",
+        "--password",
+        "long enough",
+        env=environment,
+    )
+    assert nobody.returncode == 4
+
+
+def test_contracts(environment: dict[str, str]) -> None:
+    assert backstock("contracts", "check").returncode == 0
+    first = backstock("contracts", "publish", env=environment)
+    assert first.returncode == 0, first.stderr
+    assert "buy-back/v1: new" in first.stdout
+    assert "buy-back/v1: same" in backstock("contracts", "publish", env=environment).stdout
+
+
+def test_migrate_is_safe_to_repeat(environment: dict[str, str]) -> None:
+    done = backstock("migrate", env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_ledger_verify_finds_what_a_superuser_changed(environment: dict[str, str], cluster: Credentials) -> None:
+    assert backstock("ledger", "verify", env=environment).returncode == 0
+    owner = await asyncpg.connect(environment["BACKSTOCK_OWNER_DATABASE_URL"])
+    try:
+        company = await owner.fetchval(
+            "INSERT INTO company (code, name, is_manufacturer, is_partner, currency, country) VALUES ('X9','X',true,false,'USD','US') RETURNING id"
+        )
+        maker = await owner.fetchval("INSERT INTO maker (code, name) VALUES ('X9', 'X') RETURNING id")
+        await owner.execute("INSERT INTO unit_of_measure VALUES ('EA', 'Each') ON CONFLICT DO NOTHING")
+        part = await owner.fetchval(
+            "INSERT INTO part (maker_id, number, number_norm, description, uom) VALUES ($1,'1','1','x','EA') RETURNING id",
+            maker,
+        )
+        lot = await owner.fetchval(
+            "INSERT INTO lot (lot_id, part_id, serialised, uom, registered_by, root_lot_id, parties, last_recorded_at, last_occurred_at) "
+            "SELECT i, $1, false, 'EA', $2, i, ARRAY[$2::uuid], now(), now() FROM (SELECT uuidv7() AS i) x RETURNING lot_id",
+            part,
+            company,
+        )
+        await owner.execute(
+            "INSERT INTO \"position\" (lot_id, position_id, part_id, serialised, owner_id, holder_id, condition, quantity) VALUES ($1, 1, $2, false, $3, $3, 'new', 5)",
+            lot,
+            part,
+            company,
+        )
+    finally:
+        await owner.close()
+    done = backstock("ledger", "verify", env=environment)
+    assert done.returncode == 1
+    assert str(lot) in done.stdout
+
+
+def test_the_demo_came_up_and_says_how_to_use_it(demo: DemoSite) -> None:
+    said = demo.log.read_text()
+    for role in ("planner", "buyer", "technician", "auditor"):
+        assert role in said
+    assert "backstock-demo" in said
+    assert demo.url in said
+
+
+def test_the_demo_ledger_adds_up(demo: DemoSite) -> None:
+    done = backstock("ledger", "verify", env={"BACKSTOCK_DATA_DIR": str(demo.data_dir)})
+    assert done.returncode == 0, done.stdout
