@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.kit.exports import BOM, csv_chunks, original_cell, safe_cell
 from marketplace.imports.values import (
     DateOrder,
     date_order,
@@ -22,6 +21,7 @@ from marketplace.imports.values import (
     parse_quantity,
 )
 from marketplace.kit.errors import DomainError
+from marketplace.kit.exports import BOM, csv_chunks, original_cell, safe_cell
 
 
 @pytest.mark.parametrize(

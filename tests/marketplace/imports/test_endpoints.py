@@ -1,0 +1,167 @@
+"""Imports over HTTP: the whole way by a person, who may do what, and what a stranger sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from marketplace.app import create_app
+from marketplace.db.session import Database
+from marketplace.imports import service
+from marketplace.kit.exports import BOM
+from marketplace.settings import Settings
+from tests.clients import client_for, token_for
+from tests.world import World
+
+API = "/api/v1/imports"
+
+
+@pytest.fixture
+def app(db: Database, tmp_path: Path) -> FastAPI:
+    return create_app(Settings(data_dir=tmp_path, upload_limit_bytes=4 << 20), database=db)
+
+
+@pytest.fixture
+async def keeper(world: World, app: FastAPI, owner: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """The maker's warehouse, signed in."""
+    token = await token_for(owner, world.maker.users["warehouse"], world.maker.id)
+    async with client_for(app, token) as client:
+        yield client
+
+
+async def send(client: httpx.AsyncClient, text: str, **form: Any) -> httpx.Response:
+    return await client.post(API, files={"file": ("stock.csv", text.encode(), "text/csv")}, data=form)
+
+
+async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asyncpg.Connection) -> None:
+    t = world.tag
+    text = f'Item code,Pieces,Remark,Site\n{t}-1,5,ok,S1\n{t}-2,minus,"=HYPERLINK(""http://x"")",S1\n{t}-3,4,,S9\n'
+    made = await send(keeper, text, snapshot_on="2026-11-20")
+    assert made.status_code == 201
+    job = made.json()
+    assert job["step"] == "uploaded"
+    assert job["missing"] == ["quantity"]
+    assert job["header"] == ["Item code", "Pieces", "Remark", "Site"]
+    assert {c["field"]: c["column"] for c in job["columns"]}["number"] == 0
+    refused = await keeper.post(f"{API}/{job['id']}/validate")
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "import.mapping"
+
+    chosen = {"columns": {"number": 0, "quantity": 1, "site": 3}, "save": True}
+    assert (await keeper.put(f"{API}/{job['id']}/mapping", json=chosen)).json()["missing"] == []
+    checked = (await keeper.post(f"{API}/{job['id']}/validate")).json()
+    assert (checked["step"], checked["rows_good"], checked["rows_bad"]) == ("validated", 1, 2)
+    assert {p["field"] for p in checked["problems"]} == {"quantity", "site"}
+    assert await owner.fetchval("SELECT count(*) FROM lot WHERE registered_by = $1", world.maker.id) == 0
+
+    issues = (await keeper.get(f"{API}/{job['id']}/issues", params={"limit": 1})).json()
+    assert issues["items"][0]["row_no"] == 3
+    rest = (await keeper.get(f"{API}/{job['id']}/issues", params={"limit": 1, "after": issues["next"]})).json()
+    assert (rest["items"][0]["row_no"], rest["items"][0]["field"], rest["next"]) == (4, "site", None)
+
+    for key in ("one", "one"):
+        landed = await keeper.post(f"{API}/{job['id']}/apply", json={}, headers={"Idempotency-Key": key + t})
+        assert (landed.status_code, landed.json()["step"], landed.json()["lots_new"]) == (200, "done", 1)
+    assert await owner.fetchval("SELECT sum(quantity) FROM movement WHERE company_id = $1", world.maker.id) == 5
+
+    sheet = await keeper.get(f"{API}/{job['id']}/issues.csv")
+    assert sheet.headers["content-disposition"] == 'attachment; filename="rows-to-correct.csv"'
+    rows = list(csv.reader(io.StringIO(sheet.text.removeprefix(BOM))))
+    assert rows[0] == ["Item code", "Pieces", "Remark", "Site", "Row", "Problems"]
+    assert rows[1][:5] == [f"{t}-2", "minus", '\'=HYPERLINK("http://x")', "S1", "3"]
+    assert "'minus' is not a whole number" in rows[1][5]
+    assert "no site 'S9'" in rows[2][5]
+
+    # The corrected rows come back in the same shape: the saved mapping is known.
+    again = (
+        await send(keeper, f"Item code,Pieces,Remark,Site\n{t}-1,3,ok,S1\n{t}-2,7,,S1\n", snapshot_on="2026-11-21")
+    ).json()
+    assert {c["field"]: c["why"] for c in again["columns"] if c["column"] is not None}["quantity"] == "saved"
+    done = (await keeper.post(f"{API}/{again['id']}/apply", json={"mode": "all_or_nothing"})).json()
+    assert (done["step"], done["lots_new"], done["lots_changed"]) == ("done", 1, 1)
+    found = (await keeper.get(f"{API}/{again['id']}/proposals", params={"undecided": True})).json()["items"]
+    assert [(p["kind"], p["quantity_before"], p["quantity_file"], p["applicable"]) for p in found] == [
+        ("less", 5, 3, 2)
+    ]
+    decided = await keeper.post(
+        f"{API}/{again['id']}/proposals/decide", json={"accept": [found[0]["id"]], "dismiss": []}
+    )
+    assert decided.json() == {
+        "accepted": 1, "dismissed": 0, "counted_in": 0, "counted_away": 2, "left_as_shortage": 0,
+    }  # fmt: skip
+    assert (await keeper.get(f"{API}/{again['id']}/proposals", params={"undecided": True})).json()["items"] == []
+    listed = (await keeper.get(API, params={"limit": 1})).json()
+    assert listed["items"][0]["id"] == again["id"]
+    assert (await keeper.get(API, params={"after": listed["next"]})).json()["items"][0]["id"] == job["id"]
+    # The same file for the same day is the import that it was.
+    repeated = await send(
+        keeper, f"Item code,Pieces,Remark,Site\n{t}-1,3,ok,S1\n{t}-2,7,,S1\n", snapshot_on="2026-11-21"
+    )
+    assert (repeated.status_code, repeated.json()["id"], repeated.json()["repeated"]) == (200, again["id"], True)
+
+
+async def test_large_files_go_to_the_worker(world: World, keeper: httpx.AsyncClient, owner: asyncpg.Connection) -> None:
+    rows = "".join(f"{world.tag}-{n},{n % 9 + 1},{'x' * 60}\n" for n in range(9_000))
+    job = (await send(keeper, "Part number,Qty,Remark\n" + rows, default_site_id=str(world.maker.site))).json()
+    assert job["file_size"] > service.SMALL_FILE_BYTES
+    assert 8_000 < job["rows_total"] < 10_000
+    waiting = await keeper.post(f"{API}/{job['id']}/validate")
+    assert (waiting.status_code, waiting.json()["step"]) == (202, "uploaded")
+    queued = await owner.fetch("SELECT payload FROM pgqueuer WHERE entrypoint = $1", service.RUN)
+    assert any(job["id"] in bytes(r["payload"]).decode() for r in queued)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""), ("GET", "/{id}"), ("GET", "/{id}/issues"), ("GET", "/{id}/issues.csv"), ("GET", "/{id}/proposals"),
+        ("POST", "/{id}/validate"), ("POST", "/{id}/apply"), ("POST", "/{id}/cancel"), ("PUT", "/{id}/mapping"),
+        ("POST", "/{id}/proposals/decide"),
+    ],
+)  # fmt: skip
+async def test_strangers_see_nothing(
+    world: World, app: FastAPI, keeper: httpx.AsyncClient, owner: asyncpg.Connection, method: str, path: str
+) -> None:
+    job = (await send(keeper, f"Part number,Qty\n{world.tag}-1,5\n", default_site_id=str(world.maker.site))).json()[
+        "id"
+    ]
+    body = {
+        "/{id}/mapping": {"columns": {"number": 0, "quantity": 1}}, "/{id}/apply": {},
+        "/{id}/proposals/decide": {"accept": [str(uuid4())], "dismiss": []},
+    }.get(path)  # fmt: skip
+    url = API + path.format(id=job)
+    async with client_for(app) as nobody:
+        assert (await nobody.request(method, url, json=body)).status_code == 401
+    outsider = await token_for(owner, world.buyer.users["warehouse"], world.buyer.id)
+    async with client_for(app, outsider) as client:
+        answer = await client.request(method, url, json=body)
+        if path:
+            assert (answer.status_code, answer.json()["code"]) == (404, "import.not_found")
+        else:
+            assert answer.json()["items"] == []
+    wrong_role = await token_for(owner, world.maker.users["auditor"], world.maker.id)
+    async with client_for(app, wrong_role) as client:
+        assert (await client.request(method, url, json=body)).json()["code"] == "actor.role"
+    assert (await keeper.get(f"{API}/{job}")).json()["step"] == "uploaded"
+
+
+async def test_refusals_over_http(world: World, keeper: httpx.AsyncClient, owner: asyncpg.Connection) -> None:
+    for content, code, status in (
+        (b"", "import.empty", 422),
+        (b"Part number,Qty\n" + b"A" * (2 << 20), "import.line_too_long", 422),
+        (b"Part number,Qty\n" + b"100-1,5\n" * (1 << 20), "import.too_large", 422),
+    ):
+        answer = await keeper.post(API, files={"file": ("stock.csv", content, "text/csv")})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    foreign = await send(keeper, "Part number,Qty\nx,1\n", default_site_id=str(world.buyer.site))
+    assert foreign.json()["code"] == "site.not_found"
+    assert await owner.fetchval("SELECT count(*) FROM import_job WHERE company_id = $1", world.maker.id) == 0
