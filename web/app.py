@@ -13,6 +13,7 @@ from web.headers import SecurityHeaders
 from web.pages import (
     about_demo,
     api_docs,
+    calls,
     company,
     find,
     home,
@@ -23,7 +24,9 @@ from web.pages import (
     release_lines,
     release_terms,
     releases,
+    requests,
     sign_in,
+    source_back,
     stock,
     styleguide,
 )
@@ -32,7 +35,7 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
-    release_terms, release_lines, stock, company,
+    release_terms, release_lines, stock, company, source_back, requests, calls,
 )  # fmt: skip
 
 

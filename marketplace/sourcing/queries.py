@@ -330,21 +330,25 @@ async def calls(
     side: str = "any",
     statuses: Sequence[str] | None = None,
     requisition_id: UUID | None = None,
+    unanswered: bool | None = None,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
-    """Calls, newest first: ``side`` 'holder' (the inbox), 'maker' (what we asked for), or 'any'."""
+    """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for), or 'any'.
+    ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others."""
     rows = await fetch(
         session,
         _CALL
         + """
-        WHERE CASE $2::text WHEN 'holder' THEN k.holder_id = $1 WHEN 'maker' THEN k.maker_id = $1 OR k.company_id = $1
+        WHERE CASE $2::text WHEN 'holder' THEN k.holder_id = $1 AND k.noticed_at IS NOT NULL WHEN 'maker' THEN k.maker_id = $1 OR k.company_id = $1
               ELSE k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1 END
           AND ($3::text[] IS NULL OR k.status = ANY($3)) AND ($4::uuid IS NULL OR k.requisition_id = $4)
           AND ($5::uuid IS NULL OR k.id < $5)
+          AND ($7::boolean IS NULL OR $7 = (k.status IN ('defaulted', 'lost')
+               OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
         ORDER BY k.id DESC LIMIT $6
         """,
-        company_id, side, list(statuses) if statuses else None, requisition_id, after, limit,
+        company_id, side, list(statuses) if statuses else None, requisition_id, after, limit, unanswered,
     )  # fmt: skip
     return [_call(r) for r in rows]
 
@@ -407,6 +411,17 @@ async def call_events(session: AsyncSession, call_id: UUID) -> Sequence[CallEven
         call_id,
     )
     return [CallEventRow(**dict(r)) for r in rows]
+
+
+async def events_of(session: AsyncSession, call_ids: Sequence[UUID]) -> Sequence[tuple[UUID, CallEventRow]]:
+    """What happened to several calls with the call each belongs to, oldest first; one statement."""
+    rows = await fetch(
+        session,
+        "SELECT e.call_id, e.kind, e.detail, coalesce(c.name, 'The clock') AS company, e.at FROM call_event e "
+        "LEFT JOIN company c ON c.id = (e.detail ->> 'by')::uuid WHERE e.call_id = ANY($1::uuid[]) ORDER BY e.id",
+        list(call_ids),
+    )
+    return [(r["call_id"], CallEventRow(r["kind"], r["detail"], r["company"], r["at"])) for r in rows]
 
 
 async def lots_at(

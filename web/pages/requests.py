@@ -118,12 +118,12 @@ def plan_view(stored: Mapping[str, Any]) -> PlanView:
 
 
 def _line(x: Mapping[str, Any]) -> PlanLine:
-    currency = x.get("currency")
+    currency = str(x["currency"]) if x.get("currency") else None
     why = x.get("why", ())
     return PlanLine(
         key=x.get("key", ""), kind=x["kind"], holder=x["holder"], site=x["site"], condition=x["condition"],
         distance=x["distance"], quantity=x.get("quantity", x["callable"]), callable=x["callable"],
-        unit_price=Money(Decimal(str(x["unit_price"])), currency) if x.get("unit_price") is not None else None,
+        unit_price=Money(Decimal(str(x["unit_price"])), currency) if x.get("unit_price") is not None and currency else None,
         arrives=_when(x.get("arrives")), respond_by=_when(x.get("respond_by")), badge=x["badge"],
         why=(why,) if isinstance(why, str) else tuple(w["words"] for w in why),
         freight=_minor(x.get("freight_minor"), currency), handling=_minor(x.get("handling_minor"), currency),
@@ -185,6 +185,7 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
         "state": page_state,
         "plan": plan,
         "live": live,
+        "choices": [f"{c.key}:{c.quantity}" for c in plan.chosen] if plan and live else [],
         "steps": steps(actor, row, calls, plan if live else None),
         "waits_until": waits_until,
         "site": await parties.site(session, row.destination_site_id) if row.destination else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -246,8 +245,10 @@ def _wanted(sent: Sent, zone: str) -> _Wanted:
     job = fields.text("job_number", "Job number", required=False, most=120)
     key = fields.text("key", "Place", required=False, most=40)
     fields.check("requisition.invalid", "The parts request could not be raised.")
-    needed = end_of_day(day, zone) if day else datetime.max
-    asked = service.Asked(part, quantity, site, needed, urgency, model, serial, job, fields.yes("substitutes"))
+    assert day is not None  # noqa: S101 - required, so check has refused its absence
+    asked = service.Asked(
+        part, quantity, site, end_of_day(day, zone), urgency, model, serial, job, fields.yes("substitutes")
+    )
     return _Wanted(asked, key)
 
 
@@ -294,7 +295,7 @@ async def raise_request(request: Request, sent: SentForm, now: Now) -> Response:
     async def confirm(visit: Visit, form: Form, outcome: dict[str, Any]) -> Response:
         wanted = _wanted(sent, visit.zone)
         site = await parties.own_site(visit.session, visit.actor, wanted.asked.destination_site_id)
-        return await _new_page(visit, form, "requests/confirm.html", asked=wanted.asked, to_site=site, outcome=outcome)
+        return await _new_page(visit, form, "requests/order.html", asked=wanted.asked, to_site=site, outcome=outcome)
 
     by_plan = not sent.form().value("key")
     return await submit(

@@ -1,0 +1,336 @@
+"""Buy-back orders and access draws: the inbox of who holds the units, and what we asked for; one order with its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.errors import DomainError, conflict
+from marketplace.kit.money import Money
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from marketplace.settlement import queries as settlement
+from marketplace.sourcing import queries, service
+from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
+from web.availability import KINDS
+from web.call_words import call_event, page_state, refusal_words
+from web.exports import csv_file, wants_csv
+from web.forms import Form
+from web.session import Sent, SentForm, Visit, submit, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/calls", include_in_schema=False)
+ReadsCalls = Annotated[Visit, visits("call.read")]
+
+PER_PAGE: Final = 50
+COLUMNS: Final = (
+    Column("order", "Order"),
+    Column("what", "What"),
+    Column("quantity", "Quantity", "end"),
+    Column("price", "Price each", "end"),
+    Column("other", "With"),
+    Column("status", "Status"),
+    Column("act", "Actions", "end", hidden_label=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab of the list: which calls stand under it. ``unanswered``: only those that ended by silence or default
+    (True), or only the others (False)."""
+
+    words: str
+    statuses: tuple[str, ...] | None
+    unanswered: bool | None = None
+
+
+TABS: Final[Mapping[str, Tab]] = {
+    "": Tab("Waiting", ("noticed", "acknowledged", "silent")),
+    "committed": Tab("Committed", ("accepted", "picked")),
+    "shipped": Tab("Shipped", ("shipped",)),
+    "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
+    "settled": Tab("Settled", ("settled", "closed")),
+    "missed": Tab("No response", None, unanswered=True),
+    "declined": Tab("Declined", ("refused", "cancelled"), unanswered=False),
+    "all": Tab("All", None),
+}
+CSV_HEADER: Final = (
+    "Order", "Kind", "Status", "Part number", "Description", "Quantity", "Unit", "Price each", "Currency", "Holder",
+    "Place", "Asked by", "Maker", "Agreement", "Urgency", "Sent", "Respond by", "Ship by", "Shipped", "Carrier",
+    "Tracking", "Received", "Accepted units", "Refused because", "Note",
+)  # fmt: skip
+DONE: Final = {
+    "accept": ("Committed.", "The units stay reserved; ship them by the date below."),
+    "refuse": ("Refused.", "The asker was told why, and the next best source was proposed to them."),
+    "ship": ("Marked as shipped.", "The units are on their way in the ledger; the asker was told."),
+    "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
+    "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
+    "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
+}
+VERBS: Final = {
+    "accept": "call.answer",
+    "refuse": "call.answer",
+    "ship": "call.answer",
+    "cancel": "sourcing.request",
+    "receive": "call.receive",
+    "inspect": "call.receive",
+}
+
+
+@router.get("")
+async def calls(visit: ReadsCalls) -> Response:
+    """``?side=`` holder (the inbox) or maker (what we asked for), ``?status=`` a tab."""
+    actor = visit.actor
+    usual = "holder" if not (actor.is_manufacturer or actor.sources) else "maker"
+    side = visit.asked("side") if visit.asked("side") in {"holder", "maker"} else usual
+    tab = visit.asked("status") if visit.asked("status") in TABS else ""
+    chosen = TABS[tab]
+    statuses = chosen.statuses
+    if side == "maker" and not tab:
+        statuses = ("requested", "allocated", *(statuses or ()))
+
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[CallRow], str | None]:
+        key = read_bookmark(mark, visit.secret)
+        found = await queries.calls(
+            session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
+            after=UUID(str(key[0])) if key else None, limit=rows + 1,
+        )  # fmt: skip
+        some = cut(found, rows, lambda row: [row.id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_csv_row(row) for row in rows], following
+
+        return csv_file(visit, "buy-back-orders", CSV_HEADER, more)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    view = TableView.of(visit.request, COLUMNS).with_next(following)
+    tabs = [(key, t.words, f"/calls?{urlencode({'side': side, 'status': key})}", None) for key, t in TABS.items()]
+    return visit.show(
+        "calls/list.html", rows=rows, view=view, tabs=tabs, status=tab, side=side, state=page_state, kinds=KINDS,
+        price=lambda c: Money(c.unit_price, c.currency), both=actor.is_manufacturer or bool(actor.sources),
+        sides=[("holder", "Asked of us", "/calls?side=holder", None), ("maker", "Asked by us", "/calls?side=maker", None)],
+        quick=lambda c: c.status == "noticed" and actor.company_id == c.holder_id and actor.may("call.answer"),
+        done=DONE.get(visit.asked("done")), refusal_words=refusal_words,
+    )  # fmt: skip
+
+
+def _csv_row(c: CallRow) -> list[object]:
+    def iso(moment: datetime | None) -> str:
+        return moment.isoformat(timespec="minutes") if moment else ""
+
+    return [
+        c.reference, KINDS[c.kind], page_state(c), c.part_number, c.description, c.quantity, c.uom,
+        f"{c.unit_price.normalize():f}", c.currency, c.holder, c.site or "", c.company, c.maker,
+        c.agreement_reference or "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
+        c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
+        refusal_words(c.refusal_code), c.note or "",
+    ]  # fmt: skip
+
+
+# -- one order -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something this person may do to an order now."""
+
+    key: str
+    label: str
+    icon: str
+    primary: bool = False
+    danger: bool = False
+
+
+def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
+    """What the actor may do now, the most likely first."""
+    holds, asks = actor.company_id == call.holder_id, actor.company_id in {call.maker_id, call.company_id}
+    found: list[Step] = []
+    in_time = call.respond_by is None or now < call.respond_by
+    if holds and actor.may("call.answer"):
+        if call.status == "noticed" and in_time:
+            found.append(Step("accept", "Commit", "check", primary=True))
+            found.append(Step("refuse", "Refuse", "circle-x"))
+        if call.status == "accepted":
+            found.append(Step("ship", "Ship", "truck", primary=True))
+            found.append(Step("refuse", "Cannot ship", "circle-x"))
+    if asks and actor.may("call.receive"):
+        if call.status == "shipped":
+            found.append(Step("receive", "It has arrived", "package-import", primary=True))
+        if call.status == "received" and call.kind != "own_stock":
+            found.append(Step("inspect", "Inspect", "shield-check", primary=True))
+    if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
+        found.append(Step("cancel", "Cancel the order", "x"))
+    return tuple(found)
+
+
+async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
+    """What the page of an order and the pages of its steps show."""
+    session, actor = visit.session, visit.actor
+    call = await queries.call(session, call_id)
+    holds = actor.company_id == call.holder_id and actor.company_id not in {call.maker_id, call.company_id}
+    try:
+        site = await parties.site(session, call.site_id) if call.site else None
+        to_site = await parties.site(session, call.destination_site_id) if call.destination else None
+    except DomainError:
+        site = to_site = None
+    return {
+        "call": call,
+        "holds": holds,
+        "other": call.maker if holds else call.holder,
+        "kind": KINDS[call.kind],
+        "state": page_state(call),
+        "site": site,
+        "to_site": to_site,
+        "units": await queries.call_units(session, call_id),
+        "price": Money(call.unit_price, call.currency),
+        "total": Money(call.unit_price * call.quantity, call.currency),
+        "steps": steps(actor, call, visit.now),
+        "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],
+        "refusals": list(REFUSALS.items()),
+        "refusal": refusal_words(call.refusal_code),
+        # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
+        "sent": call.noticed_at is not None,
+    }
+
+
+@router.get("/{call_id}")
+async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
+    """One order: where it stands, who to ring, what happened."""
+    found = await detail(visit, call_id)
+    call: CallRow = found["call"]
+    events = [call_event(e, call) for e in await queries.call_events(visit.session, call_id) if e.kind != "requested"]
+    owed = None
+    if visit.actor.may("settlement.read"):
+        owed = (await settlement.lines_of_cause(visit.session, [call_id])).get(call_id)
+    done = DONE.get(visit.asked("done"))
+    return visit.show(
+        "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"])
+    )
+
+
+def _next(call: CallRow, holds: bool) -> str:
+    """What happens next, in one sentence to this side."""
+    silence = f"No response by the deadline counts as {call.silence}."
+    state = page_state(call)
+    if call.status == "allocated":
+        return "Reserved. It is sent once an approver agrees."
+    if state == "waiting":
+        return f"Commit or refuse. {silence}" if holds else f"{call.holder} commits or refuses. {silence}"
+    if state == "committed":
+        return "Ship the units and say how." if holds else f"{call.holder} ships next."
+    if call.status == "shipped":
+        return f"{call.company} says when it has arrived." if holds else "On the way. Say when it has arrived."
+    if call.status == "received":
+        return (
+            f"{call.company} inspects within {call.inspection_days} days."
+            if holds
+            else "Inspect what arrived: accept it, or reject it with a note. Only then is it yours."
+        )
+    if call.status == "priced":
+        return "Inspected and priced. Both sides mark the settlement line once it is paid."
+    words = {
+        "settled": "Settled by both sides.", "refused": f"Refused: {refusal_words(call.refusal_code).lower()}.",
+        "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: settle it between you.",
+        "cancelled": "This order was cancelled; the units are free again.",
+    }  # fmt: skip
+    return words.get(state, "Nothing more to do.")
+
+
+# -- steps -----------------------------------------------------------------------------------------------
+
+
+async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
+    visit.actor.require(VERBS[step])
+    found = await detail(visit, call_id)
+    if step not in {s.key for s in found["steps"]} and not form.bad:
+        raise conflict("call.state", "This step is not possible now. Open the order to see how it stands.")
+    withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
+    return visit.show(f"calls/{step}.html", **found, form=form, withdraws=withdraws)
+
+
+def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, datetime], Awaitable[object]]) -> None:
+    """Registers the page of a step (GET) and the step itself (POST)."""
+
+    async def page(visit: ReadsCalls, call_id: UUID) -> Response:
+        return await _page(visit, call_id, step, Form())
+
+    async def carry_out(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
+        async def again(visit: Visit, form: Form) -> Response:
+            return await _page(visit, call_id, step, form)
+
+        async def confirm(visit: Visit, form: Form, _outcome: object) -> Response:
+            return await _page(visit, call_id, step, form)
+
+        async def run(session: WriteSession, actor: Actor) -> str:
+            await act(session, actor, call_id, sent, now)
+            return step
+
+        return await submit(
+            request, sent, VERBS[step], run, now=now, to=f"/calls/{call_id}?done={step}", again=again, confirm=confirm
+        )
+
+    router.add_api_route(f"/{{call_id}}/{step}", page, methods=["GET"], response_model=None, name=f"call_{step}_page")
+    router.add_api_route(f"/{{call_id}}/{step}", carry_out, methods=["POST"], response_model=None, name=f"call_{step}")
+
+
+async def _accept(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    fields = sent.fields()
+    quantity = fields.whole("quantity", "Quantity", low=0, empty=0)
+    fields.check("call.invalid", "The answer could not be recorded.")
+    # An empty field commits to all of it: the one-click answer from the inbox sends none.
+    given = bool(sent.form().value("quantity"))
+    await service.accept(session, actor, call_id, now, quantity=quantity if given else None)
+
+
+async def _refuse(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    fields = sent.fields()
+    code = fields.one_of("code", "the reason", REFUSALS)
+    note = fields.text("note", "Note", required=False, most=500)
+    fields.check("call.invalid", "The refusal could not be recorded.")
+    await service.refuse(session, actor, call_id, code=code, note=note, now=now)
+
+
+async def _ship(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    fields = sent.fields()
+    carrier = fields.text("carrier", "Carrier", most=80)
+    tracking = fields.text("tracking", "Tracking number", required=False, most=80)
+    fields.check("call.invalid", "The shipment could not be recorded.")
+    await service.ship(session, actor, call_id, carrier=carrier, tracking=tracking, now=now)
+
+
+async def _cancel(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sent, now: datetime) -> None:
+    await service.cancel_call(session, actor, call_id, now)
+
+
+async def _receive(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sent, now: datetime) -> None:
+    await service.receive(session, actor, call_id, now)
+
+
+async def _inspect(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    fields = sent.fields()
+    good = fields.whole("good", "Accepted", low=0)
+    note = fields.text("note", "What is wrong", required=False, most=500)
+    fields.check("call.invalid", "The inspection could not be recorded.")
+    await service.inspect(session, actor, call_id, good=good, note=note, now=now)
+
+
+_step("accept", _accept)
+_step("refuse", _refuse)
+_step("ship", _ship)
+_step("cancel", _cancel)
+_step("receive", _receive)
+_step("inspect", _inspect)
