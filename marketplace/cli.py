@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -17,7 +17,9 @@ from marketplace.problems import EXIT_CODE
 from marketplace.settings import Settings, get_settings
 
 T = TypeVar("T")
-app = typer.Typer(help="Backstock: sell slow-moving parts without losing them.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Backstock: sell slow-moving parts without losing them.", no_args_is_help=True, add_completion=False
+)
 company_app = typer.Typer(help="Companies.", no_args_is_help=True)
 user_app = typer.Typer(help="People.", no_args_is_help=True)
 apikey_app = typer.Typer(help="API keys for programs.", no_args_is_help=True)
@@ -212,7 +214,9 @@ def ledger_verify() -> None:
 
     async def check() -> int:
         database = Database(
-            _need(settings.worker_database_url, "BACKSTOCK_WORKER_DATABASE_URL"), pool_size=1, statement_timeout_ms=3_600_000
+            _need(settings.worker_database_url, "BACKSTOCK_WORKER_DATABASE_URL"),
+            pool_size=1,
+            statement_timeout_ms=3_600_000,
         )
         wrong = 0
         try:
@@ -268,7 +272,13 @@ def company_create(
 
     async def make(session: Any) -> UUID:
         made = await create_company(
-            session, code=code, name=name, manufacturer=manufacturer, partner=partner, currency=currency, country=country
+            session,
+            code=code,
+            name=name,
+            manufacturer=manufacturer,
+            partner=partner,
+            currency=currency,
+            country=country,
         )
         if manufacturer:
             await create_maker(session, code=code.upper(), name=name, company_id=made)
@@ -328,18 +338,70 @@ def import_file(
     all_or_nothing: Annotated[bool, typer.Option(help="Land nothing unless every row is right.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Write bad rows with their reasons to this CSV file.")] = None,
 ) -> None:
-    """Imports a stock file: good rows land, bad rows come back with row, column and reason."""
-    from marketplace.imports.command import run_import
-
+    """Imports a stock file: good rows land, bad rows come back with row, column and reason. Exit code 1 when
+    there were bad rows."""
     day = (snapshot or datetime.now(UTC)).date()
-    raise SystemExit(
-        _run(
-            run_import(
-                _settings(), file, email=email, site=site, maker=maker, snapshot_on=day,
-                mode="all_or_nothing" if all_or_nothing else "good_rows", errors=errors, say=typer.echo,
-            )
+    mode = "all_or_nothing" if all_or_nothing else "good_rows"
+    raise SystemExit(_run(_import(file, email, site, maker, day, mode, errors)))
+
+
+async def _import(
+    file: Path, email: str, site: str | None, maker: str | None, day: date, mode: str, errors: Path | None
+) -> int:
+    from marketplace.db.session import Database, Tenant
+    from marketplace.imports import queries, service
+    from marketplace.kit.errors import missing
+    from marketplace.kit.exports import csv_chunks
+    from marketplace.parties import queries as parties
+
+    settings = _settings()
+    database = Database(
+        _need(settings.database_url, "BACKSTOCK_DATABASE_URL"), pool_size=2, statement_timeout_ms=600_000
+    )
+    now = datetime.now(UTC)
+    try:
+        async with database.write() as session:
+            actor = await parties.actor_by_email(session, email)
+            actor.require("stock.import")
+            wanted = [s for s in await parties.sites(session, actor) if site and s.code.upper() == site.upper()]
+            if site and not wanted:
+                raise missing("site.not_found", f"Your company has no site with the code {site}.")
+            made = await service.upload(
+                session, actor, chunks=_chunks(file), file_name=file.name, data_dir=settings.data_dir,
+                limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=wanted[0].id if wanted else None,
+                default_maker=maker, snapshot_on=day, mode=mode,
+            )  # fmt: skip
+        await service.run(
+            database, job_id=made.job_id, company_id=actor.company_id, actor_id=actor.user_id,
+            data_dir=settings.data_dir, land=True, now=now,
+        )  # fmt: skip
+        async with database.read(Tenant(actor.company_id)) as session:
+            job = await queries.job(session, made.job_id)
+            rows = [
+                (i.row_no, i.field, i.message, i.value)
+                for i in await queries.issues(session, made.job_id, limit=1_000_000)
+            ]
+        typer.echo(
+            f"{file.name}: {job.step}. {job.rows_total:,} rows, {job.rows_good:,} good, {job.rows_bad:,} bad; "
+            f"{job.lots_new:,} new lots, {job.lots_changed:,} changed, {job.lots_vanished:,} vanished (proposals)."
         )
-    )  # fmt: skip
+        if job.error:
+            typer.echo(job.error, err=True)
+        for row in rows[:20]:
+            typer.echo(f"  row {row[0]}, {row[1]}: {row[2]}", err=True)
+        if len(rows) > 20:
+            typer.echo(f"  ... and {len(rows) - 20:,} more; write them to a file with --errors", err=True)
+        if errors:
+            errors.write_text("".join(csv_chunks(("row", "column", "reason", "value"), rows)), encoding="utf-8")
+        return 1 if job.rows_bad or job.error else 0
+    finally:
+        await database.close()
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            yield chunk
 
 
 if __name__ == "__main__":

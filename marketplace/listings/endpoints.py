@@ -9,12 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, summary
+from marketplace.agreements.terms import dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.listings import queries, service
 from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
-from marketplace.listings.schemas import LinesIn, ListingDetail, ListingOut, ReduceIn, ReleaseIn, ReleaseOut
+from marketplace.listings.schemas import ClauseOut, LinesIn, ListingDetail, ListingOut, ReduceIn, ReleaseIn, ReleaseOut
 from marketplace.listings.wording import Offered, terms_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
@@ -66,6 +68,22 @@ def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
         **ListingOut.model_validate(row).model_dump(), terms=row.terms, clause_badge=shown.short,
         clause_sentence=shown.sentence, clause_summary=list(summary(terms, facts)),
     )  # fmt: skip
+
+
+@router.get("/clauses", summary="Clauses a posting can stand under, with ready-made terms")
+async def clauses(session: Reading, actor: ReadsListings) -> list[ClauseOut]:
+    """Each published version with its presets: complete terms to use as they are, or to change."""
+    return [
+        ClauseOut(
+            clause=clause, version=version, title=title,
+            presets={
+                name: dump_terms(preset.terms())
+                for name, preset in PRESETS.items()
+                if (preset.clause, preset.version) == (clause, version)
+            },
+        )
+        for clause, version, title in await queries.clause_versions(session)
+    ]  # fmt: skip
 
 
 @router.get("/releases", summary="Your surplus postings")

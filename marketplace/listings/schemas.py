@@ -104,3 +104,12 @@ class ReduceIn(BaseModel):
     """What is offered in all from now on; not below what is ordered."""
 
     quantity: int = Field(ge=0)
+
+
+class ClauseOut(BaseModel):
+    """A published clause version and its presets by name."""
+
+    clause: str
+    version: int
+    title: str
+    presets: dict[str, dict[str, Any]]

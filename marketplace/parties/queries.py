@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import fetch, fetch_one
+from marketplace.db.session import ReadSession, Tenant, become, fetch, fetch_one
 from marketplace.kit.errors import missing, unauthenticated
 from marketplace.parties.actor import Actor
 
@@ -227,3 +227,21 @@ async def people_to_tell(session: AsyncSession, company_id: UUID, roles: Sequenc
         list(roles),
     )
     return [r["email"] for r in rows]
+
+
+async def actor_by_email(session: ReadSession, email: str) -> Actor:
+    """The actor somebody on the operator's command line works as; the transaction then runs for its company.
+    Raises ``user.not_found``."""
+    known = await fetch_one(session, "SELECT * FROM auth_login($1)", email)
+    if known is None or not known["active"]:
+        raise missing("user.not_found", f"Nobody signs in as {email}.")
+    await become(session, Tenant(known["company_id"]))
+    row = await fetch_one(
+        session,
+        "SELECT u.id AS user_id, u.company_id, u.name AS user_name, c.name AS company_name, c.code AS company_code, "
+        "c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, '{}'::uuid[] AS sources "
+        "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1",
+        known["user_id"],
+    )
+    assert row is not None  # noqa: S101 - auth_login found it
+    return _actor(row)

@@ -99,7 +99,7 @@ async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: i
             await settlement.owe(
                 session, payer_id=call.maker_id, payee_id=call.holder_id, kind="call_price", cause_id=call.id,
                 cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good,
-                unit_price=amount, words="; ".join(str(r) for r in call.reasons[:3]) or f"{call.reference} at the clause's price",
+                unit_price=amount, words=_price_words(call),
                 due_on=(now + timedelta(days=call.payment_days)).date(),
             )  # fmt: skip
         if rejected:
@@ -115,6 +115,12 @@ async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: i
         f"{good} accepted at {call.unit_price:,.2f} {call.currency} each"
         + (f", {rejected} rejected: {note}" if rejected else ""),
     )  # fmt: skip
+
+
+def _price_words(call: CallRow) -> str:
+    """Which of the call's reasons say how the price came about."""
+    said = [str(r) for r in call.reasons if call.currency in str(r)]
+    return " ".join(said) or f"{call.reference} at the clause's price."
 
 
 async def _priced(session: WriteSession, call: CallRow, good: int, now: datetime) -> None:
