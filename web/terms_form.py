@@ -60,6 +60,7 @@ LABELS: Final = {
     "draw_fee_bp": "Fee for a draw",
     "replace_days": "Replaced within",
     "purchase_percent_bp": "Not replaced: bought at",
+    "rounding": "Rounding",
     "respond_hours_machine_down": "Machine down: answer within",
     "notice_hours_machine_down": "Machine down: ship within",
     "respond_days_urgent": "Urgent: answer within",
@@ -255,6 +256,8 @@ def _price(fields: Fields) -> dict[str, Any]:
     if kind == "percent_of_sale":
         share = _share(fields, PREFIX + "price_percent", "The share of the price paid", 0, 300)
         return {"kind": kind, "percent_bp": share or 0}
+    if kind != "schedule":
+        return {"kind": kind}
     points = []
     for line in fields.text(PREFIX + "price_points", "The points in time", most=1000).splitlines():
         if not line.strip():

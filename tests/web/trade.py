@@ -4,15 +4,18 @@ both sides who are signed in."""
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import httpx
+from asyncpg.connection import LoggedQuery
 from fastapi import FastAPI
+from sqlalchemy import event
 
 from marketplace.agreements.presets import PRESETS
 from marketplace.app import create_app
@@ -85,9 +88,11 @@ async def open_market(world: World) -> Market:
         world.part,
         newer,
     )
-    lots = [await world.register(world.maker, 20)]
-    for serial in (f"0004{world.tag}", f"0005{world.tag}"):
-        lots.append(await world.register(world.maker, serial=serial, part=pump))
+    lots = [
+        await world.register(world.maker, 20),
+        await world.register(world.maker, serial=f"0004{world.tag}", part=pump),
+        await world.register(world.maker, serial=f"0005{world.tag}", part=pump),
+    ]
     actor = person(world.maker, "planner")
     preset = PRESETS["standard-buy-back"]
     async with world.db.write(world.maker.tenant) as session:
@@ -130,3 +135,28 @@ def order_form(market: Market, **changed: str) -> Mapping[str, str]:
         "requested_on": "",
         **changed,
     }
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that the application sends while the block runs, BEGIN and its like left out."""
+    sent: list[str] = []
+
+    def log(record: LoggedQuery) -> None:
+        if not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
+            sent.append(record.query)
+
+    def out(connection: Any, _record: object, _proxy: object) -> None:
+        connection.driver_connection.add_query_logger(log)
+
+    def back(connection: Any, _record: object) -> None:
+        connection.driver_connection.remove_query_logger(log)
+
+    pool = database.engine.sync_engine
+    event.listen(pool, "checkout", out)
+    event.listen(pool, "checkin", back)
+    try:
+        yield sent
+    finally:
+        event.remove(pool, "checkout", out)
+        event.remove(pool, "checkin", back)

@@ -88,7 +88,7 @@ async def make_site(request: Request, sent: SentForm, now: Now) -> Response:
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
         fields = sent.fields()
-        country = fields.text("country", "Country", most=2).upper()
+        country = fields.text("country", "Country", most=60).upper()
         if len(country) != 2 or not country.isalpha():
             fields.wrong("country", "Write the country with two letters, such as US.")
         given: dict[str, Any] = {

@@ -243,7 +243,12 @@ async def _browse(
         q=words or "",
         words=words,
         search=words or "",
-        view=TableView.of(visit.request, COLUMNS).with_next(following),
+        # The sort is chosen in the filter form, not by a heading, yet every link must keep it.
+        view=replace(
+            TableView.of(visit.request, COLUMNS).with_next(following),
+            sort=sort.removeprefix("-"),
+            descending=sort.startswith("-"),
+        ),
         rows=[worded.offer(row) for row in rows],
         catalogue=sorted(catalogue, key=lambda part: part.number),
         sort=sort,

@@ -1,0 +1,146 @@
+"""Signing in and out, the demo's logins, home by role."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from marketplace.parties.service import hash_password
+from tests.clients import client_for
+from tests.web.trade import HTML, Market, open_market, site_for
+from tests.world import World
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture
+async def market(world: World) -> Market:
+    made = await open_market(world)
+    await world.owner.execute(
+        "UPDATE user_account SET password_hash = $2 WHERE id = $1",
+        world.buyer.users["buyer"],
+        await hash_password(PASSWORD),
+    )
+    return made
+
+
+def email(market: Market) -> str:
+    return f"buyer@{market.world.buyer.code}.example".lower()
+
+
+async def test_in_and_out_again(market: Market) -> None:
+    async with market.client() as client:
+        asked = await client.get("/orders?side=buying")
+        assert asked.headers["location"] == "/sign-in?next=/orders%3Fside%3Dbuying"
+        form = await client.get(asked.headers["location"])
+        assert 'name="next" value="/orders?side=buying"' in form.text
+        done = await client.post(
+            "/sign-in", data={"email": email(market).upper(), "password": PASSWORD, "next": "/orders?side=buying"}
+        )
+        assert done.status_code == 303
+        assert done.headers["location"] == "/orders?side=buying"
+        cookie = done.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert (await client.get("/orders")).status_code == 200
+        again = await client.get("/sign-in", params={"next": "/stock"})
+        assert again.headers["location"] == "/stock", "who is signed in already just goes on"
+        token = client.cookies["backstock_session"]
+        out = await client.post("/sign-out")
+        assert out.headers["location"] == "/"
+        assert (await client.get("/orders")).status_code == 303
+    async with client_for(market.app, token) as client:
+        assert (await client.get("/orders", headers=HTML)).status_code == 303, "the session ended in the database too"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+async def test_nobody_is_sent_to_another_site(market: Market, target: str) -> None:
+    async with market.client() as client:
+        done = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD, "next": target})
+    assert done.headers["location"] == "/"
+
+
+async def test_a_wrong_password_and_an_unknown_address_answer_alike(market: Market) -> None:
+    async with market.client() as client:
+        wrong = await client.post("/sign-in", data={"email": email(market), "password": "wrong wrong wrong"})
+        unknown = await client.post("/sign-in", data={"email": f"x{email(market)}", "password": PASSWORD})
+        empty = await client.post("/sign-in", data={})
+    for page in (wrong, unknown, empty):
+        assert page.status_code == 401
+        assert "E-mail address and password do not match" in page.text
+        assert "set-cookie" not in page.headers
+        assert PASSWORD not in page.text
+    assert f'value="{email(market)}"' in wrong.text, "the address is kept"
+
+
+async def test_guessing_is_slowed_down(market: Market) -> None:
+    async with market.client() as client:
+        for _ in range(10):
+            await client.post("/sign-in", data={"email": email(market), "password": "wrong wrong wrong"})
+        page = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
+    assert page.status_code == 503
+    assert "Too many failed attempts" in page.text
+
+
+async def test_an_ended_session_is_sent_to_sign_in(market: Market) -> None:
+    async with market.client(market.world.buyer, "buyer") as client:
+        await market.world.owner.execute(
+            "UPDATE user_session SET expires_at = now() WHERE company_id = $1", market.world.buyer.id
+        )
+        assert (await client.get("/orders")).headers["location"] == "/sign-in?next=/orders"
+        home = await client.get("/")
+    assert home.status_code == 200
+    assert "Sell slow-moving parts without losing them" in home.text
+
+
+async def test_a_form_from_another_site_is_refused(market: Market) -> None:
+    async with market.client(market.world.buyer, "buyer") as client:
+        page = await client.post(
+            "/sign-out", headers={"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+        )
+        assert page.status_code == 403
+        assert (await client.get("/orders")).status_code == 200
+
+
+async def test_logins_are_shown_only_in_a_demo(market: Market) -> None:
+    async with market.client() as client:
+        assert "Try the demo" not in (await client.get("/sign-in")).text
+        assert (await client.get("/about-demo")).status_code == 404
+    transport = httpx.ASGITransport(site_for(market.world.db, demo=True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://backstock.test", headers=HTML) as client:
+        page = (await client.get("/sign-in")).text
+        assert "planner@" in page
+        assert "backstock-demo" in page
+        about = await client.get("/about-demo")
+    assert about.status_code == 200
+    assert "GeoNames" in about.text
+
+
+@pytest.mark.parametrize(
+    ("who", "role", "seen", "unseen"),
+    [
+        ("maker", "planner", ("Post surplus", "Import stock", "Source a part"), ("What we hold</strong>",)),
+        ("buyer", "buyer", ("Find parts", "What we hold</strong>"), ("Post surplus", "Import stock")),
+        ("maker", "technician", ("Source a part", "Find parts"), ("Latest orders", "Post surplus")),
+    ],
+)
+async def test_home_by_role(
+    market: Market, who: str, role: str, seen: tuple[str, ...], unseen: tuple[str, ...]
+) -> None:
+    async with market.client(getattr(market.world, who), role) as client:
+        page = await client.get("/")
+    assert page.status_code == 200
+    assert "Nothing waits for you" in page.text
+    for words in seen:
+        assert words in page.text, words
+    for words in unseen:
+        assert words not in page.text, words
+
+
+async def test_home_of_a_new_manufacturer_says_where_to_begin(world: World) -> None:
+    app = site_for(world.db)
+    market = Market(world, app, world.part, world.part, world.part, "", "", world.part)
+    async with market.client(world.maker, "planner") as client:
+        assert "Import your stock first" in (await client.get("/")).text
+        await world.register(world.maker, 3)
+        assert "Post your first surplus" in (await client.get("/")).text
