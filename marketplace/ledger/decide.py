@@ -27,7 +27,17 @@ from marketplace.ledger.entries import (
     PositionState,
     Step,
 )
-from marketplace.ledger.kinds import CONDITIONS, PERMITTED, RETURNS, RULES, STANDING, Kind
+from marketplace.ledger.kinds import (
+    CONDITIONS,
+    PERMITTED,
+    POSTABLE,
+    RESOLVING,
+    RETURNS,
+    RULES,
+    SINKS,
+    STANDING,
+    Kind,
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 _FUTURE_TOLERANCE = timedelta(minutes=5)
@@ -91,6 +101,8 @@ class _Decision:
                 f"The quantity must be a whole number from 1 to {MAX_QUANTITY:,}; it was {step.quantity}.",
                 field="quantity",
             )
+        if step.resolves is not None and step.kind not in RESOLVING:
+            raise invalid("ledger.resolves", f"A '{step.kind}' answers no reservation; post it instead.")
         occurred = step.occurred_at or self._just_now(step.lot_id)
         if step.occurred_at and occurred > self.now + _FUTURE_TOLERANCE:
             raise invalid(
@@ -103,6 +115,8 @@ class _Decision:
         if step.at is not None:
             # A step may name a place that an earlier step of the same command opens.
             step = replace(step, position=self._number_at(lot, step.at), at=None)
+        if step.kind is Kind.POST and step.purpose not in POSTABLE:
+            raise invalid("ledger.purpose", "Say what posting the reservation does: ship, use, split, and so on.")
         rule = RULES[step.purpose or step.kind] if step.kind is Kind.POST else RULES[step.kind]
         if lot.frozen and not rule.while_frozen:
             raise conflict(
@@ -180,6 +194,8 @@ class _Decision:
             raise invalid("ledger.split_serial", "A unit with a serial number cannot be split.")
         if step.child is None:
             raise invalid("ledger.split_child", "A split names the lot it makes.")
+        if step.to is not None:
+            raise invalid("ledger.change", "A split moves nothing; the new lot is where the old one was.")
         source = self._position(lot, step.position)
         hold = self._take(step, lot, source)
         source.quantity -= step.quantity
@@ -197,7 +213,7 @@ class _Decision:
     def _transfer(self, step: Step, lot: LotState, occurred: datetime) -> None:
         kind = step.purpose if step.kind is Kind.POST else step.kind
         if kind is None:
-            raise invalid("ledger.purpose", "Say what posting the reservation does.")
+            raise AssertionError("a post without a purpose was refused before")
         rule = RULES[kind]
         hold: HoldState | None = None
         source: PositionState | None = None
@@ -208,7 +224,12 @@ class _Decision:
                 raise conflict("ledger.in_transit", "These units are in transit. Receive them first.")
             if kind is Kind.COUNT_ADJUST and target is not None:
                 raise invalid("ledger.change", "A count changes a quantity at one place; it moves nothing.")
-        if kind is not Kind.COUNT_ADJUST and (rule.leaves, rule.arrives) != (source is not None, target is not None):
+        if kind is Kind.COUNT_ADJUST:
+            if source is None and target is None:
+                raise invalid(
+                    "ledger.change", "A count is of a place: name the stock line, or the place of what was found."
+                )
+        elif (rule.leaves, rule.arrives) != (source is not None, target is not None):
             raise invalid("ledger.change", f"A '{kind}' needs " + _needs(rule.leaves, rule.arrives) + ".")
         if source is not None and target is not None:
             _check_change(kind, source.place, target, rule.changes)
@@ -281,15 +302,7 @@ class _Decision:
         lot.permits[step.permit] = replace(permit, used=True)
 
     def _check_return(self, lot: LotState, kind: Kind, quantity: int) -> None:
-        if lot.history is None:
-            raise AssertionError("a return from a sink needs the lot's history")
-        sink = RETURNS[kind]
-        out = 0
-        for past in lot.history:
-            if past.corrected or past.kind is Kind.CORRECT:
-                continue
-            effect = past.purpose or past.kind
-            out += past.quantity if effect is sink else -past.quantity if effect is kind else 0
+        out = _gone(lot, RETURNS[kind], kind)
         if quantity > out:
             word = "in a machine" if kind is Kind.REMOVE else "missing"
             raise conflict(
@@ -300,11 +313,28 @@ class _Decision:
         """Adds to the position at ``place``, opening it where there is none; returns its number."""
         for number, position in lot.positions.items():
             if position.place == place:
-                position.quantity += quantity
+                self._add(lot, position, quantity)
                 return number
+        if lot.serialised:
+            self._check_one(lot, quantity)
         lot.last_position += 1
         lot.positions[lot.last_position] = PositionState(place, quantity, 0, existed=False)
         return lot.last_position
+
+    def _add(self, lot: LotState, position: PositionState, quantity: int) -> None:
+        if lot.serialised:
+            self._check_one(lot, quantity)
+        position.quantity += quantity
+        if position.quantity > MAX_QUANTITY:
+            raise invalid("ledger.quantity", f"One stock line holds at most {MAX_QUANTITY:,}.", field="quantity")
+
+    def _check_one(self, lot: LotState, quantity: int) -> None:
+        if sum(p.quantity for p in lot.positions.values()) + quantity > 1:
+            raise conflict(
+                "ledger.serial_quantity",
+                "This unit has a serial number and is on record elsewhere already; there is only one of it.",
+                lot_id=str(lot.lot_id),
+            )
 
     def _correct(self, step: Step, lot: LotState) -> None:
         """Takes back one movement: the same quantity the other way, dated when the corrected one happened."""
@@ -323,8 +353,17 @@ class _Decision:
             source = self._position(lot, past.to_position)
             self._take(replace(step, position=past.to_position), lot, source)
             source.quantity -= past.quantity
+        sink = past.purpose or past.kind
+        back = SINKS.get(sink)
+        if back is not None and (out := _gone(lot, sink, back)) < past.quantity:
+            raise conflict(
+                "ledger.not_enough",
+                f"Of these units only {out} are still out; correct their return first.",
+                field="quantity",
+                available=out,
+            )
         if past.from_position is not None:
-            self._position(lot, past.from_position).quantity += past.quantity
+            self._add(lot, self._position(lot, past.from_position), past.quantity)
         if lot.history is not None:
             lot.history = [replace(m, corrected=True) if m.seq == past.seq else m for m in lot.history]
         dated = replace(step, occurred_at=past.occurred_at)
@@ -411,7 +450,7 @@ class _Decision:
                 position.held -= hold.quantity
                 self._close(lot, hold)
                 step = Step(Kind.EXPIRE, lot.lot_id, hold.quantity, hold.position, resolves=hold.seq)
-                self._write(step, lot, hold.position, None, self.now)
+                self._write(step, lot, hold.position, None, self._just_now(lot.lot_id))
 
     # -- writing it down ---------------------------------------------------------------------------------
 
@@ -460,11 +499,13 @@ class _Decision:
         """A late report must not take units out of a place before they had come there."""
         if lot.history is None:
             raise AssertionError("a late report needs the lot's history")
-        balances: dict[int, int] = {}
+        balances: dict[int | Kind, int] = {}
+        by_seq = {m.seq: m for m in lot.history}
         for past in sorted(lot.history, key=lambda m: (m.occurred_at, m.seq)):
-            for number, change in deltas(past):
-                balances[number] = balances.get(number, 0) + change
-                if balances[number] < 0:
+            changes: list[tuple[int | Kind, int]] = [*deltas(past), *_returnable(past, by_seq)]
+            for place, change in changes:
+                balances[place] = balances.get(place, 0) + change
+                if balances[place] < 0:
                     raise conflict(
                         "ledger.late_conflict",
                         f"Reported late, this contradicts what is on record: on {past.occurred_at:%Y-%m-%d} there would "
@@ -489,6 +530,30 @@ def deltas(past: PastMovement) -> Iterable[tuple[int, int]]:
         yield past.from_position, -past.quantity
     if past.to_position is not None:
         yield past.to_position, past.quantity
+
+
+def _gone(lot: LotState, sink: Kind, back: Kind) -> int:
+    """How many of a lot are in a sink that they may come back from."""
+    if lot.history is None:
+        raise AssertionError("what went to a sink is known from the lot's history")
+    out = 0
+    for past in lot.history:
+        if not past.corrected and past.kind is not Kind.CORRECT:
+            effect = past.purpose or past.kind
+            out += past.quantity if effect is sink else -past.quantity if effect is back else 0
+    return out
+
+
+def _returnable(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> Iterable[tuple[Kind, int]]:
+    """The change a movement makes in a sink that units may come back from, as (sink, signed quantity)."""
+    sign = 1
+    if past.kind is Kind.CORRECT and past.corrects is not None:
+        sign, past = -1, by_seq[past.corrects]
+    effect = past.purpose or past.kind
+    if SINKS.get(effect) is not None:
+        yield effect, sign * past.quantity
+    elif effect in RETURNS:
+        yield RETURNS[effect], -sign * past.quantity
 
 
 def _check_place(place: Place) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -211,7 +212,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What the ledger did. ``replayed``: it had been done before by the same command. ``entries`` in order."""
+    """What the ledger did. ``replayed``: it had been done before by the same command. ``entries``: expiries met
+    on the way first, then what each step wrote, in the order of the steps; the same in every repetition."""
 
     command_id: UUID
     replayed: bool
@@ -229,3 +231,30 @@ class Entry:
     from_position: int | None
     to_position: int | None
     counterpart: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An entry read back. ``rest``: it is the reservation that a partial post kept, not a step of its own."""
+
+    entry: Entry
+    rest: bool
+
+
+def in_first_order(command: Command, written: Sequence[Written]) -> tuple[Entry, ...]:
+    """The entries of a command (given by lot and seq) in the order in which the first answer named them."""
+    entries = [w.entry for w in written if w.entry.kind is Kind.EXPIRE]
+    queues: dict[UUID, deque[Written]] = {}
+    for w in written:
+        if w.entry.kind is not Kind.EXPIRE:
+            queues.setdefault(w.entry.lot_id, deque()).append(w)
+    for step in command.steps:
+        if step.kind is Kind.EXPIRE:
+            continue
+        own = queues[step.lot_id]
+        entries.append(own.popleft().entry)
+        if own and own[0].rest:
+            entries.append(own.popleft().entry)
+        if step.child is not None and Kind.SPLIT in (step.kind, step.purpose):
+            entries.append(queues[step.child].popleft().entry)
+    return tuple(entries)

@@ -85,6 +85,10 @@ RULES: dict[Kind, Rule] = {
 # Rows that reserve, free or freeze; they move nothing.
 STANDING = frozenset({Kind.HOLD, Kind.VOID, Kind.EXPIRE, Kind.FREEZE, Kind.LIFT})
 
+# What answers a reservation, and what posting one may do: anything that takes units from where they are reserved.
+RESOLVING = frozenset({Kind.POST, Kind.VOID, Kind.EXPIRE})
+POSTABLE = frozenset(k for k, r in RULES.items() if r.leaves) - STANDING - {Kind.CORRECT, Kind.COUNT_ADJUST}
+
 # From an encumbered position these need a permit. Must equal the CHECK on the table (a test compares).
 PERMITTED = frozenset({Kind.RECEIVE, Kind.TITLE, Kind.USE_UP, Kind.INSTALL, Kind.SCRAP, Kind.REPOINT})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,8 @@ from marketplace.ledger.entries import (
     PermitState,
     Place,
     PositionState,
+    Step,
+    Written,
 )
 from marketplace.ledger.kinds import RETURNS, Kind
 
@@ -86,18 +88,7 @@ async def lots_for_update(session: WriteSession, command: Command) -> dict[UUID,
             lots[r["lot_id"]].permits[r["permit_id"]] = PermitState(
                 r["permit_id"], r["agreement_id"], Kind(r["kind"]), r["quantity"], r["expires_at"], r["used"]
             )
-    looks_back = sorted(
-        {
-            s.lot_id
-            for s in command.steps
-            if s.lot_id in lots
-            and (
-                s.kind is Kind.CORRECT
-                or (s.purpose or s.kind) in RETURNS
-                or (s.occurred_at is not None and s.occurred_at < lots[s.lot_id].last_occurred_at)
-            )
-        }
-    )
+    looks_back = _looking_back(command, lots)
     if looks_back:
         for lot_id in looks_back:
             lots[lot_id].history = []
@@ -114,21 +105,46 @@ async def lots_for_update(session: WriteSession, command: Command) -> dict[UUID,
     return lots
 
 
-async def entries_of(session: AsyncSession, command: Command) -> tuple[Entry, ...]:
-    """What a command wrote when it was first carried out, in order."""
+def _looking_back(command: Command, lots: Mapping[UUID, LotState]) -> list[UUID]:
+    """The lots whose history the decision needs: something is corrected or returned, or a step may turn out to be a
+    late report (dated before what the lot saw last, before an earlier step, or before an expiry written now)."""
+    steps: dict[UUID, list[Step]] = {}
+    for step in command.steps:
+        if step.lot_id in lots:
+            steps.setdefault(step.lot_id, []).append(step)
+    return sorted(
+        lot_id
+        for lot_id, own in steps.items()
+        if any(s.kind is Kind.CORRECT or (s.purpose or s.kind) in RETURNS for s in own)
+        or (
+            any(s.occurred_at is not None for s in own)
+            and (
+                len(own) > 1
+                or bool(lots[lot_id].holds)
+                or any(s.occurred_at is not None and s.occurred_at < lots[lot_id].last_occurred_at for s in own)
+            )
+        )
+    )
+
+
+async def entries_of(session: AsyncSession, command: Command) -> Sequence[Written]:
+    """What a command wrote when it was first carried out, by lot and seq."""
     ids = sorted({s.lot_id for s in command.steps} | {s.child for s in command.steps if s.child})
     rows = await fetch(
         session,
-        "SELECT lot_id, seq, kind, quantity, from_position, to_position, counterpart_lot_id FROM movement "
+        "SELECT lot_id, seq, kind, quantity, from_position, to_position, counterpart_lot_id, continues FROM movement "
         "WHERE lot_id = ANY($1::uuid[]) AND command_id = $2 ORDER BY lot_id, seq",
         ids,
         command.command_id,
     )
-    return tuple(
-        Entry(r["lot_id"], r["seq"], Kind(r["kind"]), r["quantity"], r["from_position"], r["to_position"],
-              r["counterpart_lot_id"])
+    return [
+        Written(
+            Entry(r["lot_id"], r["seq"], Kind(r["kind"]), r["quantity"], r["from_position"], r["to_position"],
+                  r["counterpart_lot_id"]),
+            r["continues"] is not None,
+        )
         for r in rows
-    )  # fmt: skip
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from marketplace.ledger.entries import (
     Outcome,
     Place,
     Step,
+    in_first_order,
 )
 from marketplace.ledger.kinds import Kind
 
@@ -213,7 +214,7 @@ async def _replay(session: WriteSession, command: Command, fingerprint: bytes) -
             "This command was carried out before with other content. Use a new idempotency key for a new command.",
             field="steps",
         )
-    return Applied(command.command_id, True, await queries.entries_of(session, command))
+    return Applied(command.command_id, True, in_first_order(command, await queries.entries_of(session, command)))
 
 
 def _entry(m: Movement) -> Entry:
