@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, date, datetime
@@ -392,7 +393,8 @@ async def _import(
         if len(rows) > 20:
             typer.echo(f"  ... and {len(rows) - 20:,} more; write them to a file with --errors", err=True)
         if errors:
-            errors.write_text("".join(csv_chunks(("row", "column", "reason", "value"), rows)), encoding="utf-8")
+            text = "".join(csv_chunks(("row", "column", "reason", "value"), rows))
+            await asyncio.to_thread(errors.write_text, text, encoding="utf-8")
         return 1 if job.rows_bad or job.error else 0
     finally:
         await database.close()

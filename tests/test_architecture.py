@@ -20,10 +20,31 @@ LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries",
 # Edges declared in the open (README, decisions): the file reader is to files what db/ is to the database.
 IO_EDGES = ("marketplace/imports/files/",)
 # Pure libraries the core may use: they compute, and touch neither files, network, clock nor database.
-PURE_LIBRARIES = frozenset({"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions"})
+PURE_LIBRARIES = frozenset(
+    {"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions"}
+)
 FORBIDDEN_STDLIB = frozenset(
-    "asyncio socket subprocess os shutil tempfile pathlib urllib http ssl sqlite3 threading multiprocessing time random "
-    "secrets logging selectors signal".split()
+    [
+        "asyncio",
+        "socket",
+        "subprocess",
+        "os",
+        "shutil",
+        "tempfile",
+        "pathlib",
+        "urllib",
+        "http",
+        "ssl",
+        "sqlite3",
+        "threading",
+        "multiprocessing",
+        "time",
+        "random",
+        "secrets",
+        "logging",
+        "selectors",
+        "signal",
+    ]
 )
 CLOCK_CALLS = re.compile(r"datetime\.(now|utcnow|today)\(|date\.today\(|time\.(time|monotonic|perf_counter)\(")
 
@@ -75,7 +96,7 @@ def test_any_other_name_is_pure(path: Path) -> None:
         assert top in PURE_LIBRARIES, f"{path.name} imports {name}"
     source = path.read_text()
     assert not CLOCK_CALLS.search(source), f"{path.name} reads the clock: take `now` as an argument"
-    assert not re.search(r"^\s*async def ", source, re.M), f"{path.name} is async: the core does no I/O"
+    assert not re.search(r"^\s*async def ", source, re.MULTILINE), f"{path.name} is async: the core does no I/O"
 
 
 @pytest.mark.parametrize("path", sorted((MARKETPLACE / "kit").glob("*.py")), ids=lambda p: p.name)
@@ -157,6 +178,24 @@ def test_top_level_is_the_fixed_one() -> None:
 
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     tops = {name.split("/")[0] for name in listed}
-    fixed = {"pyproject.toml", "marketplace", "migrations", "contracts", "web", "docker-compose.yml", "tests", "README.md"}
-    usual = {"Makefile", "LICENSE", "Dockerfile", ".dockerignore", ".gitignore", ".ci", "requirements.txt", "requirements-dev.txt"}
+    fixed = {
+        "pyproject.toml",
+        "marketplace",
+        "migrations",
+        "contracts",
+        "web",
+        "docker-compose.yml",
+        "tests",
+        "README.md",
+    }
+    usual = {
+        "Makefile",
+        "LICENSE",
+        "Dockerfile",
+        ".dockerignore",
+        ".gitignore",
+        ".ci",
+        "requirements.txt",
+        "requirements-dev.txt",
+    }
     assert tops <= fixed | usual, tops - fixed - usual

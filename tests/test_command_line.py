@@ -24,6 +24,7 @@ def backstock(
     clean = {k: v for k, v in os.environ.items() if not k.startswith("BACKSTOCK_")}
     return subprocess.run(
         [sys.executable, "-m", "marketplace.cli", *arguments],
+        check=False,
         capture_output=True,
         text=True,
         cwd=ROOT,
