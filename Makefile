@@ -49,7 +49,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/djlint web/templates --profile=jinja --quiet --lint --ignore J018
+	@$(BIN)/djlint web/templates --profile=jinja --quiet --lint --ignore J018,H015
 	@$(BIN)/backstock contracts check
 
 format: $(VENV)/.dev
