@@ -29,13 +29,14 @@ from web.pages import (
     source_back,
     stock,
     styleguide,
+    units,
 )
 from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
-    release_terms, release_lines, stock, company, source_back, requests, calls,
+    release_terms, release_lines, stock, company, source_back, requests, calls, units,
 )  # fmt: skip
 
 

@@ -49,8 +49,12 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
     if event.kind == "inspected" and found.get("rejected"):
         tone = "bad"
     quantity = found.get("quantity", call.quantity)
+    company = event.company
+    if not found.get("by") and not event.kind.startswith("silent"):
+        # Records from before Backstock say what was done, not always by whom: each step has its one side.
+        company = call.holder if event.kind in {"accepted", "refused", "shipped"} else call.company
     words = title.format(
-        company=event.company, holder=call.holder, quantity=quantity, uom=call.uom, of=f"{quantity} {call.uom}",
+        company=company, holder=call.holder, quantity=quantity, uom=call.uom, of=f"{quantity} {call.uom}",
         good=found.get("good", ""),
     )  # fmt: skip
     return {

@@ -228,7 +228,9 @@ def _next(row: queries.RequisitionRow, calls: Sequence[queries.CallRow], plan: P
         left = row.quantity - row.ordered
         if not plan.chosen:
             return f"{left} still lacking, and no unit can be ordered back right now. Below is why, place by place."
-        return f"{left} still to be ordered. The plan below is the cheapest way to have them in time."
+        late = any(c.late_days for c in plan.chosen)
+        how = "the best there is, though not all arrive in time" if late else "the cheapest way to have them in time"
+        return f"{left} still to be ordered. The plan below is {how}."
     waiting = [c for c in calls if page_state(c) == "waiting"]
     if waiting:
         return f"{waiting[0].holder} answers next; no response by the deadline counts as {waiting[0].silence}."

@@ -22,6 +22,7 @@ from marketplace.holdings.queries.standing import (
     movement_to_correct,
     withdrawals_open,
 )
+from marketplace.holdings.queries.units import UnitRow, visible_units
 
 __all__ = [
     "ClauseTotal",
@@ -31,6 +32,7 @@ __all__ = [
     "HoldingFilter",
     "HoldingRow",
     "StockLineRow",
+    "UnitRow",
     "WithdrawalRow",
     "callable_facts",
     "freeze_targets",
@@ -42,6 +44,7 @@ __all__ = [
     "movement_to_correct",
     "stock_lines",
     "totals_by_clause",
+    "visible_units",
     "what_we_hold",
     "withdrawals_open",
 ]
