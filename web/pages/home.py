@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from marketplace.listings import queries as listings
 from marketplace.orders import queries as orders
+from marketplace.sourcing import queries as sourcing
 from web.formats import plural
 from web.rendering import render
 from web.session import Anybody, Visit
@@ -40,6 +41,7 @@ async def home(request: Request, visit: Anybody) -> Response:
     if actor.may("order.read"):
         found += _order_tasks(visit, await orders.waiting_by(visit.session, actor.company_id))
         latest = list(await orders.orders(visit.session, actor.company_id, limit=5))
+    found += _sourcing_tasks(visit, await sourcing.waiting(visit.session, actor))
     drafts = []
     if actor.may("release.write") and actor.is_manufacturer:
         drafts = list(await listings.releases(visit.session, actor.company_id, status="draft", limit=6))
@@ -76,4 +78,27 @@ def _order_tasks(visit: Visit, waiting: orders.Waiting) -> list[Task]:
         words = plural(waiting.receive, "delivery is on its way to you", "deliveries are on their way to you")
         hint = "Say what arrived, line by line"
         tasks.append(Task(waiting.receive, words, hint, "/orders?side=buying&status=shipped", "package-import"))
+    return tasks
+
+
+def _sourcing_tasks(visit: Visit, waiting: dict[str, int]) -> list[Task]:
+    may = visit.actor.may
+    tasks: list[Task] = []
+    if may("call.answer"):
+        words = plural(
+            waiting["calls"], "order to give units back waits for you", "orders to give units back wait for you"
+        )
+        hint = "Commit, refuse with a reason, or ship, before the time runs out"
+        tasks.append(Task(waiting["calls"], words, hint, "/calls", "inbox", urgent=True))
+    if may("sourcing.approve"):
+        words = plural(waiting["approvals"], "parts request waits for approval", "parts requests wait for approval")
+        hint = "The units are reserved for 30 minutes"
+        tasks.append(
+            Task(waiting["approvals"], words, hint, "/requests?status=awaiting_approval", "certificate", urgent=True)
+        )
+    if may("call.receive"):
+        words = plural(waiting["arriving"], "consignment is coming back to you", "consignments are coming back to you")
+        tasks.append(
+            Task(waiting["arriving"], words, "Receive and inspect the units", "/calls?side=maker", "truck-return")
+        )
     return tasks
