@@ -1,0 +1,178 @@
+"""F18 and the part of F6 that is about PostgreSQL: statements that take too long, a full pool, a database killed while
+it serves. Each gives a clear 503, nothing is half done, and what was acknowledged is there after the restart.
+
+These tests have a cluster of their own, with fsync on: the shared one is about logic, not about durability."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from marketplace.app import readiness
+from marketplace.db.embedded import APP, OWNER, SUPERUSER, Credentials, EmbeddedServer
+from marketplace.db.session import Database, execute
+from marketplace.db.setup import ensure_database, migrate
+from marketplace.kit.errors import DomainError
+from marketplace.ledger import queries
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from tests.clients import app_for, client_for, token_for
+from tests.concurrency.racing import sized
+from tests.world import World
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedServer]:
+    with tempfile.TemporaryDirectory(prefix="backstock-faults-") as folder:
+        Path(folder).chmod(0o755)
+        made = EmbeddedServer(Path(folder), fsync=True)
+        try:
+            yield made
+        finally:
+            made.stop(mode="immediate")
+
+
+@pytest.fixture(scope="module")
+async def credentials(server: EmbeddedServer) -> Credentials:
+    started = await asyncio.to_thread(server.start)
+    await ensure_database(started.dsn(SUPERUSER, "postgres"), started.passwords)
+    await asyncio.to_thread(migrate, started.dsn(OWNER))
+    return started
+
+
+@pytest.fixture
+async def here(credentials: Credentials, server: EmbeddedServer) -> AsyncIterator[World]:
+    """A world on the private cluster, which runs when the test begins."""
+    await asyncio.to_thread(server.start)
+    database = Database(credentials.dsn(APP), pool_size=8, pool_wait_seconds=0.5, statement_timeout_ms=1_000)
+    owner = await asyncpg.connect(credentials.dsn(OWNER))
+    yield await World.make(owner, database)
+    await owner.close(timeout=5)
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_refused(here: World) -> None:
+    lot = await here.register(here.maker, 5)
+    before = await here.snapshot(lot)
+    with pytest.raises(DomainError) as refused:  # noqa: PT012 - the whole transaction is what is refused
+        async with here.db.write(here.maker.tenant) as session:
+            command = Command(uuid4(), here.maker.id, here.maker.actor, (Step(Kind.SCRAP, lot, 1, 1),), "test")
+            await carry_out(session, command, datetime.now(UTC))
+            await execute(session, "SELECT pg_sleep(5)")
+    assert (refused.value.kind.name.lower(), refused.value.code) == ("busy", "db.gone")
+    assert await here.snapshot(lot) == before
+
+
+async def test_a_full_pool_answers_503_and_recovers(here: World) -> None:
+    """Every connection taken: the next request is told in half a second, not left waiting; then all is well."""
+    token = await token_for(here.owner, here.maker.users["planner"], here.maker.id)
+    taken = asyncio.Event()
+    release = asyncio.Event()
+
+    async def occupy() -> None:
+        async with here.db.read() as session:
+            await session.connection()
+            taken.set()
+            await release.wait()
+
+    holders = [asyncio.create_task(occupy()) for _ in range(8)]
+    await taken.wait()
+    await asyncio.sleep(0.2)
+    async with client_for(app_for(here.db), token) as client:
+        began = time.perf_counter()
+        answer = await client.get("/api/v1/releases")
+        assert time.perf_counter() - began < 3
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "db.pool"
+        assert answer.headers["content-type"] == "application/problem+json"
+        release.set()
+        await asyncio.gather(*holders)
+        assert (await client.get("/api/v1/releases")).status_code == 200
+
+
+async def test_a_killed_database_loses_nothing_it_acknowledged(
+    here: World, server: EmbeddedServer, credentials: Credentials
+) -> None:
+    """PostgreSQL is killed at random points while clients write. Whatever was answered is there afterwards, whatever
+    was refused is not (or, where the answer itself was lost, is there once), and the ledger adds up."""
+    lots = [await here.register(here.maker, 1_000_000) for _ in range(6)]
+    acknowledged: list[tuple[UUID, UUID]] = []
+    doubtful: dict[UUID, UUID] = {}
+    refusals: set[str] = set()
+
+    async def client(number: int, until: asyncio.Event) -> None:
+        while not until.is_set():
+            lot, key = lots[number], uuid4()
+            doubtful[key] = lot
+            try:
+                await here.run(here.maker, Step(Kind.SCRAP, lot, 1, 1), command_id=key)
+            except DomainError as refusal:
+                refusals.add(refusal.code)
+                await asyncio.sleep(0.02)
+            else:
+                del doubtful[key]
+                acknowledged.append((lot, key))
+
+    for round_number in range(sized(3, 100)):
+        until = asyncio.Event()
+        before = len(acknowledged)
+        clients = [asyncio.create_task(client(n, until)) for n in range(6)]
+        await asyncio.sleep(0.3 + 0.17 * (round_number % 4))
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(0.1)
+        until.set()
+        await asyncio.gather(*clients)
+        assert len(acknowledged) > before, "nothing was written before the kill"
+        assert "database" in await readiness(here.db)
+        await asyncio.to_thread(server.start)
+    assert refusals <= {"db.gone", "db.retry"}, refusals
+    assert refusals, "the kill was never noticed"
+
+    owner = await asyncpg.connect(credentials.dsn(OWNER))
+    try:
+        rows = await owner.fetch(
+            "SELECT lot_id, command_id FROM movement WHERE kind = 'scrap' AND lot_id = ANY($1::uuid[])", lots
+        )
+        written = [(r[0], r[1]) for r in rows]
+        assert len(written) == len(set(written)), "a command had two effects"
+        assert not set(acknowledged) - set(written), "acknowledged writes were lost"
+        assert set(written) - set(acknowledged) <= {(lot, key) for key, lot in doubtful.items()}
+    finally:
+        await owner.close()
+    fresh = Database(credentials.dsn(APP), pool_size=2)
+    try:
+        async with fresh.read(here.maker.tenant) as session:
+            for check in queries.CHECKS:
+                assert not await queries.verify(session, check), check
+    finally:
+        await fresh.close()
+
+
+async def test_pages_say_so_while_the_database_is_away(here: World, server: EmbeddedServer) -> None:
+    """503 with what to do, on reads and writes; then the same client goes on where it was."""
+    token = await token_for(here.owner, here.maker.users["planner"], here.maker.id)
+    async with client_for(app_for(here.db), token) as client:
+        assert (await client.get("/api/v1/releases")).status_code == 200
+        await asyncio.to_thread(server.kill)
+        for answer in (
+            await client.get("/api/v1/releases"),
+            await client.post("/api/v1/releases", json={}, headers={"Idempotency-Key": str(uuid4())}),
+            await client.get("/readyz"),
+        ):
+            assert answer.status_code == 503, answer.text
+            if "problem" in answer.headers["content-type"]:
+                assert "try again" in answer.json()["detail"].lower()
+        assert (await client.get("/healthz")).status_code == 200
+        await asyncio.to_thread(server.start)
+        answers = [(await client.get("/api/v1/releases")).status_code for _ in range(10)]
+        # Pooled connections to the dead server are met and thrown away; none of them may be met twice.
+        assert answers[-1] == 200, answers
