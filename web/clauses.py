@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from functools import cache
 from typing import Final
 
@@ -27,7 +29,12 @@ def html(text: str) -> Markup:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + DEEPER, 6)}"
     body = str(_reader().renderer.render(tokens, _reader().options, {}))
-    body = body.replace("<table>", '<div class="prose-table" tabindex="0" role="region" aria-label="Table"><table>')
+    numbers = itertools.count(1)
+    body = re.sub(
+        "<table>",
+        lambda _: f'<div class="prose-table" tabindex="0" role="region" aria-label="Table {next(numbers)}"><table>',
+        body,
+    )
     return Markup(body.replace("</table>", "</table></div>"))  # noqa: S704 - the reader escapes everything it is given
 
 

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 import pytest
 import uvicorn
@@ -140,7 +141,9 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         )
         contexts.append(context)
         if cookies:
-            await context.add_cookies([{"name": k, "value": v, "url": url} for k, v in cookies.items()])
+            # For the whole site: a cookie for a deep address would hold only below it.
+            site = urljoin(url, "/")
+            await context.add_cookies([{"name": k, "value": v, "url": site} for k, v in cookies.items()])
         opened = Opened(await context.new_page())
         opened.watch()
         await opened.page.goto(url, wait_until="networkidle")
