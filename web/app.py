@@ -12,10 +12,12 @@ from web.assets import PREFIX
 from web.headers import SecurityHeaders
 from web.pages import (
     about_demo,
+    agreements,
     api_docs,
     calls,
     company,
     find,
+    holdings,
     home,
     listing,
     order_steps,
@@ -25,6 +27,7 @@ from web.pages import (
     release_terms,
     releases,
     requests,
+    settlement,
     sign_in,
     source_back,
     stock,
@@ -36,7 +39,8 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
-    release_terms, release_lines, stock, company, source_back, requests, calls, units,
+    release_terms, release_lines, stock, company, source_back, requests, calls, units, holdings,
+    settlement, agreements,
 )  # fmt: skip
 
 

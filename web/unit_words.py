@@ -11,7 +11,7 @@ from markupsafe import Markup
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.ledger.queries import HistoryRow
 
-LATER: Final = timedelta(minutes=10)
+LATER: Final = timedelta(hours=12)
 """A transaction recorded later than this after it happened says when it was recorded."""
 HIDDEN: Final = "a company not named here"
 CAUSES: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ _SENTENCES: Final[Mapping[str, tuple[Sentence, str, str | None]]] = {
         lambda r, n: f"{r.to_holder or HIDDEN} received {n} at {_place(r.to_site)}", "package-import", "good",
     ),
     "title": (
-        lambda r, n: f"Ownership of {n} passed from {r.from_owner or HIDDEN} to {r.to_owner or HIDDEN}",
+        lambda r, n: f"Ownership of {n} passed from {r.from_owner or HIDDEN} to {r.to_owner or 'its buyer'}",
         "certificate",
         "info",
     ),

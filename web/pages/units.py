@@ -179,7 +179,7 @@ async def _unit(visit: Visit, lot_id: UUID) -> dict[str, Any]:
         "name": name,
         "title": f"{unit.part_number}, {name[0].lower() + name[1:]}",
         "rights": rights,
-        "may_freeze": (ours or made) and actor.may("ledger.freeze"),
+        "may_freeze": bool(unit.lines) and (ours or made) and actor.may("ledger.freeze"),
         "may_correct": actor.may("ledger.correct"),
         "crumbs": [("Unit history", "/units"), (unit.part_number, f"/units/{lot_id}")],
     }
@@ -203,7 +203,13 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     if at is not None or known is not None:
         past = await ledger.as_of(visit.session, at=at or visit.now, known_at=known or visit.now, lot_id=lot_id)
     query = "&".join(f"{k}={visit.asked(k)}" for k in ("at", "known") if visit.asked(k))
-    own = {r.seq for r in rows if r.company == visit.actor.company_name and r.kind in _CORRECTABLE}
+    last = max((r.seq for r in rows), default=0)
+    # Only what nothing later builds on: the ledger would refuse the rest.
+    own = {
+        r.seq
+        for r in rows
+        if r.company == visit.actor.company_name and r.kind in _CORRECTABLE and (r.seq == last or r.to_position is None)
+    }
     done = {r.corrects for r in rows if r.corrects is not None}
     return visit.show(
         "units/unit.html", **context, events=events(rows, context["unit"].uom), past=past,

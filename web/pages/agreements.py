@@ -1,0 +1,170 @@
+"""Agreements: the list, and one with its text, schedule as it stands, signatures and history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from marketplace.agreements import queries, service
+from marketplace.agreements.covered import IN_FORCE
+from marketplace.agreements.evaluation import split
+from marketplace.agreements.queries import AgreementFilter, AgreementRow
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.errors import conflict
+from marketplace.kit.money import Money
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from web.clauses import html
+from web.exports import csv_file, wants_csv
+from web.forms import Form
+from web.session import SentForm, Visit, submit, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/agreements", include_in_schema=False)
+ReadsAgreements = Annotated[Visit, visits("agreement.read")]
+Signs = Annotated[Visit, visits("agreement.sign")]
+
+PER_PAGE: Final = 50
+SOON: Final = timedelta(days=90)
+COLUMNS: Final = (
+    Column("agreement", "Agreement"),
+    Column("other", "With"),
+    Column("clause", "Clause"),
+    Column("units", "Units sold", "end"),
+    Column("value", "Sold for", "end"),
+    Column("until", "Right until"),
+    Column("status", "Status"),
+)
+TABS: Final = (
+    ("", "All"), ("waiting", "Waits for our signature"), ("active", "Active"), ("soon", "Right ends in 90 days"),
+    ("suspended", "Suspended"), ("run_off", "Run-off"),
+)  # fmt: skip
+CSV_HEADER: Final = (
+    "Agreement", "Status", "Manufacturer", "Holder", "Clause", "Version", "Schedule date", "Right from", "Right until",
+    "Lines", "Units sold", "Sold for", "Currency", "Manufacturer signed", "Holder signed", "Exercises",
+)  # fmt: skip
+EVENTS: Final = {
+    "offered": ("{company} offered the agreement", "send", "info"),
+    "signed": ("{company} signed", "certificate", "good"),
+    "active": ("The agreement became active", "circle-check", "good"),
+    "suspended": ("{company} suspended the agreement", "hand-stop", "warn"),
+    "resumed": ("{company} resumed the agreement", "circle-check", "good"),
+    "withdrawn": ("{company} withdrew the offer", "x", None),
+    "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
+    "notice": ("{company} gave notice", "bell", "info"),
+}
+
+
+@router.get("")
+async def agreements(visit: ReadsAgreements) -> Response:
+    """``?status=`` a tab, ``?clause=``, ``?reference=``."""
+    tab = visit.asked("status") if visit.asked("status") in {t[0] for t in TABS} else ""
+    clause = visit.asked("clause") if visit.asked("clause") in {"buy-back", "access-back"} else None
+    wanted = AgreementFilter(
+        status="active" if tab == "soon" else tab if tab not in {"", "waiting"} else None,
+        clause=clause,
+        reference=visit.asked("reference")[:20] or None,
+        closes_before=visit.now + SOON if tab == "soon" else None,
+        waiting=tab == "waiting",
+    )
+
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AgreementRow], str | None]:
+        found = await queries.agreements(session, visit.actor, wanted, after=mark, limit=rows, secret=visit.secret)
+        return found.items, found.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_csv_row(row) for row in rows], following
+
+        return csv_file(visit, "agreements", CSV_HEADER, more)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    return visit.show(
+        "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
+        tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
+        value=lambda r: Money(r.value, r.currency),
+    )  # fmt: skip
+
+
+def _csv_row(r: AgreementRow) -> list[object]:
+    return [
+        r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
+        r.window_opens_at.date().isoformat(), r.window_closes_at.date().isoformat(), r.lines, r.quantity_sold,
+        f"{r.value.normalize():f}", r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
+        r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
+    ]  # fmt: skip
+
+
+async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
+    """What the page of an agreement and its signing page show."""
+    found = await queries.agreement(visit.session, agreement_id)
+    covered = await queries.terms_and_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
+    lines = []
+    for line in found.lines:
+        known = covered.get((agreement_id, line.part_id))
+        stands = split(known.terms, known.facts, visit.now) if known and known.status in IN_FORCE else None
+        lines.append((line, known, stands))
+    row, actor = found.row, visit.actor
+    side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
+    summary = next((known.summary for _, known, _ in lines if known), ())
+    return {
+        "found": found,
+        "row": row,
+        "lines": lines,
+        "side": side,
+        "summary": summary,
+        "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
+        "price": lambda line: Money(line.sale_price, row.currency),
+        "paper": html(found.wording),
+    }
+
+
+@router.get("/{agreement_id}")
+async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
+    """One agreement: in plain words, the schedule as it stands, signatures, the text, what happened."""
+    context = await _detail(visit, agreement_id)
+    events = []
+    for e in context["found"].events:
+        title, icon, tone = EVENTS.get(e.kind, ("{company}: " + e.kind.replace("_", " "), "circle-dashed", None))
+        text = e.detail.get("reason") or e.detail.get("note")
+        events.append(
+            {"at": e.at, "title": title.replace("{company}", e.company), "text": str(text) if text else None,
+             "icon": icon, "actor": None, "tone": tone, "known_at": None}
+        )  # fmt: skip
+    return visit.show("agreements/agreement.html", **context, events=events, done=visit.asked("done") == "signed")
+
+
+async def _sign_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
+    context = await _detail(visit, agreement_id)
+    if not context["may_sign"] and not form.bad:
+        raise conflict("agreement.state", "This agreement does not wait for your signature.")
+    return visit.show("agreements/sign.html", **context, form=form)
+
+
+@router.get("/{agreement_id}/sign")
+async def sign_page(visit: Signs, agreement_id: UUID) -> Response:
+    """The text, and what signing does."""
+    return await _sign_page(visit, agreement_id, Form())
+
+
+@router.post("/{agreement_id}/sign")
+async def sign(request: Request, agreement_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Signs for the actor's company, exactly the text that was shown."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        text = sent.form().value("wording_sha256") or None
+        return (await service.sign(session, actor, agreement_id, now, wording_sha256=text)).reference
+
+    async def shown(visit: Visit, form: Form, _outcome: object = None) -> Response:
+        return await _sign_page(visit, agreement_id, form)
+
+    return await submit(
+        request, sent, "agreement.sign", act, now=now, to=f"/agreements/{agreement_id}?done=signed", again=shown,
+        confirm=shown,
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""What we hold: units by part and place with who may order them back; use, fit, scrap, move and count them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.holdings import queries, service
+from marketplace.holdings.queries import HoldingFilter
+from marketplace.holdings.service import AtSite
+from marketplace.kit.money import Money
+from marketplace.ledger.kinds import CONDITION_WORDS
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from marketplace.parts import queries as parts
+from web.exports import csv_file, wants_csv
+from web.forms import Form
+from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/holdings", include_in_schema=False)
+ReadsStock = Annotated[Visit, visits("stock.read")]
+Acts = Annotated[Visit, visits("holding.act")]
+
+PER_PAGE: Final = 50
+COUNT_AFTER: Final = timedelta(days=365)
+COLUMNS: Final = (
+    Column("part", "Part"),
+    Column("place", "Where"),
+    Column("quantity", "Quantity", "end"),
+    Column("call", "May be ordered back"),
+    Column("counted", "Last counted"),
+    Column("value", "Value", "end"),
+    Column("act", "Actions", "end", hidden_label=True),
+)
+TABS: Final = (("", "Everything"), ("yes", "Somebody has a right in"), ("no", "Ours alone"))
+ACTS: Final = (
+    ("use", "Use up", "Issued to production, where they are used up."),
+    ("fit", "Fit", "Fitted in a machine that you name."),
+    ("scrap", "Scrap", "Gone for good, for a stated reason."),
+    ("move", "Move", "To another of your sites; a right on them goes with them."),
+    ("count", "Count", "What is really on the shelf of this part at this site."),
+)
+CSV_HEADER: Final = (
+    "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
+    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Value", "Currency",
+)  # fmt: skip
+DONE: Final = {
+    "use": "Recorded as used up.", "fit": "Recorded as fitted.", "scrap": "Recorded as scrapped.",
+    "move": "Moved.", "count": "Counted.",
+}  # fmt: skip
+
+
+def _filter(visit: Visit) -> HoldingFilter:
+    encumbered = {"yes": True, "no": False}.get(visit.asked("right"))
+    clause = visit.asked("clause") if visit.asked("clause") in {"buy-back", "access-back"} else None
+    condition = visit.asked("condition") if visit.asked("condition") in CONDITION_WORDS else None
+    return HoldingFilter(
+        number=visit.asked("number")[:80] or None,
+        site_id=uuid_of(visit.asked("site")),
+        condition=condition,
+        clause=clause,
+        encumbered=encumbered,
+        not_counted_since=visit.now - COUNT_AFTER if visit.asked("counted") == "old" else None,
+    )
+
+
+@router.get("")
+async def holdings(visit: ReadsStock) -> Response:
+    """``?number=``, ``?site=``, ``?condition=``, ``?clause=``, ``?right=`` yes or no, ``?counted=old``."""
+    wanted = _filter(visit)
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            page = await queries.what_we_hold(session, visit.actor, wanted, after=mark, limit=500, secret=visit.secret)
+            return [_csv_row(row) for row in page.items], page.next
+
+        return csv_file(visit, "what-we-hold", CSV_HEADER, more)
+    after = visit.request.query_params.get("after")
+    page = await queries.what_we_hold(
+        visit.session, visit.actor, wanted, after=after, limit=PER_PAGE, secret=visit.secret
+    )
+    plain = not visit.request.query_params.multi_items()
+    return visit.show(
+        "holdings/list.html",
+        rows=page.items,
+        view=TableView.of(visit.request, COLUMNS).with_next(page.next),
+        tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
+        tab=visit.asked("right") if visit.asked("right") in {"yes", "no"} else "",
+        totals=_tiles(await queries.totals_by_clause(visit.session, visit.actor)) if plain else [],
+        searched=await queries.withdrawals_open(visit.session, visit.actor) if plain else [],
+        sites=await parties.sites(visit.session, visit.actor),
+        conditions=list(CONDITION_WORDS.items()),
+        value=lambda r: Money(r.value, r.currency) if r.value is not None and r.currency else None,
+        may_act=visit.actor.may("holding.act"),
+        done=DONE.get(visit.asked("done")),
+    )
+
+
+def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
+    """Key figures: units by clause, each leading to its rows."""
+    words = {"buy-back": "Under buy-back", "access-back": "Under access-back", None: "Ours alone"}
+    tiles = []
+    for t in totals:
+        href = f"/holdings?clause={t.clause}" if t.clause else "/holdings?right=no"
+        worth = f", worth {Money(t.value, t.currency).rounded()}" if t.value is not None and t.currency else ""
+        tiles.append(
+            {"label": words.get(t.clause, t.clause), "value": f"{t.quantity:,}", "href": href,
+             "note": f"units of {t.parts:,} parts{worth}"}
+        )  # fmt: skip
+    return tiles
+
+
+def _csv_row(r: queries.HoldingRow) -> list[object]:
+    return [
+        r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
+        r.frozen, r.withdrawn, r.free, r.agreement or "", r.sentence or "", r.beneficiary or "",
+        r.window_closes_at.date().isoformat() if r.window_closes_at else "",
+        r.counted_at.date().isoformat() if r.counted_at else "", "" if r.value is None else f"{r.value.normalize():f}",
+        r.currency or "",
+    ]  # fmt: skip
+
+
+# -- acts ------------------------------------------------------------------------------------------------
+
+
+@router.get("/act")
+async def act_page(visit: Acts) -> Response:
+    """The form: ``?part=``, ``?site=``, ``?condition=``, ``?act=``."""
+    return await _act_page(visit, Form({k: v for k, v in visit.request.query_params.items() if v.strip()}))
+
+
+async def _act_page(visit: Visit, form: Form, template: str = "holdings/act.html", **more: Any) -> Response:
+    part_id, site_id = uuid_of(form.value("part")), uuid_of(form.value("site"))
+    if part_id is None or site_id is None:
+        return RedirectResponse("/holdings", status_code=303)
+    part = await parts.part(visit.session, part_id)
+    site = await parties.own_site(visit.session, visit.actor, site_id)
+    page = await queries.what_we_hold(
+        visit.session, visit.actor, HoldingFilter(part_id=part_id, site_id=site_id), limit=PER_PAGE, secret=visit.secret
+    )
+    others = [s for s in await parties.sites(visit.session, visit.actor) if s.id != site_id]
+    return visit.show(
+        template, form=form, part=part, site=site, rows=page.items, acts=ACTS, others=others,
+        conditions=[(c, words) for c, words in CONDITION_WORDS.items() if any(r.condition == c for r in page.items)],
+        total=sum(r.quantity for r in page.items), free=sum(r.free for r in page.items), **more,
+    )  # fmt: skip
+
+
+async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) -> dict[str, Any]:
+    """The act as the form says; answers what came of it, JSON-able."""
+    fields = sent.fields()
+    kind = fields.one_of("act", "what happened", [a[0] for a in ACTS])
+    part, site = fields.id("part", "part"), fields.id("site", "site")
+    quantity = fields.whole("quantity", "Quantity", low=0 if kind == "count" else 1)
+    note = fields.text("note", "Note", required=False, most=500) or None
+    machine = fields.text("machine", "Machine", required=kind == "fit", most=200)
+    reason = fields.text("reason", "Reason", required=kind == "scrap", most=200)
+    to_site = fields.id("to_site", "where to") if kind == "move" else None
+    condition = sent.form().value("condition")
+    if condition and condition not in CONDITION_WORDS:
+        fields.wrong("condition", "Choose a condition from the list.")
+    fields.check("holding.invalid", "Nothing was recorded.")
+    if kind == "count":
+        counted = await service.count(session, actor, site, part, quantity, now=now, note=note)
+        return {"act": kind, "words": counted.words, "taken": [], "left": []}
+    target = AtSite(part, site, condition or None)
+    if kind == "use":
+        done = await service.use_up(session, actor, target, quantity, now=now, note=note)
+    elif kind == "fit":
+        done = await service.install(session, actor, target, quantity, machine, now=now, note=note)
+    elif kind == "scrap":
+        done = await service.scrap(session, actor, target, quantity, reason, now=now, note=note)
+    else:
+        assert to_site is not None  # noqa: S101 - a move names where to
+        done = await service.move(session, actor, target, quantity, to_site, now=now, note=note)
+    return {
+        "act": kind,
+        "words": "",
+        "taken": [[t.quantity, t.serial or "", t.agreement or ""] for t in done.taken],
+        "left": [[x.agreement, x.remaining, x.minimum_to_keep] for x in done.schedules],
+    }
+
+
+@router.post("/act")
+async def act(request: Request, sent: SentForm, now: Now) -> Response:
+    """Shows which units are taken and what remains; once confirmed, records it."""
+
+    async def run(session: WriteSession, actor: Actor) -> dict[str, Any]:
+        return await _carry_out(session, actor, sent, now)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _act_page(visit, form)
+
+    async def confirm(visit: Visit, form: Form, outcome: dict[str, Any]) -> Response:
+        to_site = uuid_of(form.value("to_site"))
+        there = await parties.own_site(visit.session, visit.actor, to_site) if to_site else None
+        return await _act_page(visit, form, "holdings/confirm.html", outcome=outcome, to_site=there)
+
+    return await submit(
+        request,
+        sent,
+        "holding.act",
+        run,
+        now=now,
+        to=lambda d: f"/holdings?done={d['act']}",
+        again=again,
+        confirm=confirm,
+    )
