@@ -24,10 +24,20 @@ from marketplace.ledger.entries import (
 )
 from marketplace.ledger.kinds import RETURNS, Kind
 
+# The command's row first (whoever sends the same command at the same time waits here for the first to end), then the
+# lots. One row without a lot says that the command is new; no row at all, that it was carried out before.
 _LOCK = """
-SELECT lot_id, part_id, serialised, uom, serial, batch, root_lot_id, frozen, last_seq, last_position, last_recorded_at,
-       last_occurred_at, parties
-FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE
+WITH fresh AS (
+    INSERT INTO command (command_id, company_id, input_hash, recorded_at) VALUES ($2, $3, $4, clock_timestamp())
+    ON CONFLICT (command_id) DO NOTHING RETURNING 1
+), locked AS (
+    SELECT lot_id, part_id, serialised, uom, serial, batch, root_lot_id, frozen, last_seq, last_position,
+           last_recorded_at, last_occurred_at, parties
+    FROM lot WHERE lot_id = ANY($1::uuid[]) AND EXISTS (SELECT FROM fresh) ORDER BY lot_id FOR NO KEY UPDATE
+)
+SELECT * FROM locked
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM fresh
 """
 
 _STATE = """
@@ -54,18 +64,23 @@ WHERE m.lot_id = ANY($1::uuid[]) ORDER BY m.lot_id, m.seq
 """
 
 
-async def lots_for_update(session: WriteSession, command: Command) -> dict[UUID, LotState]:
-    """The lots a command names, locked in id order, with positions, holds, permits and (where the command looks
+async def lots_for_update(session: WriteSession, command: Command, fingerprint: bytes) -> dict[UUID, LotState] | None:
+    """Writes the command's row, and the lots it names, locked in id order, with positions, holds, permits and (where the command looks
     into the past) their history. What the locks protect is read in statements after the locking one: read in the
-    same statement, balances were stale after a wait. Four statements at most, however many lots."""
+    same statement, balances were stale after a wait. Four statements at most, however many lots.
+    None when the command was carried out before: then nothing is locked."""
     ids = sorted({s.lot_id for s in command.steps})
+    rows = await fetch(session, _LOCK, ids, command.command_id, command.company, fingerprint)
+    if not rows:
+        return None
     lots = {
         r["lot_id"]: LotState(
             r["lot_id"], r["part_id"], r["serialised"], r["uom"], r["serial"], r["batch"], r["root_lot_id"],
             r["frozen"], r["last_seq"], r["last_position"], r["last_recorded_at"], r["last_occurred_at"],
             set(r["parties"]),
         )
-        for r in await fetch(session, _LOCK, ids)
+        for r in rows
+        if r["lot_id"] is not None
     }  # fmt: skip
     if not lots:
         return lots
