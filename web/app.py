@@ -19,6 +19,7 @@ from web.pages import (
     find,
     holdings,
     home,
+    imports,
     listing,
     order_steps,
     orders,
@@ -27,6 +28,7 @@ from web.pages import (
     release_terms,
     releases,
     requests,
+    scan,
     settlement,
     sign_in,
     source_back,
@@ -40,7 +42,7 @@ from web.session import recognise
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
     release_terms, release_lines, stock, company, source_back, requests, calls, units, holdings,
-    settlement, agreements,
+    settlement, agreements, imports, scan,
 )  # fmt: skip
 
 

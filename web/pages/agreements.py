@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor
@@ -89,13 +90,19 @@ async def agreements(visit: ReadsAgreements) -> Response:
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
         tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
         value=lambda r: Money(r.value, r.currency),
+        until=_until,
     )  # fmt: skip
+
+
+def _until(row: AgreementRow) -> date:
+    """The last day of the right, where the schedule counts its days; the stored bound is exclusive."""
+    return local_day(row.window_closes_at - timedelta(seconds=1), row.zone)
 
 
 def _csv_row(r: AgreementRow) -> list[object]:
     return [
         r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
-        r.window_opens_at.date().isoformat(), r.window_closes_at.date().isoformat(), r.lines, r.quantity_sold,
+        r.window_opens_at.date().isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold,
         f"{r.value.normalize():f}", r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
         r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
     ]  # fmt: skip
@@ -121,6 +128,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "summary": summary,
         "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
         "price": lambda line: Money(line.sale_price, row.currency),
+        "until": _until(row),
         "paper": html(found.wording),
     }
 

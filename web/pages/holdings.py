@@ -107,13 +107,13 @@ def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
     """Key figures: units by clause, each leading to its rows."""
     words = {"buy-back": "Under buy-back", "access-back": "Under access-back", None: "Ours alone"}
     tiles = []
-    for t in totals:
-        href = f"/holdings?clause={t.clause}" if t.clause else "/holdings?right=no"
-        worth = f", worth {Money(t.value, t.currency).rounded()}" if t.value is not None and t.currency else ""
-        tiles.append(
-            {"label": words.get(t.clause, t.clause), "value": f"{t.quantity:,}", "href": href,
-             "note": f"units of {t.parts:,} parts{worth}"}
-        )  # fmt: skip
+    for clause in dict.fromkeys(t.clause for t in totals):
+        same = [t for t in totals if t.clause == clause]
+        worth = [str(Money(t.value, t.currency).rounded()) for t in same if t.value is not None and t.currency]
+        note = f"units of {sum(t.parts for t in same):,} parts" + (f", worth {' and '.join(worth)}" if worth else "")
+        href = f"/holdings?clause={clause}" if clause else "/holdings?right=no"
+        value = f"{sum(t.quantity for t in same):,}"
+        tiles.append({"label": words.get(clause, clause), "value": value, "href": href, "note": note})
     return tiles
 
 

@@ -1,0 +1,372 @@
+"""The import wizard: upload a stock file, match its columns, see every row's fate, land it, decide on differences."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from marketplace.db.requests import database
+from marketplace.db.session import ReadSession, Tenant, WriteSession
+from marketplace.imports import queries, service
+from marketplace.imports.endpoints import bad_row_chunks
+from marketplace.imports.fields import FIELDS
+from marketplace.imports.queries import Job
+from marketplace.kit.errors import DomainError, Kind
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now, resolve
+from web.errors import STATUS
+from web.exports import csv_file, wants_csv
+from web.forms import Fields, Form, Value
+from web.session import Sent, SentForm, Visit, looking, submit, uuid_of, visits
+from web.tables import Column, TableView
+
+router = APIRouter(prefix="/imports", include_in_schema=False)
+Imports = Annotated[Visit, visits("stock.import")]
+VERB: Final = "stock.import"
+
+PER_PAGE: Final = 50
+COLUMNS: Final = (
+    Column("file", "File"),
+    Column("site", "Site and day"),
+    Column("rows", "Rows", "end"),
+    Column("fate", "Good and bad", "end"),
+    Column("step", "Step"),
+    Column("when", "Uploaded"),
+)
+ISSUE_COLUMNS: Final = (
+    Column("row", "Row", "end"), Column("field", "Column"), Column("value", "Value"), Column("why", "What is wrong"),
+)  # fmt: skip
+PROPOSAL_COLUMNS: Final = (
+    Column("pick", "Choose", hidden_label=True), Column("part", "Part"), Column("site", "Site"),
+    Column("ledger", "On record", "end"), Column("file", "In the file", "end"), Column("change", "Change", "end"),
+    Column("state", "Decision"),
+)  # fmt: skip
+STEPS: Final = ("Upload", "Match columns", "Check rows", "Land")
+AT: Final = {
+    "uploaded": 2,
+    "failed": 2,
+    "staging": 3,
+    "staged": 3,
+    "validated": 4,
+    "applied": 4,
+    "done": 5,
+    "cancelled": 5,
+}
+KINDS: Final = {
+    "more": "More in the file", "less": "Fewer in the file", "vanished": "Not in the file any more", "shortage": "Shortage",
+    "changed": "Changed",
+}  # fmt: skip
+MODES: Final = (
+    ("good_rows", "Land the good rows", "Bad rows stay out; download them, correct them, upload them again."),
+    ("all_or_nothing", "All or nothing", "Nothing lands while a single row is bad."),
+)
+RUNNING: Final = frozenset({"staging", "staged", "applied"})
+
+
+@router.get("")
+async def imports(visit: Imports) -> Response:
+    """The company's imports, newest first, and the form to upload a file."""
+    return await _list(visit, Form())
+
+
+async def _list(visit: Visit, form: Form) -> Response:
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[Job], str | None]:
+        key = read_bookmark(mark, visit.secret)
+        after = UUID(str(key[0])) if key else None
+        found = await queries.jobs(session, visit.actor.company_id, after=after, limit=rows + 1)
+        some = cut(found, rows, lambda job: [job.id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+        header = ("File", "Site", "Day", "Step", "Rows", "Good", "Bad", "New", "Changed", "Vanished", "Uploaded")
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            jobs, following = await page(session, mark, 500)
+            return [
+                [j.file_name, j.default_site or "", j.snapshot_on.isoformat(), j.step, j.rows_total, j.rows_good,
+                 j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.created_at.isoformat(timespec="seconds")]
+                for j in jobs
+            ], following  # fmt: skip
+
+        return csv_file(visit, "imports", header, more)
+    jobs, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    return visit.show(
+        "imports/list.html", rows=jobs, view=TableView.of(visit.request, COLUMNS).with_next(following), form=form,
+        sites=await parties.sites(visit.session, visit.actor), fields=list(FIELDS.values()),
+        limit_mb=visit.request.app.state.settings.upload_limit_bytes // 1_000_000,
+    )  # fmt: skip
+
+
+async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(1 << 18):
+        yield chunk
+
+
+@router.post("")
+async def upload(request: Request, now: Now) -> Response:
+    """Keeps the file and reads its columns; nothing is imported yet. The same file again is the same import."""
+    settings = request.app.state.settings
+    values: dict[str, Value] = {}
+    try:
+        async with database(request).write() as session:
+            actor = await resolve(request, session, now)
+            actor.require(VERB)
+            data = await request.form()
+            values = {name: text for name, text in data.items() if isinstance(text, str)}
+            file = data.get("file")
+            fields = Fields(values)
+            day = fields.day("snapshot_on", "The day the file tells about")
+            site = uuid_of(values.get("site", "")) if isinstance(values.get("site"), str) else None  # type: ignore[arg-type]
+            maker = fields.text("maker", "Maker", required=False, most=80)
+            if not isinstance(file, UploadFile) or not file.filename:
+                fields.wrong("file", "Choose a file.")
+            fields.check("import.invalid", "The file was not taken in.")
+            assert isinstance(file, UploadFile)  # noqa: S101 - check has refused everything else
+            made = await service.upload(
+                session, actor, chunks=_chunks(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
+                limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=site, default_maker=maker or None,
+                snapshot_on=day,
+            )  # fmt: skip
+    except DomainError as error:
+        if error.kind in {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}:
+            raise
+        form = Form.rejected(values, error)
+
+        async def again(visit: Visit) -> Response:
+            return await _list(visit, form)
+
+        response = await looking(request, now, again)
+        response.status_code = STATUS[error.kind]
+        return response
+    return RedirectResponse(f"/imports/{made.job_id}{'?done=repeated' if made.repeated else ''}", status_code=303)
+
+
+# -- one import ------------------------------------------------------------------------------------------
+
+
+def _column_rows(job: Job) -> list[dict[str, Any]]:
+    """One row for each field: the column it is read from, why, and what the first rows say there."""
+    chosen, sample = job.columns, job.mapping["sample"]
+    rows = []
+    for field in FIELDS.values():
+        at = chosen.get(field.name)
+        values = [r[at] for r in sample if at is not None and at < len(r)][:3]
+        rows.append(
+            {"name": field.name, "label": field.label, "required": field.required, "column": at,
+             "why": job.mapping["why"].get(field.name), "sample": ", ".join(v for v in values if v)[:80]}
+        )  # fmt: skip
+    return rows
+
+
+async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
+    job = await queries.job(visit.session, job_id)
+    problems = await queries.issue_summary(visit.session, job_id) if job.rows_bad else []
+    header = job.mapping["header"]
+    undecided = await queries.proposals(visit.session, job_id, undecided=True, limit=1) if job.step == "done" else []
+    return {
+        "job": job,
+        "form": form,
+        "steps": [(words, None) for words in STEPS],
+        "at": AT[job.step],
+        "columns": _column_rows(job),
+        "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
+        "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
+        "modes": MODES,
+        "running": job.step in RUNNING,
+        "undecided": bool(undecided),
+        "sites": await parties.sites(visit.session, visit.actor),
+    }
+
+
+def _letter(index: int) -> str:
+    """A column as spreadsheets name it: A, B, ... AA."""
+    name = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+@router.get("/{job_id}")
+async def one(visit: Imports, job_id: UUID) -> Response:
+    """How far it is: the columns, the rows' fate, or what landed."""
+    return visit.show("imports/import.html", **await _detail(visit, job_id, Form()), done=visit.asked("done"))
+
+
+@router.get("/{job_id}/progress")
+async def progress(visit: Imports, job_id: UUID) -> Response:
+    """The progress alone, for the page to replace every two seconds; once it has ended, the whole page is loaded."""
+    job = await queries.job(visit.session, job_id)
+    response = visit.show("imports/progress.html", job=job)
+    if job.step not in RUNNING:
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+async def _bring_on(request: Request, actor: Actor, job_id: UUID, now: datetime, *, land: bool) -> None:
+    """Checks or lands a file: small ones at once, large ones by the worker. What is wrong stays on the import."""
+    tenant, settings = Tenant(actor.company_id), request.app.state.settings
+    async with database(request).read(tenant) as session:
+        job = await queries.job(session, job_id)
+    if job.file_size > service.SMALL_FILE_BYTES:
+        async with database(request).write(tenant) as write:
+            await service.ask_worker(
+                write, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=land
+            )
+        return
+    try:
+        await service.run(
+            database(request), job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id,
+            data_dir=settings.data_dir, land=land, now=now,
+        )  # fmt: skip
+    except DomainError as error:
+        if error.kind is Kind.BUSY:
+            raise
+        await service.note_refusal(database(request), actor.company_id, job_id, error.message)
+
+
+async def _step(request: Request, job_id: UUID, sent: Sent, now: datetime, act: Any, *, land: bool) -> Response:
+    """Carries out a form once, then brings the import on in transactions of its own."""
+    who: list[Actor] = []
+
+    async def run(session: WriteSession, actor: Actor) -> str:
+        await act(session, actor)
+        who.append(actor)
+        return str(job_id)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return visit.show("imports/import.html", **await _detail(visit, job_id, form), done="")
+
+    response = await submit(request, sent, VERB, run, now=now, to=f"/imports/{job_id}", again=again)
+    if response.status_code == 303 and who:
+        await _bring_on(request, who[0], job_id, now, land=land)
+    return response
+
+
+@router.post("/{job_id}/mapping")
+async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Keeps the columns (also for the next file of this shape) and checks every row. Nothing lands."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        form, fields = sent.form(), sent.fields()
+        chosen = {
+            name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None for name in FIELDS
+        }
+        day = fields.day("snapshot_on", "The day the file tells about")
+        maker = fields.text("maker", "Maker", required=False, most=80)
+        fields.check("import.mapping", "The columns were not kept.")
+        await service.change_mapping(
+            session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
+            save=fields.yes("save"), default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
+            snapshot_on=day,
+        )  # fmt: skip
+
+    return await _step(request, job_id, sent, now, act, land=False)
+
+
+@router.get("/{job_id}/apply")
+async def apply_page(visit: Imports, job_id: UUID) -> Response:
+    """What landing does, before it does it."""
+    return visit.show("imports/apply.html", **await _detail(visit, job_id, Form()))
+
+
+@router.post("/{job_id}/apply")
+async def apply(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Lands the good rows, or all of them or nothing, as chosen."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        fields = sent.fields()
+        mode = fields.one_of("mode", "what to land", [m[0] for m in MODES])
+        fields.check("import.mode", "Nothing landed.")
+        await queries.job(session, job_id)
+        await service.set_mode(session, job_id, mode)
+
+    return await _step(request, job_id, sent, now, act, land=True)
+
+
+@router.post("/{job_id}/cancel")
+async def cancel(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Ends an import that has not landed; its rows are forgotten."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        await queries.job(session, job_id)
+        await service.cancel(session, job_id, now)
+        return str(job_id)
+
+    return await submit(request, sent, VERB, act, now=now, to="/imports")
+
+
+@router.get("/{job_id}/issues")
+async def issues(visit: Imports, job_id: UUID) -> Response:
+    """Everything wrong with every row, in the order of the file. ``?format=csv``: the bad rows to correct."""
+    job = await queries.job(visit.session, job_id)
+    if wants_csv(visit):
+        return StreamingResponse(
+            bad_row_chunks(visit.request, visit.actor, job), media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": 'attachment; filename="rows-to-correct.csv"'},
+        )  # fmt: skip
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
+    found = await queries.issues(
+        visit.session, job_id, after=(int(key[0]), str(key[1])) if key else None, limit=PER_PAGE + 1
+    )
+    some = cut(found, PER_PAGE, lambda row: [row.row_no, row.field], visit.secret)
+    view = TableView.of(visit.request, ISSUE_COLUMNS).with_next(some.next)
+    return visit.show(
+        "imports/issues.html", job=job, rows=some.items, view=view,
+        label=lambda name: FIELDS[name].label if name in FIELDS else name,
+    )  # fmt: skip
+
+
+@router.get("/{job_id}/proposals")
+async def proposals(visit: Imports, job_id: UUID) -> Response:
+    """Where the file and the ledger differ: accept or dismiss."""
+    return await _proposals(visit, job_id, Form())
+
+
+async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
+    job = await queries.job(visit.session, job_id)
+    undecided = visit.asked("show") != "all"
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
+    found = await queries.proposals(
+        visit.session, job_id, undecided=undecided, after=UUID(str(key[0])) if key else None, limit=PER_PAGE + 1
+    )
+    some = cut(found, PER_PAGE, lambda row: [row.id], visit.secret)
+    view = TableView.of(visit.request, PROPOSAL_COLUMNS).with_next(some.next)
+    tabs = [
+        ("", "To decide", f"/imports/{job_id}/proposals", None),
+        ("all", "All", f"/imports/{job_id}/proposals?show=all", None),
+    ]
+    return visit.show(
+        "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs,
+        tab="" if undecided else "all", done=visit.asked("done") == "decided",
+    )  # fmt: skip
+
+
+@router.post("/{job_id}/proposals")
+async def decide(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Accepts or dismisses the chosen differences; an accepted one becomes a count of free units in the ledger."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        fields = sent.fields()
+        chosen = [found for text in fields.many("pick") if (found := uuid_of(text))]
+        verdict = fields.one_of("verdict", "accept or dismiss", ("accept", "dismiss"))
+        if not chosen:
+            fields.wrong("pick", "Choose at least one difference.")
+        fields.check("import.decide", "Nothing was decided.")
+        accept = chosen if verdict == "accept" else []
+        await service.decide(session, actor, job_id, accept=accept, dismiss=[] if accept else chosen, now=now)
+        return verdict
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _proposals(visit, job_id, form)
+
+    return await submit(request, sent, VERB, act, now=now, to=f"/imports/{job_id}/proposals?done=decided", again=again)
