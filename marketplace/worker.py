@@ -27,13 +27,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def handlers(settings: Settings) -> Mapping[str, list[Handler]]:
-    """Which reactions listen to which event."""
+def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handler]]:
+    """Which reactions listen to which event. Those that change something stand before those that tell people."""
     from marketplace.notifications import tasks as notifications
+    from marketplace.sourcing import tasks as sourcing
 
     found: dict[str, list[Handler]] = {}
-    for name, handler in notifications.listeners(settings).items():
-        found.setdefault(name, []).append(handler)
+    for listening in (sourcing.listeners(database), notifications.listeners(settings)):
+        for name, handler in listening.items():
+            found.setdefault(name, []).append(handler)
     return found
 
 
@@ -63,7 +65,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
     database = Database(settings.worker_database_url, pool_size=4, application="backstock-worker")
-    listeners = handlers(settings)
+    listeners = handlers(settings, database)
 
     async def deliver(payload: Mapping[str, Any]) -> None:  # noqa: ARG001 - the job says only that something waits
         await deliver_waiting(database, listeners, _now)

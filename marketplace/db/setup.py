@@ -27,7 +27,9 @@ async def wait_for_server(dsn: str, seconds: float = 60.0) -> None:
             await (await asyncpg.connect(dsn, timeout=5)).close()
         except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, TimeoutError):
             if asyncio.get_running_loop().time() > until:
-                raise busy("db.gone", "The database server does not answer. Is it running, and is the address right?") from None
+                raise busy(
+                    "db.gone", "The database server does not answer. Is it running, and is the address right?"
+                ) from None
             await asyncio.sleep(0.5)
         else:
             return

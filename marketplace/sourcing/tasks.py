@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from marketplace.db.session import Database
+from marketplace.outbox.service import Event, Handler
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
 
@@ -40,3 +42,16 @@ async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> 
             found = await queries.requisition(session, requisition_id)
             done += await service.lapse(session, _Clock(actor_id, found.maker_id), requisition_id, now)
     return done
+
+
+def listeners(database: Database) -> Mapping[str, Handler]:
+    """Reactions to events of the domains below: a settled line ends the call it was owed for."""
+
+    async def settled(event: Event) -> None:
+        cause = event.payload.get("cause_id")
+        if cause is None:
+            return
+        async with database.write() as session:
+            await service.settle(session, UUID(str(cause)), datetime.now(UTC))
+
+    return {"settlement.settled": settled}

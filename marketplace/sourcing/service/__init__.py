@@ -2,7 +2,7 @@
 
 from marketplace.sourcing.service.answering import accept, act_on_silence, cancel_call, refuse, ship
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
-from marketplace.sourcing.service.receiving import finish, inspect, receive
+from marketplace.sourcing.service.receiving import finish, inspect, receive, settle
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "raise_request",
     "receive",
     "refuse",
+    "settle",
     "ship",
     "withdraw_request",
 ]

@@ -127,6 +127,15 @@ async def _priced(session: WriteSession, call: CallRow, good: int, now: datetime
     await set_status(session, call, "priced", by_way_of="inspected", inspected_good=good, ended_at=now)
 
 
+async def settle(session: WriteSession, call_id: UUID, now: datetime) -> bool:
+    """Both sides have marked what was owed: the call is settled (worker). False when it is already, or in dispute."""
+    call = await queries.call_for_update(session, call_id)
+    if call.status != "priced":
+        return False
+    await set_status(session, call, "settled", ended_at=now)
+    return True
+
+
 async def _take_title(session: WriteSession, actor: Actor, call: CallRow, good: int, now: datetime) -> None:
     """Title and the end of the encumbrance for the accepted units, in the order in which they were shipped."""
     units = await queries.call_units(session, call.id)

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from marketplace.db.session import Database
+from marketplace.outbox.service import Event, deliver_waiting
+from marketplace.settings import Settings
 from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
+from marketplace.worker import handlers
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
@@ -28,7 +32,7 @@ async def job(world: World) -> AsyncIterator[Job]:
 async def present(job: Job) -> dict[str, int]:
     """Units by who owns and holds them: 'maker', 'buyer'."""
     rows = await job.world.owner.fetch(
-        'SELECT owner_id, holder_id, agreement_id IS NOT NULL AS bound, sum(quantity)::int AS n, sum(held)::int AS held '
+        "SELECT owner_id, holder_id, agreement_id IS NOT NULL AS bound, sum(quantity)::int AS n, sum(held)::int AS held "
         'FROM "position" WHERE part_id = $1 AND quantity > 0 GROUP BY 1, 2, 3',
         job.world.part,
     )
@@ -47,8 +51,11 @@ async def test_the_whole_way_back(job: Job) -> None:
     assert [(x["quantity"], x["cause_reference"]) for x in lines] == [(1, call["reference"])]
     await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "fitted"}))
     assert await present(job) == {"buyer/buyer*": 3}
-    machine = await job.world.owner.fetchval("SELECT machine FROM movement WHERE kind = 'install' AND machine IS NOT NULL "
-                                             "AND lot_id IN (SELECT lot_id FROM lot WHERE part_id = $1)", job.world.part)
+    machine = await job.world.owner.fetchval(
+        "SELECT machine FROM movement WHERE kind = 'install' AND machine IS NOT NULL "
+        "AND lot_id IN (SELECT lot_id FROM lot WHERE part_id = $1)",
+        job.world.part,
+    )
     assert machine == "EX-200 77"
     done = await ok(job.technician.get(f"{API}/sourcing/requests/{job.requisition}"))
     assert (done["status"], done["outcome"]) == ("closed", "fitted")
@@ -68,7 +75,9 @@ async def test_own_stock_first_listed_but_unsold_included(job: Job) -> None:
     assert [(c["kind"], c["quantity"]) for c in plan["chosen"]] == [("own_stock", 6), ("buy_back", 2)]
     done = await ok(job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={}))
     assert len(done["calls"]) == 2
-    assert await job.world.owner.fetchval("SELECT quantity - ordered FROM listing WHERE id = $1", UUID(job.listing)) == 0
+    assert (
+        await job.world.owner.fetchval("SELECT quantity - ordered FROM listing WHERE id = $1", UUID(job.listing)) == 0
+    )
 
 
 async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
@@ -116,7 +125,9 @@ async def test_rejected_units_stay_the_holders(job: Job) -> None:
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={}))
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
     await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 3}), "call.inspect")
-    await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}), "call.inspect_note")
+    await refused(
+        job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}), "call.inspect_note"
+    )
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1, "note": "corroded"}))
     assert await present(job) == {"buyer/buyer*": 2, "maker/maker": 1, "buyer/maker*": 1}
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "disputed"
@@ -160,7 +171,9 @@ async def test_delegates_source_within_limits(job: Job) -> None:
         place = found[0]["parts"][0]["candidates"][0]
         assert "delegation_limit" in {b["code"] for b in place["blocked"]}
         need = {**job.need(3), "destination_site_id": str(world.other.site)}
-        await refused(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), "requisition.delegation")
+        await refused(
+            delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), "requisition.delegation"
+        )
         need["quantity"] = 1
         done = await ok(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), 201)
         assert done["replanned"] is None
@@ -169,14 +182,19 @@ async def test_delegates_source_within_limits(job: Job) -> None:
         await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={}))
         await ok(delegate.post(f"{API}/sourcing/calls/{call}/receive"))
         await ok(delegate.post(f"{API}/sourcing/calls/{call}/inspect", json={"good": 1}))
-        await ok(delegate.post(f"{API}/sourcing/requests/{done['requisition_id']}/finish", json={"outcome": "received"}))
+        await ok(
+            delegate.post(f"{API}/sourcing/requests/{done['requisition_id']}/finish", json={"outcome": "received"})
+        )
 
 
 async def test_many_technicians_few_units(job: Job) -> None:
     await job.sold(3, offered=3)
     found = (await job.candidates())[0]
     answers = await asyncio.gather(
-        *(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(1), "key": found["key"]}) for _ in range(8))
+        *(
+            job.technician.post(f"{API}/sourcing/order-back", json={**job.need(1), "key": found["key"]})
+            for _ in range(8)
+        )
     )
     won = [a for a in answers if a.status_code == 201 and a.json()["calls"]]
     lost = [a for a in answers if a.status_code == 201 and a.json()["replanned"]]
@@ -222,7 +240,28 @@ async def test_access_draws_cost_the_fee_or_the_list_price(job: Job) -> None:
 )
 async def test_wrong_requests(job: Job, change: dict[str, object], code: str) -> None:
     await refused(job.technician.post(f"{API}/sourcing/requests", json={**job.need(1), **change}), code)
-    assert await job.world.owner.fetchval("SELECT count(*) FROM requisition WHERE maker_id = $1", job.world.maker.id) == 0
+    assert (
+        await job.world.owner.fetchval("SELECT count(*) FROM requisition WHERE maker_id = $1", job.world.maker.id) == 0
+    )
+
+
+async def test_both_marks_settle_the_call(job: Job, worker_db: Database, tmp_path: Path) -> None:
+    """The event of the second mark moves the call, delivered once or twice; mail is kept as files."""
+    await job.sold(2, offered=2)
+    await job.called(1)
+    await job.came_back(1)
+    line = (await ok(job.buyer.get(f"{API}/settlement")))["items"][0]["id"]
+    await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
+    await ok(job.buyer.post(f"{API}/settlement/{line}/mark"))
+    listeners = handlers(Settings(data_dir=tmp_path), worker_db)
+    await deliver_waiting(worker_db, listeners, lambda: datetime.now(UTC))
+    assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
+    again = Event(0, "settlement.settled", "settlement", UUID(line), {"cause_id": job.call}, (), 1)
+    for handler in listeners["settlement.settled"]:
+        await handler(again)
+    assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
+    subjects = "".join(p.read_text() for p in (tmp_path / "mail").glob("*.eml"))
+    assert "Buy-back order" in subjects
 
 
 async def test_the_ledger_adds_up_after_all_this(worker_db: Database) -> None:
