@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import date
 from uuid import uuid4
 
 import httpx
@@ -187,6 +188,13 @@ async def test_from_order_to_delivery(market: Market, buyer: httpx.AsyncClient, 
 
     page = (await buyer.get(order)).text
     assert "3 good, 1 damaged" in page
+    until = re.search(r"Right until</dt><dd><time datetime=\"([\d-]+)\"", page)
+    promised = re.search(
+        r"until (\d+) (\w+) (\d{4}) the manufacturer may", (await buyer.get(f"/listings/{market.listing}")).text
+    )
+    assert until
+    assert promised
+    assert f"{date.fromisoformat(until[1]):%-d %b %Y}" == " ".join(promised.groups()), "the day the clause named"
     assert "signed the agreement" in page
     assert "Blue Heron, BH 1" in page
     ours = await world.owner.fetchval(

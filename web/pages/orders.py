@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.db.session import ReadSession
+from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.orders import queries
@@ -149,6 +150,11 @@ def actions(actor: Actor, order: queries.OrderRow, agreement: agreements.Agreeme
     return tuple(found)
 
 
+def _last_day(row: agreements.AgreementRow) -> date:
+    """The last day of the window where the holder is; the bound that is kept is the midnight after it."""
+    return local_day(row.window_closes_at - timedelta(microseconds=1), row.zone)
+
+
 async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
     """What the page of an order and the pages of its steps show."""
     session = visit.session
@@ -168,6 +174,7 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "site": await parties.site(session, order.ship_to_site_id),
         "total": Money(order.total, order.currency),
         "price": lambda line: Money(line.unit_price, order.currency),
+        "right_until": _last_day(agreement.row) if agreement else None,
         "actions": actions(visit.actor, order, agreement),
         "crumbs": [("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     }
