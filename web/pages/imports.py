@@ -116,10 +116,10 @@ async def upload(request: Request, now: Now) -> Response:
     settings = request.app.state.settings
     values: dict[str, Value] = {}
     try:
-        async with database(request).write() as session:
+        # The form is closed with its temporary file, whatever comes of it.
+        async with request.form() as data, database(request).write() as session:
             actor = await resolve(request, session, now)
             actor.require(VERB)
-            data = await request.form()
             values = {name: text for name, text in data.items() if isinstance(text, str)}
             file = data.get("file")
             fields = Fields(values)

@@ -1,0 +1,173 @@
+"""The pages of the records over HTTP on a real database: unit history, what we hold, agreements, imports, scanner."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from marketplace.settings import Settings
+from tests.web.job import Site, fields_of, open_site, send
+from tests.world import World
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def unit_of(site: Site) -> str:
+    """A lot in the buyer's hands."""
+    return str(
+        await site.world.owner.fetchval(
+            "SELECT lot_id FROM position WHERE holder_id = $1 AND quantity > 0 LIMIT 1", site.world.buyer.id
+        )
+    )
+
+
+async def test_a_units_history_reads_aloud_and_goes_back_in_time(site: Site) -> None:
+    await site.job.sold(1, offered=1, serial=True)
+    auditor = await site.browser(site.world.maker, "auditor")
+    lot = await unit_of(site)
+    page = await auditor.get(f"/units/{lot}")
+    assert page.status_code == 200, page.text
+    for words in ("registered at", "shipped 1 EA from", "received 1 EA at", "An agreement now covers 1 EA"):
+        assert words in page.text, words
+    assert f"{site.world.maker.name}: May be bought back until" in page.text
+    past = await auditor.get(f"/units/{lot}", params={"at": "2020-01-01"})
+    assert "it was not registered yet" in past.text
+    assert "shipped 1 EA" not in past.text
+    file = await auditor.get(f"/units/{lot}", params={"format": "csv"})
+    kinds = [r["Kind"] for r in csv.DictReader(io.StringIO(file.text.lstrip("\ufeff")))]
+    assert kinds[0] == "register"
+    assert {"ship", "receive", "title", "repoint"} <= set(kinds)
+    found = await auditor.get("/units", params={"q": f"SN-{site.world.tag}-000"})
+    assert f"/units/{lot}" in found.text
+    then = await auditor.get("/units", params={"q": await site.number(), "at": "2020-01-01"})
+    assert "Nothing was there" in then.text
+
+
+async def test_a_quality_hold_is_set_and_lifted_by_the_maker_only(site: Site) -> None:
+    await site.job.sold(1, offered=1, serial=True)
+    planner, buyer = await site.browser(site.world.maker, "planner"), await site.browser(site.world.buyer, "admin")
+    lot = await unit_of(site)
+    frozen = "SELECT frozen FROM lot WHERE lot_id = $1::text::uuid"
+    assert f"/units/{lot}/freeze" in (await planner.get(f"/units/{lot}")).text
+    page = await planner.get(f"/units/{lot}/freeze")
+    assert (await send(planner, f"/units/{lot}/freeze", page, reason="")).status_code == 422
+    assert await site.world.owner.fetchval(frozen, lot) is False
+    assert (await send(planner, f"/units/{lot}/freeze", page, reason="Seal batch 12")).status_code == 303
+    assert await site.world.owner.fetchval(frozen, lot) is True
+    refused = await send(buyer, f"/units/{lot}/lift", await buyer.get(f"/units/{lot}/lift"))
+    assert refused.status_code == 403
+    assert await site.world.owner.fetchval(frozen, lot) is True
+    lifted = await send(planner, f"/units/{lot}/lift", await planner.get(f"/units/{lot}/lift"))
+    assert lifted.status_code == 303
+    assert await site.world.owner.fetchval(frozen, lot) is False
+
+
+async def test_a_holder_records_use_after_seeing_what_it_does(site: Site) -> None:
+    await site.job.sold(4, offered=4)
+    world = site.world
+    buyer = await site.browser(world.buyer, "warehouse")
+    held = await buyer.get("/holdings")
+    link = re.search(r'href="(/holdings/act\?[^"]+)"', held.text)
+    assert link, held.text
+    assert "May be bought back until" in held.text
+    form = await buyer.get(link[1].replace("&amp;", "&"))
+    total = "SELECT coalesce(sum(quantity), 0) FROM position WHERE holder_id = $1"
+    too_many = await send(buyer, "/holdings/act", form, act="use", quantity="5")
+    assert too_many.status_code == 409
+    assert await world.owner.fetchval(total, world.buyer.id) == 4
+    checked = await send(buyer, "/holdings/act", form, act="use", quantity="1")
+    assert checked.status_code == 200, checked.text
+    assert "Use up 1 EA" in checked.text
+    assert await world.owner.fetchval(total, world.buyer.id) == 4
+    fields = fields_of(checked.text, "/holdings/act")
+    assert (await buyer.post("/holdings/act", data=fields)).status_code == 303
+    assert (await buyer.post("/holdings/act", data=fields)).status_code == 303
+    assert await world.owner.fetchval(total, world.buyer.id) == 3
+    counting = await send(buyer, "/holdings/act", form, act="count", quantity="3", condition="")
+    assert "Counted 3, as on record." in counting.text
+    scrap = await send(buyer, "/holdings/act", form, act="scrap", quantity="1", reason="")
+    assert scrap.status_code == 422
+    assert "Reason is missing." in scrap.text
+
+
+async def test_an_agreement_is_read_and_signed_once(site: Site) -> None:
+    job = site.job
+    await job.released()
+    await job.ordered(4)
+    accepted = await job.planner.post(f"/api/v1/orders/{job.order}/accept")
+    agreement = f"/agreements/{accepted.json()['id']}"
+    buyer = await site.browser(site.world.buyer, "buyer")
+    waiting = await buyer.get("/agreements", params={"status": "waiting"})
+    assert f'href="{agreement}"' in waiting.text
+    page = await buyer.get(f"{agreement}/sign")
+    other = await send(buyer, f"{agreement}/sign", page, wording_sha256="0" * 64)
+    assert other.status_code == 409
+    assert (await buyer.get(f"{agreement}/sign")).status_code == 200
+    assert (await send(buyer, f"{agreement}/sign", page)).status_code == 303
+    assert (await buyer.get(f"{agreement}/sign")).status_code == 409
+    shown = await buyer.get(agreement)
+    assert "buyer of" in shown.text
+    file = await buyer.get("/agreements", params={"format": "csv"})
+    assert len(list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))) == 1
+
+
+async def test_a_file_is_matched_checked_and_landed(site: Site, tmp_path: Path) -> None:
+    world = site.world
+    site.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)
+    planner = await site.browser(world.maker, "planner")
+    bad = await planner.post("/imports", data={"site": ""}, files={"file": ("empty.csv", b"", "text/csv")})
+    assert bad.status_code == 422
+    assert 'role="alert"' in bad.text
+    body = f"Part No,Menge,Qty,Description\n{world.tag}-NEW-1,x,5,<b>PUMP</b>\n{world.tag}-NEW-2,x,-3,SEAL\n".encode()
+    files = {"file": ("stock.csv", body, "text/csv")}
+    sent = await planner.post("/imports", data={"site": str(world.maker.site), "maker": f"MK{world.tag}"}, files=files)
+    assert sent.status_code == 303, sent.text
+    address = sent.headers["location"]
+    again = await planner.post("/imports", data={"site": str(world.maker.site), "maker": f"MK{world.tag}"}, files=files)
+    assert again.headers["location"] == f"{address}?done=repeated"
+    page = await planner.get(address)
+    assert "Check every row" in page.text
+    checked = await send(planner, f"{address}/mapping", page, save="yes")
+    assert checked.status_code == 303, checked.text
+    shown = await planner.get(address)
+    assert "Land it" in shown.text, shown.text
+    assert await world.owner.fetchval("SELECT count(*) FROM part WHERE maker_id = $1", world.maker_row) == 1
+    issues = await planner.get(f"{address}/issues")
+    assert "-3" in issues.text
+    rows = (await planner.get(f"{address}/issues", params={"format": "csv"})).text
+    assert f"{world.tag}-NEW-2" in rows
+    landing = await planner.get(f"{address}/apply")
+    nothing = await send(planner, f"{address}/apply", landing, mode="all_or_nothing")
+    assert nothing.status_code == 303
+    assert "Nothing landed" in (await planner.get(address)).text
+    assert await world.owner.fetchval("SELECT count(*) FROM lot WHERE registered_by = $1", world.maker.id) == 0
+    landed = await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+    assert landed.status_code == 303
+    assert await world.owner.fetchval("SELECT sum(quantity) FROM position WHERE holder_id = $1", world.maker.id) == 5
+    assert "&lt;b&gt;PUMP" in (await planner.get("/units")).text
+    outsider = await site.browser(world.other, "admin")
+    assert (await outsider.get(address)).status_code == 404
+    assert (await outsider.get(f"{address}/issues")).status_code == 404
+
+
+async def test_the_scanner_leads_somewhere_without_script(site: Site) -> None:
+    await site.job.sold(1, offered=1, serial=True)
+    technician = await site.browser(site.world.maker, "technician")
+    lot = await unit_of(site)
+    unit = await technician.get("/scan", params={"q": f"sn-{site.world.tag}-000"})
+    assert unit.headers["location"] == f"/units/{lot}"
+    number = await site.number()
+    part = await technician.get("/scan", params={"q": number})
+    assert part.headers["location"].startswith("/requests?q=")
+    unknown = await technician.get("/scan", params={"q": "NOSUCHTHING"})
+    assert unknown.status_code == 200
+    assert "is no serial that you may see" in unknown.text

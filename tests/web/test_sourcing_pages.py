@@ -1,0 +1,214 @@
+"""The pages of sourcing over HTTP on a real database: find where units are, order one back, answer, ship, receive,
+inspect, settle; refusals that change nothing; other companies that see nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.web.job import Site, fields_of, open_site, send
+from tests.world import World
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def ordered_back(site: Site, technician: httpx.AsyncClient) -> tuple[str, str]:
+    """Orders one unit back through the pages; (address of the request, address of the order)."""
+    page = await technician.get("/requests", params={"q": await site.number(), "urgency": "machine_down"})
+    links = [x.replace("&amp;", "&") for x in re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', page.text)]
+    form = await technician.get(links[-1])
+    checked = await send(technician, "/requests/new", form, machine_model="EX-200", machine_serial="77")
+    assert checked.status_code == 200, checked.text
+    assert "no response by the deadline counts as" in checked.text
+    done = await send(technician, "/requests/new", checked)
+    assert done.status_code == 303, done.text
+    shown = await technician.get(done.headers["location"])
+    call = re.search(r'href="(/calls/[0-9a-f-]{36})"', shown.text)
+    assert call, shown.text
+    return done.headers["location"].split("?")[0], call[1]
+
+
+async def test_a_unit_comes_back_through_the_pages(site: Site) -> None:
+    world = site.world
+    await site.job.sold(4, offered=4)
+    technician = await site.browser(world.maker, "technician")
+    holder = await site.browser(world.buyer, "buyer")
+    request, call = await ordered_back(site, technician)
+
+    inbox = await holder.get("/calls")
+    assert f'href="{call}/accept"' in inbox.text
+    assert "deadline-soon" in inbox.text
+    committed = await send(holder, f"{call}/accept", await holder.get(f"{call}/accept"))
+    assert committed.status_code == 303
+    shipped = await send(holder, f"{call}/ship", await holder.get(f"{call}/ship"), carrier="UPS", tracking="1Z9")
+    assert shipped.status_code == 303
+    assert "1Z9" in (await technician.get(call)).text
+    assert (await send(technician, f"{call}/receive", await technician.get(f"{call}/receive"))).status_code == 303
+    inspected = await send(technician, f"{call}/inspect", await technician.get(f"{call}/inspect"))
+    assert inspected.status_code == 303, inspected.text
+    closing = await technician.get(f"{request}/finish")
+    closed = await send(technician, f"{request}/finish", closing, outcome="fitted")
+    assert closed.status_code == 303, closed.text
+    assert "Closed: fitted in the machine." in (await technician.get(request)).text
+
+    owed = await holder.get("/settlement")
+    line = re.search(r'href="(/settlement/[0-9a-f-]{36}/mark)"', owed.text)
+    assert line, owed.text
+    assert (await send(holder, line[1], await holder.get(line[1]))).status_code == 303
+    planner = await site.browser(world.maker, "planner")
+    assert (await send(planner, line[1], await planner.get(line[1]))).status_code == 303
+    assert "Settled" in (await planner.get("/settlement", params={"state": "settled"})).text
+
+
+async def test_checking_an_order_orders_nothing_and_sending_it_twice_orders_once(site: Site) -> None:
+    world = site.world
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(world.maker, "technician")
+    page = await technician.get("/requests", params={"q": await site.number()})
+    link = re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', page.text)[-1].replace("&amp;", "&")
+    checked = await send(technician, "/requests/new", await technician.get(link), machine_model="EX-200")
+    count = "SELECT count(*) FROM requisition WHERE maker_id = $1"
+    assert await world.owner.fetchval(count, world.maker.id) == 0
+    fields = fields_of(checked.text, "/requests/new")
+    first = await technician.post("/requests/new", data=fields)
+    second = await technician.post("/requests/new", data=fields)
+    assert first.status_code == second.status_code == 303
+    assert first.headers["location"] == second.headers["location"]
+    assert await world.owner.fetchval(count, world.maker.id) == 1
+    assert await world.owner.fetchval("SELECT count(*) FROM call WHERE maker_id = $1", world.maker.id) == 1
+
+
+async def test_a_refusal_without_reason_changes_nothing_and_one_with_a_reason_says_so(site: Site) -> None:
+    world = site.world
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(world.maker, "technician")
+    holder = await site.browser(world.buyer, "buyer")
+    request, call = await ordered_back(site, technician)
+    page = await holder.get(f"{call}/refuse")
+    refused = await send(holder, f"{call}/refuse", page, code="")
+    assert refused.status_code == 422
+    assert "Choose one: the reason." in refused.text
+    noted = await send(holder, f"{call}/refuse", page, code="other", note="")
+    assert noted.status_code == 422
+    assert await world.owner.fetchval("SELECT status FROM call WHERE id = $1", call.rsplit("/", 1)[1]) == "noticed"
+    done = await send(holder, f"{call}/refuse", page, code="not_on_shelf")
+    assert done.status_code == 303
+    story = (await technician.get(request)).text
+    assert "Not on the shelf" in story
+    declined = await holder.get("/calls", params={"status": "declined"})
+    assert call in declined.text
+    where = await technician.get("/requests", params={"q": await site.number()})
+    assert "waiting for a count" in where.text
+
+
+async def test_more_than_there_is_is_refused_in_words(site: Site) -> None:
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    page = await technician.get("/requests", params={"q": await site.number()})
+    link = re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', page.text)[-1].replace("&amp;", "&")
+    form = await technician.get(link)
+    for quantity, status in (("0", 422), ("-1", 422), ("99", 409), ("many", 422)):
+        answer = await send(technician, "/requests/new", form, quantity=quantity)
+        assert answer.status_code == status, (quantity, answer.status_code)
+        assert 'role="alert"' in answer.text
+    assert (
+        await site.world.owner.fetchval("SELECT count(*) FROM requisition WHERE maker_id = $1", site.world.maker.id)
+        == 0
+    )
+
+
+async def test_the_plan_is_shown_before_anything_is_ordered(site: Site) -> None:
+    await site.job.sold(3, offered=3)
+    planner = await site.browser(site.world.maker, "planner")
+    new = await planner.get("/requests/new", params={"part": str(site.world.part), "quantity": "2"})
+    raised = await send(planner, "/requests/new", new, machine_model="EX-200")
+    assert raised.status_code == 303, raised.text
+    address = raised.headers["location"].split("?")[0]
+    page = await planner.get(address)
+    assert "As things stand now: nothing is ordered by looking." in page.text
+    assert await site.world.owner.fetchval("SELECT count(*) FROM call WHERE maker_id = $1", site.world.maker.id) == 0
+    confirm = await planner.get(f"{address}/confirm")
+    done = await send(planner, f"{address}/confirm", confirm)
+    assert done.headers["location"].endswith("done=ordered"), done.text
+    again = await planner.get(f"{address}/confirm")
+    assert again.status_code == 409
+    cancelled = await send(planner, f"{address}/cancel", await planner.get(f"{address}/cancel"))
+    assert cancelled.status_code == 303
+    assert "This request was cancelled." in (await planner.get(address)).text
+
+
+async def test_other_companies_see_none_of_it(site: Site) -> None:
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    request, call = await ordered_back(site, technician)
+    outsider = await site.browser(site.world.other, "admin")
+    for address in (request, call, f"{call}/accept", f"/agreements/{site.job.agreement}", f"/units/{site.job.lot}"):
+        answer = await outsider.get(address)
+        assert answer.status_code == 404, (address, answer.status_code)
+        assert site.world.tag not in answer.text.replace(f"OT{site.world.tag}", "")
+    # The holder sees the order, and not the parts request behind it.
+    holder = await site.browser(site.world.buyer, "admin")
+    assert (await holder.get(call)).status_code == 200
+    assert (await holder.get(request)).status_code == 404
+    nobody = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=site.app), base_url="http://backstock.test", headers={"accept": "text/html"}
+    )
+    async with nobody:
+        for address in (
+            "/requests",
+            "/calls",
+            "/units",
+            "/holdings",
+            "/agreements",
+            "/imports",
+            "/scan",
+            "/settlement",
+        ):
+            answer = await nobody.get(address)
+            assert answer.status_code == 303, address
+            assert answer.headers["location"].startswith("/sign-in")
+
+
+async def test_the_map_and_the_file_say_what_the_table_says(site: Site) -> None:
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    asked = {"q": await site.number()}
+    places = (await technician.get("/requests/places.geojson", params=asked)).json()
+    assert len(places["features"]) == 1
+    assert places["features"][0]["geometry"]["coordinates"] == pytest.approx([-86.9, 33.7])
+    page = await technician.get("/requests", params=asked)
+    assert f'id="{places["features"][0]["properties"]["row"]}"' in page.text
+    file = await technician.get("/requests", params={**asked, "format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))
+    assert [r["Can be ordered"] for r in rows] == ["2"]
+    await site.world.owner.execute("UPDATE company SET mask_holders = true WHERE id = $1", site.world.maker.id)
+    masked = await technician.get("/requests", params=asked)
+    assert "A partner in AL" in masked.text
+    assert site.world.buyer.name not in masked.text
+    assert (await technician.get("/requests/places.geojson", params=asked)).json()["features"] == []
+
+
+async def test_unknown_and_too_many_numbers_are_answered_with_help(site: Site) -> None:
+    technician = await site.browser(site.world.maker, "technician")
+    unknown = await technician.get("/requests", params={"q": f"NOSUCH{site.world.tag}99"})
+    assert unknown.status_code == 200
+    assert "No part has the number" in unknown.text
+    many = "\n".join(f"{site.world.tag}X{n:04d}" for n in range(501))
+    refused = await technician.post("/requests/where", data={"q": many})
+    assert refused.status_code == 422
+    assert "at most 500 can be looked up at once" in refused.text
+    some = "\n".join(f"{site.world.tag}X{n:04d}" for n in range(200))
+    assert (await technician.post("/requests/where", data={"q": some})).status_code == 200
+    few = await technician.post("/requests/where", data={"q": await site.number(), "urgency": "urgent"})
+    assert few.status_code == 303
+    buyer = await site.browser(site.world.buyer, "technician")
+    assert "sources no maker" in (await buyer.get("/requests")).text
