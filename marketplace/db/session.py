@@ -92,8 +92,13 @@ async def driver(session: AsyncSession) -> asyncpg.Connection:
 
     The transaction is begun first: work on the raw connection before BEGIN would survive a rollback.
     """
+    # Asked for before every statement of a hot path: once a transaction is enough.
+    transaction, known = session.info.get("driver", (None, None))
+    if known is not None and transaction is session.sync_session.get_transaction():
+        return cast("asyncpg.Connection", known)
     connection = await session.connection()
     raw = await connection.get_raw_connection()
+    session.info["driver"] = (session.sync_session.get_transaction(), raw.driver_connection)
     return cast("asyncpg.Connection", raw.driver_connection)
 
 

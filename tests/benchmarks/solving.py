@@ -1,0 +1,65 @@
+"""plan.* and clauses.evaluate: pure computation, no database."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from marketplace.agreements.evaluation import evaluate_call
+from marketplace.sourcing.allocation import Need, Source, choose
+from tests.benchmarks.bench import Credentials, Figure, percentile, seconds, size
+from tests.marketplace.agreements import builders
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def problem(needs: int, units: int) -> tuple[list[Need], list[Source]]:
+    """So many needs over so many units; each need may be met from some thirty places."""
+    chance = random.Random(11)
+    urgencies = ["machine_down"] * 5 + ["urgent"] * 35 + ["stock_order"] * 60
+    wanted = [
+        Need(
+            f"N{n}", (UUID(int=n // 3 + 1),), chance.randint(1, 4), NOW + timedelta(days=chance.randint(1, 20)),
+            chance.choice(urgencies),
+        )
+        for n in range(needs)
+    ]  # fmt: skip
+    sources = []
+    places = units // 5
+    for need in wanted:
+        part = need.parts[0]
+        for _ in range(33):
+            place = chance.randrange(places)
+            sources.append(
+                Source(
+                    need.key, f"{part.int}-{place}", part, place % 50 == 0, 5, f"{part.int}-{place}", 5,
+                    5_000 + place % 977, chance.randint(500, 9_000), NOW + timedelta(days=chance.randint(1, 12)),
+                )
+            )  # fmt: skip
+    return wanted, list({(s.need, s.key): s for s in sources}.values())
+
+
+def run(_: Credentials) -> list[Figure]:
+    """plan.1000x10000 and clauses.evaluate."""
+    count, units = size(1_000, 30), size(10_000, 300)
+    needs, sources = problem(count, units)
+    taken = []
+    for _turn in range(size(5, 2)):
+        began = time.perf_counter()
+        choose(needs, sources)
+        taken.append((time.perf_counter() - began) * 1000)
+    terms, facts = builders.terms(), builders.facts()
+    done, until = 0, time.perf_counter() + seconds(2.0)
+    began = time.perf_counter()
+    while time.perf_counter() < until:
+        for _turn in range(50):
+            evaluate_call(terms, facts, builders.NOW)
+        done += 50
+    rate = done / (time.perf_counter() - began)
+    note = f"{count:,} needs, {units:,} units, {len(sources):,} arcs; explanations included"
+    return [
+        Figure("plan.1000x10000", percentile(taken, 0.95), "ms", None, None, 1, note),
+        Figure("clauses.evaluate", rate, "per s", None, None, 1, "calls under buy-back/v1"),
+    ]

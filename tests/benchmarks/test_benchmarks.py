@@ -1,0 +1,31 @@
+"""Every benchmark runs in CI at a tiny size: the figures mean nothing there, but none can rot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import GROUPS, main
+
+NAMES = {
+    "ledger": {"ledger.move", "ledger.move_batch", "ledger.hold_race"},
+    "search": {
+        "search.exact", "search.prefix", "search.substring", "search.fuzzy", "search.exact_http", "search.prefix_http",
+        "search.bulk500", "search.bulk500_mistyped",
+    },
+    "plan": {"plan.1000x10000", "clauses.evaluate"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_group_runs(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKSTOCK_BENCH", "smoke")
+    target = tmp_path / "figures.jsonl"
+    assert main(["--only", group, "--json", str(target)]) == 0
+    figures = [json.loads(line) for line in target.read_text().splitlines()]
+    assert {f["name"] for f in figures} == NAMES[group]
+    for figure in figures:
+        assert list(figure) == ["name", "value", "unit", "floor", "ratio", "clients", "note"]
+        assert figure["value"] > 0
