@@ -46,16 +46,16 @@ UPDATE import_row t SET line_id = m.id FROM matched m WHERE t.job_id = $1 AND t.
 HERE_ALREADY = """
 WITH loose AS (
     SELECT p.site_id, p.part_id, sum(p.quantity) AS units
-    FROM position p JOIN lot l ON l.lot_id = p.lot_id
-    WHERE p.holder_id = $2 AND p.quantity > 0 AND p.site_id = ANY($3::uuid[]) AND l.serial IS NULL
+    FROM position p
+    WHERE p.holder_id = $2 AND p.quantity > 0 AND p.site_id = ANY($3::uuid[]) AND NOT p.serialised
       AND NOT EXISTS (SELECT 1 FROM stock_line k
                       WHERE k.company_id = $2 AND k.lot_id = p.lot_id AND k.site_id = p.site_id)
     GROUP BY p.site_id, p.part_id
 ), rows AS (
     SELECT r.row_no, r.site_id, r.part_id, x.units, r.line_id,
            greatest(r.quantity - coalesce((
-               SELECT sum(p.quantity) FROM stock_line k JOIN position p ON p.lot_id = k.lot_id AND p.site_id = k.site_id
-               WHERE k.id = r.line_id AND p.holder_id = $2), 0), 0) AS need
+               SELECT sum(p.quantity) FILTER (WHERE p.holder_id = $2 AND p.site_id = r.site_id) FROM position p
+               WHERE p.lot_id = (SELECT k.lot_id FROM stock_line k WHERE k.id = r.line_id)), 0), 0) AS need
     FROM import_row r JOIN loose x ON x.site_id = r.site_id AND x.part_id = r.part_id
     WHERE r.job_id = $1 AND r.quantity IS NOT NULL AND r.serial IS NULL AND NOT r.bad
 ), shared AS (
@@ -111,18 +111,23 @@ UPDATE import_row r SET bad = true
 WHERE r.job_id = $1 AND NOT r.bad AND EXISTS (SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = r.row_no)
 """
 
+# Positions are looked up line by line, by lot only: beside the lot, site and holder are filters, so that no planner
+# without statistics prefers to read all stock of a site for each line.
 _STANDING = """
-WITH listed AS (
-    SELECT b.lot_id, b.position_id, sum(b.quantity) AS quantity FROM listing_lot b WHERE b.company_id = $2
-    GROUP BY b.lot_id, b.position_id
-), standing AS (
-    SELECT k.id, k.lot_id, k.part_id, k.site_id, k.vanished_on, k.serial IS NOT NULL AS serialised, coalesce(sum(p.quantity), 0)::int AS units,
-           greatest(coalesce(sum(p.quantity - p.held - coalesce(b.quantity, 0))
-               FILTER (WHERE p.owner_id = $2 AND p.agreement_id IS NULL), 0), 0)::int AS loose
+WITH standing AS (
+    SELECT k.id, k.lot_id, k.part_id, k.site_id, k.vanished_on, k.serial IS NOT NULL AS serialised,
+           coalesce(h.units, 0)::int AS units, greatest(coalesce(h.loose, 0), 0)::int AS loose
     FROM stock_line k
-    LEFT JOIN position p ON p.lot_id = k.lot_id AND p.site_id = k.site_id AND p.holder_id = $2 AND p.quantity > 0
-    LEFT JOIN listed b ON b.lot_id = p.lot_id AND b.position_id = p.position_id
-    WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) GROUP BY k.id
+    LEFT JOIN LATERAL (
+        SELECT sum(p.quantity) FILTER (WHERE p.holder_id = $2 AND p.site_id = k.site_id) AS units,
+               sum(p.quantity - p.held - coalesce((
+                   SELECT sum(b.quantity) FROM listing_lot b
+                   WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id), 0))
+                   FILTER (WHERE p.holder_id = $2 AND p.site_id = k.site_id AND p.owner_id = $2
+                           AND p.agreement_id IS NULL) AS loose
+        FROM position p WHERE p.lot_id = k.lot_id
+    ) h ON true
+    WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[])
 ), compared AS (
     SELECT s.id AS line_id, s.lot_id, s.part_id, s.site_id, s.units + r.here_already AS before, r.quantity AS file,
            s.loose, s.serialised, false AS vanished, r.row_no

@@ -115,7 +115,10 @@ class ImportRow(Row):
     line_id: Mapped[UUID | None]
     here_already: Mapped[int] = mapped_column(server_default=text("0"))
     bad: Mapped[bool] = mapped_column(server_default=text("false"))
-    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+    __table_args__ = (
+        Index("ix_import_row_line", "line_id", postgresql_where=text("line_id IS NOT NULL")),
+        {"prefixes": ["UNLOGGED"]},
+    )
 
 
 class ImportIssue(Row):

@@ -7,7 +7,9 @@ nothing twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -28,6 +30,8 @@ from marketplace.kit.ids import command_id
 
 SMALL_FILE_BYTES = 512 * 1024
 """Up to here a request brings the import on itself; larger files are the worker's."""
+_MANY = 1_000
+"""Lines from which on the planner should hear of them at once, not when it next looks by itself."""
 RUN = "imports.run"
 """The worker's job."""
 _STAGE_COLUMNS = (
@@ -193,14 +197,30 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
-        differ = await fetch_one(session, matching.COUNT_DIFFERENCES, job_id, job.company_id, sites)
-        assert differ is not None  # noqa: S101 - a count always has a row
+        changed, vanished = await _differences(session, job, sites)
         await execute(
             session,
             "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
             "lots_vanished = $6, error = NULL WHERE id = $1",
-            job_id, rows - bad, bad, new, differ["changed"], differ["vanished"],
+            job_id, rows - bad, bad, new, changed, vanished,
         )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def _whole_sides(session: WriteSession) -> AsyncIterator[None]:
+    """Statements in here join one whole side with another. Rows this young have no statistics, and a planner that
+    takes them for a handful loops through one side for each row of the other: hours for a large file."""
+    await execute(session, "SET LOCAL enable_nestloop = off")
+    yield
+    await execute(session, "SET LOCAL enable_nestloop = on")
+
+
+async def _differences(session: WriteSession, job: Job, sites: list[UUID]) -> tuple[int, int]:
+    """(lines that differ, lines that vanished)."""
+    async with _whole_sides(session):
+        row = await fetch_one(session, matching.COUNT_DIFFERENCES, job.id, job.company_id, sites)
+    assert row is not None  # noqa: S101 - a count always has a row
+    return row["changed"], row["vanished"]
 
 
 async def _compare(session: WriteSession, job: Job) -> list[UUID]:
@@ -208,8 +228,9 @@ async def _compare(session: WriteSession, job: Job) -> list[UUID]:
     sites = await queries.sites_of_file(session, job.id)
     await execute(session, matching.FORGET_MATCHES, job.id)
     await execute(session, matching.MARK_BAD, job.id)
-    await execute(session, matching.MATCH, job.id, job.company_id, sites)
-    await execute(session, matching.HERE_ALREADY, job.id, job.company_id, sites)
+    async with _whole_sides(session):
+        await execute(session, matching.MATCH, job.id, job.company_id, sites)
+        await execute(session, matching.HERE_ALREADY, job.id, job.company_id, sites)
     await execute(session, matching.SERIAL_HERE_ALREADY, job.id, job.company_id)
     await execute(session, matching.LATE_ISSUES, job.id, job.company_id)
     await execute(session, matching.MARK_BAD, job.id)
@@ -277,8 +298,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", key)
     if bad and job.mode == "all_or_nothing":
         raise _all_or_nothing(bad)
-    differ = await fetch_one(session, matching.COUNT_DIFFERENCES, key, company, sites)
-    assert differ is not None  # noqa: S101 - a count always has a row
+    changed, vanished = await _differences(session, job, sites)
     if new:
         await execute(
             session,
@@ -287,12 +307,15 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         )  # fmt: skip
         await execute(session, landing.POSITIONS, key, company)
         await execute(session, landing.MOVEMENTS, key, company, now, happened, actor_id, command)
-    await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
-    await execute(session, matching.PROPOSE, key, company, sites)
-    await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
-    await execute(session, matching.UPDATE_LINES, key, company, currency, job.snapshot_on)
-    if new:
-        await execute(session, landing.LINES, key, company, currency, job.snapshot_on, sites)
+    async with _whole_sides(session):
+        await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
+        await execute(session, matching.PROPOSE, key, company, sites)
+        await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
+        await execute(session, matching.UPDATE_LINES, key, company, currency, job.snapshot_on)
+        if new:
+            await execute(session, landing.LINES, key, company, currency, job.snapshot_on, sites)
+    if new > _MANY:
+        await execute(session, "ANALYZE stock_line (company_id, site_id, part_id, lot_id, vanished_on)")
     # What the bad rows said stays to be downloaded and corrected; the rest has done its work.
     await execute(
         session,
@@ -305,5 +328,5 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         session,
         "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, "
         "lots_changed = $4, lots_vanished = $5, error = NULL, finished_at = $6 WHERE id = $1",
-        key, bad, new, differ["changed"], differ["vanished"], now,
+        key, bad, new, changed, vanished, now,
     )  # fmt: skip
