@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
@@ -38,6 +39,12 @@ WITH fresh AS (
 SELECT * FROM locked
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM fresh
+"""
+
+_LOCK_LOTS = """
+SELECT lot_id, part_id, serialised, uom, serial, batch, root_lot_id, frozen, last_seq, last_position, last_recorded_at,
+       last_occurred_at, parties
+FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE
 """
 
 _STATE = """
@@ -73,30 +80,10 @@ async def lots_for_update(session: WriteSession, command: Command, fingerprint: 
     rows = await fetch(session, _LOCK, ids, command.command_id, command.company, fingerprint)
     if not rows:
         return None
-    lots = {
-        r["lot_id"]: LotState(
-            r["lot_id"], r["part_id"], r["serialised"], r["uom"], r["serial"], r["batch"], r["root_lot_id"],
-            r["frozen"], r["last_seq"], r["last_position"], r["last_recorded_at"], r["last_occurred_at"],
-            set(r["parties"]),
-        )
-        for r in rows
-        if r["lot_id"] is not None
-    }  # fmt: skip
+    lots = await _states(session, rows)
     if not lots:
         return lots
     found = list(lots)
-    for r in await fetch(session, _STATE, found):
-        lot = lots[r["lot_id"]]
-        if r["hold_seq"] is None:
-            place = Place(
-                r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
-            )
-            lot.positions[r["position_id"]] = PositionState(place, r["quantity"], r["held"])
-        else:
-            lot.holds[r["hold_seq"]] = HoldState(
-                r["hold_seq"], r["position_id"], r["quantity"], r["expires_at"], r["cause_kind"], r["cause_id"],
-                r["owner_id"],
-            )  # fmt: skip
     permits = [s.permit for s in command.steps if s.permit]
     if permits:
         for r in await fetch(session, _PERMITS, found, permits):
@@ -116,6 +103,41 @@ async def lots_for_update(session: WriteSession, command: Command, fingerprint: 
                     r["from_position"], r["to_position"], r["occurred_at"], r["corrects"], r["corrected"],
                     r["resolves"],
                 )
+            )  # fmt: skip
+    return lots
+
+
+async def held_lots_for_update(session: WriteSession, lot_ids: Iterable[UUID]) -> dict[UUID, LotState]:
+    """Locks lots in id order for somebody who decides from them which command to give, and reads their positions and
+    holds after that. The command that follows in the same transaction takes the same locks again."""
+    rows = await fetch(session, _LOCK_LOTS, sorted(set(lot_ids)))
+    return await _states(session, rows)
+
+
+async def _states(session: WriteSession, rows: Iterable[asyncpg.Record]) -> dict[UUID, LotState]:
+    """Locked lots with positions and holds, without permits and history; one statement."""
+    lots = {
+        r["lot_id"]: LotState(
+            r["lot_id"], r["part_id"], r["serialised"], r["uom"], r["serial"], r["batch"], r["root_lot_id"],
+            r["frozen"], r["last_seq"], r["last_position"], r["last_recorded_at"], r["last_occurred_at"],
+            set(r["parties"]),
+        )
+        for r in rows
+        if r["lot_id"] is not None
+    }  # fmt: skip
+    if not lots:
+        return lots
+    for r in await fetch(session, _STATE, list(lots)):
+        lot = lots[r["lot_id"]]
+        if r["hold_seq"] is None:
+            place = Place(
+                r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
+            )
+            lot.positions[r["position_id"]] = PositionState(place, r["quantity"], r["held"])
+        else:
+            lot.holds[r["hold_seq"]] = HoldState(
+                r["hold_seq"], r["position_id"], r["quantity"], r["expires_at"], r["cause_kind"], r["cause_id"],
+                r["owner_id"],
             )  # fmt: skip
     return lots
 

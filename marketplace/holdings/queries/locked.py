@@ -10,9 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch
 from marketplace.holdings.proposal import Line, lines_of
-from marketplace.ledger.entries import Command, Step
-from marketplace.ledger.kinds import Kind
-from marketplace.ledger.queries import lots_for_update
+from marketplace.ledger.queries import held_lots_for_update
 
 MOST_LOTS = 1_000
 
@@ -51,15 +49,13 @@ async def lot_ids_of_serial(session: AsyncSession, holder_id: UUID, part_id: UUI
 
 
 async def lines_for_update(
-    session: WriteSession, holder_id: UUID, user_id: UUID, lot_ids: Iterable[UUID], now: datetime
+    session: WriteSession, holder_id: UUID, lot_ids: Iterable[UUID], now: datetime
 ) -> list[Line]:
     """Locks the lots in id order as the ledger does and reads, after that, the stock lines the company holds."""
     ids = sorted(set(lot_ids))
     if not ids:
         return []
-    # Only names the lots: what is done to them is decided after reading.
-    naming = Command(ids[0], holder_id, user_id, tuple(Step(Kind.HOLD, lot, 1) for lot in ids), "holding")
-    lots = await lots_for_update(session, naming)
+    lots = await held_lots_for_update(session, ids)
     expiry = {
         r["lot_id"]: r["expires_on"]
         for r in await fetch(session, "SELECT lot_id, expires_on FROM lot WHERE lot_id = ANY($1::uuid[])", ids)

@@ -217,7 +217,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
     """The stock lines the act may choose from, locked."""
     company = actor.company_id
     if isinstance(target, ExactLine):
-        found = await queries.lines_for_update(session, company, actor.user_id, [target.lot_id], now)
+        found = await queries.lines_for_update(session, company, [target.lot_id], now)
         lines = [line for line in found if line.position_id == target.position_id]
         if not lines:
             raise missing("ledger.not_found", "No such stock line among what your company holds.")
@@ -234,7 +234,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         if target.serial
         else await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=False)
     )
-    found = await queries.lines_for_update(session, company, actor.user_id, ids, now)
+    found = await queries.lines_for_update(session, company, ids, now)
     return [
         line
         for line in found

@@ -64,7 +64,7 @@ async def count(
     ids = await queries.lot_ids_at(session, actor.company_id, part_id, site_id, unreserved=False, limit=MOST_LOTS + 1)
     if len(ids) > MOST_LOTS:
         raise conflict("holding.too_many", f"There are more than {MOST_LOTS:,} lots here; count them lot by lot.")
-    found = await queries.lines_for_update(session, actor.company_id, actor.user_id, ids, now)
+    found = await queries.lines_for_update(session, actor.company_id, ids, now)
     lines = [line for line in found if line.place.site == site_id and line.part_id == part_id]
     plan = plan_count(lines, actor.company_id, counted)
     resolved = await _resolve(session, actor.company_id, site_id, part_id, now)
