@@ -23,7 +23,7 @@ from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
-from web.availability import KINDS
+from web.availability import KINDS, masks
 from web.call_words import call_event, page_state, refusal_words
 from web.exports import csv_file, wants_csv
 from web.forms import Form
@@ -113,10 +113,12 @@ async def calls(visit: ReadsCalls) -> Response:
 
         async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
             rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
+            hidden = await masks(session, actor)
+            return [_csv_row(row, named=_named(row, hidden)) for row in rows], following
 
         return csv_file(visit, "buy-back-orders", CSV_HEADER, more)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    masked = await masks(visit.session, actor)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     tabs = [(key, t.words, f"/calls?{urlencode({'side': side, 'status': key})}", None) for key, t in TABS.items()]
     return visit.show(
@@ -125,16 +127,17 @@ async def calls(visit: ReadsCalls) -> Response:
         sides=[("holder", "Asked of us", "/calls?side=holder", None), ("maker", "Asked by us", "/calls?side=maker", None)],
         quick=lambda c: c.status == "noticed" and actor.company_id == c.holder_id and actor.may("call.answer"),
         done=DONE.get(visit.asked("done")), refusal_words=refusal_words,
+        named=lambda c: _named(c, masked),
     )  # fmt: skip
 
 
-def _csv_row(c: CallRow) -> list[object]:
+def _csv_row(c: CallRow, *, named: bool) -> list[object]:
     def iso(moment: datetime | None) -> str:
         return moment.isoformat(timespec="minutes") if moment else ""
 
     return [
         c.reference, KINDS[c.kind], page_state(c), c.part_number, c.description, c.quantity, c.uom,
-        f"{c.unit_price.normalize():f}", c.currency, c.holder, c.site or "", c.company, c.maker,
+        f"{c.unit_price.normalize():f}", c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
         c.agreement_reference or "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
         c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
         refusal_words(c.refusal_code), c.note or "",
@@ -204,7 +207,13 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "refusal": refusal_words(call.refusal_code),
         # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
         "sent": call.noticed_at is not None,
+        "named": _named(call, await masks(session, actor)),
     }
+
+
+def _named(call: CallRow, masked: frozenset[UUID]) -> bool:
+    """Whether the holder may be named: always once the order is sent, before that unless its maker masks holders."""
+    return call.noticed_at is not None or call.maker_id not in masked or call.kind == "own_stock"
 
 
 @router.get("/{call_id}")
