@@ -79,6 +79,7 @@ class PartNumber(Row):
         Index(
             "ix_part_number_trgm", "number_norm", postgresql_using="gin", postgresql_ops={"number_norm": "gin_trgm_ops"}
         ),
+        Index("ix_part_number_backwards", text("reverse(number_norm)")),
         UniqueConstraint("part_id", "scheme", "number"),
         CheckConstraint("number_norm <> ''", name="number"),
     )

@@ -106,7 +106,30 @@ CROSS JOIN LATERAL (
     ) n GROUP BY n.part_id ORDER BY min(n.number), n.part_id LIMIT $2
 ) f
 """
-# Candidates share at least one long piece with what was written; the trigram similarity then orders the few.
+# One slip leaves one half of a number right: candidates begin with its first half or end with its second (read
+# backwards, that is a beginning too), both from an index. So many of each half are looked at, in number order.
+HALF_LIMIT = 400
+_HALVES = """
+SELECT a.norm AS asked, f.part_id, f.through, f.closeness
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS a (norm, head, head_stop, tail, tail_stop)
+CROSS JOIN LATERAL (
+    SELECT n.part_id, min(n.number) AS through, max(n.closeness) AS closeness FROM (
+        SELECT c.part_id, c.number, c.number_norm, similarity(c.number_norm, a.norm) AS closeness FROM (
+            (SELECT part_id, number, number_norm FROM part_number
+             WHERE number_norm >= a.head COLLATE "C" AND number_norm < a.head_stop COLLATE "C"
+             ORDER BY number_norm LIMIT $7)
+            UNION
+            (SELECT part_id, number, number_norm FROM part_number
+             WHERE reverse(number_norm) >= a.tail COLLATE "C"
+               AND reverse(number_norm) < a.tail_stop COLLATE "C"
+             ORDER BY reverse(number_norm) LIMIT $7)
+        ) c WHERE length(c.number_norm) BETWEEN length(a.norm) - 2 AND length(a.norm) + 2
+              AND similarity(c.number_norm, a.norm) >= $8
+        ORDER BY closeness DESC, c.number_norm LIMIT 4 * $6
+    ) n GROUP BY n.part_id ORDER BY max(n.closeness) DESC, min(n.number), n.part_id LIMIT $6
+) f
+"""
+# Where neither half is right (two slips): candidates share at least one long piece with what was written; the trigram similarity then orders the few.
 _FUZZY = """
 SELECT a.norm AS asked, f.part_id, f.through, f.closeness
 FROM unnest($1::text[]) AS a (norm)
@@ -122,7 +145,7 @@ FUZZY_THRESHOLD = 0.45
 
 
 async def find(session: AsyncSession, asked: Sequence[Asked], *, per_number: int = PER_NUMBER) -> Found:
-    """Parts for each number asked: exact, else prefix, else substring, else fuzzy. At most five statements for
+    """Parts for each number asked: exact, else prefix, else substring, else fuzzy. At most six statements for
     any number of numbers; each step looks only at the numbers the steps before did not find."""
     hits: dict[str, tuple[Hit, ...]] = {}
     more: set[str] = set()
@@ -150,6 +173,15 @@ async def find(session: AsyncSession, asked: Sequence[Asked], *, per_number: int
     if wanted:
         keep(Match.SUBSTRING, await connection.fetch(_SUBSTRING, wanted, limit))
     wanted = [n for n in left if n not in hits and len(n) >= MINIMUM_FUZZY]
+    if wanted:
+        heads = [n[: len(n) // 2] for n in wanted]
+        tails = [n[len(n) // 2 :][::-1] for n in wanted]
+        rows = await connection.fetch(
+            _HALVES, wanted, heads, [after_prefix(h) for h in heads], tails, [after_prefix(t) for t in tails], limit,
+            HALF_LIMIT, FUZZY_THRESHOLD,
+        )  # fmt: skip
+        keep(Match.FUZZY, rows)
+    wanted = [n for n in wanted if n not in hits]
     if wanted:
         await connection.execute(f"SET LOCAL pg_trgm.similarity_threshold = {FUZZY_THRESHOLD}")
         keep(Match.FUZZY, await connection.fetch(_FUZZY, wanted, limit))
