@@ -47,7 +47,7 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ),
         ("call.answer", "admin buyer warehouse", "answer buy-back orders and access draws"),
         ("call.receive", "admin planner technician warehouse", "receive and inspect units that come back"),
-        ("settlement.read", "admin planner buyer seller auditor", "see what is owed"),
+        ("settlement.read", "admin planner buyer seller technician auditor", "see what is owed"),
         ("settlement.mark", "admin planner buyer", "mark lines as settled"),
     )
 }
