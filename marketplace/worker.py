@@ -59,6 +59,8 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until told to stop (SIGTERM, SIGINT or ``stop``)."""
     if settings.worker_database_url is None:
         raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
+    from marketplace.imports import tasks as imports
+
     log = structlog.get_logger("worker")
     ending = stop or asyncio.Event()
     with contextlib.suppress(ValueError, NotImplementedError):
@@ -82,7 +84,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     try:
         await run(
             settings.worker_database_url,
-            {DELIVER: deliver},
+            {DELIVER: deliver, **imports.jobs(database, settings.data_dir)},
             {"clock.tick": (EVERY_QUARTER_MINUTE, on_tick), "outbox.sweep": ("* * * * *", scheduled_delivery)},
             stop=ending,
         )
