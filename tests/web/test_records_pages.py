@@ -71,7 +71,7 @@ async def test_a_quality_hold_is_set_and_lifted_by_the_maker_only(site: Site) ->
     assert await site.world.owner.fetchval(frozen, lot) is False
 
 
-async def test_a_holder_records_use_after_seeing_what_it_does(site: Site) -> None:
+async def test_a_holder_records_a_fitting_after_seeing_what_it_does(site: Site) -> None:
     await site.job.sold(4, offered=4)
     world = site.world
     buyer = await site.browser(world.buyer, "warehouse")
@@ -81,12 +81,15 @@ async def test_a_holder_records_use_after_seeing_what_it_does(site: Site) -> Non
     assert "May be bought back until" in held.text
     form = await buyer.get(link[1].replace("&amp;", "&"))
     total = "SELECT coalesce(sum(quantity), 0) FROM position WHERE holder_id = $1"
-    too_many = await send(buyer, "/holdings/act", form, act="use", quantity="5")
+    spares = await send(buyer, "/holdings/act", form, act="use", quantity="1")
+    assert spares.status_code == 409
+    assert "may not be used up in production" in spares.text
+    too_many = await send(buyer, "/holdings/act", form, act="fit", quantity="5", machine="EX-200 77")
     assert too_many.status_code == 409
     assert await world.owner.fetchval(total, world.buyer.id) == 4
-    checked = await send(buyer, "/holdings/act", form, act="use", quantity="1")
+    checked = await send(buyer, "/holdings/act", form, act="fit", quantity="1", machine="EX-200 77")
     assert checked.status_code == 200, checked.text
-    assert "Use up 1 EA" in checked.text
+    assert "Fit in EX-200 77: 1 EA" in checked.text
     assert await world.owner.fetchval(total, world.buyer.id) == 4
     fields = fields_of(checked.text, "/holdings/act")
     assert (await buyer.post("/holdings/act", data=fields)).status_code == 303

@@ -1,0 +1,112 @@
+"""Sourcing and records in a real browser: every page passes axe, fits a desktop in light and a phone in the dark, and
+the way from a number to an order back works there, with script and without."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from marketplace.db.session import Database
+from tests.browser.conftest import (
+    DESKTOP,
+    PHONE,
+    OpenPage,
+    Serve,
+    assert_accessible,
+    assert_fits,
+    assert_touchable,
+    screenshot,
+)
+from tests.clients import token_for
+from tests.marketplace.main_job import Job
+from tests.web.job import Site, open_site
+from tests.web.trade import site_for
+from tests.world import Party, World
+
+
+@pytest.fixture(scope="module")
+async def address(serve: Serve, db: Database) -> str:
+    return await serve(site_for(db))
+
+
+async def cookies(world: World, party: Party, role: str) -> dict[str, str]:
+    return {"backstock_session": await token_for(world.owner, party.users[role], party.id)}
+
+
+async def looks_right(page: Page, name: str) -> None:
+    """axe, width and targets on a desktop in light and on a phone in the dark."""
+    for size, theme in ((DESKTOP, "light"), (PHONE, "dark")):
+        await page.set_viewport_size({"width": size[0], "height": size[1]})
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+        await assert_fits(page)
+        await assert_accessible(page, exclude=(".map",))
+        if size is PHONE:
+            await assert_touchable(page)
+        await screenshot(page, f"records-{name}-{theme}-{size[0]}")
+
+
+async def came_this_far(site: Site) -> Job:
+    """Units with a partner, one of them ordered back and on its way, one settled."""
+    job = site.job
+    await job.sold(4, offered=4)
+    await job.called()
+    await job.came_back()
+    await job.called()
+    return job
+
+
+async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: str, world: World) -> None:
+    async with open_site(world) as site:
+        job = await came_this_far(site)
+        number = await site.number()
+        lot = await world.owner.fetchval(
+            "SELECT lot_id FROM position WHERE holder_id = $1 AND quantity > 0", world.buyer.id
+        )
+        line = await world.owner.fetchval("SELECT id FROM settlement_line WHERE payer_id = $1", world.maker.id)
+        held = f"part={world.part}&site={world.buyer.site}"
+        visits: list[tuple[Party, str, dict[str, str]]] = [
+            (world.maker, "planner", {
+                "requests": "/requests", "availability": f"/requests?q={number}",
+                "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
+                "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
+                "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
+                "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
+                "agreement": f"/agreements/{job.agreement}", "imports": "/imports", "scan": "/scan",
+                "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
+            }),
+            (world.buyer, "admin", {
+                "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
+                "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
+            }),
+        ]  # fmt: skip
+        for party, role, pages in visits:
+            opened = await open_page(f"{address}/scan", cookies=await cookies(world, party, role))
+            broken: list[str] = []
+            opened.page.on("response", lambda r: broken.append(r.url) if r.status >= 400 else None)
+            for name, path in pages.items():
+                answer = await opened.page.goto(f"{address}{path}", wait_until="networkidle")
+                assert answer is not None
+                assert answer.status == 200, path
+                await looks_right(opened.page, name)
+            unexpected = [f for f in opened.faults if "WebGL" not in f and "GPU" not in f]
+            assert unexpected == [], broken
+
+
+@pytest.mark.parametrize("script", [True, False])
+async def test_a_technician_orders_a_unit_back_on_a_phone(
+    open_page: OpenPage, address: str, world: World, script: bool
+) -> None:
+    async with open_site(world) as site:
+        await site.job.sold(2, offered=2)
+        signed_in = await cookies(world, world.maker, "technician")
+        page = (await open_page(f"{address}/requests", size=PHONE, cookies=signed_in, script=script)).page
+        await page.get_by_label("Part number or serial").fill((await site.number()).lower())
+        await page.get_by_role("button", name="Show where units are").click()
+        await page.get_by_role("link", name="Order this unit back").first.click()
+        await page.locator("#f-machine_model").fill("EX-200")
+        await page.get_by_role("button", name="Review the order").click()
+        await expect(page.get_by_text("Reserve the units at once")).to_be_visible()
+        await page.get_by_role("button", name="Order this unit back").click()
+        await expect(page.get_by_text("Ordered.", exact=True)).to_be_visible()
+        await assert_fits(page)
+        assert await world.owner.fetchval("SELECT count(*) FROM call WHERE maker_id = $1", world.maker.id) == 1
