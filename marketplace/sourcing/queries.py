@@ -496,3 +496,10 @@ async def waiting(session: AsyncSession, actor: Actor) -> dict[str, int]:
         actor.company_id,
     )
     return {k: int(row[k]) for k in ("calls", "arriving", "approvals")} if row else {}
+
+
+async def by_reference(session: AsyncSession, reference: str) -> UUID | None:
+    """The visible call (CALL-...) or parts request (REQ-...) with this reference, whatever its case."""
+    table = "call" if reference.upper().startswith("CALL-") else "requisition"
+    row = await fetch_one(session, f"SELECT id FROM {table} WHERE reference = upper($1)", reference)
+    return row["id"] if row else None

@@ -212,3 +212,18 @@ async def test_unknown_and_too_many_numbers_are_answered_with_help(site: Site) -
     assert few.status_code == 303
     buyer = await site.browser(site.world.buyer, "technician")
     assert "sources no maker" in (await buyer.get("/requests")).text
+
+
+async def test_references_lead_from_the_search_box(site: Site) -> None:
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    request, call = await ordered_back(site, technician)
+    outsider = await site.browser(site.world.other, "admin")
+    owner = site.world.owner
+    for table, address in (("requisition", request), ("call", call)):
+        key = address.rsplit("/", 1)[1].split("?")[0]
+        reference = await owner.fetchval(f"SELECT reference FROM {table} WHERE id = $1::uuid", key)
+        leads = await technician.get("/find", params={"q": reference.lower()})
+        assert leads.status_code == 303
+        assert leads.headers["location"] == address.split("?")[0]
+        assert (await outsider.get("/find", params={"q": reference})).status_code == 200

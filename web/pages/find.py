@@ -21,6 +21,7 @@ from marketplace.listings import queries as listings
 from marketplace.orders import queries as orders
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, parse_list
+from marketplace.sourcing import queries as sourcing
 from web.exports import csv_file, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
@@ -55,7 +56,7 @@ CSV_HEADER: Final = (
     "Price", "Currency", "Seller", "Place", "Region", "Country", "Kilometres by road", "Clause", "Notice days",
     "Smallest order", "Package", "Posted", "Listing",
 )  # fmt: skip
-_REFERENCE = re.compile(r"(ORD|REL|AGR)-[0-9A-Z]{6,7}", re.IGNORECASE)
+_REFERENCE = re.compile(r"(ORD|REL|AGR|CALL|REQ)-[0-9A-Z]{6,7}", re.IGNORECASE)
 _FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered")
 
 
@@ -122,14 +123,17 @@ async def _described(visit: Visit, words: str) -> bool:
 
 
 async def _by_reference(visit: Visit, reference: str) -> str | None:
-    """The page of an order, posting or agreement that the actor may see."""
-    session, kind = visit.session, reference[:3].upper()
+    """The page of an order, posting, agreement, buy-back order or parts request that the actor may see."""
+    session, kind = visit.session, reference.partition("-")[0].upper()
     if kind == "ORD":
         found = await orders.order_by_reference(session, reference)
         return f"/orders/{found}" if found else None
     if kind == "REL":
         found = await listings.release_by_reference(session, reference)
         return f"/releases/{found}" if found else None
+    if kind in ("CALL", "REQ"):
+        found = await sourcing.by_reference(session, reference)
+        return f"/{'calls' if kind == 'CALL' else 'requests'}/{found}" if found else None
     wanted = agreements.AgreementFilter(reference=reference)
     page = await agreements.agreements(session, visit.actor, wanted, limit=1, secret=visit.secret)
     return f"/agreements/{page.items[0].id}" if page.items else None
