@@ -197,12 +197,12 @@ async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datet
         command_id("order.accept", order_id), actor.company_id, actor.user_id, tuple(steps), "order", order_id
     )
     holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
-    for u, e in zip(units, holds, strict=True):
-        await execute(
-            session,
-            "UPDATE order_unit SET hold_seq = $4 WHERE order_id = $1 AND lot_id = $2 AND hold_seq = $3",
-            order_id, u.lot_id, u.hold_seq, e.seq,
-        )  # fmt: skip
+    await execute(
+        session,
+        "UPDATE order_unit u SET hold_seq = n.new FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) "
+        "AS n (lot_id, old, new) WHERE u.order_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
+        order_id, [u.lot_id for u in units], [u.hold_seq for u in units], [e.seq for e in holds],
+    )  # fmt: skip
     agreement_id = await _offer_agreement(session, actor, order, now)
     await execute(
         session,
@@ -413,14 +413,15 @@ async def ship(
         command_id("order.ship", order_id), actor.company_id, actor.user_id, tuple(steps), "order", order_id
     )
     shipped = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
-    for u in units:
-        child = children[u.lot_id, u.hold_seq]
-        await execute(
-            session,
-            "UPDATE order_unit SET shipped_lot_id = $4, shipped_position_id = $5 "
-            "WHERE order_id = $1 AND lot_id = $2 AND hold_seq = $3",
-            order_id, u.lot_id, u.hold_seq, child, shipped[child],
-        )  # fmt: skip
+    travelling = [children[u.lot_id, u.hold_seq] for u in units]
+    await execute(
+        session,
+        "UPDATE order_unit u SET shipped_lot_id = n.child, shipped_position_id = n.number "
+        "FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::int[]) AS n (lot_id, hold_seq, child, number) "
+        "WHERE u.order_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.hold_seq",
+        order_id, [u.lot_id for u in units], [u.hold_seq for u in units], travelling,
+        [shipped[child] for child in travelling],
+    )  # fmt: skip
     await execute(
         session,
         "UPDATE purchase_order SET status = 'shipped', shipped_at = $2, carrier = $3, tracking = $4 WHERE id = $1",
@@ -499,13 +500,15 @@ async def receive(
             command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id
         )
         await carry_out(session, second, now)
-    for number, receipt in given.items():
-        await execute(
-            session,
-            "UPDATE order_line SET good = $3, short = $4, damaged = $5, wrong = $6, receipt_note = $7 "
-            "WHERE order_id = $1 AND line_no = $2",
-            order_id, number, receipt.good, receipt.short, receipt.damaged, receipt.wrong, receipt.note or None,
-        )  # fmt: skip
+    await execute(
+        session,
+        "UPDATE order_line l SET good = n.good, short = n.short, damaged = n.damaged, wrong = n.wrong, "
+        "receipt_note = n.note FROM unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::int[], $7::text[]) "
+        "AS n (line_no, good, short, damaged, wrong, note) WHERE l.order_id = $1 AND l.line_no = n.line_no",
+        order_id, list(given), [r.good for r in given.values()], [r.short for r in given.values()],
+        [r.damaged for r in given.values()], [r.wrong for r in given.values()],
+        [r.note or None for r in given.values()],
+    )  # fmt: skip
     await execute(
         session,
         "UPDATE purchase_order SET status = 'received', received_at = $2, ended_at = $2 WHERE id = $1",
