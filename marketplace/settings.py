@@ -35,7 +35,6 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     log_json: bool = True
     log_level: str = "INFO"
-    in_process_worker: bool = Field(default=False, description="Demo: run the worker inside the serving process.")
     demo: bool = Field(default=False, description="Show demo logins and the 'about this demo' page.")
 
 

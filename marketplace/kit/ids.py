@@ -6,7 +6,6 @@ only once on any number of nodes.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from uuid import UUID, uuid5
 
@@ -38,13 +37,3 @@ def command_id(scope: str, *parts: object) -> UUID:
 def short_reference(prefix: str) -> str:
     """A reference such as ``CALL-7F3K2Q``: 30 bits, unique by constraint where it is stored."""
     return prefix + "-" + "".join(secrets.choice(_ALPHABET) for _ in range(6))
-
-
-def reference_for(prefix: str, key: UUID) -> str:
-    """The short reference that always belongs to ``key`` (for bulk rows made in SQL-free code)."""
-    number = int.from_bytes(hashlib.sha256(key.bytes).digest()[:8], "big")
-    letters = []
-    for _ in range(7):
-        number, rest = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[rest])
-    return f"{prefix}-{''.join(letters)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from marketplace.db.requests import PageSecret, Reading, Writing, database
-from marketplace.db.session import Tenant, WriteSession
+from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.orders import queries, service
@@ -28,7 +28,7 @@ from marketplace.orders.schemas import (
 from marketplace.orders.states import Receipt
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 from marketplace.settings import get_settings
 
 router = APIRouter(prefix="/orders", tags=["orders"])
@@ -119,27 +119,12 @@ async def place(
     return dict((await once(session, actor, key, "orders.place", new.model_dump(), act)).content)
 
 
-async def _once(
-    session: WriteSession,
-    actor: Actor,
-    key: str | None,
-    route: str,
-    given: dict[str, Any],
-    verb: Callable[[], Awaitable[Any]],
-) -> dict[str, Any]:
-    async def act() -> dict[str, Any]:
-        made = await verb()
-        return {"done": route.split(":", maxsplit=1)[0], **({"id": made} if made else {})}
-
-    return dict((await once(session, actor, key, route, given, act, status=200)).content)
-
-
 @router.post("/{order_id}/accept", summary="Accept an order and sign its schedule")
 async def accept(
     session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """Answers the agreement's id; the buyer signs next."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"orders.accept:{order_id}", {}, lambda: service.accept(session, actor, order_id, now)
     )
 
@@ -149,7 +134,7 @@ async def decline(
     session: Writing, actor: DecidesOrders, order_id: UUID, given: DeclineIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """The units are on offer again."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"orders.decline:{order_id}", given.model_dump(),
         lambda: service.decline(session, actor, order_id, reason=given.reason, note=given.note, now=now),
     )  # fmt: skip
@@ -160,7 +145,7 @@ async def cancel(
     session: Writing, actor: PlacesOrders, order_id: UUID, given: NoteIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """The units are on offer again."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"orders.cancel:{order_id}", given.model_dump(),
         lambda: service.cancel(session, actor, order_id, note=given.note, now=now),
     )  # fmt: skip
@@ -171,7 +156,7 @@ async def ship(
     session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """Needs both signatures."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"orders.ship:{order_id}", given.model_dump(),
         lambda: service.ship(session, actor, order_id, carrier=given.carrier, tracking=given.tracking, now=now),
     )  # fmt: skip
@@ -183,7 +168,7 @@ async def receive(
 ) -> dict[str, Any]:
     """Good units become yours under the agreement."""
     receipts = [Receipt(**x.model_dump()) for x in given.lines]
-    return await _once(
+    return await once_done(
         session, actor, key, f"orders.receive:{order_id}", given.model_dump(),
         lambda: service.receive(session, actor, order_id, receipts, now),
     )  # fmt: skip

@@ -178,6 +178,24 @@ async def once(
     return Answer(answer, status)
 
 
+async def once_done(
+    session: WriteSession,
+    actor: Actor,
+    key: str | None,
+    route: str,
+    given: Mapping[str, Any],
+    verb: Callable[[], Awaitable[Any]],
+) -> dict[str, Any]:
+    """``once`` for a step on something that is there already: answers what was done ('orders.ship'; the part of
+    ``route`` before the colon) and, where the step made something, its id."""
+
+    async def act() -> dict[str, Any]:
+        made = await verb()
+        return {"done": route.split(":", maxsplit=1)[0], **({"id": made} if isinstance(made, UUID) else {})}
+
+    return dict((await once(session, actor, key, route, given, act, status=200)).content)
+
+
 async def _repeat(
     session: WriteSession, actor: Actor, key: str, route: str, inputs: bytes, fields: dict[str, str]
 ) -> Answer:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from marketplace.db.requests import PageSecret, Reading, Writing
-from marketplace.db.session import WriteSession
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import parse_list
 from marketplace.sourcing import queries, service
@@ -158,27 +155,12 @@ async def order_back(
     return OrderedOut.model_validate((await once(session, actor, key, "order-back", new.model_dump(), act)).content)
 
 
-async def _once(
-    session: WriteSession,
-    actor: Actor,
-    key: str | None,
-    route: str,
-    given: dict[str, Any],
-    verb: Callable[[], Awaitable[Any]],
-) -> dict[str, str]:
-    async def act() -> dict[str, str]:
-        await verb()
-        return {"done": route.split(":", maxsplit=1)[0]}
-
-    return dict((await once(session, actor, key, route, given, act, status=200)).content)
-
-
 @router.post("/requests/{requisition_id}/approve", summary="Approve an order above a technician's limit")
 async def approve(
     session: Writing, actor: Approves, requisition_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The orders go out now."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"requests.approve:{requisition_id}", {},
         lambda: service.approve(session, actor, requisition_id, now),
     )  # fmt: skip
@@ -187,9 +169,9 @@ async def approve(
 @router.post("/requests/{requisition_id}/cancel", summary="Cancel a parts request and its open orders")
 async def cancel_request(
     session: Writing, actor: Requests, requisition_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Nothing may be on its way yet."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"requests.cancel:{requisition_id}", {},
         lambda: service.withdraw_request(session, actor, requisition_id, now),
     )  # fmt: skip
@@ -198,9 +180,9 @@ async def cancel_request(
 @router.post("/requests/{requisition_id}/finish", summary="Close a parts request: received, fitted, returned unused")
 async def finish(
     session: Writing, actor: Requests, requisition_id: UUID, given: FinishIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """``fitted`` installs the units in the machine."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"requests.finish:{requisition_id}", given.model_dump(),
         lambda: service.finish(
             session, actor, requisition_id, outcome=given.outcome, machine=given.machine, now=now
@@ -237,9 +219,9 @@ async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
 @router.post("/calls/{call_id}/accept", summary="Commit to an order")
 async def accept(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """All of it, or a part; the rest is sourced elsewhere."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.accept:{call_id}", given.model_dump(),
         lambda: service.accept(session, actor, call_id, now, quantity=given.quantity),
     )  # fmt: skip
@@ -248,9 +230,9 @@ async def accept(
 @router.post("/calls/{call_id}/refuse", summary="Refuse an order with a code")
 async def refuse(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The next best source is planned at once."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.refuse:{call_id}", given.model_dump(),
         lambda: service.refuse(session, actor, call_id, code=given.code, note=given.note, now=now),
     )  # fmt: skip
@@ -259,9 +241,9 @@ async def refuse(
 @router.post("/calls/{call_id}/ship", summary="Ship an order")
 async def ship(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """With carrier and tracking number."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.ship:{call_id}", given.model_dump(),
         lambda: service.ship(session, actor, call_id, carrier=given.carrier, tracking=given.tracking, now=now),
     )  # fmt: skip
@@ -270,9 +252,9 @@ async def ship(
 @router.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
 async def cancel(
     session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The holder's units are free again."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.cancel:{call_id}", {}, lambda: service.cancel_call(session, actor, call_id, now)
     )
 
@@ -280,9 +262,9 @@ async def cancel(
 @router.post("/calls/{call_id}/receive", summary="Receive the units of an order")
 async def receive(
     session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Custody passes; title only after inspection."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.receive:{call_id}", {}, lambda: service.receive(session, actor, call_id, now)
     )
 
@@ -290,9 +272,9 @@ async def receive(
 @router.post("/calls/{call_id}/inspect", summary="Accept or reject what was received")
 async def inspect(
     session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Title passes for accepted units, and one line at the clause's price is owed."""
-    return await _once(
+    return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(session, actor, call_id, good=given.good, note=given.note, now=now),
     )  # fmt: skip
