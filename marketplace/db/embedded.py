@@ -19,6 +19,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,9 +130,9 @@ class EmbeddedServer:
     def _prepare_folder(self) -> None:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            probe = self.data_dir / ".writable"
-            probe.write_text("")
-            probe.unlink()
+            # Whoever starts at the same time writes another file: one of a fixed name was removed under the other.
+            with tempfile.TemporaryFile(dir=self.data_dir):
+                pass
         except OSError as error:
             raise DomainError(
                 kind=busy("", "").kind,

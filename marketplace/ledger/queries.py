@@ -26,36 +26,9 @@ from marketplace.ledger.entries import (
 from marketplace.ledger.kinds import RETURNS, Kind
 
 # The command's row first (whoever sends the same command at the same time waits here for the first to end), then the
-# lots. One row without a lot says that the command is new; no row at all, that it was carried out before.
-_LOCK = """
-WITH fresh AS (
-    INSERT INTO command (command_id, company_id, input_hash, recorded_at) VALUES ($2, $3, $4, clock_timestamp())
-    ON CONFLICT (command_id) DO NOTHING RETURNING 1
-), locked AS (
-    SELECT lot_id, part_id, serialised, uom, serial, batch, root_lot_id, frozen, last_seq, last_position,
-           last_recorded_at, last_occurred_at, parties
-    FROM lot WHERE lot_id = ANY($1::uuid[]) AND EXISTS (SELECT FROM fresh) ORDER BY lot_id FOR NO KEY UPDATE
-)
-SELECT * FROM locked
-UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM fresh
-"""
-
-_LOCK_LOTS = """
-SELECT lot_id, part_id, serialised, uom, serial, batch, root_lot_id, frozen, last_seq, last_position, last_recorded_at,
-       last_occurred_at, parties
-FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE
-"""
-
-_STATE = """
-SELECT lot_id, position_id, NULL::bigint AS hold_seq, quantity, held, owner_id, holder_id, site_id, condition,
-       agreement_id, beneficiary_id, NULL::timestamptz AS expires_at, NULL::text AS cause_kind, NULL::uuid AS cause_id
-FROM position WHERE lot_id = ANY($1::uuid[])
-UNION ALL
-SELECT lot_id, position_id, hold_seq, quantity, 0, company_id, NULL, NULL, NULL, NULL, NULL, expires_at, cause_kind,
-       cause_id
-FROM open_hold WHERE lot_id = ANY($1::uuid[])
-"""
+# lots, then what their locks protect: each a statement of its own in the function, with a snapshot of its own. Read in
+# the locking statement itself, balances were stale after a wait.
+_LOCK = "SELECT * FROM ledger_lock($1, $2, $3, $4)"
 
 _PERMITS = """
 SELECT p.lot_id, p.permit_id, p.agreement_id, p.kind, p.quantity, p.expires_at,
@@ -72,15 +45,14 @@ WHERE m.lot_id = ANY($1::uuid[]) ORDER BY m.lot_id, m.seq
 
 
 async def lots_for_update(session: WriteSession, command: Command, fingerprint: bytes) -> dict[UUID, LotState] | None:
-    """Writes the command's row, and the lots it names, locked in id order, with positions, holds, permits and (where the command looks
-    into the past) their history. What the locks protect is read in statements after the locking one: read in the
-    same statement, balances were stale after a wait. Four statements at most, however many lots.
+    """Writes the command's row and locks the lots it names in id order; returns them with positions, holds, permits
+    and (where the command looks into the past) their history. Three statements at most, however many lots.
     None when the command was carried out before: then nothing is locked."""
     ids = sorted({s.lot_id for s in command.steps})
-    rows = await fetch(session, _LOCK, ids, command.command_id, command.company, fingerprint)
+    rows = await fetch(session, _LOCK, command.command_id, command.company, fingerprint, ids)
     if not rows:
         return None
-    lots = await _states(session, rows)
+    lots = _states(rows)
     if not lots:
         return lots
     found = list(lots)
@@ -110,35 +82,29 @@ async def lots_for_update(session: WriteSession, command: Command, fingerprint: 
 async def held_lots_for_update(session: WriteSession, lot_ids: Iterable[UUID]) -> dict[UUID, LotState]:
     """Locks lots in id order for somebody who decides from them which command to give, and reads their positions and
     holds after that. The command that follows in the same transaction takes the same locks again."""
-    rows = await fetch(session, _LOCK_LOTS, sorted(set(lot_ids)))
-    return await _states(session, rows)
+    return _states(await fetch(session, _LOCK, None, None, None, sorted(set(lot_ids))))
 
 
-async def _states(session: WriteSession, rows: Iterable[asyncpg.Record]) -> dict[UUID, LotState]:
-    """Locked lots with positions and holds, without permits and history; one statement."""
-    lots = {
-        r["lot_id"]: LotState(
-            r["lot_id"], r["part_id"], r["serialised"], r["uom"], r["serial"], r["batch"], r["root_lot_id"],
-            r["frozen"], r["last_seq"], r["last_position"], r["last_recorded_at"], r["last_occurred_at"],
-            set(r["parties"]),
-        )
-        for r in rows
-        if r["lot_id"] is not None
-    }  # fmt: skip
-    if not lots:
-        return lots
-    for r in await fetch(session, _STATE, list(lots)):
-        lot = lots[r["lot_id"]]
-        if r["hold_seq"] is None:
-            place = Place(
-                r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
-            )
-            lot.positions[r["position_id"]] = PositionState(place, r["quantity"], r["held"])
-        else:
-            lot.holds[r["hold_seq"]] = HoldState(
-                r["hold_seq"], r["position_id"], r["quantity"], r["expires_at"], r["cause_kind"], r["cause_id"],
-                r["owner_id"],
+def _states(rows: Iterable[asyncpg.Record]) -> dict[UUID, LotState]:
+    """Locked lots with positions and holds, without permits and history: the rows of ``ledger_lock``."""
+    lots: dict[UUID, LotState] = {}
+    for r in rows:
+        (
+            shape, lot_id, number, quantity, held, owner, holder, site, condition, agreement, beneficiary, expires_at,
+            cause_kind, cause_id, part, serialised, uom, serial, batch, root, frozen, recorded, occurred, parties,
+        ) = r  # fmt: skip
+        if shape == "l":
+            lots[lot_id] = LotState(
+                lot_id, part, serialised, uom, serial, batch, root, frozen, number, quantity, recorded, occurred,
+                set(parties),
             )  # fmt: skip
+        elif shape == "p":
+            # A line whose lot this tenant may not lock is none of its business.
+            if lot_id in lots:
+                place = Place(owner, holder, site, condition, agreement, beneficiary)
+                lots[lot_id].positions[number] = PositionState(place, quantity, held)
+        elif shape == "h" and lot_id in lots:
+            lots[lot_id].holds[number] = HoldState(number, held, quantity, expires_at, cause_kind, cause_id, owner)
     return lots
 
 

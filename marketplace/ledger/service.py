@@ -242,11 +242,8 @@ async def _write(session: WriteSession, command: Command, outcome: Outcome) -> N
     shrinking, growing = _sort_positions(outcome, by_id)
     if new:
         await _insert_lots(connection, command, new)
-    frozen = [
-        lot
-        for lot in old
-        if any(m.kind in (Kind.FREEZE, Kind.LIFT) and m.lot_id == lot.lot_id for m in outcome.movements)
-    ]
+    marked = {m.lot_id for m in outcome.movements if m.kind in (Kind.FREEZE, Kind.LIFT)}
+    frozen = [lot for lot in old if lot.lot_id in marked]
     if frozen:
         await connection.execute(
             "UPDATE lot l SET frozen = c.frozen FROM unnest($1::uuid[], $2::bool[]) AS c (lot_id, frozen) "
