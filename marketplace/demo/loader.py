@@ -36,6 +36,8 @@ _ANALYZED = (
     "listing", "purchase_order", "order_line", "order_unit", "stock_count", "stock_line",
 )  # fmt: skip
 
+_TEXT_INDEXES = ("ix_part_number_trgm", "ix_part_words")
+
 Progress = Callable[[str, int, int], None]
 """(what is being loaded, rows done, rows in all)."""
 
@@ -99,9 +101,21 @@ async def load_demo(owner_dsn: str, *, start: datetime, progress: Progress) -> D
             await _load(connection, start, progress)
         for table in _ANALYZED:
             await connection.execute(f"ANALYZE {table}")
+        for index in _TEXT_INDEXES:
+            # What the load left to be worked in later would be read by every search until then.
+            await connection.execute("SELECT gin_clean_pending_list($1::regclass)", index)
     finally:
         await connection.close()
     return demo_logins(loaded=True)
+
+
+async def is_loaded(owner_dsn: str) -> bool:
+    """Whether the demo world is there. Raises ``demo.occupied`` as ``load_demo`` does."""
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        return await _is_loaded(connection)
+    finally:
+        await connection.close()
 
 
 async def _is_loaded(connection: asyncpg.Connection) -> bool:

@@ -14,13 +14,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType
 
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
 from marketplace.db.setup import ensure_database, head_revision, migrate
-from marketplace.demo.loader import DemoLogins, load_demo
+from marketplace.demo.loader import DemoLogins, demo_logins, is_loaded, load_demo
 from marketplace.kit.errors import conflict
 
 
@@ -90,7 +92,15 @@ def _prepare(credentials: Credentials) -> DemoLogins:
         _say("Making the database and its schema")
         asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords))
         migrate(credentials.dsn(OWNER))
-    return asyncio.run(load_demo(credentials.dsn(OWNER), start=datetime.now(UTC), progress=_Bar()))
+    if asyncio.run(is_loaded(credentials.dsn(OWNER))):
+        return demo_logins(loaded=False)
+    # In a process of its own: building the world takes some hundred MB, which this one would keep while it waits.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_die_with_parent) as pool:
+        return pool.submit(_load, credentials.dsn(OWNER)).result()
+
+
+def _load(dsn: str) -> DemoLogins:
+    return asyncio.run(load_demo(dsn, start=datetime.now(UTC), progress=_Bar()))
 
 
 async def _at_head(credentials: Credentials) -> bool:

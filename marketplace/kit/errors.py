@@ -57,6 +57,10 @@ class DomainError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
+    def __reduce__(self) -> tuple[type[DomainError], tuple[object, ...]]:
+        # An exception is rebuilt from its ``args``, which a dataclass does not fill: it could not leave a process.
+        return (DomainError, (self.kind, self.code, self.message, self.fields, dict(self.extra)))
+
 
 def invalid(code: str, message: str, *, field: str | None = None, **extra: Any) -> DomainError:
     """The input cannot be right. ``field`` names the input that is wrong."""

@@ -239,8 +239,7 @@ def _under(
     )
     facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
     outcome = evaluate_call(right.terms, facts, now)
-    parts = split(right.terms, replace(facts, requested=0), now)
-    cap = parts.callable if isinstance(outcome, Entitled) else 0
+    cap = outcome.callable if isinstance(outcome, Entitled) else 0
     shown = badge(right.terms, facts)
     found: list[Candidate] = []
     for row in sorted(members, key=lambda r: (str(r.site_id), r.condition)):
@@ -259,7 +258,7 @@ def _under(
                 blocked.append(_over_limit(over, limit))
         rest = row.free - min(row.free, cap)
         if rest > 0:
-            blocked.append(_why(rest, outcome, parts.holder_reserve, parts.words))
+            blocked.append(_why(rest, outcome, right.terms, facts, now))
         entitled = outcome if isinstance(outcome, Entitled) else None
         masked = maker in mask and row.holder_id != maker
         found.append(
@@ -292,9 +291,12 @@ def _price(outcome: Entitled) -> Money:
     return outcome.replacement.purchase_price if outcome.replacement else outcome.unit_price
 
 
-def _why(rest: int, outcome: Entitled | Refused, reserve: int, words: str) -> Blocked:
+def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now: datetime) -> Blocked:
     if isinstance(outcome, Refused):
         return Blocked(rest, outcome.code.value, outcome.words)
-    if reserve:
-        return Blocked(rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({words}).")
-    return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({words}).")
+    parts = split(terms, facts, now)
+    if parts.holder_reserve:
+        return Blocked(
+            rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({parts.words})."
+        )
+    return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")

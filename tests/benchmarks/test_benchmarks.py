@@ -15,6 +15,11 @@ NAMES = {
         "search.exact", "search.prefix", "search.substring", "search.fuzzy", "search.exact_http", "search.prefix_http",
         "search.bulk500", "search.bulk500_mistyped",
     },
+    "import": {"import.stock", "import.memory"},
+    "demo": {
+        "locate.bulk500", "locate.bulk500_mistyped", "page.find", "page.unit", "page.first_load", "call.urgent",
+        "app.memory", "demo.first_load",
+    },
     "plan": {"plan.1000x10000", "clauses.evaluate"},
 }  # fmt: skip
 
