@@ -32,6 +32,16 @@ def minor_digits(currency: str) -> int:
     return _MINOR_DIGITS.get(currency, 2)
 
 
+# Currency -> its smallest amount. Codes are looked at once: thousands of amounts are made for one page.
+_STEPS: dict[str, Decimal] = {}
+
+
+def _learn(currency: str) -> None:
+    if len(currency) != 3 or not currency.isascii() or not currency.isupper():
+        raise invalid("money.currency", f"'{currency}' is not a three-letter currency code such as USD.")
+    _STEPS[currency] = Decimal(1).scaleb(-minor_digits(currency))
+
+
 @dataclass(frozen=True, slots=True, order=False)
 class Money:
     """``amount`` (exact Decimal) in ``currency`` (three capital letters, ISO 4217)."""
@@ -42,8 +52,8 @@ class Money:
     def __post_init__(self) -> None:
         if not isinstance(self.amount, Decimal):
             raise TypeError("Money.amount must be a Decimal")
-        if len(self.currency) != 3 or not self.currency.isascii() or not self.currency.isupper():
-            raise invalid("money.currency", f"'{self.currency}' is not a three-letter currency code such as USD.")
+        if self.currency not in _STEPS:
+            _learn(self.currency)
         if not self.amount.is_finite() or abs(self.amount) > MAX_AMOUNT:
             raise invalid("money.amount", "The amount is out of range.")
 
@@ -66,12 +76,12 @@ class Money:
 
     def share(self, basis_points: int, rounding: Rounding = Rounding.HALF_UP) -> Money:
         """This many basis points of the amount, rounded to the currency's minor unit (8500 = 85 %)."""
-        return Money(self.amount * basis_points / 10_000, self.currency).rounded(rounding)
+        exact = self.amount * basis_points / 10_000
+        return Money(exact.quantize(_STEPS[self.currency], rounding=_MODES[rounding]), self.currency)
 
     def rounded(self, rounding: Rounding = Rounding.HALF_UP) -> Money:
         """Rounded to what can be paid in this currency."""
-        step = Decimal(1).scaleb(-minor_digits(self.currency))
-        return Money(self.amount.quantize(step, rounding=_MODES[rounding]), self.currency)
+        return Money(self.amount.quantize(_STEPS[self.currency], rounding=_MODES[rounding]), self.currency)
 
     def minor(self) -> int:
         """Whole minor units (cents), rounded half up: what solvers compare."""

@@ -237,7 +237,9 @@ def _under(
     missing_here = min(
         sum(r.withdrawn for r in members), known.remaining - known.held - known.in_transit - known.quality_held
     )
-    facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
+    facts = known
+    if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
+        facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
     outcome = evaluate_call(right.terms, facts, now)
     cap = outcome.callable if isinstance(outcome, Entitled) else 0
     shown = badge(right.terms, facts)

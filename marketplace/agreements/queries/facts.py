@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act
-from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money
@@ -115,9 +115,11 @@ LEFT JOIN LATERAL (
 """
 
 
-async def terms_and_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[Pair, Covered]:
-    """What each agreement says about each part, as things stand. Pairs that are not there or not visible are left
-    out. Two statements at most, however many pairs.
+async def terms_and_facts(
+    session: AsyncSession, pairs: Sequence[Pair], *, requested: int = 0, urgency: Urgency = Urgency.STOCK
+) -> dict[Pair, Covered]:
+    """What each agreement says about each part, as things stand, for a call of so many units with this urgency. Pairs
+    that are not there or not visible are left out. Two statements at most, however many pairs.
 
     Units in transit to the maker still count as remaining until they are received. Units withdrawn pending a
     count are known to holdings above: ``holdings.queries.callable_facts`` adds them.
@@ -139,10 +141,10 @@ async def terms_and_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[
             session, "SELECT id, clause, version, terms::text FROM agreement WHERE id = ANY($1::uuid[])", unknown
         ):
             terms[r["id"]] = keep_terms(r["id"], r["clause"], r["version"], r["terms"])
-    return {(r["agreement_id"], r["part_id"]): _covered(r, terms[r["agreement_id"]]) for r in rows}
+    return {(r["agreement_id"], r["part_id"]): _covered(r, terms[r["agreement_id"]], requested, urgency) for r in rows}
 
 
-def _covered(r: asyncpg.Record, terms: Terms) -> Covered:
+def _covered(r: asyncpg.Record, terms: Terms, requested: int, urgency: Urgency) -> Covered:
     # Units found beyond what was sold are the holder's own: no schedule can reach more than it sold.
     remaining = min(r["remaining"], r["quantity_sold"])
     held = min(r["held"], remaining)
@@ -164,6 +166,8 @@ def _covered(r: asyncpg.Record, terms: Terms) -> Covered:
         legal_hold=r["legal_hold"],
         suspended=r["status"] not in IN_FORCE,
         tolled_days=r["tolled_days"],
+        requested=requested,
+        urgency=urgency,
     )
     return Covered(
         r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],

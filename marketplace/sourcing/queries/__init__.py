@@ -1,0 +1,28 @@
+"""Reads of sourcing: where units are, requisitions, calls."""
+
+from marketplace.sourcing.queries.availability import Located, Sourcing, destination_of, locate, scope, stock
+from marketplace.sourcing.queries.calls import (
+    CallEventRow,
+    CallRow,
+    CallUnitRow,
+    call,
+    call_events,
+    call_for_update,
+    call_units,
+    calls,
+    events_of,
+)
+from marketplace.sourcing.queries.locked import by_reference, lots_at, silent, supply_for_update, unapproved, waiting
+from marketplace.sourcing.queries.requisitions import (
+    RequisitionRow,
+    requisition,
+    requisition_for_update,
+    requisitions,
+)
+
+__all__ = [
+    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "by_reference", "call",
+    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at",
+    "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
+    "unapproved", "waiting",
+]  # fmt: skip

@@ -1,0 +1,155 @@
+"""Where units of a part are, on whose behalf they are looked for, and what may be called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements import queries as agreements
+from marketplace.db.session import fetch
+from marketplace.kit.errors import forbidden
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parts import queries as parts
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, Right, StockRow, assemble
+from marketplace.sourcing.freight import Point
+
+_STOCK = """
+SELECT p.part_id, p.owner_id, p.holder_id, h.name AS holder, p.site_id, s.name AS site, s.place, s.region, s.lat, s.lon,
+       coalesce(s.country, h.country) AS country, p.condition, p.agreement_id, p.beneficiary_id,
+       sum(p.quantity)::int AS quantity,
+       sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::int AS held,
+       sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::int AS frozen,
+       sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::int AS withdrawn,
+       max(c.counted_at) AS counted_at
+FROM position p
+JOIN lot l ON l.lot_id = p.lot_id
+JOIN company h ON h.id = p.holder_id
+LEFT JOIN site s ON s.id = p.site_id
+LEFT JOIN LATERAL (
+    SELECT sum(x.quantity) AS overdue FROM open_hold x
+    WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
+) o ON p.held > 0
+LEFT JOIN LATERAL (
+    SELECT least(coalesce(sum(x.quantity), 0), p.quantity - p.held) AS quantity FROM withdrawal x
+    WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.resolved_at IS NULL
+) w ON true
+LEFT JOIN stock_count c ON c.holder_id = p.holder_id AND c.site_id = p.site_id AND c.part_id = p.part_id
+WHERE p.part_id = ANY($1::uuid[]) AND p.quantity > 0
+  AND (p.beneficiary_id = ANY($2::uuid[])
+       OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[]) AND p.holder_id = p.owner_id))
+GROUP BY p.part_id, p.owner_id, p.holder_id, h.name, h.country, p.site_id, s.name, s.place, s.region, s.lat, s.lon,
+         s.country, p.condition, p.agreement_id, p.beneficiary_id
+"""
+
+
+async def stock(
+    session: AsyncSession, part_ids: Iterable[UUID], makers: Iterable[UUID], now: datetime
+) -> list[StockRow]:
+    """Every place with units of these parts that the makers own and hold or may call; one statement."""
+    rows = await fetch(session, _STOCK, list(part_ids), list(makers), now)
+    return [
+        StockRow(
+            r["part_id"], r["owner_id"], r["holder_id"], r["holder"], r["site_id"], r["site"], r["place"], r["region"],
+            Point(r["lat"], r["lon"], r["country"]), r["condition"], r["agreement_id"], r["beneficiary_id"],
+            r["quantity"], r["held"], r["frozen"], r["withdrawn"], r["counted_at"],
+        )
+        for r in rows
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sourcing:
+    """On whose behalf an actor sources: the makers, its limits as their delegate, and who masks its holders."""
+
+    makers: frozenset[UUID]
+    limits: dict[UUID, Limit]
+    mask: frozenset[UUID]
+    currencies: dict[UUID, str]
+
+
+async def scope(session: AsyncSession, actor: Actor) -> Sourcing:
+    """Raises ``sourcing.nothing`` for a company that neither makes parts nor is a maker's delegate."""
+    makers = set(actor.sources) | ({actor.company_id} if actor.is_manufacturer else set())
+    if not makers:
+        raise forbidden(
+            "sourcing.nothing",
+            "Your company sources no maker's parts. A manufacturer can let you do so with a delegation; "
+            "to buy parts, use Find parts.",
+        )
+    rows = await fetch(
+        session,
+        "SELECT c.id, c.currency, c.mask_holders, d.max_quantity, d.max_value_amount FROM company c "
+        "LEFT JOIN LATERAL (SELECT max(max_quantity) AS max_quantity, max(max_value_amount) AS max_value_amount "
+        "FROM delegation d WHERE d.maker_id = c.id AND d.company_id = $2 AND d.revoked_at IS NULL "
+        "AND (d.valid_until IS NULL OR d.valid_until > now())) d ON c.id <> $2 WHERE c.id = ANY($1::uuid[])",
+        list(makers),
+        actor.company_id,
+    )
+    return Sourcing(
+        frozenset(makers),
+        {r["id"]: Limit(r["max_quantity"], r["max_value_amount"]) for r in rows if r["max_quantity"]},
+        # A planner of the maker's own sees who holds what; technicians and delegates see it once a call is sent.
+        frozenset(
+            r["id"]
+            for r in rows
+            if r["mask_holders"] and not (r["id"] == actor.company_id and actor.may("sourcing.approve"))
+        ),
+        {r["id"]: r["currency"] for r in rows},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where units of the asked parts (and of those that may stand in) are."""
+
+    candidates: dict[UUID, list[Candidate]]
+    catalogue: dict[UUID, parts.PartRow]
+    related: Sequence[parts.Related]
+    destination: Point
+
+
+async def locate(
+    session: AsyncSession,
+    actor: Actor,
+    part_ids: Sequence[UUID],
+    *,
+    destination: Point,
+    urgency: str,
+    now: datetime,
+    with_related: bool = True,
+) -> Located:
+    """Availability of parts for the actor; a constant number of statements for any number of parts."""
+    who = await scope(session, actor)
+    related = await parts.related(session, part_ids) if with_related else []
+    wanted = list(dict.fromkeys([*part_ids, *(r.other_id for r in related)]))
+    known = await parts.parts(session, wanted)
+    rows = await stock(session, wanted, who.makers, now)
+    pairs = sorted({(r.agreement_id, r.part_id) for r in rows if r.agreement_id})
+    covered = await agreements.terms_and_facts(session, pairs, requested=1, urgency=URGENCIES[urgency])
+    rights = {key: Right(c.reference, c.terms, c.facts) for key, c in covered.items()}
+    found: dict[UUID, list[Candidate]] = {p: [] for p in wanted}
+    for candidate in assemble(
+        rows, rights, makers=who.makers, destination=destination, urgency=urgency,
+        weights={p.id: p.weight_grams for p in known.values()}, currencies=who.currencies, limits=who.limits,
+        mask=who.mask, now=now,
+    ):  # fmt: skip
+        found[candidate.part_id].append(candidate)
+    return Located(found, known, related, destination)
+
+
+async def destination_of(session: AsyncSession, actor: Actor, site_id: UUID | None) -> tuple[UUID | None, Point]:
+    """The place units should come to: the named site, else the actor's own, else the company's first."""
+    if site_id is None:
+        site_id = actor.site_id
+    if site_id is None:
+        own = await parties.sites(session, actor, limit=1)
+        site_id = own[0].id if own else None
+    if site_id is None:
+        return None, Point(None, None, "")
+    site = await parties.own_site(session, actor, site_id)
+    return site_id, Point(site.lat, site.lon, site.country)

@@ -1,0 +1,195 @@
+"""Calls: buy-back orders and access draws, with their units and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.kit.errors import missing
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call with names in place of ids. ``site`` is the holder's site; telephones are those of that site."""
+
+    id: UUID
+    reference: str
+    kind: str
+    requisition_id: UUID
+    requisition_reference: str
+    company_id: UUID
+    company: str
+    maker_id: UUID
+    maker: str
+    holder_id: UUID
+    holder: str
+    agreement_id: UUID | None
+    agreement_reference: str | None
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    site_id: UUID
+    site: str | None
+    counter_phone: str | None
+    after_hours_phone: str | None
+    will_call: bool | None
+    destination_site_id: UUID
+    destination: str | None
+    condition: str
+    urgency: str
+    quantity: int
+    unit_price: Decimal
+    currency: str
+    status: str
+    silence: str
+    reasons: list[Any]
+    inspection_days: int
+    payment_days: int
+    replace_by: datetime | None
+    noticed_at: datetime | None
+    respond_by: datetime | None
+    ship_by: datetime | None
+    expected_at: datetime | None
+    accepted_at: datetime | None
+    shipped_at: datetime | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    refusal_code: str | None
+    note: str | None
+    carrier: str | None
+    tracking: str | None
+    inspected_good: int | None
+    requested_by: UUID
+    created_at: datetime
+
+
+_CALL = """
+SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_reference, k.company_id,
+       c.name AS company, k.maker_id, m.name AS maker, k.holder_id, h.name AS holder, k.agreement_id,
+       a.reference AS agreement_reference, k.part_id, p.number AS part_number, p.description, p.uom, k.site_id,
+       s.name AS site, s.counter_phone, s.after_hours_phone, s.will_call, k.destination_site_id, d.name AS destination,
+       k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
+       k.payment_days, k.replace_by, k.noticed_at, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
+       k.received_at, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
+       k.created_at
+FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id
+JOIN company h ON h.id = k.holder_id JOIN part p ON p.id = k.part_id
+LEFT JOIN requisition r ON r.id = k.requisition_id LEFT JOIN agreement a ON a.id = k.agreement_id
+LEFT JOIN site s ON s.id = k.site_id LEFT JOIN site d ON d.id = k.destination_site_id
+"""
+
+
+def _call(row: Any) -> CallRow:
+    values = dict(row)
+    # A holder sees the call, not the requester's parts request behind it.
+    values["requisition_reference"] = values["requisition_reference"] or ""
+    return CallRow(**values)
+
+
+async def calls(
+    session: AsyncSession,
+    company_id: UUID,
+    *,
+    side: str = "any",
+    statuses: Sequence[str] | None = None,
+    requisition_id: UUID | None = None,
+    unanswered: bool | None = None,
+    after: UUID | None = None,
+    limit: int = 51,
+) -> Sequence[CallRow]:
+    """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for), or 'any'.
+    ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others."""
+    rows = await fetch(
+        session,
+        _CALL
+        + """
+        WHERE CASE $2::text WHEN 'holder' THEN k.holder_id = $1 AND k.noticed_at IS NOT NULL WHEN 'maker' THEN k.maker_id = $1 OR k.company_id = $1
+              ELSE k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1 END
+          AND ($3::text[] IS NULL OR k.status = ANY($3)) AND ($4::uuid IS NULL OR k.requisition_id = $4)
+          AND ($5::uuid IS NULL OR k.id < $5)
+          AND ($7::boolean IS NULL OR $7 = (k.status IN ('defaulted', 'lost')
+               OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
+        ORDER BY k.id DESC LIMIT $6
+        """,
+        company_id, side, list(statuses) if statuses else None, requisition_id, after, limit, unanswered,
+    )  # fmt: skip
+    return [_call(r) for r in rows]
+
+
+async def call(session: AsyncSession, call_id: UUID) -> CallRow:
+    """One visible call. Raises ``call.not_found``."""
+    row = await fetch_one(session, _CALL + "WHERE k.id = $1", call_id)
+    if row is None:
+        raise missing("call.not_found", "No such order.")
+    return _call(row)
+
+
+async def call_for_update(session: WriteSession, call_id: UUID) -> CallRow:
+    """The same, locked first and read after."""
+    await fetch_one(session, "SELECT id FROM call WHERE id = $1 FOR NO KEY UPDATE", call_id)
+    return await call(session, call_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnitRow:
+    """Units reserved for a call, and the lot they travel as once shipped."""
+
+    lot_id: UUID
+    hold_seq: int
+    position_id: int
+    quantity: int
+    serial: str | None
+    shipped_lot_id: UUID | None
+    shipped_position_id: int | None
+
+
+async def call_units(session: AsyncSession, call_id: UUID) -> Sequence[CallUnitRow]:
+    """A call's units by lot and reservation."""
+    rows = await fetch(
+        session,
+        "SELECT u.lot_id, u.hold_seq, u.position_id, u.quantity, l.serial, u.shipped_lot_id, u.shipped_position_id "
+        "FROM call_unit u LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) WHERE u.call_id = $1 "
+        "ORDER BY u.lot_id, u.hold_seq",
+        call_id,
+    )
+    return [CallUnitRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CallEventRow:
+    """Something that happened to a call."""
+
+    kind: str
+    detail: dict[str, Any]
+    company: str
+    at: datetime
+
+
+async def call_events(session: AsyncSession, call_id: UUID) -> Sequence[CallEventRow]:
+    """What happened to a call, oldest first."""
+    rows = await fetch(
+        session,
+        "SELECT e.kind, e.detail, coalesce(c.name, 'The clock') AS company, e.at FROM call_event e "
+        "LEFT JOIN company c ON c.id = (e.detail ->> 'by')::uuid WHERE e.call_id = $1 ORDER BY e.id",
+        call_id,
+    )
+    return [CallEventRow(**dict(r)) for r in rows]
+
+
+async def events_of(session: AsyncSession, call_ids: Sequence[UUID]) -> Sequence[tuple[UUID, CallEventRow]]:
+    """What happened to several calls with the call each belongs to, oldest first; one statement."""
+    rows = await fetch(
+        session,
+        "SELECT e.call_id, e.kind, e.detail, coalesce(c.name, 'The clock') AS company, e.at FROM call_event e "
+        "LEFT JOIN company c ON c.id = (e.detail ->> 'by')::uuid WHERE e.call_id = ANY($1::uuid[]) ORDER BY e.id",
+        list(call_ids),
+    )
+    return [(r["call_id"], CallEventRow(r["kind"], r["detail"], r["company"], r["at"])) for r in rows]

@@ -1,0 +1,92 @@
+"""What is locked before a plan, and what the clock and the inbox look for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.parties.actor import Actor
+from marketplace.sourcing.candidates import Candidate
+
+
+async def lots_at(
+    session: AsyncSession, candidate: Candidate, owner_id: UUID | None, now: datetime
+) -> Sequence[tuple[UUID, int, int]]:
+    """(lot, position, free) of the lots behind a candidate, oldest lot first."""
+    rows = await fetch(
+        session,
+        """
+        SELECT p.lot_id, p.position_id,
+               (p.quantity - p.held + coalesce((SELECT sum(x.quantity) FROM open_hold x WHERE x.lot_id = p.lot_id
+                    AND x.position_id = p.position_id AND x.expires_at <= $7), 0)
+                - coalesce((SELECT sum(w.quantity) FROM withdrawal w WHERE w.lot_id = p.lot_id
+                    AND w.position_id = p.position_id AND w.resolved_at IS NULL), 0))::int AS free
+        FROM position p JOIN lot l ON l.lot_id = p.lot_id
+        WHERE p.part_id = $1 AND p.holder_id = $2 AND p.site_id = $3 AND p.condition = $4
+          AND p.agreement_id IS NOT DISTINCT FROM $5 AND ($6::uuid IS NULL OR p.owner_id = $6) AND p.quantity > 0
+          AND NOT l.frozen
+        ORDER BY p.lot_id, p.position_id
+        """,
+        candidate.part_id, candidate.holder_id, candidate.site_id, candidate.condition, candidate.agreement_id,
+        owner_id, now,
+    )  # fmt: skip
+    return [(r["lot_id"], r["position_id"], r["free"]) for r in rows if r["free"] > 0]
+
+
+async def supply_for_update(session: WriteSession, part_ids: Iterable[UUID], maker_id: UUID) -> None:
+    """Locks every lot of these parts that the maker owns or may call, in id order: what a plan decides from is
+    read after this, so that confirming it cannot fail on a race, and two plans never promise the same unit."""
+    await fetch(
+        session,
+        "SELECT lot_id FROM lot WHERE lot_id IN (SELECT p.lot_id FROM position p WHERE p.part_id = ANY($1::uuid[]) "
+        "AND p.quantity > 0 AND (p.beneficiary_id = $2 OR p.owner_id = $2)) ORDER BY lot_id FOR NO KEY UPDATE",
+        list(part_ids),
+        maker_id,
+    )
+
+
+async def silent(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Calls whose answer is overdue (worker), the longest overdue first."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM call WHERE status = 'noticed' AND respond_by <= $1 ORDER BY respond_by, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
+async def unapproved(session: AsyncSession, before: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Parts requests that waited too long for an approver (worker)."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT k.requisition_id FROM call k WHERE k.status = 'allocated' AND k.created_at <= $1 LIMIT $2",
+        before,
+        limit,
+    )
+    return [r["requisition_id"] for r in rows]
+
+
+async def waiting(session: AsyncSession, actor: Actor) -> dict[str, int]:
+    """What waits for this company: calls to answer, to ship, on their way in, and approvals."""
+    row = await fetch_one(
+        session,
+        "SELECT count(*) FILTER (WHERE holder_id = $1 AND status IN ('noticed','accepted'))::int AS calls, "
+        "count(*) FILTER (WHERE company_id = $1 AND status IN ('shipped','received'))::int AS arriving, "
+        "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approvals "
+        "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) "
+        "AND status IN ('noticed','accepted','shipped','received','allocated')",
+        actor.company_id,
+    )
+    return {k: int(row[k]) for k in ("calls", "arriving", "approvals")} if row else {}
+
+
+async def by_reference(session: AsyncSession, reference: str) -> UUID | None:
+    """The visible call (CALL-...) or parts request (REQ-...) with this reference, whatever its case."""
+    table = "call" if reference.upper().startswith("CALL-") else "requisition"
+    row = await fetch_one(session, f"SELECT id FROM {table} WHERE reference = upper($1)", reference)
+    return row["id"] if row else None

@@ -1,0 +1,103 @@
+"""Parts requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.kit.errors import missing
+
+
+@dataclass(frozen=True, slots=True)
+class RequisitionRow:
+    """A parts request with its part, place and progress."""
+
+    id: UUID
+    reference: str
+    company_id: UUID
+    company: str
+    maker_id: UUID
+    maker: str
+    requested_by: UUID
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    quantity: int
+    destination_site_id: UUID
+    destination: str | None
+    needed_by: datetime
+    urgency: str
+    machine_model: str
+    machine_serial: str
+    job_number: str
+    substitutes: bool
+    status: str
+    outcome: str | None
+    plan: dict[str, Any] | None
+    planned_at: datetime | None
+    created_at: datetime
+    closed_at: datetime | None
+    ordered: int
+    on_the_way: int
+    received: int
+
+
+_REQUISITION = """
+SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS maker, r.requested_by, r.part_id,
+       p.number AS part_number, p.description, p.uom, r.quantity, r.destination_site_id, s.name AS destination,
+       r.needed_by, r.urgency, r.machine_model, r.machine_serial, r.job_number, r.substitutes, r.status, r.outcome,
+       r.plan, r.planned_at, r.created_at, r.closed_at, t.ordered, t.on_the_way, t.received
+FROM requisition r JOIN company c ON c.id = r.company_id JOIN company m ON m.id = r.maker_id
+JOIN part p ON p.id = r.part_id LEFT JOIN site s ON s.id = r.destination_site_id
+CROSS JOIN LATERAL (
+    -- Of an order in dispute only what was accepted counts: the rest is lacking again.
+    SELECT coalesce(sum(CASE WHEN k.status = 'disputed' THEN coalesce(k.inspected_good, 0) ELSE k.quantity END)
+                    FILTER (WHERE k.status NOT IN ('refused','cancelled','defaulted','lost')), 0)::int AS ordered,
+           coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::int AS on_the_way,
+           coalesce(sum(coalesce(k.inspected_good, k.quantity))
+                    FILTER (WHERE k.status IN ('received','priced','settled','closed','disputed')), 0)::int
+               AS received
+    FROM call k WHERE k.requisition_id = r.id
+) t
+"""
+
+
+async def requisitions(
+    session: AsyncSession,
+    company_id: UUID,
+    *,
+    statuses: Sequence[str] | None = None,
+    mine: UUID | None = None,
+    after: UUID | None = None,
+    limit: int = 51,
+) -> Sequence[RequisitionRow]:
+    """The company's parts requests (as requester or as the maker), newest first."""
+    rows = await fetch(
+        session,
+        _REQUISITION
+        + "WHERE (r.company_id = $1 OR r.maker_id = $1) AND ($2::text[] IS NULL OR r.status = ANY($2)) "
+        "AND ($3::uuid IS NULL OR r.requested_by = $3) AND ($4::uuid IS NULL OR r.id < $4) ORDER BY r.id DESC LIMIT $5",
+        company_id, list(statuses) if statuses else None, mine, after, limit,
+    )  # fmt: skip
+    return [RequisitionRow(**dict(r)) for r in rows]
+
+
+async def requisition(session: AsyncSession, requisition_id: UUID) -> RequisitionRow:
+    """One visible parts request. Raises ``requisition.not_found``."""
+    row = await fetch_one(session, _REQUISITION + "WHERE r.id = $1", requisition_id)
+    if row is None:
+        raise missing("requisition.not_found", "No such parts request.")
+    return RequisitionRow(**dict(row))
+
+
+async def requisition_for_update(session: WriteSession, requisition_id: UUID) -> RequisitionRow:
+    """The same, locked first and read after."""
+    await fetch_one(session, "SELECT id FROM requisition WHERE id = $1 FOR NO KEY UPDATE", requisition_id)
+    return await requisition(session, requisition_id)
