@@ -87,6 +87,28 @@ class Job:
         self.listing = made["listing_ids"][0]
         await ok(self.planner.post(f"{API}/releases/{self.release}/publish"))
 
+    async def posted(self, count: int, quantity: int = 10) -> list[str]:
+        """So many parts on offer in one posting, ten of each: the listings in the order of their part numbers."""
+        site = self.world.maker.site
+        lines = []
+        for n in range(count):
+            part = await self.world.make_part(f"{self.world.tag}-LINE-{n}")
+            await self.world.register(self.world.maker, quantity, part=part)
+            line = {"part_id": str(part), "site_id": str(site), "condition": "new", "quantity": quantity}
+            lines.append({**line, "unit_price": "80.00"})
+        chosen = PRESETS["standard-buy-back"].terms()
+        body = {
+            "title": "Many lines",
+            "clause": chosen.clause,
+            "version": chosen.version,
+            "terms": dump_terms(chosen),
+            "use_class": "non_capital_spare",
+        }
+        release = (await ok(self.planner.post(f"{API}/releases", json=body), 201))["id"]
+        made = await ok(self.planner.put(f"{API}/releases/{release}/lines", json={"lines": lines}))
+        await ok(self.planner.post(f"{API}/releases/{release}/publish"))
+        return [str(i) for i in made["listing_ids"]]
+
     async def ordered(self, quantity: int = 4) -> None:
         """The buyer has placed an order."""
         body = {

@@ -87,6 +87,16 @@ async def listing(session: AsyncSession, listing_id: UUID) -> ListingRow:
     return ListingRow(**dict(row))
 
 
+async def listings(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[ListingRow]:
+    """Visible listings in the order of ``ids``; one statement. Raises ``listing.not_found`` when one is missing."""
+    found = {
+        r["id"]: ListingRow(**dict(r)) for r in await fetch(session, _LISTING + "WHERE l.id = ANY($1::uuid[])", ids)
+    }
+    if not found.keys() >= set(ids):
+        raise missing("listing.not_found", "No such listing. It may have been withdrawn or offered to others.")
+    return [found[i] for i in ids]
+
+
 async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -> Sequence[ListingRow]:
     """The lines of one release by part number."""
     rows = await fetch(

@@ -13,6 +13,7 @@ import pytest
 from marketplace.db.session import Database
 from marketplace.orders.tasks import expire_unanswered
 from tests.marketplace.main_job import API, Job, ok, refused
+from tests.web.trade import counted
 from tests.world import World
 
 
@@ -203,3 +204,39 @@ async def test_csv_export(job: Job) -> None:
     answer = await job.buyer.get(f"{API}/orders/export.csv")
     assert answer.status_code == 200
     assert answer.text.count("\r\n") == 2
+
+
+async def test_an_order_of_many_lines_is_all_or_nothing_and_of_constant_cost(job: Job) -> None:
+    listings = await job.posted(7)
+    body = {"po_number": "PO-MANY", "ship_to_site_id": str(job.world.buyer.site)}
+
+    def lines(*chosen: str, quantity: int = 2) -> dict[str, object]:
+        return {**body, "lines": [{"listing_id": i, "quantity": quantity} for i in chosen]}
+
+    # Once before: two companies that trade for the first time take note of each other.
+    known = await ok(job.buyer.post(f"{API}/orders", json=lines(listings[0])), 201)
+    await ok(job.buyer.post(f"{API}/orders/{known['id']}/cancel", json={}))
+    with counted(job.world.db) as one:
+        first = await ok(job.buyer.post(f"{API}/orders", json=lines(listings[0])), 201)
+    with counted(job.world.db) as five:
+        many = await ok(job.buyer.post(f"{API}/orders", json=lines(*listings[1:6])), 201)
+    assert len(five) == len(one), five
+
+    # The last listing has too few: the line before it is not reserved either.
+    bad = {**body, "lines": [{"listing_id": listings[5], "quantity": 1}, {"listing_id": listings[6], "quantity": 99}]}
+    await refused(job.buyer.post(f"{API}/orders", json=bad), "listing.not_enough")
+    ordered = "SELECT sum(ordered)::int FROM listing WHERE id = ANY($1::uuid[])"
+    held = (
+        "SELECT sum(held)::int FROM position WHERE part_id IN (SELECT part_id FROM listing WHERE id = ANY($1::uuid[]))"
+    )
+    ids = [UUID(i) for i in listings]
+    assert (await job.world.owner.fetchval(ordered, ids), await job.world.owner.fetchval(held, ids)) == (12, 12)
+
+    with counted(job.world.db) as cancel_one:
+        await ok(job.buyer.post(f"{API}/orders/{first['id']}/cancel", json={}))
+    with counted(job.world.db) as cancel_five:
+        await ok(job.buyer.post(f"{API}/orders/{many['id']}/cancel", json={}))
+    assert len(cancel_five) == len(cancel_one), cancel_five
+    assert (await job.world.owner.fetchval(ordered, ids), await job.world.owner.fetchval(held, ids)) == (0, 0)
+    behind = "SELECT sum(quantity)::int FROM listing_lot WHERE listing_id = ANY($1::uuid[])"
+    assert await job.world.owner.fetchval(behind, ids) == 70

@@ -1,0 +1,11 @@
+"""The verbs of orders: place, accept, decline, cancel, sign, ship, receive. Each step moves the ledger.
+
+A buyer may not touch a seller's units, yet an order must reserve them at once: the published listing is the
+seller's standing offer, and only on its strength does an order act for the seller (``acting_for``).
+"""
+
+from marketplace.orders.service.answering import accept, cancel, decline, expire
+from marketplace.orders.service.delivering import receive, ship
+from marketplace.orders.service.placing import MAX_LINES, Wanted, place
+
+__all__ = ["MAX_LINES", "Wanted", "accept", "cancel", "decline", "expire", "place", "receive", "ship"]

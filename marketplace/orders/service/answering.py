@@ -1,0 +1,205 @@
+"""How an order is answered or ends before it ships: accept, decline, cancel, run out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from marketplace.agreements import service as agreements
+from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.ids import command_id
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.listings import queries as listings
+from marketplace.listings.quantities import Take
+from marketplace.orders import queries
+from marketplace.orders.service.shared import Clock, announce, count_ordered, mine, put_back, tell
+from marketplace.orders.states import DECLINE_REASONS, require_next
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+
+
+async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datetime) -> UUID:
+    """The seller accepts: the reservation no longer runs out, and the schedule is offered to both for signature.
+    Returns the agreement's id. Raises ``ledger.hold_expired`` when the reservation ran out a moment ago."""
+    order = await mine(session, actor, order_id, "seller")
+    require_next(order.status, "accepted")
+    units = await queries.units(session, order_id)
+    steps: list[Step] = []
+    for u in units:
+        steps.append(Step(Kind.VOID, u.lot_id, u.quantity, u.position_id, resolves=u.hold_seq))
+        steps.append(Step(Kind.HOLD, u.lot_id, u.quantity, u.position_id))
+    command = Command(
+        command_id("order.accept", order_id), actor.company_id, actor.user_id, tuple(steps), "order", order_id
+    )
+    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+    await execute(
+        session,
+        "UPDATE order_unit u SET hold_seq = n.new FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) "
+        "AS n (lot_id, old, new) WHERE u.order_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
+        order_id, [u.lot_id for u in units], [u.hold_seq for u in units], [e.seq for e in holds],
+    )  # fmt: skip
+    agreement_id = await _offer_agreement(session, actor, order, now)
+    await execute(
+        session,
+        "UPDATE purchase_order SET status = 'accepted', accepted_at = $2, hold_expires_at = NULL, agreement_id = $3 WHERE id = $1",
+        order_id, now, agreement_id,
+    )  # fmt: skip
+    await agreements.sign(session, actor, agreement_id, now)
+    await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
+    async with acting_for(session, order.buyer_id):
+        people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
+    await announce(
+        session, "order.accepted", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} accepted: please sign", f"{order.seller} accepted your order. Read and sign the schedule.",
+    )  # fmt: skip
+    return agreement_id
+
+
+async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.OrderRow, now: datetime) -> UUID:
+    release = await listings.release(session, order.release_id)
+    rows = await queries.lines(session, order.id)
+    keeps = {
+        r["id"]: (r["minimum_to_keep"], r["quantity"])
+        for r in await fetch(
+            session, "SELECT id, minimum_to_keep, quantity FROM listing WHERE id = ANY($1::uuid[])",
+            [x.listing_id for x in rows],
+        )
+    }  # fmt: skip
+    site = await parties.site(session, order.ship_to_site_id)
+    by_part: dict[UUID, list[tuple[queries.LineRow, int]]] = {}
+    for x in rows:
+        keep, offered = keeps[x.listing_id]
+        # The minimum to keep is the listing's; an order for part of it keeps its share, rounded up.
+        share = min(x.quantity, -(-keep * x.quantity // offered)) if offered else 0
+        by_part.setdefault(x.part_id, []).append((x, share))
+    merged = []
+    for part_id, members in by_part.items():
+        quantity = sum(x.quantity for x, _ in members)
+        # One price per part in a schedule: the average of its lines, weighted by quantity.
+        price = sum((x.unit_price * x.quantity for x, _ in members), Decimal(0)) / quantity
+        listed = members[0][0].list_price
+        merged.append(
+            agreements.OfferLine(
+                part_id=part_id,
+                quantity=quantity,
+                sale_price=price.quantize(Decimal("0.0001")),
+                list_price=listed,
+                minimum_to_keep=sum(share for _, share in members),
+            )
+        )
+    return await agreements.offer(
+        session,
+        actor_id=actor.user_id,
+        order_id=order.id,
+        order_reference=order.reference,
+        maker_id=order.seller_id,
+        holder_id=order.buyer_id,
+        clause=release.clause,
+        version=release.version,
+        terms=release.terms,
+        use_class=release.use_class,
+        currency=order.currency,
+        zone=site.timezone,
+        schedule_date=now.date(),
+        lines=merged,
+        now=now,
+    )
+
+
+async def decline(
+    session: WriteSession, actor: Actor, order_id: UUID, *, reason: str, note: str, now: datetime
+) -> None:
+    """The seller declines with a reason; the units are free again and on offer as before."""
+    if reason not in DECLINE_REASONS:
+        raise invalid("order.reason", f"Choose a reason: {', '.join(DECLINE_REASONS)}.", field="reason")
+    order = await mine(session, actor, order_id, "seller")
+    require_next(order.status, "declined")
+    await _undo(session, actor, order, "declined", reason, note, now)
+    async with acting_for(session, order.buyer_id):
+        people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
+    await announce(
+        session, "order.declined", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} declined", f"{order.seller} declined: {DECLINE_REASONS[reason]}. {note}".strip(),
+    )  # fmt: skip
+
+
+async def cancel(session: WriteSession, actor: Actor, order_id: UUID, *, note: str, now: datetime) -> None:
+    """The buyer cancels, at no cost until both have signed; after that only before shipping, and the schedule is
+    withdrawn with it."""
+    order = await mine(session, actor, order_id, "buyer")
+    require_next(order.status, "cancelled")
+    if order.agreement_status == "active":
+        raise conflict(
+            "order.signed", "Both sides have signed. Ask the seller to agree on a cancellation; nothing was changed."
+        )
+    await _undo(session, actor, order, "cancelled", "buyer", note, now)
+    async with acting_for(session, order.seller_id):
+        people = await parties.people_to_tell(session, order.seller_id, ("seller", "planner"))
+    await announce(
+        session, "order.cancelled", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} cancelled", f"{order.buyer} cancelled. {note}".strip(),
+    )  # fmt: skip
+
+
+async def expire(session: WriteSession, actor_id: UUID, order_id: UUID, now: datetime) -> bool:
+    """Ends an order whose reservation has run out (worker). False when it was answered meanwhile."""
+    order = await queries.order_for_update(session, order_id)
+    if order.status != "placed" or order.hold_expires_at is None or order.hold_expires_at > now:
+        return False
+    clock = Clock(actor_id, order.seller_id)
+    await _undo(session, clock, order, "expired", "no_answer", "", now)
+    people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
+    await announce(
+        session, "order.expired", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} was not answered", f"{order.seller} did not answer in time. The units are free again.",
+    )  # fmt: skip
+    return True
+
+
+async def _undo(
+    session: WriteSession,
+    actor: Actor | Clock,
+    order: queries.OrderRow,
+    status: str,
+    reason: str,
+    note: str,
+    now: datetime,
+) -> None:
+    """Frees the units, puts them back on offer, and ends the order."""
+    lines = {x.line_no: x for x in await queries.lines(session, order.id)}
+    units = await queries.units(session, order.id)
+    async with acting_for(session, order.seller_id):
+        await listings.listings_for_update(session, [x.listing_id for x in lines.values()])
+        open_now = {
+            (r["lot_id"], r["hold_seq"])
+            for r in await fetch(session, "SELECT lot_id, hold_seq FROM open_hold WHERE cause_id = $1", order.id)
+        }
+        steps = tuple(
+            # A reservation past its time can only expire; the ledger does that itself before it looks at the step.
+            Step(
+                Kind.EXPIRE if order.hold_expires_at and order.hold_expires_at <= now else Kind.VOID,
+                u.lot_id, u.quantity, u.position_id, resolves=u.hold_seq,
+            )
+            for u in units
+            if (u.lot_id, u.hold_seq) in open_now
+        )  # fmt: skip
+        if steps:
+            command = Command(
+                command_id("order.undo", order.id), order.seller_id, actor.user_id, steps, "order", order.id
+            )
+            await carry_out(session, command, now)
+        await count_ordered(session, [(x.listing_id, -x.quantity) for x in lines.values()])
+        back = [(lines[u.line_no].listing_id, Take(u.lot_id, u.position_id, u.quantity)) for u in units]
+        await put_back(session, order.seller_id, back)
+    if order.agreement_id:
+        await agreements.withdraw(session, order.agreement_id, actor, reason, now)
+    await execute(
+        session,
+        "UPDATE purchase_order SET status = $2, reason_code = $3, note = $4, ended_at = $5, hold_expires_at = NULL WHERE id = $1",
+        order.id, status, reason, note or None, now,
+    )  # fmt: skip
+    await tell(session, actor, order.id, order.seller_id, order.buyer_id, status, {"reason": reason, "note": note}, now)

@@ -1,0 +1,184 @@
+"""Ship and receive: what moves, what changes title, what is recorded as short, damaged or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.ids import command_id
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.orders import queries
+from marketplace.orders.service.shared import announce, mine, moved, places, tell
+from marketplace.orders.states import Receipt, require_next
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+
+
+async def ship(
+    session: WriteSession, actor: Actor, order_id: UUID, *, carrier: str, tracking: str, now: datetime
+) -> None:
+    """The seller ships: every reserved unit goes into transit. An anonymous or batch lot is split first, so that
+    the buyer gets a lot of its own. Raises ``order.unsigned`` until both have signed."""
+    order = await mine(session, actor, order_id, "seller")
+    require_next(order.status, "shipped")
+    if order.agreement_status != "active":
+        raise conflict("order.unsigned", "Ship once both sides have signed the schedule; a signature is missing.")
+    units = await queries.units(session, order_id)
+    at_now = await places(session, [(u.lot_id, u.position_id) for u in units])
+    steps: list[Step] = []
+    children: dict[tuple[UUID, int], UUID] = {}
+    for u in units:
+        place_now = at_now[u.lot_id, u.position_id]
+        transit = moved(place_now, site=None)
+        if u.serial is not None:
+            steps.append(
+                Step(Kind.POST, u.lot_id, 1, u.position_id, to=transit, purpose=Kind.SHIP, resolves=u.hold_seq)
+            )
+            children[u.lot_id, u.hold_seq] = u.lot_id
+        else:
+            child = command_id("order.child", order_id, u.lot_id, u.hold_seq)
+            steps.append(
+                Step(
+                    Kind.POST, u.lot_id, u.quantity, u.position_id, purpose=Kind.SPLIT, resolves=u.hold_seq, child=child
+                )
+            )
+            steps.append(Step(Kind.SHIP, child, u.quantity, 1, to=transit))
+            children[u.lot_id, u.hold_seq] = child
+    command = Command(
+        command_id("order.ship", order_id), actor.company_id, actor.user_id, tuple(steps), "order", order_id
+    )
+    shipped = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    travelling = [children[u.lot_id, u.hold_seq] for u in units]
+    await execute(
+        session,
+        "UPDATE order_unit u SET shipped_lot_id = n.child, shipped_position_id = n.number "
+        "FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::int[]) AS n (lot_id, hold_seq, child, number) "
+        "WHERE u.order_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.hold_seq",
+        order_id, [u.lot_id for u in units], [u.hold_seq for u in units], travelling,
+        [shipped[child] for child in travelling],
+    )  # fmt: skip
+    await execute(
+        session,
+        "UPDATE purchase_order SET status = 'shipped', shipped_at = $2, carrier = $3, tracking = $4 WHERE id = $1",
+        order_id, now, carrier.strip() or None, tracking.strip() or None,
+    )  # fmt: skip
+    await tell(
+        session,
+        actor,
+        order_id,
+        order.seller_id,
+        order.buyer_id,
+        "shipped",
+        {"carrier": carrier, "tracking": tracking},
+        now,
+    )
+    async with acting_for(session, order.buyer_id):
+        people = await parties.people_to_tell(session, order.buyer_id, ("buyer", "warehouse"))
+    await announce(
+        session, "order.shipped", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} is on its way", f"{order.seller} shipped with {carrier or 'their carrier'} {tracking}.".strip(),
+    )  # fmt: skip
+
+
+async def receive(
+    session: WriteSession, actor: Actor, order_id: UUID, receipts: Sequence[Receipt], now: datetime
+) -> None:
+    """The buyer receives: per line good, short, damaged, wrong part. Good units change title and come under the
+    agreement; damaged and wrong ones stay the seller's in the buyer's custody; short ones are recorded as lost on
+    the way, without saying by whose fault."""
+    order = await mine(session, actor, order_id, "buyer")
+    require_next(order.status, "received")
+    lines = {x.line_no: x for x in await queries.lines(session, order_id)}
+    given = {r.line_no: r for r in receipts}
+    if set(given) != set(lines):
+        raise invalid("order.receipt_lines", "Say for every line what arrived.", field="lines")
+    for number, receipt in given.items():
+        receipt.check(lines[number].quantity)
+    units = await queries.units(session, order_id)
+    arriving: list[Step] = []
+    keeping: list[Step] = []
+    agreement = order.agreement_id
+    async with acting_for(session, order.seller_id):
+        at_now = await places(session, [(u.shipped_lot_id, u.shipped_position_id) for u in units])
+        for number, receipt in given.items():
+            own = [u for u in units if u.line_no == number]
+            for outcome, u, count in _spread(receipt.outcomes(), own):
+                lot, at = u.shipped_lot_id, u.shipped_position_id
+                assert lot is not None and at is not None  # noqa: S101, PT018 - set when it was shipped
+                reason = None if outcome == "good" else f"receipt_{outcome}"
+                if outcome == "short":
+                    arriving.append(Step(Kind.LOSE, lot, count, at, reason=reason, note=receipt.note or None))
+                    continue
+                here = moved(at_now[lot, at], site=order.ship_to_site_id, holder=order.buyer_id)
+                arriving.append(
+                    Step(
+                        Kind.RECEIVE,
+                        lot,
+                        count,
+                        at,
+                        to=here,
+                        reason=reason,
+                        note=receipt.note or None if reason else None,
+                    )
+                )
+                if outcome == "good":
+                    owned = moved(here, owner=order.buyer_id)
+                    keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
+                    bound = moved(owned, agreement=agreement, beneficiary=order.seller_id)
+                    keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
+        first = Command(
+            command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
+        )
+        await carry_out(session, first, now)
+    if keeping:
+        second = Command(
+            command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id
+        )
+        await carry_out(session, second, now)
+    await execute(
+        session,
+        "UPDATE order_line l SET good = n.good, short = n.short, damaged = n.damaged, wrong = n.wrong, "
+        "receipt_note = n.note FROM unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::int[], $7::text[]) "
+        "AS n (line_no, good, short, damaged, wrong, note) WHERE l.order_id = $1 AND l.line_no = n.line_no",
+        order_id, list(given), [r.good for r in given.values()], [r.short for r in given.values()],
+        [r.damaged for r in given.values()], [r.wrong for r in given.values()],
+        [r.note or None for r in given.values()],
+    )  # fmt: skip
+    await execute(
+        session,
+        "UPDATE purchase_order SET status = 'received', received_at = $2, ended_at = $2 WHERE id = $1",
+        order_id,
+        now,
+    )
+    await tell(
+        session, actor, order_id, order.seller_id, order.buyer_id, "received",
+        {"good": sum(r.good for r in receipts), "not_good": sum(r.short + r.damaged + r.wrong for r in receipts)}, now,
+    )  # fmt: skip
+    async with acting_for(session, order.seller_id):
+        people = await parties.people_to_tell(session, order.seller_id, ("seller", "planner"))
+    await announce(
+        session, "order.received", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} received", f"{order.buyer} received the order.",
+    )  # fmt: skip
+
+
+def _spread(
+    outcomes: Sequence[tuple[str, int]], units: Sequence[queries.UnitRow]
+) -> list[tuple[str, queries.UnitRow, int]]:
+    """Lays what arrived over the units shipped, in their order."""
+    found: list[tuple[str, queries.UnitRow, int]] = []
+    left = {(u.lot_id, u.hold_seq): u.quantity for u in units}
+    for outcome, count in outcomes:
+        wanted = count
+        for unit in units:
+            part = min(wanted, left[unit.lot_id, unit.hold_seq])
+            if part:
+                found.append((outcome, unit, part))
+                left[unit.lot_id, unit.hold_seq] -= part
+                wanted -= part
+    return found

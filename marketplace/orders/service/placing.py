@@ -1,0 +1,146 @@
+"""Placing an order: units of one seller are reserved in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.ids import command_id, short_reference
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.listings import queries as listings
+from marketplace.listings.quantities import Take, take, wrong_quantity
+from marketplace.orders.service.shared import announce, count_ordered, take_backing, tell
+from marketplace.parties import queries as parties
+from marketplace.parties.actor import Actor
+from marketplace.parties.service import know_each_other
+
+MAX_LINES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One line to order: so many of a listing, under the buyer's own line number."""
+
+    listing_id: UUID
+    quantity: int
+    po_line: str | None = None
+
+
+async def place(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    lines: Sequence[Wanted],
+    po_number: str,
+    ship_to_site_id: UUID,
+    requested_on: date | None,
+    hold_hours: int,
+    now: datetime,
+) -> UUID:
+    """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now.
+
+    All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.site``,
+    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``.
+    """
+    if not lines or len(lines) > MAX_LINES:
+        raise invalid("order.empty", f"An order has 1 to {MAX_LINES} lines.", field="lines")
+    if len({x.listing_id for x in lines}) != len(lines):
+        raise invalid("order.repeated", "A listing stands twice in this order: add the quantities up.", field="lines")
+    if not po_number.strip() or len(po_number) > 60:
+        raise invalid("order.po_number", "Give your purchase order number (at most 60 characters).", field="po_number")
+    if requested_on is not None and requested_on < now.date():
+        raise invalid("order.requested_on", "The requested date lies in the past.", field="requested_on")
+    site = await parties.own_site(session, actor, ship_to_site_id)
+    seen = await listings.listings(session, [x.listing_id for x in lines])
+    if len({x.release_id for x in seen}) > 1:
+        raise invalid("order.mixed", "These lines are from different postings. Make one order for each.", field="lines")
+    seller = seen[0].seller_id
+    if seller == actor.company_id:
+        raise invalid("order.own", "This is your own listing.", field="lines")
+    order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
+    until = now + timedelta(hours=hold_hours)
+    async with acting_for(session, seller):
+        taken = await _reserve(session, actor, order_id, seller, lines, until, now)
+        await know_each_other(session, seller, actor.company_id)
+        people = await parties.people_to_tell(session, seller, ("seller", "planner"))
+    reference = short_reference("ORD")
+    await execute(
+        session,
+        "INSERT INTO purchase_order (id, reference, release_id, seller_id, buyer_id, status, currency, po_number, "
+        "ship_to_site_id, requested_on, hold_expires_at, placed_by, placed_at) "
+        "VALUES ($1,$2,$3,$4,$5,'placed',$6,$7,$8,$9,$10,$11,$12)",
+        order_id, reference, seen[0].release_id, seller, actor.company_id, seen[0].currency, po_number.strip(),
+        ship_to_site_id, requested_on, until, actor.user_id, now,
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO order_line (order_id, line_no, seller_id, buyer_id, listing_id, part_id, condition, quantity, "
+        "unit_price, po_line) SELECT $1, x.line_no, $2, $3, x.listing_id, x.part_id, x.condition, x.quantity, "
+        "x.unit_price, x.po_line FROM unnest($4::int[], $5::uuid[], $6::uuid[], $7::text[], $8::int[], $9::numeric[], "
+        "$10::text[]) AS x (line_no, listing_id, part_id, condition, quantity, unit_price, po_line)",
+        order_id, seller, actor.company_id, list(range(1, len(lines) + 1)), [x.id for x in seen],
+        [x.part_id for x in seen], [x.condition for x in seen], [x.quantity for x in lines],
+        [x.unit_price for x in seen], [x.po_line for x in lines],
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO order_unit (order_id, line_no, lot_id, hold_seq, seller_id, buyer_id, position_id, quantity) "
+        "SELECT $1, u.line_no, u.lot_id, u.hold_seq, $2, $3, u.position_id, u.quantity "
+        "FROM unnest($4::int[], $5::uuid[], $6::bigint[], $7::int[], $8::int[]) "
+        "AS u (line_no, lot_id, hold_seq, position_id, quantity)",
+        order_id, seller, actor.company_id, [n for n, _, _ in taken], [t.lot_id for _, t, _ in taken],
+        [seq for _, _, seq in taken], [t.position_id for _, t, _ in taken], [t.quantity for _, t, _ in taken],
+    )  # fmt: skip
+    text = f"{actor.company_name} ordered {sum(x.quantity for x in lines)} units, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC."
+    await tell(session, actor, order_id, seller, actor.company_id, "placed", {"po_number": po_number}, now)
+    await announce(
+        session, "order.placed", order_id, (seller, actor.company_id), reference, people, f"New order {reference}", text
+    )
+    return order_id
+
+
+async def _reserve(
+    session: WriteSession,
+    actor: Actor,
+    order_id: UUID,
+    seller: UUID,
+    lines: Sequence[Wanted],
+    until: datetime,
+    now: datetime,
+) -> list[tuple[int, Take, int]]:
+    """Locks the listings, chooses the units and reserves them: (line number, what, reservation)."""
+    locked = {x.id: x for x in await listings.listings_for_update(session, [x.listing_id for x in lines])}
+    behind = await listings.backing(session, [x.listing_id for x in lines], now)
+    chosen: list[tuple[int, Take]] = []
+    behind_line: list[tuple[UUID, Take]] = []
+    for number, line in enumerate(lines, 1):
+        listing = locked.get(line.listing_id)
+        if listing is None or not listing.published:
+            raise missing("listing.not_found", "This listing was withdrawn. Nothing was ordered.")
+        free = sum(min(b.quantity, b.free) for b in behind[listing.id])
+        refusal = wrong_quantity(
+            line.quantity,
+            available=min(listing.available, free),
+            minimum=listing.minimum_quantity,
+            package=listing.package_quantity,
+            uom=listing.uom,
+        )
+        if refusal:
+            raise refusal
+        taken = take(behind[listing.id], line.quantity)
+        if taken is None:
+            raise conflict("listing.sold_out", "This was just sold out. Nothing was ordered.", field="quantity")
+        chosen.extend((number, t) for t in taken)
+        behind_line.extend((listing.id, t) for t in taken)
+    await count_ordered(session, [(x.listing_id, x.quantity) for x in lines])
+    await take_backing(session, behind_line)
+    steps = tuple(Step(Kind.HOLD, t.lot_id, t.quantity, t.position_id, expires_at=until) for _, t in chosen)
+    command = Command(command_id("order.place", order_id), seller, actor.user_id, steps, "order", order_id)
+    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+    return [(number, t, e.seq) for (number, t), e in zip(chosen, holds, strict=True)]

@@ -1,0 +1,143 @@
+"""What every verb of orders needs: whose order it is, who is told, where units are, what stands behind a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from marketplace.db.session import WriteSession, execute, fetch
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import missing
+from marketplace.ledger.entries import Place
+from marketplace.listings.quantities import Take
+from marketplace.orders import queries
+from marketplace.outbox.service import emit
+from marketplace.parties.actor import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock as an actor: it acts where the one who should have acted did not."""
+
+    user_id: UUID
+    company_id: UUID
+
+
+async def count_ordered(session: WriteSession, changes: Sequence[tuple[UUID, int]]) -> None:
+    """Adds to what is ordered of each listing (or takes off): (listing, how many); one statement."""
+    await execute(
+        session,
+        "UPDATE listing l SET ordered = l.ordered + c.change FROM unnest($1::uuid[], $2::int[]) AS c (id, change) "
+        "WHERE l.id = c.id",
+        [listing for listing, _ in changes],
+        [change for _, change in changes],
+    )
+
+
+async def put_back(session: WriteSession, company: UUID, units: Sequence[tuple[UUID, Take]]) -> None:
+    """Units stand behind their listings again; one statement."""
+    await execute(
+        session,
+        "INSERT INTO listing_lot AS b (listing_id, lot_id, position_id, company_id, quantity) "
+        "SELECT t.listing_id, t.lot_id, t.position_id, $1, sum(t.quantity) "
+        "FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::int[]) AS t (listing_id, lot_id, position_id, quantity) "
+        "GROUP BY 1, 2, 3 "
+        "ON CONFLICT (listing_id, lot_id, position_id) DO UPDATE SET quantity = b.quantity + excluded.quantity",
+        company, *_columns(units),
+    )  # fmt: skip
+
+
+async def take_backing(session: WriteSession, units: Sequence[tuple[UUID, Take]]) -> None:
+    """Ordered units no longer stand behind their listings; two statements."""
+    columns = _columns(units)
+    await execute(
+        session,
+        "DELETE FROM listing_lot b USING unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) "
+        "AS t (listing_id, lot_id, position_id, quantity) WHERE b.listing_id = t.listing_id AND b.lot_id = t.lot_id "
+        "AND b.position_id = t.position_id AND b.quantity = t.quantity",
+        *columns,
+    )
+    await execute(
+        session,
+        "UPDATE listing_lot b SET quantity = b.quantity - t.quantity "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) AS t (listing_id, lot_id, position_id, quantity) "
+        "WHERE b.listing_id = t.listing_id AND b.lot_id = t.lot_id AND b.position_id = t.position_id "
+        "AND b.quantity > t.quantity",
+        *columns,
+    )
+
+
+def _columns(units: Sequence[tuple[UUID, Take]]) -> tuple[list[UUID], list[UUID], list[int], list[int]]:
+    return (
+        [listing for listing, _ in units],
+        [t.lot_id for _, t in units],
+        [t.position_id for _, t in units],
+        [t.quantity for _, t in units],
+    )
+
+
+def moved(place: Place, **changes: Any) -> Place:
+    return replace(place, **changes)
+
+
+async def places(
+    session: WriteSession, keys: Sequence[tuple[UUID | None, int | None]]
+) -> dict[tuple[UUID, int], Place]:
+    rows = await fetch(
+        session,
+        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
+        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
+        [k[0] for k in keys],
+        [k[1] for k in keys],
+    )
+    return {
+        (r["lot_id"], r["position_id"]): Place(
+            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
+        )
+        for r in rows
+    }
+
+
+async def mine(session: WriteSession, actor: Actor, order_id: UUID, side: str) -> queries.OrderRow:
+    """The order locked, if the actor's company is on that side of it; else not found."""
+    order = await queries.order_for_update(session, order_id)
+    if (order.seller_id if side == "seller" else order.buyer_id) != actor.company_id:
+        raise missing("order.not_found", f"No such order that you could {'answer' if side == 'seller' else 'change'}.")
+    return order
+
+
+async def tell(
+    session: WriteSession,
+    actor: Actor | Clock,
+    order_id: UUID,
+    seller: UUID,
+    buyer: UUID,
+    kind: str,
+    detail: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    await execute(
+        session,
+        "INSERT INTO order_event (order_id, seller_id, buyer_id, kind, detail, company_id, actor_id, at) "
+        "VALUES ($1,$2,$3,$4,$5::jsonb,$6,$7,$8)",
+        order_id, seller, buyer, kind, encode(dict(detail)).decode(), actor.company_id, actor.user_id, now,
+    )  # fmt: skip
+
+
+async def announce(
+    session: WriteSession,
+    event: str,
+    order_id: UUID,
+    companies: Sequence[UUID],
+    reference: str,
+    people: Sequence[str],
+    subject: str,
+    text: str,
+) -> None:
+    payload: dict[str, Any] = {"reference": reference}
+    if people:
+        payload["mail"] = {"to": list(people), "subject": subject, "text": text, "link": f"/orders/{order_id}"}
+    await emit(session, event, "order", order_id, companies, payload)
