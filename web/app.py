@@ -21,6 +21,7 @@ from web.pages import (
     home,
     imports,
     listing,
+    notices,
     order_steps,
     orders,
     preferences,
@@ -42,7 +43,7 @@ from web.session import recognise
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
     release_terms, release_lines, stock, company, source_back, requests, calls, units, holdings,
-    settlement, agreements, imports, scan,
+    settlement, notices, agreements, imports, scan,
 )  # fmt: skip
 
 

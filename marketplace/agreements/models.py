@@ -131,3 +131,7 @@ class AgreementEvent(Row):
     company_id: Mapped[UUID]
     actor_id: Mapped[UUID]
     at: Mapped[datetime]
+    __table_args__ = (
+        Index("ix_agreement_event_notice_maker", "maker_id", "at", postgresql_where=text("kind = 'notice'")),
+        Index("ix_agreement_event_notice_holder", "holder_id", "at", postgresql_where=text("kind = 'notice'")),
+    )

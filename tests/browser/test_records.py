@@ -18,7 +18,7 @@ from tests.browser.conftest import (
     screenshot,
 )
 from tests.clients import token_for
-from tests.marketplace.main_job import Job
+from tests.marketplace.main_job import Job, ok
 from tests.web.job import Site, open_site
 from tests.web.trade import site_for
 from tests.world import Party, World
@@ -52,6 +52,8 @@ async def came_this_far(site: Site) -> Job:
     await job.called()
     await job.came_back()
     await job.called()
+    notice = {"part_id": str(site.world.part), "act": "scrap", "quantity": 1}
+    await ok(job.buyer.post(f"/api/v1/agreements/{job.agreement}/notices", json=notice), 201)
     return job
 
 
@@ -71,12 +73,13 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
                 "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
-                "agreement": f"/agreements/{job.agreement}", "imports": "/imports", "scan": "/scan",
+                "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "imports": "/imports", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
             }),
             (world.buyer, "admin", {
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
+                "notice": f"/agreements/{job.agreement}/notice", "held-agreement": f"/agreements/{job.agreement}",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:

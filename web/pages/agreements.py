@@ -23,6 +23,7 @@ from marketplace.parties.permissions import Now
 from web.clauses import html
 from web.exports import csv_file, wants_csv
 from web.forms import Form
+from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -58,6 +59,7 @@ EVENTS: Final = {
     "withdrawn": ("{company} withdrew the offer", "x", None),
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
     "notice": ("{company} gave notice", "bell", "info"),
+    "notice_used": ("{company} acted on its notice", "check", None),
 }
 
 
@@ -126,6 +128,10 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "lines": lines,
         "side": side,
         "summary": summary,
+        "notices": tuple(reversed(await queries.notices(visit.session, agreement_id))),
+        "numbers": {line.part_id: line.number for line in found.lines},
+        **standing(visit),
+        "may_notice": side == "holder" and row.status in IN_FORCE and actor.may("holding.act"),
         "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
         "price": lambda line: Money(line.sale_price, row.currency),
         "until": _until(row),
@@ -145,7 +151,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
             {"at": e.at, "title": title.replace("{company}", e.company), "text": str(text) if text else None,
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
-    return visit.show("agreements/agreement.html", **context, events=events, done=visit.asked("done") == "signed")
+    return visit.show("agreements/agreement.html", **context, events=events, done=visit.asked("done"))
 
 
 async def _sign_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:

@@ -53,7 +53,7 @@ CSV_HEADER: Final = (
 )  # fmt: skip
 DONE: Final = {
     "use": "Recorded as used up.", "fit": "Recorded as fitted.", "scrap": "Recorded as scrapped.",
-    "move": "Moved.", "count": "Counted.",
+    "move": "Moved.", "count": "Counted.", "noticed": "Notice given; the manufacturer was told.",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from marketplace.agreements import queries as agreements
 from marketplace.listings import queries as listings
 from marketplace.orders import queries as orders
 from marketplace.sourcing import queries as sourcing
@@ -41,6 +42,12 @@ async def home(request: Request, visit: Anybody) -> Response:
     if actor.may("order.read"):
         found += _order_tasks(visit, await orders.waiting_by(visit.session, actor.company_id))
         latest = list(await orders.orders(visit.session, actor.company_id, limit=5))
+    if actor.may("sourcing.approve") and actor.is_manufacturer:
+        running = await agreements.notices_running(visit.session, actor.company_id, visit.now)
+        words = plural(
+            running, "notice runs: units may be used or scrapped", "notices run: units may be used or scrapped"
+        )
+        found.append(Task(running, words, "Order them back before, if you need them", "/agreements/notices", "bell"))
     found += _sourcing_tasks(visit, await sourcing.waiting(visit.session, actor))
     drafts = []
     if actor.may("release.write") and actor.is_manufacturer:

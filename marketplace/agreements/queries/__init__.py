@@ -2,11 +2,9 @@
 
 from marketplace.agreements.queries.facts import (
     Locked,
-    Notice,
     Pair,
     agreement_for_update,
     agreements_for_update,
-    notices,
     terms_and_facts,
 )
 from marketplace.agreements.queries.lists import (
@@ -23,6 +21,7 @@ from marketplace.agreements.queries.lists import (
     clause_versions,
     waiting_for_signature,
 )
+from marketplace.agreements.queries.notices import Notice, NoticeRow, notices, notices_running, open_notices
 
 __all__ = [
     "AgreementDetail",
@@ -33,6 +32,7 @@ __all__ = [
     "LineRow",
     "Locked",
     "Notice",
+    "NoticeRow",
     "Pair",
     "agreement",
     "agreement_for_update",
@@ -42,6 +42,8 @@ __all__ = [
     "clause_version",
     "clause_versions",
     "notices",
+    "notices_running",
+    "open_notices",
     "terms_and_facts",
     "waiting_for_signature",
 ]

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.outcomes import Act
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
@@ -174,31 +173,3 @@ def _covered(r: asyncpg.Record, terms: Terms, requested: int, urgency: Urgency) 
         r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
         r["window_opens_at"], r["window_closes_at"], terms, facts,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A holder's notice of an act, and how many of its units have not been acted on yet."""
-
-    id: int
-    act: Act
-    part_id: UUID
-    quantity: int
-    left: int
-    at: datetime
-
-
-_NOTICES = """
-SELECT n.id, n.detail->>'act' AS act, (n.detail->>'part_id')::uuid AS part_id, (n.detail->>'quantity')::int AS quantity,
-       n.at, (n.detail->>'quantity')::int - coalesce(sum((u.detail->>'quantity')::int), 0)::int AS "left"
-FROM agreement_event n
-LEFT JOIN agreement_event u ON u.subject_id = n.subject_id AND u.kind = 'notice_used'
-    AND (u.detail->>'notice')::int = n.id
-WHERE n.subject_id = $1 AND n.kind = 'notice' GROUP BY n.id ORDER BY n.id
-"""
-
-
-async def notices(session: AsyncSession, agreement_id: UUID) -> Sequence[Notice]:
-    """The holder's notices under an agreement, oldest first, with what is left of each."""
-    rows = await fetch(session, _NOTICES, agreement_id)
-    return [Notice(**{**dict(r), "act": Act(r["act"])}) for r in rows]

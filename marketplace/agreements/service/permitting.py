@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from marketplace.agreements import queries
+from marketplace.agreements import phrases, queries
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
 from marketplace.agreements.queries import Notice
 from marketplace.agreements.service.standing import By, note, party_lock
-from marketplace.db.session import WriteSession, execute, fetch, fetch_value
+from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
 from marketplace.kit.canonical import instant
 from marketplace.kit.errors import DomainError, conflict, invalid, missing
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits
 from marketplace.outbox.service import emit
+from marketplace.parties.queries import people_to_tell
 
 _RETURN_KINDS = (Kind.RECEIVE, Kind.TITLE, Kind.REPOINT)
 _ACT_KINDS = {Act.USE: Kind.USE_UP, Act.INSTALL: Kind.INSTALL, Act.SCRAP: Kind.SCRAP, Act.RESELL: Kind.TITLE}
@@ -170,11 +172,34 @@ async def give_notice(
     if answer.clear_from is None:
         raise conflict("agreement.consent", answer.words)
     sides = (found.maker_id, found.holder_id)
-    detail = {"act": act.value, "part_id": part_id, "quantity": quantity}
+    detail = {
+        "act": act.value, "part_id": part_id, "quantity": quantity, "clear_from": answer.clear_from,
+        "clear_until": answer.clear_until,
+    }  # fmt: skip
     await note(session, agreement_id, sides, "notice", actor, now, detail)
-    payload = {"reference": found.reference, **detail, "clear_from": answer.clear_from}
+    payload = {"reference": found.reference, **detail, **await _tell_maker(session, found, covered, act, quantity)}
     await emit(session, "agreement.notice", "agreement", agreement_id, sides, payload)
     return answer
+
+
+async def _tell_maker(
+    session: WriteSession, found: queries.Locked, covered: Covered, act: Act, quantity: int
+) -> dict[str, Any]:
+    """A mail to the maker's planners: only they can still order the units."""
+    async with acting_for(session, found.maker_id):
+        to = await people_to_tell(session, found.maker_id, ("planner", "admin"))
+    if not to:
+        return {}
+    wish = {Act.USE: "use up", Act.INSTALL: "fit", Act.SCRAP: "scrap"}.get(act, act.value)
+    return {
+        "mail": {
+            "to": to,
+            "subject": f"{found.reference}: {covered.holder} wants to {wish} {phrases.count(quantity, 'unit')}",
+            "text": f"{covered.holder} gave notice that it wants to {wish} {phrases.count(quantity, 'unit')}. "
+            "Order them back if you need them; without an order they are free to do so when the notice has run.",
+            "link": f"/agreements/{found.id}",
+        }
+    }
 
 
 async def _covered(session: WriteSession, agreement_id: UUID, part_id: UUID) -> Covered:

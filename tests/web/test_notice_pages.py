@@ -1,0 +1,104 @@
+"""Notices on pages: a holder asks before it scraps, the maker is told and sees how long it may order the units."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from marketplace.agreements import queries
+from tests.web.job import Site, fields_of, open_site, send
+from tests.world import World
+
+NOTICES = "SELECT count(*)::int FROM agreement_event WHERE kind = 'notice'"
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def test_a_notice_is_checked_given_and_seen_by_both(site: Site) -> None:
+    job, world = site.job, site.world
+    await job.sold(4, offered=4)
+    address = f"/agreements/{job.agreement}/notice"
+    clerk = await site.browser(world.buyer, "buyer")
+    planner = await site.browser(world.maker, "planner")
+    assert address in (await clerk.get(f"/agreements/{job.agreement}")).text
+    assert address not in (await planner.get(f"/agreements/{job.agreement}")).text
+    assert (await planner.get(address)).status_code in (403, 404)
+
+    page = await clerk.get(address)
+    assert "What you may do now" in page.text
+    assert "After notice" in page.text
+    none = await send(clerk, address, page, act="scrap", quantity="0")
+    assert none.status_code == 422
+    too_many = await send(clerk, address, page, act="scrap", quantity="5")
+    assert too_many.status_code == 409
+    assert "4 units left" in too_many.text
+    assert await world.owner.fetchval(NOTICES) == 0
+
+    checked = await send(clerk, address, page, act="scrap", quantity="1")
+    assert checked.status_code == 200, checked.text
+    assert "First offer the units to the manufacturer" in checked.text
+    assert await world.owner.fetchval(NOTICES) == 0, "seeing what it does gives no notice"
+    fields = fields_of(checked.text, address)
+    for _ in range(2):
+        given = await clerk.post(address, data=fields)
+        assert given.headers["location"] == f"/agreements/{job.agreement}?done=noticed"
+    assert await world.owner.fetchval(NOTICES) == 1, "sent twice, given once"
+
+    shown = await clerk.get(f"/agreements/{job.agreement}?done=noticed")
+    assert "Notice given." in shown.text
+    assert "May still be ordered back" in shown.text
+    warehouse = await site.browser(world.buyer, "warehouse")
+    another = await send(warehouse, address, await warehouse.get(address), act="scrap", quantity="1", confirmed="yes")
+    assert another.headers["location"] == "/holdings?done=noticed", "who may not read agreements goes back to the stock"
+    mail = await world.owner.fetchval(
+        "SELECT payload->'mail'->>'subject' FROM outbox_event WHERE name = 'agreement.notice' ORDER BY id DESC LIMIT 1"
+    )
+    assert "wants to scrap 1 unit" in mail
+    home = await planner.get("/")
+    assert "2 notices run" in home.text
+    listed = await planner.get("/agreements/notices")
+    assert "Scrap" in listed.text
+    assert f'href="/agreements/{job.agreement}"' in listed.text
+    assert "Order back…" in listed.text
+    file = await planner.get("/agreements/notices", params={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))
+    assert [(r["Wants to"], r["Quantity"], r["Status"]) for r in rows] == [("scrap", "1", "running")] * 2
+    stranger = await site.browser(world.other, "buyer")
+    assert (await stranger.get(address)).status_code == 404
+    assert "No notice is open" in (await stranger.get("/agreements/notices")).text
+
+
+async def test_notices_run_clear_and_lapse_by_the_stored_dates(site: Site) -> None:
+    job, world = site.job, site.world
+    await job.sold(4, offered=4)
+    body = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
+    clerk = await site.browser(world.buyer, "warehouse")
+    for _ in range(3):
+        given = await clerk.post(f"/api/v1/agreements/{job.agreement}/notices", json=body)
+        assert given.status_code == 201, given.text
+    async with world.db.read(world.maker.tenant) as session:
+        (first, *_rest) = await queries.notices(session, job.agreement)
+        assert first.clear_from is not None
+        assert first.clear_until is not None
+        assert first.clear_from.isoformat() == datetime.fromisoformat(given.json()["clear_from"]).isoformat()
+        now = datetime.now(UTC)
+        moments = (now, first.clear_from, first.clear_until - timedelta(seconds=1), first.clear_until)
+        assert [first.standing(m) for m in moments] == ["running", "cleared", "cleared", "stale"]
+        page = await queries.open_notices(session, world.maker.id, now, limit=2)
+        after = await queries.open_notices(session, world.maker.id, now, after=page[-1].notice.id, limit=2)
+        assert [len(page), len(after)] == [2, 1]
+        assert not await queries.open_notices(session, world.maker.id, first.clear_until)
+        assert await queries.notices_running(session, world.maker.id, now) == 3
+        assert await queries.notices_running(session, world.maker.id, first.clear_from) == 0
+    async with world.db.read(world.other.tenant) as session:
+        assert not await queries.open_notices(session, world.maker.id, now), (
+            "row level security stands behind the query"
+        )
