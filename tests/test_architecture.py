@@ -123,7 +123,7 @@ def test_only_sessions_commit() -> None:
 
 
 def test_locks_stand_in_queries_in_functions_that_say_so() -> None:
-    lock = re.compile(r"FOR (NO KEY )?UPDATE")
+    lock = re.compile(r"FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE")
     for path in modules(*DOMAINS):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
@@ -136,7 +136,7 @@ def test_locks_stand_in_queries_in_functions_that_say_so() -> None:
             if "SKIP LOCKED" in text:
                 continue
             assert kind_of(path) == "queries", f"{path}: {node.name} locks outside queries"
-            assert node.name.endswith("_for_update"), f"{path}: {node.name}"
+            assert node.name.endswith(("_for_update", "_for_share")), f"{path}: {node.name}"
 
 
 def test_a_plain_for_update_is_never_used() -> None:

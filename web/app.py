@@ -16,6 +16,8 @@ from web.pages import (
     api_docs,
     calls,
     company,
+    company_people,
+    company_sites,
     find,
     holdings,
     home,
@@ -42,7 +44,7 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
-    release_terms, release_lines, stock, company, source_back, requests, calls, units, holdings,
+    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, units, holdings,
     settlement, notices, agreements, imports, scan,
 )  # fmt: skip
 

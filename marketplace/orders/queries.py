@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 
 
@@ -264,3 +264,15 @@ async def order_by_reference(session: AsyncSession, reference: str) -> UUID | No
     """The visible order with this reference (ORD-7F3K2Q), whatever its case."""
     row = await fetch_one(session, "SELECT id FROM purchase_order WHERE reference = upper($1)", reference)
     return row["id"] if row else None
+
+
+async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:
+    """How many of a buyer's orders are still to be delivered to a site."""
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*)::int FROM purchase_order WHERE buyer_id = $1 AND ship_to_site_id = $2 "
+        "AND status IN ('placed', 'accepted', 'shipped')",
+        buyer_id,
+        site_id,
+    )
+    return count

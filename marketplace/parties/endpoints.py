@@ -12,16 +12,22 @@ from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany
 from marketplace.parties.schemas import (
+    ChangedUser,
     CompanyOut,
+    ContactOut,
+    Done,
     KeyOut,
     Me,
+    NewContact,
     NewDelegation,
     NewKey,
     NewSite,
     NewUser,
     SiteOut,
+    Switched,
+    UserOut,
 )
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 
 router = APIRouter(tags=["company"])
 
@@ -63,6 +69,91 @@ async def create_site(
         return {"id": await service.create_site(session, actor, **new.model_dump())}
 
     return dict((await once(session, actor, key, "sites.create", new.model_dump(), act)).content)
+
+
+@router.put("/sites/{site_id}", summary="Change a site")
+async def change_site(
+    session: Writing, actor: ManagesCompany, site_id: UUID, new: NewSite, key: IdempotencyKey = None
+) -> Done:
+    """All of its details at once. What happened at the site stays as it was."""
+    given = {"site_id": site_id, **new.model_dump()}
+    done = await once_done(
+        session, actor, key, "sites.change", given,
+        lambda: service.change_site(session, actor, site_id, **new.model_dump()),
+    )  # fmt: skip
+    return Done.model_validate(done)
+
+
+@router.post("/sites/{site_id}/reopen", summary="Open a closed site again")
+async def reopen_site(session: Writing, actor: ManagesCompany, site_id: UUID, key: IdempotencyKey = None) -> Done:
+    """It can be chosen again for orders and moves."""
+    given = {"site_id": site_id}
+    done = await once_done(
+        session, actor, key, "sites.reopen", given, lambda: service.reopen_site(session, actor, site_id)
+    )
+    return Done.model_validate(done)
+
+
+@router.get("/sites/{site_id}/contacts", summary="Whom to ring at a site")
+async def contacts(session: Reading, actor: ReadsCompany, site_id: UUID) -> list[ContactOut]:
+    """Of your own sites and those of companies that you deal with."""
+    await queries.site(session, site_id)
+    return [ContactOut.model_validate(c) for c in await queries.contacts(session, [site_id])]
+
+
+@router.post("/sites/{site_id}/contacts", status_code=201, summary="Add a contact to a site")
+async def add_contact(
+    session: Writing, actor: ManagesCompany, site_id: UUID, new: NewContact, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Answers the new contact's id. Companies that you deal with see the contact."""
+
+    async def act() -> dict[str, Any]:
+        await queries.own_site(session, actor, site_id)
+        return {"id": await service.add_contact(session, actor, site_id, **new.model_dump())}
+
+    given = {"site_id": site_id, **new.model_dump()}
+    return dict((await once(session, actor, key, "contacts.create", given, act)).content)
+
+
+@router.delete("/contacts/{contact_id}", status_code=204, summary="Remove a contact")
+async def remove_contact(session: Writing, actor: ManagesCompany, contact_id: UUID) -> None:
+    """They are no longer shown to anybody."""
+    await service.remove_contact(session, actor, contact_id)
+
+
+@router.get("/users", summary="The people of your company")
+async def users(session: Reading, actor: ReadsCompany) -> list[UserOut]:
+    """By name, those switched off included."""
+    return [UserOut.model_validate(u) for u in await queries.users(session, actor)]
+
+
+@router.put("/users/{user_id}", summary="Change a person")
+async def change_user(
+    session: Writing, actor: ManagesCompany, user_id: UUID, new: ChangedUser, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Roles count from the next request; a new password ends the person's sessions."""
+
+    async def act() -> None:
+        if new.site_id is not None:
+            await queries.own_site(session, actor, new.site_id)
+        await service.change_user(session, actor, user_id, **new.model_dump(), now=now)
+
+    # The key's record keeps the input's hash: a password does not belong into it, however hashed.
+    given = {"user_id": user_id, **new.model_dump(exclude={"password"})}
+    return Done.model_validate(await once_done(session, actor, key, "users.change", given, act))
+
+
+@router.put("/users/{user_id}/active", summary="Switch a person off or on")
+async def switch_user(
+    session: Writing, actor: ManagesCompany, user_id: UUID, new: Switched, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Off: sessions and API keys end at once and for good. On: they may sign in again."""
+    given = {"user_id": user_id, "active": new.active}
+    done = await once_done(
+        session, actor, key, "users.switch", given,
+        lambda: service.switch_user(session, actor, user_id, active=new.active, now=now),
+    )  # fmt: skip
+    return Done.model_validate(done)
 
 
 @router.post("/users", status_code=201, summary="Add a person")

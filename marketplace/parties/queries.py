@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import ReadSession, Tenant, become, fetch, fetch_one
-from marketplace.kit.errors import missing, unauthenticated
+from marketplace.db.session import ReadSession, Tenant, WriteSession, become, fetch, fetch_one
+from marketplace.kit.errors import conflict, missing, unauthenticated
 from marketplace.parties.actor import Actor
 
 
@@ -106,6 +107,67 @@ async def own_site(session: AsyncSession, actor: Actor, site_id: UUID) -> SiteRo
     return found
 
 
+async def closed_sites(session: AsyncSession, actor: Actor, *, limit: int = 500) -> Sequence[SiteRow]:
+    """The actor's own closed sites by name."""
+    rows = await fetch(
+        session, _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NOT NULL ORDER BY s.name, s.id LIMIT $2",
+        actor.company_id, limit,
+    )  # fmt: skip
+    return [SiteRow(**dict(r)) for r in rows]
+
+
+async def site_for_share(session: WriteSession, actor: Actor, site_id: UUID) -> SiteRow:
+    """One of the actor's own sites for something that comes to it; it cannot be closed until this transaction ends.
+    Raises ``site.not_found``, ``site.closed``."""
+    locked = await fetch_one(
+        session,
+        "SELECT closed_at FROM site WHERE id = $1 AND company_id = $2 FOR SHARE",
+        site_id,
+        actor.company_id,
+    )
+    if locked is None:
+        raise missing("site.not_found", "No such site in your company.")
+    if locked["closed_at"] is not None:
+        raise conflict("site.closed", "This site is closed. Choose another, or open it again under Company.")
+    return await site(session, site_id)
+
+
+async def site_for_update(session: WriteSession, actor: Actor, site_id: UUID) -> SiteRow:
+    """One of the actor's own open sites, locked against everything that would come to it. Raises ``site.not_found``."""
+    locked = await fetch_one(
+        session,
+        "SELECT 1 FROM site WHERE id = $1 AND company_id = $2 AND closed_at IS NULL FOR NO KEY UPDATE",
+        site_id,
+        actor.company_id,
+    )
+    if locked is None:
+        raise missing("site.not_found", "No such open site in your company.")
+    return await site(session, site_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A person to ring at a site."""
+
+    id: UUID
+    site_id: UUID
+    name: str
+    role: str
+    telephone: str
+    email: str
+
+
+async def contacts(session: AsyncSession, site_ids: Iterable[UUID]) -> Sequence[ContactRow]:
+    """The contacts of visible sites by name; one statement."""
+    rows = await fetch(
+        session,
+        "SELECT id, site_id, name, role, telephone, email FROM site_contact WHERE site_id = ANY($1::uuid[]) "
+        "ORDER BY site_id, name, id LIMIT 1000",
+        list(site_ids),
+    )
+    return [ContactRow(**dict(r)) for r in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class UserRow:
     """A person of the actor's company."""
@@ -116,16 +178,44 @@ class UserRow:
     roles: list[str]
     active: bool
     site_id: UUID | None
+    order_limit_amount: Decimal | None
+
+
+async def user(session: AsyncSession, actor: Actor, user_id: UUID) -> UserRow:
+    """One person of the actor's company. Raises ``user.not_found``."""
+    row = await fetch_one(
+        session,
+        "SELECT id, name, email, roles, active, site_id, order_limit_amount FROM user_account "
+        "WHERE id = $1 AND company_id = $2",
+        user_id,
+        actor.company_id,
+    )
+    if row is None:
+        raise missing("user.not_found", "No such person in your company.")
+    return UserRow(**dict(row))
 
 
 async def users(session: AsyncSession, actor: Actor) -> Sequence[UserRow]:
     """The people of the actor's company by name."""
     rows = await fetch(
         session,
-        "SELECT id, name, email, roles, active, site_id FROM user_account WHERE company_id = $1 ORDER BY name, id",
+        "SELECT id, name, email, roles, active, site_id, order_limit_amount FROM user_account WHERE company_id = $1 "
+        "ORDER BY name, id",
         actor.company_id,
     )
     return [UserRow(**dict(r)) for r in rows]
+
+
+async def admins_for_update(session: WriteSession, company_id: UUID, user_id: UUID) -> dict[UUID, bool]:
+    """Locks a company's active administrators and one more person: user id -> is an active administrator."""
+    rows = await fetch(
+        session,
+        "SELECT id, active AND 'admin' = ANY (roles) AS admin FROM user_account WHERE company_id = $1 "
+        "AND (id = $2 OR (active AND 'admin' = ANY (roles))) ORDER BY id FOR NO KEY UPDATE",
+        company_id,
+        user_id,
+    )
+    return {r["id"]: r["admin"] for r in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,63 @@ class NewSite(BaseModel):
     will_call: bool = False
 
 
+class ContactOut(BaseModel):
+    """A person to ring at a site."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    site_id: UUID
+    name: str
+    role: str
+    telephone: str
+    email: str
+
+
+class NewContact(BaseModel):
+    """A person to ring at a site: with a telephone number, an e-mail address, or both."""
+
+    name: str = Field(min_length=1, max_length=120, examples=["Sam Ortiz"])
+    role: str = Field(default="", max_length=80, examples=["Counter"])
+    telephone: str = Field(default="", max_length=40, examples=["+1 205 555 0134"])
+    email: str = Field(default="", max_length=200)
+
+
+class UserOut(BaseModel):
+    """A person of your company. ``order_limit_amount``: what they may order back without an approver; null = no limit."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    name: str
+    email: str
+    roles: list[str]
+    active: bool
+    site_id: UUID | None
+    order_limit_amount: Decimal | None
+
+
+class ChangedUser(BaseModel):
+    """What a person is from now on; everything left out is taken away, except the password, which stays."""
+
+    name: str = Field(min_length=1, max_length=120)
+    roles: list[str]
+    site_id: UUID | None = None
+    order_limit: Decimal | None = Field(default=None, ge=0)
+    password: str | None = Field(default=None, min_length=10, max_length=200)
+
+
+class Switched(BaseModel):
+    """Whether a person may sign in."""
+
+    active: bool
+
+
+class Done(BaseModel):
+    """What was done."""
+
+    done: str = Field(examples=["sites.change"])
+    id: UUID | None = None
+
+
 class NewUser(BaseModel):
     """A person of your company."""
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.parties.permissions import IdempotencyKey, Now
+from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import parse_list
@@ -42,10 +42,11 @@ from marketplace.sourcing.schemas import (
 )
 from marketplace.sourcing.service.ordering import Choice
 
-router = APIRouter(prefix="/sourcing", tags=["sourcing"])
+sourcing = APIRouter(prefix="/sourcing", tags=["sourcing"])
+company = APIRouter(tags=["company"])
 
 
-@router.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
+@sourcing.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
 async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: Now) -> list[LocatedNumber]:
     """Own stock, units that can be ordered back, and units that cannot, each with the reason."""
     numbers = parse_list(asked.numbers)
@@ -79,7 +80,7 @@ def _part(located: queries.Located, part_id: UUID, relation: str | None) -> Loca
     )  # fmt: skip
 
 
-@router.get("/requests", summary="Your parts requests")
+@sourcing.get("/requests", summary="Your parts requests")
 async def requisitions(
     session: Reading,
     secret: PageSecret,
@@ -94,13 +95,13 @@ async def requisitions(
     return Page(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@router.get("/requests/{requisition_id}", summary="One parts request with its plan")
+@sourcing.get("/requests/{requisition_id}", summary="One parts request with its plan")
 async def requisition(session: Reading, actor: ReadsSourcing, requisition_id: UUID) -> RequisitionOut:
     """As it stands now."""
     return RequisitionOut.model_validate(await queries.requisition(session, requisition_id))
 
 
-@router.post("/requests", status_code=201, summary="Raise a parts request")
+@sourcing.post("/requests", status_code=201, summary="Raise a parts request")
 async def raise_request(
     session: Writing, actor: Requests, new: RequestIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -112,14 +113,14 @@ async def raise_request(
     return dict((await once(session, actor, key, "requests.raise", new.model_dump(), act)).content)
 
 
-@router.get("/requests/{requisition_id}/plan", summary="The best set of units for a request, as things stand now")
+@sourcing.get("/requests/{requisition_id}/plan", summary="The best set of units for a request, as things stand now")
 async def plan(session: Reading, actor: ReadsSourcing, requisition_id: UUID, now: Now) -> dict[str, Any]:
     """Changes nothing: what would be chosen, the next best, and why the rest was left."""
     found = await queries.requisition(session, requisition_id)
     return (await service.plan(session, actor, found, now)).shown
 
 
-@router.post("/requests/{requisition_id}/confirm", summary="Order the units of the plan back")
+@sourcing.post("/requests/{requisition_id}/confirm", summary="Order the units of the plan back")
 async def confirm(
     session: Writing, actor: Requests, requisition_id: UUID, given: ConfirmIn, now: Now, key: IdempotencyKey = None
 ) -> OrderedOut:
@@ -141,7 +142,7 @@ def _ordered(requisition_id: UUID, done: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/order-back", status_code=201, summary="Order a unit back from a place, in one step")
+@sourcing.post("/order-back", status_code=201, summary="Order a unit back from a place, in one step")
 async def order_back(
     session: Writing, actor: Requests, new: OrderBackIn, now: Now, key: IdempotencyKey = None
 ) -> OrderedOut:
@@ -155,7 +156,7 @@ async def order_back(
     return OrderedOut.model_validate((await once(session, actor, key, "order-back", new.model_dump(), act)).content)
 
 
-@router.post("/requests/{requisition_id}/approve", summary="Approve an order above a technician's limit")
+@sourcing.post("/requests/{requisition_id}/approve", summary="Approve an order above a technician's limit")
 async def approve(
     session: Writing, actor: Approves, requisition_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -166,7 +167,7 @@ async def approve(
     )  # fmt: skip
 
 
-@router.post("/requests/{requisition_id}/cancel", summary="Cancel a parts request and its open orders")
+@sourcing.post("/requests/{requisition_id}/cancel", summary="Cancel a parts request and its open orders")
 async def cancel_request(
     session: Writing, actor: Requests, requisition_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -177,7 +178,7 @@ async def cancel_request(
     )  # fmt: skip
 
 
-@router.post("/requests/{requisition_id}/finish", summary="Close a parts request: received, fitted, returned unused")
+@sourcing.post("/requests/{requisition_id}/finish", summary="Close a parts request: received, fitted, returned unused")
 async def finish(
     session: Writing, actor: Requests, requisition_id: UUID, given: FinishIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -190,7 +191,7 @@ async def finish(
     )  # fmt: skip
 
 
-@router.get("/calls", summary="Buy-back orders, access draws and pick requests")
+@sourcing.get("/calls", summary="Buy-back orders, access draws and pick requests")
 async def calls(
     session: Reading,
     secret: PageSecret,
@@ -210,13 +211,13 @@ async def calls(
     return Page(items=[CallOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@router.get("/calls/{call_id}", summary="One order")
+@sourcing.get("/calls/{call_id}", summary="One order")
 async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
     """With the site's telephone, now that the order is sent."""
     return CallOut.model_validate(await queries.call(session, call_id))
 
 
-@router.post("/calls/{call_id}/accept", summary="Commit to an order")
+@sourcing.post("/calls/{call_id}/accept", summary="Commit to an order")
 async def accept(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -227,7 +228,7 @@ async def accept(
     )  # fmt: skip
 
 
-@router.post("/calls/{call_id}/refuse", summary="Refuse an order with a code")
+@sourcing.post("/calls/{call_id}/refuse", summary="Refuse an order with a code")
 async def refuse(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -238,7 +239,7 @@ async def refuse(
     )  # fmt: skip
 
 
-@router.post("/calls/{call_id}/ship", summary="Ship an order")
+@sourcing.post("/calls/{call_id}/ship", summary="Ship an order")
 async def ship(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -249,7 +250,7 @@ async def ship(
     )  # fmt: skip
 
 
-@router.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
+@sourcing.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
 async def cancel(
     session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -259,7 +260,7 @@ async def cancel(
     )
 
 
-@router.post("/calls/{call_id}/receive", summary="Receive the units of an order")
+@sourcing.post("/calls/{call_id}/receive", summary="Receive the units of an order")
 async def receive(
     session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -269,7 +270,7 @@ async def receive(
     )
 
 
-@router.post("/calls/{call_id}/inspect", summary="Accept or reject what was received")
+@sourcing.post("/calls/{call_id}/inspect", summary="Accept or reject what was received")
 async def inspect(
     session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
 ) -> dict[str, Any]:
@@ -278,3 +279,19 @@ async def inspect(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(session, actor, call_id, good=given.good, note=given.note, now=now),
     )  # fmt: skip
+
+
+@company.post("/sites/{site_id}/close", summary="Close a site")
+async def close_site(
+    session: Writing, actor: ManagesCompany, site_id: UUID, now: Now, key: IdempotencyKey = None
+) -> dict[str, Any]:
+    """Nothing can be sent there any more; its history stays. Refused while units lie there or are to come."""
+    given = {"site_id": site_id}
+    return await once_done(
+        session, actor, key, "sites.close", given, lambda: service.close_site(session, actor, site_id, now)
+    )
+
+
+router = APIRouter()
+router.include_router(sourcing)
+router.include_router(company)

@@ -199,6 +199,10 @@ async def test_release_with_a_live_preview(open_page: OpenPage, address: str, ma
         ("maker", "admin", "/company"),
         ("maker", "admin", "/company/sites/new"),
         ("maker", "admin", "/company/people/new"),
+        ("maker", "admin", "/company/sites/{site}"),
+        ("maker", "admin", "/company/sites/{site}/close"),
+        ("maker", "admin", "/company/people/{person}"),
+        ("maker", "admin", "/company/people/{person}/switch"),
         ("maker", "admin", "/company/keys/new"),
         ("maker", "admin", "/company/delegations/new"),
         ("buyer", "buyer", "/releases"),
@@ -207,8 +211,16 @@ async def test_release_with_a_live_preview(open_page: OpenPage, address: str, ma
 )
 async def test_page(open_page: OpenPage, address: str, market: Market, who: str, role: str, path: str) -> None:
     signed = await cookies(market, getattr(market.world, who), role) if who else None
+    maker = market.world.maker
+    await market.world.owner.execute(
+        "INSERT INTO site_contact (company_id, site_id, name, role, telephone) VALUES ($1, $2, 'Sam Ortiz', 'Counter', '1')",
+        maker.id,
+        maker.site,
+    )
+    path = path.format(site=maker.site, person=maker.users["planner"])
     opened = await open_page(address + path, cookies=signed)
-    await looks_right(opened.page, re.sub(r"\W+", "-", f"{who}{path}").strip("-"))
+    name = path.replace(str(maker.site), "one").replace(str(maker.users["planner"]), "one")
+    await looks_right(opened.page, re.sub(r"\W+", "-", f"{who}{name}").strip("-"))
     quiet(opened, "status of 40")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
@@ -195,3 +196,140 @@ async def test_a_program_reads_pages_only_by_its_scopes(market: Market, admin: h
         headers = {**HTML, "authorization": f"Bearer {found[0]}"}
         assert (await program.get("/company", headers=headers)).status_code == 200
         assert (await program.get("/orders", headers=headers)).status_code == 403
+
+
+async def test_a_site_is_changed_closed_when_empty_and_opened_again(market: Market, admin: httpx.AsyncClient) -> None:
+    world = market.world
+    made = await admin.post("/company/sites/new", data={**SITE, "idempotency_key": "site"})
+    assert made.status_code == 303
+    site = await world.owner.fetchval("SELECT id FROM site WHERE company_id = $1 AND code = 'S9'", world.maker.id)
+    address = f"/company/sites/{site}"
+    page = (await admin.get(address)).text
+    assert 'value="Bessemer, AL - annex"' in page
+    assert 'value="17:30"' in page
+    wrong = await admin.post(address, data={**SITE, "lat": "95", "idempotency_key": "k1"})
+    assert wrong.status_code == 422
+    assert "latitude (-90 to 90)" in wrong.text
+    taken = await admin.post(address, data={**SITE, "code": "S1", "idempotency_key": "k2"})
+    assert "a site with the code S1 already" in taken.text
+    changed = await admin.post(address, data={**SITE, "name": "Bessemer, AL - yard", "idempotency_key": "k3"})
+    assert changed.headers["location"] == "/company?done=site-changed"
+    assert await world.owner.fetchval("SELECT name FROM site WHERE id = $1", site) == "Bessemer, AL - yard"
+
+    # Units lie there: it says so and stays open.
+    lot = await world.register(world.maker, 3, site=site)
+    refused = await admin.post(f"{address}/close", data={"idempotency_key": "k4"})
+    assert refused.status_code == 409
+    assert "3 units on record there" in refused.text
+    assert await world.owner.fetchval("SELECT closed_at FROM site WHERE id = $1", site) is None
+    await world.owner.execute("UPDATE position SET site_id = $2 WHERE lot_id = $1", lot, world.maker.site)
+    shown = await admin.post(f"{address}/close", data={"idempotency_key": "k5"})
+    assert "This will:" in shown.text
+    assert await world.owner.fetchval("SELECT closed_at FROM site WHERE id = $1", site) is None
+    done = await admin.post(f"{address}/close", data={"idempotency_key": "k5", "confirmed": "yes"})
+    assert done.headers["location"] == "/company?done=site-closed"
+    assert "1 closed site" in (await admin.get("/company")).text
+
+    # Nothing comes to a closed site, over the API neither.
+    need = {
+        "part_id": str(world.part), "quantity": 1, "destination_site_id": str(site), "needed_by": "2030-01-01T00:00:00Z",
+        "urgency": "urgent", "machine_model": "EX-200",
+    }  # fmt: skip
+    barred = await admin.post("/api/v1/sourcing/requests", json=need)
+    assert (barred.status_code, barred.json()["code"]) == (409, "site.closed")
+    again = await admin.post(f"{address}/reopen", data={"idempotency_key": "k6"})
+    assert again.headers["location"] == "/company?done=site-open"
+    assert (await admin.post("/api/v1/sourcing/requests", json=need)).status_code == 201
+    waits = await admin.post(f"/api/v1/sites/{site}/close")
+    assert (waits.status_code, waits.json()["code"]) == (409, "site.in_use")
+    assert "1 parts requests" in waits.json()["detail"]
+    async with market.client(world.buyer, "admin") as foreign:
+        assert (await foreign.get(address)).status_code == 404
+        assert (await foreign.post(f"/api/v1/sites/{site}/close")).status_code == 404
+        assert (await foreign.put(f"/api/v1/sites/{site}", json={**SITE, "country": "US"})).status_code == 404
+
+
+async def test_contacts_of_a_site(market: Market, admin: httpx.AsyncClient) -> None:
+    world = market.world
+    address = f"/company/sites/{world.maker.site}"
+    nobody = await admin.post(f"{address}/contacts", data={"contact_name": "Sam", "idempotency_key": "c1"})
+    assert nobody.status_code == 422
+    assert "Give a telephone number or an e-mail address." in nobody.text
+    given = {"contact_name": "<b>Sam</b> Ortiz", "telephone": "+1 205 555 0134", "idempotency_key": "c2"}
+    assert (await admin.post(f"{address}/contacts", data=given)).status_code == 303
+    page = (await admin.get(f"{address}?done=contact")).text
+    assert "&lt;b&gt;Sam&lt;/b&gt; Ortiz" in page
+    assert "The contact was added." in page
+    api = f"/api/v1/sites/{world.maker.site}/contacts"
+    (contact,) = (await admin.get(api)).json()
+    assert contact["telephone"] == "+1 205 555 0134"
+    async with market.client(world.buyer, "admin") as foreign:
+        assert (await foreign.delete(f"/api/v1/contacts/{contact['id']}")).status_code == 404
+        assert (await foreign.post(api, json={"name": "X", "telephone": "1"})).status_code == 404
+    assert len((await admin.get(api)).json()) == 1
+    removed = await admin.post(f"{address}/contacts/{contact['id']}/remove", data={"idempotency_key": "c3"})
+    assert removed.status_code == 303
+    assert (await admin.get(api)).json() == []
+
+
+async def test_a_person_is_changed_and_switched_off_at_once(market: Market, admin: httpx.AsyncClient) -> None:
+    world = market.world
+    planner = world.maker.users["planner"]
+    address = f"/company/people/{planner}"
+    async with market.client(world.maker, "planner") as theirs:
+        key = await theirs.get("/api/v1/me")
+        assert key.status_code == 200
+        page = (await admin.get(address)).text
+        assert "Switch off" in page
+        none = await admin.post(address, data={"name": "P", "idempotency_key": "p1"})
+        assert none.status_code == 422
+        assert "Choose at least one role." in none.text
+        data = {"name": "Pat Planner", "roles": ["technician"], "order_limit": "500", "idempotency_key": "p2"}
+        assert (await admin.post(address, data=data)).headers["location"] == "/company?done=person-changed"
+        assert (await theirs.get("/api/v1/me")).json()["roles"] == ["technician"]
+        short = await admin.post(address, data={**data, "password": "short", "idempotency_key": "p3"})
+        assert "at least 10 characters" in short.text
+        assert "short" not in short.text.replace("shorter", "")
+        assert (await theirs.get("/api/v1/me")).status_code == 200
+        asked = await admin.post(f"{address}/switch", data={"active": "no", "idempotency_key": "p4"})
+        assert "End their sessions at once." in asked.text
+        assert (await theirs.get("/api/v1/me")).status_code == 200
+        off = await admin.post(f"{address}/switch", data={"active": "no", "idempotency_key": "p4", "confirmed": "yes"})
+        assert off.headers["location"] == "/company?done=person-off"
+        assert (await theirs.get("/api/v1/me")).status_code == 401
+        on = await admin.put(f"/api/v1/users/{planner}/active", json={"active": True})
+        assert on.status_code == 200
+        assert (await theirs.get("/api/v1/me")).status_code == 401, "the old session does not come back"
+
+
+async def test_the_last_administrator_stays_one(market: Market, admin: httpx.AsyncClient) -> None:
+    world = market.world
+    me = world.maker.users["admin"]
+    lost = await admin.put(f"/api/v1/users/{me}", json={"name": "A", "roles": ["planner"]})
+    assert (lost.status_code, lost.json()["code"]) == (409, "user.last_admin")
+    own = await admin.put(f"/api/v1/users/{me}/active", json={"active": False})
+    assert (own.status_code, own.json()["code"]) == (409, "user.self")
+    row = await world.owner.fetchrow("SELECT roles, active FROM user_account WHERE id = $1", me)
+    assert "admin" in row["roles"]
+    assert row["active"]
+    async with market.client(world.buyer, "admin") as foreign:
+        other = await foreign.put(f"/api/v1/users/{me}", json={"name": "Mallory", "roles": ["auditor"]})
+        assert other.status_code == 404
+    people = (await admin.get("/api/v1/users")).json()
+    assert str(me) in {p["id"] for p in people}
+
+
+async def test_two_administrators_do_not_remove_each_other(market: Market, admin: httpx.AsyncClient) -> None:
+    world = market.world
+    one, two = world.maker.users["admin"], world.maker.users["planner"]
+    assert (await admin.put(f"/api/v1/users/{two}", json={"name": "B", "roles": ["admin"]})).status_code == 200
+    async with market.client(world.maker, "planner") as second:
+        answers = await asyncio.gather(
+            admin.put(f"/api/v1/users/{two}", json={"name": "B", "roles": ["auditor"]}),
+            second.put(f"/api/v1/users/{one}", json={"name": "A", "roles": ["auditor"]}),
+        )
+    assert min(a.status_code for a in answers) == 200
+    left = await world.owner.fetchval(
+        "SELECT count(*) FROM user_account WHERE company_id = $1 AND active AND 'admin' = ANY (roles)", world.maker.id
+    )
+    assert left >= 1

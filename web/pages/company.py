@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -15,10 +14,10 @@ from marketplace.db.session import WriteSession
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money
 from marketplace.parties import queries, service
-from marketplace.parties.actor import ROLES, VERBS, Actor
+from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now
-from web.forms import Fields, Form
-from web.session import Sent, SentForm, Visit, looking, submit, uuid_of, visits
+from web.forms import Form
+from web.session import SentForm, Visit, looking, submit, visits
 
 router = APIRouter(prefix="/company", include_in_schema=False)
 ReadsCompany = Annotated[Visit, visits("company.read")]
@@ -35,7 +34,13 @@ ROLE_WORDS: Final[Mapping[str, str]] = {
 }
 DONE: Final = {
     "site": "The site was added.",
+    "site-changed": "The site was changed.",
+    "site-closed": "The site was closed. It stands below, should you need it again.",
+    "site-open": "The site is open again.",
     "person": "The person was added and can sign in now.",
+    "person-changed": "The person was changed. Roles count from their next click.",
+    "person-off": "Switched off. Their sessions and API keys ended at once.",
+    "person-on": "Switched on. They can sign in again.",
     "key-revoked": "The key was revoked. It stopped working at once.",
     "delegated": "The delegation is in force.",
     "delegation-ended": "The delegation has ended. What was ordered before goes on.",
@@ -54,6 +59,7 @@ async def company(visit: ReadsCompany) -> Response:
         "company/company.html",
         company=await queries.company(session, actor.company_id),
         sites=sites,
+        closed=await queries.closed_sites(session, actor) if manages else [],
         site_names={site.id: site.name for site in sites},
         people=await queries.users(session, actor),
         keys=await queries.api_keys(session, actor) if manages else [],
@@ -64,139 +70,15 @@ async def company(visit: ReadsCompany) -> Response:
     )
 
 
-def _page(visit: Visit, what: str, form: Form, **more: Any) -> Response:
+def company_page(visit: Visit, what: str, form: Form, **more: Any) -> Response:
     return visit.show(f"company/{what}.html", form=form, crumbs=[("Company", "/company")], **more)
-
-
-# -- sites -----------------------------------------------------------------------------------------------
-
-
-def _site_page(visit: Visit, form: Form) -> Response:
-    zones = sorted(zone for zone in available_timezones() if "/" in zone)
-    return _page(visit, "site", form, zone_options=[(zone, zone.replace("_", " ")) for zone in zones])
-
-
-@router.get("/sites/new")
-async def new_site(visit: ManagesCompany) -> Response:
-    """The form for a site."""
-    return _site_page(visit, Form({"timezone": visit.zone, "country": visit.home.country if visit.home else ""}))
-
-
-@router.post("/sites/new")
-async def make_site(request: Request, sent: SentForm, now: Now) -> Response:
-    """Adds a site."""
-
-    async def act(session: WriteSession, actor: Actor) -> UUID:
-        fields = sent.fields()
-        country = fields.text("country", "Country", most=60).upper()
-        if len(country) != 2 or not country.isalpha():
-            fields.wrong("country", "Write the country with two letters, such as US.")
-        given: dict[str, Any] = {
-            "code": fields.text("code", "Code", most=40),
-            "name": fields.text("name", "Name", most=120),
-            "place": fields.text("place", "Town", most=120),
-            "region": fields.text("region", "State or region", required=False, most=60),
-            "country": country,
-            "timezone": fields.text("timezone", "Time zone", most=60),
-            "address": fields.text("address", "Address", required=False, most=300),
-            "lat": _degrees(fields, "lat", "Latitude"),
-            "lon": _degrees(fields, "lon", "Longitude"),
-            "opens": _time(fields, "opens", "Opens"),
-            "closes": _time(fields, "closes", "Closes"),
-            "counter_phone": fields.text("counter_phone", "Telephone", required=False, most=40),
-            "after_hours_phone": fields.text("after_hours_phone", "Telephone after hours", required=False, most=40),
-            "will_call": fields.yes("will_call"),
-        }
-        fields.check("site.invalid")
-        return await service.create_site(session, actor, **given)
-
-    async def again(visit: Visit, form: Form) -> Response:
-        return _site_page(visit, form)
-
-    return await submit(request, sent, "company.manage", act, now=now, to="/company?done=site", again=again)
-
-
-def _degrees(fields: Fields, name: str, label: str) -> float | None:
-    raw = fields.text(name, label, required=False, most=20)
-    if not raw:
-        return None
-    try:
-        return float(raw.replace(",", "."))
-    except ValueError:
-        fields.wrong(name, f"'{raw}' is not a number of degrees. Write it like 33.6053.")
-        return None
-
-
-def _time(fields: Fields, name: str, label: str) -> time | None:
-    raw = fields.text(name, label, required=False, most=8)
-    if not raw:
-        return None
-    try:
-        return time.fromisoformat(raw)
-    except ValueError:
-        fields.wrong(name, f"'{raw}' is not a time. Write it like 08:00.")
-        return None
-
-
-# -- people ----------------------------------------------------------------------------------------------
-
-
-async def _person_page(visit: Visit, form: Form) -> Response:
-    sites = await queries.sites(visit.session, visit.actor)
-    roles = [(role, role.capitalize(), ROLE_WORDS[role]) for role in ROLES]
-    return _page(visit, "person", form, sites=sites, roles=roles)
-
-
-@router.get("/people/new")
-async def new_person(visit: ManagesCompany) -> Response:
-    """The form for a person."""
-    return await _person_page(visit, Form())
-
-
-@router.post("/people/new")
-async def make_person(request: Request, sent: SentForm, now: Now) -> Response:
-    """Adds a person; the password is never shown again, not even after a mistake."""
-    # The key's record keeps the input's hash: a password does not belong into it, however hashed.
-    public = {name: value for name, value in sent.values.items() if name != "password"}
-
-    async def act(session: WriteSession, actor: Actor) -> UUID:
-        fields = sent.fields()
-        name = fields.text("name", "Name", most=120)
-        email = fields.text("email", "E-mail address")
-        password = sent.form().value("password")
-        if len(password) < service.MINIMUM_PASSWORD:
-            fields.wrong("password", f"A password has at least {service.MINIMUM_PASSWORD} characters.")
-        roles = fields.many("roles")
-        if not roles:
-            fields.wrong("roles", "Choose at least one role.")
-        limit = fields.amount("order_limit", "Limit") if sent.form().value("order_limit").strip() else None
-        site_id = uuid_of(sent.form().value("site_id"))
-        fields.check("user.invalid")
-        if site_id is not None:
-            await queries.own_site(session, actor, site_id)
-        return await service.create_user(
-            session,
-            company_id=actor.company_id,
-            email=email,
-            name=name,
-            password=password,
-            roles=roles,
-            site_id=site_id,
-            order_limit=limit,
-        )
-
-    async def again(visit: Visit, form: Form) -> Response:
-        return await _person_page(visit, form)
-
-    kept = Sent(public, sent.key, sent.confirmed)
-    return await submit(request, kept, "company.manage", act, now=now, to="/company?done=person", again=again)
 
 
 # -- API keys --------------------------------------------------------------------------------------------
 
 
 def _key_page(visit: Visit, form: Form) -> Response:
-    return _page(visit, "key", form, verbs=[(verb, words) for verb, (_, words) in VERBS.items()], days=KEY_DAYS)
+    return company_page(visit, "key", form, verbs=[(verb, words) for verb, (_, words) in VERBS.items()], days=KEY_DAYS)
 
 
 @router.get("/keys/new")
@@ -232,7 +114,7 @@ async def make_key(request: Request, sent: SentForm, now: Now) -> Response:
 
 async def _shown_once(request: Request, secret: str, now: datetime) -> Response:
     async def page(visit: Visit) -> Response:
-        response = _page(visit, "key_made", Form(), secret=secret)
+        response = company_page(visit, "key_made", Form(), secret=secret)
         response.status_code = 201
         response.headers["cache-control"] = "no-store"
         return response
@@ -246,7 +128,7 @@ async def revoke_key_page(visit: ManagesCompany, key_id: UUID) -> Response:
     key = next((k for k in await queries.api_keys(visit.session, visit.actor) if k.id == key_id), None)
     if key is None or key.revoked_at is not None:
         raise missing("apikey.not_found", "No such API key, or it was revoked already.")
-    return _page(visit, "revoke_key", Form(), key=key)
+    return company_page(visit, "revoke_key", Form(), key=key)
 
 
 @router.post("/keys/{key_id}/revoke")
@@ -268,7 +150,7 @@ async def revoke_key(request: Request, key_id: UUID, sent: SentForm, now: Now) -
 async def _delegation_page(visit: Visit, form: Form, *, confirm: bool = False) -> Response:
     companies = [c for c in await queries.companies(visit.session) if c.id != visit.actor.company_id]
     named = {str(c.id): c.name for c in companies}
-    return _page(
+    return company_page(
         visit, "delegation", form, companies=companies, asked=confirm, other=named.get(form.value("company_id"), "")
     )
 
@@ -318,7 +200,7 @@ async def end_delegation_page(visit: ManagesCompany, delegation_id: UUID) -> Res
     found = next((d for d in await queries.delegations(visit.session) if d.id == delegation_id), None)
     if found is None or found.maker_id != visit.actor.company_id or found.revoked_at is not None:
         raise missing("delegation.not_found", "No such delegation, or it has ended already.")
-    return _page(visit, "end_delegation", Form(), delegation=found)
+    return company_page(visit, "end_delegation", Form(), delegation=found)
 
 
 @router.post("/delegations/{delegation_id}/end")

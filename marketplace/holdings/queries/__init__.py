@@ -20,6 +20,7 @@ from marketplace.holdings.queries.standing import (
     freeze_targets,
     last_count,
     movement_to_correct,
+    units_at,
     withdrawals_open,
 )
 from marketplace.holdings.queries.units import UnitRow, visible_units
@@ -44,6 +45,7 @@ __all__ = [
     "movement_to_correct",
     "stock_lines",
     "totals_by_clause",
+    "units_at",
     "visible_units",
     "what_we_hold",
     "withdrawals_open",

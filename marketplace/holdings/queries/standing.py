@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.queries import Pair
-from marketplace.db.session import fetch, fetch_one
+from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.parties.actor import Actor
 
 
@@ -168,3 +168,14 @@ async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> 
         lot_id,
         seq,
     )
+
+
+async def units_at(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:
+    """How many units a company holds at a site."""
+    count: int = await fetch_value(
+        session,
+        "SELECT coalesce(sum(quantity), 0)::bigint FROM position WHERE site_id = $1 AND holder_id = $2 AND quantity > 0",
+        site_id,
+        company_id,
+    )
+    return count

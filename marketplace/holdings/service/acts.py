@@ -25,7 +25,7 @@ from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import own_site
+from marketplace.parties.queries import own_site, site_for_share
 
 _ACTS = {Kind.MOVE: Act.MOVE_SITE, Kind.USE_UP: Act.USE, Kind.INSTALL: Act.INSTALL, Kind.SCRAP: Act.SCRAP}
 
@@ -108,7 +108,7 @@ async def move(
     occurred_at: datetime | None = None,
 ) -> Done:
     """Moves units to another of the company's own sites. The right on them goes with them."""
-    place = await own_site(session, actor, to_site)
+    place = await site_for_share(session, actor, to_site)
     doing = _Doing(Kind.MOVE, to_site=place.id, note=note, occurred_at=occurred_at)
     return await _do(session, actor, target, quantity, doing, now, command_id)
 

@@ -68,7 +68,7 @@ async def upload(
     if day > now.date() + timedelta(days=1):
         raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     if default_site_id is not None:
-        await parties.own_site(session, actor, default_site_id)
+        await parties.site_for_share(session, actor, default_site_id)
     path, digest, size = await _keep(chunks, data_dir / "uploads", limit_bytes)
     known = await queries.same_file(session, actor.company_id, digest, default_site_id, day)
     if known is not None:

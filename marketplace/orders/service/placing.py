@@ -56,7 +56,7 @@ async def place(
         raise invalid("order.po_number", "Give your purchase order number (at most 60 characters).", field="po_number")
     if requested_on is not None and requested_on < now.date():
         raise invalid("order.requested_on", "The requested date lies in the past.", field="requested_on")
-    site = await parties.own_site(session, actor, ship_to_site_id)
+    site = await parties.site_for_share(session, actor, ship_to_site_id)
     seen = await listings.listings(session, [x.listing_id for x in lines])
     if len({x.release_id for x in seen}) > 1:
         raise invalid("order.mixed", "These lines are from different postings. Make one order for each.", field="lines")

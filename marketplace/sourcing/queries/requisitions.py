@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 
 
@@ -101,3 +101,15 @@ async def requisition_for_update(session: WriteSession, requisition_id: UUID) ->
     """The same, locked first and read after."""
     await fetch_one(session, "SELECT id FROM requisition WHERE id = $1 FOR NO KEY UPDATE", requisition_id)
     return await requisition(session, requisition_id)
+
+
+async def open_to(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:
+    """How many of a company's parts requests still want something at a site."""
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*)::int FROM requisition WHERE company_id = $1 AND destination_site_id = $2 "
+        "AND status IN ('open', 'awaiting_approval', 'ordered')",
+        company_id,
+        site_id,
+    )
+    return count

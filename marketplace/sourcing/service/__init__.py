@@ -1,6 +1,7 @@
 """The verbs of sourcing: raise a parts request, plan it, order units back; answer, ship, receive, inspect, close."""
 
 from marketplace.sourcing.service.answering import accept, act_on_silence, cancel_call, refuse, ship
+from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import finish, inspect, receive, settle
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
@@ -11,6 +12,7 @@ __all__ = [
     "act_on_silence",
     "approve",
     "cancel_call",
+    "close_site",
     "confirm",
     "finish",
     "inspect",

@@ -65,7 +65,7 @@ async def raise_request(session: WriteSession, actor: Actor, asked: Asked, now: 
         raise invalid("requisition.urgency", f"Choose an urgency: {', '.join(URGENCIES)}.", field="urgency")
     if asked.needed_by < now - timedelta(hours=1):
         raise invalid("requisition.needed_by", "The time it is needed by lies in the past.", field="needed_by")
-    await parties.own_site(session, actor, asked.destination_site_id)
+    await parties.site_for_share(session, actor, asked.destination_site_id)
     limit = who.limits.get(maker)
     if limit and asked.quantity > limit.quantity:
         raise conflict(

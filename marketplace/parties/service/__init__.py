@@ -1,0 +1,44 @@
+"""The verbs of the parties: sign in and out, make companies, sites, people, keys and delegations; and doing a
+writing request once."""
+
+from marketplace.parties.service.people import change_user, create_user, switch_user
+from marketplace.parties.service.places import (
+    add_contact,
+    change_site,
+    close_site,
+    create_company,
+    create_site,
+    know_each_other,
+    remove_contact,
+    reopen_site,
+)
+from marketplace.parties.service.repeating import Answer, once, once_done, plain_answer
+from marketplace.parties.service.signing_in import MINIMUM_PASSWORD, hash_password, sign_in, sign_out, token_hash
+from marketplace.parties.service.trusting import create_api_key, delegate, revoke_api_key, revoke_delegation
+
+__all__ = [
+    "MINIMUM_PASSWORD",
+    "Answer",
+    "add_contact",
+    "change_site",
+    "change_user",
+    "close_site",
+    "create_api_key",
+    "create_company",
+    "create_site",
+    "create_user",
+    "delegate",
+    "hash_password",
+    "know_each_other",
+    "once",
+    "once_done",
+    "plain_answer",
+    "remove_contact",
+    "reopen_site",
+    "revoke_api_key",
+    "revoke_delegation",
+    "sign_in",
+    "sign_out",
+    "switch_user",
+    "token_hash",
+]  # fmt: skip

@@ -1,0 +1,112 @@
+"""The people of a company."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+
+from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.parties import queries
+from marketplace.parties.actor import ROLES, Actor
+from marketplace.parties.service.signing_in import hash_password
+
+
+def _check_roles(roles: Sequence[str]) -> None:
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown or not roles:
+        raise invalid(
+            "user.roles", f"Unknown role {', '.join(unknown) or '(none)'}. Roles: {', '.join(ROLES)}.", field="roles"
+        )
+
+
+async def create_user(
+    session: WriteSession,
+    *,
+    company_id: UUID,
+    email: str,
+    name: str,
+    password: str,
+    roles: Sequence[str],
+    site_id: UUID | None = None,
+    order_limit: Decimal | None = None,
+) -> UUID:
+    """A new person. Raises ``user.email``, ``user.roles``, ``user.password``."""
+    _check_roles(roles)
+    if "@" not in email or len(email) > 200 or any(c.isspace() for c in email.strip()):
+        raise invalid("user.email", f"'{email[:60]}' is not an e-mail address.", field="email")
+    hashed = await hash_password(password)
+    try:
+        made: UUID = await fetch_value(
+            session,
+            "INSERT INTO user_account (company_id, email, name, password_hash, roles, site_id, order_limit_amount) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+            company_id, email.strip(), name, hashed, sorted(set(roles)), site_id, order_limit,
+        )  # fmt: skip
+    except UniqueViolationError:
+        raise conflict("user.email", "This e-mail address is in use already.", field="email") from None
+    return made
+
+
+async def change_user(
+    session: WriteSession,
+    actor: Actor,
+    user_id: UUID,
+    *,
+    name: str,
+    roles: Sequence[str],
+    site_id: UUID | None = None,
+    order_limit: Decimal | None = None,
+    password: str | None = None,
+    now: datetime,
+) -> None:
+    """Changes a person of the actor's company; with a new password their sessions end. Roles count from the next
+    request. Raises ``user.not_found``, ``user.roles``, ``user.password``, ``user.last_admin``."""
+    _check_roles(roles)
+    hashed = await hash_password(password) if password else None
+    await _keep_an_admin(session, actor, user_id, stays="admin" in roles)
+    await execute(
+        session,
+        "UPDATE user_account SET name = $2, roles = $3, site_id = $4, order_limit_amount = $5, "
+        "password_hash = coalesce($6, password_hash) WHERE id = $1",
+        user_id, name, sorted(set(roles)), site_id, order_limit, hashed,
+    )  # fmt: skip
+    if hashed:
+        await _end_sessions(session, user_id, now)
+
+
+async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, active: bool, now: datetime) -> None:
+    """Switches a person off: sessions and API keys end at once and for good. Or on: they may sign in again.
+    Raises ``user.not_found``, ``user.last_admin``, ``user.self``."""
+    if user_id == actor.user_id:
+        raise conflict("user.self", "You cannot switch yourself off. Ask another administrator.")
+    await _keep_an_admin(session, actor, user_id, stays=active)
+    await execute(session, "UPDATE user_account SET active = $2 WHERE id = $1", user_id, active)
+    if not active:
+        await _end_sessions(session, user_id, now)
+        await execute(
+            session, "UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", user_id, now
+        )
+
+
+async def _keep_an_admin(session: WriteSession, actor: Actor, user_id: UUID, *, stays: bool) -> None:
+    """Locks the company's active administrators and the person; refuses to lose the last administrator."""
+    admins = await queries.admins_for_update(session, actor.company_id, user_id)
+    if user_id not in admins:
+        raise missing("user.not_found", "No such person in your company.")
+    was = admins.pop(user_id)
+    others = any(admins.values())
+    if was and not stays and not others:
+        raise conflict(
+            "user.last_admin", "This is the last administrator. Make somebody else one first.", field="roles"
+        )
+
+
+async def _end_sessions(session: WriteSession, user_id: UUID, now: datetime) -> None:
+    await execute(
+        session, "UPDATE user_session SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", user_id, now
+    )

@@ -1,0 +1,185 @@
+"""Companies and their sites."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from asyncpg import UniqueViolationError
+
+from marketplace.db.session import (
+    Tenant,
+    WriteSession,
+    become,
+    execute,
+    fetch_value,
+)
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.parties.actor import Actor
+
+
+async def create_company(
+    session: WriteSession, *, code: str, name: str, manufacturer: bool, partner: bool, currency: str, country: str
+) -> UUID:
+    """A new company. Only the operator's command line does this: it works on behalf of the new company itself."""
+    if not code.isascii() or not code.replace("-", "").isalnum() or not 2 <= len(code) <= 20:
+        raise invalid("company.code", "A company code has 2 to 20 letters, digits and hyphens.", field="code")
+    if not (manufacturer or partner):
+        raise invalid("company.kind", "Say whether it is a manufacturer, a partner, or both.")
+    company: UUID = await fetch_value(session, "SELECT uuidv7()")
+    await become(session, Tenant(company))
+    try:
+        await execute(
+            session,
+            "INSERT INTO company (id, code, name, is_manufacturer, is_partner, currency, country) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            company, code.upper(), name, manufacturer, partner, currency, country,
+        )  # fmt: skip
+    except UniqueViolationError:
+        raise conflict(
+            "company.code", f"There is a company with the code {code.upper()} already.", field="code"
+        ) from None
+    return company
+
+
+def _check_site(timezone: str, lat: float | None, lon: float | None) -> None:
+    if timezone not in available_timezones():
+        raise invalid(
+            "site.timezone", f"'{timezone}' is not a time zone. Write it like America/Chicago.", field="timezone"
+        )
+    ZoneInfo(timezone)
+    if (
+        (lat is None) != (lon is None)
+        or (lat is not None and not -90 <= lat <= 90)
+        or (lon is not None and not -180 <= lon <= 180)
+    ):
+        raise invalid(
+            "site.coordinates", "Give latitude (-90 to 90) and longitude (-180 to 180) together.", field="lat"
+        )
+
+
+async def create_site(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    code: str,
+    name: str,
+    place: str,
+    region: str,
+    country: str,
+    timezone: str,
+    address: str = "",
+    lat: float | None = None,
+    lon: float | None = None,
+    opens: time | None = None,
+    closes: time | None = None,
+    counter_phone: str = "",
+    after_hours_phone: str = "",
+    will_call: bool = False,
+) -> UUID:
+    """A new site of the actor's company. Raises ``site.code`` when the code is taken, ``site.timezone``."""
+    _check_site(timezone, lat, lon)
+    try:
+        made: UUID = await fetch_value(
+            session,
+            "INSERT INTO site (company_id, code, name, place, region, country, timezone, address, lat, lon, opens, "
+            "closes, counter_phone, after_hours_phone, will_call) "
+            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) RETURNING id",
+            actor.company_id, code, name, place, region, country, timezone, address, lat, lon, opens, closes,
+            counter_phone, after_hours_phone, will_call,
+        )  # fmt: skip
+    except UniqueViolationError:
+        raise conflict("site.code", f"Your company has a site with the code {code} already.", field="code") from None
+    return made
+
+
+async def know_each_other(session: WriteSession, one: UUID, other: UUID) -> None:
+    """Makes two companies counterparties: each may from now on see the other's sites."""
+    await execute(
+        session,
+        "INSERT INTO counterparty (company_id, other_id) VALUES ($1, $2), ($2, $1) ON CONFLICT DO NOTHING",
+        one,
+        other,
+    )
+
+
+async def change_site(
+    session: WriteSession,
+    actor: Actor,
+    site_id: UUID,
+    *,
+    code: str,
+    name: str,
+    place: str,
+    region: str,
+    country: str,
+    timezone: str,
+    address: str = "",
+    lat: float | None = None,
+    lon: float | None = None,
+    opens: time | None = None,
+    closes: time | None = None,
+    counter_phone: str = "",
+    after_hours_phone: str = "",
+    will_call: bool = False,
+) -> None:
+    """Changes a site of the actor's company. What happened at it stays; deadlines already counted stay as they are.
+    Coordinates that somebody states are exact. Raises ``site.not_found``, ``site.code``, ``site.timezone``,
+    ``site.coordinates``."""
+    _check_site(timezone, lat, lon)
+    try:
+        changed = await execute(
+            session,
+            "UPDATE site SET code=$3, name=$4, place=$5, region=$6, country=$7, timezone=$8, address=$9, "
+            "approximate = approximate AND lat IS NOT DISTINCT FROM $10 AND lon IS NOT DISTINCT FROM $11, lat=$10, lon=$11, "
+            "opens=$12, closes=$13, counter_phone=$14, after_hours_phone=$15, will_call=$16 "
+            "WHERE id=$1 AND company_id=$2",
+            site_id, actor.company_id, code, name, place, region, country, timezone, address, lat, lon, opens, closes,
+            counter_phone, after_hours_phone, will_call,
+        )  # fmt: skip
+    except UniqueViolationError:
+        raise conflict("site.code", f"Your company has a site with the code {code} already.", field="code") from None
+    if changed != "UPDATE 1":
+        raise missing("site.not_found", "No such site in your company.")
+
+
+async def close_site(session: WriteSession, site_id: UUID, now: datetime) -> None:
+    """Marks a site as closed, whose row the caller has locked and found to be in no use. Its history stays."""
+    await execute(session, "UPDATE site SET closed_at = $2 WHERE id = $1", site_id, now)
+
+
+async def reopen_site(session: WriteSession, actor: Actor, site_id: UUID) -> None:
+    """A closed site can be chosen again. Raises ``site.not_found`` when it is not a closed site of the company."""
+    done = await execute(
+        session,
+        "UPDATE site SET closed_at = NULL WHERE id = $1 AND company_id = $2 AND closed_at IS NOT NULL",
+        site_id,
+        actor.company_id,
+    )
+    if done != "UPDATE 1":
+        raise missing("site.not_found", "No such closed site in your company.")
+
+
+async def add_contact(
+    session: WriteSession, actor: Actor, site_id: UUID, *, name: str, role: str, telephone: str, email: str
+) -> UUID:
+    """A person to ring at a site; counterparties see them too. Raises ``contact.reach`` without a way to reach them."""
+    if not telephone.strip() and not email.strip():
+        raise invalid("contact.reach", "Give a telephone number or an e-mail address.", field="telephone")
+    made: UUID = await fetch_value(
+        session,
+        "INSERT INTO site_contact (company_id, site_id, name, role, telephone, email) VALUES ($1,$2,$3,$4,$5,$6) "
+        "RETURNING id",
+        actor.company_id, site_id, name, role, telephone.strip(), email.strip(),
+    )  # fmt: skip
+    return made
+
+
+async def remove_contact(session: WriteSession, actor: Actor, contact_id: UUID) -> None:
+    """Raises ``contact.not_found``."""
+    gone = await execute(
+        session, "DELETE FROM site_contact WHERE id = $1 AND company_id = $2", contact_id, actor.company_id
+    )
+    if gone != "DELETE 1":
+        raise missing("contact.not_found", "No such contact, or it was removed already.")

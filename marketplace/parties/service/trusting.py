@@ -1,0 +1,80 @@
+"""What a company lets others do: API keys for programs, delegations for other companies."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from marketplace.db.session import (
+    WriteSession,
+    execute,
+    fetch_value,
+)
+from marketplace.kit.errors import invalid, missing
+from marketplace.parties.actor import Actor, check_scopes
+from marketplace.parties.service.places import know_each_other
+from marketplace.parties.service.signing_in import token_hash
+
+
+async def create_api_key(
+    session: WriteSession, actor: Actor, *, name: str, scopes: frozenset[str], expires_at: datetime | None
+) -> tuple[UUID, str]:
+    """A new key of the actor, and its secret, which is shown this once."""
+    check_scopes(scopes)
+    secret = "bs_" + secrets.token_urlsafe(32)
+    made: UUID = await fetch_value(
+        session,
+        "INSERT INTO api_key (company_id, user_id, name, prefix, key_hash, scopes, expires_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        actor.company_id, actor.user_id, name, secret[:10], token_hash(secret), sorted(scopes), expires_at,
+    )  # fmt: skip
+    return made, secret
+
+
+async def revoke_api_key(session: WriteSession, key_id: UUID, now: datetime) -> None:
+    """Ends a key at once. Raises ``apikey.not_found``."""
+    if (
+        await execute(session, "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, now)
+        != "UPDATE 1"
+    ):
+        raise missing("apikey.not_found", "No such API key, or it was revoked already.")
+
+
+async def delegate(
+    session: WriteSession,
+    actor: Actor,
+    *,
+    company_id: UUID,
+    max_quantity: int,
+    max_value: Decimal,
+    now: datetime,
+    valid_until: datetime | None = None,
+) -> UUID:
+    """Lets another company's technicians source the actor's parts, within limits per request."""
+    if not actor.is_manufacturer:
+        raise invalid("delegation.maker", "Only a manufacturer can let others source its parts.")
+    if company_id == actor.company_id:
+        raise invalid("delegation.self", "Your own technicians need no delegation.", field="company_id")
+    if max_quantity <= 0 or max_value <= 0:
+        raise invalid("delegation.limits", "Both limits must be above zero.", field="max_quantity")
+    if await fetch_value(session, "SELECT 1 FROM company WHERE id = $1", company_id) is None:
+        raise missing("company.not_found", "No such company.")
+    made: UUID = await fetch_value(
+        session,
+        "INSERT INTO delegation (maker_id, company_id, max_quantity, max_value_amount, currency, valid_from, "
+        "valid_until) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        actor.company_id, company_id, max_quantity, max_value, actor.currency, now, valid_until,
+    )  # fmt: skip
+    await know_each_other(session, actor.company_id, company_id)
+    return made
+
+
+async def revoke_delegation(session: WriteSession, delegation_id: UUID, now: datetime) -> None:
+    """Ends a delegation at once. Raises ``delegation.not_found``."""
+    tag = await execute(
+        session, "UPDATE delegation SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", delegation_id, now
+    )
+    if tag != "UPDATE 1":
+        raise missing("delegation.not_found", "No such delegation, or it has ended already.")
