@@ -26,6 +26,7 @@ from web.pages import (
     notices,
     order_steps,
     orders,
+    posting_order,
     preferences,
     release_lines,
     release_terms,
@@ -43,7 +44,7 @@ from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
-    preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases,
+    preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, units, holdings,
     settlement, notices, agreements, imports, scan,
 )  # fmt: skip

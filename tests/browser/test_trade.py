@@ -206,6 +206,7 @@ async def test_release_with_a_live_preview(open_page: OpenPage, address: str, ma
         ("maker", "admin", "/company/keys/new"),
         ("maker", "admin", "/company/delegations/new"),
         ("buyer", "buyer", "/releases"),
+        ("buyer", "buyer", "/releases/{release}"),
         ("buyer", "buyer", "/no-such-page"),
     ],
 )
@@ -217,11 +218,30 @@ async def test_page(open_page: OpenPage, address: str, market: Market, who: str,
         maker.id,
         maker.site,
     )
-    path = path.format(site=maker.site, person=maker.users["planner"])
+    path = path.format(site=maker.site, person=maker.users["planner"], release=market.release)
     opened = await open_page(address + path, cookies=signed)
-    name = path.replace(str(maker.site), "one").replace(str(maker.users["planner"]), "one")
+    name = (
+        path.replace(str(maker.site), "one")
+        .replace(str(maker.users["planner"]), "one")
+        .replace(str(market.release), "one")
+    )
     await looks_right(opened.page, re.sub(r"\W+", "-", f"{who}{name}").strip("-"))
     quiet(opened, "status of 40")
+
+
+async def test_several_lines_in_one_order(open_page: OpenPage, address: str, market: Market) -> None:
+    signed = await cookies(market, market.world.buyer, "buyer")
+    opened = await open_page(f"{address}/listings/{market.listing}", cookies=signed)
+    page = opened.page
+    await page.get_by_role("link", name="order from the whole posting").click()
+    await page.get_by_label(f"Quantity of {market.number} in EA").fill("4")
+    await page.get_by_label(re.compile("Quantity of .*PUMP-7 in EA")).fill("2")
+    await page.get_by_label("Your purchase order number").fill("PO 9")
+    await page.get_by_role("button", name="Review the order").click()
+    await expect(page.get_by_text("Order 2 lines for")).to_be_visible()
+    await looks_right(page, "posting-order-review")
+    await page.get_by_role("button", name="Place the order").click()
+    await expect(page.get_by_text("Order placed.")).to_be_visible()
 
 
 async def test_the_whole_way_without_script(open_page: OpenPage, address: str, market: Market) -> None:

@@ -21,6 +21,7 @@ from marketplace.parties.permissions import Now
 from web.exports import csv_file, wants_csv
 from web.forms import Form
 from web.found import Worded
+from web.pages.posting_order import offered_page
 from web.released_stock import lines_from_stock
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -200,9 +201,7 @@ async def release(visit: ReadsListings, release_id: UUID) -> Response:
     """One posting: its owner sees lines and orders, a draft goes on to the editor, partners go to what they may buy."""
     row = await queries.release(visit.session, release_id)
     if row.company_id != visit.actor.company_id:
-        shown = [line for line in await queries.lines(visit.session, release_id) if line.published]
-        worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
-        return visit.show("releases/offered.html", release=row, offers=[worded.offer(line) for line in shown])
+        return await offered_page(visit, row, Form())
     visit.actor.require("release.write")
     if row.status == "draft":
         return RedirectResponse(f"/releases/{release_id}/{'lines' if row.lines else 'terms'}", 303)

@@ -132,6 +132,8 @@ async def _reserve(
             uom=listing.uom,
         )
         if refusal:
+            if len(lines) > 1:
+                refusal.message = f"{listing.part_number}: {refusal.message} Nothing was ordered."
             raise refusal
         taken = take(behind[listing.id], line.quantity)
         if taken is None:
