@@ -242,7 +242,7 @@ async def test_a_site_is_changed_closed_when_empty_and_opened_again(market: Mark
     assert (await admin.post("/api/v1/sourcing/requests", json=need)).status_code == 201
     waits = await admin.post(f"/api/v1/sites/{site}/close")
     assert (waits.status_code, waits.json()["code"]) == (409, "site.in_use")
-    assert "1 parts requests" in waits.json()["detail"]
+    assert "1 parts request for it" in waits.json()["detail"]
     async with market.client(world.buyer, "admin") as foreign:
         assert (await foreign.get(address)).status_code == 404
         assert (await foreign.post(f"/api/v1/sites/{site}/close")).status_code == 404

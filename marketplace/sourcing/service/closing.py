@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from marketplace.agreements import phrases
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries as holdings
 from marketplace.kit.errors import conflict
@@ -27,14 +28,14 @@ async def close_site(session: WriteSession, actor: Actor, site_id: UUID, now: da
     wanted = await queries.open_to(session, actor.company_id, site_id)
     units = await holdings.units_at(session, actor.company_id, site_id)
     uses = [
-        words
-        for count, words in (
-            (units, f"{units:,} units on record there: move, use or count them first"),
-            (coming, f"{coming:,} orders to be delivered there: receive or cancel them first"),
-            (wanted, f"{wanted:,} parts requests for it: finish or cancel them first"),
+        f"{phrases.count(count, what)} {words}"
+        for count, what, words in (
+            (units, "unit", "on record there (move, use or count them first)"),
+            (coming, "order", "to be delivered there (receive or cancel first)"),
+            (wanted, "parts request", "for it (finish or cancel first)"),
         )
         if count
     ]
     if uses:
-        raise conflict("site.in_use", f"{site.name} cannot be closed yet. There are {'; and '.join(uses)}.")
+        raise conflict("site.in_use", f"{site.name} cannot be closed yet: {'; '.join(uses)}.")
     await party_service.close_site(session, site_id, now)
