@@ -323,7 +323,9 @@ def apikey_create(
         if row is None:
             raise missing("user.not_found", f"Nobody signs in as {email}.")
         actor = Actor(row["user_id"], row["company_id"], "", "", "", False, False, "USD", frozenset({"admin"}))
-        _, secret = await create_api_key(session, actor, name=name, scopes=frozenset(scope), expires_at=None)
+        _, secret = await create_api_key(
+            session, actor, name=name, scopes=frozenset(scope), expires_at=None, now=datetime.now(UTC)
+        )
         return secret
 
     typer.echo(_run(_as_owner(make)))

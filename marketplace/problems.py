@@ -20,6 +20,7 @@ STATUS: Mapping[Kind, int] = {
     Kind.MISSING: 404,
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
+    Kind.LIMITED: 429,
     Kind.BUSY: 503,
 }
 EXIT_CODE: Mapping[Kind, int] = {
@@ -29,6 +30,7 @@ EXIT_CODE: Mapping[Kind, int] = {
     Kind.MISSING: 4,
     Kind.CONFLICT: 5,
     Kind.GONE: 5,
+    Kind.LIMITED: 6,
     Kind.BUSY: 6,
 }
 
@@ -55,6 +57,8 @@ def problem(error: DomainError, request_id: str | None = None) -> dict[str, Any]
 def respond(request: Request, error: DomainError) -> Response:
     """The problem as a response."""
     headers = {"retry-after": "5"} if error.kind is Kind.BUSY else {}
+    if error.kind is Kind.LIMITED:
+        headers["retry-after"] = str(error.extra.get("retry_after", 60))
     if error.kind is Kind.UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
     body = problem(error, getattr(request.state, "request_id", None))
@@ -75,7 +79,14 @@ def from_validation(error: RequestValidationError) -> DomainError:
     )
 
 
-_HTTP_KINDS = {401: Kind.UNAUTHENTICATED, 403: Kind.FORBIDDEN, 404: Kind.MISSING, 405: Kind.INVALID, 413: Kind.INVALID}
+_HTTP_KINDS = {
+    401: Kind.UNAUTHENTICATED,
+    403: Kind.FORBIDDEN,
+    404: Kind.MISSING,
+    405: Kind.INVALID,
+    413: Kind.INVALID,
+    429: Kind.LIMITED,
+}
 
 
 def from_http(error: HTTPException) -> DomainError:

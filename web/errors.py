@@ -32,6 +32,7 @@ STATUS: Final = {
     Kind.MISSING: 404,
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
+    Kind.LIMITED: 429,
     Kind.BUSY: 503,
 }
 SIGN_IN: Final = "/sign-in"

@@ -263,7 +263,7 @@ async def looking(request: Request, now: datetime, show: Callable[[Visit], Await
 
 async def _known(request: Request, error: DomainError) -> None:
     """The shell for the error page of a refused form, where the person is known and the database answers."""
-    if error.kind not in {Kind.UNAUTHENTICATED, Kind.BUSY}:
+    if error.kind not in {Kind.UNAUTHENTICATED, Kind.LIMITED, Kind.BUSY}:
         await recognise(request)
 
 

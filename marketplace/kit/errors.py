@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """It was possible, but the state has moved on."""
     GONE = "gone"
     """It existed and has ended for good (expired, withdrawn)."""
+    LIMITED = "limited"
+    """Too often: the same will work after a while (``retry_after`` seconds among the facts)."""
     BUSY = "busy"
     """Not now: a limit or an outage; the same request may work later."""
 
@@ -97,6 +99,11 @@ def conflict(code: str, message: str, *, field: str | None = None, **extra: Any)
 def gone(code: str, message: str, **extra: Any) -> DomainError:
     """It has ended for good."""
     return DomainError(Kind.GONE, code, message, (), extra)
+
+
+def limited(code: str, message: str, *, retry_after: int) -> DomainError:
+    """Too often; allowed again in ``retry_after`` seconds."""
+    return DomainError(Kind.LIMITED, code, message, (), {"retry_after": retry_after})
 
 
 def busy(code: str, message: str, **extra: Any) -> DomainError:

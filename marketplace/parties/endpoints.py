@@ -170,10 +170,10 @@ async def create_user(
 
 
 @router.post("/api-keys", status_code=201, summary="Make an API key")
-async def create_key(session: Writing, actor: ManagesCompany, new: NewKey) -> KeyOut:
+async def create_key(session: Writing, actor: ManagesCompany, new: NewKey, now: Now) -> KeyOut:
     """The secret is shown this once and never kept; so this route takes no idempotency key."""
     made, secret = await service.create_api_key(
-        session, actor, name=new.name, scopes=frozenset(new.scopes), expires_at=new.expires_at
+        session, actor, name=new.name, scopes=frozenset(new.scopes), expires_at=new.expires_at, now=now
     )
     return KeyOut(id=made, secret=secret)
 

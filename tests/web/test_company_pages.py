@@ -333,3 +333,13 @@ async def test_two_administrators_do_not_remove_each_other(market: Market, admin
         "SELECT count(*) FROM user_account WHERE company_id = $1 AND active AND 'admin' = ANY (roles)", world.maker.id
     )
     assert left >= 1
+
+
+async def test_a_key_that_has_ended_already_is_not_made(market: Market, admin: httpx.AsyncClient) -> None:
+    given = {"name": "old", "scopes": ["stock.read"], "expires_at": "2020-01-01T00:00:00Z"}
+    refused = await admin.post("/api/v1/api-keys", json=given)
+    assert (refused.status_code, refused.json()["code"]) == (422, "apikey.expiry")
+    made = await market.world.owner.fetchval(
+        "SELECT count(*) FROM api_key WHERE company_id = $1", market.world.maker.id
+    )
+    assert made == 0

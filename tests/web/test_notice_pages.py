@@ -13,7 +13,7 @@ from marketplace.agreements import queries
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
 
-NOTICES = "SELECT count(*)::int FROM agreement_event WHERE kind = 'notice'"
+NOTICES = "SELECT count(*)::int FROM agreement_event WHERE kind = 'notice' AND subject_id = $1::text::uuid"
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ async def test_a_notice_is_checked_given_and_seen_by_both(site: Site) -> None:
     too_many = await send(clerk, address, page, act="scrap", quantity="5")
     assert too_many.status_code == 409
     assert "4 units left" in too_many.text
-    assert await world.owner.fetchval(NOTICES) == 0
+    assert await world.owner.fetchval(NOTICES, job.agreement) == 0
 
     checked = await send(clerk, address, page, act="scrap", quantity="1")
     assert checked.status_code == 200, checked.text
     assert "First offer the units to the manufacturer" in checked.text
-    assert await world.owner.fetchval(NOTICES) == 0, "seeing what it does gives no notice"
+    assert await world.owner.fetchval(NOTICES, job.agreement) == 0, "seeing what it does gives no notice"
     fields = fields_of(checked.text, address)
     for _ in range(2):
         given = await clerk.post(address, data=fields)
         assert given.headers["location"] == f"/agreements/{job.agreement}?done=noticed"
-    assert await world.owner.fetchval(NOTICES) == 1, "sent twice, given once"
+    assert await world.owner.fetchval(NOTICES, job.agreement) == 1, "sent twice, given once"
 
     shown = await clerk.get(f"/agreements/{job.agreement}?done=noticed")
     assert "Notice given." in shown.text
@@ -59,7 +59,9 @@ async def test_a_notice_is_checked_given_and_seen_by_both(site: Site) -> None:
     another = await send(warehouse, address, await warehouse.get(address), act="scrap", quantity="1", confirmed="yes")
     assert another.headers["location"] == "/holdings?done=noticed", "who may not read agreements goes back to the stock"
     mail = await world.owner.fetchval(
-        "SELECT payload->'mail'->>'subject' FROM outbox_event WHERE name = 'agreement.notice' ORDER BY id DESC LIMIT 1"
+        "SELECT payload->'mail'->>'subject' FROM outbox_event WHERE name = 'agreement.notice' "
+        "AND aggregate_id = $1::text::uuid ORDER BY id DESC LIMIT 1",
+        job.agreement,
     )
     assert "wants to scrap 1 unit" in mail
     home = await planner.get("/")

@@ -78,7 +78,7 @@ async def test_guessing_is_slowed_down(market: Market) -> None:
         for _ in range(10):
             await client.post("/sign-in", data={"email": email(market), "password": "wrong wrong wrong"})
         page = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
-    assert page.status_code == 503
+    assert page.status_code == 429
     assert "Too many failed attempts" in page.text
 
 

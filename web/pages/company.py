@@ -101,7 +101,7 @@ async def make_key(request: Request, sent: SentForm, now: Now) -> Response:
             fields.wrong("scopes", "Choose at least one thing the program may do.")
         fields.check("apikey.invalid")
         ends = now + timedelta(days=int(days)) if days else None
-        made, secret = await service.create_api_key(session, actor, name=name, scopes=scopes, expires_at=ends)
+        made, secret = await service.create_api_key(session, actor, name=name, scopes=scopes, expires_at=ends, now=now)
         shown.append(secret)
         return made
 

@@ -18,7 +18,7 @@ from marketplace.db.session import (
     fetch_one,
     fetch_value,
 )
-from marketplace.kit.errors import busy, invalid, unauthenticated
+from marketplace.kit.errors import invalid, limited, unauthenticated
 from marketplace.parties.actor import Actor
 
 _ATTEMPTS_PER_WINDOW = 10
@@ -63,8 +63,10 @@ async def sign_in(database: Database, email: str, password: str, *, source: str,
                 now - _WINDOW,
             )
             if (count or 0) >= _ATTEMPTS_PER_WINDOW * (1 if key.startswith("account:") else 10):
-                raise busy(
-                    "auth.attempts", "Too many failed attempts. Wait 15 minutes, or ask your admin for a new password."
+                raise limited(
+                    "auth.attempts",
+                    "Too many failed attempts. Wait 15 minutes, or ask your admin for a new password.",
+                    retry_after=int(_WINDOW.total_seconds()),
                 )
         row = await fetch_one(session, "SELECT * FROM auth_login($1)", email.strip())
     usable = row is not None and row["active"]

@@ -19,10 +19,20 @@ from marketplace.parties.service.signing_in import token_hash
 
 
 async def create_api_key(
-    session: WriteSession, actor: Actor, *, name: str, scopes: frozenset[str], expires_at: datetime | None
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    scopes: frozenset[str],
+    expires_at: datetime | None,
+    now: datetime,
 ) -> tuple[UUID, str]:
     """A new key of the actor, and its secret, which is shown this once."""
     check_scopes(scopes)
+    if expires_at is not None and expires_at <= now:
+        raise invalid(
+            "apikey.expiry", "This key would have ended already. Give a time to come, or none.", field="expires_at"
+        )
     secret = "bs_" + secrets.token_urlsafe(32)
     made: UUID = await fetch_value(
         session,
