@@ -37,6 +37,8 @@ RUN = "imports.run"
 _STAGE_COLUMNS = (
     "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
 )  # fmt: skip
+_TO_STAGE = ("uploaded", "staging", "failed")
+"""Steps at which the file's rows are still to be read."""
 _END = object()
 
 
@@ -67,7 +69,7 @@ async def _advance(
         return
     if job.step != "validated":
         try:
-            if job.step in ("uploaded", "staging", "failed"):
+            if job.step in _TO_STAGE:
                 await _stage(database, tenant, job, data_dir)
             await _validate(database, tenant, job_id, now)
         except DomainError as error:
@@ -77,6 +79,10 @@ async def _advance(
             raise
     if land:
         await _land(database, tenant, job_id, actor_id, now)
+
+
+def _running() -> DomainError:
+    return conflict("import.running", "This import is being read by another process already.")
 
 
 class _LostError(Exception):
@@ -125,6 +131,9 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
     table = await asyncio.to_thread(open_table, path, sheet=job.sheet, delimiter=job.mapping["delimiter"] or None)
     async with database.write(tenant) as session:
         locked = await queries.job_for_update(session, job.id)
+        if locked.step not in _TO_STAGE:
+            # Whoever was faster brought it on since this run looked: its rows are not this one's to clear.
+            raise _running()
         staged, after = await queries.staged_upto(session, job.id)
         if locked.step != "staging" or staged != locked.rows_staged:
             await clear(session, job.id)
@@ -146,7 +155,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
         async with database.write(tenant) as session:
             locked = await queries.job_for_update(session, job.id)
             if locked.step != "staging" or locked.rows_staged != staged:
-                raise conflict("import.running", "This import is being read by another process already.")
+                raise _running()
             await (await driver(session)).copy_records_to_table("import_stage", records=rows, columns=_STAGE_COLUMNS)
             staged += len(rows)
             await execute(

@@ -240,6 +240,27 @@ async def test_two_processes_on_one_import_land_it_once(
     assert await owner.fetchval("SELECT count(*) FROM lot WHERE registered_by = $1", world.maker.id) == 500
 
 
+async def test_a_slow_process_does_not_clear_what_a_fast_one_has_staged(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    """It looked while the file was unread, and gets the row only when another process is past reading."""
+    job = await imports.upload(many(world, 30))
+    async with owner.transaction():
+        await owner.execute("SELECT FROM import_job WHERE id = $1 FOR UPDATE", job)
+        slow = asyncio.create_task(imports.run(job))
+        while not await owner.fetchval(  # noqa: ASYNC110 - only the server knows who waits for whom
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        ):
+            await asyncio.sleep(0.01)
+        await owner.execute("UPDATE import_job SET step = 'staged', rows_staged = 30 WHERE id = $1", job)
+    with pytest.raises(DomainError) as refused:
+        await slow
+    assert refused.value.code == "import.running"
+    assert (await imports.job(job)).step == "staged"
+    # The rows that the other process was said to have staged are not there: they are read again, and land once.
+    assert (await imports.run(job)).lots_new == 30
+
+
 async def test_memory_does_not_grow_with_the_file(
     imports: Importing, world: World, cluster: Credentials, database_name: str
 ) -> None:
