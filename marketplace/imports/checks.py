@@ -201,7 +201,7 @@ def _issues(columns: Mapping[str, int], width: int) -> Iterator[_Issue]:
     if "condition" in columns:
         yield issue(
             "condition", "s.condition IS NULL",
-            told("condition", f"'%s' is not a condition we know. Known: {_CONDITIONS}."),
+            told("condition", f"'%s' is not a condition we know. Known: {_CONDITIONS}. Or say in this import what it means."),
         )  # fmt: skip
     for field, spec in FIELDS.items():
         words = _UNREADABLE.get(spec.kind, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from marketplace.imports.queries import Job
 from marketplace.imports.schemas import (
     ApplyIn,
     ColumnOut,
+    ConditionOut,
     DecideIn,
     DecisionOut,
     ImportDetail,
@@ -29,6 +31,7 @@ from marketplace.imports.schemas import (
     ProblemOut,
     ProposalOut,
 )
+from marketplace.imports.values import condition_readings
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -66,6 +69,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
             )
             for f in FIELDS.values()
         ],
+        conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions)],
         missing=mapping["missing"],
         warnings=mapping["warnings"],
         problems=problems,

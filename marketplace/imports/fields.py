@@ -109,5 +109,8 @@ CONDITIONS: Mapping[str, str] = {
 }
 """How files write a condition (normalised by ``heading``) -> our word for it."""
 
+CONDITION_NAMES = tuple(dict.fromkeys(CONDITIONS.values()))
+"""Our conditions, best first."""
+
 TRUE_WORDS = frozenset({"yes", "y", "true", "t", "1", "x", "ja", "on"})
 FALSE_WORDS = frozenset({"no", "n", "false", "f", "0", "", "nein", "off"})

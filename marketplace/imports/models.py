@@ -53,12 +53,14 @@ class ImportJob(Row):
 
 
 class ImportMapping(Row):
-    """A company's saved column mapping for files of one shape (the hash of the header)."""
+    """A company's saved reading of files of one shape (the hash of the header): ``mapping`` field -> header,
+    ``conditions`` the file's word (values.condition_word) -> our condition."""
 
     __tablename__ = "import_mapping"
     company_id: Mapped[UUID] = mapped_column(primary_key=True)
     fingerprint: Mapped[bytes] = mapped_column(BYTEA, primary_key=True)
     mapping: Mapped[dict[str, Any]]
+    conditions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     saved_at: Mapped[Created]
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
 from marketplace.kit.errors import missing
 
@@ -62,6 +62,16 @@ class Job:
         """Field -> column, from 0."""
         return dict(self.mapping.get("columns", {}))
 
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What the company says its words for conditions mean, by ``values.condition_word``."""
+        return dict(self.mapping.get("conditions", {}))
+
+    @property
+    def condition_words(self) -> list[tuple[str, int]]:
+        """(word, rows) of the condition column as it was last read, the most frequent first."""
+        return [(word, rows) for word, rows in self.mapping.get("condition_words", ())]
+
 
 def _job(row: asyncpg.Record) -> Job:
     mapping = row["mapping"]
@@ -105,15 +115,20 @@ async def same_file(
     return _job(row) if row else None
 
 
-async def saved_mapping(session: AsyncSession, company_id: UUID, fingerprint: bytes) -> dict[str, str]:
-    """The company's saved mapping (field -> header) for files of this shape; empty where there is none."""
-    found = await fetch_value(
+async def saved_mapping(
+    session: AsyncSession, company_id: UUID, fingerprint: bytes
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What the company saved for files of this shape: (field -> header, word -> condition); empty if nothing."""
+    row = await fetch_one(
         session,
-        "SELECT mapping FROM import_mapping WHERE company_id = $1 AND fingerprint = $2",
+        "SELECT mapping, conditions FROM import_mapping WHERE company_id = $1 AND fingerprint = $2",
         company_id,
         fingerprint,
     )
-    return dict(json.loads(found) if isinstance(found, str) else found or {})
+    if row is None:
+        return {}, {}
+    mapping, conditions = (json.loads(v) if isinstance(v, str) else v for v in row)
+    return dict(mapping), dict(conditions)
 
 
 async def lookups(session: AsyncSession, found: Job) -> Lookups:
@@ -130,6 +145,7 @@ async def lookups(session: AsyncSession, found: Job) -> Lookups:
         uoms=[(r["code"], r["name"]) for r in uoms],
         default_maker=found.default_maker,
         default_site=found.default_site_id,
+        conditions=found.conditions,
     )
 
 
@@ -142,6 +158,20 @@ async def staged_upto(session: AsyncSession, job_id: UUID) -> tuple[int, int]:
         job_id,
     )
     return (row["rows"], row["last"]) if row else (0, 0)
+
+
+async def condition_words(session: AsyncSession, found: Job, *, limit: int) -> Sequence[tuple[str, int]]:
+    """(word, rows) of the file's condition column, the most frequent first; nothing where it has none."""
+    column = found.columns.get("condition")
+    if column is None:
+        return []
+    rows = await fetch(
+        session,
+        "SELECT left(cells[$2], 40) AS word, count(*)::int AS rows FROM import_stage WHERE job_id = $1 AND cells[$2] <> '' "
+        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $3",
+        found.id, column + 1, limit,
+    )  # fmt: skip
+    return [(r["word"], r["rows"]) for r in rows]
 
 
 async def sites_of_file(session: AsyncSession, job_id: UUID) -> list[UUID]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 Mode = Literal["good_rows", "all_or_nothing"]
+Condition = Literal["new", "new_old_stock", "remanufactured", "used_tested", "used", "core"]
 Order = Literal["month_first", "day_first"]
 
 
@@ -68,6 +69,15 @@ class ProblemOut(BaseModel):
     example: str
 
 
+class ConditionOut(BaseModel):
+    """A file's word for a condition and what it is read as."""
+
+    word: str
+    rows: int | None = Field(description="Rows that say so; null before the file was read.")
+    condition: str | None = Field(description="Null: we do not know the word; say in the mapping what it means.")
+    chosen: bool = Field(description="Whether your company has said so; else it is our reading.")
+
+
 class ImportDetail(ImportOut):
     """An import with how its file is read."""
 
@@ -75,6 +85,7 @@ class ImportDetail(ImportOut):
     sample: list[list[str]]
     sheets: list[str]
     columns: list[ColumnOut]
+    conditions: list[ConditionOut]
     missing: list[str]
     warnings: list[str]
     problems: list[ProblemOut]
@@ -86,12 +97,21 @@ class MappingIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"columns": {"number": 0, "quantity": 3, "maker": None}, "save": True}},
+        json_schema_extra={
+            "example": {
+                "columns": {"number": 0, "quantity": 3, "condition": 5, "maker": None},
+                "conditions": {"Grade A": "used_tested"},
+                "save": True,
+            }
+        },
     )
 
     columns: dict[str, int | None] = Field(description="Field -> column from 0; null = not read.")
     save: bool = Field(default=True, description="Start with this mapping for the next file of this shape.")
     orders: dict[str, Order] = Field(default_factory=dict)
+    conditions: dict[str, Condition] | None = Field(
+        default=None, description="The file's word -> our condition, before our own reading. Unset: as they were."
+    )
     default_site_id: UUID | None = None
     default_maker: str | None = Field(default=None, max_length=80)
     snapshot_on: date | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from marketplace.imports.values import parse_condition
+from marketplace.imports.values import condition_word, parse_condition
 from marketplace.kit.errors import DomainError
 from marketplace.kit.exports import original_cell
 from marketplace.kit.ids import batch_lot_id, serial_lot_id
@@ -45,6 +45,8 @@ class Lookups:
     maker_words: str
     site_words: str
     company: UUID
+    chosen_conditions: Mapping[str, str] = field(default_factory=dict)
+    """What the company says its words mean, by ``condition_word``; before ours."""
     conditions: dict[str, str | None] = field(default_factory=dict)
 
     def condition(self, text: str) -> str | None:
@@ -56,7 +58,7 @@ class Lookups:
             if len(self.conditions) > 1_000:
                 self.conditions.clear()
             try:
-                self.conditions[text] = parse_condition(text)
+                self.conditions[text] = self.chosen_conditions.get(condition_word(text)) or parse_condition(text)
             except DomainError:
                 self.conditions[text] = None
         return self.conditions[text]
@@ -70,6 +72,7 @@ def build_lookups(
     uoms: Iterable[tuple[str, str]],
     default_maker: str | None,
     default_site: UUID | None,
+    conditions: Mapping[str, str] | None = None,
 ) -> Lookups:
     """``sites``: (id, code, name); ``uoms``: (code, name). Codes win over names. Without a default maker a company's
     only own maker is meant."""
@@ -91,6 +94,7 @@ def build_lookups(
         maker_words=_some(m.code for m in (own or known)),
         site_words=_some(code for _, code, _ in places),
         company=company,
+        chosen_conditions=conditions or {},
     )
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from marketplace.imports.fields import CONDITIONS, FALSE_WORDS, TRUE_WORDS, heading
-from marketplace.kit.errors import invalid
+from marketplace.imports.fields import CONDITION_NAMES, CONDITIONS, FALSE_WORDS, TRUE_WORDS, heading
+from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
 from marketplace.kit.money import parse_amount
 
 MAX_QUANTITY = 1_000_000_000
 """What one movement of the ledger takes at most (ledger.entries.MAX_QUANTITY; a test compares)."""
 MAX_AMOUNT_CHARACTERS = 40
+MAX_CONDITION_WORDS = 50
 _AMOUNT_CHARACTERS = re.compile(r"[$€£]*[-+0-9.,' \u00a0]*", re.ASCII)
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MONTHS = {m: i for i, m in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}  # noqa: SIM905
 _SHOWN = 40
+_WORD = 40
 
 
 class DateOrder(StrEnum):
@@ -104,6 +107,59 @@ def parse_flag(text: str) -> bool:
     if word in FALSE_WORDS:
         return False
     raise invalid("import.flag", f"'{text[:_SHOWN]}' is neither yes nor no.")
+
+
+def condition_word(text: str) -> str:
+    """How a file's word for a condition compares: 'A+' and 'A-' differ, ' Grade  a' and 'grade A' do not."""
+    return " ".join(text.split()).casefold()
+
+
+def choose_conditions(given: Mapping[str, str]) -> dict[str, str]:
+    """What a company says its words for conditions mean, by ``condition_word``. Raises ``import.mapping`` naming each
+    word that is not usable or means no condition of ours."""
+    problems = [
+        FieldError(f"conditions.{word[:_SHOWN]}", "import.mapping.condition", f"'{word[:_SHOWN]}': {why}")
+        for word, name in given.items()
+        if (
+            why := f"'{name[:_SHOWN]}' is not a condition. Use {', '.join(CONDITION_NAMES)}."
+            if name not in CONDITION_NAMES
+            else f"a word has 1 to {_WORD} characters."
+            if not 0 < len(condition_word(word)) <= _WORD
+            else ""
+        )
+    ]
+    if len(given) > MAX_CONDITION_WORDS:
+        problems.append(
+            FieldError("conditions", "import.mapping.condition", f"At most {MAX_CONDITION_WORDS} words can be given.")
+        )
+    if problems:
+        raise invalid_fields("import.mapping", "Some words for conditions are not assigned rightly.", tuple(problems))
+    return {condition_word(word): name for word, name in given.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReading:
+    """A file's word for a condition and what it is read as. ``rows`` is None before the file was read; ``condition``
+    None where the word is unknown; ``chosen``: the company has said so."""
+
+    word: str
+    rows: int | None
+    condition: str | None
+    chosen: bool
+
+
+def condition_readings(words: Iterable[tuple[str, int]], chosen: Mapping[str, str]) -> list[ConditionReading]:
+    """How each of a file's words is read, in the order given; then what was chosen for words it does not have."""
+    found, seen = [], set()
+    for word, rows in words:
+        key = condition_word(word)
+        seen.add(key)
+        try:
+            condition = chosen.get(key) or parse_condition(word)
+        except DomainError:
+            condition = None
+        found.append(ConditionReading(word, rows, condition, key in chosen))
+    return found + [ConditionReading(word, None, name, True) for word, name in chosen.items() if word not in seen]
 
 
 def parse_condition(text: str) -> str:

@@ -123,6 +123,28 @@ async def test_an_agreement_is_read_and_signed_once(site: Site) -> None:
     assert len(list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))) == 1
 
 
+async def test_an_unknown_word_for_a_condition_is_given_its_meaning(site: Site, tmp_path: Path) -> None:
+    world = site.world
+    site.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)
+    planner = await site.browser(world.maker, "planner")
+    body = f"Part No,Qty,Condition\n{world.tag}-G-1,5,Grade <A>\n{world.tag}-G-2,3,NOS\n".encode()
+    files = {"file": ("graded.csv", body, "text/csv")}
+    sent = await planner.post("/imports", data={"site": str(world.maker.site), "maker": f"MK{world.tag}"}, files=files)
+    address = sent.headers["location"]
+    await send(planner, f"{address}/mapping", await planner.get(address), save="yes")
+    shown = await planner.get(address)
+    assert "Grade &lt;A&gt;" in shown.text
+    assert "we do not know this word" in shown.text
+    assert "As we read it: New old stock" in shown.text
+    await send(planner, f"{address}/mapping", shown, save="yes", means_0="core")
+    checked = await planner.get(address)
+    assert "we do not know this word" not in checked.text
+    assert await world.owner.fetchval("SELECT rows_bad FROM import_job WHERE file_name = 'graded.csv'") == 0
+    # Taken back, the word is unknown again.
+    await send(planner, f"{address}/mapping", checked, save="yes", means_0="")
+    assert await world.owner.fetchval("SELECT rows_bad FROM import_job WHERE file_name = 'graded.csv'") == 1
+
+
 async def test_a_file_is_matched_checked_and_landed(site: Site, tmp_path: Path) -> None:
     world = site.world
     site.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)

@@ -17,8 +17,10 @@ from marketplace.imports import queries, service
 from marketplace.imports.endpoints import bad_row_chunks
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import Job
+from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
 from marketplace.kit.pages import cut, read_bookmark
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now, resolve
@@ -178,6 +180,8 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "at": AT[job.step],
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
+        "conditions": condition_readings(job.condition_words, job.conditions),
+        "known_conditions": list(CONDITION_WORDS.items()),
         "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
         "modes": MODES,
         "running": job.step in RUNNING,
@@ -261,13 +265,18 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
         chosen = {
             name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None for name in FIELDS
         }
+        meant = {
+            form.value(f"word_{i}"): form.value(f"means_{i}")
+            for i in range(MAX_CONDITION_WORDS * 2)
+            if form.value(f"word_{i}") and form.value(f"means_{i}")
+        }
         day = fields.day("snapshot_on", "The day the file tells about")
         maker = fields.text("maker", "Maker", required=False, most=80)
         fields.check("import.mapping", "The columns were not kept.")
         await service.change_mapping(
             session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
             save=fields.yes("save"), default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
-            snapshot_on=day,
+            snapshot_on=day, conditions=meant,
         )  # fmt: skip
 
     return await _step(request, job_id, sent, now, act, land=False)

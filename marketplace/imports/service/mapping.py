@@ -14,7 +14,7 @@ from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint
 from marketplace.imports.files.tables import open_table
 from marketplace.imports.service.uploading import MODES, mapping_of
-from marketplace.imports.values import DateOrder
+from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -30,6 +30,7 @@ async def change_mapping(
     now: datetime,
     save: bool = True,
     orders: Mapping[str, str] | None = None,
+    conditions: Mapping[str, str] | None = None,
     default_site_id: UUID | None = None,
     default_maker: str | None = None,
     snapshot_on: date | None = None,
@@ -39,7 +40,8 @@ async def change_mapping(
 ) -> None:
     """Sets the columns and what is meant where the file says nothing; the import starts over from its file.
 
-    ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``save``: the next file of this shape
+    ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``conditions``: what the file's words for
+    conditions mean, where they mean something else than we read or nothing we know; None keeps what is set. ``save``: the next file of this shape
     starts with this mapping. Raises ``import.mapping`` naming every field, ``import.landed`` once it has landed.
     """
     job = await queries.job_for_update(session, job_id)
@@ -52,6 +54,7 @@ async def change_mapping(
         )
     if snapshot_on is not None and snapshot_on > now.date() + timedelta(days=1):
         raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
+    words = job.conditions if conditions is None else choose_conditions(conditions)
     if default_site_id is not None:
         await parties.own_site(session, actor, default_site_id)
     table = await asyncio.to_thread(
@@ -64,9 +67,10 @@ async def change_mapping(
     if save:
         await execute(
             session,
-            "INSERT INTO import_mapping (company_id, fingerprint, mapping) VALUES ($1, $2, $3::jsonb) "
-            "ON CONFLICT (company_id, fingerprint) DO UPDATE SET mapping = excluded.mapping, saved_at = now()",
-            actor.company_id, fingerprint(table.header), json.dumps(plan.saved()),
+            "INSERT INTO import_mapping (company_id, fingerprint, mapping, conditions) "
+            "VALUES ($1, $2, $3::jsonb, $4::jsonb) ON CONFLICT (company_id, fingerprint) "
+            "DO UPDATE SET mapping = excluded.mapping, conditions = excluded.conditions, saved_at = now()",
+            actor.company_id, fingerprint(table.header), json.dumps(plan.saved()), json.dumps(words),
         )  # fmt: skip
     await clear(session, job_id)
     await execute(
@@ -74,7 +78,7 @@ async def change_mapping(
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
         "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
         "lots_vanished = 0, error = NULL WHERE id = $1",
-        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}))), default_site_id or job.default_site_id,
+        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=words)), default_site_id or job.default_site_id,
         (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
         table.sheet or None,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from marketplace.imports.files.tables import open_table, read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.staging import Staged, stage_row
-from marketplace.imports.values import DateOrder
+from marketplace.imports.values import MAX_CONDITION_WORDS, DateOrder
 from marketplace.jobs.service import enqueue
 from marketplace.kit.errors import DomainError, FieldError, Kind, conflict, invalid_fields
 from marketplace.kit.ids import command_id
@@ -207,11 +208,13 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
         changed, vanished = await _differences(session, job, sites)
+        words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
             "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
-            "lots_vanished = $6, error = NULL WHERE id = $1",
-            job_id, rows - bad, bad, new, changed, vanished,
+            "lots_vanished = $6, error = NULL, mapping = mapping || jsonb_build_object('condition_words', $7::jsonb) "
+            "WHERE id = $1",
+            job_id, rows - bad, bad, new, changed, vanished, json.dumps(words),
         )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ async def upload(
         # Others may have brought in the same bytes before, and theirs was refused as well: nobody needs the file.
         await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
-    saved = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
+    saved, conditions = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
     plan = match_columns(table.header, [r.cells for r in table.sample], saved)
     job_id: UUID = await fetch_value(
         session,
@@ -87,13 +87,15 @@ async def upload(
         "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by) "
         "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13) RETURNING id",
         actor.company_id, Path(file_name).name[:200] or "upload", digest, size, path.name, table.sheet or None,
-        default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan)),
+        default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan, conditions=conditions)),
         _estimate(table, size), actor.user_id,
     )  # fmt: skip
     return Uploaded(job_id, False)
 
 
-def mapping_of(table: Table, plan: ColumnPlan, orders: dict[str, str] | None = None) -> dict[str, Any]:
+def mapping_of(
+    table: Table, plan: ColumnPlan, orders: dict[str, str] | None = None, *, conditions: dict[str, str] | None = None
+) -> dict[str, Any]:
     """What an import keeps about how its file is read."""
     columns = {m.field: m.column for m in plan.matches}
     found = {
@@ -113,6 +115,7 @@ def mapping_of(table: Table, plan: ColumnPlan, orders: dict[str, str] | None = N
         "sample": [[cell[:80] for cell in r.cells] for r in table.sample[:_SHOWN_ROWS]],
         "sheets": list(table.sheets),
         "delimiter": table.delimiter,
+        "conditions": conditions or {},
     }
 
 

@@ -17,6 +17,7 @@ from marketplace.kit.ids import serial_lot_id
 from marketplace.ledger.entries import NewLot, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import CHECKS
+from tests.agreed import publish
 from tests.importing import NOW, Importing, actor_of, day
 from tests.world import World
 
@@ -270,10 +271,7 @@ async def test_tomorrows_file_proposes_and_never_takes_what_is_promised(
 
 async def list_units(owner: asyncpg.Connection, world: World, lot: UUID, quantity: int) -> None:
     """Puts a lot behind a published listing."""
-    await owner.execute(
-        "INSERT INTO clause_version (clause, version, title, sha256, wording, terms_schema) "
-        "VALUES ('buy-back', 1, 'x', '\\x00', 'x', '{}') ON CONFLICT DO NOTHING"
-    )
+    await publish(owner)
     release = await owner.fetchval(
         "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, "
         "audience_ids, status, created_by) VALUES ($1, $2, 'x', 'buy-back', 1, '{}', 'non_capital_spare', 'USD', 'all', "
