@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
@@ -16,6 +19,8 @@ from marketplace.db.session import WriteSession, driver
 
 JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
 ScheduledHandler = Callable[[], Awaitable[None]]
+_CONNECT_SECONDS = 10.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
 async def enqueue(
@@ -27,26 +32,72 @@ async def enqueue(
 
 
 async def run(
-    dsn: str, jobs: Mapping[str, JobHandler], schedules: Mapping[str, tuple[str, ScheduledHandler]], *, stop: Any
+    dsn: str,
+    jobs: Mapping[str, JobHandler],
+    schedules: Mapping[str, tuple[str, ScheduledHandler]],
+    *,
+    stop: asyncio.Event,
 ) -> None:
-    """Runs jobs and schedules (name -> (cron expression, handler)) until ``stop`` (an asyncio.Event) is set.
+    """Runs jobs and schedules (name -> (cron expression, handler)) until ``stop`` is set.
 
-    Uses a connection of its own: LISTEN does not survive a transaction pooler. A job whose worker dies is picked
-    up again after the heartbeat's timeout, so handlers must bear being run twice.
+    Uses a connection of its own: LISTEN does not survive a transaction pooler. When the connection is lost it makes
+    a new one, at longer and longer intervals up to half a minute, however long the database is away; only the very
+    first one must succeed, so that a wrong address is noticed at the start. A job whose worker dies is picked up
+    again after the heartbeat's timeout, so handlers must bear being run twice.
     """
-    connection = await asyncpg.connect(dsn)
+    log = structlog.get_logger("jobs")
+    connection: asyncpg.Connection | None = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+    pause = _SHORTEST_PAUSE
+    while True:
+        if connection is not None:
+            try:
+                await _serve(connection, jobs, schedules, stop)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                log.warning("queue interrupted", error=repr(error))
+            else:
+                pause = _SHORTEST_PAUSE
+        if stop.is_set():
+            return
+        log.warning("no connection to the queue", again_in_seconds=pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+            return
+        pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            connection = None
+            log.warning("queue out of reach", error=repr(error))
+
+
+async def _serve(
+    connection: asyncpg.Connection,
+    jobs: Mapping[str, JobHandler],
+    schedules: Mapping[str, tuple[str, ScheduledHandler]],
+    stop: asyncio.Event,
+) -> None:
+    """Serves the queue over one connection until it is lost or ``stop`` is set; closes it."""
+    ending = asyncio.Event()
+    connection.add_termination_listener(lambda _: ending.set())
+
+    async def forward() -> None:
+        await stop.wait()
+        ending.set()
+
+    forwarding = asyncio.create_task(forward())
     try:
         queue = PgQueuer.from_asyncpg_connection(connection)
-        queue.shutdown = stop
-        queue.qm.shutdown = stop
-        queue.sm.shutdown = stop
+        queue.shutdown = ending
+        queue.qm.shutdown = ending
+        queue.sm.shutdown = ending
         for name, handler in jobs.items():
             queue.entrypoint(name)(_job(handler))
         for name, (expression, scheduled) in schedules.items():
             queue.schedule(name, expression, clean_old=True)(_schedule(scheduled))
         await queue.run(dequeue_timeout=timedelta(seconds=5), heartbeat_timeout=timedelta(seconds=30), batch_size=10)
     finally:
-        await connection.close()
+        forwarding.cancel()
+        await connection.close(timeout=_CONNECT_SECONDS)
 
 
 def _job(handler: JobHandler) -> Callable[[Job], Awaitable[None]]:

@@ -1,0 +1,84 @@
+"""The queue goes on after the database was away: a worker needs nobody to start it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from marketplace.db.embedded import SUPERUSER, WORKER, Credentials
+from marketplace.db.session import Database
+from marketplace.jobs.service import enqueue, run
+
+SOON = 60
+
+
+class Listening:
+    """What a running queue has done, and a way to wait for more."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Queue[str] = asyncio.Queue()
+        self.stop = asyncio.Event()
+
+    async def handle(self, payload: Mapping[str, Any]) -> None:
+        await self.done.put(payload["mark"])
+
+    async def next(self) -> str:
+        return await asyncio.wait_for(self.done.get(), SOON)
+
+
+@pytest.fixture
+async def listening(cluster: Credentials, database_name: str) -> AsyncIterator[Listening]:
+    queue = Listening()
+    running = asyncio.create_task(
+        run(cluster.dsn(WORKER, database_name), {"test.mark": queue.handle}, {}, stop=queue.stop)
+    )
+    yield queue
+    queue.stop.set()
+    await asyncio.wait_for(running, SOON)
+
+
+async def mark(db: Database) -> str:
+    text = uuid4().hex
+    async with db.write() as session:
+        await enqueue(session, "test.mark", {"mark": text})
+    return text
+
+
+CUT = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND usename = 'backstock_worker'"
+)
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["cut", "away"])
+async def test_jobs_run_after_the_database_was_lost(
+    listening: Listening, worker_db: Database, cluster: Credentials, database_name: str, *, away: bool
+) -> None:
+    first = await mark(worker_db)
+    assert await listening.next() == first
+    admin = await asyncpg.connect(cluster.dsn(SUPERUSER, "postgres"))
+    try:
+        if away:
+            await admin.execute(f'ALTER DATABASE "{database_name}" ALLOW_CONNECTIONS false')
+        with capture_logs() as told:
+            assert await admin.fetchval(CUT, database_name) >= 1
+            words = "queue out of reach" if away else "no connection to the queue"
+            async with asyncio.timeout(SOON):
+                while not any(line["event"] == words for line in told):  # noqa: ASYNC110 - a log wakes nobody
+                    await asyncio.sleep(0.02)
+    finally:
+        await admin.execute(f'ALTER DATABASE "{database_name}" ALLOW_CONNECTIONS true')
+        await admin.close()
+    await worker_db.close()
+    second = await mark(worker_db)
+    assert await listening.next() == second
+
+
+async def test_an_address_that_never_answered_is_an_error_at_the_start(cluster: Credentials) -> None:
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await run(cluster.dsn(WORKER, "no_such_database"), {}, {}, stop=asyncio.Event())
