@@ -102,6 +102,21 @@ async def driver(session: AsyncSession) -> asyncpg.Connection:
     return cast("asyncpg.Connection", raw.driver_connection)
 
 
+async def be_patient(session: WriteSession) -> None:
+    """Lets the rest of this transaction take as long as it takes: work over a whole file is no page."""
+    await execute(session, "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)")
+    session.info["patient"] = True
+
+
+_DAY = 86_400.0
+_GRACE = 5.0
+"""Seconds after which a server is no longer waited for that should have given up by itself: it hangs."""
+
+
+def _wait(session: AsyncSession) -> float | None:
+    return _DAY if "patient" in session.info else None
+
+
 class Database:
     """The engine of one role, and its sessions."""
 
@@ -131,6 +146,7 @@ class Database:
                     "TimeZone": "UTC",
                 },
                 "timeout": 5,
+                "command_timeout": statement_timeout_ms / 1000 + _GRACE,
                 "prepared_statement_cache_size": 500,
             },
         )
@@ -143,7 +159,11 @@ class Database:
     async def read(self, tenant: Tenant = NOBODY) -> AsyncIterator[ReadSession]:
         """A read-only transaction on behalf of ``tenant``."""
         async with translated(), self._session(ReadSession, tenant) as session:
-            yield session
+            try:
+                yield session
+            except TimeoutError:
+                await session.invalidate()
+                raise
 
     @contextlib.asynccontextmanager
     async def write(self, tenant: Tenant = NOBODY) -> AsyncIterator[WriteSession]:
@@ -151,6 +171,10 @@ class Database:
         async with translated(), cast("WriteSession", self._session(WriteSession, tenant)) as session:
             try:
                 yield session
+            except TimeoutError:
+                # The server hangs: a polite rollback would wait for it once more.
+                await session.invalidate()
+                raise
             except BaseException:
                 await session.rollback()
                 raise
@@ -202,19 +226,23 @@ def outage(error: BaseException) -> DomainError | None:
 async def fetch(session: AsyncSession, sql: str, *arguments: object) -> Sequence[asyncpg.Record]:
     """Rows of a hand-written statement (``$1`` parameters) inside the session's transaction. A jsonb column comes
     decoded; a jsonb parameter is given as JSON text."""
-    return cast("Sequence[asyncpg.Record]", await (await driver(session)).fetch(sql, *arguments))
+    return cast(
+        "Sequence[asyncpg.Record]", await (await driver(session)).fetch(sql, *arguments, timeout=_wait(session))
+    )
 
 
 async def fetch_one(session: AsyncSession, sql: str, *arguments: object) -> asyncpg.Record | None:
     """The first row, or None."""
-    return cast("asyncpg.Record | None", await (await driver(session)).fetchrow(sql, *arguments))
+    return cast(
+        "asyncpg.Record | None", await (await driver(session)).fetchrow(sql, *arguments, timeout=_wait(session))
+    )
 
 
 async def fetch_value(session: AsyncSession, sql: str, *arguments: object) -> Any:
     """The first column of the first row, or None."""
-    return await (await driver(session)).fetchval(sql, *arguments)
+    return await (await driver(session)).fetchval(sql, *arguments, timeout=_wait(session))
 
 
 async def execute(session: AsyncSession, sql: str, *arguments: object) -> str:
     """Runs a statement; returns PostgreSQL's command tag ('UPDATE 3')."""
-    return cast("str", await (await driver(session)).execute(sql, *arguments))
+    return cast("str", await (await driver(session)).execute(sql, *arguments, timeout=_wait(session)))

@@ -33,14 +33,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", choices=sorted(GROUPS))
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
-    figures: list[Figure] = []
+    if asked.json:
+        asked.json.write_text("")
     for group in [asked.only] if asked.only else GROUPS:
+        print(f"{group} ...", file=sys.stderr, flush=True)
         module = importlib.import_module(f"tests.benchmarks.{GROUPS[group]}")
         with cluster() as credentials:
-            figures += module.run(credentials)
-    print(table(figures))
-    if asked.json:
-        asked.json.write_text("".join(f.line() + "\n" for f in figures))
+            figures = module.run(credentials)
+        # Group by group: a run of a quarter of an hour that breaks off has still told what it knew.
+        print(table(figures), end="\n\n", flush=True)
+        if asked.json:
+            with asked.json.open("a") as lines:
+                lines.writelines(f.line() + "\n" for f in figures)
     return 0
 
 

@@ -6,6 +6,9 @@ These tests have a cluster of their own, with fsync on: the shared one is about 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +42,22 @@ def server() -> Iterator[EmbeddedServer]:
             yield made
         finally:
             made.stop(mode="immediate")
+
+
+@contextlib.contextmanager
+def stalled(server: EmbeddedServer) -> Iterator[None]:
+    """Every process of the cluster stands still."""
+    pid = server.running_pid()
+    assert pid is not None
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    victims = [pid, *map(int, children)]
+    for victim in victims:
+        os.kill(victim, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for victim in victims:
+            os.kill(victim, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +195,25 @@ async def test_pages_say_so_while_the_database_is_away(here: World, server: Embe
         answers = [(await client.get("/api/v1/releases")).status_code for _ in range(10)]
         # Pooled connections to the dead server are met and thrown away; none of them may be met twice.
         assert answers[-1] == 200, answers
+
+
+async def test_a_hanging_database_is_not_waited_for_for_ever(here: World, server: EmbeddedServer) -> None:
+    """The server is there and takes connections but answers nothing (a stalled disk, a lost route): each request is
+    told so in the end, nothing it did is kept, and all is well when the server goes on."""
+    token = await token_for(here.owner, here.maker.users["admin"], here.maker.id)
+    sites = "SELECT count(*) FROM site WHERE company_id = $1"
+    before = await here.owner.fetchval(sites, here.maker.id)
+    new = {"code": "HUNG", "name": "Hung", "country": "US"}
+    async with client_for(app_for(here.db), token) as client:
+        assert (await client.get("/api/v1/releases")).status_code == 200
+        with stalled(server):
+            async with asyncio.timeout(60):
+                answers = await asyncio.gather(
+                    client.get("/api/v1/releases"), client.post("/api/v1/sites", json=new), client.get("/readyz")
+                )
+        assert [a.status_code for a in answers] == [503, 503, 503], [a.text for a in answers]
+        assert answers[0].json()["code"] == "db.gone"
+        assert (await client.get("/healthz")).status_code == 200
+        assert await here.owner.fetchval(sites, here.maker.id) == before
+        assert (await client.get("/api/v1/releases")).status_code == 200
+        assert (await client.post("/api/v1/sites", json=new)).status_code == 201

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 
-from marketplace.db.session import Database, Tenant, WriteSession, driver, execute, fetch_one, fetch_value
+from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
 from marketplace.imports import landing, matching, queries
 from marketplace.imports.checks import issue_rows, typed_rows
 from marketplace.imports.files.tables import open_table, read_batches
@@ -174,8 +174,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
 async def _begin_long(session: WriteSession, company_id: UUID) -> None:
     """A transaction over a whole file may take longer than a page; one at a time for a company, since each is
     compared with what the one before left."""
-    await execute(session, "SET LOCAL statement_timeout = 0")
-    await execute(session, "SET LOCAL lock_timeout = 0")
+    await be_patient(session)
     await execute(session, "SET LOCAL work_mem = '48MB'")
     await fetch_value(
         session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"imports of {company_id}"
