@@ -15,7 +15,6 @@ from marketplace.agreements.queries import AgreementFilter, LineRow
 from marketplace.agreements.schemas import (
     AgreementDetailOut,
     AgreementOut,
-    AgreementPage,
     EventOut,
     LineOut,
     NoticeIn,
@@ -27,6 +26,7 @@ from marketplace.agreements.schemas import (
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
+from marketplace.kit.wire import PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 
@@ -46,13 +46,13 @@ async def agreements(
     waiting: Annotated[bool, Query(description="Only those that wait for your signature.")] = False,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-) -> AgreementPage:
+) -> PageOut[AgreementOut]:
     """Agreements your company is a party of, newest first."""
     wanted = AgreementFilter(
         status=status, clause=clause, other_id=other_id, reference=reference, part_id=part_id, waiting=waiting
     )
     page = await queries.agreements(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return AgreementPage(items=[AgreementOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[AgreementOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/{agreement_id}", summary="One agreement")

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import BodyIn
+
 Status = Literal[
     "offered", "active", "suspended", "expiring", "run_off", "closed", "terminated", "superseded", "withdrawn"
 ]
@@ -43,13 +45,6 @@ class AgreementOut(BaseModel):
     lines: int
     quantity_sold: int
     value: Decimal = Field(description="Units sold at the prices paid.")
-
-
-class AgreementPage(BaseModel):
-    """A page of agreements, newest first."""
-
-    items: list[AgreementOut]
-    next: str | None = Field(description="Pass as `after` for the next page; null on the last.")
 
 
 class LineOut(BaseModel):
@@ -93,9 +88,14 @@ class AgreementDetailOut(AgreementOut):
     events: list[EventOut]
 
 
-class SignIn(BaseModel):
+class SignIn(BodyIn):
     """A signature."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"wording_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}]
+        }
+    )
     wording_sha256: str | None = Field(
         default=None,
         pattern="^[0-9a-fA-F]{64}$",
@@ -118,7 +118,7 @@ class SignedOut(BaseModel):
     waiting_for: UUID | None
 
 
-class NoticeIn(BaseModel):
+class NoticeIn(BodyIn):
     """A holder's notice that it wants to use, fit or scrap units for which the clause asks it to give notice."""
 
     model_config = ConfigDict(

@@ -17,7 +17,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from marketplace.kit.errors import DomainError, busy
+from marketplace.kit.errors import DomainError, busy, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ async def translated() -> AsyncIterator[None]:
     except exc.TimeoutError:
         raise busy("db.pool", "Too many requests at once. Nothing was changed; try again in a moment.") from None
     except (exc.DBAPIError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
-        refusal = outage(error)
+        refusal = outage(error) or unkeepable(error)
         if refusal is None:
             raise
         raise refusal from error
@@ -209,11 +209,28 @@ _OUTAGES = {
 }
 
 
+# What a client can bring about by a value that no column takes: too large, no date, no text.
+_UNKEEPABLE = frozenset({"22000", "22003", "22007", "22008", "22021", "22P05"})
+
+
+def unkeepable(error: BaseException) -> DomainError | None:
+    """The refusal of a value that PostgreSQL cannot keep, or None when ``error`` is something else. An argument of a
+    type that the statement does not expect is a defect of ours, and none of the caller's."""
+    original = _original(error)
+    if str(getattr(original, "sqlstate", "") or "") not in _UNKEEPABLE or "(expected" in str(original):
+        return None
+    return invalid("value.unkeepable", "A number, date or text is outside of what can be kept. Nothing was changed.")
+
+
+def _original(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, exc.DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig
+    return error
+
+
 def outage(error: BaseException) -> DomainError | None:
     """The refusal for a database outage, or None when ``error`` is not one."""
-    original: BaseException | None = error
-    while isinstance(original, exc.DBAPIError) and original.orig is not None:
-        original = original.orig.__cause__ or original.orig
+    original = _original(error)
     state = str(getattr(original, "sqlstate", "") or "")
     if state[:2] in _OUTAGES:
         return busy(*_OUTAGES[state[:2]])

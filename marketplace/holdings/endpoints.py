@@ -19,7 +19,6 @@ from marketplace.holdings.permissions import ActsOnHoldings, CorrectsLedger, Fre
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.schemas import (
     ClauseTotalOut,
-    Condition,
     CorrectedOut,
     CorrectIn,
     CountedOut,
@@ -28,7 +27,6 @@ from marketplace.holdings.schemas import (
     FrozenOut,
     HoldingDetailOut,
     HoldingOut,
-    HoldingPage,
     InstallIn,
     LinePlaceOut,
     MoveIn,
@@ -36,7 +34,6 @@ from marketplace.holdings.schemas import (
     ScrapIn,
     SelectionIn,
     StockLineOut,
-    StockLinePage,
     UseIn,
     Which,
     WithdrawalOut,
@@ -45,7 +42,8 @@ from marketplace.holdings.service import AtSite, Done, ExactLine, Selection, Tar
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.ids import command_id
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
-from marketplace.ledger.kinds import CONDITION_WORDS
+from marketplace.kit.wire import PageOut
+from marketplace.ledger.kinds import CONDITION_WORDS, Condition
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
@@ -78,10 +76,10 @@ async def what_we_hold(
     wanted: Wanted,
     after: str | None = None,
     limit: Limit = DEFAULT_PAGE,
-) -> HoldingPage:
+) -> PageOut[HoldingOut]:
     """Units by part number and place, with who may order them back and when they were last counted."""
     page = await queries.what_we_hold(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return HoldingPage(items=[HoldingOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[HoldingOut.model_validate(r) for r in page.items], next=page.next)
 
 
 _COLUMNS = (
@@ -132,10 +130,10 @@ async def lines(
     wanted: Wanted,
     after: str | None = None,
     limit: Limit = DEFAULT_PAGE,
-) -> StockLinePage:
+) -> PageOut[StockLineOut]:
     """Lots and serial-numbered units, one line for each place."""
     page = await queries.stock_lines(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return StockLinePage(items=[StockLineOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[StockLineOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/withdrawals", summary="Units waiting for a count")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 from marketplace.ledger.entries import MAX_QUANTITY
-
-Condition = Literal["new", "new_old_stock", "remanufactured", "used_tested", "used", "core"]
-_ID = "0198c0de-0000-7000-8000-000000000001"
+from marketplace.ledger.kinds import Condition
 
 
 class HoldingOut(BaseModel):
@@ -45,13 +43,6 @@ class HoldingOut(BaseModel):
     badge: str | None = Field(examples=["Buy-back · until Nov 2034"])
     sentence: str | None
     window_closes_at: datetime | None
-
-
-class HoldingPage(BaseModel):
-    """A page of what your company holds, by part number."""
-
-    items: list[HoldingOut]
-    next: str | None
 
 
 class ClauseTotalOut(BaseModel):
@@ -89,13 +80,6 @@ class StockLineOut(BaseModel):
     beneficiary: str | None
     quantity: int
     held: int
-
-
-class StockLinePage(BaseModel):
-    """A page of exact stock lines."""
-
-    items: list[StockLineOut]
-    next: str | None
 
 
 class WithdrawalOut(BaseModel):
@@ -163,7 +147,7 @@ class HoldingDetailOut(BaseModel):
     withdrawals: list[WithdrawalOut]
 
 
-class Which(BaseModel):
+class Which(BodyIn):
     """Which units: an exact stock line (lot_id, position_id), or part and site, where the system chooses: units
     nobody has a right in first, then those above the minimum to keep."""
 
@@ -192,7 +176,9 @@ class MoveIn(Which):
     """Units to another of your sites."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 2, "to_site_id": _ID}]}
+        json_schema_extra={
+            "examples": [{"part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "quantity": 2, "to_site_id": EXAMPLE_ID}]
+        }
     )
     to_site_id: UUID
 
@@ -201,7 +187,9 @@ class UseIn(Which):
     """Units issued to production, where they are used up."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 2, "note": "job 4711"}]}
+        json_schema_extra={
+            "examples": [{"part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "quantity": 2, "note": "job 4711"}]
+        }
     )
 
 
@@ -210,7 +198,7 @@ class InstallIn(Which):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"lot_id": _ID, "position_id": 1, "quantity": 1, "machine": "320D SN FAL00123"}]
+            "examples": [{"lot_id": EXAMPLE_ID, "position_id": 1, "quantity": 1, "machine": "320D SN FAL00123"}]
         }
     )
     machine: str = Field(min_length=1, max_length=200)
@@ -220,7 +208,9 @@ class ScrapIn(Which):
     """Units scrapped."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"part_id": _ID, "site_id": _ID, "quantity": 1, "reason": "corroded"}]}
+        json_schema_extra={
+            "examples": [{"part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "quantity": 1, "reason": "corroded"}]
+        }
     )
     reason: str = Field(min_length=1, max_length=200)
 
@@ -258,10 +248,12 @@ class DoneOut(BaseModel):
     schedules: list[LeftOut]
 
 
-class CountIn(BaseModel):
+class CountIn(BodyIn):
     """What was found at a site."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"site_id": _ID, "part_id": _ID, "counted": 9}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"site_id": EXAMPLE_ID, "part_id": EXAMPLE_ID, "counted": 9}]}
+    )
     site_id: UUID
     part_id: UUID
     counted: int = Field(ge=0, le=MAX_QUANTITY)
@@ -282,11 +274,13 @@ class CountedOut(BaseModel):
     words: str
 
 
-class SelectionIn(BaseModel):
+class SelectionIn(BodyIn):
     """Which units to put on quality hold, or to let go: lots, or a part with a batch or serial range."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"part_id": _ID, "serial_from": "A100", "serial_to": "A199", "reason": "weld"}]}
+        json_schema_extra={
+            "examples": [{"part_id": EXAMPLE_ID, "serial_from": "A100", "serial_to": "A199", "reason": "weld"}]
+        }
     )
     lot_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=5000)
     part_id: UUID | None = None
@@ -305,10 +299,12 @@ class FrozenOut(BaseModel):
     holders: list[UUID]
 
 
-class CorrectIn(BaseModel):
+class CorrectIn(BodyIn):
     """Which stock transaction is taken back, and why."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"lot_id": _ID, "seq": 4, "reason": "typed twice"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"lot_id": EXAMPLE_ID, "seq": 4, "reason": "typed twice"}]}
+    )
     lot_id: UUID
     seq: int = Field(ge=1)
     reason: str = Field(min_length=1, max_length=200)

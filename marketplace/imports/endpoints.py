@@ -34,6 +34,7 @@ from marketplace.imports.schemas import (
 from marketplace.imports.values import condition_readings
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.wire import Done, PageOut
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
@@ -111,12 +112,12 @@ async def imports(
     secret: PageSecret,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[ImportOut]:
     """Paged by ``after``."""
     mark = read_bookmark(after, secret)
     rows = await queries.jobs(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda j: [j.id], secret)
-    return {"items": [ImportOut.model_validate(j) for j in page.items], "next": page.next}
+    return PageOut(items=[ImportOut.model_validate(j) for j in page.items], next=page.next)
 
 
 @router.get("/{job_id}", summary="One import: how far it is, how its file is read, what goes wrong most")
@@ -143,7 +144,7 @@ async def change_mapping(
     job_id: UUID,
     chosen: MappingIn,
     key: IdempotencyKey = None,
-) -> dict[str, Any]:
+) -> ImportDetail:
     """The import starts over from its file with these columns; validate it again."""
 
     async def act() -> ImportDetail:
@@ -153,14 +154,15 @@ async def change_mapping(
         return await _detail(session, job_id)
 
     given = {"job_id": job_id, **chosen.model_dump()}
-    return dict((await once(session, actor, key, "imports.mapping", given, act, status=200)).content)
+    answer = await once(session, actor, key, "imports.mapping", given, act, status=200)
+    return ImportDetail.model_validate(answer.content)
 
 
 @router.post("/{job_id}/validate", summary="Read the whole file and see every row's fate")
 async def validate(
     request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID,
     key: IdempotencyKey = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> ImportDetail:  # fmt: skip
     """Small files at once (200); large ones in the background (202): ask for the import until it is 'validated'.
     Nothing lands. Running again starts where it stopped, and does nothing twice."""
     return await _bring_on(request, session, actor, now, response, job_id, key, land=False)
@@ -170,7 +172,7 @@ async def validate(
 async def apply(
     request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID,
     chosen: ApplyIn, key: IdempotencyKey = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> ImportDetail:  # fmt: skip
     """Registers what is new and proposes what differs. With 'all_or_nothing' nothing lands while a row is bad."""
     return await _bring_on(request, session, actor, now, response, job_id, key, land=True, mode=chosen.mode)
 
@@ -186,7 +188,7 @@ async def _bring_on(
     *,
     land: bool,
     mode: str | None = None,
-) -> dict[str, Any]:
+) -> ImportDetail:
     job = await queries.job(session, job_id)
     small = job.file_size <= service.SMALL_FILE_BYTES
 
@@ -211,17 +213,19 @@ async def _bring_on(
     route = "imports.apply" if land else "imports.validate"
     answer = await once(session, actor, key, route, {"job_id": job_id, "mode": mode}, act, status=200 if small else 202)
     response.status_code = answer.status
-    return dict(answer.content)
+    return ImportDetail.model_validate(answer.content)
 
 
 @router.post("/{job_id}/cancel", summary="End an import that has not landed")
-async def cancel(session: Writing, actor: WritesImports, now: Now, job_id: UUID) -> dict[str, Any]:
+async def cancel(session: Writing, actor: WritesImports, now: Now, job_id: UUID) -> Done:
     """Its rows are forgotten; nothing was imported."""
     await service.cancel(session, job_id, now)
-    return {"id": job_id, "step": "cancelled"}
+    return Done(done="imports.cancel", id=job_id)
 
 
-@router.get("/{job_id}/issues.csv", summary="The bad rows as CSV, to correct and upload again")
+@router.get(
+    "/{job_id}/issues.csv", summary="The bad rows as CSV, to correct and upload again", response_class=StreamingResponse
+)
 async def bad_rows(request: Request, session: Reading, actor: ReadsImports, job_id: UUID) -> StreamingResponse:
     """The original columns, then the row in the file and everything wrong with it."""
     job = await queries.job(session, job_id)
@@ -254,13 +258,13 @@ async def issues(
     job_id: UUID,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[IssueOut]:
     """In the order of the file, paged."""
     await queries.job(session, job_id)
     mark = read_bookmark(after, secret)
     rows = await queries.issues(session, job_id, after=(mark[0], mark[1]) if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda r: [r.row_no, r.field], secret)
-    return {"items": [IssueOut.model_validate(r) for r in page.items], "next": page.next}
+    return PageOut(items=[IssueOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/{job_id}/proposals", summary="Where the file and the ledger differ")
@@ -272,7 +276,7 @@ async def proposals(
     undecided: bool = False,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[ProposalOut]:
     """In the order of the file, paged."""
     await queries.job(session, job_id)
     mark = read_bookmark(after, secret)
@@ -280,13 +284,13 @@ async def proposals(
         session, job_id, undecided=undecided, after=UUID(mark[0]) if mark else None, limit=limit + 1
     )
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return {"items": [ProposalOut.model_validate(r) for r in page.items], "next": page.next}
+    return PageOut(items=[ProposalOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.post("/{job_id}/proposals/decide", summary="Accept or dismiss differences")
 async def decide(
     session: Writing, actor: WritesImports, now: Now, job_id: UUID, chosen: DecideIn, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> DecisionOut:
     """An accepted difference becomes a count in the ledger, of free units only."""
 
     async def act() -> DecisionOut:
@@ -294,4 +298,5 @@ async def decide(
         return DecisionOut.model_validate(made)
 
     given = {"job_id": job_id, **chosen.model_dump()}
-    return dict((await once(session, actor, key, "imports.decide", given, act, status=200)).content)
+    answer = await once(session, actor, key, "imports.decide", given, act, status=200)
+    return DecisionOut.model_validate(answer.content)

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import BodyIn
+from marketplace.ledger.kinds import Condition
+
 Mode = Literal["good_rows", "all_or_nothing"]
-Condition = Literal["new", "new_old_stock", "remanufactured", "used_tested", "used", "core"]
 Order = Literal["month_first", "day_first"]
 
 
@@ -92,11 +94,10 @@ class ImportDetail(ImportOut):
     repeated: bool = Field(default=False, description="The same file for the same site and day was here before.")
 
 
-class MappingIn(BaseModel):
+class MappingIn(BodyIn):
     """The columns a person has chosen, and what is meant where the file says nothing."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "example": {
                 "columns": {"number": 0, "quantity": 3, "condition": 5, "maker": None},
@@ -120,10 +121,10 @@ class MappingIn(BaseModel):
     delimiter: Literal[",", ";", "\t", "|"] | None = None
 
 
-class ApplyIn(BaseModel):
+class ApplyIn(BodyIn):
     """How to land: the good rows, or nothing unless all are good. Unset: as chosen at upload."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"mode": "good_rows"}})
+    model_config = ConfigDict(json_schema_extra={"example": {"mode": "good_rows"}})
 
     mode: Mode | None = None
 
@@ -163,11 +164,10 @@ class ProposalOut(BaseModel):
     decided_at: datetime | None
 
 
-class DecideIn(BaseModel):
+class DecideIn(BodyIn):
     """Which differences to accept and which to dismiss."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"example": {"accept": ["0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10"], "dismiss": []}},
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 
 class Kind(StrEnum):
@@ -101,7 +102,8 @@ SINKS: dict[Kind, Kind | None] = {
 }
 RETURNS: dict[Kind, Kind] = {back: sink for sink, back in SINKS.items() if back}
 
-CONDITIONS = ("new", "new_old_stock", "remanufactured", "used_tested", "used", "core")
+Condition = Literal["new", "new_old_stock", "remanufactured", "used_tested", "used", "core"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 CONDITION_WORDS = {
     "new": "New",
     "new_old_stock": "New old stock",

@@ -14,12 +14,26 @@ from marketplace.agreements.prose import badge, summary
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.wire import Done, Made, PageOut
+from marketplace.ledger.kinds import Condition
 from marketplace.listings import queries, service
 from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
-from marketplace.listings.schemas import ClauseOut, LinesIn, ListingDetail, ListingOut, ReduceIn, ReleaseIn, ReleaseOut
+from marketplace.listings.schemas import (
+    ClauseOut,
+    LinesIn,
+    LinesSet,
+    ListingDetail,
+    ListingOut,
+    ReduceIn,
+    ReleaseDetail,
+    ReleaseIn,
+    ReleaseOut,
+    ReleaseStatus,
+    UseClass,
+)
 from marketplace.listings.wording import Offered, terms_of
 from marketplace.parties.permissions import IdempotencyKey, Now
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 
 router = APIRouter(tags=["listings"])
 
@@ -31,15 +45,15 @@ async def browse(
     actor: ReadsListings,
     part_id: UUID | None = None,
     class_code: str | None = None,
-    condition: str | None = None,
+    condition: Condition | None = None,
     clause: str | None = None,
-    use_class: str | None = None,
+    use_class: UseClass | None = None,
     seller_id: UUID | None = None,
     maximum_price: Decimal | None = None,
     minimum_quantity: int | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[ListingOut]:
     """Newest first, filtered, paged."""
     mark = read_bookmark(after, secret)
     wanted = queries.Wanted(
@@ -48,7 +62,7 @@ async def browse(
     )  # fmt: skip
     rows = await queries.browse(session, wanted, after=mark, limit=limit + 1)
     page = cut(rows, limit, lambda r: queries.browse_key(r, "newest"), secret)
-    return {"items": [ListingOut.model_validate(r) for r in page.items], "next": page.next}
+    return PageOut(items=[ListingOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/listings/{listing_id}", summary="One listing with its clause in plain words")
@@ -91,44 +105,43 @@ async def releases(
     session: Reading,
     secret: PageSecret,
     actor: ReadsReleases,
-    status: str | None = None,
+    status: ReleaseStatus | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[ReleaseOut]:
     """Newest first."""
     mark = read_bookmark(after, secret)
     rows = await queries.releases(
         session, actor.company_id, status=status, after=UUID(mark[0]) if mark else None, limit=limit + 1
     )
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return {"items": [ReleaseOut.model_validate(r) for r in page.items], "next": page.next}
+    return PageOut(items=[ReleaseOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/releases/{release_id}", summary="One surplus posting with its lines")
-async def release(session: Reading, actor: ReadsReleases, release_id: UUID) -> dict[str, Any]:
+async def release(session: Reading, actor: ReadsReleases, release_id: UUID) -> ReleaseDetail:
     """With what is offered and ordered of each line."""
     found = await queries.release(session, release_id)
     lines = await queries.lines(session, release_id)
-    return {
-        **ReleaseOut.model_validate(found).model_dump(),
-        "line_items": [ListingOut.model_validate(x) for x in lines],
-    }
+    return ReleaseDetail(
+        **ReleaseOut.model_validate(found).model_dump(), line_items=[ListingOut.model_validate(x) for x in lines]
+    )
 
 
 @router.post("/releases", status_code=201, summary="Draft a surplus posting")
-async def draft(session: Writing, actor: WritesReleases, new: ReleaseIn, key: IdempotencyKey = None) -> dict[str, Any]:
+async def draft(session: Writing, actor: WritesReleases, new: ReleaseIn, key: IdempotencyKey = None) -> Made:
     """Answers its id; every wrong term is named."""
 
     async def act() -> dict[str, Any]:
         return {"id": await service.draft(session, actor, **new.model_dump())}
 
-    return dict((await once(session, actor, key, "releases.draft", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "releases.draft", new.model_dump(), act)).content)
 
 
 @router.put("/releases/{release_id}/lines", summary="Set the lines of a draft")
 async def set_lines(
     session: Writing, actor: WritesReleases, release_id: UUID, new: LinesIn, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> LinesSet:
     """All or nothing; every wrong line is named."""
 
     async def act() -> dict[str, Any]:
@@ -136,45 +149,37 @@ async def set_lines(
         return {"listing_ids": await service.set_lines(session, actor, release_id, lines)}
 
     given = {**new.model_dump(), "release_id": release_id}
-    return dict((await once(session, actor, key, "releases.lines", given, act, status=200)).content)
+    return LinesSet.model_validate((await once(session, actor, key, "releases.lines", given, act, status=200)).content)
 
 
 @router.post("/releases/{release_id}/publish", summary="Publish a draft")
 async def publish(
     session: Writing, actor: WritesReleases, release_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Partners see it from this moment."""
-
-    async def act() -> dict[str, Any]:
-        await service.publish(session, actor, release_id, now)
-        return {"published": release_id}
-
-    return dict((await once(session, actor, key, f"releases.publish:{release_id}", {}, act, status=200)).content)
+    return await once_done(
+        session, actor, key, f"releases.publish:{release_id}", {},
+        lambda: service.publish(session, actor, release_id, now),
+    )  # fmt: skip
 
 
 @router.post("/releases/{release_id}/close", summary="Withdraw everything unsold")
 async def close(
     session: Writing, actor: WritesReleases, release_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Orders already placed go on."""
-
-    async def act() -> dict[str, Any]:
-        await service.close(session, actor, release_id, now)
-        return {"closed": release_id}
-
-    return dict((await once(session, actor, key, f"releases.close:{release_id}", {}, act, status=200)).content)
+    return await once_done(
+        session, actor, key, f"releases.close:{release_id}", {},
+        lambda: service.close(session, actor, release_id, now),
+    )  # fmt: skip
 
 
 @router.post("/listings/{listing_id}/reduce", summary="Offer fewer of a line")
 async def reduce(
     session: Writing, actor: WritesReleases, listing_id: UUID, given: ReduceIn, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """What is ordered stays honoured."""
-
-    async def act() -> dict[str, Any]:
-        await service.reduce(session, actor, listing_id, given.quantity)
-        return {"listing_id": listing_id, "quantity": given.quantity}
-
-    return dict(
-        (await once(session, actor, key, f"listings.reduce:{listing_id}", given.model_dump(), act, status=200)).content
-    )
+    return await once_done(
+        session, actor, key, f"listings.reduce:{listing_id}", given.model_dump(),
+        lambda: service.reduce(session, actor, listing_id, given.quantity),
+    )  # fmt: skip

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.ledger.kinds import Condition
 
-class ReleaseIn(BaseModel):
+UseClass = Literal["intermediate_good", "non_capital_spare"]
+ReleaseStatus = Literal["draft", "published", "closed"]
+
+
+class ReleaseIn(BodyIn):
     """A draft surplus posting: a clause version with its terms, a use, an audience."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Pumps of the 300 series",
+                    "clause": "buy-back",
+                    "version": 1,
+                    "terms": {},
+                    "use_class": "non_capital_spare",
+                    "audience": "all",
+                }
+            ]
+        }
+    )
     title: str = Field(min_length=1, max_length=200)
     clause: str = Field(examples=["buy-back"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
-    use_class: str = Field(examples=["non_capital_spare"])
-    audience: str = Field(default="all", examples=["all"])
+    use_class: UseClass
+    audience: Literal["all", "named"] = "all"
     audience_ids: list[UUID] = Field(default_factory=list)
 
 
-class LineIn(BaseModel):
+class LineIn(BodyIn):
     """A line to offer, per base unit of the part."""
 
     part_id: UUID
     site_id: UUID
-    condition: str = Field(examples=["new"])
+    condition: Condition
     quantity: int
     unit_price: Decimal = Field(max_digits=16, decimal_places=4)
     minimum_quantity: int = 1
@@ -35,9 +55,26 @@ class LineIn(BaseModel):
     minimum_to_keep: int = 0
 
 
-class LinesIn(BaseModel):
+class LinesIn(BodyIn):
     """All lines of a draft; they replace what was there."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lines": [
+                        {
+                            "part_id": EXAMPLE_ID,
+                            "site_id": EXAMPLE_ID,
+                            "condition": "new",
+                            "quantity": 10,
+                            "unit_price": "180.00",
+                        }
+                    ]
+                }
+            ]
+        }
+    )
     lines: list[LineIn] = Field(max_length=1000)
 
 
@@ -91,6 +128,18 @@ class ListingOut(BaseModel):
     use_class: str
 
 
+class ReleaseDetail(ReleaseOut):
+    """A release with its lines."""
+
+    line_items: list[ListingOut]
+
+
+class LinesSet(BaseModel):
+    """The lines of a draft, in the order given."""
+
+    listing_ids: list[UUID]
+
+
 class ListingDetail(ListingOut):
     """A listing with the clause's terms and what they mean."""
 
@@ -100,9 +149,10 @@ class ListingDetail(ListingOut):
     clause_summary: list[str]
 
 
-class ReduceIn(BaseModel):
+class ReduceIn(BodyIn):
     """What is offered in all from now on; not below what is ordered."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 4}]})
     quantity: int = Field(ge=0)
 
 

@@ -13,6 +13,7 @@ from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.orders import queries, service
 from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
 from marketplace.orders.schemas import (
@@ -24,6 +25,7 @@ from marketplace.orders.schemas import (
     OrderOut,
     ReceiveIn,
     ShipIn,
+    Status,
 )
 from marketplace.orders.states import Receipt
 from marketplace.parties.actor import Actor
@@ -40,10 +42,10 @@ async def orders(
     secret: PageSecret,
     actor: ReadsOrders,
     side: str | None = Query(None, pattern="^(buying|selling)$"),
-    status: str | None = None,
+    status: Status | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> dict[str, Any]:
+) -> PageOut[OrderOut]:
     """Newest first, paged."""
     mark = read_bookmark(after, secret)
     rows = await queries.orders(
@@ -51,10 +53,10 @@ async def orders(
         after=UUID(mark[0]) if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return {"items": [OrderOut.model_validate(r) for r in page.items], "next": page.next}
+    return PageOut(items=[OrderOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@router.get("/export.csv", summary="All your orders as CSV")
+@router.get("/export.csv", summary="All your orders as CSV", response_class=StreamingResponse)
 async def export(request: Request, actor: ReadsOrders) -> StreamingResponse:
     """Streamed in pages; opens its own session, since this one closes before the body is sent."""
     return StreamingResponse(
@@ -103,9 +105,7 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
 
 
 @router.post("", status_code=201, summary="Place an order; the units are reserved at once")
-async def place(
-    session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, key: IdempotencyKey = None) -> Made:
     """Answers the order's id. The seller has to answer before the reservation runs out."""
 
     async def act() -> dict[str, Any]:
@@ -116,13 +116,11 @@ async def place(
         )  # fmt: skip
         return {"id": made}
 
-    return dict((await once(session, actor, key, "orders.place", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "orders.place", new.model_dump(), act)).content)
 
 
 @router.post("/{order_id}/accept", summary="Accept an order and sign its schedule")
-async def accept(
-    session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def accept(session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
     """Answers the agreement's id; the buyer signs next."""
     return await once_done(
         session, actor, key, f"orders.accept:{order_id}", {}, lambda: service.accept(session, actor, order_id, now)
@@ -132,7 +130,7 @@ async def accept(
 @router.post("/{order_id}/decline", summary="Decline an order with a reason")
 async def decline(
     session: Writing, actor: DecidesOrders, order_id: UUID, given: DeclineIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """The units are on offer again."""
     return await once_done(
         session, actor, key, f"orders.decline:{order_id}", given.model_dump(),
@@ -143,7 +141,7 @@ async def decline(
 @router.post("/{order_id}/cancel", summary="Cancel your order before both have signed")
 async def cancel(
     session: Writing, actor: PlacesOrders, order_id: UUID, given: NoteIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """The units are on offer again."""
     return await once_done(
         session, actor, key, f"orders.cancel:{order_id}", given.model_dump(),
@@ -154,7 +152,7 @@ async def cancel(
 @router.post("/{order_id}/ship", summary="Ship an order")
 async def ship(
     session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Needs both signatures."""
     return await once_done(
         session, actor, key, f"orders.ship:{order_id}", given.model_dump(),
@@ -165,7 +163,7 @@ async def ship(
 @router.post("/{order_id}/receive", summary="Receive an order, line by line")
 async def receive(
     session: Writing, actor: ReceivesOrders, order_id: UUID, given: ReceiveIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Good units become yours under the agreement."""
     receipts = [Receipt(**x.model_dump()) for x in given.lines]
     return await once_done(

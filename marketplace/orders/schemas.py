@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 
-class LineIn(BaseModel):
+Status = Literal["placed", "accepted", "shipped", "received", "declined", "cancelled", "expired"]
+
+
+class LineIn(BodyIn):
     """So many of a listing, under your own line number."""
 
     listing_id: UUID
@@ -18,9 +22,20 @@ class LineIn(BaseModel):
     po_line: str | None = Field(default=None, max_length=40)
 
 
-class OrderIn(BaseModel):
+class OrderIn(BodyIn):
     """An order from one surplus posting; its units are reserved at once."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "po_number": "PO-4711",
+                    "ship_to_site_id": EXAMPLE_ID,
+                    "lines": [{"listing_id": EXAMPLE_ID, "quantity": 2, "po_line": "10"}],
+                }
+            ]
+        }
+    )
     lines: list[LineIn]
     po_number: str = Field(max_length=60, examples=["PO-4711"])
     ship_to_site_id: UUID
@@ -79,27 +94,32 @@ class OrderDetail(OrderOut):
     events: list[dict[str, Any]]
 
 
-class DeclineIn(BaseModel):
+class DeclineIn(BodyIn):
     """needed_ourselves, not_on_shelf, damaged, price, credit, other."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "needed_ourselves", "note": "A customer's machine stands still."}]}
+    )
     reason: str
     note: str = Field(default="", max_length=1000)
 
 
-class NoteIn(BaseModel):
+class NoteIn(BodyIn):
     """A word to the other side."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "Ordered twice by mistake."}]})
     note: str = Field(default="", max_length=1000)
 
 
-class ShipIn(BaseModel):
+class ShipIn(BodyIn):
     """Carrier and tracking number."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"carrier": "UPS", "tracking": "1Z999"}]})
     carrier: str = Field(default="", max_length=120)
     tracking: str = Field(default="", max_length=120)
 
 
-class ReceiptIn(BaseModel):
+class ReceiptIn(BodyIn):
     """What arrived of a line; the four add up to what was shipped."""
 
     line_no: int
@@ -110,7 +130,12 @@ class ReceiptIn(BaseModel):
     note: str = Field(default="", max_length=1000)
 
 
-class ReceiveIn(BaseModel):
+class ReceiveIn(BodyIn):
     """Every line of the order."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lines": [{"line_no": 1, "good": 9, "damaged": 1, "note": "one box was wet"}]}]
+        }
+    )
     lines: list[ReceiptIn]

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from marketplace.db.requests import Reading, Writing
+from marketplace.kit.wire import Done, Made
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany
@@ -15,7 +16,6 @@ from marketplace.parties.schemas import (
     ChangedUser,
     CompanyOut,
     ContactOut,
-    Done,
     KeyOut,
     Me,
     NewContact,
@@ -60,15 +60,13 @@ async def sites(session: Reading, actor: ReadsCompany) -> list[SiteOut]:
 
 
 @router.post("/sites", status_code=201, summary="Add a site")
-async def create_site(
-    session: Writing, actor: ManagesCompany, new: NewSite, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def create_site(session: Writing, actor: ManagesCompany, new: NewSite, key: IdempotencyKey = None) -> Made:
     """Answers the new site's id."""
 
     async def act() -> dict[str, Any]:
         return {"id": await service.create_site(session, actor, **new.model_dump())}
 
-    return dict((await once(session, actor, key, "sites.create", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "sites.create", new.model_dump(), act)).content)
 
 
 @router.put("/sites/{site_id}", summary="Change a site")
@@ -77,21 +75,19 @@ async def change_site(
 ) -> Done:
     """All of its details at once. What happened at the site stays as it was."""
     given = {"site_id": site_id, **new.model_dump()}
-    done = await once_done(
+    return await once_done(
         session, actor, key, "sites.change", given,
         lambda: service.change_site(session, actor, site_id, **new.model_dump()),
     )  # fmt: skip
-    return Done.model_validate(done)
 
 
 @router.post("/sites/{site_id}/reopen", summary="Open a closed site again")
 async def reopen_site(session: Writing, actor: ManagesCompany, site_id: UUID, key: IdempotencyKey = None) -> Done:
     """It can be chosen again for orders and moves."""
     given = {"site_id": site_id}
-    done = await once_done(
+    return await once_done(
         session, actor, key, "sites.reopen", given, lambda: service.reopen_site(session, actor, site_id)
     )
-    return Done.model_validate(done)
 
 
 @router.get("/sites/{site_id}/contacts", summary="Whom to ring at a site")
@@ -104,7 +100,7 @@ async def contacts(session: Reading, actor: ReadsCompany, site_id: UUID) -> list
 @router.post("/sites/{site_id}/contacts", status_code=201, summary="Add a contact to a site")
 async def add_contact(
     session: Writing, actor: ManagesCompany, site_id: UUID, new: NewContact, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Made:
     """Answers the new contact's id. Companies that you deal with see the contact."""
 
     async def act() -> dict[str, Any]:
@@ -112,7 +108,7 @@ async def add_contact(
         return {"id": await service.add_contact(session, actor, site_id, **new.model_dump())}
 
     given = {"site_id": site_id, **new.model_dump()}
-    return dict((await once(session, actor, key, "contacts.create", given, act)).content)
+    return Made.model_validate((await once(session, actor, key, "contacts.create", given, act)).content)
 
 
 @router.delete("/contacts/{contact_id}", status_code=204, summary="Remove a contact")
@@ -140,7 +136,7 @@ async def change_user(
 
     # The key's record keeps the input's hash: a password does not belong into it, however hashed.
     given = {"user_id": user_id, **new.model_dump(exclude={"password"})}
-    return Done.model_validate(await once_done(session, actor, key, "users.change", given, act))
+    return await once_done(session, actor, key, "users.change", given, act)
 
 
 @router.put("/users/{user_id}/active", summary="Switch a person off or on")
@@ -149,24 +145,21 @@ async def switch_user(
 ) -> Done:
     """Off: sessions and API keys end at once and for good. On: they may sign in again."""
     given = {"user_id": user_id, "active": new.active}
-    done = await once_done(
+    return await once_done(
         session, actor, key, "users.switch", given,
         lambda: service.switch_user(session, actor, user_id, active=new.active, now=now),
     )  # fmt: skip
-    return Done.model_validate(done)
 
 
 @router.post("/users", status_code=201, summary="Add a person")
-async def create_user(
-    session: Writing, actor: ManagesCompany, new: NewUser, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key: IdempotencyKey = None) -> Made:
     """Answers the new person's id."""
 
     async def act() -> dict[str, Any]:
         made = await service.create_user(session, company_id=actor.company_id, **new.model_dump())
         return {"id": made}
 
-    return dict((await once(session, actor, key, "users.create", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "users.create", new.model_dump(), act)).content)
 
 
 @router.post("/api-keys", status_code=201, summary="Make an API key")
@@ -187,13 +180,13 @@ async def revoke_key(session: Writing, actor: ManagesCompany, key_id: UUID, now:
 @router.post("/delegations", status_code=201, summary="Let another company source your parts")
 async def delegate(
     session: Writing, actor: ManagesCompany, new: NewDelegation, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Made:
     """Answers the new delegation's id."""
 
     async def act() -> dict[str, Any]:
         return {"id": await service.delegate(session, actor, now=now, **new.model_dump())}
 
-    return dict((await once(session, actor, key, "delegations.create", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "delegations.create", new.model_dump(), act)).content)
 
 
 @router.delete("/delegations/{delegation_id}", status_code=204, summary="End a delegation")

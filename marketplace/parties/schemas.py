@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 
 
 class Me(BaseModel):
@@ -43,9 +44,29 @@ class SiteOut(BaseModel):
     will_call: bool
 
 
-class NewSite(BaseModel):
+class NewSite(BodyIn):
     """A place where stock can be."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "BHM",
+                    "name": "Birmingham depot",
+                    "place": "Birmingham",
+                    "region": "AL",
+                    "country": "US",
+                    "timezone": "America/Chicago",
+                    "lat": 33.52,
+                    "lon": -86.81,
+                    "opens": "07:00",
+                    "closes": "17:00",
+                    "counter_phone": "+1 205 555 0134",
+                    "will_call": True,
+                }
+            ]
+        }
+    )
     code: str = Field(min_length=1, max_length=40)
     name: str = Field(min_length=1, max_length=120)
     place: str = Field(min_length=1, max_length=120)
@@ -74,9 +95,12 @@ class ContactOut(BaseModel):
     email: str
 
 
-class NewContact(BaseModel):
+class NewContact(BodyIn):
     """A person to ring at a site: with a telephone number, an e-mail address, or both."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Sam Ortiz", "role": "Counter", "telephone": "+1 205 555 0134"}]}
+    )
     name: str = Field(min_length=1, max_length=120, examples=["Sam Ortiz"])
     role: str = Field(default="", max_length=80, examples=["Counter"])
     telephone: str = Field(default="", max_length=40, examples=["+1 205 555 0134"])
@@ -96,9 +120,14 @@ class UserOut(BaseModel):
     order_limit_amount: Decimal | None
 
 
-class ChangedUser(BaseModel):
+class ChangedUser(BodyIn):
     """What a person is from now on; everything left out is taken away, except the password, which stays."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Sam Ortiz", "roles": ["warehouse", "technician"], "order_limit": "2500.00"}]
+        }
+    )
     name: str = Field(min_length=1, max_length=120)
     roles: list[str]
     site_id: UUID | None = None
@@ -106,22 +135,28 @@ class ChangedUser(BaseModel):
     password: str | None = Field(default=None, min_length=10, max_length=200)
 
 
-class Switched(BaseModel):
+class Switched(BodyIn):
     """Whether a person may sign in."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"active": False}]})
     active: bool
 
 
-class Done(BaseModel):
-    """What was done."""
-
-    done: str = Field(examples=["sites.change"])
-    id: UUID | None = None
-
-
-class NewUser(BaseModel):
+class NewUser(BodyIn):
     """A person of your company."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "email": "sam@example.com",
+                    "name": "Sam Ortiz",
+                    "password": "a long pass phrase",
+                    "roles": ["warehouse"],
+                }
+            ]
+        }
+    )
     email: str
     name: str = Field(min_length=1, max_length=120)
     password: str = Field(min_length=10, max_length=200)
@@ -130,9 +165,12 @@ class NewUser(BaseModel):
     order_limit: Decimal | None = Field(default=None, ge=0)
 
 
-class NewKey(BaseModel):
+class NewKey(BodyIn):
     """An API key for a program."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "ERP", "scopes": ["sourcing.read", "sourcing.request"]}]}
+    )
     name: str = Field(min_length=1, max_length=120)
     scopes: list[str] = Field(examples=[["sourcing.read", "sourcing.request"]])
     expires_at: datetime | None = None
@@ -145,9 +183,12 @@ class KeyOut(BaseModel):
     secret: str
 
 
-class NewDelegation(BaseModel):
+class NewDelegation(BodyIn):
     """Lets another company's technicians source your parts, within limits per request."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"company_id": EXAMPLE_ID, "max_quantity": 5, "max_value": "10000.00"}]}
+    )
     company_id: UUID
     max_quantity: int = Field(gt=0)
     max_value: Decimal = Field(gt=0)
@@ -164,10 +205,3 @@ class CompanyOut(BaseModel):
     is_manufacturer: bool
     is_partner: bool
     country: str
-
-
-class Created(BaseModel):
-    """The id of what was made."""
-
-    id: UUID
-    extra: dict[str, Any] | None = None

@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from marketplace.db.requests import Reading, Writing
+from marketplace.kit.wire import Done, Made
 from marketplace.parties.permissions import IdempotencyKey
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 from marketplace.parts import queries, service
 from marketplace.parts.numbers import parse_list
 from marketplace.parts.permissions import ReadsParts, WritesParts
@@ -70,7 +71,7 @@ async def get(session: Reading, actor: ReadsParts, part_id: UUID) -> PartDetail:
 @router.post("", status_code=201, summary="Add a part to a maker of yours")
 async def create(
     session: Writing, actor: WritesParts, new: NewPart, response: Response, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Made:
     """Answers the new part's id."""
 
     async def act() -> dict[str, Any]:
@@ -78,31 +79,22 @@ async def create(
 
     answer = await once(session, actor, key, "parts.create", new.model_dump(), act)
     response.headers["idempotent-replay"] = str(answer.repeated).lower()
-    content: dict[str, Any] = answer.content
-    return content
+    return Made.model_validate(answer.content)
 
 
 @router.post("/supersessions", status_code=201, summary="Say that one part replaces another")
-async def supersede(
-    session: Writing, actor: WritesParts, new: NewSupersession, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def supersede(session: Writing, actor: WritesParts, new: NewSupersession, key: IdempotencyKey = None) -> Done:
     """Circles are refused."""
-
-    async def act() -> dict[str, Any]:
-        await service.supersede(session, actor, **new.model_dump())
-        return {"old": new.old, "new": new.new}
-
-    return dict((await once(session, actor, key, "parts.supersede", new.model_dump(), act)).content)
+    return await once_done(
+        session, actor, key, "parts.supersede", new.model_dump(),
+        lambda: service.supersede(session, actor, **new.model_dump()),
+    )  # fmt: skip
 
 
 @router.post("/alternates", status_code=201, summary="Say that one part may stand in for another")
-async def alternate(
-    session: Writing, actor: WritesParts, new: NewAlternate, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def alternate(session: Writing, actor: WritesParts, new: NewAlternate, key: IdempotencyKey = None) -> Done:
     """One direction unless ``both_ways``."""
-
-    async def act() -> dict[str, Any]:
-        await service.add_alternate(session, actor, **new.model_dump())
-        return {"part_id": new.part_id, "alternate": new.alternate}
-
-    return dict((await once(session, actor, key, "parts.alternate", new.model_dump(), act)).content)
+    return await once_done(
+        session, actor, key, "parts.alternate", new.model_dump(),
+        lambda: service.add_alternate(session, actor, **new.model_dump()),
+    )  # fmt: skip

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+
 
 class PartOut(BaseModel):
     """A part. ``number`` as the maker prints it."""
@@ -59,15 +61,29 @@ class FoundNumber(BaseModel):
     parts: list[FoundPart]
 
 
-class FindIn(BaseModel):
+class FindIn(BodyIn):
     """Up to 500 numbers as people write them, one a line or parted by commas."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"numbers": "2815-01-234-5678\n57114-TTA-J030"}]})
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678\n57114-TTA-J030"])
 
 
-class NewPart(BaseModel):
+class NewPart(BodyIn):
     """A part to add to a maker of yours."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "maker_id": EXAMPLE_ID,
+                    "number": "57114-TTA-J030",
+                    "description": "BRACKET, PUMP",
+                    "uom": "EA",
+                    "list_price": "84.50",
+                }
+            ]
+        }
+    )
     maker_id: UUID
     number: str = Field(min_length=1, max_length=80)
     description: str = Field(min_length=1, max_length=500)
@@ -77,18 +93,28 @@ class NewPart(BaseModel):
     list_price: Decimal | None = Field(default=None, ge=0, max_digits=16, decimal_places=4)
 
 
-class NewSupersession(BaseModel):
+class NewSupersession(BodyIn):
     """``old`` is replaced by ``new`` from a date on."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"old": EXAMPLE_ID, "new": EXAMPLE_ID, "effective_on": "2026-11-01", "note": "stronger flange"}
+            ]
+        }
+    )
     old: UUID
     new: UUID
     effective_on: date
     note: str = Field(default="", max_length=500)
 
 
-class NewAlternate(BaseModel):
+class NewAlternate(BodyIn):
     """``alternate`` may stand in for ``part_id``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"part_id": EXAMPLE_ID, "alternate": EXAMPLE_ID, "both_ways": True}]}
+    )
     part_id: UUID
     alternate: UUID
     both_ways: bool = False

@@ -14,12 +14,13 @@ from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
+from marketplace.kit.wire import PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 from marketplace.settlement import queries, service
 from marketplace.settlement.permissions import MarksSettlement, ReadsSettlement
 from marketplace.settlement.queries import SettlementFilter, SettlementRow
-from marketplace.settlement.schemas import SettlementOut, SettlementPage, SettlementTotalOut
+from marketplace.settlement.schemas import SettlementOut, SettlementTotalOut
 
 router = APIRouter(prefix="/settlement", tags=["settlement"])
 
@@ -46,10 +47,10 @@ async def lines(
     wanted: Wanted,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-) -> SettlementPage:
+) -> PageOut[SettlementOut]:
     """Settlement lines, newest first."""
     page = await queries.settlement_lines(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return SettlementPage(items=[SettlementOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[SettlementOut.model_validate(r) for r in page.items], next=page.next)
 
 
 _COLUMNS = (

@@ -41,13 +41,6 @@ class SettlementOut(BaseModel):
     created_at: datetime
 
 
-class SettlementPage(BaseModel):
-    """A page of settlement lines, newest first."""
-
-    items: list[SettlementOut]
-    next: str | None
-
-
 class SettlementTotalOut(BaseModel):
     """Sums by side (payer: you owe) and currency."""
 

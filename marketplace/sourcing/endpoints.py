@@ -7,8 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
@@ -34,7 +36,7 @@ from marketplace.sourcing.schemas import (
     LocateIn,
     OrderBackIn,
     OrderedOut,
-    Page,
+    PlanOut,
     RefuseIn,
     RequestIn,
     RequisitionOut,
@@ -87,12 +89,12 @@ async def requisitions(
     actor: ReadsSourcing,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> Page:
+) -> PageOut[RequisitionOut]:
     """Newest first."""
     mark = read_bookmark(after, secret)
     rows = await queries.requisitions(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return Page(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @sourcing.get("/requests/{requisition_id}", summary="One parts request with its plan")
@@ -104,20 +106,20 @@ async def requisition(session: Reading, actor: ReadsSourcing, requisition_id: UU
 @sourcing.post("/requests", status_code=201, summary="Raise a parts request")
 async def raise_request(
     session: Writing, actor: Requests, new: RequestIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Made:
     """Answers its id; plan and confirm it next."""
 
     async def act() -> dict[str, Any]:
         return {"id": await service.raise_request(session, actor, service.Asked(**new.model_dump()), now)}
 
-    return dict((await once(session, actor, key, "requests.raise", new.model_dump(), act)).content)
+    return Made.model_validate((await once(session, actor, key, "requests.raise", new.model_dump(), act)).content)
 
 
 @sourcing.get("/requests/{requisition_id}/plan", summary="The best set of units for a request, as things stand now")
-async def plan(session: Reading, actor: ReadsSourcing, requisition_id: UUID, now: Now) -> dict[str, Any]:
+async def plan(session: Reading, actor: ReadsSourcing, requisition_id: UUID, now: Now) -> PlanOut:
     """Changes nothing: what would be chosen, the next best, and why the rest was left."""
     found = await queries.requisition(session, requisition_id)
-    return (await service.plan(session, actor, found, now)).shown
+    return PlanOut.model_validate((await service.plan(session, actor, found, now)).shown)
 
 
 @sourcing.post("/requests/{requisition_id}/confirm", summary="Order the units of the plan back")
@@ -159,7 +161,7 @@ async def order_back(
 @sourcing.post("/requests/{requisition_id}/approve", summary="Approve an order above a technician's limit")
 async def approve(
     session: Writing, actor: Approves, requisition_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """The orders go out now."""
     return await once_done(
         session, actor, key, f"requests.approve:{requisition_id}", {},
@@ -170,7 +172,7 @@ async def approve(
 @sourcing.post("/requests/{requisition_id}/cancel", summary="Cancel a parts request and its open orders")
 async def cancel_request(
     session: Writing, actor: Requests, requisition_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Nothing may be on its way yet."""
     return await once_done(
         session, actor, key, f"requests.cancel:{requisition_id}", {},
@@ -181,7 +183,7 @@ async def cancel_request(
 @sourcing.post("/requests/{requisition_id}/finish", summary="Close a parts request: received, fitted, returned unused")
 async def finish(
     session: Writing, actor: Requests, requisition_id: UUID, given: FinishIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """``fitted`` installs the units in the machine."""
     return await once_done(
         session, actor, key, f"requests.finish:{requisition_id}", given.model_dump(),
@@ -197,10 +199,10 @@ async def calls(
     secret: PageSecret,
     actor: ReadsCalls,
     side: str = Query("any", pattern="^(any|holder|maker)$"),
-    status: str | None = None,
+    status: CallState | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
-) -> Page:
+) -> PageOut[CallOut]:
     """Newest first; ``side=holder`` is your inbox."""
     mark = read_bookmark(after, secret)
     rows = await queries.calls(
@@ -208,7 +210,7 @@ async def calls(
         after=UUID(mark[0]) if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return Page(items=[CallOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[CallOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @sourcing.get("/calls/{call_id}", summary="One order")
@@ -220,7 +222,7 @@ async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
 @sourcing.post("/calls/{call_id}/accept", summary="Commit to an order")
 async def accept(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """All of it, or a part; the rest is sourced elsewhere."""
     return await once_done(
         session, actor, key, f"calls.accept:{call_id}", given.model_dump(),
@@ -231,7 +233,7 @@ async def accept(
 @sourcing.post("/calls/{call_id}/refuse", summary="Refuse an order with a code")
 async def refuse(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """The next best source is planned at once."""
     return await once_done(
         session, actor, key, f"calls.refuse:{call_id}", given.model_dump(),
@@ -242,7 +244,7 @@ async def refuse(
 @sourcing.post("/calls/{call_id}/ship", summary="Ship an order")
 async def ship(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """With carrier and tracking number."""
     return await once_done(
         session, actor, key, f"calls.ship:{call_id}", given.model_dump(),
@@ -251,9 +253,7 @@ async def ship(
 
 
 @sourcing.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
-async def cancel(
-    session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def cancel(session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
     """The holder's units are free again."""
     return await once_done(
         session, actor, key, f"calls.cancel:{call_id}", {}, lambda: service.cancel_call(session, actor, call_id, now)
@@ -261,9 +261,7 @@ async def cancel(
 
 
 @sourcing.post("/calls/{call_id}/receive", summary="Receive the units of an order")
-async def receive(
-    session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+async def receive(session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
     """Custody passes; title only after inspection."""
     return await once_done(
         session, actor, key, f"calls.receive:{call_id}", {}, lambda: service.receive(session, actor, call_id, now)
@@ -273,7 +271,7 @@ async def receive(
 @sourcing.post("/calls/{call_id}/inspect", summary="Accept or reject what was received")
 async def inspect(
     session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Title passes for accepted units, and one line at the clause's price is owed."""
     return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
@@ -284,7 +282,7 @@ async def inspect(
 @company.post("/sites/{site_id}/close", summary="Close a site")
 async def close_site(
     session: Writing, actor: ManagesCompany, site_id: UUID, now: Now, key: IdempotencyKey = None
-) -> dict[str, Any]:
+) -> Done:
     """Nothing can be sent there any more; its history stays. Refused while units lie there or are to come."""
     given = {"site_id": site_id}
     return await once_done(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 from marketplace.sourcing.candidates import Candidate
+
+Urgency = Literal["machine_down", "urgent", "stock_order"]
 
 
 class BlockedOut(BaseModel):
@@ -58,12 +61,15 @@ class CandidateOut(BaseModel):
         )  # fmt: skip
 
 
-class LocateIn(BaseModel):
+class LocateIn(BodyIn):
     """Where are units of these numbers, seen from a site of yours, this urgently?"""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"numbers": "2815-01-234-5678", "urgency": "machine_down"}]}
+    )
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
     site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
-    urgency: str = Field(default="urgent", examples=["machine_down"])
+    urgency: Urgency = "urgent"
 
 
 class LocatedPart(BaseModel):
@@ -85,14 +91,29 @@ class LocatedNumber(BaseModel):
     parts: list[LocatedPart]
 
 
-class RequestIn(BaseModel):
+class RequestIn(BodyIn):
     """A parts request."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "part_id": EXAMPLE_ID,
+                    "quantity": 1,
+                    "destination_site_id": EXAMPLE_ID,
+                    "needed_by": "2026-12-01T12:00:00Z",
+                    "urgency": "machine_down",
+                    "machine_model": "EX-200",
+                    "machine_serial": "77",
+                }
+            ]
+        }
+    )
     part_id: UUID
     quantity: int
     destination_site_id: UUID
     needed_by: datetime
-    urgency: str = Field(examples=["machine_down"])
+    urgency: Urgency
     machine_model: str = Field(default="", max_length=120)
     machine_serial: str = Field(default="", max_length=120)
     job_number: str = Field(default="", max_length=120)
@@ -102,19 +123,94 @@ class RequestIn(BaseModel):
 class OrderBackIn(RequestIn):
     """A parts request together with the place to order from (``key`` from locate)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "9f86d081884c7d65",
+                    "part_id": EXAMPLE_ID,
+                    "quantity": 1,
+                    "destination_site_id": EXAMPLE_ID,
+                    "needed_by": "2026-12-01T12:00:00Z",
+                    "urgency": "machine_down",
+                    "machine_model": "EX-200",
+                    "machine_serial": "77",
+                }
+            ]
+        }
+    )
     key: str
 
 
-class ChoiceIn(BaseModel):
+class ChoiceIn(BodyIn):
     """So many from the place with this key."""
 
     key: str
     quantity: int
 
 
-class ConfirmIn(BaseModel):
+class PlannedPlace(BaseModel):
+    """A place of a plan. Where the maker masks its holders, holder and site are told only roughly."""
+
+    kind: str = Field(examples=["buy_back"])
+    part_id: UUID
+    holder: str
+    site: str
+    condition: str
+    distance: str
+    arrives: datetime | None
+    respond_by: datetime | None
+    badge: str
+    callable: int
+    currency: str | None
+    unit_price: Decimal | None
+
+
+class ChosenPlace(PlannedPlace):
+    """So many from here. Costs in minor units of the currency, for a unit."""
+
+    key: str
+    quantity: int
+    price_minor: int
+    freight_minor: int
+    handling_minor: int
+    late_days: int
+    unit_total_minor: int
+
+
+class PlaceNotChosen(PlannedPlace):
+    """By how much a unit from here would cost more, and why."""
+
+    key: str
+    more_minor: int
+    why: str
+
+
+class PlaceNotCallable(PlannedPlace):
+    """Units that are there but cannot be ordered back."""
+
+    quantity: int
+    why: list[BlockedOut]
+
+
+class PlanOut(BaseModel):
+    """The best set of units for what a request still lacks, and why the rest was left (20 of each at most)."""
+
+    made_at: datetime
+    lacking: int
+    unmet: int = Field(description="Units that nobody can send.")
+    total_minor: int
+    chosen: list[ChosenPlace]
+    not_chosen: list[PlaceNotChosen]
+    not_callable: list[PlaceNotCallable]
+
+
+class ConfirmIn(BodyIn):
     """Which places to order from; left out, what the plan says."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"choices": [{"key": "9f86d081884c7d65", "quantity": 1}]}]}
+    )
     choices: list[ChoiceIn] | None = None
 
 
@@ -189,42 +285,40 @@ class CallOut(BaseModel):
     inspected_good: int | None
 
 
-class Page(BaseModel):
-    """Rows and the bookmark of the next page."""
-
-    items: list[Any]
-    next: str | None
-
-
-class AcceptIn(BaseModel):
+class AcceptIn(BodyIn):
     """Commit to all, or to ``quantity``."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 1}]})
     quantity: int | None = None
 
 
-class RefuseIn(BaseModel):
+class RefuseIn(BodyIn):
     """Refuse with a code: not_on_shelf, damaged, used_unreported, short, other (with a note)."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "not_on_shelf", "note": "bin is empty"}]})
     code: str
     note: str = Field(default="", max_length=1000)
 
 
-class ShipIn(BaseModel):
+class ShipIn(BodyIn):
     """Carrier and tracking number."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"carrier": "UPS", "tracking": "1Z999"}]})
     carrier: str = Field(default="", max_length=120)
     tracking: str = Field(default="", max_length=120)
 
 
-class InspectIn(BaseModel):
+class InspectIn(BodyIn):
     """How many are accepted; a note where some are rejected."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"good": 1}]})
     good: int
     note: str = Field(default="", max_length=1000)
 
 
-class FinishIn(BaseModel):
+class FinishIn(BodyIn):
     """received, fitted (in which machine), or returned_unused."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "fitted", "machine": "EX-200 SN 77"}]})
     outcome: str
     machine: str = Field(default="", max_length=120)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -13,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import asyncpg
+import httpx
 
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, Credentials, EmbeddedServer
 from marketplace.db.setup import ensure_database, migrate
@@ -81,6 +84,39 @@ async def owner_of(credentials: Credentials) -> AsyncIterator[asyncpg.Connection
         await connection.close()
 
 
+@contextlib.asynccontextmanager
+async def serving(credentials: Credentials) -> AsyncIterator[str]:
+    """``backstock serve`` with one process, as it comes: the address of the site."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="backstock-bench-site-") as folder:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("BACKSTOCK_")} | {
+            "BACKSTOCK_DATABASE_URL": credentials.dsn(APP), "BACKSTOCK_DATA_DIR": folder, "BACKSTOCK_LOG_LEVEL": "ERROR",
+        }  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "marketplace.cli", "serve", "--port", str(port), "--workers", "1", env=environment
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=url) as client, asyncio.timeout(60):
+                while not await _ready(client):
+                    assert process.returncode is None, "the site did not start"
+                    await asyncio.sleep(0.1)
+            yield url
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def _ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 async def timed(clients: int, rounds: int, act: Callable[[int, int], Awaitable[object]]) -> list[float]:
     """Milliseconds of each ``act(client, round)``, ``clients`` at once."""
     taken: list[float] = []
@@ -105,6 +141,7 @@ __all__ = [
     "percentile",
     "rows",
     "seconds",
+    "serving",
     "size",
     "timed",
 ]

@@ -203,7 +203,7 @@ async def test_a_hanging_database_is_not_waited_for_for_ever(here: World, server
     token = await token_for(here.owner, here.maker.users["admin"], here.maker.id)
     sites = "SELECT count(*) FROM site WHERE company_id = $1"
     before = await here.owner.fetchval(sites, here.maker.id)
-    new = {"code": "HUNG", "name": "Hung", "country": "US"}
+    new = {"code": "H", "name": "H", "place": "H", "region": "AL", "country": "US", "timezone": "America/Chicago"}
     async with client_for(app_for(here.db), token) as client:
         assert (await client.get("/api/v1/releases")).status_code == 200
         with stalled(server):

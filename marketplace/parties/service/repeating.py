@@ -16,6 +16,7 @@ from marketplace.db.session import (
 )
 from marketplace.kit.canonical import digest, plain
 from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.wire import Done
 from marketplace.parties.actor import Actor
 
 
@@ -80,7 +81,7 @@ async def once_done(
     route: str,
     given: Mapping[str, Any],
     verb: Callable[[], Awaitable[Any]],
-) -> dict[str, Any]:
+) -> Done:
     """``once`` for a step on something that is there already: answers what was done ('orders.ship'; the part of
     ``route`` before the colon) and, where the step made something, its id."""
 
@@ -88,7 +89,7 @@ async def once_done(
         made = await verb()
         return {"done": route.split(":", maxsplit=1)[0], **({"id": made} if isinstance(made, UUID) else {})}
 
-    return dict((await once(session, actor, key, route, given, act, status=200)).content)
+    return Done.model_validate((await once(session, actor, key, route, given, act, status=200)).content)
 
 
 async def _repeat(

@@ -1,0 +1,155 @@
+"""The API says what it takes and gives, refuses what it does not know, and never breaks on a strange value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import jsonschema_rs
+import pytest
+
+from marketplace.app import create_app
+from marketplace.db.session import Database
+from marketplace.settings import Settings
+from tests.clients import app_for, client_for, token_for
+from tests.world import World
+
+SPEC: dict[str, Any] = create_app(Settings()).openapi()
+OPERATIONS = [(method, path, operation) for path, item in SPEC["paths"].items() for method, operation in item.items()]
+NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema behind its reference; of 'this or nothing', this."""
+    if "anyOf" in schema:
+        schema = next(s for s in schema["anyOf"] if s.get("type") != "null")
+    return SPEC["components"]["schemas"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+
+
+def body_of(operation: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema of an operation's JSON body."""
+    content = operation.get("requestBody", {}).get("content", {})
+    return resolved(content["application/json"]["schema"]) if "application/json" in content else None
+
+
+def example_of(operation: dict[str, Any]) -> dict[str, Any] | None:
+    """The first example of an operation's JSON body."""
+    body = body_of(operation)
+    if body is None:
+        return None
+    found = body["examples"][0] if "examples" in body else body["example"]
+    return dict(found)
+
+
+def objects(schema: dict[str, Any], seen: set[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Every object inside a body."""
+    seen = set() if seen is None else seen
+    schema = resolved(schema)
+    if id(schema) in seen:
+        return
+    seen.add(id(schema))
+    if "properties" in schema:
+        yield schema
+    for inner in [*schema.get("properties", {}).values(), schema.get("items", {})]:
+        if inner:
+            yield from objects(inner, seen)
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=NAMES)
+def test_every_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    assert operation["summary"], (method, path)
+    assert operation["description"], (method, path)
+    body = body_of(operation)
+    if body is not None:
+        for part in objects(body):
+            assert part["additionalProperties"] is False, f"{part['title']} takes fields nobody reads"
+        jsonschema_rs.validate({**body, "components": SPEC["components"]}, example_of(operation))
+    for code, response in operation["responses"].items():
+        if not code.startswith("2") or code == "204":
+            continue
+        for kind, content in response.get("content", {}).items():
+            schema = content["schema"]
+            named = schema.get("items", schema) if schema.get("type") == "array" else schema
+            assert kind != "application/json" or "$ref" in named, f"{method} {path} answers {schema}"
+
+
+@pytest.fixture
+async def everyone(world: World, db: Database, owner: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who may do everything that a manufacturer may."""
+    user = world.maker.users["admin"]
+    await owner.execute(
+        "UPDATE user_account SET roles = ARRAY['admin','planner','warehouse','technician'] WHERE id = $1", user
+    )
+    token = await token_for(owner, user, world.maker.id)
+    async with client_for(app_for(db), token) as client:
+        yield client
+
+
+STRANGE: list[Any] = [
+    None, "", "\x00", "\ud800", "a" * 70_000, "not-an-id", str(uuid4()), True, -1, 0, 2**31, 2**63, 2**70, 1e300, 0.5,
+    [], {}, [None], ["\x00"], {"a": "\x00"}, "9" * 400, "2026-13-45", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59",
+]  # fmt: skip
+
+
+def filled(path: str) -> str:
+    """A path with ids in it: nobody's, in the right form."""
+    while "{" in path:
+        start, end = path.index("{"), path.index("}")
+        path = path[:start] + str(uuid4()) + path[end + 1 :]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [o for o in OPERATIONS if body_of(o[2]) is not None],
+    ids=[n for n, o in zip(NAMES, OPERATIONS, strict=True) if body_of(o[2]) is not None],
+)
+async def test_strange_values_are_refused_in_words(
+    method: str, path: str, operation: dict[str, Any], everyone: httpx.AsyncClient
+) -> None:
+    """Each field of each body in turn; whatever comes back is an answer, never a defect or 'try again'."""
+    example = example_of(operation)
+    assert example is not None
+    schema = body_of(operation)
+    assert schema is not None
+    bodies: list[Any] = [*STRANGE, {**example, "no_such_field": 1}]
+    bodies += [{**example, name: value} for name in schema["properties"] for value in STRANGE]
+    for body in bodies:
+        answer = await everyone.request(
+            method, filled(path), content=json.dumps(body), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code < 500, (body, answer.text)
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json", (body, answer.text)
+            assert answer.json()["detail"], body
+    unknown = await everyone.request(method, filled(path), json={**example, "no_such_field": 1})
+    assert unknown.status_code == 422
+    assert "no_such_field" in unknown.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [o for o in OPERATIONS if o[0] == "get"],
+    ids=[n for n in NAMES if n.startswith("get ")],
+)
+async def test_strange_questions_are_refused_in_words(
+    method: str, path: str, operation: dict[str, Any], everyone: httpx.AsyncClient
+) -> None:
+    """Each parameter of each reading route in turn."""
+    values = [v if isinstance(v, str) else json.dumps(v) for v in STRANGE if v != "\ud800"]
+    assert (await everyone.request(method, filled(path))).status_code in {200, 404, 409, 410}
+    for parameter in operation.get("parameters", []):
+        for value in values:
+            if parameter["in"] == "query":
+                answer = await everyone.request(method, filled(path), params={parameter["name"]: value[:2_000]})
+            elif parameter["in"] == "path":
+                sent = quote(value[:200], safe="") or "x"
+                answer = await everyone.request(method, path.replace("{" + parameter["name"] + "}", sent))
+            else:
+                continue
+            assert answer.status_code < 500, (parameter["name"], value, answer.text)
