@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
             statement_timeout_ms=wanted.statement_timeout_ms,
             application="backstock-app",
         )
-        _spare_the_collector()
+        spare_the_collector()
         try:
             yield
         finally:
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
     return app
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is loaded at the start stays for good, so the garbage collector need not walk it again: a long list cost
     several pauses of a tenth of a second."""
     gc.collect()
