@@ -232,7 +232,7 @@ async def test_access_draws_cost_the_fee_or_the_list_price(job: Job) -> None:
     [
         ({"quantity": 0}, "requisition.quantity"),
         ({"quantity": -4}, "requisition.quantity"),
-        ({"urgency": "yesterday"}, "requisition.urgency"),
+        ({"urgency": "yesterday"}, "request.invalid"),
         ({"needed_by": "2020-01-01T00:00:00Z"}, "requisition.needed_by"),
         ({"part_id": "00000000-0000-0000-0000-000000000001"}, "part.not_found"),
         ({"destination_site_id": "00000000-0000-0000-0000-000000000001"}, "site.not_found"),
