@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from marketplace.kit.errors import DomainError, busy
+from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
 from marketplace.settings import Settings, get_settings
 
@@ -93,9 +93,15 @@ def demo(
     from marketplace.demo.run import run_demo
 
     settings = get_settings()
-    raise SystemExit(
-        run_demo(data_dir or settings.data_dir, port or int(os.environ.get("PORT", settings.port)), reset=reset)
-    )
+    raise SystemExit(run_demo(data_dir or settings.data_dir, _port(port, settings), reset=reset))
+
+
+def _port(given: int | None, settings: Settings) -> int:
+    """The port from the option, from PORT or from the settings."""
+    text = str(given if given is not None else os.environ.get("PORT") or settings.port)
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise invalid("settings.port", f"'{text}' is no port. Choose a number from 1 to 65535, such as 8000.")
+    return int(text)
 
 
 @app.command()
@@ -111,7 +117,7 @@ def serve(
     settings = get_settings()
     configure_logging(as_json=settings.log_json, level=settings.log_level)
     uvicorn.run(
-        SITE, factory=True, host=settings.host, port=port or settings.port, workers=workers or settings.workers,
+        SITE, factory=True, host=settings.host, port=_port(port, settings), workers=workers or settings.workers,
         loop="uvloop", http="httptools", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=20, proxy_headers=True,
     )  # fmt: skip
@@ -338,6 +344,9 @@ def import_file(
     site: Annotated[str | None, typer.Option(help="Code of the site, where the file has no site column.")] = None,
     maker: Annotated[str | None, typer.Option(help="Maker code, where the file has no maker column.")] = None,
     snapshot: Annotated[datetime | None, typer.Option(help="Day the file shows (default: today).")] = None,
+    part_of_stock: Annotated[
+        bool, typer.Option(help="The file tells of some of the stock: what it does not name is not taken for gone.")
+    ] = False,
     all_or_nothing: Annotated[bool, typer.Option(help="Land nothing unless every row is right.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Write bad rows with their reasons to this CSV file.")] = None,
 ) -> None:
@@ -345,11 +354,18 @@ def import_file(
     there were bad rows."""
     day = (snapshot or datetime.now(UTC)).date()
     mode = "all_or_nothing" if all_or_nothing else "good_rows"
-    raise SystemExit(_run(_import(file, email, site, maker, day, mode, errors)))
+    raise SystemExit(_run(_import(file, email, site, maker, day, mode, "some" if part_of_stock else "all", errors)))
 
 
 async def _import(
-    file: Path, email: str, site: str | None, maker: str | None, day: date, mode: str, errors: Path | None
+    file: Path,
+    email: str,
+    site: str | None,
+    maker: str | None,
+    day: date,
+    mode: str,
+    covers: str,
+    errors: Path | None,
 ) -> int:
     from marketplace.db.session import Database, Tenant
     from marketplace.imports import queries, service
@@ -372,7 +388,7 @@ async def _import(
             made = await service.upload(
                 session, actor, chunks=_chunks(file), file_name=file.name, data_dir=settings.data_dir,
                 limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=wanted[0].id if wanted else None,
-                default_maker=maker, snapshot_on=day, mode=mode,
+                default_maker=maker, snapshot_on=day, mode=mode, covers=covers,
             )  # fmt: skip
         await service.run(
             database, job_id=made.job_id, company_id=actor.company_id, actor_id=actor.user_id,
@@ -385,8 +401,8 @@ async def _import(
                 for i in await queries.issues(session, made.job_id, limit=1_000_000)
             ]
         typer.echo(
-            f"{file.name}: {job.step}. {job.rows_total:,} rows, {job.rows_good:,} good, {job.rows_bad:,} bad; "
-            f"{job.lots_new:,} new lots, {job.lots_changed:,} changed, {job.lots_vanished:,} vanished (proposals)."
+            f"{file.name}: {job.step}. {job.rows_total:,} row{'s' * (job.rows_total != 1)}, {job.rows_good:,} good, {job.rows_bad:,} bad; "
+            f"{job.lots_new:,} new, {job.lots_changed:,} changed, {job.lots_vanished:,} gone (the last two are proposals)."
         )
         if job.error:
             typer.echo(job.error, err=True)

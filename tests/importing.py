@@ -92,12 +92,13 @@ class Importing:
         *,
         accept: list[UUID] | None = None,
         dismiss: list[UUID] | None = None,
+        **more: list[str],
     ) -> service.Decision:
         who = party or self.world.maker
         async with self.db.write(who.tenant) as session:
             return await service.decide(
                 session, actor_of(who, manufacturer=who is self.world.maker), job, accept=accept or [],
-                dismiss=dismiss or [], now=NOW,
+                dismiss=dismiss or [], now=NOW, **more,
             )  # fmt: skip
 
     async def stock(self, party: Party | None = None) -> dict[str, int]:

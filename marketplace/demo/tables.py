@@ -7,15 +7,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.terms import dump_terms
 from marketplace.demo.papers import Paper, PublishedClause, papers, parsed_terms
 from marketplace.demo.world import World
+from marketplace.imports.fields import FIELDS
 from marketplace.imports.lines import line_family, line_key
+from marketplace.kit.exports import csv_chunks
 
 Rows = Iterable[tuple[Any, ...]]
+STOCK_COLUMNS = {
+    name: field.label
+    for name, field in FIELDS.items()
+    if name not in {"maker", "serial", "batch", "expiry", "weight_grams"}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +297,15 @@ class Mapper:
                  row.usage_36, row.package_quantity, row.protected, snapshot, job)
             )  # fmt: skip
         total = len(lines)
+        digest, size, mapping = self._stock_file(condition)
         yield _table(
             "import_job", "own stock",
             "id company_id kind file_name file_sha256 file_size file_path snapshot_on mode mapping step rows_total "
             "rows_staged rows_good lots_new created_by created_at finished_at",
             1,
-            [(job, self.maker, "stock", "northfield-stock.csv", bytes(32), 0, "", snapshot, "good_rows", "{}", "done",
-              total, total, total, total, self.actor[self.maker, "warehouse"], w.start, w.start)],
+            [(job, self.maker, "stock", "northfield-stock.csv", digest, size, "", snapshot, "good_rows",
+              json.dumps(mapping), "done", total, total, total, total, self.actor[self.maker, "warehouse"], w.start,
+              w.start)],
         )  # fmt: skip
         yield _table(
             "stock_line", "own stock",
@@ -308,6 +318,25 @@ class Mapper:
             "stock_count", "counts",
             "holder_id site_id part_id counted_at counted expected counted_by beneficiaries", len(counts), counts,
         )  # fmt: skip
+
+    def _stock_file(self, condition: Mapping[UUID, str]) -> tuple[bytes, int, dict[str, Any]]:
+        """SHA-256 and size of the file that the own stock would have come in, and how its columns were read."""
+        parts, sites = {p.id: p for p in self.world.parts}, {s.id: s.code for s in self.world.sites}
+        rows = [
+            (parts[r.part_id].number, parts[r.part_id].description, r.quantity, parts[r.part_id].uom, sites[r.site_id],
+             r.bin or "", condition[r.lot_id], r.unit_cost, parts[r.part_id].list_price, r.last_issue_on or "",
+             r.usage_12, r.usage_24, r.usage_36, r.package_quantity, "yes" if r.protected else "")
+            for r in self.world.own_stock
+        ]  # fmt: skip
+        text = "".join(csv_chunks(tuple(STOCK_COLUMNS.values()), rows)).encode()
+        sample = [["" if cell is None else str(cell) for cell in row] for row in rows[:5]]
+        mapping = {
+            "columns": {field: at for at, field in enumerate(STOCK_COLUMNS)},
+            "why": dict.fromkeys(STOCK_COLUMNS, "name"), "missing": [], "warnings": [],
+            "orders": {"last_issue_on": "month_first"}, "header": list(STOCK_COLUMNS.values()), "sample": sample,
+            "sheets": [], "delimiter": ",", "conditions": {},
+        }  # fmt: skip
+        return sha256(text).digest(), len(text), mapping
 
     def _counts(self) -> list[tuple[Any, ...]]:
         counted = {s.id: s.last_counted_at for s in self.world.sites}

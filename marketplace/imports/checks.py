@@ -48,7 +48,7 @@ def typed_rows(columns: Mapping[str, int], orders: Mapping[str, DateOrder]) -> s
     WITH own AS (SELECT id FROM maker WHERE company_id = $2),
     parsed AS MATERIALIZED (
         SELECT s.row_no, s.site_id, s.maker_id, s.uom, s.condition, s.number_norm, s.lot_id, uuidv7() AS fresh,
-            {cell(columns, "number")} AS number, coalesce({of("description")}, '') AS description,
+            {cell(columns, "number")} AS number, {_one_line(cell(columns, "description"))} AS description,
             {of("serial")} AS serial, {of("batch")} AS batch, {of("bin")} AS bin, {of("quantity")} AS quantity,
             {of("expiry")} AS expires_on, {of("unit_cost")} AS unit_cost, {of("list_price")} AS list_price,
             {of("last_issue_on")} AS last_issue_on, {of("usage_12")} AS usage_12, {of("usage_24")} AS usage_24,
@@ -108,10 +108,15 @@ _TYPES = {
 _COLUMN = {"expiry": "expires_on"}
 
 
-def issue_rows(columns: Mapping[str, int], width: int) -> str:
-    """INSERT of import_issue: everything wrong with each row by itself, one issue a field. $1 job, $2 company, $3 today,
+def _one_line(text: str) -> str:
+    """SQL: line breaks, which workbooks have within a cell, as spaces. Nearly no row has any."""
+    return f"CASE WHEN strpos({text}, E'\\n') > 0 THEN regexp_replace({text}, '\\s+', ' ', 'g') ELSE {text} END"
+
+
+def issue_rows(columns: Mapping[str, int], width: int, delimiter: str) -> str:
+    """INSERT of import_issue: everything wrong with each row by itself, the first issue of a field. $1 job, $2 company, $3 today,
     $4 makers and $5 sites that are known, as words."""
-    found = list(_issues(columns, width))
+    found = [*_glued(columns, delimiter), *_issues(columns, width)]
     values = ",\n        ".join(
         f"('{i.field}', CASE WHEN {i.when} THEN '{i.code}' END, {i.words}, {i.value})" for i in found
     )
@@ -125,6 +130,7 @@ def issue_rows(columns: Mapping[str, int], width: int) -> str:
         {values}
     ) AS v (field, code, words, value)
     WHERE s.job_id = $1 AND ({" OR ".join(f"({i.when})" for i in found)}) AND v.code IS NOT NULL
+    ON CONFLICT (job_id, row_no, field) DO NOTHING
     """
 
 
@@ -228,6 +234,28 @@ def _issues(columns: Mapping[str, int], width: int) -> Iterator[_Issue]:
             yield issue(field, unreadable, told(field, words), f"import.{spec.kind.value}")
 
 
+def _glued(columns: Mapping[str, int], delimiter: str) -> Iterator[_Issue]:
+    """Cells that go over several lines: a quotation mark that nobody closed swallows the rows below. Descriptions may
+    do so, where what is on their next lines does not look like a row."""
+    for field in ("number", "maker", "site", "serial", "batch", "bin", "uom", "condition"):
+        if field in columns:
+            text = cell(columns, field)
+            yield _Issue(field, "import.lines", f"strpos({text}, E'\\n') > 0", _quoted(_LINES), text)
+    if "description" in columns and delimiter:
+        text = cell(columns, "description")
+        after = f"substr({text}, strpos({text}, E'\\n'))"
+        mark = _quoted(delimiter)
+        yield _Issue(
+            "description", "import.lines",
+            f"strpos({text}, E'\\n') > 0 AND length({after}) - length(replace({after}, {mark}, '')) >= 3",
+            _quoted(_LINES), text,
+        )  # fmt: skip
+
+
+_LINES = (
+    "This cell goes over several lines. In a CSV file that is a quotation mark which is closed only further below, so "
+    "that rows were read as one: close it in this row."
+)
 _UNREADABLE = {
     Kind.QUANTITY: "'%s' is not a whole number. Write a whole number such as 12.",
     Kind.AMOUNT: "'%s' is not an amount. Write it like 1234.50.",

@@ -57,9 +57,20 @@ class ColumnPlan:
         return {m.field: self.header[m.column] for m in self.matches}
 
 
+CORRECTED = ("Row", "Problems")
+"""The columns that the download of bad rows has behind those of the file."""
+
+
+def is_corrected(header: Sequence[str]) -> bool:
+    """Whether this is a download of bad rows that comes back: it tells of those rows only."""
+    return tuple(header[-len(CORRECTED) :]) == CORRECTED
+
+
 def fingerprint(header: Sequence[str]) -> bytes:
-    """SHA-256 over the normalised header: files of one shape share it, whatever the case and punctuation."""
-    return hashlib.sha256("\x1f".join(heading(name) for name in header).encode()).digest()
+    """SHA-256 over the normalised header: files of one shape share it, whatever the case and punctuation, and
+    with their corrected rows."""
+    own = header[: -len(CORRECTED)] if is_corrected(header) else header
+    return hashlib.sha256("\x1f".join(heading(name) for name in own).encode()).digest()
 
 
 def match_columns(

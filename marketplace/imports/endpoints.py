@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.imports import queries, service
+from marketplace.imports.columns import CORRECTED
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.permissions import ReadsImports, WritesImports
 from marketplace.imports.queries import Job
@@ -21,8 +22,10 @@ from marketplace.imports.schemas import (
     ApplyIn,
     ColumnOut,
     ConditionOut,
+    Covers,
     DecideIn,
     DecisionOut,
+    Difference,
     ImportDetail,
     ImportOut,
     IssueOut,
@@ -90,6 +93,10 @@ async def upload(
     default_maker: Annotated[str | None, Form(max_length=80)] = None,
     snapshot_on: Annotated[date | None, Form(description="The day the file tells about; today if not given.")] = None,
     mode: Annotated[Mode, Form()] = "good_rows",
+    covers: Annotated[
+        Covers,
+        Form(description="Whether the file tells of 'all' stock of its sites, or of 'some': then nothing is gone."),
+    ] = "all",
     sheet: Annotated[str | None, Form()] = None,
 ) -> ImportDetail:
     """Keeps the file and reads its columns; nothing is imported yet. Check ``columns``, then validate. The same file
@@ -98,7 +105,7 @@ async def upload(
     made = await service.upload(
         session, actor, chunks=chunks_of(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
         limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=default_site_id, default_maker=default_maker,
-        snapshot_on=snapshot_on, mode=mode, sheet=sheet,
+        snapshot_on=snapshot_on, mode=mode, covers=covers, sheet=sheet,
     )  # fmt: skip
     if made.repeated:
         response.status_code = 200
@@ -237,7 +244,7 @@ async def bad_rows(request: Request, session: Reading, actor: ReadsImports, job_
 
 async def bad_row_chunks(request: Request, actor: Actor, job: Job) -> AsyncIterator[str]:
     """CSV text, page by page, in a session of its own."""
-    header: list[str] | None = [*job.mapping["header"], "Row", "Problems"]
+    header: list[str] | None = [*job.mapping["header"], *CORRECTED]
     width, after = len(job.mapping["header"]), 0
     async with database(request).read(Tenant(actor.company_id)) as session:
         while True:
@@ -274,6 +281,7 @@ async def proposals(
     secret: PageSecret,
     job_id: UUID,
     undecided: bool = False,
+    kind: Difference | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ProposalOut]:
@@ -281,7 +289,7 @@ async def proposals(
     await queries.job(session, job_id)
     mark = read_bookmark(after, secret)
     rows = await queries.proposals(
-        session, job_id, undecided=undecided, after=UUID(mark[0]) if mark else None, limit=limit + 1
+        session, job_id, undecided=undecided, kind=kind, after=UUID(mark[0]) if mark else None, limit=limit + 1
     )
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[ProposalOut.model_validate(r) for r in page.items], next=page.next)
@@ -291,10 +299,11 @@ async def proposals(
 async def decide(
     session: Writing, actor: WritesImports, now: Now, job_id: UUID, chosen: DecideIn, key: IdempotencyKey = None
 ) -> DecisionOut:
-    """An accepted difference becomes a count in the ledger, of free units only."""
+    """An accepted difference becomes a count in the ledger, of free units only. ``accept_all`` and ``dismiss_all`` take
+    up to 2,000 at a time: go on while ``open`` says that there are more."""
 
     async def act() -> DecisionOut:
-        made = await service.decide(session, actor, job_id, accept=chosen.accept, dismiss=chosen.dismiss, now=now)
+        made = await service.decide(session, actor, job_id, now=now, **chosen.model_dump())
         return DecisionOut.model_validate(made)
 
     given = {"job_id": job_id, **chosen.model_dump()}

@@ -111,10 +111,17 @@ UPDATE import_row r SET bad = true
 WHERE r.job_id = $1 AND NOT r.bad AND EXISTS (SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = r.row_no)
 """
 
+# Sites of which something can be said to be gone: the file tells of all their stock, and not only in bad rows (one row
+# with a slip in its site would else offer to count a whole depot away).
+_TOLD = """
+    SELECT DISTINCT r.site_id FROM import_row r JOIN import_job j ON j.id = r.job_id
+    WHERE r.job_id = $1 AND NOT r.bad AND j.covers = 'all'
+"""
+
 # Positions are looked up line by line, by lot only: beside the lot, site and holder are filters, so that no planner
 # without statistics prefers to read all stock of a site for each line.
-_STANDING = """
-WITH standing AS (
+_STANDING = f"""
+WITH told AS ({_TOLD}), standing AS (
     SELECT k.id, k.lot_id, k.part_id, k.site_id, k.vanished_on, k.serial IS NOT NULL AS serialised,
            coalesce(h.units, 0)::int AS units, greatest(coalesce(h.loose, 0), 0)::int AS loose
     FROM stock_line k
@@ -140,7 +147,7 @@ WITH standing AS (
     UNION ALL
     SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, 0, s.loose, s.serialised, true, NULL
     FROM standing s
-    WHERE s.units > 0 AND s.vanished_on IS NULL
+    WHERE s.units > 0 AND s.vanished_on IS NULL AND s.site_id IN (SELECT site_id FROM told)
       AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = s.id)
 ), differences AS (
     -- A unit with a serial number that has left is not counted in again: there is only one of it.
@@ -181,9 +188,10 @@ WHERE p.company_id = $2 AND p.job_id <> $1 AND p.decided IS NULL AND p.site_id =
       SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = p.stock_line_id AND NOT r.bad))
 """
 
-MARK_VANISHED = """
+MARK_VANISHED = f"""
 UPDATE stock_line k SET vanished_on = $4
 WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) AND k.vanished_on IS NULL
+  AND k.site_id IN ({_TOLD})
   AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = k.id)
 """
 

@@ -30,6 +30,8 @@ class ImportJob(Row):
     default_maker: Mapped[str | None]
     snapshot_on: Mapped[date]
     mode: Mapped[str]
+    covers: Mapped[str] = mapped_column(server_default="all")
+    """Whether the file tells of all stock of its sites, or of some of it: then nothing is taken for gone."""
     mapping: Mapped[dict[str, Any]]
     step: Mapped[str]
     rows_total: Mapped[int] = mapped_column(server_default=text("0"))
@@ -45,6 +47,7 @@ class ImportJob(Row):
     finished_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("mode IN ('good_rows','all_or_nothing')", name="mode"),
+        CheckConstraint("covers IN ('all','some')", name="covers"),
         CheckConstraint(
             "step IN ('uploaded','staging','staged','validated','applied','done','failed','cancelled')", name="step"
         ),

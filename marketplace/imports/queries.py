@@ -19,7 +19,7 @@ from marketplace.kit.errors import missing
 
 _JOB = """
 SELECT j.id, j.company_id, j.kind, j.file_name, j.file_sha256, j.file_size, j.file_path, j.sheet, j.default_site_id,
-       s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.mapping, j.step, j.rows_total, j.rows_staged,
+       s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.covers, j.mapping, j.step, j.rows_total, j.rows_staged,
        j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.error, j.created_by, j.created_at,
        j.finished_at
 FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id
@@ -43,6 +43,7 @@ class Job:
     default_maker: str | None
     snapshot_on: date
     mode: str
+    covers: str
     mapping: dict[str, Any]
     step: str
     rows_total: int
@@ -102,15 +103,15 @@ async def jobs(session: AsyncSession, company_id: UUID, *, after: UUID | None = 
 
 
 async def same_file(
-    session: AsyncSession, company_id: UUID, sha256: bytes, site_id: UUID | None, snapshot_on: date
+    session: AsyncSession, company_id: UUID, sha256: bytes, site_id: UUID | None, snapshot_on: date, covers: str
 ) -> Job | None:
     """An earlier import of the same bytes for the same site and day that is under way or landed whole."""
     row = await fetch_one(
         session,
         _JOB + "WHERE j.company_id = $1 AND j.file_sha256 = $2 AND j.default_site_id IS NOT DISTINCT FROM $3 "
-        "AND j.snapshot_on = $4 AND j.step NOT IN ('failed', 'cancelled') AND NOT (j.step = 'done' AND j.rows_bad > 0) "
+        "AND j.snapshot_on = $4 AND j.covers = $5 AND j.step NOT IN ('failed', 'cancelled') AND NOT (j.step = 'done' AND j.rows_bad > 0) "
         "ORDER BY j.id DESC LIMIT 1",
-        company_id, sha256, site_id, snapshot_on,
+        company_id, sha256, site_id, snapshot_on, covers,
     )  # fmt: skip
     return _job(row) if row else None
 
@@ -275,6 +276,7 @@ async def proposals(
     job_id: UUID,
     *,
     undecided: bool = False,
+    kind: str | None = None,
     after: UUID | None = None,
     limit: int = 51,
     ids: Sequence[UUID] | None = None,
@@ -287,13 +289,38 @@ async def proposals(
         "p.decided, p.decided_at "
         "FROM import_proposal p JOIN part t ON t.id = p.part_id JOIN site s ON s.id = p.site_id "
         "WHERE p.job_id = $1 AND (NOT $2 OR p.decided IS NULL) AND ($3::uuid IS NULL OR p.id > $3) "
-        "AND ($4::uuid[] IS NULL OR p.id = ANY($4)) ORDER BY p.id LIMIT $5",
-        job_id, undecided, after, list(ids) if ids is not None else None, limit,
+        "AND ($4::uuid[] IS NULL OR p.id = ANY($4)) AND ($6::text IS NULL OR p.kind = $6) ORDER BY p.id LIMIT $5",
+        job_id, undecided, after, list(ids) if ids is not None else None, limit, kind,
     )  # fmt: skip
     return [
         ProposalRow(**{**dict(r), "detail": json.loads(r["detail"]) if isinstance(r["detail"], str) else r["detail"]})
         for r in rows
     ]
+
+
+async def open_proposals(
+    session: AsyncSession, job_id: UUID, kinds: Sequence[str], *, besides: Sequence[UUID], limit: int
+) -> list[UUID]:
+    """Undecided proposals of these kinds, in the order of the file, without those in ``besides``."""
+    if not kinds:
+        return []
+    rows = await fetch(
+        session,
+        "SELECT id FROM import_proposal WHERE job_id = $1 AND decided IS NULL AND kind = ANY($2::text[]) "
+        "AND id <> ALL($3::uuid[]) ORDER BY id LIMIT $4",
+        job_id, list(kinds), list(besides), limit,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+async def count_open(session: AsyncSession, job_id: UUID) -> dict[str, int]:
+    """How many proposals of each kind are undecided."""
+    rows = await fetch(
+        session,
+        "SELECT kind, count(*)::int AS n FROM import_proposal WHERE job_id = $1 AND decided IS NULL GROUP BY kind",
+        job_id,
+    )
+    return {row["kind"]: row["n"] for row in rows}
 
 
 async def proposals_for_update(session: WriteSession, job_id: UUID, ids: Sequence[UUID]) -> Sequence[ProposalRow]:

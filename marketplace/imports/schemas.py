@@ -12,6 +12,8 @@ from marketplace.kit.wire import BodyIn
 from marketplace.ledger.kinds import Condition
 
 Mode = Literal["good_rows", "all_or_nothing"]
+Difference = Literal["more", "less", "vanished", "shortage"]
+Covers = Literal["all", "some"]
 Order = Literal["month_first", "day_first"]
 
 
@@ -23,7 +25,7 @@ class ImportOut(BaseModel):
         json_schema_extra={
             "example": {
                 "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10", "file_name": "stock-2026-11-21.csv", "step": "validated",
-                "snapshot_on": "2026-11-21", "mode": "good_rows", "rows_total": 1600, "rows_staged": 1600,
+                "snapshot_on": "2026-11-21", "mode": "good_rows", "covers": "all", "rows_total": 1600, "rows_staged": 1600,
                 "rows_good": 1588, "rows_bad": 12, "lots_new": 31, "lots_changed": 4, "lots_vanished": 2,
             }
         },
@@ -38,6 +40,7 @@ class ImportOut(BaseModel):
     default_maker: str | None
     snapshot_on: date
     mode: str
+    covers: str = Field(description="'all' stock of its sites, or 'some': then nothing counts as gone.")
     step: str
     rows_total: int = Field(description="Estimated until the file was read to its end; 0 where unknown.")
     rows_staged: int
@@ -117,6 +120,7 @@ class MappingIn(BodyIn):
     default_maker: str | None = Field(default=None, max_length=80)
     snapshot_on: date | None = None
     mode: Mode | None = None
+    covers: Covers | None = Field(default=None, description="Unset: as it was.")
     sheet: str | None = None
     delimiter: Literal[",", ";", "\t", "|"] | None = None
 
@@ -154,7 +158,7 @@ class ProposalOut(BaseModel):
     lot_id: UUID | None
     site_id: UUID
     site: str
-    kind: Literal["more", "less", "vanished", "shortage"]
+    kind: Difference
     quantity_before: int = Field(description="What the ledger said when the file landed.")
     quantity_file: int
     applicable: int = Field(description="By how much accepting changes the ledger.")
@@ -165,7 +169,7 @@ class ProposalOut(BaseModel):
 
 
 class DecideIn(BodyIn):
-    """Which differences to accept and which to dismiss."""
+    """Which differences to accept and which to dismiss: one by one, or all that are open of a kind."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"accept": ["0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10"], "dismiss": []}},
@@ -173,6 +177,12 @@ class DecideIn(BodyIn):
 
     accept: list[UUID] = Field(default_factory=list, max_length=500)
     dismiss: list[UUID] = Field(default_factory=list, max_length=500)
+    accept_all: list[Difference] = Field(
+        default_factory=list, max_length=4, description="Kinds of which all open differences are accepted."
+    )
+    dismiss_all: list[Difference] = Field(
+        default_factory=list, max_length=4, description="Kinds of which all open differences are dismissed."
+    )
 
 
 class DecisionOut(BaseModel):
@@ -185,3 +195,4 @@ class DecisionOut(BaseModel):
     counted_in: int
     counted_away: int
     left_as_shortage: int
+    open: int = Field(description="Differences of this import that are still to be decided.")

@@ -64,12 +64,12 @@ AT: Final = {
 }
 KINDS: Final = {
     "more": "More in the file", "less": "Fewer in the file", "vanished": "Not in the file any more", "shortage": "Shortage",
-    "changed": "Changed",
 }  # fmt: skip
 MODES: Final = (
     ("good_rows", "Land the good rows", "Bad rows stay out; download them, correct them, upload them again."),
     ("all_or_nothing", "All or nothing", "Nothing lands while a single row is bad."),
 )
+COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
 RUNNING: Final = frozenset({"staging", "staged", "applied"})
 
 
@@ -102,6 +102,7 @@ async def _list(visit: Visit, form: Form) -> Response:
     jobs, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     return visit.show(
         "imports/list.html", rows=jobs, view=TableView.of(visit.request, COLUMNS).with_next(following), form=form,
+        covers=COVERS,
         sites=await parties.sites(visit.session, visit.actor), fields=list(FIELDS.values()),
         limit_mb=visit.request.app.state.settings.upload_limit_bytes // 1_000_000,
     )  # fmt: skip
@@ -135,7 +136,7 @@ async def upload(request: Request, now: Now) -> Response:
             made = await service.upload(
                 session, actor, chunks=_chunks(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
                 limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=site, default_maker=maker or None,
-                snapshot_on=day,
+                snapshot_on=day, covers=str(values.get("covers") or "all"),
             )  # fmt: skip
     except DomainError as error:
         if error.kind in {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}:
@@ -187,6 +188,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "running": job.step in RUNNING,
         "undecided": bool(undecided),
         "sites": await parties.sites(visit.session, visit.actor),
+        "covers": COVERS,
     }
 
 
@@ -275,7 +277,7 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
         fields.check("import.mapping", "The columns were not kept.")
         await service.change_mapping(
             session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
-            save=fields.yes("save"), default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
+            save=fields.yes("save"), covers=form.value("covers") or None, default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
             snapshot_on=day, conditions=meant,
         )  # fmt: skip
 
@@ -343,20 +345,27 @@ async def proposals(visit: Imports, job_id: UUID) -> Response:
 
 async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     job = await queries.job(visit.session, job_id)
-    undecided = visit.asked("show") != "all"
+    show = visit.asked("show")
+    undecided, kind = show != "all", show if show in KINDS else None
     key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
     found = await queries.proposals(
-        visit.session, job_id, undecided=undecided, after=UUID(str(key[0])) if key else None, limit=PER_PAGE + 1
-    )
+        visit.session, job_id, undecided=undecided, kind=kind, after=UUID(str(key[0])) if key else None,
+        limit=PER_PAGE + 1,
+    )  # fmt: skip
+    waiting = await queries.count_open(visit.session, job_id)
     some = cut(found, PER_PAGE, lambda row: [row.id], visit.secret)
     view = TableView.of(visit.request, PROPOSAL_COLUMNS).with_next(some.next)
+    here = f"/imports/{job_id}/proposals"
     tabs = [
-        ("", "To decide", f"/imports/{job_id}/proposals", None),
-        ("all", "All", f"/imports/{job_id}/proposals?show=all", None),
+        ("", "To decide", here, sum(waiting.values())),
+        *((name, KINDS[name], f"{here}?show={name}", n) for name, n in waiting.items() if n and len(waiting) > 1),
+        ("all", "All", f"{here}?show=all", None),
     ]
+    tab = "all" if not undecided else (kind or "")
+    open_here = waiting.get(kind, 0) if kind else sum(waiting.values())
     return visit.show(
         "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs,
-        tab="" if undecided else "all", done=visit.asked("done") == "decided",
+        tab=tab, done=visit.asked("done") == "decided", open_here=open_here, at_once=service.MAX_AT_ONCE,
     )  # fmt: skip
 
 
@@ -367,12 +376,18 @@ async def decide(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Re
     async def act(session: WriteSession, actor: Actor) -> str:
         fields = sent.fields()
         chosen = [found for text in fields.many("pick") if (found := uuid_of(text))]
-        verdict = fields.one_of("verdict", "accept or dismiss", ("accept", "dismiss"))
+        verdict = fields.one_of("verdict", "accept or dismiss", ("accept", "dismiss", "accept_all", "dismiss_all"))
+        if verdict.endswith("_all"):
+            kind = sent.form().value("kind")
+            kinds = [kind] if kind in KINDS else list(KINDS)
+            accept, dismiss = (kinds, []) if verdict == "accept_all" else ([], kinds)
+            await service.decide(session, actor, job_id, accept_all=accept, dismiss_all=dismiss, now=now)
+            return verdict
         if not chosen:
             fields.wrong("pick", "Choose at least one difference.")
         fields.check("import.decide", "Nothing was decided.")
-        accept = chosen if verdict == "accept" else []
-        await service.decide(session, actor, job_id, accept=accept, dismiss=[] if accept else chosen, now=now)
+        accepted = chosen if verdict == "accept" else []
+        await service.decide(session, actor, job_id, accept=accepted, dismiss=[] if accepted else chosen, now=now)
         return verdict
 
     async def again(visit: Visit, form: Form) -> Response:

@@ -50,13 +50,19 @@ class Table:
     sample: tuple[FileRow, ...]
 
 
-def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = None) -> Table:
-    """Survey a file and find its header. ``sheet`` and ``delimiter`` override what would be chosen.
+def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = None, named: str = "") -> Table:
+    """Survey a file and find its header. ``sheet`` and ``delimiter`` override what would be chosen; ``named`` is what
+    its sender calls it.
 
     Raises what ``survey`` raises, and ``import.sheet``, ``import.one_column``, ``import.no_header``,
     ``import.no_rows``, ``import.too_wide``, ``import.quote``.
     """
     found = survey(path)
+    if found.kind is FileKind.CSV and named.lower().endswith((".xlsx", ".xlsm", ".xlsb")):
+        raise invalid(
+            "import.kind",
+            "The file is named like an Excel workbook but is not one. Save the list as .xlsx or CSV and upload that.",
+        )
     sheets: tuple[str, ...] = ()
     if found.kind is FileKind.XLSX:
         sheets = _sheets(path)
@@ -73,7 +79,9 @@ def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = 
         raise invalid("import.too_wide", f"The header has {len(header):,} columns; at most {MAX_COLUMNS} can be read.")
     sample = tuple(r for r in top if r.number > row.number)
     if not sample:
-        raise invalid("import.no_rows", f"There is a header in row {row.number} but no row below it.")
+        named_columns = _known(row) > 1
+        hint = "" if named_columns else " If that row is stock itself, put one above it that names the columns."
+        raise invalid("import.no_rows", f"There is a header in row {row.number} but no row below it.{hint}")
     return Table(found.kind, found.encoding, delimiter, sheets, sheet or "", row.number, header, sample)
 
 
@@ -124,9 +132,8 @@ def _header(top: Sequence[FileRow], delimiter: str) -> tuple[FileRow, DomainErro
     """The row that names the columns: of the first rows the one with the most known names, two at least."""
     if not top:
         return FileRow(0, []), invalid("import.empty", "The file has no row with anything in it.")
-    known = {name for field in FIELDS.values() for name in field.names}
-    best = max(top[:_HEADER_WITHIN], key=lambda row: (sum(1 for c in row.cells if heading(c) in known), -row.number))
-    if sum(1 for c in best.cells if heading(c) in known) >= 2:
+    best = max(top[:_HEADER_WITHIN], key=lambda row: (_known(row), -row.number))
+    if _known(best) >= 2:
         return best, None
     widest = max(len(_trimmed(row.cells)) for row in top)
     if widest < 2:
@@ -143,6 +150,14 @@ def _header(top: Sequence[FileRow], delimiter: str) -> tuple[FileRow, DomainErro
             "Maker, Part number, Description, Quantity.",
         )
     return first, None
+
+
+_NAMES = frozenset(name for field in FIELDS.values() for name in field.names)
+
+
+def _known(row: FileRow) -> int:
+    """How many cells are names of columns that we know."""
+    return sum(1 for cell in row.cells if heading(cell) in _NAMES)
 
 
 def _one_column(top: Sequence[FileRow], delimiter: str) -> DomainError:

@@ -1,11 +1,12 @@
 """The verbs of imports: upload a file, choose its columns, stage, validate, land it, decide on differences."""
 
-from marketplace.imports.service.deciding import Decision, decide
+from marketplace.imports.service.deciding import MAX_AT_ONCE, Decision, decide
 from marketplace.imports.service.mapping import change_mapping, set_mode
 from marketplace.imports.service.running import RUN, SMALL_FILE_BYTES, ask_worker, cancel, note_refusal, run
 from marketplace.imports.service.uploading import MODES, Uploaded, upload
 
 __all__ = [
+    "MAX_AT_ONCE",
     "MODES",
     "RUN",
     "SMALL_FILE_BYTES",

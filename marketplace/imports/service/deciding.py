@@ -18,6 +18,8 @@ from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor
 
 MAX_DECISIONS = 500
+MAX_AT_ONCE = 2_000
+"""Below the lines of one ledger command, since a difference may touch several positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Decision:
     counted_in: int
     counted_away: int
     left_as_shortage: int
+    open: int
 
 
 async def decide(
@@ -37,23 +40,38 @@ async def decide(
     actor: Actor,
     job_id: UUID,
     *,
-    accept: Sequence[UUID],
-    dismiss: Sequence[UUID],
+    accept: Sequence[UUID] = (),
+    dismiss: Sequence[UUID] = (),
+    accept_all: Sequence[str] = (),
+    dismiss_all: Sequence[str] = (),
     now: datetime,
 ) -> Decision:
-    """Accepts and dismisses proposals of an import. Deciding again the same way changes nothing.
+    """Accepts and dismisses proposals of an import: those named, and all open ones of the kinds in ``accept_all`` and
+    ``dismiss_all``, at most 2,000 at a time (``open`` says how many are left). Deciding again the same way changes
+    nothing.
 
     What is free is read again under the locks of the lots: units listed or reserved meanwhile stay. Raises
     ``import.proposal_twice``, ``import.too_many``, ``import.proposal_not_found``, ``import.decided`` (the other way).
     """
     job = await queries.job(session, job_id)
-    wanted = [*accept, *dismiss]
-    if len(set(wanted)) != len(wanted):
+    named = [*accept, *dismiss]
+    if len(set(named)) != len(named) or set(accept_all) & set(dismiss_all):
         raise invalid("import.proposal_twice", "A difference is named twice.", field="accept")
-    if not 1 <= len(wanted) <= MAX_DECISIONS:
+    if len(named) > MAX_DECISIONS or not (named or accept_all or dismiss_all):
         raise invalid("import.too_many", f"Decide on 1 to {MAX_DECISIONS} differences at a time.", field="accept")
+    room = MAX_AT_ONCE - len(named)
+    more = await queries.open_proposals(session, job_id, accept_all, besides=named, limit=room)
+    accept = [*accept, *more]
+    room -= len(more)
+    dismiss = [*dismiss, *await queries.open_proposals(session, job_id, dismiss_all, besides=named, limit=room)]
+    wanted = [*accept, *dismiss]
     found = {p.id: p for p in await queries.proposals_for_update(session, job_id, wanted)}
-    if len(found) != len(wanted):
+    # Whoever says "all" means what is open; what was decided until the lock was had is not.
+    accept, dismiss = (
+        [key for key in keys if key in named or (key in found and found[key].decided is None)]
+        for keys in (accept, dismiss)
+    )
+    if any(key not in found for key in named):
         raise missing("import.proposal_not_found", "One of these differences is not there.")
     for ids, word in ((accept, "accepted"), (dismiss, "dismissed")):
         for key in ids:
@@ -74,7 +92,8 @@ async def decide(
         )  # fmt: skip
     arriving = sum(s.quantity for s in steps if s.to is not None)
     leaving = sum(s.quantity for s in steps if s.to is None)
-    return Decision(len(accept), len(dismiss), arriving, leaving, short)
+    left = await queries.count_open(session, job_id)
+    return Decision(len(accept), len(dismiss), arriving, leaving, short, sum(left.values()))
 
 
 async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[ProposalRow]) -> tuple[list[Step], int]:

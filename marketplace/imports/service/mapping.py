@@ -13,7 +13,7 @@ from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint
 from marketplace.imports.files.tables import open_table
-from marketplace.imports.service.uploading import MODES, mapping_of
+from marketplace.imports.service.uploading import COVERS, MODES, mapping_of
 from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
@@ -35,6 +35,7 @@ async def change_mapping(
     default_maker: str | None = None,
     snapshot_on: date | None = None,
     mode: str | None = None,
+    covers: str | None = None,
     sheet: str | None = None,
     delimiter: str | None = None,
 ) -> None:
@@ -52,6 +53,8 @@ async def change_mapping(
         raise invalid(
             "import.mapping", f"Unknown choice: {', '.join(wrong) or mode}.", field="orders" if wrong else "mode"
         )
+    if covers is not None and covers not in COVERS:
+        raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
     if snapshot_on is not None and snapshot_on > now.date() + timedelta(days=1):
         raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     words = job.conditions if conditions is None else choose_conditions(conditions)
@@ -77,10 +80,10 @@ async def change_mapping(
         session,
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
         "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
-        "lots_vanished = 0, error = NULL WHERE id = $1",
+        "lots_vanished = 0, error = NULL, covers = $8 WHERE id = $1",
         job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=words)), default_site_id or job.default_site_id,
         (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
-        table.sheet or None,
+        table.sheet or None, covers or job.covers,
     )  # fmt: skip
 
 

@@ -199,7 +199,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         await execute(session, typed_rows(job.columns, orders), job_id, job.company_id)
         await execute(session, "ANALYZE import_row (job_id, row_no, site_id, part_id, family, serial)")
         await execute(
-            session, issue_rows(job.columns, len(job.mapping["header"])), job_id, job.company_id, now.date(),
+            session, issue_rows(job.columns, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
             known.maker_words, known.site_words,
         )  # fmt: skip
         sites = await _compare(session, job)

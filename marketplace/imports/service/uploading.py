@@ -18,7 +18,7 @@ from uuid import UUID
 
 from marketplace.db.session import WriteSession, fetch_value
 from marketplace.imports import queries
-from marketplace.imports.columns import ColumnPlan, fingerprint, match_columns
+from marketplace.imports.columns import ColumnPlan, fingerprint, is_corrected, match_columns
 from marketplace.imports.fields import FIELDS, Kind
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.values import DateOrder, date_order
@@ -27,6 +27,8 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 
 MODES = ("good_rows", "all_or_nothing")
+COVERS = ("all", "some")
+"""Whether a file tells of all stock of its sites, or of some of it."""
 _SHOWN_ROWS = 5
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -53,42 +55,50 @@ async def upload(
     default_maker: str | None = None,
     snapshot_on: date | None = None,
     mode: str = "good_rows",
+    covers: str = "all",
     sheet: str | None = None,
     delimiter: str | None = None,
 ) -> Uploaded:
     """Keeps the file, finds header and columns, and opens an import in step 'uploaded'.
 
-    ``snapshot_on``: the day the file tells about; today if not given. Raises ``import.too_large``,
+    ``snapshot_on``: the day the file tells about; today if not given. Corrected bad rows that come back tell of 'some'
+    stock, whatever ``covers`` says. Raises ``import.too_large``,
     ``import.disk_full``, ``import.mode``, ``import.snapshot``, ``site.not_found``, and what reading a file raises
     (``import.empty``, ``import.kind``, ``import.bomb``, ``import.no_header``, ...). Nothing is kept of a refused file.
     """
     if mode not in MODES:
         raise invalid("import.mode", f"'{mode}' is not a mode. Use {' or '.join(MODES)}.", field="mode")
+    if covers not in COVERS:
+        raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
     day = snapshot_on or now.date()
     if day > now.date() + timedelta(days=1):
         raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     if default_site_id is not None:
         await parties.site_for_share(session, actor, default_site_id)
     path, digest, size = await _keep(chunks, data_dir / "uploads", limit_bytes)
-    known = await queries.same_file(session, actor.company_id, digest, default_site_id, day)
+    known = await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers)
     if known is not None:
         return Uploaded(known.id, True)
     try:
-        table = await asyncio.to_thread(open_table, path, sheet=sheet, delimiter=delimiter)
+        table = await asyncio.to_thread(open_table, path, sheet=sheet, delimiter=delimiter, named=file_name)
     except DomainError:
         # Others may have brought in the same bytes before, and theirs was refused as well: nobody needs the file.
         await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
+    if is_corrected(table.header) and covers != "some":
+        covers = "some"
+        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
+            return Uploaded(known.id, True)
     saved, conditions = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
     plan = match_columns(table.header, [r.cells for r in table.sample], saved)
     job_id: UUID = await fetch_value(
         session,
         "INSERT INTO import_job (company_id, kind, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
-        "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by) "
-        "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13) RETURNING id",
+        "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by, covers) "
+        "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13, $14) RETURNING id",
         actor.company_id, Path(file_name).name[:200] or "upload", digest, size, path.name, table.sheet or None,
         default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan, conditions=conditions)),
-        _estimate(table, size), actor.user_id,
+        _estimate(table, size), actor.user_id, covers,
     )  # fmt: skip
     return Uploaded(job_id, False)
 

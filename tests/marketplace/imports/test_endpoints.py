@@ -83,9 +83,14 @@ async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asy
 
     # The corrected rows come back in the same shape: the saved mapping is known.
     again = (
-        await send(keeper, f"Item code,Pieces,Remark,Site\n{t}-1,3,ok,S1\n{t}-2,7,,S1\n", snapshot_on="2026-11-21")
+        await send(
+            keeper,
+            f"Item code,Pieces,Remark,Site,Row,Problems\n{t}-1,3,ok,S1,,\n{t}-2,7,,S1,3,no\n",
+            snapshot_on="2026-11-21",
+        )
     ).json()
     assert {c["field"]: c["why"] for c in again["columns"] if c["column"] is not None}["quantity"] == "saved"
+    assert again["covers"] == "some"
     done = (await keeper.post(f"{API}/{again['id']}/apply", json={"mode": "all_or_nothing"})).json()
     assert (done["step"], done["lots_new"], done["lots_changed"]) == ("done", 1, 1)
     found = (await keeper.get(f"{API}/{again['id']}/proposals", params={"undecided": True})).json()["items"]
@@ -97,6 +102,7 @@ async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asy
     )
     assert decided.json() == {
         "accepted": 1, "dismissed": 0, "counted_in": 0, "counted_away": 2, "left_as_shortage": 0,
+        "open": 0,
     }  # fmt: skip
     assert (await keeper.get(f"{API}/{again['id']}/proposals", params={"undecided": True})).json()["items"] == []
     listed = (await keeper.get(API, params={"limit": 1})).json()
@@ -104,7 +110,9 @@ async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asy
     assert (await keeper.get(API, params={"after": listed["next"]})).json()["items"][0]["id"] == job["id"]
     # The same file for the same day is the import that it was.
     repeated = await send(
-        keeper, f"Item code,Pieces,Remark,Site\n{t}-1,3,ok,S1\n{t}-2,7,,S1\n", snapshot_on="2026-11-21"
+        keeper,
+        f"Item code,Pieces,Remark,Site,Row,Problems\n{t}-1,3,ok,S1,,\n{t}-2,7,,S1,3,no\n",
+        snapshot_on="2026-11-21",
     )
     assert (repeated.status_code, repeated.json()["id"], repeated.json()["repeated"]) == (200, again["id"], True)
 

@@ -149,6 +149,22 @@ def test_an_archive_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
     assert refusal(path).code == "import.kind"
 
 
+def test_text_named_like_a_workbook_is_said_to_be_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "kept-under-its-hash", "Part number,Quantity\nA-1,3\n")
+    with pytest.raises(DomainError) as refused:
+        open_table(path, named="Stock.XLSX")
+    assert refused.value.code == "import.kind"
+    assert "named like an Excel workbook" in refused.value.message
+
+
+def test_a_single_row_without_header_is_told_from_a_header_without_rows(tmp_path: Path) -> None:
+    alone = refusal(write(tmp_path / "r.csv", "ABC,pump,four\n"))
+    bare = refusal(write(tmp_path / "h.csv", "Part number,Quantity\n"))
+    assert (alone.code, bare.code) == ("import.no_rows", "import.no_rows")
+    assert "put one above it" in alone.message
+    assert "put one above it" not in bare.message
+
+
 def test_a_bomb_is_refused_without_being_opened(tmp_path: Path) -> None:
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

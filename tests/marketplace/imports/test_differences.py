@@ -1,0 +1,101 @@
+"""What a file may say about stock it does not name, rows that were read as one, and deciding on many differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from marketplace.db.session import Database
+from marketplace.imports import service
+from marketplace.kit.errors import DomainError
+from tests.importing import Importing, day
+from tests.world import World
+
+
+@pytest.fixture
+def imports(world: World, db: Database, tmp_path: Path) -> Importing:
+    return Importing(world, db, tmp_path)
+
+
+async def test_a_file_that_tells_of_some_stock_takes_nothing_for_gone(imports: Importing, world: World) -> None:
+    t = world.tag
+    await imports.landed(f"Part number,Qty\n{t}-A,10\n{t}-B,5\n", snapshot_on=day(20))
+    some = await imports.landed(f"Part number,Qty\n{t}-A,9\n", snapshot_on=day(21), covers="some")
+    assert (some.lots_changed, some.lots_vanished) == (1, 0)
+    assert [p.kind for p in await imports.proposals(some.id)] == ["less"]
+    # The same bytes said to be all the stock are another import, and there B is gone.
+    whole = await imports.landed(f"Part number,Qty\n{t}-A,9\n", snapshot_on=day(21))
+    assert whole.id != some.id
+    assert [p.part_number for p in await imports.proposals(whole.id) if p.kind == "vanished"] == [f"{t}-B"]
+
+
+async def test_a_site_named_by_a_bad_row_only_is_not_compared(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t, other = world.tag, world.maker.sites[1]
+    await imports.landed(f"Part number,Qty\n{t}-A,10\n{t}-B,5\n", snapshot_on=day(20), default_site_id=other)
+    job = await imports.landed(f"Part number,Qty,Site\n{t}-C,3,S1\n{t}-A,many,S2\n", snapshot_on=day(21))
+    assert (job.rows_bad, job.lots_new, job.lots_vanished) == (1, 1, 0)
+    assert await imports.proposals(job.id) == []
+    assert not await owner.fetchval(
+        "SELECT count(*) FROM stock_line WHERE site_id = $1 AND vanished_on IS NOT NULL", other
+    )
+
+
+async def test_rows_glued_by_an_open_quote_never_land(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    job = await imports.landed(
+        "Part number,Description,UOM,Qty\n"
+        f'"{t}-A,x,EA,1\n{t}-B,"x,EA,1\n'  # the number's quote is closed a row later
+        f'{t}-C,"x,EA,1\n{t}-D,y,EA,1\n{t}-E,z",EA,1\n'  # so is the description's
+        f'{t}-F,"Two lines\nof words, and a comma",EA,1\n{t}-G,x,EA,1\n',
+        snapshot_on=day(20),
+    )
+    assert (job.rows_good, job.rows_bad) == (2, 2)
+    assert await imports.stock() == {f"{t}-F": 1, f"{t}-G": 1}
+    told = await imports.issues(job.id)
+    assert {row: set(fields) & {"number", "description"} for row, fields in told.items()} == {
+        2: {"number"}, 4: {"description"},
+    }  # fmt: skip
+    assert "closed only further below" in told[2]["number"]
+    assert (
+        await owner.fetchval("SELECT description FROM part WHERE number = $1", f"{t}-F")
+        == "Two lines of words, and a comma"
+    )
+
+
+async def test_all_differences_of_a_kind_at_once(imports: Importing, world: World) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},10\n" for n in range(9)), snapshot_on=day(20))
+    job = await imports.landed(
+        "Part number,Qty\n" + "".join(f"{t}-{n},{12 if n < 3 else 7}\n" for n in range(6)), snapshot_on=day(21)
+    )
+    first = next(p for p in await imports.proposals(job.id) if p.kind == "vanished")
+    # One of a kind is decided by itself, the others of its kind the other way.
+    done = await imports.decide(job.id, accept=[first.id], dismiss_all=["vanished"])
+    assert (done.accepted, done.dismissed, done.counted_away, done.open) == (1, 2, 10, 6)
+    done = await imports.decide(job.id, accept_all=["more", "less"])
+    assert done == service.Decision(6, 0, counted_in=6, counted_away=9, left_as_shortage=0, open=0)
+    assert (await imports.decide(job.id, accept_all=["more", "vanished"])).accepted == 0
+    stock = await imports.stock()
+    assert sorted(stock.values()) == [7, 7, 7, 10, 10, 12, 12, 12]
+    for wrong in ({"accept_all": ["more"], "dismiss_all": ["more"]}, {}):
+        with pytest.raises(DomainError):
+            await imports.decide(job.id, **wrong)
+    assert await imports.stock() == stock
+
+
+async def test_more_differences_than_fit_at_once(
+    imports: Importing, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},10\n" for n in range(5)), snapshot_on=day(20))
+    job = await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},8\n" for n in range(5)), snapshot_on=day(21))
+    monkeypatch.setattr("marketplace.imports.service.deciding.MAX_AT_ONCE", 3)
+    assert (await imports.decide(job.id, accept_all=["less"])).open == 2
+    assert (await imports.decide(job.id, accept_all=["less"])).open == 0
+    assert set((await imports.stock()).values()) == {8}
