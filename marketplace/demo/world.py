@@ -58,7 +58,7 @@ MADE_UP = (
     ),
     (
         "Real: stock numbers, item names, quantities, units, acquisition values, ship dates and requisition numbers of "
-        "32,064 stock lines (4 April 2016) and 18,941 shipments (October 2016 to September 2019)."
+        "30,799 stock lines (4 April 2016) and 18,495 shipments (October 2016 to September 2019)."
     ),
     "Where a record gives no value (0), the price is made up: the median of the same number or of its supply class.",
     "The list price of a part is the median of its recorded values; what partners paid is the recorded value.",

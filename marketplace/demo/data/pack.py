@@ -31,8 +31,21 @@ from python_calamine import CalamineWorkbook
 from marketplace.demo.sources import UNITS
 
 HERE = Path(__file__).parent
-LEFT_OUT_CLASSES = frozenset({"2350", "2355"})
+LEFT_OUT_CLASSES = frozenset({"2350", "2355", "4933"})
 """Supply classes that are not machinery parts in the sense of this project."""
+_LEFT_OUT_WORDS = re.compile(
+    r"\b(ARMOU?R(ED|ERS?)?|COMBAT|GUNNERS?|RIFLES?|WEAPONS?|WEP|SMALL ARMS|BORE ?(SIGHT|LIGHT)(ING)?|MISSILES?|BOMBS?|GRENADES?|"
+    r"HOWITZERS?|AMMUNITION|AMMO|MORTAR(?! MIX)S?|CANNONS?|PISTOLS?|CARBINES?|MUNITIONS?|TORPEDO(ES)?|ROCKETS?|BAYONETS?|"
+    r"TACTICAL|ASSAULT|BALLISTIC|MACHINE GUN|SNIPER|MRAP|ARTILLERY|RIOT|GUN (TUBE|MOUNT)|TROOP|MILITARY|SIGHT,BORE|"
+    r"(?<!LATHE,)TURRET(?! HEAD)S?|M14|M16)\b"
+)
+"""Nor are things so named, in whichever class."""
+
+
+def kept(nsn: str, name: str) -> bool:
+    """Whether an item is a part, a tool or a machine of the kind this project is about."""
+    return nsn[:4] not in LEFT_OUT_CLASSES and not _LEFT_OUT_WORDS.search(name.upper())
+
 
 CAPITALS = {
     "AK": "Juneau", "AL": "Montgomery", "AR": "Little Rock", "AZ": "Phoenix", "CA": "Sacramento", "CO": "Denver",
@@ -132,7 +145,7 @@ def read_stock(folder: Path) -> list[tuple[str, ...]]:
             row["Ship Date"][:10],
         )
         for row in _rows(folder / "dla-site-stock" / "site_stock_2016-04-04.csv.gz")
-        if row["NSN"][:4] not in LEFT_OUT_CLASSES
+        if kept(row["NSN"], row["Item Name"])
     ]  # fmt: skip
 
 
@@ -144,7 +157,7 @@ def read_shipments(folder: Path) -> list[tuple[str, ...]]:
             UNITS[row["ui"].strip()], row["quantity"], row["unit_value_usd"], row["event_time"][:10], row["ref"].strip(),
         )
         for row in _rows(folder / "dla-request-ledger" / "requests_2016Q4_2019Q3.csv.gz")
-        if row["outcome"] == "SHIPPED" and row["fsc"] not in LEFT_OUT_CLASSES
+        if row["outcome"] == "SHIPPED" and kept(row["fsc"], row["item_name"])
     ]  # fmt: skip
 
 
@@ -225,7 +238,11 @@ def pack_items(folder: Path, held: set[str]) -> None:
     sheet = CalamineWorkbook.from_path(str(folder / "gsa-nsn-catalog" / "nsn-extract-3-17-21.xlsx")).get_sheet_by_index(
         0
     )
-    every = [row for row in sheet.to_python()[1:] if str(row[0])[:2] in TOOL_GROUPS and str(row[5]) in UNITS]
+    every = [
+        row
+        for row in sheet.to_python()[1:]
+        if str(row[0])[:2] in TOOL_GROUPS and str(row[5]) in UNITS and kept(str(row[0]), str(row[2]))
+    ]
     every.sort(key=lambda row: str(row[0]))
     shared = [row for row in every if row[0] in held]
     rest = [row for row in every if row[0] not in held]
