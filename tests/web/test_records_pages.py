@@ -145,6 +145,34 @@ async def test_an_unknown_word_for_a_condition_is_given_its_meaning(site: Site, 
     assert await world.owner.fetchval("SELECT rows_bad FROM import_job WHERE file_name = 'graded.csv'") == 1
 
 
+async def test_all_differences_are_decided_at_once_after_a_look_at_what_that_does(site: Site, tmp_path: Path) -> None:
+    world = site.world
+    site.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)
+    planner = await site.browser(world.maker, "planner")
+    address = ""
+    for day, numbers in (("2026-11-20", range(60)), ("2026-11-21", range(2))):
+        body = "Part No,Qty\n" + "".join(f"{world.tag}-V-{n},5\n" for n in numbers)
+        sent = await planner.post(
+            "/imports",
+            data={"site": str(world.maker.site), "maker": f"MK{world.tag}", "snapshot_on": day},
+            files={"file": ("vanish.csv", body.encode(), "text/csv")},
+        )
+        address = sent.headers["location"]
+        await send(planner, f"{address}/mapping", await planner.get(address), save="yes", covers="all")
+        await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+    shown = await planner.get(f"{address}/proposals")
+    assert "Accept all 58" in shown.text
+    look = await planner.get(f"{address}/proposals/all", params={"verdict": "accept_all"})
+    assert "Accept 58 differences" in look.text
+    count = "SELECT count(*) FILTER (WHERE decided IS NULL) FROM import_proposal WHERE company_id = $1"
+    assert await world.owner.fetchval(count, world.maker.id) == 58
+    done = await send(planner, f"{address}/proposals", look, verdict="accept_all")
+    assert done.status_code == 303, done.text
+    assert await world.owner.fetchval(count, world.maker.id) == 0
+    left = "SELECT sum(quantity)::int FROM position p JOIN part t ON t.id = p.part_id WHERE t.number LIKE $1"
+    assert await world.owner.fetchval(left, f"{world.tag}-V-%") == 10
+
+
 async def test_a_file_is_matched_checked_and_landed(site: Site, tmp_path: Path) -> None:
     world = site.world
     site.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)

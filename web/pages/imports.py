@@ -369,6 +369,19 @@ async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     )  # fmt: skip
 
 
+@router.get("/{job_id}/proposals/all")
+async def decide_all(visit: Imports, job_id: UUID) -> Response:
+    """What deciding on all differences of a kind does, before it does it."""
+    job = await queries.job(visit.session, job_id)
+    waiting = await queries.count_open(visit.session, job_id)
+    kind = visit.asked("kind") if visit.asked("kind") in KINDS else ""
+    verdict = "accept_all" if visit.asked("verdict") == "accept_all" else "dismiss_all"
+    many = min(waiting.get(kind, 0) if kind else sum(waiting.values()), service.MAX_AT_ONCE)
+    return visit.show(
+        "imports/proposals_all.html", job=job, kind=kind, kinds=KINDS, verdict=verdict, n=many, form=Form()
+    )
+
+
 @router.post("/{job_id}/proposals")
 async def decide(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Response:
     """Accepts or dismisses the chosen differences; an accepted one becomes a count of free units in the ledger."""
