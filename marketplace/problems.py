@@ -65,18 +65,74 @@ def respond(request: Request, error: DomainError) -> Response:
     return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
 
 
+# What pydantic refused, in our own stable code and a plain sentence; braces are filled from its context.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "missing": ("missing", "This is needed."),
+    "extra_forbidden": ("unknown_field", "There is no such field here."),
+    "json_invalid": ("not_json", "The body is not JSON."),
+    "string_type": ("not_text", "This must be text."),
+    "string_unicode": ("not_text", "This must be text."),
+    "string_too_short": ("too_short", "Write at least {min_length} characters."),
+    "string_too_long": ("too_long", "Write at most {max_length} characters."),
+    "string_pattern_mismatch": ("wrong_form", "This does not have the right form."),
+    "too_short": ("too_few", "Give at least {min_length}."),
+    "too_long": ("too_many", "Give at most {max_length}."),
+    "greater_than": ("too_small", "This must be more than {gt}."),
+    "greater_than_equal": ("too_small", "This must be {ge} or more."),
+    "less_than": ("too_big", "This must be less than {lt}."),
+    "less_than_equal": ("too_big", "This must be {le} or less."),
+    "finite_number": ("not_a_number", "This must be a number."),
+    "int_from_float": ("not_whole", "This must be a whole number."),
+    "int_parsing_size": ("too_big", "This number is too big."),
+    "bool_type": ("not_yes_or_no", "This must be true or false."),
+    "bool_parsing": ("not_yes_or_no", "This must be true or false."),
+    "timezone_aware": ("no_time_zone", "Give a time with its zone, for example 2026-11-22T14:00:00Z."),
+    "literal_error": ("not_one_of", "Choose one of {expected}."),
+    "enum": ("not_one_of", "Choose one of {expected}."),
+    "list_type": ("not_a_list", "This must be a list."),
+    "bytes_type": ("not_a_file", "This must be a file."),
+}
+_FAMILIES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("int_", "float_", "decimal_"), "not_a_number", "This must be a number."),
+    (("datetime_",), "not_a_time", "Give a time with its zone, for example 2026-11-22T14:00:00Z."),
+    (("date_",), "not_a_date", "Write the day like 2026-11-22."),
+    (("time_",), "not_a_time", "Write the time of day like 07:30."),
+    (("uuid_",), "not_an_id", "This is not an id."),
+    (("dict_", "model_", "mapping_"), "not_an_object", "This must be a JSON object."),
+)
+
+
+def in_words(detail: Mapping[str, Any]) -> tuple[FieldError, ...]:
+    """One thing that pydantic refused, by field, in the product's own stable codes and plain sentences."""
+    kind, context = str(detail["type"]), dict(detail.get("ctx") or {})
+    field = ".".join(str(p) for p in detail["loc"] if p not in ("body", "query", "path", "header")) or "body"
+    if kind == "json_invalid":
+        return (FieldError("body", *_WORDS[kind]),)
+    if kind == "unkeepable":
+        start = "" if field == "body" else f"{field}."
+        return tuple(FieldError(start + name, kind, str(detail["msg"])) for name in context["fields"])
+    if kind == "string_too_short" and context.get("min_length") == 1:
+        return (FieldError(field, "empty", "This must not be empty."),)
+    if kind in _WORDS:
+        code, words = _WORDS[kind]
+        return (FieldError(field, code, words.format_map(context)),)
+    for starts, code, words in _FAMILIES:
+        if kind.startswith(starts):
+            return (FieldError(field, code, words),)
+    # Our own validators speak for themselves; pydantic only puts a prefix before a ValueError's words.
+    words = str(detail["msg"]).removeprefix("Value error, ")
+    code = "wrong" if kind == "value_error" else kind
+    return (FieldError(field, code, words[:1].upper() + words[1:]),)
+
+
 def from_validation(error: RequestValidationError) -> DomainError:
     """Every field pydantic refused, in one error."""
-    fields = tuple(
-        FieldError(
-            ".".join(str(p) for p in e["loc"] if p not in ("body", "query", "path")) or "body", e["type"], e["msg"]
-        )
-        for e in error.errors()
-    )
-    names = ", ".join(dict.fromkeys(f.field for f in fields))
-    return DomainError(
-        Kind.INVALID, "request.invalid", f"Something is wrong with: {names}. Nothing was changed.", fields
-    )
+    fields = tuple(f for detail in error.errors() for f in in_words(detail))
+    first = fields[0]
+    where = "" if first.field == "body" else f"{first.field}: "
+    more = len({f.field for f in fields}) - 1
+    rest = f" {more} more {'field is' if more == 1 else 'fields are'} not right." if more else ""
+    return DomainError(Kind.INVALID, "request.invalid", f"{where}{first.message}{rest} Nothing was changed.", fields)
 
 
 _HTTP_KINDS = {

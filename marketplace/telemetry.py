@@ -11,6 +11,7 @@ import time
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS = Counter("backstock_requests_total", "Requests by route and status.", ["method", "route", "status"])
@@ -57,10 +58,12 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         status = 500
+        started_answer = False
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started_answer
             if message["type"] == "http.response.start":
+                started_answer = True
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
@@ -69,9 +72,14 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception:
+        except Exception as error:
             self.log.exception("defect", method=scope["method"], path=scope["path"])
-            raise
+            # Raised further, the server would answer and then drop the connection, and the next request on it would
+            # fail too. Only an answer that broke off half-way must be seen as broken.
+            answer = scope["app"].exception_handlers.get(Exception) if "app" in scope else None
+            if started_answer or answer is None:
+                raise
+            await (await answer(Request(scope, receive), error))(scope, receive, watch)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")

@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from marketplace.kit.errors import DomainError, Kind
+from marketplace.problems import in_words
 from web.headers import secure
 from web.rendering import render
 
@@ -190,7 +191,7 @@ def _http_page(request: Request, error: HTTPException) -> Response:
 def _input_page(request: Request, error: RequestValidationError) -> Response:
     if any(e["loc"][0] == "path" for e in error.errors()):
         return error_page(request, 404)  # an address with something in it that is no id leads nowhere
-    fields = tuple((".".join(str(step) for step in e["loc"][1:]), str(e["msg"])) for e in error.errors())
+    fields = tuple((f.field, f.message) for e in error.errors() for f in in_words(e))
     return error_page(request, 422, code="request.invalid", fields=fields)
 
 

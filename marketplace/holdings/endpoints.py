@@ -42,7 +42,7 @@ from marketplace.holdings.service import AtSite, Done, ExactLine, Selection, Tar
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.ids import command_id
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
-from marketplace.kit.wire import PageOut
+from marketplace.kit.wire import Moment, PageOut
 from marketplace.ledger.kinds import CONDITION_WORDS, Condition
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
@@ -60,7 +60,7 @@ def _filter(
     clause: str | None = None,
     agreement_id: UUID | None = None,
     encumbered: Annotated[bool | None, Query(description="Whether somebody has a right in the units.")] = None,
-    not_counted_since: datetime | None = None,
+    not_counted_since: Moment | None = None,
 ) -> HoldingFilter:
     return HoldingFilter(number, part_id, site_id, condition, clause, agreement_id, encumbered, not_counted_since)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
 from marketplace.ledger.entries import MAX_QUANTITY
 from marketplace.ledger.kinds import Condition
 
@@ -159,7 +159,7 @@ class Which(BodyIn):
     serial: str | None = Field(default=None, max_length=80)
     quantity: int = Field(ge=1, le=MAX_QUANTITY)
     note: str | None = Field(default=None, max_length=1000)
-    occurred_at: datetime | None = Field(default=None, description="When it happened, if earlier than now.")
+    occurred_at: Moment | None = Field(default=None, description="When it happened, if earlier than now.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Which:
@@ -167,8 +167,6 @@ class Which(BodyIn):
         by_place = self.part_id is not None and self.site_id is not None
         if exact == by_place:
             raise ValueError("give either lot_id and position_id, or part_id and site_id")
-        if self.occurred_at is not None and self.occurred_at.tzinfo is None:
-            raise ValueError("occurred_at needs its time zone, for example 2026-11-22T14:00:00Z")
         return self
 
 

@@ -3,13 +3,53 @@ the answers of steps that have nothing more to say."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 T = TypeVar("T")
 EXAMPLE_ID = "0198c0de-0000-7000-8000-000000000001"
+
+YEARS = range(1900, 2200)
+"""What a date or time that people send can mean; another year is a slip, and near the ends no zone can be applied."""
+
+
+def _in_range(value: date) -> None:
+    if value.year not in YEARS:
+        raise PydanticCustomError(
+            "out_of_range",
+            "Give a year from {first} to {last}.",
+            {"first": YEARS.start, "last": YEARS.stop - 1},
+        )
+
+
+def _moment(value: datetime) -> datetime:
+    _in_range(value)
+    return value.astimezone(UTC)
+
+
+def _day(value: date) -> date:
+    _in_range(value)
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
+"""A point in time as it comes in: with its zone, for example 2026-11-22T14:00:00Z; UTC from here on."""
+Day = Annotated[date, AfterValidator(_day)]
+"""A calendar day as it comes in."""
+
+
+def _clock(value: time) -> time:
+    if value.tzinfo is not None:
+        raise PydanticCustomError("not_a_time", "Write the time of day like 07:30, without a zone.")
+    return value
+
+
+TimeOfDay = Annotated[time, AfterValidator(_clock)]
+"""What a clock on the wall shows, in the place's own zone."""
 
 
 def keepable(text: str) -> bool:
@@ -36,7 +76,9 @@ class BodyIn(BaseModel):
         if isinstance(value, dict):
             bad = [str(name) for name, inner in value.items() if _unkeepable(name) or _unkeepable(inner)]
             if bad:
-                raise ValueError("zero characters and broken Unicode cannot be kept")
+                raise PydanticCustomError(
+                    "unkeepable", "Zero characters and broken Unicode cannot be kept.", {"fields": bad}
+                )
         return value
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day
 
 Status = Literal["placed", "accepted", "shipped", "received", "declined", "cancelled", "expired"]
 
@@ -39,7 +39,7 @@ class OrderIn(BodyIn):
     lines: list[LineIn]
     po_number: str = Field(max_length=60, examples=["PO-4711"])
     ship_to_site_id: UUID
-    requested_on: date | None = None
+    requested_on: Day | None = None
 
 
 class OrderLineOut(BaseModel):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import time
 from decimal import Decimal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment, TimeOfDay
 
 
 class Me(BaseModel):
@@ -74,10 +74,10 @@ class NewSite(BodyIn):
     country: str = Field(min_length=2, max_length=2)
     timezone: str = Field(examples=["America/Chicago"])
     address: str = Field(default="", max_length=300)
-    lat: float | None = None
-    lon: float | None = None
-    opens: time | None = None
-    closes: time | None = None
+    lat: float | None = Field(default=None, ge=-90, le=90)
+    lon: float | None = Field(default=None, ge=-180, le=180)
+    opens: TimeOfDay | None = None
+    closes: TimeOfDay | None = None
     counter_phone: str = Field(default="", max_length=40)
     after_hours_phone: str = Field(default="", max_length=40)
     will_call: bool = False
@@ -173,7 +173,7 @@ class NewKey(BodyIn):
     )
     name: str = Field(min_length=1, max_length=120)
     scopes: list[str] = Field(examples=[["sourcing.read", "sourcing.request"]])
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyOut(BaseModel):
@@ -192,7 +192,7 @@ class NewDelegation(BodyIn):
     company_id: UUID
     max_quantity: int = Field(gt=0)
     max_value: Decimal = Field(gt=0)
-    valid_until: datetime | None = None
+    valid_until: Moment | None = None
 
 
 class CompanyOut(BaseModel):

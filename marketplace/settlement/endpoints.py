@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
-from marketplace.kit.wire import PageOut
+from marketplace.kit.wire import Day, PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 from marketplace.settlement import queries, service
@@ -31,7 +30,7 @@ def _filter(
         Literal["open", "waiting", "settled"] | None, Query(description="waiting: for your own mark.")
     ] = None,
     other_id: Annotated[UUID | None, Query(description="The other company.")] = None,
-    due_before: date | None = None,
+    due_before: Day | None = None,
 ) -> SettlementFilter:
     return SettlementFilter(side, state, other_id, due_before)
 

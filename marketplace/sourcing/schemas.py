@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
 from marketplace.sourcing.candidates import Candidate
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
@@ -112,7 +112,7 @@ class RequestIn(BodyIn):
     part_id: UUID
     quantity: int
     destination_site_id: UUID
-    needed_by: datetime
+    needed_by: Moment
     urgency: Urgency
     machine_model: str = Field(default="", max_length=120)
     machine_serial: str = Field(default="", max_length=120)

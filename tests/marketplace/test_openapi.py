@@ -93,6 +93,7 @@ async def everyone(world: World, db: Database, owner: asyncpg.Connection) -> Asy
 STRANGE: list[Any] = [
     None, "", "\x00", "\ud800", "a" * 70_000, "not-an-id", str(uuid4()), True, -1, 0, 2**31, 2**63, 2**70, 1e300, 0.5,
     [], {}, [None], ["\x00"], {"a": "\x00"}, "9" * 400, "2026-13-45", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59",
+    "2026-12-12", "2026-12-12T00:00:00", 999, -999, 45.5,
 ]  # fmt: skip
 
 
@@ -121,8 +122,9 @@ async def test_strange_values_are_refused_in_words(
     bodies += [{**example, name: value} for name in schema["properties"] for value in STRANGE]
     for body in bodies:
         answer = await everyone.request(
-            method, filled(path), content=json.dumps(body), headers={"content-type": "application/json"}
-        )
+            method, filled(path), content=json.dumps(body),
+            headers={"content-type": "application/json", "idempotency-key": str(uuid4())},
+        )  # fmt: skip
         assert answer.status_code < 500, (body, answer.text)
         if answer.status_code >= 400:
             assert answer.headers["content-type"] == "application/problem+json", (body, answer.text)
@@ -153,3 +155,59 @@ async def test_strange_questions_are_refused_in_words(
             else:
                 continue
             assert answer.status_code < 500, (parameter["name"], value, answer.text)
+
+
+WRONG: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("post", "/api/v1/sourcing/order-back", {"needed_by": "2026-12-12"}, "needed_by", "no_time_zone"),
+    ("post", "/api/v1/sourcing/order-back", {"needed_by": "2026-12-12T00:00:00"}, "needed_by", "no_time_zone"),
+    ("post", "/api/v1/sourcing/requests", {"needed_by": "2999-12-12T00:00:00Z"}, "needed_by", "out_of_range"),
+    ("post", "/api/v1/sourcing/requests", {"needed_by": "soon"}, "needed_by", "not_a_time"),
+    ("post", "/api/v1/sites", {"lat": 999}, "lat", "too_big"),
+    ("post", "/api/v1/sites", {"lon": -999}, "lon", "too_small"),
+    ("post", "/api/v1/sites", {"opens": "18:00", "closes": "07:00"}, "closes", "site.hours"),
+    ("post", "/api/v1/sites", {"lat": None}, "lat", "site.coordinates"),
+    ("post", "/api/v1/sites", {"code": ""}, "code", "empty"),
+    ("post", "/api/v1/holdings/uses", {"occurred_at": "2026-11-01T10:00:00"}, "occurred_at", "no_time_zone"),
+    ("post", "/api/v1/holdings/uses", {"quantity": 1.5}, "quantity", "not_whole"),
+    ("post", "/api/v1/holdings/uses", {"quantity": 0}, "quantity", "too_small"),
+    ("post", "/api/v1/orders", {"po_number": "a\x00b"}, "po_number", "unkeepable"),
+    ("post", "/api/v1/orders", {"requested_on": "2026-13-45"}, "requested_on", "not_a_date"),
+    ("post", "/api/v1/orders", {"ship_to_site_id": "x"}, "ship_to_site_id", "not_an_id"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "change", "field", "code"), WRONG, ids=[f"{p} {c}"[:60] for _, p, c, _, _ in WRONG]
+)
+async def test_what_is_wrong_has_a_code_and_a_sentence(
+    method: str, path: str, change: dict[str, Any], field: str, code: str, everyone: httpx.AsyncClient, world: World,
+    owner: asyncpg.Connection,
+) -> None:  # fmt: skip
+    sample = example_of(SPEC["paths"][path][method])
+    assert sample is not None
+    count = "SELECT (SELECT count(*) FROM site WHERE company_id = $1) + (SELECT count(*) FROM requisition WHERE maker_id = $1)"
+    before = await owner.fetchval(count, world.maker.id)
+    for headers in ({}, {"idempotency-key": str(uuid4())}):
+        answer = await everyone.request(method, path, json={**sample, **change}, headers=headers)
+        assert answer.status_code == 422, answer.text
+        assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(field, code)]
+        assert answer.json()["errors"][0]["message"].endswith("."), answer.text
+    assert await owner.fetchval(count, world.maker.id) == before
+
+
+async def test_a_site_with_coordinates_is_made_once(everyone: httpx.AsyncClient, world: World) -> None:
+    sample = {**(example_of(SPEC["paths"]["/api/v1/sites"]["post"]) or {}), "code": f"K{uuid4().hex[:8]}"}
+    headers = {"idempotency-key": str(uuid4())}
+    first, again = [await everyone.post("/api/v1/sites", json=sample, headers=headers) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201), first.text
+    assert first.json() == again.json()
+    other = await everyone.post("/api/v1/sites", json={**sample, "lat": 10.25}, headers=headers)
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (409, "lat")
+
+
+@pytest.mark.parametrize("body", ['{"a": ', "just words", '"text"', "[]", "1"])
+async def test_a_body_that_is_no_object(body: str, everyone: httpx.AsyncClient) -> None:
+    answer = await everyone.post("/api/v1/sites", content=body, headers={"content-type": "application/json"})
+    error = answer.json()["errors"][0]
+    assert (answer.status_code, error["field"]) == (422, "body")
+    assert error["code"] in {"not_json", "not_an_object"}

@@ -43,7 +43,9 @@ async def create_company(
     return company
 
 
-def _check_site(timezone: str, lat: float | None, lon: float | None) -> None:
+def _check_site(timezone: str, lat: float | None, lon: float | None, opens: time | None, closes: time | None) -> None:
+    if opens is not None and closes is not None and opens >= closes:
+        raise invalid("site.hours", "A site opens before it closes on the same day.", field="closes")
     if timezone not in available_timezones():
         raise invalid(
             "site.timezone", f"'{timezone}' is not a time zone. Write it like America/Chicago.", field="timezone"
@@ -78,8 +80,9 @@ async def create_site(
     after_hours_phone: str = "",
     will_call: bool = False,
 ) -> UUID:
-    """A new site of the actor's company. Raises ``site.code`` when the code is taken, ``site.timezone``."""
-    _check_site(timezone, lat, lon)
+    """A new site of the actor's company. Raises ``site.code`` when the code is taken, ``site.timezone``,
+    ``site.coordinates``, ``site.hours``."""
+    _check_site(timezone, lat, lon, opens, closes)
     try:
         made: UUID = await fetch_value(
             session,
@@ -127,7 +130,7 @@ async def change_site(
     """Changes a site of the actor's company. What happened at it stays; deadlines already counted stay as they are.
     Coordinates that somebody states are exact. Raises ``site.not_found``, ``site.code``, ``site.timezone``,
     ``site.coordinates``."""
-    _check_site(timezone, lat, lon)
+    _check_site(timezone, lat, lon, opens, closes)
     try:
         changed = await execute(
             session,

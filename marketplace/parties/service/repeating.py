@@ -48,7 +48,7 @@ async def once(
         return Answer(plain_answer(await action()), status)
     if len(key) > 200:
         raise invalid("idempotency.key", "An idempotency key has at most 200 characters.", field="Idempotency-Key")
-    fields = {name: digest(plain(value)).hex()[:16] for name, value in given.items()}
+    fields = {name: digest(_exact(value)).hex()[:16] for name, value in given.items()}
     inputs = digest({"route": route, "fields": fields})
     fresh = await fetch_value(
         session,
@@ -121,6 +121,17 @@ def plain_answer(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
         return [plain_answer(v) for v in value]
+    return plain(value)
+
+
+def _exact(value: Any) -> Any:
+    """Input in a form that can be hashed: a float (a coordinate) as the shortest text that reads back the same."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict):
+        return {str(k): _exact(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(v) for v in value]
     return plain(value)
 
 
