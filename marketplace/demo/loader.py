@@ -85,6 +85,14 @@ def demo_logins(*, loaded: bool) -> DemoLogins:
     )
 
 
+_PLACES = """
+UPDATE call k SET ship_from = site_card(k.site_id), ship_to = site_card(k.destination_site_id) || jsonb_build_object(
+    'asked_by', jsonb_build_object('name', u.name, 'company', c.name, 'telephone', coalesce(s.counter_phone, '')))
+FROM user_account u JOIN company c ON c.id = u.company_id LEFT JOIN site s ON s.id = u.site_id
+WHERE u.id = k.requested_by AND k.ship_to IS NULL
+"""
+
+
 async def load_demo(owner_dsn: str, *, start: datetime, progress: Progress) -> DemoLogins:
     """Loads the demo world as of ``start``, all of it or nothing; where it is loaded already, nothing happens.
 
@@ -99,6 +107,7 @@ async def load_demo(owner_dsn: str, *, start: datetime, progress: Progress) -> D
             if await _is_loaded(connection):
                 return demo_logins(loaded=False)
             await _load(connection, start, progress)
+            await connection.execute(_PLACES)
         for table in _ANALYZED:
             await connection.execute(f"ANALYZE {table}")
         for index in _TEXT_INDEXES:

@@ -168,6 +168,17 @@ async def contacts(session: AsyncSession, site_ids: Iterable[UUID]) -> Sequence[
     return [ContactRow(**dict(r)) for r in rows]
 
 
+async def person_to_ring(session: AsyncSession, user_id: UUID) -> tuple[str, str] | None:
+    """A person's name and the telephone of the site where they work ('' if there is none); None if not visible."""
+    row = await fetch_one(
+        session,
+        "SELECT u.name, coalesce(s.counter_phone, '') AS telephone FROM user_account u "
+        "LEFT JOIN site s ON s.id = u.site_id WHERE u.id = $1",
+        user_id,
+    )
+    return (row["name"], row["telephone"]) if row else None
+
+
 @dataclass(frozen=True, slots=True)
 class UserRow:
     """A person of the actor's company."""

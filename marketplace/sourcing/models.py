@@ -50,7 +50,11 @@ class Requisition(Row):
 
 
 class Call(Row):
-    """The exercise of a right on one holder (or a draw on own stock), with its own clock."""
+    """The exercise of a right on one holder (or a draw on own stock), with its own clock.
+
+    ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
+    ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
+    """
 
     __tablename__ = "call"
     id: Mapped[Id]
@@ -89,6 +93,10 @@ class Call(Row):
     tracking: Mapped[str | None]
     inspected_good: Mapped[int | None]
     requested_by: Mapped[UUID]
+    ship_to: Mapped[dict[str, Any] | None]
+    ship_from: Mapped[dict[str, Any] | None]
+    proposal: Mapped[dict[str, Any] | None]
+    lost_by: Mapped[UUID | None] = mapped_column(ForeignKey("company.id"))
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),

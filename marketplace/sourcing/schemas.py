@@ -250,6 +250,34 @@ class RequisitionOut(BaseModel):
     plan: dict[str, Any] | None
 
 
+class PersonToRing(BaseModel):
+    """Somebody who answers for a place or an order."""
+
+    name: str
+    role: str = ""
+    telephone: str = ""
+    email: str = ""
+    company: str = ""
+
+
+class PlaceOut(BaseModel):
+    """A place that an order goes to or comes from, as it was when it was ordered. Times in ``timezone``."""
+
+    name: str
+    address: str = Field(description="Street lines; empty if the site has none.")
+    place: str
+    region: str
+    country: str
+    timezone: str
+    opens: str | None = Field(examples=["07:30"])
+    closes: str | None
+    telephone: str
+    after_hours: str
+    will_call: bool
+    people: list[PersonToRing]
+    asked_by: PersonToRing | None = Field(default=None, description="Who needs the units; only of the destination.")
+
+
 class CallOut(BaseModel):
     """A buy-back order, access draw or pick request."""
 
@@ -283,6 +311,14 @@ class CallOut(BaseModel):
     refusal_code: str | None
     note: str | None
     inspected_good: int | None
+    ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
+    ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
+
+    @classmethod
+    def of(cls, call: Any) -> CallOut:
+        """The wire form; the holder's place is told only once the order is sent."""
+        found = cls.model_validate(call)
+        return found if call.noticed_at is not None else found.model_copy(update={"ship_from": None})
 
 
 class AcceptIn(BodyIn):

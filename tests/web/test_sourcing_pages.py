@@ -157,7 +157,9 @@ async def test_other_companies_see_none_of_it(site: Site) -> None:
         assert site.world.tag not in answer.text.replace(f"OT{site.world.tag}", "")
     # The holder sees the order, and not the parts request behind it.
     holder = await site.browser(site.world.buyer, "admin")
-    assert (await holder.get(call)).status_code == 200
+    shown = await holder.get(call)
+    assert shown.status_code == 200
+    assert "<h3>Where to</h3>" in shown.text
     assert (await holder.get(request)).status_code == 404
     nobody = httpx.AsyncClient(
         transport=httpx.ASGITransport(app=site.app), base_url="http://backstock.test", headers={"accept": "text/html"}

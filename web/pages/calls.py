@@ -13,10 +13,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
-from marketplace.kit.errors import DomainError, conflict
+from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
-from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries as settlement
@@ -185,19 +184,15 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     session, actor = visit.session, visit.actor
     call = await queries.call(session, call_id)
     holds = actor.company_id == call.holder_id and actor.company_id not in {call.maker_id, call.company_id}
-    try:
-        site = await parties.site(session, call.site_id) if call.site else None
-        to_site = await parties.site(session, call.destination_site_id) if call.destination else None
-    except DomainError:
-        site = to_site = None
     return {
         "call": call,
         "holds": holds,
         "other": call.maker if holds else call.holder,
         "kind": KINDS[call.kind],
         "state": page_state(call),
-        "site": site,
-        "to_site": to_site,
+        # The places as they were when it was ordered: both sides see the same, whose sites they may see or not.
+        "ship_from": call.ship_from,
+        "ship_to": call.ship_to,
         "units": await queries.call_units(session, call_id),
         "price": Money(call.unit_price, call.currency),
         "total": Money(call.unit_price * call.quantity, call.currency),

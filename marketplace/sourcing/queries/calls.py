@@ -69,17 +69,23 @@ class CallRow:
     inspected_good: int | None
     requested_by: UUID
     created_at: datetime
+    ship_to: dict[str, Any] | None
+    ship_from: dict[str, Any] | None
+    proposal: dict[str, Any] | None
+    lost_by: UUID | None
 
 
 _CALL = """
 SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_reference, k.company_id,
        c.name AS company, k.maker_id, m.name AS maker, k.holder_id, h.name AS holder, k.agreement_id,
        a.reference AS agreement_reference, k.part_id, p.number AS part_number, p.description, p.uom, k.site_id,
-       s.name AS site, s.counter_phone, s.after_hours_phone, s.will_call, k.destination_site_id, d.name AS destination,
+       coalesce(s.name, k.ship_from ->> 'name') AS site, coalesce(s.counter_phone, k.ship_from ->> 'telephone') AS counter_phone,
+       coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
+       k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,
        k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
        k.payment_days, k.replace_by, k.noticed_at, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
-       k.created_at
+       k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by
 FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id
 JOIN company h ON h.id = k.holder_id JOIN part p ON p.id = k.part_id
 LEFT JOIN requisition r ON r.id = k.requisition_id LEFT JOIN agreement a ON a.id = k.agreement_id

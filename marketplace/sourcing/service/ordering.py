@@ -191,11 +191,26 @@ async def _call(
         call_id, requisition.maker_id, candidate.holder_id, requisition.company_id, [h.lot_id for h in holds],
         [h.seq for h in holds], [h.from_position for h in holds], [h.quantity for h in holds],
     )  # fmt: skip
+    await _keep_places(session, requisition, call_id)
     call = await queries.call(session, call_id)
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
     if not approval:
         await _send(session, actor, call, now)
     return call_id
+
+
+async def _keep_places(session: WriteSession, requisition: queries.RequisitionRow, call_id: UUID) -> None:
+    """Copies where to ship, and who asks, onto the call: its parties must see it whether or not they may see the
+    site, and it must still say the same after the site has changed."""
+    async with acting_for(session, requisition.company_id):
+        person = await parties.person_to_ring(session, requisition.requested_by)
+    asked_by = {"name": person[0], "telephone": person[1]} if person else {"name": "", "telephone": ""}
+    await execute(
+        session,
+        "UPDATE call SET ship_from = site_card(site_id), ship_to = site_card(destination_site_id) || $2::jsonb WHERE id = $1",
+        call_id,
+        encode({"asked_by": {**asked_by, "company": requisition.company}}).decode(),
+    )
 
 
 async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datetime) -> None:

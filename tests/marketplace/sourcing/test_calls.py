@@ -159,6 +159,13 @@ async def test_delegates_source_within_limits(job: Job) -> None:
     world = job.world
     app = app_for(world.db)
     token = await token_for(world.owner, world.other.users["technician"], world.other.id)
+    await world.owner.execute(
+        "UPDATE site SET address = '4 Yard Road', counter_phone = '+1 205 555 0100' WHERE id = $1", world.other.site
+    )
+    await world.owner.execute(
+        "INSERT INTO site_contact (company_id, site_id, name, telephone) VALUES ($1, $2, 'Sam Ortiz', '+1 205 555 0134')",
+        world.other.id, world.other.site,
+    )  # fmt: skip
     async with client_for(app, token) as delegate:
         number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
         locate = {"numbers": number}
@@ -178,6 +185,22 @@ async def test_delegates_source_within_limits(job: Job) -> None:
         done = await ok(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), 201)
         assert done["replanned"] is None
         call = done["calls"][0]
+        # The holder does not deal with the delegate, and still learns where to ship and whom to ring.
+        assert not await world.visible(world.buyer, "SELECT 1 FROM site WHERE id = $1", world.other.site)
+        told = await ok(job.buyer.get(f"{API}/sourcing/calls/{call}"))
+        assert told["destination"] == told["ship_to"]["name"]
+        assert (told["ship_to"]["address"], told["ship_to"]["place"]) == ("4 Yard Road", "Adamsville")
+        assert told["ship_to"]["telephone"] == "+1 205 555 0100"
+        assert [(p["name"], p["telephone"]) for p in told["ship_to"]["people"]] == [("Sam Ortiz", "+1 205 555 0134")]
+        assert told["ship_to"]["asked_by"]["name"] == f"technician of {world.other.code}"
+        assert told["ship_to"]["asked_by"]["company"] == world.other.name
+        asked = await ok(delegate.get(f"{API}/sourcing/calls/{call}"))
+        assert asked["ship_from"]["name"] == told["site"]
+        assert asked["ship_to"] == told["ship_to"]
+        # What was ordered stays as it was, whatever becomes of the site.
+        await world.owner.execute("UPDATE site SET address = 'moved' WHERE id = $1", world.other.site)
+        assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{call}")))["ship_to"] == told["ship_to"]
+        await refused(job.outsider.get(f"{API}/sourcing/calls/{job.order}"), "call.not_found")
         await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/accept", json={}))
         await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={}))
         await ok(delegate.post(f"{API}/sourcing/calls/{call}/receive"))
