@@ -89,13 +89,18 @@ def day_words(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
+def on(value: date | datetime, zone: str = "UTC") -> str:
+    """A day inside a sentence, ``22 Nov 2026``: of a moment the day that it is in the reader's time zone."""
+    return day_words(value.astimezone(ZoneInfo(zone)).date() if isinstance(value, datetime) else value)
+
+
 def exact(value: datetime, zone: str = "UTC") -> str:
     """A moment in full: ``22 Nov 2026, 15:04 UTC``; the zone is named as people there do (``CST``)."""
     local = value.astimezone(ZoneInfo(zone))
     return f"{day_words(local.date())}, {local:%H:%M %Z}"
 
 
-def relative(value: datetime, now: datetime) -> str:
+def relative(value: datetime, now: datetime, zone: str = "UTC") -> str:
     """``5 min ago``, ``in 3 h``, ``yesterday``, ``in 6 days``; the date itself beyond 30 days."""
     gap = abs(value - now)
     past = value <= now
@@ -110,7 +115,7 @@ def relative(value: datetime, now: datetime) -> str:
     elif gap <= _NEAR:
         span = plural(gap // _DAY, "day")
     else:
-        return day_words(value.astimezone(UTC).date())
+        return day_words(value.astimezone(ZoneInfo(zone)).date())
     return f"{span} ago" if past else f"in {span}"
 
 
@@ -118,13 +123,13 @@ def dt(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup:
     """A moment relative to now, with the exact one on hover and for machines."""
     if value is None:
         return NONE
-    return _time(value, relative(value, now), zone)
+    return _time(value, relative(value, now, zone), zone)
 
 
 def moment(value: datetime, now: datetime, zone: str = "UTC") -> Markup:
     """A moment for a history that is read aloud: exact, with the distance before it while that says more."""
     machine = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    near = f"{relative(value, now)}, " if abs(value - now) <= _NEAR else ""
+    near = f"{relative(value, now, zone)}, " if abs(value - now) <= _NEAR else ""
     return Markup('<time datetime="{}">{}{}</time>').format(machine, near, exact(value, zone))
 
 
@@ -154,4 +159,7 @@ def deadline(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup
 
 def _time(value: datetime, words: str, zone: str) -> Markup:
     machine = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exact(value, zone), words)
+    full = exact(value, zone)
+    # For a finger, which cannot hover: what the words leave out.
+    more = full.removeprefix(f"{words}, ")
+    return Markup('<time datetime="{}" title="{}" data-more="{}">{}</time>').format(machine, full, more, words)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,7 +24,7 @@ from starlette.responses import HTMLResponse
 
 from web import formats
 from web.assets import STATIC_ROOT, Assets
-from web.shell import ANONYMOUS, THEME_COOKIE, Shell, Theme, grouped, navigation, theme_from
+from web.shell import ANONYMOUS, THEME_COOKIE, Shell, Theme, bar, grouped, navigation, theme_from
 
 TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
 SPRITE: Final = "vendor/tabler-icons/sprite.svg"
@@ -102,6 +103,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": _timed(formats.moment),
     "money": formats.money,
     "number": formats.number,
+    "on": lambda value: formats.on(value, _page.get().zone),
     "options": lambda rows: [(str(row.id), row.name) for row in rows],
     "partnumber": formats.part_number,
     "percent": formats.percent,
@@ -154,7 +156,7 @@ def render(
 ) -> HTMLResponse:
     """The page as a response that no cache keeps (it is one person's).
 
-    Templates find ``shell``, ``nav`` (groups of NavLink), ``theme``, ``path``, ``here`` (path and query, for links
+    Templates find ``shell``, ``nav`` (NavLinks), ``nav_bar`` and ``nav_groups``, ``theme``, ``path``, ``here`` (path and query, for links
     that come back) and ``today`` beside ``context``. Raises jinja2.UndefinedError for a name nobody gave.
     """
     whose = shell or shell_of(request)
@@ -169,13 +171,14 @@ def render(
                 {
                     "shell": whose,
                     "nav": links,
+                    "nav_bar": bar(whose, links),
                     "nav_groups": grouped(links),
                     "theme": theme_from(request.cookies.get(THEME_COOKIE)),
                     "themes": tuple(Theme),
                     "path": request.url.path,
                     "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                     "search": request.query_params.get("q", "") if request.url.path == "/find" else "",
-                    "today": moment.date(),
+                    "today": moment.astimezone(ZoneInfo(whose.zone)).date(),
                     **context,
                 }
             )

@@ -40,10 +40,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -94,6 +95,11 @@ class Visit:
         """The time zone in which exact times are written out."""
         return self.home.timezone if self.home else "UTC"
 
+    @property
+    def today(self) -> date:
+        """The day it is where the person is."""
+        return self.now.astimezone(ZoneInfo(self.zone)).date()
+
     def asked(self, name: str) -> str:
         """A parameter of the address, without surrounding space; empty when it is not there."""
         return self.request.query_params.get(name, "").strip()
@@ -113,9 +119,18 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
         company_name=actor.company_name,
         roles=actor.roles,
         counters=await counters(session, actor),
+        hidden=_of_no_use(actor),
         zone=home.timezone if home else "UTC",
     )
     return Visit(request, session, actor, now, secret, home)
+
+
+def _of_no_use(actor: Actor) -> frozenset[str]:
+    """Navigation that the actor's company has nothing behind."""
+    hidden = {"requests"} if not actor.may_source else set()
+    if not actor.is_manufacturer:
+        hidden.add("releases")
+    return frozenset(hidden)
 
 
 async def _signed_in(request: Request, session: Reading, now: Now, secret: PageSecret) -> Visit:

@@ -30,13 +30,15 @@ class Shell:
     """Whose page it is. The default is a visitor who is not signed in.
 
     ``counters`` are the numbers of things that wait for this person, by the key of the navigation item they belong
-    to (``{"calls": 3}``); a zero is not shown. ``zone`` is the time zone in which exact times are written out.
+    to (``{"calls": 3}``); a zero is not shown. ``hidden`` are the keys of the items that are of no use to this person
+    whatever the role says. ``zone`` is the time zone in which exact times are written out.
     """
 
     user_name: str | None = None
     company_name: str | None = None
     roles: frozenset[str] = frozenset()
     counters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    hidden: frozenset[str] = frozenset()
     zone: str = "UTC"
 
     @property
@@ -85,7 +87,7 @@ def _roles(*names: str) -> frozenset[str]:
 NAVIGATION: Final = (
     NavItem("home", "Home", "/", "home", "Work"),
     NavItem("find", "Find parts", "/find", "search", "Work", short="Find"),
-    NavItem("scan", "Scan", "/scan", "scan", "Work", _roles("technician", "warehouse")),
+    NavItem("scan", "Scan", "/scan", "scan", "Work", _roles("technician", "warehouse", "buyer")),
     NavItem(
         "requests", "Source it back", "/requests", "truck-return", "Work", _roles("planner", "technician"), "Requests"
     ),
@@ -103,10 +105,16 @@ NAVIGATION: Final = (
         "holdings", "What we hold", "/holdings", "packages", "Trade", _roles("buyer", "warehouse", "auditor"), "Held"
     ),
     NavItem(
-        "releases", "Surplus postings", "/releases", "package-export", "Trade", _roles("planner", "seller"), "Postings"
+        "releases",
+        "Surplus postings",
+        "/releases",
+        "package-export",
+        "Trade",
+        _roles("planner", "seller", "auditor"),
+        "Postings",
     ),
     NavItem("stock", "Stock", "/stock", "building-warehouse", "Stock", _roles("planner", "seller", "warehouse")),
-    NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse")),
+    NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse", "auditor")),
     NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
     NavItem("units", "Unit history", "/units", "history", "Records", _roles("auditor", "planner", "buyer")),
     NavItem("company", "Company", "/company", "settings", "Records"),
@@ -128,11 +136,32 @@ def navigation(shell: Shell, path: str) -> tuple[NavLink, ...]:
         return ()
     links = []
     for item in NAVIGATION:
-        if not item.visible_to(shell.roles):
+        if not item.visible_to(shell.roles) or (item.key in shell.hidden and not shell.counters.get(item.key)):
             continue
         here = path == item.href or (item.href != "/" and path.startswith(item.href + "/"))
         links.append(NavLink(item, here, shell.counters.get(item.key, 0)))
     return tuple(links)
+
+
+BAR: Final = 4
+_AT_HAND: Final = (
+    ("technician", ("home", "find", "scan", "requests")),
+    ("warehouse", ("home", "find", "scan", "calls")),
+    ("buyer", ("home", "find", "scan", "calls")),
+    ("planner", ("home", "find", "requests", "calls")),
+    ("auditor", ("home", "find", "units", "agreements")),
+    ("seller", ("home", "find", "orders", "releases")),
+)
+"""What a phone's bottom bar holds beside More, by role; whose work is done on a phone comes first."""
+
+
+def bar(shell: Shell, links: tuple[NavLink, ...]) -> tuple[NavLink, ...]:
+    """The links of a phone's bottom bar, at most ``BAR``: those of the role, filled up with the first of the rest."""
+    there = {link.item.key: link for link in links}
+    wanted = next((keys for role, keys in _AT_HAND if role in shell.roles), ())
+    chosen = [there[key] for key in wanted if key in there]
+    rest = [link for link in links if link not in chosen]
+    return tuple((chosen + rest)[:BAR])
 
 
 def grouped(links: tuple[NavLink, ...]) -> tuple[tuple[str, tuple[NavLink, ...]], ...]:

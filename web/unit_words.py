@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.ledger.queries import HistoryRow
+from marketplace.parties.actor import Actor
 
 LATER: Final = timedelta(hours=12)
 """A transaction recorded later than this after it happened says when it was recorded."""
@@ -87,7 +88,7 @@ def _known(row: HistoryRow) -> tuple[Sentence, str, str | None]:
     return _SENTENCES.get(kind, (lambda _r, n: f"{kind.replace('_', ' ').capitalize()}: {n}", "circle-dashed", None))
 
 
-def event(row: HistoryRow, uom: str, corrected: frozenset[int]) -> dict[str, Any]:
+def event(row: HistoryRow, uom: str, corrected: frozenset[int], reader: Actor) -> dict[str, Any]:
     """The transaction as ui/unit.html's timeline wants it."""
     _, icon, tone = _known(row)
     words: list[Any] = [w for w in (row.reason, row.note) if w]
@@ -95,11 +96,13 @@ def event(row: HistoryRow, uom: str, corrected: frozenset[int]) -> dict[str, Any
         words.append("Corrected later: this did not stand.")
     if row.counterpart_lot_id:
         words.append(Markup('<a href="/units/{}">The other lot</a>').format(row.counterpart_lot_id))
-    if row.agreement_id or row.to_agreement_id:
+    if (row.agreement_id or row.to_agreement_id) and reader.may("agreement.read"):
         words.append(
             Markup('<a href="/agreements/{}">The agreement</a>').format(row.to_agreement_id or row.agreement_id)
         )
-    link = {"order": "/orders", "call": "/calls", "requisition": "/requests"}.get(row.cause_kind)
+    link, verb = _RECORDS.get(row.cause_kind, (None, ""))
+    if link and not (reader.may(verb) and _concerns(row, reader)):
+        link = None  # a page that would refuse this reader is not offered
     cause = CAUSES.get(row.cause_kind)
     if link and row.cause_id:
         words.append(Markup('<a href="{}/{}">{}</a>').format(link, row.cause_id, (cause or "").capitalize()))
@@ -115,7 +118,24 @@ def event(row: HistoryRow, uom: str, corrected: frozenset[int]) -> dict[str, Any
     }
 
 
-def events(rows: Sequence[HistoryRow], uom: str) -> list[dict[str, Any]]:
+_RECORDS: Final = {
+    "order": ("/orders", "order.read"),
+    "call": ("/calls", "call.read"),
+    "requisition": ("/requests", "sourcing.read"),
+}
+
+
+def _concerns(row: HistoryRow, reader: Actor) -> bool:
+    """Whether the reader's company is a side of the movement, or asked for it as the record's other side.
+
+    Orders are read by their two sides only; calls and requests also by the company that sources under a delegation,
+    whose name need not stand in the movement.
+    """
+    sides = {row.company, row.from_owner, row.from_holder, row.to_owner, row.to_holder}
+    return row.cause_kind != "order" or reader.company_name in sides
+
+
+def events(rows: Sequence[HistoryRow], uom: str, reader: Actor) -> list[dict[str, Any]]:
     """The whole history, oldest first."""
     corrected = frozenset(r.corrects for r in rows if r.corrects is not None)
-    return [event(row, uom, corrected) for row in rows]
+    return [event(row, uom, corrected, reader) for row in rows]

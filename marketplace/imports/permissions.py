@@ -7,5 +7,5 @@ from typing import Annotated
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import reader, writer
 
-ReadsImports = Annotated[Actor, reader("stock.import")]
+ReadsImports = Annotated[Actor, reader("import.read")]
 WritesImports = Annotated[Actor, writer("stock.import")]

@@ -8,5 +8,5 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import reader, writer
 
 ReadsListings = Annotated[Actor, reader("listing.read")]
-ReadsReleases = Annotated[Actor, reader("release.write")]
+ReadsReleases = Annotated[Actor, reader("release.read")]
 WritesReleases = Annotated[Actor, writer("release.write")]

@@ -25,17 +25,19 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("parts.write", "admin planner", "change the catalogue"),
         ("stock.read", "admin planner buyer seller warehouse technician auditor", "see stock and unit histories"),
         ("stock.import", "admin planner warehouse", "import stock files"),
+        ("import.read", "admin planner warehouse auditor", "see what was imported"),
         ("holding.act", "admin planner buyer warehouse", "move, use, fit, scrap and count units"),
         ("ledger.correct", "admin planner", "correct stock transactions"),
         ("ledger.freeze", "admin planner", "put units on quality hold"),
+        ("release.read", "admin planner seller technician auditor", "see the company's own surplus postings"),
         ("release.write", "admin planner seller", "prepare and publish surplus postings"),
         ("listing.read", "admin planner buyer seller warehouse technician auditor", "see listings"),
-        ("order.read", "admin planner buyer seller warehouse auditor", "see orders"),
+        ("order.read", "admin planner buyer seller warehouse technician auditor", "see orders"),
         ("order.place", "admin buyer", "order from listings"),
         ("order.decide", "admin planner seller", "accept or decline orders"),
         ("order.ship", "admin planner seller warehouse", "ship orders"),
         ("order.receive", "admin buyer warehouse", "receive orders"),
-        ("agreement.read", "admin planner buyer seller technician auditor", "see agreements"),
+        ("agreement.read", "admin planner buyer seller warehouse technician auditor", "see agreements"),
         ("agreement.sign", "admin planner buyer", "sign agreements"),
         ("sourcing.read", "admin planner technician auditor warehouse", "see availability and parts requests"),
         ("sourcing.request", "admin planner technician", "raise parts requests and order units back"),
@@ -51,6 +53,8 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("settlement.mark", "admin planner buyer", "mark lines as settled"),
     )
 }
+
+_WRITTEN_BY = {"release.read": "release.write", "import.read": "stock.import"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,16 @@ class Actor:
         roles, _ = VERBS[verb]
         if not self.roles & roles:
             return False
-        return self.scopes is None or verb in self.scopes or verb.split(".", maxsplit=1)[0] + ".*" in self.scopes
+        # A key made before reading had a verb of its own goes on reading what it may write.
+        verbs = (verb, _WRITTEN_BY.get(verb, verb))
+        return self.scopes is None or any(
+            v in self.scopes or v.split(".", maxsplit=1)[0] + ".*" in self.scopes for v in verbs
+        )
+
+    @property
+    def may_source(self) -> bool:
+        """Whether there is a maker whose parts this person may look for: its own company, or by a delegation."""
+        return self.may("sourcing.read") and (self.is_manufacturer or bool(self.sources))
 
     def require(self, verb: str) -> None:
         """Raises ``actor.forbidden`` naming what is missing."""

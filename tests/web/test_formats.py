@@ -103,6 +103,10 @@ def test_dt_carries_the_exact_moment_in_the_zone_of_the_reader() -> None:
     assert 'datetime="2026-11-22T13:04:00Z"' in html
     assert 'title="22 Nov 2026, 07:04 CST"' in html
     assert words(html) == "2 h ago"
+    assert 'data-more="22 Nov 2026, 07:04 CST"' in html, "what a finger cannot see by hovering"
+    early = formats.dt(datetime(2026, 3, 2, 3, 0, tzinfo=UTC), NOW, "America/Chicago")
+    assert words(early) == "1 Mar 2026", "a day is the reader's own"
+    assert 'data-more="21:00 CST"' in early
 
 
 def test_moment_says_the_distance_only_while_it_is_near() -> None:

@@ -7,7 +7,7 @@ import pytest
 from marketplace.kit.errors import FieldError, invalid_fields
 from web.forms import IDEMPOTENCY_FIELD, Form
 from web.pages.preferences import local_path
-from web.shell import ANONYMOUS, NAVIGATION, Shell, Theme, grouped, navigation, theme_from
+from web.shell import ANONYMOUS, NAVIGATION, Shell, Theme, bar, grouped, navigation, theme_from
 
 
 def test_a_refused_form_keeps_what_was_typed_and_names_every_error() -> None:
@@ -68,6 +68,27 @@ def test_the_page_one_is_on_is_marked_once_and_counters_are_shown() -> None:
     assert shell.initials == "DW"
     assert not any(link.current for link in navigation(shell, "/ordersheet"))
     assert [link for _, group in grouped(links) for link in group] == list(links)
+
+
+@pytest.mark.parametrize(
+    ("roles", "hidden", "keys"),
+    [
+        ({"buyer"}, {"requests"}, ["home", "find", "scan", "calls"]),
+        ({"warehouse"}, set(), ["home", "find", "scan", "calls"]),
+        ({"technician"}, set(), ["home", "find", "scan", "requests"]),
+        ({"admin"}, {"requests", "releases"}, ["home", "find", "scan", "calls"]),
+        ({"auditor"}, set(), ["home", "find", "units", "agreements"]),
+    ],
+)
+def test_a_phone_has_the_roles_own_places_at_hand(roles: set[str], hidden: set[str], keys: list[str]) -> None:
+    shell = Shell("A B", "C", frozenset(roles), hidden=frozenset(hidden))
+    assert [link.item.key for link in bar(shell, navigation(shell, "/"))] == keys
+
+
+def test_what_is_of_no_use_is_not_offered_unless_something_waits_there() -> None:
+    for waiting, seen in ((0, False), (2, True)):
+        shell = Shell("A B", "C", frozenset({"technician"}), {"requests": waiting}, hidden=frozenset({"requests"}))
+        assert ("requests" in {link.item.key for link in navigation(shell, "/")}) is seen
 
 
 def test_theme_cookie() -> None:

@@ -57,7 +57,7 @@ async def test_a_notice_is_checked_given_and_seen_by_both(site: Site) -> None:
     assert "May still be ordered back" in shown.text
     warehouse = await site.browser(world.buyer, "warehouse")
     another = await send(warehouse, address, await warehouse.get(address), act="scrap", quantity="1", confirmed="yes")
-    assert another.headers["location"] == "/holdings?done=noticed", "who may not read agreements goes back to the stock"
+    assert another.headers["location"] == f"/agreements/{job.agreement}?done=noticed"
     mail = await world.owner.fetchval(
         "SELECT payload->'mail'->>'subject' FROM outbox_event WHERE name = 'agreement.notice' "
         "AND aggregate_id = $1::text::uuid ORDER BY id DESC LIMIT 1",

@@ -314,7 +314,10 @@ async def test_a_role_that_may_not_is_told_whom_to_ask(market: Market) -> None:
         assert "Your role may not order." in page.text
         assert (await client.get("/releases")).status_code == 403
     async with market.client(market.world.maker, "technician") as client:
-        assert (await client.get("/orders")).status_code == 403
+        assert (await client.get("/orders")).status_code == 200
+        refused = await client.get("/releases/new")
+        assert refused.status_code == 403
+        assert "may not prepare and publish" in refused.text
     assert await market.ordered() == 0
 
 

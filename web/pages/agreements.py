@@ -104,7 +104,7 @@ def _until(row: AgreementRow) -> date:
 def _csv_row(r: AgreementRow) -> list[object]:
     return [
         r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
-        r.window_opens_at.date().isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold,
+        local_day(r.window_opens_at, r.zone).isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold,
         f"{r.value.normalize():f}", r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
         r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
     ]  # fmt: skip
@@ -134,6 +134,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "may_notice": side == "holder" and row.status in IN_FORCE and actor.may("holding.act"),
         "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
         "price": lambda line: Money(line.sale_price, row.currency),
+        "since": local_day(row.window_opens_at, row.zone),
         "until": _until(row),
         "paper": html(found.wording),
     }

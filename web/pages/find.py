@@ -111,7 +111,7 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
         shown=[a for a in looked.answers if not given.get("offered") or a.offers],
         serials=serials,
         Match=Match,
-        may_source=visit.actor.may("sourcing.read") and (visit.actor.is_manufacturer or bool(visit.actor.sources)),
+        may_source=visit.actor.may_source,
         method="post" if len(q) > LONGEST_ADDRESS else "get",
         **await _filter_context(visit, given, wrong),
     )
@@ -205,7 +205,7 @@ def _chip(name: str, value: str, named: Mapping[str, Mapping[str, str]]) -> str:
 
 
 async def _look_up(visit: Visit, session: ReadSession, asked: Sequence[Asked], wanted: listings.Wanted) -> Looked:
-    today = visit.now.date()
+    today = visit.today
     return await look_up(session, asked, wanted, Worded(today, visit.zone, visit.actor.company_id), today)
 
 
@@ -220,7 +220,7 @@ async def _browse(
     if sort not in listings.SORTS - (set() if visit.near else {"distance"}):
         sort = "newest"
     wanted = replace(wanted, words=words)
-    worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
+    worded = Worded(visit.today, visit.zone, visit.actor.company_id)
 
     async def page(
         session: ReadSession, mark: str | None, rows: int

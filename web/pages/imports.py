@@ -31,7 +31,8 @@ from web.session import Sent, SentForm, Visit, looking, submit, uuid_of, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/imports", include_in_schema=False)
-Imports = Annotated[Visit, visits("stock.import")]
+Imports = Annotated[Visit, visits("import.read")]
+Importing = Annotated[Visit, visits("stock.import")]
 VERB: Final = "stock.import"
 
 PER_PAGE: Final = 50
@@ -285,7 +286,7 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
 
 
 @router.get("/{job_id}/apply")
-async def apply_page(visit: Imports, job_id: UUID) -> Response:
+async def apply_page(visit: Importing, job_id: UUID) -> Response:
     """What landing does, before it does it."""
     return visit.show("imports/apply.html", **await _detail(visit, job_id, Form()))
 

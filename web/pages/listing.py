@@ -50,7 +50,7 @@ async def listing(visit: ReadsListings, listing_id: UUID) -> Response:
 
 
 async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
-    worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
+    worded = Worded(visit.today, visit.zone, visit.actor.company_id)
     wished = form.value("quantity")
     quantity = min(int(wished), row.available) if wished.isdecimal() and wished.isascii() and len(wished) < 10 else 1
     quantity = max(quantity, 1)

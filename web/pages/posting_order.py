@@ -39,7 +39,7 @@ class Asked:
 async def offered_page(visit: Visit, release: queries.ReleaseRow, form: Form) -> Response:
     """What a partner may order of a posting, with a quantity beside each line."""
     rows = await _rows(visit.session, release.id)
-    worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
+    worded = Worded(visit.today, visit.zone, visit.actor.company_id)
     may_order = visit.actor.may("order.place") and any(row.available for row in rows)
     return visit.show(
         "releases/offered.html",

@@ -75,7 +75,7 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         partners=[(str(c.id), c.name) for c in partners if c.id != visit.actor.company_id],
         clause_title=published.title,
         version=version,
-        **preview(form, lines[0] if lines else None, visit.now.date(), visit.zone, visit.actor.currency),
+        **preview(form, lines[0] if lines else None, visit.today, visit.zone, visit.actor.currency),
         whole=_whole_text(published.wording, form),
     )
 
@@ -137,7 +137,7 @@ async def preview_fragment(visit: EditsReleases, sent: SentForm) -> Response:
     form = sent.form()
     release_id = uuid_of(form.value("release_id"))
     lines = await queries.lines(visit.session, release_id, limit=1) if release_id else []
-    found = preview(form, lines[0] if lines else None, visit.now.date(), visit.zone, visit.actor.currency)
+    found = preview(form, lines[0] if lines else None, visit.today, visit.zone, visit.actor.currency)
     return visit.show("releases/preview.html", **found)
 
 

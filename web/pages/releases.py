@@ -27,7 +27,8 @@ from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
-ReadsReleases = Annotated[Visit, visits("release.write")]
+ReadsReleases = Annotated[Visit, visits("release.read")]
+WritesReleases = Annotated[Visit, visits("release.write")]
 ReadsListings = Annotated[Visit, visits("listing.read")]
 
 PER_PAGE: Final = 50
@@ -113,7 +114,7 @@ def _csv_row(row: queries.ReleaseRow) -> list[object]:
 
 
 @router.get("/new")
-async def new(visit: ReadsReleases) -> Response:
+async def new(visit: WritesReleases) -> Response:
     """Title, use and a preset; ``?add=part|site|condition`` brings a stock line along."""
     return _new(
         visit, Form({"preset": "standard-buy-back", "use_class": "non_capital_spare", "add": visit.asked("add")})
@@ -186,7 +187,7 @@ def steps(release: queries.ReleaseRow) -> list[tuple[str, str]]:
 
 async def in_words(visit: Visit, release: queries.ReleaseRow, lines: Sequence[queries.ListingRow]) -> dict[str, Any]:
     """Badge and sentences of a posting, told by its first line."""
-    worded = Worded(visit.now.date(), visit.zone, visit.actor.company_id)
+    worded = Worded(visit.today, visit.zone, visit.actor.company_id)
     first = lines[0] if lines else None
     names = [c.name for c in await parties.companies(visit.session) if c.id in set(release.audience_ids)]
     return {
@@ -198,18 +199,20 @@ async def in_words(visit: Visit, release: queries.ReleaseRow, lines: Sequence[qu
 
 @router.get("/{release_id}")
 async def release(visit: ReadsListings, release_id: UUID) -> Response:
-    """One posting: its owner sees lines and orders, a draft goes on to the editor, partners go to what they may buy."""
+    """One posting: its owner sees lines and orders, whoever prepares a draft goes on to the editor, partners go to what they may buy."""
     row = await queries.release(visit.session, release_id)
     if row.company_id != visit.actor.company_id:
         return await offered_page(visit, row, Form())
-    visit.actor.require("release.write")
-    if row.status == "draft":
+    visit.actor.require("release.read")
+    may_write = visit.actor.may("release.write")
+    if row.status == "draft" and may_write:
         return RedirectResponse(f"/releases/{release_id}/{'lines' if row.lines else 'terms'}", 303)
     lines = await queries.lines(visit.session, release_id)
     return visit.show(
         "releases/release.html",
         release=row,
         lines=lines,
+        may_write=may_write,
         view=TableView.of(visit.request, LINE_COLUMNS),
         price=lambda line: Money(line.unit_price, line.currency),
         value=Money(row.value, row.currency),
@@ -237,7 +240,7 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
 
 
 @router.get("/{release_id}/publish")
-async def publish_page(visit: ReadsReleases, release_id: UUID) -> Response:
+async def publish_page(visit: WritesReleases, release_id: UUID) -> Response:
     """What publishing will do."""
     return await _publish_page(visit, release_id, Form())
 
@@ -265,7 +268,7 @@ async def _close_page(visit: Visit, release_id: UUID, form: Form) -> Response:
 
 
 @router.get("/{release_id}/close")
-async def close_page(visit: ReadsReleases, release_id: UUID) -> Response:
+async def close_page(visit: WritesReleases, release_id: UUID) -> Response:
     """What withdrawing (or deleting a draft) will do."""
     return await _close_page(visit, release_id, Form())
 
@@ -302,7 +305,7 @@ async def _reduce_page(visit: Visit, release_id: UUID, listing_id: UUID, form: F
 
 
 @router.get("/{release_id}/lines/{listing_id}/reduce")
-async def reduce_page(visit: ReadsReleases, release_id: UUID, listing_id: UUID) -> Response:
+async def reduce_page(visit: WritesReleases, release_id: UUID, listing_id: UUID) -> Response:
     """How many to go on offering of one line; none more than ordered withdraws it."""
     return await _reduce_page(visit, release_id, listing_id, Form())
 

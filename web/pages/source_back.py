@@ -102,7 +102,7 @@ async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any
         "urgencies": URGENCIES,
         "sites": own_sites_first(sites, visit.home.id if visit.home else None),
         "kinds": KINDS,
-        "may_source": visit.actor.is_manufacturer or bool(visit.actor.sources),
+        "may_source": visit.actor.may_source,
     }
 
 

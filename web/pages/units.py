@@ -212,7 +212,7 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     }
     done = {r.corrects for r in rows if r.corrects is not None}
     return visit.show(
-        "units/unit.html", **context, events=events(rows, context["unit"].uom), past=past,
+        "units/unit.html", **context, events=events(rows, context["unit"].uom, visit.actor), past=past,
         at=visit.asked("at"), known=visit.asked("known"), export=f"/units/{lot_id}?{query + '&' if query else ''}format=csv",
         correctable=[r for r in rows if r.seq in own - done] if context["may_correct"] and past is None else [],
         sentence=sentence, done=DONE.get(visit.asked("done")),

@@ -156,9 +156,13 @@ async def test_strangers_see_nothing(
             assert (answer.status_code, answer.json()["code"]) == (404, "import.not_found")
         else:
             assert answer.json()["items"] == []
-    wrong_role = await token_for(owner, world.maker.users["auditor"], world.maker.id)
+    wrong_role = await token_for(owner, world.maker.users["technician"], world.maker.id)
     async with client_for(app, wrong_role) as client:
         assert (await client.request(method, url, json=body)).json()["code"] == "actor.role"
+    auditor = await token_for(owner, world.maker.users["auditor"], world.maker.id)
+    async with client_for(app, auditor) as client:
+        answer = await client.request(method, url, json=body)
+        assert answer.status_code == (200 if method == "GET" else 403), "an auditor reads, and changes nothing"
     assert (await keeper.get(f"{API}/{job}")).json()["step"] == "uploaded"
 
 
