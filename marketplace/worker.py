@@ -60,6 +60,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     if settings.worker_database_url is None:
         raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
     from marketplace.imports import tasks as imports
+    from marketplace.parties import tasks as parties
 
     log = structlog.get_logger("worker")
     ending = stop or asyncio.Event()
@@ -75,6 +76,9 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     async def scheduled_delivery() -> None:
         await deliver_waiting(database, listeners, _now)
 
+    async def on_tidy() -> None:
+        log.info("tidied", rows=await parties.tidy(database, _now()))
+
     async def on_tick() -> None:
         done = {k: v for k, v in (await tick(database, _now())).items() if v}
         if done:
@@ -85,7 +89,11 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
         await run(
             settings.worker_database_url,
             {DELIVER: deliver, **imports.jobs(database, settings.data_dir)},
-            {"clock.tick": (EVERY_QUARTER_MINUTE, on_tick), "outbox.sweep": ("* * * * *", scheduled_delivery)},
+            {
+                "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
+                "outbox.sweep": ("* * * * *", scheduled_delivery),
+                "parties.tidy": ("17 * * * *", on_tidy),
+            },
             stop=ending,
         )
     finally:

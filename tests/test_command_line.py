@@ -73,9 +73,19 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("command", ["demo", "serve"])
+@pytest.mark.parametrize("port", ["abc", "0", "99999"])
+def test_a_port_that_is_none_is_said_in_a_sentence(tmp_path: Path, command: str, port: str) -> None:
+    done = backstock(command, env={"PORT": port, "BACKSTOCK_DATA_DIR": str(tmp_path / "data")})
+    assert done.returncode == 2
+    assert f"'{port}' is no port" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = backstock("demo", "--port", "0", "--data-dir", str(tmp_path / "file" / "data"))
+    done = backstock("demo", "--port", "8999", "--data-dir", str(tmp_path / "file" / "data"))
     assert done.returncode != 0
     assert "cannot be written" in done.stderr
 

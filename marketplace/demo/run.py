@@ -48,7 +48,7 @@ def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
         processes.extend(_start(command, environment) for command in ("worker", "serve"))
         _wait_until_up(port, processes)
         _welcome(port, logins, time.monotonic() - started)
-        return _wait(processes)
+        return _wait(processes, server, credentials)
     finally:
         _stop(processes)
         server.stop(only_if_started_here=True)
@@ -156,7 +156,7 @@ def _welcome(port: int, logins: DemoLogins, seconds: float) -> None:
     print("\nAPI: /api/docs   About this demo: /about-demo   Stop: Ctrl-C   Start over: make demo-reset\n", flush=True)
 
 
-def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
+def _wait(processes: list[subprocess.Popen[bytes]], server: EmbeddedServer, credentials: Credentials) -> int:
     stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -170,7 +170,20 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = process.wait(0.25)
                 return code or 1
+        if not stopping:
+            revive(server, credentials)
     return 0
+
+
+def revive(server: EmbeddedServer, credentials: Credentials) -> bool:
+    """Starts the database again where it has ended by itself (killed, out of memory); the site and the worker go on
+    with it. Returns whether it had. Raises ``demo.database`` when its port was taken meanwhile."""
+    if server.running_pid() is not None:
+        return False
+    _say("PostgreSQL has ended; starting it again. What was committed is kept")
+    if server.start().port != credentials.port:
+        raise conflict("demo.database", "PostgreSQL had to take another port. Start the demo again.")
+    return True
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

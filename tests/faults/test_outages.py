@@ -23,6 +23,7 @@ from marketplace.app import readiness
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, Credentials, EmbeddedServer
 from marketplace.db.session import Database, execute
 from marketplace.db.setup import ensure_database, migrate
+from marketplace.demo.run import revive
 from marketplace.kit.errors import DomainError
 from marketplace.ledger import queries
 from marketplace.ledger.entries import Command, Step
@@ -217,3 +218,12 @@ async def test_a_hanging_database_is_not_waited_for_for_ever(here: World, server
         assert await here.owner.fetchval(sites, here.maker.id) == before
         assert (await client.get("/api/v1/releases")).status_code == 200
         assert (await client.post("/api/v1/sites", json=new)).status_code == 201
+
+
+def test_the_demo_starts_its_database_again_when_that_was_killed(server: EmbeddedServer) -> None:
+    credentials = server.start()
+    assert not revive(server, credentials)
+    server.kill()
+    assert server.running_pid() is None
+    assert revive(server, credentials)
+    assert server.running_pid() is not None

@@ -13,7 +13,14 @@ from marketplace.parties.service.places import (
     reopen_site,
 )
 from marketplace.parties.service.repeating import Answer, once, once_done, plain_answer
-from marketplace.parties.service.signing_in import MINIMUM_PASSWORD, hash_password, sign_in, sign_out, token_hash
+from marketplace.parties.service.signing_in import (
+    MINIMUM_PASSWORD,
+    forget_old,
+    hash_password,
+    sign_in,
+    sign_out,
+    token_hash,
+)
 from marketplace.parties.service.trusting import create_api_key, delegate, revoke_api_key, revoke_delegation
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "create_site",
     "create_user",
     "delegate",
+    "forget_old",
     "hash_password",
     "know_each_other",
     "once",

@@ -110,3 +110,16 @@ async def sign_out(session: WriteSession, actor: Actor, now: datetime) -> None:
     """Ends the actor's session."""
     if actor.session_id:
         await execute(session, "UPDATE user_session SET revoked_at = $2 WHERE id = $1", actor.session_id, now)
+
+
+async def forget_old(session: WriteSession, now: datetime) -> int:
+    """Deletes failed attempts of more than a day ago, which limit nobody any more, and sessions that ended more than
+    30 days ago. Returns how many rows went."""
+    gone = await fetch_value(
+        session,
+        "WITH a AS (DELETE FROM attempt_bucket WHERE window_start < $1 RETURNING 1), "
+        "s AS (DELETE FROM user_session WHERE least(expires_at, revoked_at) < $2 RETURNING 1) "
+        "SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM s)",
+        now - timedelta(days=1), now - timedelta(days=30),
+    )  # fmt: skip
+    return int(gone or 0)
