@@ -21,6 +21,8 @@ JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
 ScheduledHandler = Callable[[], Awaitable[None]]
 _CONNECT_SECONDS = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_END_SECONDS = 10.0
+"""How long running jobs may go on after the connection was lost or the worker was told to stop."""
 
 
 async def enqueue(
@@ -76,7 +78,11 @@ async def _serve(
     schedules: Mapping[str, tuple[str, ScheduledHandler]],
     stop: asyncio.Event,
 ) -> None:
-    """Serves the queue over one connection until it is lost or ``stop`` is set; closes it."""
+    """Serves the queue over one connection until it is lost or ``stop`` is set; closes it.
+
+    Always returns soon after that: the library waits for its running jobs without limit, so one stuck job would keep
+    the worker from ever connecting again. What is cut off here is picked up again after the heartbeat's timeout.
+    """
     ending = asyncio.Event()
     connection.add_termination_listener(lambda _: ending.set())
 
@@ -94,10 +100,32 @@ async def _serve(
             queue.entrypoint(name)(_job(handler))
         for name, (expression, scheduled) in schedules.items():
             queue.schedule(name, expression, clean_old=True)(_schedule(scheduled))
-        await queue.run(dequeue_timeout=timedelta(seconds=5), heartbeat_timeout=timedelta(seconds=30), batch_size=10)
+        serving = asyncio.create_task(
+            queue.run(dequeue_timeout=timedelta(seconds=5), heartbeat_timeout=timedelta(seconds=30), batch_size=10)
+        )
+        try:
+            told = asyncio.create_task(ending.wait())
+            await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+            await asyncio.wait({serving}, timeout=_END_SECONDS)
+        finally:
+            await _cut_off(serving)
     finally:
         forwarding.cancel()
-        await connection.close(timeout=_CONNECT_SECONDS)
+        try:
+            await connection.close(timeout=_CONNECT_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            connection.terminate()
+
+
+async def _cut_off(serving: asyncio.Task[None]) -> None:
+    """Takes what the task ended with, or cancels it and waits a moment, not for ever, for it to go."""
+    if not serving.done():
+        structlog.get_logger("jobs").warning("running jobs cut off", after_seconds=_END_SECONDS)
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=_END_SECONDS)
+    if serving.done() and not serving.cancelled():
+        serving.result()
 
 
 def _job(handler: JobHandler) -> Callable[[Job], Awaitable[None]]:

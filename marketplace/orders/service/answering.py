@@ -8,6 +8,7 @@ from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
@@ -104,7 +105,7 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         use_class=release.use_class,
         currency=order.currency,
         zone=site.timezone,
-        schedule_date=now.date(),
+        schedule_date=local_day(now, site.timezone),
         lines=merged,
         now=now,
     )

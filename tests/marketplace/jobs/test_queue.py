@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from marketplace.db.embedded import SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
+from marketplace.jobs import service
 from marketplace.jobs.service import enqueue, run
 
 SOON = 60
@@ -27,6 +28,8 @@ class Listening:
 
     async def handle(self, payload: Mapping[str, Any]) -> None:
         await self.done.put(payload["mark"])
+        if payload.get("stuck"):
+            await asyncio.Event().wait()
 
     async def next(self) -> str:
         return await asyncio.wait_for(self.done.get(), SOON)
@@ -43,10 +46,10 @@ async def listening(cluster: Credentials, database_name: str) -> AsyncIterator[L
     await asyncio.wait_for(running, SOON)
 
 
-async def mark(db: Database) -> str:
+async def mark(db: Database, *, stuck: bool = False) -> str:
     text = uuid4().hex
     async with db.write() as session:
-        await enqueue(session, "test.mark", {"mark": text})
+        await enqueue(session, "test.mark", {"mark": text, "stuck": stuck})
     return text
 
 
@@ -77,6 +80,26 @@ async def test_jobs_run_after_the_database_was_lost(
     await worker_db.close()
     second = await mark(worker_db)
     assert await listening.next() == second
+
+
+async def test_a_job_that_never_ends_does_not_keep_the_queue_from_coming_back(
+    listening: Listening,
+    worker_db: Database,
+    cluster: Credentials,
+    database_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "_END_SECONDS", 0.1)
+    first = await mark(worker_db, stuck=True)
+    assert await listening.next() == first
+    admin = await asyncpg.connect(cluster.dsn(SUPERUSER, "postgres"))
+    with capture_logs() as told:
+        assert await admin.fetchval(CUT, database_name) >= 1
+        await admin.close()
+        await worker_db.close()
+        second = await mark(worker_db)
+        assert await listening.next() == second
+    assert [line["log_level"] for line in told if line["event"] == "running jobs cut off"] == ["warning"]
 
 
 async def test_an_address_that_never_answered_is_an_error_at_the_start(cluster: Credentials) -> None:
