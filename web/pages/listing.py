@@ -103,7 +103,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
     async def confirm(visit: Visit, form: Form, _order: object) -> Response:
         row = await listings.listing(visit.session, listing_id)
         asked = _asked(sent)
-        clause = Worded(now.date(), visit.zone, visit.actor.company_id).clause(row, asked.quantity)
+        clause = Worded(visit.today, visit.zone, visit.actor.company_id).clause(row, asked.quantity)
         return visit.show(
             "listing/confirm.html",
             row=row,

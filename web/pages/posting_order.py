@@ -88,7 +88,7 @@ async def order(request: Request, release_id: UUID, sent: SentForm, now: Now) ->
             release=release,
             form=form,
             asked=asked,
-            clause=Worded(now.date(), visit.zone, visit.actor.company_id).clause(first, quantity),
+            clause=Worded(visit.today, visit.zone, visit.actor.company_id).clause(first, quantity),
             hold_hours=hold_hours,
             site=await parties.own_site(visit.session, visit.actor, asked.ship_to),
             seller=first.seller,

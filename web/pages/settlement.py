@@ -62,7 +62,7 @@ async def settlement(visit: ReadsOwed) -> Response:
 
         return csv_file(visit, "settlement", CSV_HEADER, more)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
-    totals = await queries.settlement_totals(visit.session, visit.actor, visit.now.date())
+    totals = await queries.settlement_totals(visit.session, visit.actor, visit.today)
     tiles = [
         {
             "label": "We owe" if t.side == "payer" else "We are owed",

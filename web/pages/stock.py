@@ -58,7 +58,7 @@ def stock_filter(visit: Visit, today: date) -> queries.StockFilter:
 @router.get("")
 async def stock(visit: ReadsStock) -> Response:
     """The company's own stock under no agreement, by part number."""
-    wanted, company_id = stock_filter(visit, visit.now.date()), visit.actor.company_id
+    wanted, company_id = stock_filter(visit, visit.today), visit.actor.company_id
 
     async def page(
         session: ReadSession, mark: str | None, rows: int

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
@@ -21,6 +22,8 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.service import know_each_other
 
 MAX_LINES = 500
+MOST_MONTHS_AHEAD = 60
+"""A requested date further ahead is a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,14 @@ async def place(
         raise invalid("order.repeated", "A listing stands twice in this order: add the quantities up.", field="lines")
     if not po_number.strip() or len(po_number) > 60:
         raise invalid("order.po_number", "Give your purchase order number (at most 60 characters).", field="po_number")
-    if requested_on is not None and requested_on < now.date():
-        raise invalid("order.requested_on", "The requested date lies in the past.", field="requested_on")
     site = await parties.site_for_share(session, actor, ship_to_site_id)
+    today = local_day(now, site.timezone)
+    if requested_on is not None and not today <= requested_on <= add_months(today, MOST_MONTHS_AHEAD):
+        raise invalid(
+            "order.requested_on",
+            f"Choose a day from today to {MOST_MONTHS_AHEAD // 12} years ahead, or none.",
+            field="requested_on",
+        )
     seen = await listings.listings(session, [x.listing_id for x in lines])
     if len({x.release_id for x in seen}) > 1:
         raise invalid("order.mixed", "These lines are from different postings. Make one order for each.", field="lines")

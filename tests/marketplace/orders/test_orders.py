@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from marketplace.db.session import Database
+from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
+from tests.agreed import person
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.web.trade import counted
 from tests.world import World
@@ -180,6 +183,24 @@ async def test_unanswered_orders_expire(job: Job, worker_db: Database) -> None:
     assert job.lot
     assert await job.world.positions(job.lot) == {1: (10, 0)}
     assert await expire_unanswered(worker_db, UUID(int=0), later) == 0
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("Pacific/Pago_Pago", 1), ("Pacific/Kiritimati", 23), ("UTC", 12)])
+async def test_a_right_is_open_from_the_moment_of_signing_whatever_the_hour(
+    job: Job, db: Database, zone: str, hour: int
+) -> None:
+    """The schedule's first day is the day it is at the buyer's site, which may be yesterday or tomorrow in UTC."""
+    await job.released(10)
+    await job.ordered(4)
+    await job.world.owner.execute("UPDATE site SET timezone = $2 WHERE id = $1", job.world.buyer.site, zone)
+    moment = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(hour), UTC)
+    async with db.write(job.world.maker.tenant) as session:
+        agreement = await accept(session, person(job.world.maker), UUID(job.order), moment)
+    row = await job.world.owner.fetchrow(
+        "SELECT schedule_date, window_opens_at FROM agreement WHERE id = $1", agreement
+    )
+    assert row["schedule_date"] == moment.astimezone(ZoneInfo(zone)).date()
+    assert moment - timedelta(days=1) < row["window_opens_at"] <= moment
 
 
 async def test_shipping_needs_both_signatures(job: Job) -> None:
