@@ -90,6 +90,8 @@ class _Decision(Working):
             )
         if step.resolves is not None and step.kind not in RESOLVING:
             raise invalid("ledger.resolves", f"A '{step.kind}' answers no reservation; post it instead.")
+        if step.permit is not None and (step.purpose or step.kind) not in PERMITTED:
+            raise invalid("ledger.permit_needless", "This needs no permit; leave it out.")
         occurred = step.occurred_at or self.just_now(step.lot_id)
         if step.occurred_at and occurred > self.now + _FUTURE_TOLERANCE:
             raise invalid(

@@ -201,6 +201,9 @@ class Model:
     def _do(self, act: Act, now: datetime) -> None:
         if act.quantity < 1:
             raise Refused("quantity")
+        effect = act.purpose or act.kind if act.kind == "post" else act.kind
+        if act.permit is not None and effect not in NEEDS_LEAVE:
+            raise Refused("permit_needless")
         if act.kind == "register":
             if act.lot in self.lots:
                 raise Refused("serial_exists")
@@ -213,7 +216,6 @@ class Model:
             )  # fmt: skip
             return
         lot = self.lots.get(act.lot) or _refuse("not_found")
-        effect = act.purpose or act.kind if act.kind == "post" else act.kind
         if lot.frozen() and effect not in ALLOWED_ON_QUALITY_HOLD:
             raise Refused("frozen")
         occurred = _when(lot, act.occurred, now)

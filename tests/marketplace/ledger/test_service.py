@@ -83,6 +83,16 @@ async def test_overdue_hold_is_expired_by_whoever_meets_it(world: World) -> None
         (lambda w, lot: Step(Kind.REMOVE, lot, 1, to=w.place(w.maker)), "ledger.not_enough"),
         (lambda w, lot: Step(Kind.SCRAP, lot, 1, 1, occurred_at=NOW + timedelta(days=1)), "ledger.future"),
         (lambda w, lot: Step(Kind.SCRAP, lot, 1, 1, occurred_at=NOW - timedelta(days=400)), "ledger.late_conflict"),
+        (lambda w, lot: Step(Kind.SCRAP, lot, 1, 1, permit=uuid4()), "ledger.permit_needless"),
+        (lambda w, lot: Step(Kind.SPLIT, lot, 1, 1, child=uuid4(), permit=uuid4()), "ledger.permit_needless"),
+        (lambda w, lot: Step(Kind.HOLD, lot, 1, 1, permit=uuid4()), "ledger.permit_needless"),
+        (lambda w, lot: Step(Kind.VOID, lot, 1, 1, resolves=2, permit=uuid4()), "ledger.permit_needless"),
+        (lambda w, lot: Step(Kind.CORRECT, lot, 5, corrects=1, permit=uuid4()), "ledger.permit_needless"),
+        (lambda w, lot: Step(Kind.FIND, lot, 1, to=w.place(w.maker), permit=uuid4()), "ledger.permit_needless"),
+        (
+            lambda w, lot: Step(Kind.POST, lot, 1, 1, purpose=Kind.SPLIT, resolves=2, child=uuid4(), permit=uuid4()),
+            "ledger.permit_needless",
+        ),
     ],
 )
 async def test_refusals_change_nothing(world: World, step, code: str) -> None:
