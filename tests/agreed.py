@@ -14,6 +14,7 @@ import asyncpg
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.service import OfferLine, offer, publish_library, sign
 from marketplace.agreements.service.publishing import Published
+from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Place
 from marketplace.parties.actor import Actor
@@ -86,7 +87,7 @@ async def offered(
             use_class=use_class,
             currency="USD",
             zone="America/Chicago",
-            schedule_date=schedule_date or now.date(),
+            schedule_date=schedule_date or local_day(now, "America/Chicago"),
             lines=usual if lines is None else lines,
             now=now,
         )

@@ -84,7 +84,8 @@ def stop(folder: Path) -> None:
     except (OSError, ValueError):
         return
     for process in _STARTED:
-        process.wait(60)
+        if process.pid == pid:  # others that this process started may go on
+            process.wait(60)
     until = time.monotonic() + 60
     while time.monotonic() < until:
         try:

@@ -65,10 +65,11 @@ class Right:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A delegate's limits per request: how many and how much money (in the maker's currency)."""
+    """A delegate's limits per request: how many and how much money, in the maker's currency."""
 
     quantity: int
     value: Decimal
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def _physical(row: StockRow) -> list[Blocked]:
 def _over_limit(quantity: int, limit: Limit) -> Blocked:
     return Blocked(
         quantity, "delegation_limit",
-        f"{quantity} beyond your delegation: at most {limit.quantity} units or {limit.value:,.2f} a request.",
+        f"{quantity} beyond your delegation: at most {limit.quantity} units or {limit.value:,.2f} {limit.currency} a request.",
     )  # fmt: skip
 
 

@@ -126,7 +126,8 @@ async def plan(session: Reading, actor: ReadsSourcing, requisition_id: UUID, now
 async def confirm(
     session: Writing, actor: Requests, requisition_id: UUID, given: ConfirmIn, now: Now, key: IdempotencyKey = None
 ) -> OrderedOut:
-    """Reserves the units and sends the orders in one transaction."""
+    """Reserves the units and sends the orders in one transaction. Where a place cannot give what was chosen any
+    more, nothing is ordered and the refusal says what is in the way; ask for the plan again."""
 
     async def act() -> dict[str, Any]:
         choices = [Choice(c.key, c.quantity) for c in given.choices] if given.choices is not None else None
@@ -140,7 +141,6 @@ async def confirm(
 def _ordered(requisition_id: UUID, done: Any) -> dict[str, Any]:
     return {
         "requisition_id": requisition_id, "calls": list(done.calls), "awaiting_approval": done.awaiting_approval,
-        "replanned": done.replanned,
     }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _ordered(requisition_id: UUID, done: Any) -> dict[str, Any]:
 async def order_back(
     session: Writing, actor: Requests, new: OrderBackIn, now: Now, key: IdempotencyKey = None
 ) -> OrderedOut:
-    """A parts request and its order to the place with this ``key``."""
+    """A parts request and its order to the place with this ``key``; neither where the place cannot give so many."""
 
     async def act() -> dict[str, Any]:
         asked = service.Asked(**new.model_dump(exclude={"key"}))

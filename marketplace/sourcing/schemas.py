@@ -215,12 +215,11 @@ class ConfirmIn(BodyIn):
 
 
 class OrderedOut(BaseModel):
-    """The orders made; or why the plan was made anew and nothing was ordered."""
+    """The orders made. ``awaiting_approval``: above the technician's limit, reserved for 30 minutes, not sent yet."""
 
     requisition_id: UUID
     calls: list[UUID]
     awaiting_approval: bool
-    replanned: str | None
 
 
 class RequisitionOut(BaseModel):

@@ -161,7 +161,6 @@ class Job:
             self.technician.post(f"{API}/sourcing/order-back", json={**self.need(quantity), "key": found[0]["key"]}),
             201,
         )
-        assert done["replanned"] is None, done
         self.requisition, self.call = done["requisition_id"], done["calls"][0]
 
     async def came_back(self, quantity: int = 1) -> None:

@@ -146,6 +146,29 @@ async def test_the_plan_is_shown_before_anything_is_ordered(site: Site) -> None:
     assert "This request was cancelled." in (await planner.get(address)).text
 
 
+async def test_units_that_went_meanwhile_are_said_on_the_same_page(site: Site) -> None:
+    """Somebody else was faster: the reason stands on the page, what was typed stays, and no request was made."""
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    page = await technician.get("/requests", params={"q": await site.number()})
+    link = re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', page.text)[-1].replace("&amp;", "&")
+    checked = await send(technician, "/requests/new", await technician.get(link), machine_model="EX-200")
+    planner = await site.browser(site.world.maker, "planner")
+    new = await planner.get("/requests/new", params={"part": str(site.world.part), "quantity": "2"})
+    raised = (await send(planner, "/requests/new", new)).headers["location"].split("?")[0]
+    plan = await planner.get(f"{raised}/confirm")
+    await site.job.called(2)
+    late = await technician.post("/requests/new", data=fields_of(checked.text, "/requests/new"))
+    assert late.status_code == 409
+    assert "2 reserved for other orders. Nothing was ordered." in late.text
+    assert 'value="EX-200"' in late.text
+    answer = await send(planner, f"{raised}/confirm", plan)
+    assert answer.status_code == 409
+    assert "2 reserved for other orders. Nothing was ordered." in answer.text
+    made = await site.world.owner.fetchval("SELECT count(*) FROM requisition WHERE maker_id = $1", site.world.maker.id)
+    assert made == 2, "the planner's and the one that was faster"
+
+
 async def test_other_companies_see_none_of_it(site: Site) -> None:
     await site.job.sold(2, offered=2)
     technician = await site.browser(site.world.maker, "technician")

@@ -45,11 +45,6 @@ DONE: Final = {
         "The units are reserved for 30 minutes.",
         "This is above your limit: an approver was told, and nothing is sent before they agree.",
     ),
-    "replanned": (
-        "warn",
-        "Nothing was ordered: something changed in the meantime.",
-        "Below is the plan as things stand now.",
-    ),
     "approved": ("good", "Approved.", "The orders went out; the holders' time to answer runs from now."),
     "cancelled": ("good", "Cancelled.", "Every reservation ended; the holders were told."),
     "finished": ("good", "Closed.", "What became of the units is in their history."),
@@ -313,7 +308,7 @@ async def _confirm(session: WriteSession, actor: Actor, requisition_id: UUID, se
     if not choices:
         raise conflict("requisition.choices", "The plan has changed. Look at it again before you order.")
     done = await service.confirm(session, actor, requisition_id, choices, now)
-    return "replanned" if done.replanned else "reserved" if done.awaiting_approval else "ordered"
+    return "reserved" if done.awaiting_approval else "ordered"
 
 
 async def _approve(session: WriteSession, actor: Actor, requisition_id: UUID, _sent: Sent, now: datetime) -> str:

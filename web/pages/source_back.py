@@ -284,10 +284,7 @@ async def raise_request(request: Request, sent: SentForm, now: Now) -> Response:
         if not wanted.key:
             return {"id": str(await service.raise_request(session, actor, wanted.asked, now)), "done": "raised"}
         made, done = await service.order_back(session, actor, wanted.asked, wanted.key, now)
-        if done.replanned and not sent.confirmed:
-            raise conflict("requests.gone", done.replanned)
-        words = "replanned" if done.replanned else "reserved" if done.awaiting_approval else "ordered"
-        return {"id": str(made), "done": words, "words": done.replanned}
+        return {"id": str(made), "done": "reserved" if done.awaiting_approval else "ordered"}
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _new_page(visit, form)

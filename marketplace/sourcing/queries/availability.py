@@ -92,7 +92,7 @@ async def scope(session: AsyncSession, actor: Actor) -> Sourcing:
     )
     return Sourcing(
         frozenset(makers),
-        {r["id"]: Limit(r["max_quantity"], r["max_value_amount"]) for r in rows if r["max_quantity"]},
+        {r["id"]: Limit(r["max_quantity"], r["max_value_amount"], r["currency"]) for r in rows if r["max_quantity"]},
         # A planner of the maker's own sees who holds what; technicians and delegates see it once a call is sent.
         frozenset(
             r["id"]

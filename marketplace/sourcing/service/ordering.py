@@ -12,7 +12,7 @@ from uuid import UUID
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
-from marketplace.kit.errors import conflict, forbidden, missing
+from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -23,7 +23,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
-from marketplace.sourcing.candidates import Candidate
+from marketplace.sourcing.candidates import Blocked, Candidate
 from marketplace.sourcing.service.requesting import (
     Asked,
     Planned,
@@ -39,11 +39,10 @@ APPROVAL_MINUTES = 30
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """What confirming did: the calls made; or, where units were gone meanwhile, ``replanned`` and why in words."""
+    """What confirming did: the calls made, and whether they wait for an approver."""
 
     calls: tuple[UUID, ...]
     awaiting_approval: bool
-    replanned: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,8 @@ class Choice:
 async def order_back(
     session: WriteSession, actor: Actor, asked: Asked, key: str, now: datetime
 ) -> tuple[UUID, Ordered]:
-    """A technician's one step: a parts request and the order to the place chosen on the availability page."""
+    """A technician's one step: a parts request and the order to the place chosen on the availability page.
+    Raises what ``raise_request`` and ``confirm`` raise; then there is no request either."""
     requisition_id = await raise_request(session, actor, asked, now)
     return requisition_id, await confirm(session, actor, requisition_id, [Choice(key, asked.quantity)], now)
 
@@ -67,10 +67,11 @@ async def confirm(
 ) -> Ordered:
     """Orders what the plan (or ``choices`` from it) says, in one transaction with the reservations.
 
-    Every unit in question is locked before the plan is made anew, so nothing is promised twice. Where a choice
-    can no longer be met, nothing is ordered and a new plan is kept instead of an error. Above the technician's
-    limit the units are reserved for 30 minutes and an approver is told. Raises ``requisition.closed``,
-    ``requisition.enough``, ``requisition.delegation``.
+    Every unit in question is locked before the plan is made anew, so nothing is promised twice. Above the
+    technician's limit the units are reserved for 30 minutes and an approver is told. Raises ``requisition.closed``,
+    ``requisition.enough``, ``requisition.delegation``, ``requisition.choices`` when nothing is chosen,
+    ``requisition.place`` for a key that names no place, and where a place cannot give so many ``requisition.`` with
+    the code of what is in the way (``requisition.held``, ``requisition.window_not_open``, ...).
     """
     found = await own_request(session, actor, requisition_id)
     if found.status not in ("open", "ordered"):
@@ -83,13 +84,7 @@ async def confirm(
         related = await parts.related(session, [found.part_id]) if found.substitutes else []
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
         planned = await plan(session, actor, found, now)
-        picked = _picked(planned, choices)
-        if isinstance(picked, str):
-            await keep_plan(session, requisition_id, planned.shown, now)
-            return Ordered((), False, picked)
-        if not picked:
-            await keep_plan(session, requisition_id, planned.shown, now)
-            return Ordered((), False, "No unit can be ordered back right now. The plan says why for each place.")
+        picked = _picked(planned, choices, found.quantity - found.ordered)
         total = sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
         await _check_delegation(session, actor, found.maker_id, total)
         approval = _needs_approval(actor, total)
@@ -99,28 +94,74 @@ async def confirm(
         await keep_plan(session, requisition_id, planned.shown, now)
         if approval:
             await _alert(session, actor, found, total, now)
-    return Ordered(tuple(calls), approval, None)
+    return Ordered(tuple(calls), approval)
 
 
-def _picked(planned: Planned, choices: Sequence[Choice] | None) -> list[tuple[Candidate, int]] | str:
-    """The candidates to call with quantities, or why the choices cannot be met any more."""
+def _picked(planned: Planned, choices: Sequence[Choice] | None, lacking: int) -> list[tuple[Candidate, int]]:
+    """The candidates to call with quantities: the plan's, or the choices, each still to be had as chosen."""
     if choices is None:
+        if not planned.allocation.chosen:
+            raise conflict(
+                "requisition.nothing_to_order",
+                "No unit can be ordered back right now; nothing was ordered. The plan says why for each place.",
+            )
         return [(planned.candidates[c.source], c.quantity) for c in planned.allocation.chosen]
+    wanted: dict[str, int] = {}
+    for choice in choices:
+        if choice.quantity < 1:
+            raise invalid("requisition.quantity", "Order 1 or more from each place.", field="quantity")
+        wanted[choice.key] = wanted.get(choice.key, 0) + choice.quantity
+    if not wanted:
+        raise invalid("requisition.choices", "Choose at least one place to order from.", field="choices")
     picked: list[tuple[Candidate, int]] = []
     by_group: dict[str, int] = {}
-    for choice in choices:
-        candidate = planned.candidates.get(choice.key)
-        if choice.quantity <= 0 or candidate is None:
-            return "One of the places is no longer there. This is the plan as things stand now."
-        by_group[candidate.group] = by_group.get(candidate.group, 0) + choice.quantity
-        if choice.quantity > candidate.callable or by_group[candidate.group] > candidate.group_cap:
-            why = " ".join(b.words for b in candidate.blocked)
-            return (
-                f"{candidate.holder} has only {min(candidate.callable, candidate.group_cap)} to give now, not "
-                f"{choice.quantity}. {why} This is the plan as things stand now."
-            ).replace("  ", " ")
-        picked.append((candidate, choice.quantity))
+    for key, quantity in wanted.items():
+        candidate = planned.candidates.get(key)
+        if candidate is None:
+            raise missing(
+                "requisition.place",
+                "No units of this part are at this place any more, or it never was one. Nothing was ordered; "
+                "look up where units are now.",
+            )
+        taken = by_group.get(candidate.group, 0)
+        by_group[candidate.group] = taken + quantity
+        can = min(candidate.callable, candidate.group_cap - taken)
+        if quantity > can:
+            raise _cannot(candidate, quantity, max(can, 0))
+        picked.append((candidate, quantity))
+    total = sum(wanted.values())
+    if total > lacking:
+        raise conflict(
+            "requisition.too_many",
+            f"This request lacks {lacking} more, not {total}. Nothing was ordered.",
+            field="quantity",
+            available=lacking,
+        )
     return picked
+
+
+_PHYSICAL = ("held", "quality_hold", "withdrawn", "in_transit")
+
+
+def _cannot(candidate: Candidate, quantity: int, can: int) -> DomainError:
+    """Why so many cannot be had there: what the person could change comes first (its own delegation), then the
+    clause, then where the units are."""
+
+    def rank(blocked: Blocked) -> int:
+        if blocked.code == "delegation_limit":
+            return 0
+        return 2 + _PHYSICAL.index(blocked.code) if blocked.code in _PHYSICAL else 1
+
+    causes = sorted(candidate.blocked, key=rank)
+    first = causes[0].code if causes else "not_enough"
+    give = f"can give {can} now, not {quantity}" if can else "can give none now"
+    words = " ".join(b.words for b in causes)
+    return conflict(
+        f"requisition.{first}",
+        f"{candidate.holder} {give}. {words} Nothing was ordered.".replace("  ", " "),
+        field="quantity",
+        available=can,
+    )
 
 
 def _needs_approval(actor: Actor, total: Decimal) -> bool:
@@ -138,7 +179,8 @@ async def _check_delegation(session: WriteSession, actor: Actor, maker: UUID, to
     if total > limit.value:
         raise conflict(
             "requisition.delegation",
-            f"This comes to {total:,.2f}; your delegation allows {limit.value:,.2f} a request. Ask the maker's planner.",
+            f"This comes to {total:,.2f} {limit.currency}; your delegation allows {limit.value:,.2f} {limit.currency} a "
+            "request. Nothing was ordered. Ask the maker's planner.",
             available=str(limit.value),
         )
 

@@ -34,8 +34,10 @@ async def test_who_sees_agreements(world: World) -> None:
     assert line["words"] == "10 callable"
     assert line["badge"].startswith("Buy-back · until ")
     async with client_for(app, await token_for(world.owner, world.buyer.users["warehouse"], world.buyer.id)) as clerk:
-        refused = await clerk.get(one)
-    assert (refused.status_code, refused.json()["code"]) == (403, "actor.role")
+        assert (await clerk.get(one)).json()["wording"] == found["wording"], "what its units are under"
+        refused = await clerk.post(one + "/sign")
+        assert (refused.status_code, refused.json()["code"]) == (403, "actor.role")
+        assert (await clerk.get(one)).json()["status"] == found["status"]
 
 
 async def test_signing_over_http_once(world: World) -> None:

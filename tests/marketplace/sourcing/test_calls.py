@@ -183,7 +183,6 @@ async def test_delegates_source_within_limits(job: Job) -> None:
         )
         need["quantity"] = 1
         done = await ok(delegate.post(f"{API}/sourcing/order-back", json={**need, "key": place["key"]}), 201)
-        assert done["replanned"] is None
         call = done["calls"][0]
         # The holder does not deal with the delegate, and still learns where to ship and whom to ring.
         assert not await world.visible(world.buyer, "SELECT 1 FROM site WHERE id = $1", world.other.site)
@@ -220,11 +219,110 @@ async def test_many_technicians_few_units(job: Job) -> None:
         )
     )
     won = [a for a in answers if a.status_code == 201 and a.json()["calls"]]
-    lost = [a for a in answers if a.status_code == 201 and a.json()["replanned"]]
-    assert {a.status_code for a in answers} == {201}, [a.text for a in answers]
-    assert (len(won), len(lost)) == (3, 5)
+    lost = [a.json() for a in answers if a.status_code == 409]
+    assert (len(won), len(lost)) == (3, 5), [a.text for a in answers]
+    assert {(a["code"], a["facts"]["available"]) for a in lost} == {("requisition.held", 0)}
+    assert "3 reserved for other orders. Nothing was ordered." in lost[0]["detail"]
+    requests = await job.world.owner.fetchval(
+        "SELECT count(*) FROM requisition WHERE maker_id = $1", job.world.maker.id
+    )
+    assert requests == 3, "a refusal leaves no request behind"
     held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
     assert held == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "words"),
+    [
+        ({"key": "no-such-place"}, 404, "requisition.place", "look up where units are now"),
+        ({"quantity": 4}, 409, "requisition.not_enough", "can give 3 now, not 4. Nothing was ordered."),
+    ],
+)
+async def test_an_order_back_that_cannot_be_leaves_nothing_behind(
+    job: Job, change: dict[str, object], status: int, code: str, words: str
+) -> None:
+    await job.sold(3, offered=3)
+    assert job.lot
+    before = await job.world.snapshot(job.lot)
+    body = {**job.need(1), "key": (await job.candidates())[0]["key"], **change}
+    answer = await job.technician.post(f"{API}/sourcing/order-back", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+    assert await job.world.snapshot(job.lot) == before
+    made = "SELECT (SELECT count(*) FROM requisition WHERE maker_id = $1) + (SELECT count(*) FROM call WHERE maker_id = $1)"
+    assert await job.world.owner.fetchval(made, job.world.maker.id) == 0
+
+
+async def test_what_is_in_the_way_names_the_refusal(job: Job) -> None:
+    """The clause before where the units are: a right that is not open yet, on units that are reserved too."""
+    await job.sold(3, offered=3)
+    found = (await job.candidates())[0]
+    await job.called(2)
+    await job.world.owner.execute(
+        "UPDATE agreement SET window_opens_at = window_opens_at + interval '40 days', schedule_date = schedule_date + 40 "
+        "WHERE id = $1", UUID(job.agreement),
+    )  # fmt: skip
+    answer = await job.technician.post(f"{API}/sourcing/order-back", json={**job.need(1), "key": found["key"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "requisition.window_not_open"), answer.text
+    assert answer.json()["detail"].index("The right opens on") < answer.json()["detail"].index("2 reserved")
+
+
+@pytest.mark.parametrize(
+    ("choices", "status", "code"),
+    [
+        ([], 422, "requisition.choices"),
+        ([("gone", 1)], 404, "requisition.place"),
+        ([("place", 0)], 422, "requisition.quantity"),
+        ([("place", -1)], 422, "requisition.quantity"),
+        ([("place", 3)], 409, "requisition.too_many"),
+        ([("place", 2), ("place", 1)], 409, "requisition.too_many"),
+        ([("place", 5)], 409, "requisition.not_enough"),
+        ([("place", 1), ("gone", 1)], 404, "requisition.place"),
+    ],
+)
+async def test_choices_that_cannot_be_ordered_change_nothing(
+    job: Job, choices: list[tuple[str, int]], status: int, code: str
+) -> None:
+    await job.sold(4, offered=4)
+    assert job.lot
+    place = (await job.candidates())[0]["key"]
+    made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(2)), 201)
+    before = await job.world.snapshot(job.lot)
+    body = {"choices": [{"key": place if key == "place" else key, "quantity": n} for key, n in choices]}
+    answer = await job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert await job.world.snapshot(job.lot) == before
+    assert (await ok(job.technician.get(f"{API}/sourcing/requests/{made['id']}")))["status"] == "open"
+    assert await job.world.owner.fetchval("SELECT count(*) FROM call WHERE maker_id = $1", job.world.maker.id) == 0
+
+
+async def test_a_plan_of_nothing_is_refused(job: Job) -> None:
+    await job.sold(2, offered=2)
+    await job.called(2)
+    made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(1)), 201)
+    answer = await job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={})
+    assert (answer.status_code, answer.json()["code"]) == (409, "requisition.nothing_to_order")
+
+
+async def test_a_delegate_meets_its_own_limit_first(job: Job) -> None:
+    """Units reserved and beyond the delegation: the answer names the delegation, in its currency."""
+    world = job.world
+    await job.sold(4, offered=4)
+    admin = await token_for(world.owner, world.maker.users["admin"], world.maker.id)
+    async with client_for(app_for(world.db), admin) as boss:
+        body = {"company_id": str(world.other.id), "max_quantity": 4, "max_value": "100"}
+        await ok(boss.post(f"{API}/delegations", json=body), 201)
+    await job.called(1)
+    token = await token_for(world.owner, world.other.users["technician"], world.other.id)
+    async with client_for(app_for(world.db), token) as delegate:
+        number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+        found = await ok(delegate.post(f"{API}/sourcing/locate", json={"numbers": number}))
+        key = found[0]["parts"][0]["candidates"][0]["key"]
+        need = {**job.need(3), "destination_site_id": str(world.other.site), "key": key}
+        answer = await delegate.post(f"{API}/sourcing/order-back", json=need)
+    assert (answer.status_code, answer.json()["code"]) == (409, "requisition.delegation_limit"), answer.text
+    assert "at most 4 units or 100.00 USD a request" in answer.json()["detail"]
+    assert await world.owner.fetchval("SELECT count(*) FROM requisition WHERE company_id = $1", world.other.id) == 0
 
 
 async def test_cancelling_frees_the_units(job: Job) -> None:
