@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 
 NONE: Final = Markup('<span class="none" aria-hidden="true">–</span><span class="visually-hidden">none</span>')
@@ -91,7 +92,7 @@ def day_words(value: date) -> str:
 
 def on(value: date | datetime, zone: str = "UTC") -> str:
     """A day inside a sentence, ``22 Nov 2026``: of a moment the day that it is in the reader's time zone."""
-    return day_words(value.astimezone(ZoneInfo(zone)).date() if isinstance(value, datetime) else value)
+    return day_words(local_day(value, zone) if isinstance(value, datetime) else value)
 
 
 def exact(value: datetime, zone: str = "UTC") -> str:
@@ -115,7 +116,7 @@ def relative(value: datetime, now: datetime, zone: str = "UTC") -> str:
     elif gap <= _NEAR:
         span = plural(gap // _DAY, "day")
     else:
-        return day_words(value.astimezone(ZoneInfo(zone)).date())
+        return day_words(local_day(value, zone))
     return f"{span} ago" if past else f"in {span}"
 
 

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from marketplace.kit.clock import local_day
 from web import formats
 from web.assets import STATIC_ROOT, Assets
 from web.shell import ANONYMOUS, THEME_COOKIE, Shell, Theme, bar, grouped, navigation, theme_from
@@ -178,7 +178,7 @@ def render(
                     "path": request.url.path,
                     "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                     "search": request.query_params.get("q", "") if request.url.path == "/find" else "",
-                    "today": moment.astimezone(ZoneInfo(whose.zone)).date(),
+                    "today": local_day(moment, whose.zone),
                     **context,
                 }
             )

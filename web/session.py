@@ -44,13 +44,13 @@ from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from marketplace.db.requests import PageSecret, Reading, database, page_secret
 from marketplace.db.session import ReadSession, Tenant, WriteSession
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import DomainError, Kind
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import VERBS, Actor
@@ -98,7 +98,7 @@ class Visit:
     @property
     def today(self) -> date:
         """The day it is where the person is."""
-        return self.now.astimezone(ZoneInfo(self.zone)).date()
+        return local_day(self.now, self.zone)
 
     def asked(self, name: str) -> str:
         """A parameter of the address, without surrounding space; empty when it is not there."""

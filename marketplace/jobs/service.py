@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import structlog
-from pgqueuer import PgQueuer
+from pgqueuer import PgQueuer, RetryRequested
 from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
 
@@ -81,7 +81,8 @@ async def _serve(
     """Serves the queue over one connection until it is lost or ``stop`` is set; closes it.
 
     Always returns soon after that: the library waits for its running jobs without limit, so one stuck job would keep
-    the worker from ever connecting again. What is cut off here is picked up again after the heartbeat's timeout.
+    the worker from ever connecting again. What is cut off here is put back into the queue, or, where the connection is
+    gone, picked up again after the heartbeat's timeout.
     """
     ending = asyncio.Event()
     connection.add_termination_listener(lambda _: ending.set())
@@ -130,7 +131,12 @@ async def _cut_off(serving: asyncio.Task[None]) -> None:
 
 def _job(handler: JobHandler) -> Callable[[Job], Awaitable[None]]:
     async def run_job(job: Job) -> None:
-        await handler(json.loads(job.payload or b"{}"))
+        try:
+            await handler(json.loads(job.payload or b"{}"))
+        except asyncio.CancelledError:
+            # Only an ending worker cuts a job off. The library would take it for a job nobody wants any more and
+            # strike it out; put back, it is the next worker's.
+            raise RetryRequested(reason="The worker ended while this ran.") from None
 
     return run_job
 

@@ -32,6 +32,7 @@ class CallRow:
     holder: str
     agreement_id: UUID | None
     agreement_reference: str | None
+    agreement_zone: str | None
     part_id: UUID
     part_number: str
     description: str
@@ -78,7 +79,7 @@ class CallRow:
 _CALL = """
 SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_reference, k.company_id,
        c.name AS company, k.maker_id, m.name AS maker, k.holder_id, h.name AS holder, k.agreement_id,
-       a.reference AS agreement_reference, k.part_id, p.number AS part_number, p.description, p.uom, k.site_id,
+       a.reference AS agreement_reference, a.zone AS agreement_zone, k.part_id, p.number AS part_number, p.description, p.uom, k.site_id,
        coalesce(s.name, k.ship_from ->> 'name') AS site, coalesce(s.counter_phone, k.ship_from ->> 'telephone') AS counter_phone,
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
        k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,

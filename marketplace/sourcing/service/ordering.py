@@ -155,10 +155,10 @@ def _cannot(candidate: Candidate, quantity: int, can: int) -> DomainError:
     causes = sorted(candidate.blocked, key=rank)
     first = causes[0].code if causes else "not_enough"
     give = f"can give {can} now, not {quantity}" if can else "can give none now"
-    words = " ".join(b.words for b in causes)
+    words = (f"{candidate.holder} {give}.", *(b.words for b in causes), "Nothing was ordered.")
     return conflict(
         f"requisition.{first}",
-        f"{candidate.holder} {give}. {words} Nothing was ordered.".replace("  ", " "),
+        " ".join(words),
         field="quantity",
         available=can,
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
@@ -100,7 +101,7 @@ async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: i
                 session, payer_id=call.maker_id, payee_id=call.holder_id, kind="call_price", cause_id=call.id,
                 cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good,
                 unit_price=amount, words=_price_words(call),
-                due_on=(now + timedelta(days=call.payment_days)).date(),
+                due_on=local_day(now, call.agreement_zone or "UTC") + timedelta(days=call.payment_days),
             )  # fmt: skip
         if rejected:
             await agreements.note_given_back(

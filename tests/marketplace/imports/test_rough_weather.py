@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from marketplace.db.embedded import APP, Credentials
-from marketplace.db.session import Database
+from marketplace.db.session import Database, fetch_value
 from marketplace.imports import service
 from marketplace.imports.tasks import jobs
 from marketplace.kit.errors import DomainError
@@ -136,7 +136,7 @@ import asyncio, json, sys
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
-from marketplace.db.session import Database
+from marketplace.db.session import Database, fetch_value
 from marketplace.imports import service
 given = json.loads(sys.stdin.read())
 async def main():
@@ -271,12 +271,34 @@ async def test_memory_does_not_grow_with_the_file(
     assert used[1] - used[0] < 40
 
 
-async def test_tomorrows_file_changes_nothing(imports: Importing, world: World) -> None:
-    """Compared with lines that no statistics know of yet."""
-    text = many(world, 15_000)
+async def rows_read(db: Database, owner: asyncpg.Connection, *, written: int) -> int:
+    """Staged rows that statements have read so far, once the server has heard of ``written`` that were made."""
+    for _ in range(200):
+        async with db.write() as session:
+            await fetch_value(session, "SELECT pg_stat_force_next_flush()")
+        counts = await owner.fetchrow(
+            "SELECT n_tup_ins, seq_tup_read + idx_tup_fetch AS read FROM pg_stat_user_tables WHERE relname = 'import_row'"
+        )
+        if counts["n_tup_ins"] >= written:
+            return counts["read"]
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the server's counters never told of {written} rows: {dict(counts)}")
+
+
+async def test_tomorrows_file_changes_nothing_and_is_read_a_few_times_not_once_for_each_row(
+    imports: Importing, world: World, db: Database, owner: asyncpg.Connection
+) -> None:
+    """Compared with stock that the planner has not heard of yet: its last news are of before the first landing."""
+    rows = 15_000
+    text = many(world, rows)
+    await owner.execute("ANALYZE lot, position, stock_line")
+    made = await owner.fetchval("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'import_row'")
     await imports.landed(text, snapshot_on=day(20))
+    before = await rows_read(db, owner, written=made + rows)
     job = await imports.landed(text, snapshot_on=day(21))
     assert (job.lots_new, job.lots_changed, job.lots_vanished) == (0, 0, 0)
+    read = await rows_read(db, owner, written=made + 2 * rows) - before
+    assert read < 60 * rows, f"{read:,} rows read for a file of {rows:,}"
 
 
 # -- the worker ------------------------------------------------------------------------------------------

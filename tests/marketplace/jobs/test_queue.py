@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from marketplace.db.embedded import SUPERUSER, WORKER, Credentials
-from marketplace.db.session import Database
+from marketplace.db.session import Database, execute
 from marketplace.jobs import service
 from marketplace.jobs.service import enqueue, run
 
@@ -46,10 +46,10 @@ async def listening(cluster: Credentials, database_name: str) -> AsyncIterator[L
     await asyncio.wait_for(running, SOON)
 
 
-async def mark(db: Database, *, stuck: bool = False) -> str:
+async def mark(db: Database, *, job: str = "test.mark", stuck: bool = False) -> str:
     text = uuid4().hex
     async with db.write() as session:
-        await enqueue(session, "test.mark", {"mark": text, "stuck": stuck})
+        await enqueue(session, job, {"mark": text, "stuck": stuck})
     return text
 
 
@@ -100,6 +100,24 @@ async def test_a_job_that_never_ends_does_not_keep_the_queue_from_coming_back(
         second = await mark(worker_db)
         assert await listening.next() == second
     assert [line["log_level"] for line in told if line["event"] == "running jobs cut off"] == ["warning"]
+
+
+async def test_a_job_cut_off_when_the_worker_stops_is_the_next_workers(
+    worker_db: Database, cluster: Credentials, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_END_SECONDS", 0.1)
+    seen = Listening()
+    text = await mark(worker_db, job="test.cut_off", stuck=True)
+    for _ in range(2):
+        seen.stop.clear()
+        running = asyncio.create_task(
+            run(cluster.dsn(WORKER, database_name), {"test.cut_off": seen.handle}, {}, stop=seen.stop)
+        )
+        assert await seen.next() == text
+        seen.stop.set()
+        await asyncio.wait_for(running, SOON)
+    async with worker_db.write() as session:
+        assert await execute(session, "DELETE FROM pgqueuer WHERE entrypoint = 'test.cut_off'") == "DELETE 1"
 
 
 async def test_an_address_that_never_answered_is_an_error_at_the_start(cluster: Credentials) -> None:

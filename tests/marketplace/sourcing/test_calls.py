@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from marketplace.db.session import Database
+from marketplace.kit.clock import local_day
 from marketplace.outbox.service import Event, deliver_waiting
 from marketplace.settings import Settings
 from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
@@ -131,6 +132,20 @@ async def test_rejected_units_stay_the_holders(job: Job) -> None:
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1, "note": "corroded"}))
     assert await present(job) == {"buyer/buyer*": 2, "maker/maker": 1, "buyer/maker*": 1}
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "disputed"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+async def test_payment_is_due_on_a_day_of_the_agreements_zone(job: Job, zone: str) -> None:
+    """The two zones never have the same day, so one of them never has UTC's."""
+    await job.sold(4, offered=4)
+    await job.called(1)
+    owner = job.world.owner
+    await owner.execute("UPDATE agreement SET zone = $2 WHERE maker_id = $1", job.world.maker.id, zone)
+    earliest = local_day(datetime.now(UTC), zone)
+    await job.came_back(1)
+    days = await owner.fetchval("SELECT payment_days FROM call WHERE id = $1", UUID(job.call))
+    due = await owner.fetchval("SELECT due_on FROM settlement_line WHERE cause_id = $1", UUID(job.call))
+    assert earliest + timedelta(days=days) <= due <= local_day(datetime.now(UTC), zone) + timedelta(days=days)
 
 
 async def test_above_the_limit_waits_for_an_approver(job: Job, worker_db: Database) -> None:
