@@ -130,14 +130,14 @@ async function draw(box) {
     box.classList.add("map-ready");
   });
   map.on("render", update);
-  const repaint = () => map.setStyle(style(world, states), {
-    // The places stay; only the colours under them change.
-    transformStyle: (before, after) => ({
-      ...after,
-      sources: { ...after.sources, places: before.sources.places },
-      layers: [...after.layers, ...before.layers.filter((layer) => layer.id === "places")],
-    }),
-  });
+  // Only the colours change; before the map has loaded there is nothing to paint, and then it is painted as things are.
+  const repaint = () => {
+    for (const layer of style(world, states).layers) {
+      if (!map.getLayer(layer.id)) continue;
+      for (const [name, value] of Object.entries(layer.paint)) map.setPaintProperty(layer.id, name, value);
+    }
+  };
+  map.on("load", repaint);
   document.addEventListener("backstock:theme", repaint);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
