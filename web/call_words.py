@@ -34,6 +34,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "silent_accepted": ("No response by the deadline: it counts as accepted", "clock-exclamation", "warn"),
     "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),
     "shipped": ("{company} shipped", "truck", "info"),
+    "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the units", "package-import", "good"),
     "inspected": ("{company} inspected: {good} accepted", "shield-check", "good"),
     "cancelled": ("{company} cancelled the order", "x", None),
@@ -52,7 +53,9 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
     company = event.company
     if not found.get("by") and not event.kind.startswith("silent"):
         # Records from before Backstock say what was done, not always by whom: each step has its one side.
-        company = call.holder if event.kind in {"accepted", "refused", "shipped"} else call.company
+        company = (
+            call.holder if event.kind in {"accepted", "refused", "shipped", "shipment_corrected"} else call.company
+        )
     words = title.format(
         company=company, holder=call.holder, quantity=quantity, uom=call.uom, of=f"{quantity} {call.uom}",
         good=found.get("good", ""),
@@ -67,7 +70,7 @@ def _text(event: CallEventRow) -> str | None:
     found = event.detail
     if event.kind == "refused":
         return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
-    if event.kind == "shipped":
+    if event.kind in {"shipped", "shipment_corrected"}:
         return ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p) or None
     if event.kind == "inspected" and found.get("rejected"):
         return f"{found['rejected']} rejected: {found.get('note')}"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID, uuid4
 
+from marketplace.kit.consignment import OWN_TRANSPORT, Consignment
 from marketplace.kit.errors import DomainError, FieldError, invalid_fields
 from marketplace.kit.money import parse_amount
 
@@ -64,6 +65,13 @@ class Form:
     def bad(self) -> bool:
         """Whether the form was refused."""
         return bool(self.errors) or self.problem is not None
+
+
+def shipment_values(carrier: str | None, tracking: str | None) -> dict[str, Value]:
+    """What a form of a shipment shows of what was said."""
+    own = bool(carrier) and not tracking
+    said = (carrier or "").removeprefix(OWN_TRANSPORT).removeprefix(", ") if own else carrier or ""
+    return {"carrier": said, "tracking": tracking or "", "own_transport": "yes" if own else ""}
 
 
 class Fields:
@@ -165,6 +173,16 @@ class Fields:
         if raw not in set(choices):
             self.wrong(name, f"Choose one: {label}.")
         return raw
+
+    def consignment(self) -> Consignment:
+        """How units travel, from ``carrier``, ``tracking`` and the check box ``own_transport``."""
+        carrier = self.text("carrier", "Carrier", required=False, most=80)
+        tracking = self.text("tracking", "Tracking number", required=False, most=80)
+        try:
+            return Consignment.of(carrier, tracking, own_transport=self.yes("own_transport"))
+        except DomainError as error:
+            self._wrong.extend(error.fields)
+            return Consignment("", None)
 
     def many(self, name: str) -> tuple[str, ...]:
         """The values of check boxes of one name."""

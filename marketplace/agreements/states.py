@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 from marketplace.kit.errors import conflict
 
@@ -135,23 +136,84 @@ PAGE_STATE: Mapping[CallState, PageState] = {
 }
 
 
+AGREEMENT_WORDS: Mapping[AgreementState, str] = {
+    _A.DRAFT: "a draft",
+    _A.CLASSIFIED: "classified, not offered yet",
+    _A.OFFERED: "offered and waiting for signatures",
+    _A.SIGNED: "signed, but not in force yet",
+    _A.ACTIVE: "in force",
+    _A.SUSPENDED: "suspended",
+    _A.RENEWED: "in force, renewed",
+    _A.EXPIRING: "about to end",
+    _A.RUN_OFF: "over; only open orders and payments are finished",
+    _A.CLOSED: "closed",
+    _A.TERMINATED: "terminated",
+    _A.SUPERSEDED: "replaced by a newer one",
+    _A.WITHDRAWN: "withdrawn",
+}
+CALL_WORDS: Mapping[CallState, str] = {
+    _C.REQUESTED: "not sent yet",
+    _C.ALLOCATED: "reserved and waiting for an approver",
+    _C.NOTICED: "waiting for the holder's answer",
+    _C.ACKNOWLEDGED: "seen by the holder, not answered yet",
+    _C.SILENT: "unanswered past its deadline",
+    _C.ACCEPTED: "committed to and not shipped yet",
+    _C.PICKED: "picked for shipping",
+    _C.SHIPPED: "on its way",
+    _C.RECEIVED: "received and waiting for inspection",
+    _C.INSPECTED: "inspected",
+    _C.GRADED: "inspected and graded",
+    _C.PRICED: "inspected, its price is owed",
+    _C.SETTLED: "settled",
+    _C.CLOSED: "closed",
+    _C.REFUSED: "refused",
+    _C.CANCELLED: "cancelled",
+    _C.DEFAULTED: "overdue: the holder did not ship in time",
+    _C.DISPUTED: "in dispute about rejected units",
+    _C.LOST: "lost on its way",
+}
+# What can be done to them, after "cannot be" and "can be"; states that nobody brings about by hand have no word.
+_AGREEMENT_DONE: Mapping[AgreementState, str] = {
+    _A.OFFERED: "offered",
+    _A.SIGNED: "signed",
+    _A.ACTIVE: "put in force",
+    _A.SUSPENDED: "suspended",
+    _A.RENEWED: "renewed",
+    _A.TERMINATED: "terminated",
+    _A.WITHDRAWN: "withdrawn",
+}
+_CALL_DONE: Mapping[CallState, str] = {
+    _C.NOTICED: "sent",
+    _C.ACCEPTED: "committed to",
+    _C.SHIPPED: "shipped",
+    _C.RECEIVED: "received",
+    _C.INSPECTED: "inspected",
+    _C.REFUSED: "refused",
+    _C.CANCELLED: "cancelled",
+    _C.SETTLED: "settled",
+}
+
+
 def move_agreement(current: AgreementState, target: AgreementState) -> AgreementState:
-    """``target`` if the table allows it; otherwise ``agreement.state``, with what is possible."""
-    if target not in AGREEMENT_TRANSITIONS[current]:
-        raise conflict("agreement.state", _impossible("agreement", current, target, AGREEMENT_TRANSITIONS[current]))
+    """``target`` if the table allows it; otherwise ``agreement.state``, with how it stands and what is possible."""
+    possible = AGREEMENT_TRANSITIONS[current]
+    if target not in possible:
+        words = _impossible("agreement", AGREEMENT_WORDS[current], target, possible, _AGREEMENT_DONE)
+        raise conflict("agreement.state", words, state=current.value)
     return target
 
 
 def move_call(current: CallState, target: CallState) -> CallState:
-    """``target`` if the table allows it; otherwise ``call.state``, with what is possible."""
-    if target not in CALL_TRANSITIONS[current]:
-        raise conflict("call.state", _impossible("order", current, target, CALL_TRANSITIONS[current]))
+    """``target`` if the table allows it; otherwise ``call.state``, with how it stands and what is possible."""
+    possible = CALL_TRANSITIONS[current]
+    if target not in possible:
+        words = _impossible("order", CALL_WORDS[current], target, possible, _CALL_DONE)
+        raise conflict("call.state", words, state=current.value)
     return target
 
 
-def _impossible(
-    what: str, current: StrEnum, target: StrEnum, possible: frozenset[AgreementState] | frozenset[CallState]
-) -> str:
-    options = ", ".join(sorted(state.value.replace("_", " ") for state in possible)) or "nothing: it is finished"
-    now, then = (state.value.replace("_", " ") for state in (current, target))
-    return f"This {what} is {now} and cannot become {then}. Possible now: {options}."
+def _impossible(what: str, stands: str, target: StrEnum, possible: Iterable[StrEnum], done: Mapping[Any, str]) -> str:
+    cannot = done.get(target, target.value.replace("_", " "))
+    options = [words for state, words in done.items() if state in set(possible)]
+    can = f" It can be {' or '.join(options)}." if options else ""
+    return f"This {what} is {stands}; it cannot be {cannot} now.{can}"

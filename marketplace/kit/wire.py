@@ -10,6 +10,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from marketplace.kit.consignment import Consignment
+
 T = TypeVar("T")
 EXAMPLE_ID = "0198c0de-0000-7000-8000-000000000001"
 
@@ -102,3 +104,18 @@ class PageOut(BaseModel, Generic[T]):
 
     items: list[T]
     next: str | None = Field(description="Pass as `after` for the next page; null on the last.")
+
+
+class ShipIn(BodyIn):
+    """How the units travel: carrier and tracking number, or ``own_transport`` (own vehicle, or collected)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"carrier": "UPS", "tracking": "1Z999"}, {"own_transport": True}]}
+    )
+    carrier: str = Field(default="", max_length=80)
+    tracking: str = Field(default="", max_length=80)
+    own_transport: bool = False
+
+    def consignment(self) -> Consignment:
+        """Checked. Raises ``shipment.incomplete``."""
+        return Consignment.of(self.carrier, self.tracking, own_transport=self.own_transport)

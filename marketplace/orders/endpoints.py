@@ -13,7 +13,7 @@ from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.kit.wire import Done, Made, PageOut
+from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.orders import queries, service
 from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
 from marketplace.orders.schemas import (
@@ -24,7 +24,6 @@ from marketplace.orders.schemas import (
     OrderLineOut,
     OrderOut,
     ReceiveIn,
-    ShipIn,
     Status,
 )
 from marketplace.orders.states import Receipt
@@ -153,10 +152,21 @@ async def cancel(
 async def ship(
     session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """Needs both signatures."""
+    """Needs both signatures. With carrier and tracking number, or by own transport."""
     return await once_done(
         session, actor, key, f"orders.ship:{order_id}", given.model_dump(),
-        lambda: service.ship(session, actor, order_id, carrier=given.carrier, tracking=given.tracking, now=now),
+        lambda: service.ship(session, actor, order_id, given.consignment(), now),
+    )  # fmt: skip
+
+
+@router.post("/{order_id}/shipment", summary="Correct carrier and tracking number of an order on its way")
+async def correct_shipment(
+    session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """What was said before stays in the story."""
+    return await once_done(
+        session, actor, key, f"orders.shipment:{order_id}", given.model_dump(),
+        lambda: service.correct_shipment(session, actor, order_id, given.consignment(), now),
     )  # fmt: skip
 
 

@@ -111,14 +111,6 @@ class NoteIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
-class ShipIn(BodyIn):
-    """Carrier and tracking number."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"carrier": "UPS", "tracking": "1Z999"}]})
-    carrier: str = Field(default="", max_length=120)
-    tracking: str = Field(default="", max_length=120)
-
-
 class ReceiptIn(BodyIn):
     """What arrived of a line; the four add up to what was shipped."""
 

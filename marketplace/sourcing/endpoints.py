@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.kit.wire import Done, Made, PageOut
+from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
@@ -40,7 +40,6 @@ from marketplace.sourcing.schemas import (
     RefuseIn,
     RequestIn,
     RequisitionOut,
-    ShipIn,
 )
 from marketplace.sourcing.service.ordering import Choice
 
@@ -245,10 +244,21 @@ async def refuse(
 async def ship(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """With carrier and tracking number."""
+    """With carrier and tracking number, or by own transport."""
     return await once_done(
         session, actor, key, f"calls.ship:{call_id}", given.model_dump(),
-        lambda: service.ship(session, actor, call_id, carrier=given.carrier, tracking=given.tracking, now=now),
+        lambda: service.ship(session, actor, call_id, given.consignment(), now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/shipment", summary="Correct carrier and tracking number of an order on its way")
+async def correct_shipment(
+    session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """What was said before stays in the story."""
+    return await once_done(
+        session, actor, key, f"calls.shipment:{call_id}", given.model_dump(),
+        lambda: service.correct_shipment(session, actor, call_id, given.consignment(), now),
     )  # fmt: skip
 
 

@@ -335,14 +335,6 @@ class RefuseIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
-class ShipIn(BodyIn):
-    """Carrier and tracking number."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"carrier": "UPS", "tracking": "1Z999"}]})
-    carrier: str = Field(default="", max_length=120)
-    tracking: str = Field(default="", max_length=120)
-
-
 class InspectIn(BodyIn):
     """How many are accepted; a note where some are rejected."""
 

@@ -126,7 +126,7 @@ async def test_sign_in_find_order_and_deliver(open_page: OpenPage, address: str,
 
     await other.goto(f"{order}/ship")
     await looks_right(other, "order-ship")
-    await other.get_by_role("textbox", name="Carrier").fill("Blue Heron Logistics")
+    await other.get_by_label("Own transport").check()
     await other.get_by_role("button", name="Mark as shipped").click()
     await expect(other.get_by_text("Marked as shipped.")).to_be_visible()
 
@@ -261,6 +261,7 @@ async def test_the_whole_way_without_script(open_page: OpenPage, address: str, m
     await page.get_by_role("button", name="Sign", exact=True).click()
     await seller.goto(f"{order}/ship")
     await seller.get_by_role("textbox", name="Carrier").fill("Blue Heron")
+    await seller.get_by_role("textbox", name="Tracking number").fill("BH 1")
     await seller.get_by_role("button", name="Mark as shipped").click()
     await page.goto(f"{order}/receive")
     await page.get_by_role("button", name="Record the delivery").click()

@@ -178,7 +178,13 @@ async def test_from_order_to_delivery(market: Market, buyer: httpx.AsyncClient, 
     assert (await step(buyer, order, "sign")).status_code == 303
     assert "ready to ship" in (await seller.get("/")).text
 
+    untold = await step(seller, order, "ship", carrier="Blue Heron")
+    assert untold.status_code == 422
+    assert "Give the carrier&#39;s tracking number, or choose own transport." in untold.text
     assert (await step(seller, order, "ship", carrier="Blue Heron", tracking="BH 1")).status_code == 303
+    assert 'value="BH 1"' in (await seller.get(f"{order}/shipment")).text
+    assert (await step(seller, order, "shipment", carrier="Blue Heron", tracking="BH 2")).status_code == 303
+    assert "corrected how it travels" in (await buyer.get(order)).text
     wrong = await step(buyer, order, "receive", good_1="3", short_1="0", damaged_1="0", wrong_1="0")
     assert wrong.status_code == 422
     assert "add up to 3; 4 were shipped" in wrong.text
@@ -294,10 +300,10 @@ async def test_nobody_signed_in_is_sent_to_sign_in_and_back(market: Market) -> N
 async def test_an_outsider_finds_nothing(market: Market, buyer: httpx.AsyncClient) -> None:
     order = await placed(market, buyer)
     async with market.client(market.world.other, "admin") as client:
-        for name in ("", "/accept", "/decline", "/sign", "/cancel", "/ship", "/receive"):
+        for name in ("", "/accept", "/decline", "/sign", "/cancel", "/ship", "/shipment", "/receive"):
             assert (await client.get(f"{order}{name}")).status_code == 404, name
-        for name in ("accept", "decline", "sign", "cancel", "ship", "receive"):
-            data = {"confirmed": "yes", "reason": "other", "carrier": "x"}
+        for name in ("accept", "decline", "sign", "cancel", "ship", "shipment", "receive"):
+            data = {"confirmed": "yes", "reason": "other", "carrier": "x", "tracking": "y"}
             assert (await client.post(f"{order}/{name}", data=data)).status_code == 404, name
         assert (await client.get(f"/orders/{uuid4()}")).status_code == 404
         assert (await client.get("/orders/not-an-id")).status_code == 404

@@ -25,7 +25,7 @@ from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS, masks
 from web.call_words import call_event, page_state, refusal_words
 from web.exports import csv_file, wants_csv
-from web.forms import Form
+from web.forms import Form, Value, shipment_values
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -73,6 +73,7 @@ DONE: Final = {
     "accept": ("Committed.", "The units stay reserved; ship them by the date below."),
     "refuse": ("Refused.", "The asker was told why, and the next best source was proposed to them."),
     "ship": ("Marked as shipped.", "The units are on their way in the ledger; the asker was told."),
+    "shipment": ("Corrected.", "The asker was told how it travels; what was said before stays in the story below."),
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
@@ -81,6 +82,7 @@ VERBS: Final = {
     "accept": "call.answer",
     "refuse": "call.answer",
     "ship": "call.answer",
+    "shipment": "call.answer",
     "cancel": "sourcing.request",
     "receive": "call.receive",
     "inspect": "call.receive",
@@ -169,6 +171,8 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
         if call.status == "accepted":
             found.append(Step("ship", "Ship", "truck", primary=True))
             found.append(Step("refuse", "Cannot ship", "circle-x"))
+        if call.status == "shipped":
+            found.append(Step("shipment", "Correct the shipment", "pencil"))
     if asks and actor.may("call.receive"):
         if call.status == "shipped":
             found.append(Step("receive", "It has arrived", "package-import", primary=True))
@@ -270,7 +274,11 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, datetime], 
     """Registers the page of a step (GET) and the step itself (POST)."""
 
     async def page(visit: ReadsCalls, call_id: UUID) -> Response:
-        return await _page(visit, call_id, step, Form())
+        values: dict[str, Value] = {}
+        if step == "shipment":
+            call = await queries.call(visit.session, call_id)
+            values = shipment_values(call.carrier, call.tracking)
+        return await _page(visit, call_id, step, Form(values))
 
     async def carry_out(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
         async def again(visit: Visit, form: Form) -> Response:
@@ -310,10 +318,16 @@ async def _refuse(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent
 
 async def _ship(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
     fields = sent.fields()
-    carrier = fields.text("carrier", "Carrier", most=80)
-    tracking = fields.text("tracking", "Tracking number", required=False, most=80)
+    consignment = fields.consignment()
     fields.check("call.invalid", "The shipment could not be recorded.")
-    await service.ship(session, actor, call_id, carrier=carrier, tracking=tracking, now=now)
+    await service.ship(session, actor, call_id, consignment, now)
+
+
+async def _shipment(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    fields = sent.fields()
+    consignment = fields.consignment()
+    fields.check("call.invalid", "The correction could not be recorded.")
+    await service.correct_shipment(session, actor, call_id, consignment, now)
 
 
 async def _cancel(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sent, now: datetime) -> None:
@@ -335,6 +349,7 @@ async def _inspect(session: WriteSession, actor: Actor, call_id: UUID, sent: Sen
 _step("accept", _accept)
 _step("refuse", _refuse)
 _step("ship", _ship)
+_step("shipment", _shipment)
 _step("cancel", _cancel)
 _step("receive", _receive)
 _step("inspect", _inspect)

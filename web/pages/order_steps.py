@@ -19,7 +19,7 @@ from marketplace.orders.states import DECLINE_REASONS, WORDS, Receipt
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clauses import html
-from web.forms import Form, Value
+from web.forms import Form, Value, shipment_values
 from web.pages.orders import detail
 from web.session import Sent, SentForm, Visit, submit, visits
 
@@ -31,6 +31,7 @@ VERBS = {
     "sign": "agreement.sign",
     "cancel": "order.place",
     "ship": "order.ship",
+    "shipment": "order.ship",
     "receive": "order.receive",
 }
 
@@ -64,6 +65,9 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, Any], Await
         values: dict[str, Value] = {}
         if step == "receive":
             values = {f"good_{x.line_no}": str(x.quantity) for x in await queries.lines(visit.session, order_id)}
+        if step == "shipment":
+            order = await queries.order(visit.session, order_id)
+            values = shipment_values(order.carrier, order.tracking)
         return await _page(visit, order_id, step, Form(values))
 
     async def carry_out(request: Request, order_id: UUID, sent: SentForm, now: Now) -> Response:
@@ -123,10 +127,16 @@ async def _sign(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent,
 
 async def _ship(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
     fields = sent.fields()
-    carrier = fields.text("carrier", "Carrier", most=80)
-    tracking = fields.text("tracking", "Tracking number", required=False, most=80)
+    consignment = fields.consignment()
     fields.check()
-    await service.ship(session, actor, order_id, carrier=carrier, tracking=tracking, now=now)
+    await service.ship(session, actor, order_id, consignment, now)
+
+
+async def _shipment(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
+    fields = sent.fields()
+    consignment = fields.consignment()
+    fields.check()
+    await service.correct_shipment(session, actor, order_id, consignment, now)
 
 
 async def _receive(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
@@ -154,4 +164,5 @@ _step("decline", _decline, "declined")
 _step("cancel", _cancel, "cancelled")
 _step("sign", _sign, "signed")
 _step("ship", _ship, "shipped")
+_step("shipment", _shipment, "shipment")
 _step("receive", _receive, "received")

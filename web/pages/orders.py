@@ -57,6 +57,7 @@ DONE: Final = {
     "cancelled": ("Order cancelled.", "The units are free again; the seller was told."),
     "signed": ("Signed for your company.", "Both signatures are kept with the exact text."),
     "shipped": ("Marked as shipped.", "The units are on their way in the ledger; the buyer was told."),
+    "shipment": ("Corrected.", "The buyer was told how it travels; what was said before stays in the story below."),
     "received": ("Received.", "What arrived in good order is yours, under the agreement."),
 }
 STEPS: Final = ("Placed", "Accepted", "Signed by both", "Shipped", "Received")
@@ -143,6 +144,8 @@ def actions(actor: Actor, order: queries.OrderRow, agreement: agreements.Agreeme
         found.append(Action("decline", "Decline", "x"))
     if selling and order.status == "accepted" and signed and may("order.ship"):
         found.append(Action("ship", "Ship", "truck", primary=True))
+    if selling and order.status == "shipped" and may("order.ship"):
+        found.append(Action("shipment", "Correct the shipment", "pencil"))
     if not selling and order.status == "shipped" and may("order.receive"):
         found.append(Action("receive", "Say what arrived", "package-import", primary=True))
     if not selling and order.status in {"placed", "accepted"} and not signed and may("order.place"):
@@ -232,6 +235,7 @@ _EVENTS: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "cancelled": ("{company} cancelled", "x", "bad"),
     "expired": ("Nobody answered in time: the units are free again", "hourglass", "warn"),
     "shipped": ("{company} shipped", "truck", "info"),
+    "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the delivery", "package-import", "good"),
     "signed": ("{company} signed the agreement", "certificate", "info"),
 }

@@ -5,7 +5,9 @@ seller's standing offer, and only on its strength does an order act for the sell
 """
 
 from marketplace.orders.service.answering import accept, cancel, decline, expire
-from marketplace.orders.service.delivering import receive, ship
+from marketplace.orders.service.delivering import correct_shipment, receive, ship
 from marketplace.orders.service.placing import MAX_LINES, Wanted, place
 
-__all__ = ["MAX_LINES", "Wanted", "accept", "cancel", "decline", "expire", "place", "receive", "ship"]
+__all__ = [
+    "MAX_LINES", "Wanted", "accept", "cancel", "correct_shipment", "decline", "expire", "place", "receive", "ship",
+]  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
@@ -14,14 +15,12 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
 from marketplace.orders.service.shared import announce, mine, moved, places, tell
-from marketplace.orders.states import Receipt, require_next
+from marketplace.orders.states import WORDS, Receipt, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 
 
-async def ship(
-    session: WriteSession, actor: Actor, order_id: UUID, *, carrier: str, tracking: str, now: datetime
-) -> None:
+async def ship(session: WriteSession, actor: Actor, order_id: UUID, consignment: Consignment, now: datetime) -> None:
     """The seller ships: every reserved unit goes into transit. An anonymous or batch lot is split first, so that
     the buyer gets a lot of its own. Raises ``order.unsigned`` until both have signed."""
     order = await mine(session, actor, order_id, "seller")
@@ -65,23 +64,38 @@ async def ship(
     await execute(
         session,
         "UPDATE purchase_order SET status = 'shipped', shipped_at = $2, carrier = $3, tracking = $4 WHERE id = $1",
-        order_id, now, carrier.strip() or None, tracking.strip() or None,
+        order_id, now, consignment.carrier, consignment.tracking,
+    )  # fmt: skip
+    await tell(session, actor, order_id, order.seller_id, order.buyer_id, "shipped", consignment.detail(), now)
+    async with acting_for(session, order.buyer_id):
+        people = await parties.people_to_tell(session, order.buyer_id, ("buyer", "warehouse"))
+    await announce(
+        session, "order.shipped", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+        f"Order {order.reference} is on its way", f"{order.seller} shipped: {consignment.words()}.",
+    )  # fmt: skip
+
+
+async def correct_shipment(
+    session: WriteSession, actor: Actor, order_id: UUID, consignment: Consignment, now: datetime
+) -> None:
+    """The seller corrects carrier and tracking number while the units are on their way. What was said before stays in
+    the order's story. Raises ``order.state``, ``shipment.same``."""
+    order = await mine(session, actor, order_id, "seller")
+    if order.status != "shipped":
+        raise conflict("order.state", f"This order is {WORDS[order.status]}; there is no shipment to correct.")
+    require_change(Consignment(order.carrier or "", order.tracking), consignment)
+    await execute(
+        session, "UPDATE purchase_order SET carrier = $2, tracking = $3 WHERE id = $1",
+        order_id, consignment.carrier, consignment.tracking,
     )  # fmt: skip
     await tell(
-        session,
-        actor,
-        order_id,
-        order.seller_id,
-        order.buyer_id,
-        "shipped",
-        {"carrier": carrier, "tracking": tracking},
-        now,
+        session, actor, order_id, order.seller_id, order.buyer_id, "shipment_corrected", consignment.detail(), now
     )
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer", "warehouse"))
     await announce(
         session, "order.shipped", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-        f"Order {order.reference} is on its way", f"{order.seller} shipped with {carrier or 'their carrier'} {tracking}.".strip(),
+        f"Order {order.reference}: how it travels was corrected", f"{order.seller} now says: {consignment.words()}.",
     )  # fmt: skip
 
 

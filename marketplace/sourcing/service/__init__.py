@@ -1,6 +1,13 @@
 """The verbs of sourcing: raise a parts request, plan it, order units back; answer, ship, receive, inspect, close."""
 
-from marketplace.sourcing.service.answering import accept, act_on_silence, cancel_call, refuse, ship
+from marketplace.sourcing.service.answering import (
+    accept,
+    act_on_silence,
+    cancel_call,
+    correct_shipment,
+    refuse,
+    ship,
+)
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import finish, inspect, receive, settle
@@ -14,6 +21,7 @@ __all__ = [
     "cancel_call",
     "close_site",
     "confirm",
+    "correct_shipment",
     "finish",
     "inspect",
     "lapse",

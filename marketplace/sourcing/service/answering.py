@@ -7,7 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
+from marketplace.agreements.states import CALL_WORDS, CallState
 from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
@@ -162,9 +164,7 @@ class _As:
     company_id: UUID
 
 
-async def ship(
-    session: WriteSession, actor: Actor, call_id: UUID, *, carrier: str, tracking: str, now: datetime
-) -> None:
+async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: Consignment, now: datetime) -> None:
     """The holder ships: the units go into transit; anonymous and batch lots are split, so that the maker gets a
     lot of its own."""
     call = await mine(session, actor, call_id, "holder")
@@ -187,7 +187,7 @@ async def ship(
         steps.append(Step(Kind.SHIP, child, u.quantity, 1, to=transit))
         travels[u.lot_id, u.hold_seq] = child
     await set_status(
-        session, call, "shipped", shipped_at=now, carrier=carrier.strip() or None, tracking=tracking.strip() or None
+        session, call, "shipped", shipped_at=now, carrier=consignment.carrier, tracking=consignment.tracking
     )
     command = Command(command_id("call.ship", call.id), actor.company_id, actor.user_id, tuple(steps), "call", call.id)
     landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
@@ -199,10 +199,30 @@ async def ship(
         call.id, [u.lot_id for u in units], [u.hold_seq for u in units],
         [travels[u.lot_id, u.hold_seq] for u in units], [landed[travels[u.lot_id, u.hold_seq]] for u in units],
     )  # fmt: skip
-    await tell(session, actor, call, "shipped", {"carrier": carrier, "tracking": tracking}, now)
+    await tell(session, actor, call, "shipped", consignment.detail(), now)
     await announce(
         session, "call.shipped", call, call.company_id, ("technician", "planner", "warehouse"),
-        f"{call.reference} is on its way", f"{call.holder} shipped {call.quantity} x {call.part_number} {carrier} {tracking}".strip(),
+        f"{call.reference} is on its way", f"{call.holder} shipped {call.quantity} x {call.part_number}: {consignment.words()}.",
+    )  # fmt: skip
+
+
+async def correct_shipment(
+    session: WriteSession, actor: Actor, call_id: UUID, consignment: Consignment, now: datetime
+) -> None:
+    """The holder corrects carrier and tracking number while the units are on their way. What was said before stays in
+    the call's story. Raises ``call.state``, ``shipment.same``."""
+    call = await mine(session, actor, call_id, "holder")
+    if call.status != "shipped":
+        raise conflict("call.state", f"This order is {CALL_WORDS[CallState(call.status)]}; no shipment is on its way.")
+    require_change(Consignment(call.carrier or "", call.tracking), consignment)
+    await execute(
+        session, "UPDATE call SET carrier = $2, tracking = $3 WHERE id = $1",
+        call.id, consignment.carrier, consignment.tracking,
+    )  # fmt: skip
+    await tell(session, actor, call, "shipment_corrected", consignment.detail(), now)
+    await announce(
+        session, "call.shipped", call, call.company_id, ("technician", "planner", "warehouse"),
+        f"{call.reference}: how it travels was corrected", f"{call.holder} now says: {consignment.words()}.",
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ async def test_what_arrived_short_or_damaged(job: Job) -> None:
     await job.released(10)
     await job.ordered(4)
     await job.signed()
-    await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={}))
+    await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}))
     before = await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
     bad = {"lines": [{"line_no": 1, "good": 4, "short": 1}]}
     await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt")
@@ -207,7 +207,42 @@ async def test_shipping_needs_both_signatures(job: Job) -> None:
     await job.released(10)
     await job.ordered(4)
     await ok(job.planner.post(f"{API}/orders/{job.order}/accept"))
-    await refused(job.planner.post(f"{API}/orders/{job.order}/ship", json={}), "order.unsigned")
+    await refused(job.planner.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}), "order.unsigned")
+
+
+async def test_how_an_order_travels_is_stated_and_can_be_corrected(job: Job) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    await job.signed()
+    url = f"{API}/orders/{job.order}"
+    before = await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
+    await refused(job.planner.post(f"{url}/shipment", json={"own_transport": True}), "order.state")
+    for given, wrong in (
+        ({}, ["carrier", "tracking"]),
+        ({"carrier": "UPS", "tracking": " "}, ["tracking"]),
+        ({"tracking": "1Z"}, ["carrier"]),
+        ({"own_transport": True, "tracking": "1Z"}, ["tracking"]),
+    ):
+        answer = await refused(job.planner.post(f"{url}/ship", json=given), "shipment.incomplete")
+        assert [e["field"] for e in answer["errors"]] == wrong
+    assert await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq") == before
+    assert (await ok(job.buyer.get(url)))["shown_status"] == "signed"
+
+    await ok(job.planner.post(f"{url}/ship", json={"own_transport": True, "carrier": "our van"}))
+    seen = await ok(job.buyer.get(url))
+    assert (seen["carrier"], seen["tracking"]) == ("Own transport, our van", None)
+    right = {"carrier": "UPS", "tracking": "1Z9"}
+    await refused(job.buyer.post(f"{url}/shipment", json=right), "actor.role")
+    await refused(job.planner.post(f"{url}/shipment", json={"carrier": "UPS"}), "shipment.incomplete")
+    await ok(job.planner.post(f"{url}/shipment", json=right))
+    await refused(job.planner.post(f"{url}/shipment", json=right), "shipment.same")
+    seen = await ok(job.buyer.get(url))
+    assert (seen["carrier"], seen["tracking"]) == ("UPS", "1Z9")
+    told = [(e["kind"], e["detail"].get("carrier")) for e in seen["events"] if "carrier" in e["detail"]]
+    assert told == [("shipped", "Own transport, our van"), ("shipment_corrected", "UPS")]
+    await ok(job.buyer.post(f"{url}/receive", json={"lines": [{"line_no": 1, "good": 4}]}))
+    await refused(job.planner.post(f"{url}/shipment", json={"own_transport": True}), "order.state")
+    assert (await ok(job.buyer.get(url)))["tracking"] == "1Z9"
 
 
 async def test_reduced_listing_honours_orders(job: Job) -> None:

@@ -102,7 +102,7 @@ async def test_partial_commitment_frees_the_rest(job: Job) -> None:
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1}))
     held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
     assert held == 1
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"own_transport": True}))
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}))
     assert await present(job) == {"buyer/buyer*": 3, "maker/maker": 1}
@@ -123,7 +123,7 @@ async def test_rejected_units_stay_the_holders(job: Job) -> None:
     await job.sold(4, offered=4)
     await job.called(2)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"own_transport": True}))
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
     await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 3}), "call.inspect")
     await refused(
@@ -146,6 +146,27 @@ async def test_payment_is_due_on_a_day_of_the_agreements_zone(job: Job, zone: st
     days = await owner.fetchval("SELECT payment_days FROM call WHERE id = $1", UUID(job.call))
     due = await owner.fetchval("SELECT due_on FROM settlement_line WHERE cause_id = $1", UUID(job.call))
     assert earliest + timedelta(days=days) <= due <= local_day(datetime.now(UTC), zone) + timedelta(days=days)
+
+
+async def test_how_units_travel_back_is_stated_and_can_be_corrected(job: Job) -> None:
+    await job.sold(4, offered=4)
+    await job.called(1)
+    url = f"{API}/sourcing/calls/{job.call}"
+    await ok(job.buyer.post(f"{url}/accept", json={}))
+    await refused(job.buyer.post(f"{url}/shipment", json={"own_transport": True}), "call.state")
+    await refused(job.buyer.post(f"{url}/ship", json={"carrier": "UPS"}), "shipment.incomplete")
+    assert (await ok(job.buyer.get(url)))["status"] == "accepted"
+    await ok(job.buyer.post(f"{url}/ship", json={"carrier": "UPS", "tracking": "1Z8"}))
+    right = {"carrier": "UPS", "tracking": "1Z9"}
+    await refused(job.outsider.post(f"{url}/shipment", json=right), "call.not_found")
+    await ok(job.buyer.post(f"{url}/shipment", json=right))
+    await refused(job.buyer.post(f"{url}/shipment", json=right), "shipment.same")
+    assert (await ok(job.technician.get(url)))["tracking"] == "1Z9"
+    said = await job.world.owner.fetch(
+        "SELECT kind, detail ->> 'tracking' AS tracking FROM call_event WHERE call_id = $1 AND detail ? 'tracking' ORDER BY id",
+        UUID(job.call),
+    )
+    assert [tuple(r) for r in said] == [("shipped", "1Z8"), ("shipment_corrected", "1Z9")]
 
 
 async def test_above_the_limit_waits_for_an_approver(job: Job, worker_db: Database) -> None:
@@ -216,7 +237,7 @@ async def test_delegates_source_within_limits(job: Job) -> None:
         assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{call}")))["ship_to"] == told["ship_to"]
         await refused(job.outsider.get(f"{API}/sourcing/calls/{job.order}"), "call.not_found")
         await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/accept", json={}))
-        await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={}))
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={"own_transport": True}))
         await ok(delegate.post(f"{API}/sourcing/calls/{call}/receive"))
         await ok(delegate.post(f"{API}/sourcing/calls/{call}/inspect", json={"good": 1}))
         await ok(
