@@ -20,7 +20,8 @@ DESCRIPTION = """
 Backstock is a partner marketplace with a shared-access ledger: manufacturers release slow-moving parts to partners
 under buy-back or access-back clauses, and can still order a unit back when a machine has stopped.
 
-Send an API key as `Authorization: Bearer bs_...`. Every writing route takes an `Idempotency-Key`. Errors are
+Send an API key as `Authorization: Bearer bs_...`. A writing route that is given an `Idempotency-Key` does its work
+once, however often the request is sent; send one whenever you would repeat a request whose answer was lost. Errors are
 `application/problem+json` with a stable `code`. Lists are paged by `after`: pass the `next` of the page before.
 """
 

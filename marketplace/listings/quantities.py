@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from marketplace.kit.errors import DomainError, conflict, invalid
@@ -70,3 +70,12 @@ def take(backing: Sequence[Backing], wanted: int) -> tuple[Take, ...] | None:
             taken.append(Take(b.lot_id, b.position_id, min(n, left)))
             left -= min(n, left)
     return tuple(taken)
+
+
+def less(backing: Sequence[Backing], taken: Sequence[Take]) -> list[Backing]:
+    """What is left of the lots once ``taken`` is out of them."""
+    gone = {(t.lot_id, t.position_id): t.quantity for t in taken}
+    return [
+        replace(b, quantity=b.quantity - cut, free=b.free - cut) if (cut := gone.get((b.lot_id, b.position_id))) else b
+        for b in backing
+    ]

@@ -16,7 +16,7 @@ from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields
 from marketplace.kit.ids import short_reference
 from marketplace.ledger.kinds import CONDITIONS
 from marketplace.listings import queries
-from marketplace.listings.quantities import take
+from marketplace.listings.quantities import Take, less, take
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 
@@ -163,61 +163,80 @@ async def _add_lines(
             [x.site_id for x in lines],
         )
     }
+    known = await queries.known_parts(session, part_ids)
+    free = await queries.lots_to_list(session, actor.company_id, [_place(x) for x in lines])
     terms = parse_terms(release.clause, release.version, release.terms)
     wrong: list[FieldError] = []
-    made: list[UUID] = []
+    taken: list[tuple[Take, ...]] = []
     for number, line in enumerate(lines):
-        where = f"lines.{number}"
-        problem = _line_problem(line, terms, sites, kept_back)
+        problem = _line_problem(line, terms, sites, known, kept_back)
+        lots = free[_place(line)]
+        chosen = None if problem else take(lots, line.quantity)
+        if problem is None and chosen is None:
+            there = sum(x.free for x in lots)
+            words = f"Only {there} are free there in that condition and not listed yet, not {line.quantity}."
+            problem = ("quantity", "release.not_enough", words)
         if problem:
-            wrong.append(FieldError(f"{where}.{problem[0]}", problem[1], problem[2]))
-            continue
-        lots = await queries.lots_to_list(session, actor.company_id, line.part_id, line.site_id, line.condition)
-        taken = take(lots, line.quantity)
-        if taken is None:
-            free = sum(x.free for x in lots)
-            wrong.append(
-                FieldError(
-                    f"{where}.quantity",
-                    "release.not_enough",
-                    f"Only {free} are free there in that condition and not listed yet, not {line.quantity}.",
-                )
-            )
-            continue
-        if wrong:
-            continue
-        site = sites[line.site_id]
-        listing_id: UUID = await fetch_value(
-            session,
-            "INSERT INTO listing (release_id, company_id, part_id, site_id, place, region, country, lat, lon, condition, "
-            "quantity, unit_price, minimum_quantity, package_quantity, minimum_to_keep, audience_ids) "
-            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16) RETURNING id",
-            release.id, actor.company_id, line.part_id, line.site_id, site["place"], site["region"], site["country"],
-            site["lat"], site["lon"], line.condition, line.quantity, line.unit_price, line.minimum_quantity,
-            line.package_quantity, line.minimum_to_keep,
-            list(release.audience_ids) if release.audience == "named" else None,
-        )  # fmt: skip
-        await execute(
-            session,
-            "INSERT INTO listing_lot (listing_id, lot_id, position_id, company_id, quantity) "
-            "SELECT $1, t.lot_id, t.position_id, $2, t.quantity "
-            "FROM unnest($3::uuid[], $4::int[], $5::int[]) AS t (lot_id, position_id, quantity)",
-            listing_id, actor.company_id, [t.lot_id for t in taken], [t.position_id for t in taken],
-            [t.quantity for t in taken],
-        )  # fmt: skip
-        made.append(listing_id)
+            wrong.append(FieldError(f"lines.{number}.{problem[0]}", problem[1], problem[2]))
+        if chosen:
+            free[_place(line)] = less(lots, chosen)
+            taken.append(chosen)
     if wrong:
         raise invalid_fields(
             "release.lines", f"{len(wrong)} of {len(lines)} lines cannot be offered. Nothing was saved.", tuple(wrong)
         )
+    return await _write_lines(
+        session, actor, release, [(x, sites[x.site_id], t) for x, t in zip(lines, taken, strict=True)]
+    )
+
+
+def _place(line: NewLine) -> tuple[UUID, UUID, str]:
+    return line.part_id, line.site_id, line.condition
+
+
+async def _write_lines(
+    session: WriteSession,
+    actor: Actor,
+    release: queries.ReleaseRow,
+    rows: Sequence[tuple[NewLine, Any, Sequence[Take]]],
+) -> list[UUID]:
+    """The listings and what stands behind them, in a constant number of statements."""
+    made = [r["id"] for r in await fetch(session, "SELECT uuidv7() AS id FROM generate_series(1, $1)", len(rows))]
+    lines, sites = [line for line, _, _ in rows], [site for _, site, _ in rows]
+    await execute(
+        session,
+        "INSERT INTO listing (id, release_id, company_id, audience_ids, part_id, site_id, place, region, country, lat, "
+        "lon, condition, quantity, unit_price, minimum_quantity, package_quantity, minimum_to_keep) "
+        "SELECT x.id, $1, $2, $3::uuid[], x.part_id, x.site_id, x.place, x.region, x.country, x.lat, x.lon, x.condition, "
+        "x.quantity, x.unit_price, x.minimum_quantity, x.package_quantity, x.minimum_to_keep "
+        "FROM unnest($4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::float8[], $11::float8[], "
+        "$12::text[], $13::int[], $14::numeric[], $15::int[], $16::int[], $17::int[]) AS x (id, part_id, site_id, place, "
+        "region, country, lat, lon, condition, quantity, unit_price, minimum_quantity, package_quantity, minimum_to_keep)",
+        release.id, actor.company_id, list(release.audience_ids) if release.audience == "named" else None, made,
+        [x.part_id for x in lines], [x.site_id for x in lines], [s["place"] for s in sites], [s["region"] for s in sites],
+        [s["country"] for s in sites], [s["lat"] for s in sites], [s["lon"] for s in sites], [x.condition for x in lines],
+        [x.quantity for x in lines], [x.unit_price for x in lines], [x.minimum_quantity for x in lines],
+        [x.package_quantity for x in lines], [x.minimum_to_keep for x in lines],
+    )  # fmt: skip
+    behind = [(listing_id, t) for listing_id, (_, _, taken) in zip(made, rows, strict=True) for t in taken]
+    await execute(
+        session,
+        "INSERT INTO listing_lot (listing_id, lot_id, position_id, company_id, quantity) "
+        "SELECT t.listing_id, t.lot_id, t.position_id, $1, t.quantity "
+        "FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::int[]) AS t (listing_id, lot_id, position_id, quantity)",
+        actor.company_id, [x for x, _ in behind], [t.lot_id for _, t in behind], [t.position_id for _, t in behind],
+        [t.quantity for _, t in behind],
+    )  # fmt: skip
     return made
 
 
 def _line_problem(
-    line: NewLine, terms: Terms, sites: Mapping[UUID, Any], kept_back: set[UUID]
+    line: NewLine, terms: Terms, sites: Mapping[UUID, Any], known: set[UUID], kept_back: set[UUID]
 ) -> tuple[str, str, str] | None:
     if line.quantity <= 0:
         return "quantity", "release.quantity", "Offer at least one."
+    if line.part_id not in known:
+        return "part_id", "part.not_found", "No such part. Find its id by its number first."
     if line.site_id not in sites:
         return "site_id", "site.not_found", "No such site of yours."
     if line.condition not in CONDITIONS:

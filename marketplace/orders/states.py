@@ -54,20 +54,21 @@ class Receipt:
     wrong: int = 0
     note: str = ""
 
-    def check(self, quantity: int) -> None:
-        """Raises ``order.receipt`` unless the four add up to what was shipped."""
+    def check(self, quantity: int, field: str) -> None:
+        """Raises ``order.receipt`` unless the four add up to what was shipped. ``field`` is the line's place in what
+        was sent."""
         counts = (self.good, self.short, self.damaged, self.wrong)
         if any(c < 0 for c in counts) or sum(counts) != quantity:
             raise invalid(
                 "order.receipt",
                 f"Line {self.line_no}: good, short, damaged and wrong must add up to {quantity}; they add up to {sum(counts)}.",
-                field=f"lines.{self.line_no}",
+                field=field,
             )
         if sum(counts[1:]) and not self.note.strip():
             raise invalid(
                 "order.receipt_note",
                 f"Line {self.line_no}: say in a few words what is wrong.",
-                field=f"lines.{self.line_no}.note",
+                field=f"{field}.note",
             )
 
     def outcomes(self) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from marketplace.db.requests import Reading, Writing
+from marketplace.kit.errors import conflict
 from marketplace.kit.wire import Done, Made
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
@@ -112,9 +113,12 @@ async def add_contact(
 
 
 @router.delete("/contacts/{contact_id}", status_code=204, summary="Remove a contact")
-async def remove_contact(session: Writing, actor: ManagesCompany, contact_id: UUID) -> None:
+async def remove_contact(session: Writing, actor: ManagesCompany, contact_id: UUID, key: IdempotencyKey = None) -> None:
     """They are no longer shown to anybody."""
-    await service.remove_contact(session, actor, contact_id)
+    await once_done(
+        session, actor, key, f"contacts.remove:{contact_id}", {},
+        lambda: service.remove_contact(session, actor, contact_id),
+    )  # fmt: skip
 
 
 @router.get("/users", summary="The people of your company")
@@ -163,18 +167,39 @@ async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key
 
 
 @router.post("/api-keys", status_code=201, summary="Make an API key")
-async def create_key(session: Writing, actor: ManagesCompany, new: NewKey, now: Now) -> KeyOut:
-    """The secret is shown this once and never kept; so this route takes no idempotency key."""
-    made, secret = await service.create_api_key(
-        session, actor, name=new.name, scopes=frozenset(new.scopes), expires_at=new.expires_at, now=now
-    )
-    return KeyOut(id=made, secret=secret)
+async def create_key(
+    session: Writing, actor: ManagesCompany, new: NewKey, now: Now, key: IdempotencyKey = None
+) -> KeyOut:
+    """The secret is shown this once and never kept: a repeated request makes no second key, and is refused with
+    ``apikey.made`` and the first one's id, to be revoked if its answer was lost."""
+    secrets: list[str] = []
+
+    async def act() -> dict[str, Any]:
+        made, secret = await service.create_api_key(
+            session, actor, name=new.name, scopes=frozenset(new.scopes), expires_at=new.expires_at, now=now
+        )
+        secrets.append(secret)
+        return {"id": made}
+
+    answer = await once(session, actor, key, "api-keys.create", new.model_dump(), act)
+    if answer.repeated:
+        raise conflict(
+            "apikey.made",
+            "This request made a key already, and its secret was shown once. If that answer was lost, revoke the key and "
+            "make another with a new Idempotency-Key.",
+            id=answer.content["id"],
+        )
+    return KeyOut(id=answer.content["id"], secret=secrets[0])
 
 
 @router.delete("/api-keys/{key_id}", status_code=204, summary="Revoke an API key")
-async def revoke_key(session: Writing, actor: ManagesCompany, key_id: UUID, now: Now) -> None:
+async def revoke_key(
+    session: Writing, actor: ManagesCompany, key_id: UUID, now: Now, key: IdempotencyKey = None
+) -> None:
     """It stops working at once."""
-    await service.revoke_api_key(session, key_id, now)
+    await once_done(
+        session, actor, key, f"api-keys.revoke:{key_id}", {}, lambda: service.revoke_api_key(session, key_id, now)
+    )
 
 
 @router.post("/delegations", status_code=201, summary="Let another company source your parts")
@@ -190,6 +215,11 @@ async def delegate(
 
 
 @router.delete("/delegations/{delegation_id}", status_code=204, summary="End a delegation")
-async def revoke(session: Writing, actor: ManagesCompany, delegation_id: UUID, now: Now) -> None:
+async def revoke(
+    session: Writing, actor: ManagesCompany, delegation_id: UUID, now: Now, key: IdempotencyKey = None
+) -> None:
     """It ends at once; what was ordered before goes on."""
-    await service.revoke_delegation(session, delegation_id, now)
+    await once_done(
+        session, actor, key, f"delegations.end:{delegation_id}", {},
+        lambda: service.revoke_delegation(session, delegation_id, now),
+    )  # fmt: skip

@@ -144,23 +144,28 @@ async def releasable(
 
 
 async def lots_to_list(
-    session: AsyncSession, company_id: UUID, part_id: UUID, site_id: UUID, condition: str
-) -> Sequence[Backing]:
-    """Own free lots of a part at a site, less what other listings already offer of them."""
+    session: AsyncSession, company_id: UUID, places: Sequence[tuple[UUID, UUID, str]]
+) -> dict[tuple[UUID, UUID, str], list[Backing]]:
+    """Own free lots by (part, site, condition), less what other listings already offer of them."""
+    found: dict[tuple[UUID, UUID, str], list[Backing]] = {place: [] for place in places}
     rows = await fetch(
         session,
         """
-        SELECT p.lot_id, p.position_id, p.quantity,
-               (p.quantity - p.held - coalesce((SELECT sum(b.quantity) FROM listing_lot b
-                 WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id), 0))::int AS free
-        FROM position p JOIN lot l ON l.lot_id = p.lot_id
-        WHERE p.owner_id = $1 AND p.holder_id = $1 AND p.part_id = $2 AND p.site_id = $3 AND p.condition = $4
-          AND p.agreement_id IS NULL AND p.quantity > 0 AND NOT l.frozen
+        SELECT p.lot_id, p.position_id, p.part_id, p.site_id, p.condition,
+               greatest(p.quantity - p.held - coalesce((SELECT sum(b.quantity) FROM listing_lot b
+                 WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id), 0), 0)::int AS free
+        FROM (SELECT DISTINCT * FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS w (part_id, site_id, condition)) w
+        JOIN position p ON p.part_id = w.part_id AND p.site_id = w.site_id AND p.condition = w.condition
+        JOIN lot l ON l.lot_id = p.lot_id
+        WHERE p.owner_id = $1 AND p.holder_id = $1 AND p.agreement_id IS NULL AND p.quantity > 0 AND NOT l.frozen
         ORDER BY p.lot_id, p.position_id
         """,
-        company_id, part_id, site_id, condition,
+        company_id, [x[0] for x in places], [x[1] for x in places], [x[2] for x in places],
     )  # fmt: skip
-    return [Backing(r["lot_id"], r["position_id"], max(r["free"], 0), max(r["free"], 0)) for r in rows]
+    for r in rows:
+        lots = found[r["part_id"], r["site_id"], r["condition"]]
+        lots.append(Backing(r["lot_id"], r["position_id"], r["free"], r["free"]))
+    return found
 
 
 async def stock_for_update(session: WriteSession, company_id: UUID, part_ids: Sequence[UUID]) -> None:
@@ -172,6 +177,12 @@ async def stock_for_update(session: WriteSession, company_id: UUID, part_ids: Se
         company_id,
         list(part_ids),
     )
+
+
+async def known_parts(session: AsyncSession, part_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these ids are parts of the catalogue."""
+    rows = await fetch(session, "SELECT id FROM part WHERE id = ANY($1::uuid[])", list(part_ids))
+    return {r["id"] for r in rows}
 
 
 async def protected(session: AsyncSession, company_id: UUID, part_ids: Sequence[UUID]) -> set[UUID]:

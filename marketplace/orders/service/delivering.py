@@ -109,10 +109,10 @@ async def receive(
     require_next(order.status, "received")
     lines = {x.line_no: x for x in await queries.lines(session, order_id)}
     given = {r.line_no: r for r in receipts}
-    if set(given) != set(lines):
-        raise invalid("order.receipt_lines", "Say for every line what arrived.", field="lines")
-    for number, receipt in given.items():
-        receipt.check(lines[number].quantity)
+    if set(given) != set(lines) or len(given) != len(receipts):
+        raise invalid("order.receipt_lines", "Say for every line once what arrived.", field="lines")
+    for index, receipt in enumerate(receipts):
+        receipt.check(lines[receipt.line_no].quantity, f"lines.{index}")
     units = await queries.units(session, order_id)
     arriving: list[Step] = []
     keeping: list[Step] = []

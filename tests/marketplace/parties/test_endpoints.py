@@ -51,6 +51,30 @@ async def test_api_key_with_scopes(world: World, db: Database, owner: asyncpg.Co
         assert refused.json()["code"] == "actor.scope"
 
 
+async def test_a_repeated_request_makes_no_second_api_key_and_ends_one_once(
+    world: World, db: Database, owner: asyncpg.Connection
+) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    new = {"name": "erp", "scopes": ["company.read"]}
+    count = "SELECT count(*) FROM api_key WHERE company_id = $1"
+    async with client_for(app_for(db), token) as client:
+        made = await client.post("/api/v1/api-keys", json=new, headers={"Idempotency-Key": "k1"})
+        again = await client.post("/api/v1/api-keys", json=new, headers={"Idempotency-Key": "k1"})
+        assert (made.status_code, again.status_code) == (201, 409)
+        assert again.json()["code"] == "apikey.made"
+        assert again.json()["facts"]["id"] == made.json()["id"]
+        assert made.json()["secret"] not in again.text
+        assert await owner.fetchval(count, world.maker.id) == 1
+        kept = await owner.fetchval(
+            "SELECT answer::text FROM idempotency_key WHERE key = 'k1' AND company_id = $1", world.maker.id
+        )
+        assert made.json()["secret"] not in kept
+        path = f"/api/v1/api-keys/{made.json()['id']}"
+        for _ in range(2):
+            assert (await client.delete(path, headers={"Idempotency-Key": "k2"})).status_code == 204
+        assert (await client.delete(path, headers={"Idempotency-Key": "k1"})).json()["code"] == "idempotency.reused"
+
+
 async def test_role_is_needed(world: World, db: Database, owner: asyncpg.Connection) -> None:
     token = await token_for(owner, world.maker.users["technician"], world.maker.id)
     async with client_for(app_for(db), token) as client:

@@ -1,0 +1,110 @@
+"""The lines of a posting in bulk: a thousand before lunch, in as many statements as one; nothing kept unless all fit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from marketplace.db.session import Database
+from tests.marketplace.main_job import API, Job, ok, refused
+from tests.web.trade import counted
+from tests.world import World
+
+
+@pytest.fixture
+async def job(world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        yield await Job.begin(world, stack)
+
+
+def line(world: World, part: object, quantity: int, **changed: Any) -> dict[str, Any]:
+    return {
+        "part_id": str(part), "site_id": str(world.maker.site), "condition": "new", "quantity": quantity,
+        "unit_price": "80.00", **changed,
+    }  # fmt: skip
+
+
+async def draft(job: Job) -> str:
+    """The address of the lines of an empty draft."""
+    await job.released(1)
+    terms = (await ok(job.planner.get(f"{API}/releases/{job.release}")))["terms"]
+    body = {"title": "Bulk", "clause": "buy-back", "terms": terms, "use_class": "non_capital_spare"}
+    made = await ok(job.planner.post(f"{API}/releases", json=body), 201)
+    return f"{API}/releases/{made['id']}/lines"
+
+
+async def kept(job: Job, address: str) -> Sequence[Mapping[str, Any]]:
+    return await job.world.owner.fetch(
+        "SELECT l.part_id, l.quantity, (SELECT sum(b.quantity)::int FROM listing_lot b WHERE b.listing_id = l.id) AS behind "
+        "FROM listing l WHERE l.release_id::text = $1 ORDER BY l.id",
+        address.split("/")[-2],
+    )
+
+
+async def test_a_hundred_lines_take_as_many_statements_as_one(job: Job, db: Database) -> None:
+    world = job.world
+    address = await draft(job)
+    lines = []
+    for n in range(100):
+        part = await world.make_part(f"{world.tag}-BULK-{n}")
+        await world.register(world.maker, n + 1, part=part)
+        lines.append(line(world, part, n + 1))
+    with counted(db) as one:
+        await ok(job.planner.put(address, json={"lines": lines[:1]}))
+    with counted(db) as hundred:
+        made = await ok(job.planner.put(address, json={"lines": lines}))
+    assert len(hundred) == len(one)
+    assert len(made["listing_ids"]) == 100
+    rows = await kept(job, address)
+    assert [(str(r["part_id"]), r["quantity"], r["behind"]) for r in rows] == [
+        (x["part_id"], x["quantity"], x["quantity"]) for x in lines
+    ], "in the order in which they were given, each with units behind it"
+
+
+async def test_two_lines_never_offer_the_same_unit(job: Job) -> None:
+    world = job.world
+    address = await draft(job)
+    part = await world.make_part(f"{world.tag}-TWICE")
+    await world.register(world.maker, 4, part=part)
+    await world.register(world.maker, 3, part=part)
+    too_many = {"lines": [line(world, part, 5), line(world, part, 3)]}
+    answer = await refused(job.planner.put(address, json=too_many), "release.lines")
+    assert [(e["field"], e["message"]) for e in answer["errors"]] == [
+        ("lines.1.quantity", "Only 2 are free there in that condition and not listed yet, not 3.")
+    ]
+    assert await kept(job, address) == []
+    await ok(job.planner.put(address, json={"lines": [line(world, part, 5), line(world, part, 2)]}))
+    twice = await world.owner.fetchval(
+        "SELECT count(*) FROM (SELECT b.lot_id, b.position_id FROM listing_lot b JOIN position p USING (lot_id, position_id) "
+        "WHERE p.part_id = $1 GROUP BY b.lot_id, b.position_id, p.quantity HAVING sum(b.quantity) > p.quantity) x",
+        part,
+    )
+    assert twice == 0
+    assert [r["behind"] for r in await kept(job, address)] == [5, 2]
+
+
+async def test_every_wrong_line_is_named_and_none_is_kept(job: Job) -> None:
+    world = job.world
+    address = await draft(job)
+    part = await world.make_part(f"{world.tag}-GOOD")
+    await world.register(world.maker, 4, part=part)
+    await ok(job.planner.put(address, json={"lines": [line(world, part, 1)]}))
+    wrong = [
+        line(world, part, 2),
+        line(world, uuid4(), 1),
+        line(world, part, 0),
+        line(world, part, 1, site_id=str(world.buyer.site)),
+        line(world, part, 9),
+    ]
+    answer = await refused(job.planner.put(address, json={"lines": wrong}), "release.lines")
+    assert [(e["field"], e["code"]) for e in answer["errors"]] == [
+        ("lines.1.part_id", "part.not_found"),
+        ("lines.2.quantity", "release.quantity"),
+        ("lines.3.site_id", "site.not_found"),
+        ("lines.4.quantity", "release.not_enough"),
+    ]
+    assert [r["quantity"] for r in await kept(job, address)] == [1], "what was there stays"
