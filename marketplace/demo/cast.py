@@ -217,6 +217,14 @@ def _phone(draws: Draws, area: str, *purpose: object) -> str:
     return f"+1 {area} 555 01{draws.below(100, 'phone', area, *purpose):02}"
 
 
+def _street(draws: Draws, *purpose: object) -> str:
+    """An invented street address."""
+    street = draws.one_of(
+        ("Depot Road", "Works Street", "Yard Lane", "Foundry Way", "Siding Road", "Mill Row"), "street", *purpose
+    )
+    return f"{draws.between(100, 998, 'house', *purpose)} {street}"
+
+
 def _own_site(
     draws: Draws,
     start: datetime,
@@ -247,6 +255,7 @@ def _own_site(
         _phone(draws, area, code),
         _phone(draws, area, code, "night"),
         True,
+        _street(draws, code),
         draws.id(FOUNDED, "contact", code),
         _person(draws, code),
         start - timedelta(days=6),
@@ -278,6 +287,7 @@ def _holding_site(draws: Draws, start: datetime, company: UUID, station: Station
         _phone(draws, area, key),
         _phone(draws, area, key, "night") if draws.below(3, "night", key) else "",
         draws.below(10, "will-call", key) < 7,
+        _street(draws, key),
         draws.id(FOUNDED, "contact", key),
         _person(draws, key),
         counted,

@@ -76,8 +76,8 @@ class Mapper:
         yield _table(
             "site", "sites",
             "id company_id code name place region country lat lon approximate timezone opens closes counter_phone "
-            "after_hours_phone will_call",
-            len(w.sites), (s[:16] for s in w.sites),
+            "after_hours_phone will_call address",
+            len(w.sites), (s[:17] for s in w.sites),
         )  # fmt: skip
         yield _table(
             "site_contact", "sites", "id company_id site_id name role telephone", len(w.sites),

@@ -51,7 +51,7 @@ from marketplace.demo.sources import UNITS, Sources
 from marketplace.kit.clock import require_utc
 
 MADE_UP = (
-    "All companies, people, telephone numbers, opening hours and mail addresses are invented.",
+    "All companies, people, street addresses, telephone numbers, opening hours and mail addresses are invented.",
     (
         "The real records name public agencies. Sites here are called by their place only; partners, one a state, are "
         "invented, and so is the manufacturer that stands for the agency which released the units."

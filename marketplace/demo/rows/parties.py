@@ -49,6 +49,7 @@ class Site(NamedTuple):
     counter_phone: str
     after_hours_phone: str
     will_call: bool
+    address: str
     contact_id: UUID
     contact_name: str
     last_counted_at: datetime
