@@ -123,18 +123,21 @@ async def need_of(
 
 
 async def look(
-    session: ReadSession, actor: Actor, asked: Sequence[Asked], need: Need, now: datetime
+    session: ReadSession, actor: Actor, asked: Sequence[Asked], need: Need, now: datetime, *, in_full: bool = False
 ) -> tuple[NumberPlaces, ...]:
-    """The places of every number, in the order asked; a constant number of statements. Raises
-    ``sourcing.nothing``."""
+    """The places of every number, in the order asked; a constant number of statements. ``in_full``: as many of each as
+    a number alone would show. Raises ``sourcing.nothing``."""
+    most = PLACES_OF_ONE if in_full or len(asked) == 1 else PLACES_SHOWN
     found = await parts.find(session, asked)
     hit = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     _, destination = await queries.destination_of(session, actor, need.site.id if need.site else None)
-    located = await queries.locate(session, actor, hit, destination=destination, urgency=need.urgency, now=now)
+    located = await queries.locate(
+        session, actor, hit, destination=destination, urgency=need.urgency, now=now, explain=False,
+        most=None if most == PLACES_OF_ONE else 2 * most,
+    )  # fmt: skip
     beside: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
         beside.setdefault(r.part_id, []).append(r)
-    most = PLACES_OF_ONE if len(asked) == 1 else PLACES_SHOWN
     answers = []
     for a in asked:
         hits = found.hits.get(a.norm, ())
@@ -165,7 +168,7 @@ def _places(
     every = located.candidates[part.id]
     ready = [c for c in every if c.callable > 0]
     blocked = [c for c in every if c.callable <= 0]
-    hidden = max(len(ready) - most, 0) + max(len(blocked) - most, 0)
+    hidden = max(len(ready) - most, 0) + max(len(blocked) - most, 0) + located.farther.get(part.id, 0)
     return PartPlaces(part, through, relation, tuple(ready[:most]), tuple(blocked[:most]), hidden)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements import prose
@@ -14,10 +14,9 @@ IN_FORCE = frozenset({"active", "expiring", "run_off"})
 """States in which rights can be used. The window decides about time; run-off ends nothing by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(NamedTuple):
     """One part under one agreement. ``facts`` are for asking what could be called now: add requested, urgency and
-    notice with ``dataclasses.replace``."""
+    notice with ``dataclasses.replace(facts, ...)``."""
 
     agreement_id: UUID
     part_id: UUID

@@ -33,7 +33,7 @@ def window(terms: Terms, facts: Facts) -> Window:
 
 
 # A schedule is evaluated over and over with the same window; time zone arithmetic is the dearest part of it.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32_768)
 def _window(schedule_date: date, start_months: int, end_months: int, tolled_days: int, zone: str) -> Window:
     first = add_months(schedule_date, start_months)
     last = add_months(schedule_date, end_months) + timedelta(days=tolled_days)

@@ -64,16 +64,17 @@ __all__ = [
 ]
 
 
-def evaluate_call(terms: Terms, facts: Facts, now: datetime) -> Entitled | Refused:
+def evaluate_call(terms: Terms, facts: Facts, now: datetime, *, explain: bool = True) -> Entitled | Refused:
     """May the manufacturer order ``facts.requested`` units back.
 
     Asking for more than can be called grants what can be (``granted < requested``). A call noticed inside the
-    window stays valid after its end: pass ``facts.notice_at``. Raises ``call.quantity``, ``time.naive``.
+    window stays valid after its end: pass ``facts.notice_at``. Without ``explain`` an entitlement carries no reasons: a
+    search over thousands of units shows none. Raises ``call.quantity``, ``time.naive``.
     """
     moment = require_utc(now)
     if isinstance(terms, BuyBackV1):
-        return buy_back.evaluate(terms, facts, moment)
-    return access_back.evaluate(terms, facts, moment)
+        return buy_back.evaluate(terms, facts, moment, explain=explain)
+    return access_back.evaluate(terms, facts, moment, explain=explain)
 
 
 def evaluate_holder_act(

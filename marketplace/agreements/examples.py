@@ -117,7 +117,7 @@ def _plain(value: Any) -> Any:
 def _answer(outcome: Any) -> dict[str, Any]:
     """The outcome's own fields; its kind under ``outcome``, the terms behind it under ``rests_on``."""
     if isinstance(outcome, Split):
-        return outcome._asdict()
+        return {**outcome._asdict(), "words": outcome.words}
     answer = {item.name: _plain(getattr(outcome, item.name)) for item in fields(outcome)}
     answer["rests_on"] = [reason.term for reason in answer.pop("reasons", ())]
     answer["outcome"] = _OUTCOME_NAMES[type(outcome).__name__]

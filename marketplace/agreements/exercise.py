@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,8 +25,11 @@ class Cost:
     reasons: tuple[Reason, ...]
 
 
-def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled | Refused:
-    """The call for ``facts.requested`` units noticed at ``facts.notice_at`` (or ``now``), at this cost.
+def evaluate(
+    terms: Terms, facts: Facts, now: datetime, cost: Callable[[], Cost], *, explain: bool
+) -> Entitled | Refused:
+    """The call for ``facts.requested`` units noticed at ``facts.notice_at`` (or ``now``), at this cost, which is asked
+    for only when the call is possible. ``explain``: with the reasons in words.
 
     More than can be called is answered with what can be; raises ``call.quantity`` when none is requested.
     """
@@ -45,11 +49,12 @@ def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled 
     respond = deadlines.respond_by(terms, facts.urgency, moment, zone)
     ship = deadlines.ship_by(terms, facts.urgency, moment, zone)
     granted = min(facts.requested, parts.callable)
+    price = cost()
     return Entitled(
         parts.callable,
         granted,
-        cost.unit_price,
-        cost.replacement,
+        price.unit_price,
+        price.replacement,
         respond,
         ship,
         terms.inspection_days,
@@ -59,8 +64,10 @@ def evaluate(terms: Terms, facts: Facts, now: datetime, cost: Cost) -> Entitled 
         (
             _reach_reason(terms, facts, granted, parts.words),
             *_clock_reasons(terms, facts, respond, ship),
-            *cost.reasons,
-        ),
+            *price.reasons,
+        )
+        if explain
+        else (),
     )
 
 

@@ -75,8 +75,35 @@ class Split(NamedTuple):
     """Units that the right reaches but that cannot be called now, whatever their state."""
     blocked_by: RefusalCode | None
     """Why ``blocked`` is not 0: window, legal hold, suspension, or no orders left."""
-    words: str
-    """'3 callable, 2 reserved, 1 holder's reserve'."""
+
+    @property
+    def words(self) -> str:
+        """'3 callable, 2 reserved, 1 holder's reserve'. Made when asked for: a search over thousands asks for few."""
+        parts = [f"{self.callable:,} callable"]
+        parts += [
+            f"{number:,} {name}"
+            for number, name in (
+                (self.held, "reserved"),
+                (self.in_transit, "on the way"),
+                (self.quality_held, "on quality hold"),
+                (self.withdrawn, "being counted"),
+                (self.holder_reserve, "holder's reserve"),
+                (self.not_covered, "not covered by the right"),
+            )
+            if number
+        ]
+        if self.blocked_by and self.blocked:
+            parts.append(f"{self.blocked:,} not now ({BLOCKED_SHORT[self.blocked_by]})")
+        return ", ".join(parts)
+
+
+BLOCKED_SHORT = {
+    RefusalCode.SUSPENDED: "agreement suspended",
+    RefusalCode.LEGAL_HOLD: "legal hold",
+    RefusalCode.WINDOW_NOT_OPEN: "right not open yet",
+    RefusalCode.WINDOW_CLOSED: "right has ended",
+    RefusalCode.EXERCISES_USED_UP: "no orders left",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,21 +119,6 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
     left -= reserve
     stuck, free = (left, 0) if block else (0, left)
     not_covered = facts.remaining - reached
-    parts = [f"{free:,} callable"]
-    parts += [
-        f"{number:,} {name}"
-        for number, name in (
-            (held, "reserved"),
-            (in_transit, "on the way"),
-            (quality_held, "on quality hold"),
-            (withdrawn, "being counted"),
-            (reserve, "holder's reserve"),
-            (not_covered, "not covered by the right"),
-        )
-        if number
-    ]
-    if block and stuck:
-        parts.append(f"{stuck:,} not now ({BLOCKED_SHORT[block.code]})")
     return Split(
         facts.remaining,
         free,
@@ -145,17 +130,7 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
         reserve,
         stuck,
         block.code if block else None,
-        ", ".join(parts),
     )
-
-
-BLOCKED_SHORT = {
-    RefusalCode.SUSPENDED: "agreement suspended",
-    RefusalCode.LEGAL_HOLD: "legal hold",
-    RefusalCode.WINDOW_NOT_OPEN: "right not open yet",
-    RefusalCode.WINDOW_CLOSED: "right has ended",
-    RefusalCode.EXERCISES_USED_UP: "no orders left",
-}
 
 
 def callable_quantity(terms: Terms, facts: Facts, now: datetime) -> int:

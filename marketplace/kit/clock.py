@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from marketplace.kit.errors import invalid
@@ -37,11 +38,14 @@ def months_between(start: date, end: date) -> int:
     return max(months, 0)
 
 
+# A search asks for the same few days in the same few zones thousands of times; zone arithmetic is dear.
+@lru_cache(maxsize=4096)
 def local_day(moment: datetime, zone: str) -> date:
     """The calendar day of ``moment`` in the named time zone."""
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
+@lru_cache(maxsize=4096)
 def end_of_day(day: date, zone: str) -> datetime:
     """The last instant that still belongs to ``day`` in the zone, as the exclusive bound in UTC."""
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)

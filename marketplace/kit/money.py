@@ -89,6 +89,8 @@ class Money:
 
     def __str__(self) -> str:
         digits = minor_digits(self.currency)
+        if self.amount.same_quantum(_STEPS[self.currency]):
+            return f"{self.amount:,f} {self.currency}"
         shown = self.amount.normalize()
         exponent = shown.as_tuple().exponent
         places = max(digits, -exponent if isinstance(exponent, int) else digits)

@@ -1,12 +1,18 @@
-"""Where units of a part are, who may call them, and why not. Pure: assembled from rows that queries gathered."""
+"""Where units of a part are, who may call them, and why not. Pure: assembled from rows that queries gathered.
+
+What a search makes by the thousand is a named tuple: a frozen dataclass of that many fields costs several times as much
+to make.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
@@ -15,7 +21,7 @@ from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
-from marketplace.sourcing.freight import Haul, Point, band_words, haul
+from marketplace.sourcing.freight import Haul, Point, band_words, distance_km, haul
 
 URGENCIES: Mapping[str, Urgency] = {
     "machine_down": Urgency.MACHINE_DOWN,
@@ -26,8 +32,7 @@ OWN_STOCK_HOURS: Mapping[str, int] = {"machine_down": 2, "urgent": 12, "stock_or
 """How long a maker's own warehouse takes to hand over: a stated planning figure."""
 
 
-@dataclass(frozen=True, slots=True)
-class StockRow:
+class StockRow(NamedTuple):
     """Units of one part at one place under one agreement (None = none), summed over lots."""
 
     part_id: UUID
@@ -54,8 +59,7 @@ class StockRow:
         return max(self.quantity - self.held - self.frozen - self.withdrawn, 0) if self.site_id else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Right:
+class Right(NamedTuple):
     """What the agreement behind a stock row says, as gathered by agreements/."""
 
     reference: str
@@ -72,8 +76,7 @@ class Limit:
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(NamedTuple):
     """Units that exist but cannot be called: how many, a stable code, and why in words."""
 
     quantity: int
@@ -81,8 +84,7 @@ class Blocked:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Units at one place, as somebody looking for them sees them.
 
     ``kind``: 'own_stock', 'buy_back' or 'access_draw'. ``callable``: how many can be had now. ``group``: candidates
@@ -129,6 +131,43 @@ class Candidate:
         return "distance unknown" if self.haul.km is None else f"{self.haul.km:,.0f} km"
 
 
+def nearest(
+    rows: Iterable[StockRow], destination: Point, most: int
+) -> tuple[list[StockRow], dict[UUID, list[StockRow]]]:
+    """The rows worth evaluating of each part when many are asked for at once, and by part what was left out.
+
+    Own stock always; then the rights, whole (a right over several sites is one), those with free units first and the
+    nearest first, until ``most`` places of the part are reached.
+    """
+    kept: list[StockRow] = []
+    rights: dict[UUID, dict[UUID, list[StockRow]]] = {}
+    for row in rows:
+        if row.agreement_id is None:
+            kept.append(row)
+        else:
+            rights.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
+    left: dict[UUID, list[StockRow]] = {}
+    for part_id, by_agreement in rights.items():
+        if sum(map(len, by_agreement.values())) <= most:
+            kept += [row for members in by_agreement.values() for row in members]
+            continue
+
+        def rank(item: tuple[UUID, list[StockRow]]) -> tuple[bool, float, UUID]:
+            agreement_id, members = item
+            free = [row for row in members if row.free]
+            way = [km for row in free or members if (km := distance_km(row.point, destination)) is not None]
+            return not free, min(way, default=math.inf), agreement_id
+
+        taken = 0
+        for _, members in sorted(by_agreement.items(), key=rank):
+            if taken < most:
+                kept += members
+                taken += len(members)
+            else:
+                left.setdefault(part_id, []).extend(members)
+    return kept, left
+
+
 def assemble(
     rows: Iterable[StockRow],
     rights: Mapping[tuple[UUID, UUID], Right],
@@ -141,11 +180,13 @@ def assemble(
     limits: Mapping[UUID, Limit],
     mask: frozenset[UUID],
     now: datetime,
+    explain: bool,
 ) -> list[Candidate]:
     """Every place with units, own stock first, then what can be called by arrival, then what cannot.
 
     ``makers``: on whose behalf the search is made. ``limits``: per maker, where the searcher is its delegate.
-    ``mask``: makers that hide their holders from this searcher.
+    ``mask``: makers that hide their holders from this searcher. ``explain``: with the clause's reasons for what can be
+    called; why the rest cannot is always told.
     """
     found: list[Candidate] = []
     grouped: dict[tuple[UUID, UUID], list[StockRow]] = {}
@@ -157,7 +198,7 @@ def assemble(
     for key, members in grouped.items():
         right = rights.get(key)
         if right is not None:
-            found.extend(_under(members, right, destination, urgency, weights, limits, mask, now))
+            found.extend(_under(members, right, destination, urgency, weights, limits, mask, now, explain))
     order = {"own_stock": 0}
     return sorted(
         found,
@@ -233,6 +274,7 @@ def _under(
     limits: Mapping[UUID, Limit],
     mask: frozenset[UUID],
     now: datetime,
+    explain: bool,
 ) -> list[Candidate]:
     known = right.facts
     missing_here = min(
@@ -241,11 +283,13 @@ def _under(
     facts = known
     if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
         facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
-    outcome = evaluate_call(right.terms, facts, now)
+    outcome = evaluate_call(right.terms, facts, now, explain=explain)
     cap = outcome.callable if isinstance(outcome, Entitled) else 0
     shown = badge(right.terms, facts)
     found: list[Candidate] = []
-    for row in sorted(members, key=lambda r: (str(r.site_id), r.condition)):
+    if len(members) > 1:
+        members = sorted(members, key=lambda r: (str(r.site_id), r.condition))
+    for row in members:
         maker = row.beneficiary_id or row.owner_id
         limit = limits.get(maker)
         way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)

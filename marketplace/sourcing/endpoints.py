@@ -43,18 +43,25 @@ from marketplace.sourcing.schemas import (
 )
 from marketplace.sourcing.service.ordering import Choice
 
+PLACES_OF_MANY = 50
+"""Places looked at of one part where several numbers are asked for at once; a number alone gets all of them."""
+
 sourcing = APIRouter(prefix="/sourcing", tags=["sourcing"])
 company = APIRouter(tags=["company"])
 
 
 @sourcing.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
 async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: Now) -> list[LocatedNumber]:
-    """Own stock, units that can be ordered back, and units that cannot, each with the reason."""
+    """Own stock, units that can be ordered back, and units that cannot, each with the reason. A number alone is answered
+    with all its places, several with the nearest fifty of each part; ``farther`` counts the others."""
     numbers = parse_list(asked.numbers)
     found = await parts.find(session, numbers)
     _, destination = await queries.destination_of(session, actor, asked.site_id)
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
-    located = await queries.locate(session, actor, ids, destination=destination, urgency=asked.urgency, now=now)
+    located = await queries.locate(
+        session, actor, ids, destination=destination, urgency=asked.urgency, now=now, explain=asked.explain,
+        most=None if len(numbers) == 1 else PLACES_OF_MANY,
+    )  # fmt: skip
     related: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
         related.setdefault(r.part_id, []).append(r)
@@ -77,7 +84,7 @@ def _part(located: queries.Located, part_id: UUID, relation: str | None) -> Loca
     part = located.catalogue[part_id]
     return LocatedPart(
         part_id=part_id, number=part.number, description=part.description, uom=part.uom, relation=relation,
-        candidates=[CandidateOut.of(c) for c in located.candidates[part_id]],
+        candidates=[CandidateOut.of(c) for c in located.candidates[part_id]], farther=located.farther.get(part_id, 0),
     )  # fmt: skip
 
 

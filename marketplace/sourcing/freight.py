@@ -12,14 +12,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 EARTH_KM = 6371.0
 ROAD_FACTOR = 1.2
 UNKNOWN_WEIGHT_GRAMS = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A place: WGS 84 degrees (None = unknown) and its country."""
 
     lat: float | None
@@ -50,6 +51,7 @@ BORDER_SURCHARGE = 6000
 UNKNOWN_BAND = BANDS[4]
 
 
+@lru_cache(maxsize=16_384)
 def distance_km(a: Point, b: Point) -> float | None:
     """Road kilometres between two places, or None where one has no coordinates."""
     if a.lat is None or a.lon is None or b.lat is None or b.lon is None:
@@ -59,8 +61,7 @@ def distance_km(a: Point, b: Point) -> float | None:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h))) * ROAD_FACTOR
 
 
-@dataclass(frozen=True, slots=True)
-class Haul:
+class Haul(NamedTuple):
     """What it takes to bring units from one place to another. ``cost_minor`` is for the whole shipment."""
 
     km: float | None

@@ -46,7 +46,7 @@ class CandidateOut(BaseModel):
     arrives: datetime | None
     counted_at: datetime | None
     blocked: list[BlockedOut]
-    reasons: list[str]
+    reasons: list[str] = Field(description="Why the clause allows it, and at what price; empty unless `explain`.")
 
     @classmethod
     def of(cls, c: Candidate) -> CandidateOut:
@@ -70,6 +70,10 @@ class LocateIn(BodyIn):
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
     site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
     urgency: Urgency = "urgent"
+    explain: bool = Field(
+        default=False,
+        description="With the clause's sentences for every place that can give units. Why a place cannot is always told.",
+    )
 
 
 class LocatedPart(BaseModel):
@@ -81,6 +85,10 @@ class LocatedPart(BaseModel):
     uom: str
     relation: str | None = Field(description="superseded_by, supersedes, alternate; null for the part itself.")
     candidates: list[CandidateOut]
+    farther: int = Field(
+        description="More places with units, farther away, that were not looked at because many numbers were asked for. "
+        "0 when this number is asked for alone."
+    )
 
 
 class LocatedNumber(BaseModel):

@@ -153,7 +153,7 @@ def _order_href(context: Mapping[str, Any], part_id: UUID, key: str) -> str:
 
 def _availability_csv(visit: Visit, asked: Sequence[Any], need: Need) -> Response:
     async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-        return csv_rows(await look(session, visit.actor, asked, need, visit.now)), None
+        return csv_rows(await look(session, visit.actor, asked, need, visit.now, in_full=True)), None
 
     return csv_file(visit, "where-units-are", CSV_HEADER, more)
 

@@ -16,10 +16,17 @@ from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 
 
-def evaluate(terms: AccessBackV1, facts: Facts, now: datetime) -> Entitled | Refused:
+def evaluate(terms: AccessBackV1, facts: Facts, now: datetime, *, explain: bool = True) -> Entitled | Refused:
     """May ``facts.requested`` units be drawn, at what fee, by when, and what is owed for them."""
+    return exercise.evaluate(terms, facts, now, lambda: _cost(terms, facts, now, explain), explain=explain)
+
+
+def _cost(terms: AccessBackV1, facts: Facts, now: datetime, explain: bool) -> Cost:
     fee = unit_price(terms, facts.sale_price, facts.schedule_date, local_day(facts.notice_at or now, facts.zone))
     bought = purchase_price(terms, facts.sale_price, facts.list_price)
+    replacement = Replacement(terms.replace_days, bought)
+    if not explain:
+        return Cost(fee, replacement, ())
     share = phrases.percent(terms.purchase_percent_bp)
     basis = f"{share} of list" if facts.list_price else f"{share} of the price paid, as no list price is stated"
     within = phrases.count(terms.replace_days, "day")
@@ -28,7 +35,7 @@ def evaluate(terms: AccessBackV1, facts: Facts, now: datetime) -> Entitled | Ref
         reason(terms, "replace_days", f"An equal unit comes back within {within} of receipt,"),
         reason(terms, "purchase_percent_bp", f"or the unit is bought at {bought} ({basis})."),
     )
-    return exercise.evaluate(terms, facts, now, Cost(fee, Replacement(terms.replace_days, bought), reasons))
+    return Cost(fee, replacement, reasons)
 
 
 def draw_outcome(

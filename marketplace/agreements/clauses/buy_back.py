@@ -15,14 +15,17 @@ from marketplace.agreements.terms import BuyBackV1
 from marketplace.kit.clock import local_day
 
 
-def evaluate(terms: BuyBackV1, facts: Facts, now: datetime) -> Entitled | Refused:
+def evaluate(terms: BuyBackV1, facts: Facts, now: datetime, *, explain: bool = True) -> Entitled | Refused:
     """May ``facts.requested`` units be bought back, and at what price, by when."""
-    return exercise.evaluate(terms, facts, now, _cost(terms, facts, facts.notice_at or now))
+    moment = facts.notice_at or now
+    return exercise.evaluate(terms, facts, now, lambda: _cost(terms, facts, moment, explain), explain=explain)
 
 
-def _cost(terms: BuyBackV1, facts: Facts, moment: datetime) -> Cost:
+def _cost(terms: BuyBackV1, facts: Facts, moment: datetime, explain: bool) -> Cost:
     on_day = local_day(moment, facts.zone)
     price = unit_price(terms, facts.sale_price, facts.schedule_date, on_day)
+    if not explain:
+        return Cost(price, None, ())
     reasons: list[Reason] = []
     if isinstance(terms.price, FixedPrice):
         basis = "fixed"

@@ -43,7 +43,7 @@ async def callable_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[P
             continue
         facts = known.facts
         loose = facts.remaining - facts.held - facts.in_transit - facts.quality_held
-        covered[key] = replace(known, facts=replace(facts, withdrawn=min(r["withdrawn"], loose)))
+        covered[key] = known._replace(facts=replace(facts, withdrawn=min(r["withdrawn"], loose)))
     return covered
 
 

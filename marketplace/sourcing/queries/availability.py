@@ -15,7 +15,7 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, Right, StockRow, assemble
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, Right, StockRow, assemble, nearest
 from marketplace.sourcing.freight import Point
 
 _STOCK = """
@@ -111,6 +111,8 @@ class Located:
     catalogue: dict[UUID, parts.PartRow]
     related: Sequence[parts.Related]
     destination: Point
+    farther: dict[UUID, int]
+    """By part how many more places there are that were not looked at."""
 
 
 async def locate(
@@ -122,24 +124,44 @@ async def locate(
     urgency: str,
     now: datetime,
     with_related: bool = True,
+    explain: bool = True,
+    most: int | None = None,
 ) -> Located:
-    """Availability of parts for the actor; a constant number of statements for any number of parts."""
+    """Availability of parts for the actor; a constant number of statements for any number of parts.
+
+    Without ``explain`` the clause's reasons for what can be called are left out; why the rest cannot is always told.
+    ``most``: look at so many places of a part, the nearest with free units; at all of them where none of those can
+    give any, so that a part is never said to be out of reach because of it.
+    """
     who = await scope(session, actor)
     related = await parts.related(session, part_ids) if with_related else []
     wanted = list(dict.fromkeys([*part_ids, *(r.other_id for r in related)]))
     known = await parts.parts(session, wanted)
-    rows = await stock(session, wanted, who.makers, now)
-    pairs = sorted({(r.agreement_id, r.part_id) for r in rows if r.agreement_id})
-    covered = await agreements.terms_and_facts(session, pairs, requested=1, urgency=URGENCIES[urgency])
-    rights = {key: Right(c.reference, c.terms, c.facts) for key, c in covered.items()}
+    rows: Sequence[StockRow] = await stock(session, wanted, who.makers, now)
+    left: dict[UUID, list[StockRow]] = {}
+    if most is not None:
+        rows, left = nearest(rows, destination, most)
+    weights = {p.id: p.weight_grams for p in known.values()}
+
+    async def look(at: Sequence[StockRow]) -> list[Candidate]:
+        pairs = sorted({(r.agreement_id, r.part_id) for r in at if r.agreement_id})
+        covered = await agreements.terms_and_facts(session, pairs, requested=1, urgency=URGENCIES[urgency])
+        return assemble(
+            at, {key: Right(c.reference, c.terms, c.facts) for key, c in covered.items()}, makers=who.makers,
+            destination=destination, urgency=urgency, weights=weights, currencies=who.currencies, limits=who.limits,
+            mask=who.mask, now=now, explain=explain,
+        )  # fmt: skip
+
     found: dict[UUID, list[Candidate]] = {p: [] for p in wanted}
-    for candidate in assemble(
-        rows, rights, makers=who.makers, destination=destination, urgency=urgency,
-        weights={p.id: p.weight_grams for p in known.values()}, currencies=who.currencies, limits=who.limits,
-        mask=who.mask, now=now,
-    ):  # fmt: skip
+    for candidate in await look(rows):
         found[candidate.part_id].append(candidate)
-    return Located(found, known, related, destination)
+    if bare := [p for p in left if not any(c.callable for c in found[p])]:
+        more = await look([row for p in bare for row in left.pop(p)])
+        for candidate in more:
+            found[candidate.part_id].append(candidate)
+        for p in bare:
+            found[p].sort(key=lambda c: not c.callable)
+    return Located(found, known, related, destination, {p: len(members) for p, members in left.items()})
 
 
 async def destination_of(session: AsyncSession, actor: Actor, site_id: UUID | None) -> tuple[UUID | None, Point]:

@@ -328,13 +328,15 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
             call,
             respond_by=call.respond_by + shift if call.respond_by else None,
             ship_by=call.ship_by + shift if call.ship_by else None,
+            expected_at=call.expected_at + shift if call.expected_at else None,
         )
         await execute(
             session,
-            "UPDATE call SET respond_by = $2, ship_by = $3 WHERE id = $1",
+            "UPDATE call SET respond_by = $2, ship_by = $3, expected_at = $4 WHERE id = $1",
             call.id,
             moved.respond_by,
             moved.ship_by,
+            moved.expected_at,
         )
         await _send(session, actor, moved, now)
     await execute(session, "UPDATE requisition SET status = 'ordered' WHERE id = $1", requisition_id)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from marketplace.db.session import Database
 from marketplace.kit.clock import local_day
 from marketplace.outbox.service import Event, deliver_waiting
 from marketplace.settings import Settings
+from marketplace.sourcing import endpoints
 from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
 from marketplace.worker import handlers
 from tests.clients import app_for, client_for, token_for
@@ -79,6 +81,34 @@ async def test_own_stock_first_listed_but_unsold_included(job: Job) -> None:
     assert (
         await job.world.owner.fetchval("SELECT quantity - ordered FROM listing WHERE id = $1", UUID(job.listing)) == 0
     )
+
+
+async def test_many_numbers_get_the_nearest_places_and_a_number_alone_gets_all(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "PLACES_OF_MANY", 1)
+    await job.sold(4, offered=4)
+    await job.sold(2, offered=2)
+    number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)
+
+    async def locate(numbers: str, **more: bool) -> dict[str, Any]:
+        found = await ok(job.technician.post(f"{API}/sourcing/locate", json={"numbers": numbers, **more}))
+        part: dict[str, Any] = found[0]["parts"][0]
+        return part
+
+    alone, among = await locate(number), await locate(f"{number}\nNO-SUCH-NUMBER")
+    assert (len(alone["candidates"]), alone["farther"]) == (2, 0)
+    assert (len(among["candidates"]), among["farther"]) == (1, 1)
+    assert among["candidates"][0] in alone["candidates"]
+    assert all(c["reasons"] == [] for c in alone["candidates"])
+    explained = await locate(number, explain=True)
+    assert any("a unit" in words for c in explained["candidates"] for words in c["reasons"])
+    # Where the one that is looked at cannot give any, the others are looked at too.
+    await job.world.owner.execute(
+        "UPDATE agreement SET legal_hold = true WHERE reference = $1", among["candidates"][0]["agreement"]
+    )
+    found = await locate(f"{number}\nNO-SUCH-NUMBER")
+    assert ([c["callable"] > 0 for c in found["candidates"]], found["farther"]) == ([True, False], 0)
 
 
 async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
