@@ -57,7 +57,7 @@ async def _locate(service: _Located, http: _Located, numbers: list[str]) -> list
             "\n".join(mistyped(n, chance) if chance.random() < share else n for n in chance.sample(numbers, count))
             for _ in range(size(rounds, 2) + 3)
         ]
-        for suffix, ask, where in (("", service, "in the service"), ("_http", http, "over HTTP, 1.9 MB of JSON")):
+        for suffix, ask, where in (("", service, "in the service"), ("_http", http, "over HTTP")):
 
             async def one(n: int, lists: list[str] = lists, ask: _Located = ask) -> None:
                 await ask(lists[n + 3])
@@ -66,7 +66,7 @@ async def _locate(service: _Located, http: _Located, numbers: list[str]) -> list
             figures.append(
                 Figure(
                     name + suffix, percentile(taken, 0.95), "ms", None, None, 1,
-                    f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, reasons",
+                    f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, why not; the nearest 50 places of a part",
                 )
             )  # fmt: skip
     return figures
