@@ -87,13 +87,6 @@ class NumberPlaces:
         return STEP_WORDS[self.step] if self.step else "not found"
 
 
-async def masks(session: ReadSession, actor: Actor) -> frozenset[UUID]:
-    """Makers whose holders are not named to this person before an order is sent."""
-    if not (actor.is_manufacturer or actor.sources):
-        return frozenset()
-    return (await queries.scope(session, actor)).mask
-
-
 def own_sites_first(sites: Sequence[parties.SiteRow], home: UUID | None) -> list[parties.SiteRow]:
     """The sites with the person's own first."""
     return sorted(sites, key=lambda site: site.id != home)

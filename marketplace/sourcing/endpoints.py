@@ -216,13 +216,14 @@ async def calls(
         after=UUID(mark[0]) if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return PageOut(items=[CallOut.of(r) for r in page.items], next=page.next)
+    masks = await queries.masks(session, actor)
+    return PageOut(items=[CallOut.of(r, masks) for r in page.items], next=page.next)
 
 
 @sourcing.get("/calls/{call_id}", summary="One order")
 async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
     """With the site's telephone, now that the order is sent."""
-    return CallOut.of(await queries.call(session, call_id))
+    return CallOut.of(await queries.call(session, call_id), await queries.masks(session, actor))
 
 
 @sourcing.post("/calls/{call_id}/accept", summary="Commit to an order")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
 from marketplace.sourcing.candidates import Candidate
+from marketplace.sourcing.queries import CallRow
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
 
@@ -322,10 +323,15 @@ class CallOut(BaseModel):
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
 
     @classmethod
-    def of(cls, call: Any) -> CallOut:
-        """The wire form; the holder's place is told only once the order is sent."""
+    def of(cls, call: CallRow, masks: frozenset[UUID]) -> CallOut:
+        """The wire form. Whom to ring is told only once the order is sent, and so is a holder that its maker masks."""
         found = cls.model_validate(call)
-        return found if call.noticed_at is not None else found.model_copy(update={"ship_from": None})
+        if call.noticed_at is not None:
+            return found
+        untold: dict[str, Any] = {"ship_from": None, "counter_phone": None, "after_hours_phone": None}
+        if not call.named_to(masks):
+            untold |= {"holder": "A partner, named once the order is sent", "site": None, "agreement_reference": None}
+        return found.model_copy(update=untold)
 
 
 class AcceptIn(BodyIn):

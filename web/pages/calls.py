@@ -22,7 +22,7 @@ from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
-from web.availability import KINDS, masks
+from web.availability import KINDS
 from web.call_words import call_event, page_state, refusal_words
 from web.exports import csv_file, wants_csv
 from web.forms import Form, Value, shipment_values
@@ -114,12 +114,12 @@ async def calls(visit: ReadsCalls) -> Response:
 
         async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
             rows, following = await page(session, mark, 500)
-            hidden = await masks(session, actor)
-            return [_csv_row(row, named=_named(row, hidden)) for row in rows], following
+            hidden = await queries.masks(session, actor)
+            return [_csv_row(row, named=row.named_to(hidden)) for row in rows], following
 
         return csv_file(visit, "buy-back-orders", CSV_HEADER, more)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
-    masked = await masks(visit.session, actor)
+    masked = await queries.masks(visit.session, actor)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     tabs = [(key, t.words, f"/calls?{urlencode({'side': side, 'status': key})}", None) for key, t in TABS.items()]
     return visit.show(
@@ -128,7 +128,7 @@ async def calls(visit: ReadsCalls) -> Response:
         sides=[("holder", "Asked of us", "/calls?side=holder", None), ("maker", "Asked by us", "/calls?side=maker", None)],
         quick=lambda c: c.status == "noticed" and actor.company_id == c.holder_id and actor.may("call.answer"),
         done=DONE.get(visit.asked("done")), refusal_words=refusal_words,
-        named=lambda c: _named(c, masked),
+        named=lambda c: c.named_to(masked),
     )  # fmt: skip
 
 
@@ -206,13 +206,8 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "refusal": refusal_words(call.refusal_code),
         # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
         "sent": call.noticed_at is not None,
-        "named": _named(call, await masks(session, actor)),
+        "named": call.named_to(await queries.masks(session, actor)),
     }
-
-
-def _named(call: CallRow, masked: frozenset[UUID]) -> bool:
-    """Whether the holder may be named: always once the order is sent, before that unless its maker masks holders."""
-    return call.noticed_at is not None or call.maker_id not in masked or call.kind == "own_stock"
 
 
 @router.get("/{call_id}")

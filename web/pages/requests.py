@@ -23,7 +23,7 @@ from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES, Choice
 from marketplace.sourcing.service.receiving import OUTCOMES
-from web.availability import KINDS, masks
+from web.availability import KINDS
 from web.call_words import call_event, page_state
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, visits
@@ -164,7 +164,7 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
     calls = await queries.calls(session, actor.company_id, requisition_id=requisition_id, limit=CALLS_SHOWN)
     plan: PlanView | None = None
     live = row.status in {"open", "ordered"} and row.ordered < row.quantity
-    masked = await masks(session, actor)
+    masked = await queries.masks(session, actor)
     if live and (actor.is_manufacturer or actor.sources):
         try:
             plan = plan_view((await service.plan(session, actor, row, visit.now)).shown)
@@ -187,8 +187,7 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
         "site": await parties.site(session, row.destination_site_id) if row.destination else None,
         "kinds": KINDS,
         "price": lambda c: Money(c.unit_price, c.currency),
-        # A holder that its maker masks is named once the order is sent, not while it waits for approval.
-        "named": lambda c: c.noticed_at is not None or c.maker_id not in masked or c.kind == "own_stock",
+        "named": lambda c: c.named_to(masked),
         "total": _total(calls),
         "crumbs": [("Source it back", "/requests"), (row.reference, f"/requests/{row.id}")],
         "outcomes": OUTCOMES,

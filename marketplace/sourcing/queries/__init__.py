@@ -1,6 +1,14 @@
 """Reads of sourcing: where units are, requisitions, calls."""
 
-from marketplace.sourcing.queries.availability import Located, Sourcing, destination_of, locate, scope, stock
+from marketplace.sourcing.queries.availability import (
+    Located,
+    Sourcing,
+    destination_of,
+    locate,
+    masks,
+    scope,
+    stock,
+)
 from marketplace.sourcing.queries.calls import (
     CallEventRow,
     CallRow,
@@ -23,7 +31,7 @@ from marketplace.sourcing.queries.requisitions import (
 
 __all__ = [
     "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "by_reference", "call",
-    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "open_to",
-    "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
+    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "masks",
+    "open_to", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
     "unapproved", "waiting",
 ]  # fmt: skip

@@ -103,6 +103,13 @@ async def scope(session: AsyncSession, actor: Actor) -> Sourcing:
     )
 
 
+async def masks(session: AsyncSession, actor: Actor) -> frozenset[UUID]:
+    """Makers whose holders are not named to this person before an order is sent."""
+    if not (actor.is_manufacturer or actor.sources):
+        return frozenset()
+    return (await scope(session, actor)).mask
+
+
 @dataclass(frozen=True, slots=True)
 class Located:
     """Where units of the asked parts (and of those that may stand in) are."""

@@ -75,6 +75,10 @@ class CallRow:
     proposal: dict[str, Any] | None
     lost_by: UUID | None
 
+    def named_to(self, masks: frozenset[UUID]) -> bool:
+        """Whether the holder may be named to somebody from whom these makers mask theirs: once the order is sent."""
+        return self.noticed_at is not None or self.maker_id not in masks or self.kind == "own_stock"
+
 
 _CALL = """
 SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_reference, k.company_id,

@@ -138,6 +138,25 @@ async def test_partial_commitment_frees_the_rest(job: Job) -> None:
     assert await present(job) == {"buyer/buyer*": 3, "maker/maker": 1}
 
 
+async def test_a_masked_holder_is_named_once_the_order_is_sent(job: Job) -> None:
+    world = job.world
+    await job.sold(4, offered=4)
+    await world.owner.execute(
+        "UPDATE user_account SET order_limit_amount = 1 WHERE id = $1", world.maker.users["technician"]
+    )
+    await job.called(1)
+    url = f"{API}/sourcing/calls/{job.call}"
+    named = world.buyer.name
+    assert (await ok(job.technician.get(url)))["holder"] == named, "not masked: named at once"
+    await world.owner.execute("UPDATE company SET mask_holders = true WHERE id = $1", world.maker.id)
+    for path in (url, f"{API}/sourcing/calls"):
+        assert named not in (await job.technician.get(path)).text
+        assert named in (await job.planner.get(path)).text, "who approves sees whom it is about"
+    assert (await ok(job.technician.get(url)))["counter_phone"] is None
+    await ok(job.planner.post(f"{API}/sourcing/requests/{job.requisition}/approve"))
+    assert (await ok(job.technician.get(url)))["holder"] == named
+
+
 async def test_silence_acts_as_agreed_however_late(job: Job, worker_db: Database) -> None:
     await job.sold(4, offered=4)
     await job.called(1)
