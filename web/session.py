@@ -60,7 +60,7 @@ from web.errors import STATUS
 from web.forms import IDEMPOTENCY_FIELD, Fields, Form, Value
 from web.rendering import render
 from web.shell import Shell
-from web.waiting import counters
+from web.waiting import counters, tasks
 
 CONFIRMED: Final = "confirmed"
 SHOWN_AGAIN: Final = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.GONE})
@@ -113,12 +113,14 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
     """Resolves the actor and puts the shell onto the request, so that error pages have it too."""
     actor = await resolve(request, session, now)
     home = await parties.home_site(session, actor)
+    found = await tasks(session, actor)
     request.state.now = now
     request.state.shell = Shell(
         user_name=actor.user_name,
         company_name=actor.company_name,
         roles=actor.roles,
-        counters=await counters(session, actor),
+        tasks=found,
+        counters=counters(found),
         hidden=_of_no_use(actor),
         zone=home.timezone if home else "UTC",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 class Theme(StrEnum):
@@ -30,7 +30,7 @@ class Shell:
     """Whose page it is. The default is a visitor who is not signed in.
 
     ``counters`` are the numbers of things that wait for this person, by the key of the navigation item they belong
-    to (``{"calls": 3}``); a zero is not shown. ``hidden`` are the keys of the items that are of no use to this person
+    to (``{"calls": 3}``); a zero is not shown; ``tasks`` are the same things one by one (web/waiting.py). ``hidden`` are the keys of the items that are of no use to this person
     whatever the role says. ``zone`` is the time zone in which exact times are written out.
     """
 
@@ -38,6 +38,7 @@ class Shell:
     company_name: str | None = None
     roles: frozenset[str] = frozenset()
     counters: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: tuple[Any, ...] = ()
     hidden: frozenset[str] = frozenset()
     zone: str = "UTC"
 

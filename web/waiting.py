@@ -1,23 +1,106 @@
-"""How many things wait for a person, by the navigation item they belong to. One statement for each domain."""
+"""What waits for a person: one list for home and for the bell in the top bar, so that their numbers agree.
+
+Every task leads to a list with exactly as many rows as its number says. One statement for each domain.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from marketplace.db.session import ReadSession
+from marketplace.holdings import queries as holdings
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries as sourcing
+from web.formats import plural
 
 
-async def counters(session: ReadSession, actor: Actor) -> dict[str, int]:
-    """The numbers for ``Shell.counters``; only of what the actor may see."""
-    found: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that waits. ``key``: the navigation item it belongs to; ``count`` rows stand behind ``href``."""
+
+    key: str
+    count: int
+    words: str
+    hint: str
+    href: str
+    icon: str
+    urgent: bool = False
+
+
+async def tasks(session: ReadSession, actor: Actor) -> tuple[Task, ...]:
+    """What waits for the actor to do something, the most urgent first; only what the actor may do."""
+    found = await _sourcing(session, actor)
     if actor.may("order.read"):
-        found["orders"] = await orders.waiting(session, actor.company_id)
-    waits = await sourcing.waiting(session, actor)
-    if actor.may("call.answer"):
-        found["calls"] = waits["calls"]
-    arriving = waits["arriving"] if actor.may("call.receive") else 0
-    approvals = waits["approvals"] if actor.may("sourcing.approve") else 0
-    if actor.may("sourcing.read"):
-        found["requests"] = arriving + approvals
+        found += await _orders(session, actor)
+    if actor.may("holding.act"):
+        count = await holdings.waiting(session, actor)
+        words = plural(count, "place waits for a count", "places wait for a count")
+        hint = "Units were said not to be on the shelf: nobody can be promised them until you count"
+        found.append(Task("holdings", count, words, hint, "/holdings?waiting=count", "checklist"))
+    return tuple(sorted((task for task in found if task.count), key=lambda task: not task.urgent))
+
+
+def counters(found: tuple[Task, ...]) -> Mapping[str, int]:
+    """The numbers for ``Shell.counters``."""
+    sums: dict[str, int] = {}
+    for task in found:
+        sums[task.key] = sums.get(task.key, 0) + task.count
+    return sums
+
+
+async def _orders(session: ReadSession, actor: Actor) -> list[Task]:
+    waits, may = await orders.waiting_by(session, actor.company_id), actor.may
+    found: list[Task] = []
+    if may("order.decide"):
+        words = plural(waits.answer, "order waits for your answer", "orders wait for your answer")
+        hint = "Accept or decline before the reservation runs out"
+        href = "/orders?side=selling&status=placed"
+        found.append(Task("orders", waits.answer, words, hint, href, "inbox", urgent=True))
+    if may("agreement.sign"):
+        count = waits.sign_selling + waits.sign_buying
+        words = plural(count, "agreement waits for your signature", "agreements wait for your signature")
+        found.append(Task("orders", count, words, "Read and sign", "/orders?status=sign", "certificate"))
+    if may("order.ship"):
+        words = plural(waits.ship, "order is ready to ship", "orders are ready to ship")
+        found.append(Task("orders", waits.ship, words, "Both sides have signed", "/orders?status=ship", "truck"))
+    if may("order.receive"):
+        words = plural(waits.receive, "delivery is on its way to you", "deliveries are on their way to you")
+        href = "/orders?side=buying&status=shipped"
+        found.append(Task("orders", waits.receive, words, "Say what arrived, line by line", href, "package-import"))
+    return found
+
+
+async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
+    waits, may = await sourcing.waiting(session, actor), actor.may
+    found: list[Task] = []
+    if may("call.answer"):
+        words = plural(waits.answer, "order to give units back waits for you", "orders to give units back wait for you")
+        hint = "Commit, or refuse with a reason, before the time runs out"
+        found.append(Task("calls", waits.answer, words, hint, "/calls?side=holder", "inbox", urgent=True))
+        words = plural(waits.ship, "committed order is to be shipped", "committed orders are to be shipped")
+        hint = "The units are reserved; ship them by the date you committed to"
+        found.append(
+            Task("calls", waits.ship, words, hint, "/calls?side=holder&status=committed", "truck", urgent=True)
+        )
+    if may("sourcing.approve"):
+        words = plural(waits.approve, "parts request waits for approval", "parts requests wait for approval")
+        hint = "The units are reserved for 30 minutes"
+        found.append(
+            Task("requests", waits.approve, words, hint, "/requests?status=approval", "certificate", urgent=True)
+        )
+    if may("sourcing.request"):
+        words = plural(waits.short, "request needs another source", "requests need another source")
+        hint = "An order back was refused or lapsed, and what is ordered is not enough"
+        found.append(
+            Task("requests", waits.short, words, hint, "/requests?status=short", "alert-triangle", urgent=True)
+        )
+    if may("call.receive"):
+        words = plural(waits.receive, "consignment is coming back to you", "consignments are coming back to you")
+        href = "/calls?side=ours&status=shipped"
+        found.append(Task("requests", waits.receive, words, "Say when it has arrived", href, "truck-return"))
+        words = plural(waits.inspect, "consignment is to be inspected", "consignments are to be inspected")
+        href = "/calls?side=ours&status=inspect"
+        found.append(Task("requests", waits.inspect, words, "Only then do the units become yours", href, "checklist"))
     return found

@@ -82,6 +82,11 @@ WITH page AS MATERIALIZED (
       AND ($5::text IS NULL OR starts_with(o.reference, upper($5)) OR starts_with(upper(o.po_number), upper($5))
            OR EXISTS (SELECT 1 FROM company c WHERE c.id = CASE WHEN o.seller_id = $1 THEN o.buyer_id ELSE o.seller_id END
                       AND strpos(upper(c.name), upper($5)) > 0))
+      AND ($7::text IS NULL OR o.status = 'accepted' AND EXISTS (
+          SELECT 1 FROM agreement w WHERE w.id = o.agreement_id AND CASE $7
+              WHEN 'sign' THEN w.status = 'offered' AND (o.seller_id = $1 AND w.maker_signed_at IS NULL
+                                                         OR o.buyer_id = $1 AND w.holder_signed_at IS NULL)
+              WHEN 'ship' THEN w.status = 'active' AND o.seller_id = $1 END))
     ORDER BY o.id DESC LIMIT $6
 )
 """
@@ -99,13 +104,15 @@ async def orders(
     side: str | None = None,
     statuses: Sequence[str] | None = None,
     search: str | None = None,
+    waits_to: str | None = None,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[OrderRow]:
     """The company's orders, newest first; ``side`` 'buying' or 'selling'. ``search``: the beginning of a reference or
-    of a purchase order number, or part of the other company's name."""
+    of a purchase order number, or part of the other company's name. ``waits_to``: only accepted orders that wait for
+    this company to 'sign' or to 'ship' them, the ones that ``waiting_by`` counts."""
     rows = await fetch(
-        session, _PAGE, company_id, side, list(statuses) if statuses else None, after, search or None, limit
+        session, _PAGE, company_id, side, list(statuses) if statuses else None, after, search or None, limit, waits_to
     )
     return [OrderRow(**dict(r)) for r in rows]
 
@@ -229,11 +236,6 @@ class Waiting:
     sign_buying: int
     receive: int
 
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.answer + self.sign_selling + self.ship + self.sign_buying + self.receive
-
 
 async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
     """What waits for this company to do something, by what it is; one statement."""
@@ -253,11 +255,6 @@ async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
         company_id,
     )
     return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0)
-
-
-async def waiting(session: AsyncSession, company_id: UUID) -> int:
-    """How many orders wait for this company to do something."""
-    return (await waiting_by(session, company_id)).total
 
 
 async def order_by_reference(session: AsyncSession, reference: str) -> UUID | None:

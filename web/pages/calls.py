@@ -58,6 +58,7 @@ TABS: Final[Mapping[str, Tab]] = {
     "": Tab("Waiting", ("noticed", "acknowledged", "silent")),
     "committed": Tab("Committed", ("accepted", "picked")),
     "shipped": Tab("Shipped", ("shipped",)),
+    "inspect": Tab("To inspect", ("received",)),
     "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
@@ -94,11 +95,11 @@ async def calls(visit: ReadsCalls) -> Response:
     """``?side=`` holder (the inbox) or maker (what we asked for), ``?status=`` a tab."""
     actor = visit.actor
     usual = "holder" if not (actor.is_manufacturer or actor.sources) else "maker"
-    side = visit.asked("side") if visit.asked("side") in {"holder", "maker"} else usual
+    side = visit.asked("side") if visit.asked("side") in {"holder", "maker", "ours"} else usual
     tab = visit.asked("status") if visit.asked("status") in TABS else ""
     chosen = TABS[tab]
     statuses = chosen.statuses
-    if side == "maker" and not tab:
+    if side != "holder" and not tab:
         statuses = ("requested", "allocated", *(statuses or ()))
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[CallRow], str | None]:

@@ -73,7 +73,8 @@ def _filter(visit: Visit) -> HoldingFilter:
 
 @router.get("")
 async def holdings(visit: ReadsStock) -> Response:
-    """``?number=``, ``?site=``, ``?condition=``, ``?clause=``, ``?right=`` yes or no, ``?counted=old``."""
+    """``?number=``, ``?site=``, ``?condition=``, ``?clause=``, ``?right=`` yes or no, ``?counted=old``;
+    ``?waiting=count``: the places that wait for a count."""
     wanted = _filter(visit)
     if wants_csv(visit):
 
@@ -82,6 +83,9 @@ async def holdings(visit: ReadsStock) -> Response:
             return [_csv_row(row) for row in page.items], page.next
 
         return csv_file(visit, "what-we-hold", CSV_HEADER, more)
+    to_count = await queries.places_to_count(visit.session, visit.actor)
+    if visit.asked("waiting") == "count":
+        return visit.show("holdings/to_count.html", places=to_count, may_act=visit.actor.may("holding.act"))
     after = visit.request.query_params.get("after")
     page = await queries.what_we_hold(
         visit.session, visit.actor, wanted, after=after, limit=PER_PAGE, secret=visit.secret
@@ -94,7 +98,14 @@ async def holdings(visit: ReadsStock) -> Response:
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
         tab=visit.asked("right") if visit.asked("right") in {"yes", "no"} else "",
         totals=_tiles(await queries.totals_by_clause(visit.session, visit.actor)) if plain else [],
-        searched=await queries.withdrawals_open(visit.session, visit.actor) if plain else [],
+        to_count=len(to_count) if plain else 0,
+        searched=[
+            w
+            for w in await queries.withdrawals_open(visit.session, visit.actor)
+            if w.holder_id != visit.actor.company_id
+        ]
+        if plain
+        else [],
         sites=await parties.sites(visit.session, visit.actor),
         conditions=list(CONDITION_WORDS.items()),
         value=lambda r: Money(r.value, r.currency) if r.value is not None and r.currency else None,

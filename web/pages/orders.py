@@ -42,6 +42,8 @@ STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
     "": ("All", None),
     "placed": ("Placed", ("placed",)),
     "accepted": ("Accepted", ("accepted",)),
+    "sign": ("To sign", None),
+    "ship": ("To ship", None),
     "shipped": ("Shipped", ("shipped",)),
     "received": ("Received", ("received",)),
     "ended": ("Not fulfilled", ("declined", "cancelled", "expired")),
@@ -78,6 +80,7 @@ async def orders(visit: ReadsOrders) -> Response:
             side=side,
             statuses=STATUSES[status][1],
             search=visit.asked("search"),
+            waits_to=status if status in {"sign", "ship"} else None,
             after=UUID(str(key[0])) if key else None,
             limit=rows + 1,
         )

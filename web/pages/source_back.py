@@ -57,6 +57,7 @@ COLUMNS: Final = (
 )
 STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
     "": ("Running", ("open", "awaiting_approval", "ordered", "received")),
+    "short": ("Needs another source", ("open", "ordered")),
     "approval": ("Waits for approval", ("awaiting_approval",)),
     "received": ("Received", ("received",)),
     "closed": ("Closed", ("closed",)),
@@ -181,7 +182,7 @@ async def _list(visit: Visit, given: Mapping[str, str]) -> Response:
     ) -> tuple[Sequence[queries.RequisitionRow], str | None]:
         key = read_bookmark(mark, visit.secret)
         found = await queries.requisitions(
-            session, visit.actor.company_id, statuses=STATUSES[status][1], mine=mine,
+            session, visit.actor.company_id, statuses=STATUSES[status][1], mine=mine, short=status == "short",
             after=UUID(str(key[0])) if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)

@@ -15,12 +15,15 @@ from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lo
 from marketplace.holdings.queries.standing import (
     CountRow,
     FreezeTarget,
+    ToCountRow,
     WithdrawalRow,
     callable_facts,
     freeze_targets,
     last_count,
     movement_to_correct,
+    places_to_count,
     units_at,
+    waiting,
     withdrawals_open,
 )
 from marketplace.holdings.queries.units import UnitRow, visible_units
@@ -33,6 +36,7 @@ __all__ = [
     "HoldingFilter",
     "HoldingRow",
     "StockLineRow",
+    "ToCountRow",
     "UnitRow",
     "WithdrawalRow",
     "callable_facts",
@@ -43,10 +47,12 @@ __all__ = [
     "lot_ids_at",
     "lot_ids_of_serial",
     "movement_to_correct",
+    "places_to_count",
     "stock_lines",
     "totals_by_clause",
     "units_at",
     "visible_units",
+    "waiting",
     "what_we_hold",
     "withdrawals_open",
 ]

@@ -104,6 +104,42 @@ async def withdrawals_open(
 
 
 @dataclass(frozen=True, slots=True)
+class ToCountRow:
+    """A place where the company itself said that units are not on the shelf, and has not counted since."""
+
+    part_id: UUID
+    number: str
+    site_id: UUID
+    site: str
+    quantity: int
+    opened_at: datetime
+
+
+async def places_to_count(session: AsyncSession, actor: Actor, *, limit: int = 200) -> Sequence[ToCountRow]:
+    """The company's own places that wait for a count, one for each part and site, longest waiting first."""
+    rows = await fetch(
+        session,
+        "SELECT w.part_id, p.number, w.site_id, s.name AS site, sum(w.quantity)::int AS quantity, "
+        "min(w.opened_at) AS opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id JOIN site s ON s.id = w.site_id "
+        "WHERE w.resolved_at IS NULL AND w.holder_id = $1 GROUP BY w.part_id, p.number, w.site_id, s.name "
+        "ORDER BY min(w.opened_at), w.part_id, w.site_id LIMIT $2",
+        actor.company_id,
+        limit,
+    )
+    return [ToCountRow(**dict(r)) for r in rows]
+
+
+async def waiting(session: AsyncSession, actor: Actor) -> int:
+    """How many places ``places_to_count`` lists."""
+    found: int = await fetch_value(
+        session,
+        "SELECT count(DISTINCT (part_id, site_id))::int FROM withdrawal WHERE resolved_at IS NULL AND holder_id = $1",
+        actor.company_id,
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class FreezeTarget:
     """A lot that a quality hold could reach, through a stock line the actor may see."""
 

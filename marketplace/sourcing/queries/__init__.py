@@ -20,7 +20,15 @@ from marketplace.sourcing.queries.calls import (
     calls,
     events_of,
 )
-from marketplace.sourcing.queries.locked import by_reference, lots_at, silent, supply_for_update, unapproved, waiting
+from marketplace.sourcing.queries.locked import (
+    Waiting,
+    by_reference,
+    lots_at,
+    silent,
+    supply_for_update,
+    unapproved,
+    waiting,
+)
 from marketplace.sourcing.queries.requisitions import (
     RequisitionRow,
     open_to,
@@ -30,7 +38,7 @@ from marketplace.sourcing.queries.requisitions import (
 )
 
 __all__ = [
-    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "by_reference", "call",
+    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "by_reference", "call",
     "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "masks",
     "open_to", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
     "unapproved", "waiting",

@@ -116,13 +116,15 @@ async def calls(
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
-    """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for), or 'any'.
+    """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for, or
+    others asked for our parts), 'ours' (only what we asked for), or 'any'.
     ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others."""
     rows = await fetch(
         session,
         _CALL
         + """
         WHERE CASE $2::text WHEN 'holder' THEN k.holder_id = $1 AND k.noticed_at IS NOT NULL WHEN 'maker' THEN k.maker_id = $1 OR k.company_id = $1
+              WHEN 'ours' THEN k.company_id = $1
               ELSE k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1 END
           AND ($3::text[] IS NULL OR k.status = ANY($3)) AND ($4::uuid IS NULL OR k.requisition_id = $4)
           AND ($5::uuid IS NULL OR k.id < $5)

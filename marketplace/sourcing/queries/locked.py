@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
+from marketplace.sourcing.queries.requisitions import SHORT
 
 
 async def lots_at(
@@ -71,18 +73,37 @@ async def unapproved(session: AsyncSession, before: datetime, *, limit: int = 20
     return [r["requisition_id"] for r in rows]
 
 
-async def waiting(session: AsyncSession, actor: Actor) -> dict[str, int]:
-    """What waits for this company: calls to answer, to ship, on their way in, and approvals."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much waits for a company in sourcing, by what it has to do."""
+
+    answer: int
+    """Orders to give units back: commit or refuse before the time runs out."""
+    ship: int
+    receive: int
+    inspect: int
+    approve: int
+    """Parts requests (of any company) whose orders are above the technician's limit."""
+    short: int
+    """The company's own parts requests that a refusal or a lapse left short; see ``SHORT``."""
+
+
+async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
+    """What waits for this company, by what it is; one statement."""
     row = await fetch_one(
         session,
-        "SELECT count(*) FILTER (WHERE holder_id = $1 AND status IN ('noticed','accepted'))::int AS calls, "
-        "count(*) FILTER (WHERE company_id = $1 AND status IN ('shipped','received'))::int AS arriving, "
-        "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approvals "
-        "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) "
-        "AND status IN ('noticed','accepted','shipped','received','allocated')",
+        "SELECT count(*) FILTER (WHERE holder_id = $1 AND noticed_at IS NOT NULL "
+        "AND status IN ('noticed','acknowledged','silent'))::int AS answer, "
+        "count(*) FILTER (WHERE holder_id = $1 AND noticed_at IS NOT NULL AND status IN ('accepted','picked'))::int AS ship, "
+        "count(*) FILTER (WHERE company_id = $1 AND status = 'shipped')::int AS receive, "
+        "count(*) FILTER (WHERE company_id = $1 AND status = 'received')::int AS inspect, "
+        "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approve, "
+        f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short "
+        "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
+        "('noticed','acknowledged','silent','accepted','picked','shipped','received','allocated')",
         actor.company_id,
     )
-    return {k: int(row[k]) for k in ("calls", "arriving", "approvals")} if row else {}
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
 
 
 async def by_reference(session: AsyncSession, reference: str) -> UUID | None:

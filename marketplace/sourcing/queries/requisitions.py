@@ -69,21 +69,35 @@ CROSS JOIN LATERAL (
 """
 
 
+# A parts request that needs another source: an order back came to nothing, and what is ordered does not make up for it.
+SHORT = """
+r.status IN ('open', 'ordered') AND EXISTS (
+    SELECT 1 FROM call x WHERE x.requisition_id = r.id AND x.status IN ('refused', 'defaulted', 'lost', 'disputed'))
+AND r.quantity > (
+    SELECT coalesce(sum(CASE WHEN x.status = 'disputed' THEN coalesce(x.inspected_good, 0) ELSE x.quantity END), 0)
+    FROM call x WHERE x.requisition_id = r.id AND x.status NOT IN ('refused', 'cancelled', 'defaulted', 'lost'))
+"""
+
+
 async def requisitions(
     session: AsyncSession,
     company_id: UUID,
     *,
     statuses: Sequence[str] | None = None,
     mine: UUID | None = None,
+    short: bool = False,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[RequisitionRow]:
-    """The company's parts requests (as requester or as the maker), newest first."""
+    """The company's parts requests (as requester or as the maker), newest first. ``short``: only the company's own
+    that need another source after a refusal or a lapse, the ones that ``waiting`` counts."""
     rows = await fetch(
         session,
         _REQUISITION
         + "WHERE (r.company_id = $1 OR r.maker_id = $1) AND ($2::text[] IS NULL OR r.status = ANY($2)) "
-        "AND ($3::uuid IS NULL OR r.requested_by = $3) AND ($4::uuid IS NULL OR r.id < $4) ORDER BY r.id DESC LIMIT $5",
+        "AND ($3::uuid IS NULL OR r.requested_by = $3) AND ($4::uuid IS NULL OR r.id < $4) "
+        + (f"AND r.company_id = $1 AND {SHORT} " if short else "")
+        + "ORDER BY r.id DESC LIMIT $5",
         company_id, list(statuses) if statuses else None, mine, after, limit,
     )  # fmt: skip
     return [RequisitionRow(**dict(r)) for r in rows]
