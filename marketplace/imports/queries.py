@@ -183,6 +183,16 @@ async def sites_of_file(session: AsyncSession, job_id: UUID) -> list[UUID]:
     return [r["site_id"] for r in rows]
 
 
+async def closed_sites_for_share(session: WriteSession, company_id: UUID, sites: Sequence[UUID]) -> list[str]:
+    """The names of those of these sites that are closed; none of them can be closed until this transaction ends."""
+    rows = await fetch(
+        session,
+        "SELECT name, closed_at FROM site WHERE company_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR SHARE",
+        company_id, list(sites),
+    )  # fmt: skip
+    return [r["name"] for r in rows if r["closed_at"] is not None]
+
+
 async def newer_snapshot(
     session: AsyncSession, company_id: UUID, sites: Sequence[UUID], snapshot_on: date
 ) -> tuple[str, date] | None:

@@ -293,6 +293,13 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     key, company = job.id, job.company_id
     # Others may have landed files, bought and sold since this one was validated.
     sites = await _compare(session, job)
+    closed = await queries.closed_sites_for_share(session, company, sites)
+    if closed:
+        raise conflict(
+            "import.site_closed",
+            f"{', '.join(closed)} {'was' if len(closed) == 1 else 'were'} closed since this file was read. Nothing was "
+            "changed. Open the site again under Company, or take its rows out of the file.",
+        )
     await _refuse_older(session, job, sites)
     currency = await fetch_value(session, "SELECT currency FROM company WHERE id = $1", company)
     # The file tells about the end of its day; it cannot tell about what has not happened yet.

@@ -301,6 +301,21 @@ async def test_tomorrows_file_changes_nothing_and_is_read_a_few_times_not_once_f
     assert read < 60 * rows, f"{read:,} rows read for a file of {rows:,}"
 
 
+async def test_nothing_lands_at_a_site_that_was_closed_meanwhile(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    job = await imports.upload(many(world, 3))
+    await imports.run(job, land=False)
+    await owner.execute("UPDATE site SET closed_at = now() WHERE id = $1", world.maker.site)
+    with pytest.raises(DomainError, match="closed since this file was read") as caught:
+        await imports.run(job)
+    assert caught.value.code == "import.site_closed"
+    assert await owner.fetchval("SELECT count(*) FROM movement WHERE company_id = $1", world.maker.id) == 0
+    assert (await imports.job(job)).step == "validated"
+    await owner.execute("UPDATE site SET closed_at = NULL WHERE id = $1", world.maker.site)
+    assert (await imports.run(job)).step == "done"
+
+
 # -- the worker ------------------------------------------------------------------------------------------
 
 
