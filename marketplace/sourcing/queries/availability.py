@@ -18,32 +18,35 @@ from marketplace.parts import queries as parts
 from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, Right, StockRow, assemble, nearest
 from marketplace.sourcing.freight import Point
 
+# Names, places and counts are looked up after the sums, so that the rows to be sorted stay narrow.
 _STOCK = """
-SELECT p.part_id, p.owner_id, p.holder_id, h.name AS holder, p.site_id, s.name AS site, s.place, s.region, s.lat, s.lon,
-       coalesce(s.country, h.country) AS country, p.condition, p.agreement_id, p.beneficiary_id,
-       sum(p.quantity)::int AS quantity,
-       sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::int AS held,
-       sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::int AS frozen,
-       sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::int AS withdrawn,
-       max(c.counted_at) AS counted_at
-FROM position p
-JOIN lot l ON l.lot_id = p.lot_id
-JOIN company h ON h.id = p.holder_id
-LEFT JOIN site s ON s.id = p.site_id
-LEFT JOIN LATERAL (
-    SELECT sum(x.quantity) AS overdue FROM open_hold x
-    WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
-) o ON p.held > 0
-LEFT JOIN LATERAL (
-    SELECT least(coalesce(sum(x.quantity), 0), p.quantity - p.held) AS quantity FROM withdrawal x
-    WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.resolved_at IS NULL
-) w ON true
-LEFT JOIN stock_count c ON c.holder_id = p.holder_id AND c.site_id = p.site_id AND c.part_id = p.part_id
-WHERE p.part_id = ANY($1::uuid[]) AND p.quantity > 0
-  AND (p.beneficiary_id = ANY($2::uuid[])
-       OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[]) AND p.holder_id = p.owner_id))
-GROUP BY p.part_id, p.owner_id, p.holder_id, h.name, h.country, p.site_id, s.name, s.place, s.region, s.lat, s.lon,
-         s.country, p.condition, p.agreement_id, p.beneficiary_id
+SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.place, s.region, s.lat, s.lon,
+       coalesce(s.country, h.country) AS country, g.condition, g.agreement_id, g.beneficiary_id, g.quantity, g.held,
+       g.frozen, g.withdrawn, c.counted_at
+FROM (
+    SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
+           sum(p.quantity)::int AS quantity,
+           sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::int AS held,
+           sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::int AS frozen,
+           sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::int AS withdrawn
+    FROM position p
+    JOIN lot l ON l.lot_id = p.lot_id
+    LEFT JOIN LATERAL (
+        SELECT sum(x.quantity) AS overdue FROM open_hold x
+        WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
+    ) o ON p.held > 0
+    LEFT JOIN LATERAL (
+        SELECT least(coalesce(sum(x.quantity), 0), p.quantity - p.held) AS quantity FROM withdrawal x
+        WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.resolved_at IS NULL
+    ) w ON true
+    WHERE p.part_id = ANY($1::uuid[]) AND p.quantity > 0
+      AND (p.beneficiary_id = ANY($2::uuid[])
+           OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[]) AND p.holder_id = p.owner_id))
+    GROUP BY p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id
+) g
+JOIN company h ON h.id = g.holder_id
+LEFT JOIN site s ON s.id = g.site_id
+LEFT JOIN stock_count c ON c.holder_id = g.holder_id AND c.site_id = g.site_id AND c.part_id = g.part_id
 """
 
 
