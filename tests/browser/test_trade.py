@@ -107,7 +107,7 @@ async def test_sign_in_find_order_and_deliver(open_page: OpenPage, address: str,
 
     sold = await open_page(address, cookies=await cookies(market, world.maker, "planner"))
     other = sold.page
-    await expect(other.get_by_text("1 order waits for your answer")).to_be_visible()
+    await expect(other.get_by_role("link", name="1 order waits for your answer")).to_be_visible()
     await looks_right(other, "home-waiting")
     await other.goto(f"{order}/decline")
     await looks_right(other, "order-decline")
