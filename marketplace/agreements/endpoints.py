@@ -23,7 +23,7 @@ from marketplace.agreements.schemas import (
     SignIn,
     Status,
 )
-from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import PageOut
@@ -39,7 +39,7 @@ async def agreements(
     actor: ReadsAgreements,
     secret: PageSecret,
     status: Status | None = None,
-    clause: str | None = None,
+    clause: ClauseName | None = None,
     other_id: Annotated[UUID | None, Query(description="The other company.")] = None,
     reference: str | None = None,
     part_id: UUID | None = None,

@@ -19,6 +19,9 @@ from marketplace.agreements.price_rules import WHOLE, Contradiction, Frozen, Pri
 from marketplace.kit.errors import FieldError, invalid, invalid_fields
 from marketplace.kit.money import Rounding
 
+ClauseName = Literal["buy-back", "access-back"]
+"""The clauses that there are: what lists can be filtered by."""
+
 
 class Urgency(StrEnum):
     """How badly a unit is needed; each has its own clock."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from marketplace.agreements.evaluation import split
+from marketplace.agreements.terms import ClauseName
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant, WriteSession
 from marketplace.holdings import queries, service
@@ -57,7 +58,7 @@ def _filter(
     part_id: UUID | None = None,
     site_id: UUID | None = None,
     condition: Condition | None = None,
-    clause: str | None = None,
+    clause: ClauseName | None = None,
     agreement_id: UUID | None = None,
     encumbered: Annotated[bool | None, Query(description="Whether somebody has a right in the units.")] = None,
     not_counted_since: Moment | None = None,

@@ -121,8 +121,8 @@ async def imports(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ImportOut]:
     """Paged by ``after``."""
-    mark = read_bookmark(after, secret)
-    rows = await queries.jobs(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
+    mark = read_bookmark(after, secret, UUID)
+    rows = await queries.jobs(session, actor.company_id, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda j: [j.id], secret)
     return PageOut(items=[ImportOut.model_validate(j) for j in page.items], next=page.next)
 
@@ -268,7 +268,7 @@ async def issues(
 ) -> PageOut[IssueOut]:
     """In the order of the file, paged."""
     await queries.job(session, job_id)
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, int, str)
     rows = await queries.issues(session, job_id, after=(mark[0], mark[1]) if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda r: [r.row_no, r.field], secret)
     return PageOut(items=[IssueOut.model_validate(r) for r in page.items], next=page.next)
@@ -287,9 +287,9 @@ async def proposals(
 ) -> PageOut[ProposalOut]:
     """In the order of the file, paged."""
     await queries.job(session, job_id)
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, UUID)
     rows = await queries.proposals(
-        session, job_id, undecided=undecided, kind=kind, after=UUID(mark[0]) if mark else None, limit=limit + 1
+        session, job_id, undecided=undecided, kind=kind, after=mark[0] if mark else None, limit=limit + 1
     )
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[ProposalOut.model_validate(r) for r in page.items], next=page.next)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, summary
-from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
@@ -46,7 +46,7 @@ async def browse(
     part_id: UUID | None = None,
     class_code: str | None = None,
     condition: Condition | None = None,
-    clause: str | None = None,
+    clause: ClauseName | None = None,
     use_class: UseClass | None = None,
     seller_id: UUID | None = None,
     maximum_price: Decimal | None = None,
@@ -55,7 +55,7 @@ async def browse(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ListingOut]:
     """Newest first, filtered, paged."""
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, UUID, UUID)
     wanted = queries.Wanted(
         class_code=class_code, condition=condition, clause=clause, use_class=use_class, seller_id=seller_id,
         maximum_price=maximum_price, minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
@@ -110,9 +110,9 @@ async def releases(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ReleaseOut]:
     """Newest first."""
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, UUID)
     rows = await queries.releases(
-        session, actor.company_id, status=status, after=UUID(mark[0]) if mark else None, limit=limit + 1
+        session, actor.company_id, status=status, after=mark[0] if mark else None, limit=limit + 1
     )
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[ReleaseOut.model_validate(r) for r in page.items], next=page.next)

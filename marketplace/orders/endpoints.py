@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import StreamingResponse
 
 from marketplace.db.requests import PageSecret, Reading, Writing, database
@@ -35,31 +36,50 @@ from marketplace.settings import get_settings
 router = APIRouter(prefix="/orders", tags=["orders"])
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which orders: the same for the list and for its export."""
+
+    side: str | None
+    status: str | None
+
+    @property
+    def statuses(self) -> list[str] | None:
+        """As ``queries.orders`` takes them."""
+        return [self.status] if self.status else None
+
+
+def _filter(side: Literal["buying", "selling"] | None = None, status: Status | None = None) -> Asked:
+    return Asked(side, status)
+
+
+Wanted = Annotated[Asked, Depends(_filter)]
+
+
 @router.get("", summary="Your orders, bought and sold")
 async def orders(
     session: Reading,
     secret: PageSecret,
     actor: ReadsOrders,
-    side: str | None = Query(None, pattern="^(buying|selling)$"),
-    status: Status | None = None,
+    wanted: Wanted,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[OrderOut]:
     """Newest first, paged."""
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, UUID)
     rows = await queries.orders(
-        session, actor.company_id, side=side, statuses=[status] if status else None,
-        after=UUID(mark[0]) if mark else None, limit=limit + 1,
+        session, actor.company_id, side=wanted.side, statuses=wanted.statuses,
+        after=mark[0] if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[OrderOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@router.get("/export.csv", summary="All your orders as CSV", response_class=StreamingResponse)
-async def export(request: Request, actor: ReadsOrders) -> StreamingResponse:
-    """Streamed in pages; opens its own session, since this one closes before the body is sent."""
+@router.get("/export.csv", summary="Your orders as CSV", response_class=StreamingResponse)
+async def export(request: Request, actor: ReadsOrders, wanted: Wanted) -> StreamingResponse:
+    """The whole list, with the filters of the list. Streamed in pages; opens its own session, since this one closes before the body is sent."""
     return StreamingResponse(
-        export_rows(request, actor), media_type="text/csv",
+        export_rows(request, actor, wanted), media_type="text/csv",
         headers={"content-disposition": 'attachment; filename="orders.csv"'},
     )  # fmt: skip
 
@@ -70,13 +90,15 @@ HEADER = (
 )  # fmt: skip
 
 
-async def export_rows(request: Request, actor: Actor) -> AsyncIterator[str]:
-    """CSV text of all the actor's orders, page by page."""
+async def export_rows(request: Request, actor: Actor, wanted: Asked) -> AsyncIterator[str]:
+    """CSV text of the actor's orders, page by page."""
     after: UUID | None = None
     first = True
     async with database(request).read(Tenant(actor.company_id, actor.sources)) as session:
         while True:
-            rows = await queries.orders(session, actor.company_id, after=after, limit=MAX_PAGE)
+            rows = await queries.orders(
+                session, actor.company_id, side=wanted.side, statuses=wanted.statuses, after=after, limit=MAX_PAGE
+            )
             cells = (
                 (r.reference, r.shown_status, r.seller, r.buyer, r.po_number, r.placed_at.isoformat(), r.lines, r.units,
                  r.total, r.currency, r.carrier, r.tracking)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
 
 from marketplace.db.requests import Reading, Writing
 from marketplace.db.session import ReadSession, Tenant, become
-from marketplace.kit.errors import unauthenticated
+from marketplace.kit.errors import FieldError, invalid_fields, unauthenticated
 from marketplace.parties import queries
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.service import token_hash
@@ -54,14 +55,40 @@ async def resolve(request: Request, session: ReadSession, now: datetime) -> Acto
     return actor
 
 
+def _query_names(dependant: Dependant) -> set[str]:
+    return {f.alias for f in dependant.query_params}.union(*map(_query_names, dependant.dependencies))
+
+
+def only_known_names(request: Request) -> None:
+    """Refuses a query parameter that the route does not have: a misspelt filter would answer with everything. Asked
+    once it is known who asks, so that strangers learn nothing. Raises ``request.invalid``."""
+    given = request.query_params.keys()
+    if not given:
+        return
+    known = sorted(_query_names(request.scope["route"].dependant))
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        takes = f"Possible are {', '.join(known)}." if known else "It takes none."
+        words = f"There is no filter of this name here. {takes}"
+        raise invalid_fields(
+            "request.invalid",
+            f"{unknown[0][:40]}: {words} Nothing was changed.",
+            tuple(FieldError(name[:80], "unknown_field", words) for name in unknown),
+        )
+
+
 async def reading_actor(request: Request, session: Reading, now: Now) -> Actor:
     """The actor of a request that only reads."""
-    return await resolve(request, session, now)
+    actor = await resolve(request, session, now)
+    only_known_names(request)
+    return actor
 
 
 async def writing_actor(request: Request, session: Writing, now: Now) -> Actor:
     """The actor of a request that writes."""
-    return await resolve(request, session, now)
+    actor = await resolve(request, session, now)
+    only_known_names(request)
+    return actor
 
 
 ReadingActor = Annotated[Actor, Depends(reading_actor, scope="function")]

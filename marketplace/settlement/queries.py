@@ -87,7 +87,7 @@ async def settlement_lines(
     secret: str,
 ) -> Page[SettlementRow]:
     """What the actor's company owes and is owed, newest first."""
-    key = read_bookmark(after, secret)
+    key = read_bookmark(after, secret, datetime.fromisoformat, UUID)
     rows = await fetch(
         session,
         _LINE
@@ -109,8 +109,8 @@ async def settlement_lines(
         wanted.state,
         wanted.other_id,
         wanted.due_before,
-        datetime.fromisoformat(key[0]) if key else None,
-        UUID(key[1]) if key else None,
+        key[0] if key else None,
+        key[1] if key else None,
         limit + 1,
     )
     return cut([SettlementRow(**dict(r)) for r in rows], limit, lambda r: [r.created_at, r.id], secret)

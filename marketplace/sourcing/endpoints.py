@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -97,8 +97,8 @@ async def requisitions(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[RequisitionOut]:
     """Newest first."""
-    mark = read_bookmark(after, secret)
-    rows = await queries.requisitions(session, actor.company_id, after=UUID(mark[0]) if mark else None, limit=limit + 1)
+    mark = read_bookmark(after, secret, UUID)
+    rows = await queries.requisitions(session, actor.company_id, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
 
@@ -204,16 +204,16 @@ async def calls(
     session: Reading,
     secret: PageSecret,
     actor: ReadsCalls,
-    side: str = Query("any", pattern="^(any|holder|maker)$"),
+    side: Literal["any", "holder", "maker"] = "any",
     status: CallState | None = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[CallOut]:
     """Newest first; ``side=holder`` is your inbox."""
-    mark = read_bookmark(after, secret)
+    mark = read_bookmark(after, secret, UUID)
     rows = await queries.calls(
         session, actor.company_id, side=side, statuses=[status] if status else None,
-        after=UUID(mark[0]) if mark else None, limit=limit + 1,
+        after=mark[0] if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
     masks = await queries.masks(session, actor)

@@ -8,7 +8,8 @@ import io
 import pytest
 
 from marketplace.kit.exports import BOM
-from tests.web.trade import Market, counted, open_market
+from tests.counting import counted
+from tests.web.trade import Market, open_market
 from tests.world import World
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.trade import Market, counted, key_of, open_market
+from tests.counting import counted
+from tests.web.trade import Market, key_of, open_market
 from tests.world import World
 
 RESERVED = "SELECT coalesce(sum(ordered), 0)::int FROM listing WHERE release_id = $1"

@@ -4,18 +4,15 @@ both sides who are signed in."""
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import httpx
-from asyncpg.connection import LoggedQuery
 from fastapi import FastAPI
-from sqlalchemy import event
 
 from marketplace.agreements.presets import PRESETS
 from marketplace.app import create_app
@@ -135,28 +132,3 @@ def order_form(market: Market, **changed: str) -> Mapping[str, str]:
         "requested_on": "",
         **changed,
     }
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that the application sends while the block runs, BEGIN and its like left out."""
-    sent: list[str] = []
-
-    def log(record: LoggedQuery) -> None:
-        if not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
-            sent.append(record.query)
-
-    def out(connection: Any, _record: object, _proxy: object) -> None:
-        connection.driver_connection.add_query_logger(log)
-
-    def back(connection: Any, _record: object) -> None:
-        connection.driver_connection.remove_query_logger(log)
-
-    pool = database.engine.sync_engine
-    event.listen(pool, "checkout", out)
-    event.listen(pool, "checkin", back)
-    try:
-        yield sent
-    finally:
-        event.remove(pool, "checkout", out)
-        event.remove(pool, "checkin", back)

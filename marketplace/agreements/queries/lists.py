@@ -130,7 +130,7 @@ async def agreements(
     secret: str,
 ) -> Page[AgreementRow]:
     """Agreements the actor's company is a party of, newest first."""
-    key = read_bookmark(after, secret)
+    key = read_bookmark(after, secret, UUID)
     rows = await fetch(
         session,
         _AGREEMENT
@@ -153,7 +153,7 @@ async def agreements(
         wanted.closes_before,
         wanted.waiting,
         wanted.part_id,
-        UUID(key[0]) if key else None,
+        key[0] if key else None,
         limit + 1,
     )
     return cut([AgreementRow(**dict(r)) for r in rows], limit, lambda r: [r.id], secret)

@@ -146,7 +146,7 @@ async def what_we_hold(
 ) -> Page[HoldingRow]:
     """What the actor's company holds, by part number and place. Serves partners and, for its own stock, the maker.
     At most three statements a page."""
-    key = read_bookmark(after, secret)
+    key = read_bookmark(after, secret, str, UUID, UUID, str, UUID, UUID)
     prefix = normalise(wanted.number) if wanted.number else None
     rows = await fetch(
         session,
@@ -162,11 +162,11 @@ async def what_we_hold(
         wanted.clause,
         wanted.not_counted_since,
         key[0] if key else None,
-        UUID(key[1]) if key else None,
-        UUID(key[2]) if key else None,
+        key[1] if key else None,
+        key[2] if key else None,
         key[3] if key else None,
-        UUID(key[4]) if key else None,
-        UUID(key[5]) if key else None,
+        key[4] if key else None,
+        key[5] if key else None,
         _NIL,
         limit + 1,
     )
@@ -263,7 +263,7 @@ async def stock_lines(
     secret: str,
 ) -> Page[StockLineRow]:
     """The exact stock lines behind what the actor's company holds, by part and lot."""
-    key = read_bookmark(after, secret)
+    key = read_bookmark(after, secret, UUID, UUID, int)
     prefix = normalise(wanted.number) if wanted.number else None
     rows = await fetch(
         session,
@@ -292,8 +292,8 @@ async def stock_lines(
         wanted.agreement_id,
         wanted.encumbered,
         wanted.clause,
-        UUID(key[0]) if key else None,
-        UUID(key[1]) if key else None,
+        key[0] if key else None,
+        key[1] if key else None,
         key[2] if key else None,
         limit + 1,
     )

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from marketplace.db.session import Database
+from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
-from tests.web.trade import counted
 from tests.world import World
 
 

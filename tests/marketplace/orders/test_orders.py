@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, time, timedelta
@@ -15,8 +17,8 @@ from marketplace.db.session import Database
 from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
 from tests.agreed import person
+from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
-from tests.web.trade import counted
 from tests.world import World
 
 
@@ -260,6 +262,22 @@ async def test_csv_export(job: Job) -> None:
     answer = await job.buyer.get(f"{API}/orders/export.csv")
     assert answer.status_code == 200
     assert answer.text.count("\r\n") == 2
+
+
+async def test_the_export_has_the_filters_of_the_list_and_no_formulas(job: Job) -> None:
+    await job.released(10)
+    body = {"ship_to_site_id": str(job.world.buyer.site), "lines": [{"listing_id": job.listing, "quantity": 1}]}
+    kept = await ok(job.buyer.post(f"{API}/orders", json={**body, "po_number": "=1+1"}), 201)
+    gone = await ok(job.buyer.post(f"{API}/orders", json={**body, "po_number": "PO-2"}), 201)
+    await ok(job.buyer.post(f"{API}/orders/{gone['id']}/cancel", json={}))
+    for query in ({}, {"status": "placed"}, {"status": "cancelled"}, {"side": "buying"}, {"side": "selling"}):
+        listed = (await ok(job.buyer.get(f"{API}/orders", params=query)))["items"]
+        answer = await job.buyer.get(f"{API}/orders/export.csv", params=query)
+        rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))[1:]
+        assert [r[0] for r in rows] == [o["reference"] for o in listed], query
+    placed = await job.buyer.get(f"{API}/orders/export.csv", params={"status": "placed"})
+    assert ",'=1+1," in placed.text, "a cell that a spreadsheet would run is text"
+    assert kept["id"] != gone["id"]
 
 
 async def test_an_order_of_many_lines_is_all_or_nothing_and_of_constant_cost(job: Job) -> None:

@@ -1,0 +1,220 @@
+"""Every list there is, taken from the published description: what it does not know it refuses and says what it knows,
+it is read in as many statements for many rows as for one, and its pages are bounded."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from marketplace.agreements.terms import TERMS_TYPES, ClauseName
+from marketplace.app import create_app
+from marketplace.db import requests
+from marketplace.db.session import Database
+from marketplace.kit.pages import MAX_PAGE, sign_bookmark
+from marketplace.settings import Settings
+from tests.clients import app_for, client_for, token_for
+from tests.counting import counted
+from tests.marketplace.main_job import API, Job, ok
+from tests.world import World
+
+SPEC: dict[str, Any] = create_app(Settings()).openapi()
+FREE_TEXT = {"number", "reference", "class_code"}
+"""Filters that may be anything; every other one says what it takes."""
+
+
+def answer_of(operation: dict[str, Any]) -> dict[str, Any]:
+    content = operation["responses"]["200"].get("content", {})
+    return dict(content.get("application/json", {}).get("schema", {}))
+
+
+def is_paged(operation: dict[str, Any]) -> bool:
+    return "PageOut" in answer_of(operation).get("$ref", "")
+
+
+LISTS = sorted(
+    (path, operation["get"])
+    for path, operation in SPEC["paths"].items()
+    if "get" in operation
+    and (is_paged(operation["get"]) or answer_of(operation["get"]).get("type") == "array" or path.endswith(".csv"))
+)
+PAGED = [path for path, operation in LISTS if is_paged(operation)]
+
+
+def junk() -> list[tuple[str, str, str, str, tuple[str, ...]]]:
+    """(path, parameter, value that it cannot have, code, words that tell what it can have)."""
+    found = []
+    for path, operation in LISTS:
+        found.append((path, "statuss", "open", "unknown_field", tuple(names(operation))))
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] != "query" or parameter["name"] in {"after", "limit", *FREE_TEXT}:
+                continue
+            schema = parameter["schema"]
+            schema = next((s for s in schema.get("anyOf", [schema]) if s.get("type") != "null"), schema)
+            if "$ref" in schema:
+                schema = SPEC["components"]["schemas"][schema["$ref"].split("/")[-1]]
+            name = parameter["name"]
+            value, code, words = "banana", "", ()
+            if "enum" in schema:
+                code, words = "not_one_of", tuple(schema["enum"])
+            elif "const" in schema:
+                code, words = "not_one_of", (schema["const"],)
+            elif schema.get("format") == "uuid":
+                code = "not_an_id"
+            elif schema.get("format") in {"date", "date-time"}:
+                value, code = "2026-99-99", {"date": "not_a_date", "date-time": "not_a_time"}[schema["format"]]
+            elif schema.get("type") == "boolean":
+                code = "not_yes_or_no"
+            elif schema.get("type") in {"integer", "number"}:
+                code = "not_a_number"
+            assert code, f"{path}: {name} is free text; say what it can be"
+            found.append((path, name, value, code, words))
+        if is_paged(operation):
+            found.append((path, "limit", "0", "too_small", ("1",)))
+            found.append((path, "limit", "100000", "too_big", (str(MAX_PAGE),)))
+            found.append((path, "limit", "many", "not_a_number", ()))
+    return found
+
+
+def names(operation: dict[str, Any]) -> list[str]:
+    return sorted(p["name"] for p in operation.get("parameters", []) if p["in"] == "query")
+
+
+@pytest.fixture(scope="module")
+async def app(db: Database) -> FastAPI:
+    return app_for(db)
+
+
+@pytest.fixture(scope="module")
+async def people(db: Database, owner: asyncpg.Connection) -> list[str]:
+    """Session tokens of people who together may read every list."""
+    world = await World.make(owner, db)
+    wanted = ((world.maker, "planner"), (world.maker, "admin"), (world.buyer, "buyer"), (world.buyer, "warehouse"))
+    return [await token_for(owner, party.users[role], party.id) for party, role in wanted]
+
+
+async def asked(app: FastAPI, people: list[str], path: str, **query: str) -> httpx.Response:
+    """The answer to the first of these people who may use the route."""
+    for token in people:
+        async with client_for(app, token) as client:
+            answer = await client.get(re.sub(r"{[^}]+}", str(uuid4()), path), params=query)
+        if answer.status_code != 403:
+            return answer
+    raise AssertionError(f"nobody may read {path}")
+
+
+def test_clauses_to_filter_by_are_those_there_are() -> None:
+    assert set(ClauseName.__args__) == {clause for clause, _ in TERMS_TYPES}  # type: ignore[attr-defined]
+    assert len(PAGED) >= 10
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value", "code", "words"), junk(), ids=lambda v: v if isinstance(v, str) else ""
+)
+async def test_junk_is_refused_with_what_is_allowed(
+    app: FastAPI, people: list[str], path: str, name: str, value: str, code: str, words: tuple[str, ...]
+) -> None:
+    answer = await asked(app, people, path, **{name: value})
+    assert answer.status_code == 422, answer.text
+    body = answer.json()
+    assert body["code"] == "request.invalid"
+    assert [(e["field"], e["code"]) for e in body["errors"]] == [(name, code)]
+    for word in words:
+        assert word in body["errors"][0]["message"], body
+    assert name in body["detail"]
+
+
+@pytest.mark.parametrize("path", PAGED)
+async def test_a_bookmark_of_nowhere_or_of_another_list_is_refused(app: FastAPI, people: list[str], path: str) -> None:
+    secret = app.state.settings.secret_key or requests._PROCESS_SECRET
+    for bookmark in ("junk", "a" * 200, sign_bookmark(["of", "quite", "another", "list"], secret), "\u00e9"):
+        answer = await asked(app, people, path, after=bookmark)
+        # A list inside something that is not there may say that first.
+        assert (answer.status_code, answer.json()["code"]) in {(422, "page.bookmark"), (404, "import.not_found")}, path
+
+
+def test_an_export_takes_the_filters_of_its_list() -> None:
+    for path, operation in LISTS:
+        if path.endswith(".csv") and "{" not in path:
+            of = path.removesuffix("/export.csv").removesuffix(".csv")
+            listed = next(o for p, o in LISTS if p == of)
+            assert names(operation) == [n for n in names(listed) if n not in {"after", "limit"}], path
+
+
+async def round_of_everything(job: Job, turn: int) -> None:
+    """One more row in (nearly) every list."""
+    world = job.world
+    world.part = await world.make_part(f"{world.tag}-ROUND-{turn}")
+    await job.sold(4)
+    await job.called(1)
+    await job.came_back(1)
+    await job.called(1)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
+
+
+async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connection, db: Database) -> None:
+    async with AsyncExitStack() as stack:
+        world = await World.make(owner, db)
+        job = await Job.begin(world, stack)
+        admin = await stack.enter_async_context(
+            client_for(app_for(db), await token_for(owner, world.maker.users["admin"], world.maker.id))
+        )
+        warehouse = await stack.enter_async_context(
+            client_for(app_for(db), await token_for(owner, world.buyer.users["warehouse"], world.buyer.id))
+        )
+        clients = (job.planner, job.buyer, job.technician, admin, warehouse)
+
+        async def uploaded(turn: int) -> str:
+            file = f"number,quantity,site\n{world.tag}-{turn},minus one,S1\n"
+            upload = {"file": ("stock.csv", file.encode(), "text/csv")}
+            return str((await ok(job.planner.post(f"{API}/imports", files=upload), 201))["id"])
+
+        imported = await uploaded(1)
+
+        async def read() -> tuple[dict[str, int], dict[str, int]]:
+            """(list as seen by so-and-so -> statements, -> rows)."""
+            statements: dict[str, int] = {}
+            rows: dict[str, int] = {}
+            for path, operation in LISTS:
+                url = path.replace("{site_id}", str(world.maker.site)).replace("{job_id}", imported)
+                for n, client in enumerate(clients):
+                    # What is kept in memory for good (signed terms) is read by the first request.
+                    first = await client.get(url)
+                    if first.status_code == 403 or (first.status_code == 404 and "{" in path):
+                        continue
+                    assert first.status_code == 200, f"{url}: {first.text}"
+                    with counted(db) as sent:
+                        answer = await client.get(url)
+                    key = f"{path} {n}"
+                    statements[key] = len(sent)
+                    if path.endswith(".csv"):
+                        rows[key] = answer.text.count("\r\n") - 1
+                    else:
+                        body = answer.json()
+                        rows[key] = len(body["items"] if is_paged(operation) else body)
+                    if is_paged(operation):
+                        assert any(re.search(r"\bLIMIT \$\d+", s) for s in sent), f"{path} is not bounded"
+                    assert not any(re.search(r"\bOFFSET\s+[$1-9]", s) for s in sent), f"{path} skips rows by counting"
+            return statements, rows
+
+        await round_of_everything(job, 1)
+        one, few = await read()
+        for turn in (2, 3, 4):
+            await round_of_everything(job, turn)
+            await uploaded(turn)
+        many, more = await read()
+        assert many == one
+        grown = {key.split()[0] for key, count in more.items() if count >= few[key] + 3}
+        missing = {path for path, _ in LISTS} - grown
+        assert missing <= {
+            # What they hold does not come of trading.
+            f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
+            f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
+            f"{API}/imports/{{job_id}}/proposals", f"{API}/settlement/totals", f"{API}/holdings/totals",
+        }, missing  # fmt: skip
