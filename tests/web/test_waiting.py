@@ -8,9 +8,9 @@ from html import unescape
 import httpx
 import pytest
 
+from tests.counting import counted
 from tests.marketplace.main_job import API, ok
 from tests.web.job import Site, open_site
-from tests.web.trade import counted
 from tests.world import World
 
 
