@@ -69,7 +69,7 @@ class Form:
 
 def shipment_values(carrier: str | None, tracking: str | None) -> dict[str, Value]:
     """What a form of a shipment shows of what was said."""
-    own = bool(carrier) and not tracking
+    own = Consignment(carrier or "", tracking).own_transport
     said = (carrier or "").removeprefix(OWN_TRANSPORT).removeprefix(", ") if own else carrier or ""
     return {"carrier": said, "tracking": tracking or "", "own_transport": "yes" if own else ""}
 

@@ -47,6 +47,11 @@ class Consignment:
             )
         return cls(carrier, tracking)
 
+    @property
+    def own_transport(self) -> bool:
+        """Whether it was stated so; older records may lack a tracking number for other reasons."""
+        return self.tracking is None and self.carrier.startswith(OWN_TRANSPORT)
+
     def words(self) -> str:
         """For a sentence: ``UPS 1Z999``."""
         return " ".join(part for part in (self.carrier, self.tracking) if part)

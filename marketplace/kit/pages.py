@@ -42,10 +42,12 @@ def sign_bookmark(key: Sequence[Any], secret: str) -> str:
     return base64.urlsafe_b64encode(mac + body).decode().rstrip("=")
 
 
-def read_bookmark(bookmark: str | None, secret: str, *kinds: Callable[[str], Any]) -> list[Any] | None:
+def read_bookmark(
+    bookmark: str | None, secret: str, first: Callable[[str], Any], *others: Callable[[str], Any]
+) -> list[Any] | None:
     """The sort key in a bookmark, or None for the first page. Raises ``page.bookmark`` when it is not ours.
 
-    ``kinds``: what each part of the key is read as (UUID, int, str). A bookmark of another list is signed as well, and
+    ``first`` and ``others``: what each part of the key is read as (UUID, int, str). A bookmark of another list is signed as well, and
     its key would be no place in this one: it is refused the same way.
     """
     if not bookmark:
@@ -55,8 +57,8 @@ def read_bookmark(bookmark: str | None, secret: str, *kinds: Callable[[str], Any
         mac, body = raw[:12], raw[12:]
         good = hmac.compare_digest(mac, hmac.new(secret.encode(), body, hashlib.sha256).digest()[:12])
         key = json.loads(body) if good else None
-        if kinds and key is not None:
-            key = [kind(part) for kind, part in zip(kinds, key, strict=True)]
+        if key is not None:
+            key = [kind(part) for kind, part in zip((first, *others), key, strict=True)]
     except (ValueError, TypeError, AttributeError):
         key = None
     if not isinstance(key, list):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from marketplace.kit.errors import FieldError, invalid_fields
-from web.forms import IDEMPOTENCY_FIELD, Form
+from web.forms import IDEMPOTENCY_FIELD, Form, shipment_values
 from web.pages.preferences import local_path
 from web.shell import ANONYMOUS, NAVIGATION, Shell, Theme, bar, grouped, navigation, theme_from
 
@@ -107,3 +107,18 @@ def test_a_redirect_never_leaves_the_site(target: str) -> None:
 
 def test_a_local_path_is_kept() -> None:
     assert local_path("/find?q=1&sort=-price") == "/find?q=1&sort=-price"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "tracking", "shown"),
+    [
+        ("UPS", "1Z", {"carrier": "UPS", "tracking": "1Z", "own_transport": ""}),
+        ("Own transport", None, {"carrier": "", "tracking": "", "own_transport": "yes"}),
+        ("Own transport, our van", None, {"carrier": "our van", "tracking": "", "own_transport": "yes"}),
+        # Records from before a tracking number was asked for: nobody said that it was own transport.
+        ("UPS", None, {"carrier": "UPS", "tracking": "", "own_transport": ""}),
+        (None, None, {"carrier": "", "tracking": "", "own_transport": ""}),
+    ],
+)
+def test_a_shipment_is_shown_as_it_was_stated(carrier: str | None, tracking: str | None, shown: dict[str, str]) -> None:
+    assert shipment_values(carrier, tracking) == shown

@@ -103,10 +103,10 @@ async def calls(visit: ReadsCalls) -> Response:
         statuses = ("requested", "allocated", *(statuses or ()))
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[CallRow], str | None]:
-        key = read_bookmark(mark, visit.secret)
+        key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            after=UUID(str(key[0])) if key else None, limit=rows + 1,
+            after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next

@@ -225,7 +225,7 @@ async def _browse(
     async def page(
         session: ReadSession, mark: str | None, rows: int
     ) -> tuple[Sequence[listings.ListingRow], str | None]:
-        after = read_bookmark(mark, visit.secret)
+        after = read_bookmark(mark, visit.secret, *listings.browse_kinds(sort))
         found = await listings.browse(session, wanted, sort=sort, after=after, limit=rows + 1)
         some = cut(found, rows, lambda row: listings.browse_key(row, sort), visit.secret)
         return some.items, some.next

@@ -82,8 +82,8 @@ async def imports(visit: Imports) -> Response:
 
 async def _list(visit: Visit, form: Form) -> Response:
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[Job], str | None]:
-        key = read_bookmark(mark, visit.secret)
-        after = UUID(str(key[0])) if key else None
+        key = read_bookmark(mark, visit.secret, UUID)
+        after = key[0] if key else None
         found = await queries.jobs(session, visit.actor.company_id, after=after, limit=rows + 1)
         some = cut(found, rows, lambda job: [job.id], visit.secret)
         return some.items, some.next
@@ -326,10 +326,8 @@ async def issues(visit: Imports, job_id: UUID) -> Response:
             bad_row_chunks(visit.request, visit.actor, job), media_type="text/csv; charset=utf-8",
             headers={"content-disposition": 'attachment; filename="rows-to-correct.csv"'},
         )  # fmt: skip
-    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
-    found = await queries.issues(
-        visit.session, job_id, after=(int(key[0]), str(key[1])) if key else None, limit=PER_PAGE + 1
-    )
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret, int, str)
+    found = await queries.issues(visit.session, job_id, after=(key[0], key[1]) if key else None, limit=PER_PAGE + 1)
     some = cut(found, PER_PAGE, lambda row: [row.row_no, row.field], visit.secret)
     view = TableView.of(visit.request, ISSUE_COLUMNS).with_next(some.next)
     return visit.show(
@@ -348,9 +346,9 @@ async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     job = await queries.job(visit.session, job_id)
     show = visit.asked("show")
     undecided, kind = show != "all", show if show in KINDS else None
-    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret, UUID)
     found = await queries.proposals(
-        visit.session, job_id, undecided=undecided, kind=kind, after=UUID(str(key[0])) if key else None,
+        visit.session, job_id, undecided=undecided, kind=kind, after=key[0] if key else None,
         limit=PER_PAGE + 1,
     )  # fmt: skip
     waiting = await queries.count_open(visit.session, job_id)

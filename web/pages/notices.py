@@ -67,9 +67,9 @@ async def notices(visit: ReadsAgreements) -> Response:
     """The notices to and from the company that still count for something."""
 
     async def page(session: ReadSession, after: str | None, rows: int) -> tuple[Sequence[NoticeRow], str | None]:
-        mark = read_bookmark(after, visit.secret)
+        mark = read_bookmark(after, visit.secret, int)
         found = await queries.open_notices(
-            session, visit.actor.company_id, visit.now, after=int(mark[0]) if mark else None, limit=rows + 1
+            session, visit.actor.company_id, visit.now, after=mark[0] if mark else None, limit=rows + 1
         )
         some = cut(found, rows, lambda row: [row.notice.id], visit.secret)
         return some.items, some.next

@@ -73,7 +73,7 @@ async def orders(visit: ReadsOrders) -> Response:
     company_id = visit.actor.company_id
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[queries.OrderRow], str | None]:
-        key = read_bookmark(mark, visit.secret)
+        key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.orders(
             session,
             company_id,
@@ -81,7 +81,7 @@ async def orders(visit: ReadsOrders) -> Response:
             statuses=STATUSES[status][1],
             search=visit.asked("search"),
             waits_to=status if status in {"sign", "ship"} else None,
-            after=UUID(str(key[0])) if key else None,
+            after=key[0] if key else None,
             limit=rows + 1,
         )
         some = cut(found, rows, lambda row: [row.id], visit.secret)

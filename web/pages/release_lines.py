@@ -64,7 +64,7 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
         number=number if search and has_digit and len(number) >= 2 else None,
         words=search or None,
     )
-    key = read_bookmark(visit.request.query_params.get("after"), visit.secret)
+    key = read_bookmark(visit.request.query_params.get("after"), visit.secret, *queries.RELEASABLE_KINDS)
     stock = await queries.releasable(visit.session, visit.actor.company_id, wanted, after=key, limit=STOCK_SHOWN + 1)
     some = cut(stock, STOCK_SHOWN, lambda row: row.key, visit.secret)
     currency = release.currency

@@ -77,8 +77,8 @@ async def releases(visit: ReadsReleases) -> Response:
     async def page(
         session: ReadSession, mark: str | None, rows: int
     ) -> tuple[Sequence[queries.ReleaseRow], str | None]:
-        key = read_bookmark(mark, visit.secret)
-        after = UUID(str(key[0])) if key else None
+        key = read_bookmark(mark, visit.secret, UUID)
+        after = key[0] if key else None
         found = await queries.releases(session, company_id, status=status or None, after=after, limit=rows + 1)
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next

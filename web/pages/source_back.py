@@ -180,10 +180,10 @@ async def _list(visit: Visit, given: Mapping[str, str]) -> Response:
     async def page(
         session: ReadSession, mark: str | None, rows: int
     ) -> tuple[Sequence[queries.RequisitionRow], str | None]:
-        key = read_bookmark(mark, visit.secret)
+        key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.requisitions(
             session, visit.actor.company_id, statuses=STATUSES[status][1], mine=mine, short=status == "short",
-            after=UUID(str(key[0])) if key else None, limit=rows + 1,
+            after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next

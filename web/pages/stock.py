@@ -63,7 +63,7 @@ async def stock(visit: ReadsStock) -> Response:
     async def page(
         session: ReadSession, mark: str | None, rows: int
     ) -> tuple[Sequence[queries.Releasable], str | None]:
-        after = read_bookmark(mark, visit.secret)
+        after = read_bookmark(mark, visit.secret, *queries.RELEASABLE_KINDS)
         found = await queries.releasable(session, company_id, wanted, after=after, limit=rows + 1)
         some = cut(found, rows, lambda row: row.key, visit.secret)
         return some.items, some.next

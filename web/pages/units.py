@@ -87,8 +87,8 @@ async def units(visit: ReadsUnits) -> Response:
         return await _as_of(visit, q, found, at)
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[holdings.UnitRow], str | None]:
-        key = read_bookmark(mark, visit.secret)
-        after = (UUID(str(key[0])), int(key[1])) if key else None
+        key = read_bookmark(mark, visit.secret, UUID, int)
+        after = (key[0], key[1]) if key else None
         some = await holdings.visible_units(session, **found, after=after, limit=rows + 1)
         shown = cut(some, rows, lambda row: [row.lot_id, row.position_id], visit.secret)
         return shown.items, shown.next

@@ -115,8 +115,12 @@ class ToCountRow:
     opened_at: datetime
 
 
-async def places_to_count(session: AsyncSession, actor: Actor, *, limit: int = 200) -> Sequence[ToCountRow]:
-    """The company's own places that wait for a count, one for each part and site, longest waiting first."""
+_TO_COUNT_SHOWN = 200
+
+
+async def places_to_count(session: AsyncSession, actor: Actor) -> Sequence[ToCountRow]:
+    """The company's own places that wait for a count, one for each part and site, longest waiting first: the first 200,
+    which make way for others as they are counted."""
     rows = await fetch(
         session,
         "SELECT w.part_id, p.number, w.site_id, s.name AS site, sum(w.quantity)::int AS quantity, "
@@ -124,7 +128,7 @@ async def places_to_count(session: AsyncSession, actor: Actor, *, limit: int = 2
         "WHERE w.resolved_at IS NULL AND w.holder_id = $1 GROUP BY w.part_id, p.number, w.site_id, s.name "
         "ORDER BY min(w.opened_at), w.part_id, w.site_id LIMIT $2",
         actor.company_id,
-        limit,
+        _TO_COUNT_SHOWN,
     )
     return [ToCountRow(**dict(r)) for r in rows]
 
@@ -133,8 +137,10 @@ async def waiting(session: AsyncSession, actor: Actor) -> int:
     """How many places ``places_to_count`` lists."""
     found: int = await fetch_value(
         session,
-        "SELECT count(DISTINCT (part_id, site_id))::int FROM withdrawal WHERE resolved_at IS NULL AND holder_id = $1",
+        "SELECT count(*)::int FROM (SELECT DISTINCT part_id, site_id FROM withdrawal WHERE resolved_at IS NULL "
+        "AND holder_id = $1 LIMIT $2) x",
         actor.company_id,
+        _TO_COUNT_SHOWN,
     )
     return found
 

@@ -8,6 +8,7 @@ from marketplace.listings.queries.offers import (
     Wanted,
     browse,
     browse_key,
+    browse_kinds,
     classes_on_offer,
     lines,
     listing,
@@ -28,6 +29,7 @@ from marketplace.listings.queries.releases import (
     releases,
 )
 from marketplace.listings.queries.stock import (
+    RELEASABLE_KINDS,
     Releasable,
     StockFilter,
     backing,
@@ -40,6 +42,7 @@ from marketplace.listings.queries.stock import (
 
 __all__ = [
     "FAR",
+    "RELEASABLE_KINDS",
     "SORTS",
     "Begun",
     "ListedUnit",
@@ -52,6 +55,7 @@ __all__ = [
     "begun",
     "browse",
     "browse_key",
+    "browse_kinds",
     "classes_on_offer",
     "clause_versions",
     "known_parts",

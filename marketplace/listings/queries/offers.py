@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -167,6 +167,17 @@ _SORTS: dict[str, tuple[str, str, str]] = {
 SORTS = frozenset(_SORTS)
 
 
+def _number(text: object) -> str:
+    """The text of a number as it is: a price keeps its digits. Raises ValueError for anything else."""
+    float(str(text))
+    return str(text)
+
+
+def browse_kinds(sort: str) -> tuple[Callable[[str], Any], Callable[[str], Any]]:
+    """What the parts of a ``browse_key`` are read as."""
+    return (UUID if sort == "newest" else _number), UUID
+
+
 def browse_key(row: ListingRow, sort: str) -> list[object]:
     """The sort key of a row: what a bookmark holds."""
     if sort == "distance":
@@ -185,7 +196,7 @@ async def browse(
     """Open listings, filtered and sorted (``SORTS``), by keyset: ``after`` is the ``browse_key`` of the last row."""
     by, kind, direction = _SORTS[sort]
     compare = "<" if direction == "DESC" else ">"
-    value, last = (str(after[0]), UUID(str(after[1]))) if after else (None, None)
+    value, last = (str(after[0]), after[1]) if after else (None, None)
     rows = await fetch(
         session,
         _WITH_DISTANCE + _WANTED + f"AND ($13::text IS NULL OR ({by}, l.id) {compare} ($13::text::{kind}, $14::uuid)) "

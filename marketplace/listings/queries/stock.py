@@ -40,6 +40,10 @@ async def backing(session: AsyncSession, listing_ids: Sequence[UUID], now: datet
     return found
 
 
+RELEASABLE_KINDS = (str, UUID, UUID, str)
+"""What the parts of ``Releasable.key`` are read as."""
+
+
 @dataclass(frozen=True, slots=True)
 class Releasable:
     """Own unencumbered stock of a part at a site in a condition that could be released."""
@@ -64,7 +68,7 @@ class Releasable:
 
     @property
     def key(self) -> list[object]:
-        """The sort key: what a bookmark holds."""
+        """The sort key: what a bookmark holds, read as ``RELEASABLE_KINDS``."""
         return [self.number_norm, self.part_id, self.site_id, self.condition]
 
     @property
@@ -134,7 +138,7 @@ async def releasable(
 ) -> Sequence[Releasable]:
     """Own stock by part number that is under no agreement, with what is free and what is listed already; keyset:
     ``after`` is the ``key`` of the last row."""
-    mark = (str(after[0]), UUID(str(after[1])), UUID(str(after[2])), str(after[3])) if after else (None,) * 4
+    mark = tuple(after) if after else (None,) * 4
     rows = await fetch(
         session, _RELEASABLE, company_id, list(wanted.part_ids) if wanted.part_ids is not None else None,
         wanted.site_id, wanted.number, after_prefix(wanted.number) if wanted.number else None, wanted.words,
