@@ -151,7 +151,9 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
 
     yield open_it
     for context in contexts:
-        await context.close()
+        # A browser that never answers is an error of this test, not the end of the whole run.
+        async with asyncio.timeout(60):
+            await context.close()
 
 
 async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> None:

@@ -119,7 +119,8 @@ async def test_a_pasted_list_is_counted_and_sent(open_page: OpenPage, site: str)
     assert low is not None
     assert high is not None
     assert high["height"] > low["height"] + 20
-    async with page.expect_request("**/find?**") as sent:
+    # To its end: a context that is closed while its page is on the way may wait for ever.
+    async with page.expect_navigation(url="**/find?**") as sent:
         await box.press("Enter")
     assert "q=2520-01-196-3871" in (await sent.value).url
 
