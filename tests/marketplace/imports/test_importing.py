@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.terms import dump_terms, parse_terms
 from marketplace.db.session import Database
 from marketplace.imports import queries, service
 from marketplace.kit.errors import DomainError
@@ -272,11 +275,14 @@ async def test_tomorrows_file_proposes_and_never_takes_what_is_promised(
 async def list_units(owner: asyncpg.Connection, world: World, lot: UUID, quantity: int) -> None:
     """Puts a lot behind a published listing."""
     await publish(owner)
+    # Whole terms: everybody who browses in this database sees the line, and the page puts its clause in words.
+    chosen = PRESETS["access-first"]
+    terms = dump_terms(parse_terms(chosen.clause, chosen.version, chosen.values))
     release = await owner.fetchval(
         "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, "
-        "audience_ids, status, created_by) VALUES ($1, $2, 'x', 'buy-back', 1, '{}', 'non_capital_spare', 'USD', 'all', "
+        "audience_ids, status, created_by) VALUES ($1, $2, 'x', $4, $5, $6, 'non_capital_spare', 'USD', 'all', "
         "'{}', 'published', $3) RETURNING id",
-        f"REL-{world.tag}", world.maker.id, world.maker.actor,
+        f"REL-{world.tag}", world.maker.id, world.maker.actor, chosen.clause, chosen.version, json.dumps(terms),
     )  # fmt: skip
     listing = await owner.fetchval(
         "INSERT INTO listing (release_id, company_id, part_id, site_id, place, region, country, condition, quantity, "
