@@ -13,6 +13,8 @@ from markupsafe import Markup
 from marketplace.agreements.prose import render_clause
 from marketplace.agreements.terms import Terms
 
+CLAUSE_WORDS: Final = {"buy-back": "Buy-back", "access-back": "Access-back"}
+"""The clauses by the name the trade uses."""
 DEEPER: Final = 2
 """Headings of the text start below the page's own."""
 

@@ -12,16 +12,18 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from marketplace.kit.errors import DomainError, Kind
+from marketplace.parties.permissions import cookie_name
 from marketplace.problems import in_words
 from web.headers import secure
 from web.rendering import render
@@ -147,13 +149,33 @@ def error_page(
     )
 
 
+def _to_sign_in(request: Request) -> str:
+    """Where to sign in, why (a key of the page's own words), and the page to come back to: a form that was sent cannot
+    be sent again for them, so they come back to the page it stood on."""
+    asked = request.method in {"GET", "HEAD"}
+    page = request.url if asked else _page_before(request)
+    back = page.path + (f"?{page.query}" if page.query else "") if page else "/"
+    query = {"next": back} if back != "/" else {}
+    if not asked:
+        query["why"] = "unsent"
+    elif cookie_name() in request.cookies:
+        query["why"] = "ended"
+    return f"{SIGN_IN}?{urlencode(query, safe='/')}" if query else SIGN_IN
+
+
+def _page_before(request: Request) -> URL | None:
+    """The page of this site that the browser says the form was sent from."""
+    with contextlib.suppress(ValueError):
+        page = URL(request.headers.get("referer", ""))
+        if page.netloc == request.url.netloc:
+            return page
+    return None
+
+
 def domain_error_page(request: Request, error: DomainError) -> Response:
     """A refusal as a page; somebody who is not signed in is sent to do so and comes back to the page they wanted."""
     if error.kind is Kind.UNAUTHENTICATED:
-        # Only a page that was asked for can be returned to: a form that was sent cannot be sent again for them.
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        query = f"?next={quote(back)}" if request.method == "GET" and back != "/" else ""
-        return RedirectResponse(f"{SIGN_IN}{query}", status_code=303)
+        return RedirectResponse(_to_sign_in(request), status_code=303)
     retry = error.extra.get("retry_after_seconds")
     return error_page(
         request,

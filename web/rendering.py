@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from marketplace.kit.clock import local_day
+from marketplace.ledger.kinds import CONDITION_WORDS
 from web import formats
 from web.assets import STATIC_ROOT, Assets
 from web.shell import ANONYMOUS, THEME_COOKIE, Shell, Theme, bar, grouped, navigation, theme_from
@@ -92,7 +93,13 @@ def _humanised(value: str) -> str:
     return value.replace("_", " ").capitalize()
 
 
+def _condition(code: str) -> str:
+    """``used_tested`` as ``Used, tested``; an unknown code by its own name."""
+    return CONDITION_WORDS.get(code) or _humanised(code)
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "condition": _condition,
     "day": formats.day,
     "deadline": _timed(formats.deadline),
     "dt": _timed(formats.dt),

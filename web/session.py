@@ -51,7 +51,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from marketplace.db.requests import PageSecret, Reading, database, page_secret
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.kit.clock import local_day
-from marketplace.kit.errors import DomainError, Kind
+from marketplace.kit.errors import DomainError, Kind, conflict
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now, request_time, resolve
@@ -244,14 +244,26 @@ async def submit(
             actor.require(verb)
             given = {"path": request.url.path, **sent.values}
             answer = await once(session, actor, sent.key, f"web:{verb}", given, partial(act, session, actor))
-    except DomainError as error:
+    except DomainError as refused:
+        error = _in_page_words(refused)
         if again is None or error.kind not in SHOWN_AGAIN:
             await _known(request, error)
-            raise
+            raise error from None
         response = await looking(request, now, partial(_retrying, again, Form.rejected(sent.values, error)))
         response.status_code = STATUS[error.kind]
         return response
     return RedirectResponse(to if isinstance(to, str) else to(answer.content), status_code=303)
+
+
+def _in_page_words(error: DomainError) -> DomainError:
+    """Who goes back and sends a form again with other values has never heard of its key."""
+    if error.code != "idempotency.reused":
+        return error
+    return conflict(
+        error.code,
+        "You sent this form before, with other values, and that was carried out. Look at what it did first; send this "
+        "one again only if you want it as well.",
+    )
 
 
 async def _confirming(confirm: Confirm, form: Form, outcome: Any, visit: Visit) -> Response:

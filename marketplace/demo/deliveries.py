@@ -166,7 +166,7 @@ class DeliveryBuilder:
         return self._framework[key]
 
     def _agree(
-        self, delivery: Delivery, receipts: Sequence[Receipt], partner: UUID, signed: datetime
+        self, delivery: Delivery, receipts: Sequence[Receipt], partner: UUID, signed: datetime, order_id: UUID | None
     ) -> Agreement | None:
         """The schedule over a delivery, or None where the units were sold outright."""
         if delivery.stand is Stand.NONE:
@@ -185,7 +185,7 @@ class DeliveryBuilder:
             self._framework_of(partner, delivery.clause, signed),
             self._cast.maker,
             partner,
-            draws.id(signed, "order", *key) if delivery.ordered else None,
+            order_id,
             delivery.clause,
             1,
             terms_key,
@@ -241,7 +241,9 @@ class DeliveryBuilder:
         placed = accepted - timedelta(days=dice.between(1, 9), hours=dice.below(5))
         received = shipped + timedelta(days=dice.between(2, 9), hours=dice.below(5))
         # Window arithmetic counts from the ship date in the record; the schedule is signed that morning.
-        agreement = self._agree(delivery, receipts, partner, shipped - timedelta(hours=1))
+        # An order's id sorts by when it was placed, as a live one's does: lists show the newest first by it.
+        ordered = draws.id(placed, "order", *key) if delivery.ordered else None
+        agreement = self._agree(delivery, receipts, partner, shipped - timedelta(hours=1), ordered)
         order_id = agreement.order_id if agreement else None
         plant = self.purchases.plant_of(agreement.terms_key, shipped) if agreement and order_id else None
         plant = plant or dice.one_of(cast.plants)

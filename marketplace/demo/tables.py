@@ -269,6 +269,9 @@ class Mapper:
         )  # fmt: skip
 
     def _order_events(self) -> Rows:
+        units: Counter[UUID] = Counter()
+        for line in self.world.order_lines:
+            units[line.order_id] += line.quantity
         for o in self.world.orders:
             sides = (o.id, o.seller_id, o.buyer_id)
             seller, taker = self.actor[o.seller_id, "seller"], self.actor[o.buyer_id, "warehouse"]
@@ -276,7 +279,8 @@ class Mapper:
             yield (*sides, "placed", json.dumps({"po_number": o.po_number}), o.buyer_id, o.placed_by, o.placed_at)
             yield (*sides, "accepted", "{}", o.seller_id, seller, o.accepted_at)
             yield (*sides, "shipped", way, o.seller_id, seller, o.shipped_at)
-            yield (*sides, "received", "{}", o.buyer_id, taker, o.received_at)
+            good = json.dumps({"good": units[o.id], "not_good": 0})
+            yield (*sides, "received", good, o.buyer_id, taker, o.received_at)
 
     def _stock(self) -> Iterator[Table]:
         """What the manufacturer's last stock file said, and when each holder last counted."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from marketplace.db.requests import Reading, Writing
+from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.errors import conflict
-from marketplace.kit.wire import Done, Made
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany
@@ -47,17 +48,32 @@ async def me(actor: ReadingActor) -> Me:
     )
 
 
+Search = Annotated[str | None, Query(max_length=100, description="Part of a name or code.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+
+
 @router.get("/companies", summary="The directory of companies")
-async def companies(session: Reading, actor: ReadsCompany, partners_only: bool = False) -> list[CompanyOut]:
-    """Companies by name, at most 500."""
-    found = await queries.companies(session, partners_only=partners_only)
-    return [CompanyOut.model_validate(c) for c in found]
+async def companies(
+    session: Reading, secret: PageSecret, actor: ReadsCompany, partners_only: bool = False, search: Search = None,
+    after: str | None = None, limit: Limit = DEFAULT_PAGE,
+) -> PageOut[CompanyOut]:  # fmt: skip
+    """Companies by name, paged."""
+    mark = read_bookmark(after, secret, str, UUID)
+    rows = await queries.companies(session, partners_only=partners_only, search=search, after=mark, limit=limit + 1)
+    page = cut(rows, limit, lambda row: [row.name, row.id], secret)
+    return PageOut(items=[CompanyOut.model_validate(row) for row in page.items], next=page.next)
 
 
 @router.get("/sites", summary="Your sites")
-async def sites(session: Reading, actor: ReadsCompany) -> list[SiteOut]:
-    """Your own open sites by name."""
-    return [SiteOut.model_validate(s) for s in await queries.sites(session, actor)]
+async def sites(
+    session: Reading, secret: PageSecret, actor: ReadsCompany, closed: bool = False, search: Search = None,
+    after: str | None = None, limit: Limit = DEFAULT_PAGE,
+) -> PageOut[SiteOut]:  # fmt: skip
+    """Your own open (or closed) sites by name, paged."""
+    mark = read_bookmark(after, secret, str, UUID)
+    rows = await queries.sites(session, actor, search=search, closed=closed, after=mark, limit=limit + 1)
+    page = cut(rows, limit, lambda row: [row.name, row.id], secret)
+    return PageOut(items=[SiteOut.model_validate(row) for row in page.items], next=page.next)
 
 
 @router.post("/sites", status_code=201, summary="Add a site")
@@ -122,9 +138,15 @@ async def remove_contact(session: Writing, actor: ManagesCompany, contact_id: UU
 
 
 @router.get("/users", summary="The people of your company")
-async def users(session: Reading, actor: ReadsCompany) -> list[UserOut]:
-    """By name, those switched off included."""
-    return [UserOut.model_validate(u) for u in await queries.users(session, actor)]
+async def users(
+    session: Reading, secret: PageSecret, actor: ReadsCompany, search: Search = None, after: str | None = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> PageOut[UserOut]:  # fmt: skip
+    """By name, those switched off included, paged."""
+    mark = read_bookmark(after, secret, str, UUID)
+    rows = await queries.users(session, actor, search=search, after=mark, limit=limit + 1)
+    page = cut(rows, limit, lambda row: [row.name, row.id], secret)
+    return PageOut(items=[UserOut.model_validate(row) for row in page.items], next=page.next)
 
 
 @router.put("/users/{user_id}", summary="Change a person")

@@ -63,22 +63,50 @@ class SiteRow:
     counter_phone: str
     after_hours_phone: str
     will_call: bool
+    closed_at: datetime | None
 
 
+MOST_SITES = 2_000
+"""Open sites of one company: few enough to choose from, and no list of them is ever cut."""
 _SITE = """
 SELECT s.id, s.company_id, c.name AS company, s.code, s.name, s.place, s.region, s.country, s.address, s.lat, s.lon,
-       s.approximate, s.timezone, s.opens, s.closes, s.counter_phone, s.after_hours_phone, s.will_call
+       s.approximate, s.timezone, s.opens, s.closes, s.counter_phone, s.after_hours_phone, s.will_call, s.closed_at
 FROM site s JOIN company c ON c.id = s.company_id
 """
 
 
-async def sites(session: AsyncSession, actor: Actor, *, limit: int = 500) -> Sequence[SiteRow]:
-    """The actor's own open sites by name."""
+async def sites(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    search: str | None = None,
+    closed: bool | None = False,
+    after: Sequence[object] | None = None,
+    limit: int = MOST_SITES + 1,
+) -> Sequence[SiteRow]:
+    """The actor's own sites by name, by keyset (``after``: name and id of the last); open ones unless ``closed`` says
+    otherwise (None: both). ``search``: part of a name, code or town."""
+    name, last = after or (None, None)
     rows = await fetch(
-        session, _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NULL ORDER BY s.name, s.id LIMIT $2",
-        actor.company_id, limit,
+        session,
+        _SITE + "WHERE s.company_id = $1 AND ($2::bool IS NULL OR (s.closed_at IS NOT NULL) = $2) "
+        "AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', s.name, s.code, s.place)), lower($3)) > 0) "
+        "AND ($4::text IS NULL OR (s.name, s.id) > ($4, $5)) ORDER BY s.name, s.id LIMIT $6",
+        actor.company_id, closed, search, name, last, limit,
     )  # fmt: skip
     return [SiteRow(**dict(r)) for r in rows]
+
+
+async def count_sites(session: AsyncSession, actor: Actor) -> tuple[int, int]:
+    """How many open and how many closed sites the actor's company has."""
+    row = await fetch_one(
+        session,
+        "SELECT count(*) FILTER (WHERE closed_at IS NULL) AS open, count(closed_at) AS closed FROM site "
+        "WHERE company_id = $1",
+        actor.company_id,
+    )
+    assert row is not None  # noqa: S101 - a count always answers
+    return row["open"], row["closed"]
 
 
 async def site(session: AsyncSession, site_id: UUID) -> SiteRow:
@@ -105,15 +133,6 @@ async def own_site(session: AsyncSession, actor: Actor, site_id: UUID) -> SiteRo
     if found.company_id != actor.company_id:
         raise missing("site.not_found", "No such site in your company.")
     return found
-
-
-async def closed_sites(session: AsyncSession, actor: Actor, *, limit: int = 500) -> Sequence[SiteRow]:
-    """The actor's own closed sites by name."""
-    rows = await fetch(
-        session, _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NOT NULL ORDER BY s.name, s.id LIMIT $2",
-        actor.company_id, limit,
-    )  # fmt: skip
-    return [SiteRow(**dict(r)) for r in rows]
 
 
 async def site_for_share(session: WriteSession, actor: Actor, site_id: UUID) -> SiteRow:
@@ -206,14 +225,24 @@ async def user(session: AsyncSession, actor: Actor, user_id: UUID) -> UserRow:
     return UserRow(**dict(row))
 
 
-async def users(session: AsyncSession, actor: Actor) -> Sequence[UserRow]:
-    """The people of the actor's company by name."""
+async def users(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    search: str | None = None,
+    after: Sequence[object] | None = None,
+    limit: int = 51,
+) -> Sequence[UserRow]:
+    """The people of the actor's company by name, by keyset (``after``: name and id of the last). ``search``: part of a
+    name or e-mail address."""
+    name, last = after or (None, None)
     rows = await fetch(
         session,
         "SELECT id, name, email, roles, active, site_id, order_limit_amount FROM user_account WHERE company_id = $1 "
-        "ORDER BY name, id",
-        actor.company_id,
-    )
+        "AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', name, email)), lower($2)) > 0) "
+        "AND ($3::text IS NULL OR (name, id) > ($3, $4)) ORDER BY name, id LIMIT $5",
+        actor.company_id, search, name, last, limit,
+    )  # fmt: skip
     return [UserRow(**dict(r)) for r in rows]
 
 
@@ -255,15 +284,27 @@ async def company(session: AsyncSession, company_id: UUID) -> CompanyRow:
     return CompanyRow(**dict(row))
 
 
-async def companies(session: AsyncSession, *, partners_only: bool = False, limit: int = 500) -> Sequence[CompanyRow]:
-    """Companies by name (the directory that audiences are chosen from)."""
+async def companies(
+    session: AsyncSession,
+    *,
+    partners_only: bool = False,
+    search: str | None = None,
+    ids: Sequence[UUID] | None = None,
+    after: Sequence[object] | None = None,
+    limit: int = 51,
+) -> Sequence[CompanyRow]:
+    """Companies by name, by keyset (``after``: name and id of the last): the directory that audiences are chosen from.
+    ``search``: part of a name, or the beginning of a code; ``ids``: only these."""
+    name, last = after or (None, None)
     rows = await fetch(
         session,
         "SELECT id, code, name, is_manufacturer, is_partner, currency, country, mask_holders FROM company "
-        "WHERE is_partner OR NOT $1 ORDER BY name, id LIMIT $2",
-        partners_only,
-        limit,
-    )
+        "WHERE (is_partner OR NOT $1) "
+        "AND ($2::text IS NULL OR strpos(lower(name), lower($2)) > 0 OR starts_with(code, upper($2))) "
+        "AND ($3::uuid[] IS NULL OR id = ANY($3)) "
+        "AND ($4::text IS NULL OR (name, id) > ($4, $5)) ORDER BY name, id LIMIT $6",
+        partners_only, search, None if ids is None else list(ids), name, last, limit,
+    )  # fmt: skip
     return [CompanyRow(**dict(r)) for r in rows]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
+from marketplace.parties import queries
 from tests.web.trade import HTML, Market, key_of, open_market
 from tests.world import World
 
@@ -315,7 +317,7 @@ async def test_the_last_administrator_stays_one(market: Market, admin: httpx.Asy
     async with market.client(world.buyer, "admin") as foreign:
         other = await foreign.put(f"/api/v1/users/{me}", json={"name": "Mallory", "roles": ["auditor"]})
         assert other.status_code == 404
-    people = (await admin.get("/api/v1/users")).json()
+    people = (await admin.get("/api/v1/users")).json()["items"]
     assert str(me) in {p["id"] for p in people}
 
 
@@ -343,3 +345,72 @@ async def test_a_key_that_has_ended_already_is_not_made(market: Market, admin: h
         "SELECT count(*) FROM api_key WHERE company_id = $1", market.world.maker.id
     )
     assert made == 0
+
+
+async def test_many_sites_and_people_are_searched_and_paged_and_none_is_lost(
+    market: Market, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, company = market.world, market.world.maker.id
+    await world.owner.execute(
+        "INSERT INTO site (company_id, code, name, place, region, country, timezone, closed_at) SELECT $1, 'N' || i, "
+        "'Depot ' || lpad(i::text, 3, '0'), CASE WHEN i = 77 THEN 'Tuscaloosa' ELSE 'Mobile' END, 'AL', 'US', "
+        "'America/Chicago', CASE WHEN i > 120 THEN now() END FROM generate_series(1, 123) i",
+        company,
+    )
+    await world.owner.execute(
+        "INSERT INTO user_account (company_id, email, name, password_hash, roles) SELECT $1, $2 || i || '@x.example', "
+        "'Ann ' || lpad(i::text, 3, '0'), 'x', '{technician}' FROM generate_series(1, 60) i",
+        company, world.tag,
+    )  # fmt: skip
+    page = (await admin.get("/company")).text
+    opened = 120 + await world.owner.fetchval(
+        "SELECT count(*) FROM site WHERE company_id = $1 AND closed_at IS NULL AND name NOT LIKE 'Depot%'", company
+    )
+    assert f"All {opened} sites" in page
+    assert "3 closed sites" in page
+    assert page.count('href="/company/sites/') == 21, "twenty, and the button for another"
+
+    def names(text: str) -> list[str]:
+        return re.findall(r">(Depot \d+|Ann \d+)</a>", text)
+
+    async def all_of(address: str) -> list[str]:
+        found: list[str] = []
+        following: str | None = address
+        while following:
+            text = (await admin.get(following)).text
+            found += names(text)
+            match = re.search(r'href="([^"]+after=[^"]+)"', text)
+            following = html.unescape(match[1]) if match else None
+        return found
+
+    assert await all_of("/company/sites") == [f"Depot {i:03}" for i in range(1, 121)]
+    assert await all_of("/company/sites?closed=yes") == ["Depot 121", "Depot 122", "Depot 123"]
+    assert await all_of("/company/sites?search=tuscal") == ["Depot 077"]
+    assert await all_of("/company/people?search=ann") == [f"Ann {i:03}" for i in range(1, 61)]
+    assert "No site has this" in (await admin.get("/company/sites?search=100%25")).text
+    export = (await admin.get("/company/sites?format=csv")).text
+    assert export.count("Depot ") == 120
+    chooser = (await admin.get("/stock")).text
+    assert chooser.count("Depot ") == 120, "a list to choose from is never cut"
+    found, mark = [], ""
+    while mark is not None:
+        body = (await admin.get("/api/v1/sites", params={"limit": 50, **({"after": mark} if mark else {})})).json()
+        found += [site["name"] for site in body["items"] if site["name"].startswith("Depot")]
+        mark = body["next"]
+    assert found == [f"Depot {i:03}" for i in range(1, 121)]
+    here = {"partners_only": "true", "search": world.buyer.name}
+    assert [c["id"] for c in (await admin.get("/api/v1/companies", params=here)).json()["items"]] == [
+        str(world.buyer.id)
+    ]
+
+    monkeypatch.setattr(queries, "MOST_SITES", opened)
+    full = await admin.post("/company/sites/new", data=SITE | {"code": "FULL", "idempotency_key": "many"})
+    assert full.status_code == 409
+    assert "Close one that is no longer used" in full.text
+    closed = await world.owner.fetchval("SELECT id FROM site WHERE company_id = $1 AND code = 'N123'", company)
+    again = await admin.post(f"/api/v1/sites/{closed}/reopen")
+    assert (again.status_code, again.json()["code"]) == (409, "site.too_many")
+    assert (
+        await world.owner.fetchval("SELECT count(*) FROM site WHERE company_id = $1 AND closed_at IS NULL", company)
+        == opened
+    )

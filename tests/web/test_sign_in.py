@@ -87,10 +87,29 @@ async def test_an_ended_session_is_sent_to_sign_in(market: Market) -> None:
         await market.world.owner.execute(
             "UPDATE user_session SET expires_at = now() WHERE company_id = $1", market.world.buyer.id
         )
-        assert (await client.get("/orders")).headers["location"] == "/sign-in?next=/orders"
+        there = (await client.get("/orders?side=buying")).headers["location"]
+        assert there == "/sign-in?next=/orders%3Fside%3Dbuying&why=ended"
+        assert "Your session has ended" in (await client.get(there)).text
         home = await client.get("/")
     assert home.status_code == 200
     assert "Sell slow-moving parts without losing them" in home.text
+
+
+async def test_a_form_sent_after_the_session_ended_says_that_nothing_was_done_and_comes_back_to_its_page(
+    market: Market,
+) -> None:
+    form = {"name": "Nowhere", "code": "NW", "region": "AL", "country": "US"}
+    async with market.client() as client:
+        page, elsewhere = "http://backstock.test/company?tab=sites", "https://evil.example/company"
+        there = (await client.post("/company/sites/new", data=form, headers={"referer": page})).headers["location"]
+        assert there == "/sign-in?next=/company%3Ftab%3Dsites&why=unsent"
+        assert "what you sent was not carried out" in (await client.get(there)).text
+        for other in ({"referer": elsewhere}, {"referer": "http://[half"}, {}):
+            answer = await client.post("/company/sites/new", data=form, headers=other)
+            assert answer.headers["location"] == "/sign-in?why=unsent"
+        assert "Sign in" in (await client.get("/sign-in?why=nonsense")).text
+    made = "SELECT count(*) FROM site WHERE name = 'Nowhere'"
+    assert await market.world.owner.fetchval(made) == 0
 
 
 async def test_a_form_from_another_site_is_refused(market: Market) -> None:

@@ -23,6 +23,10 @@ router = APIRouter(prefix="/company", include_in_schema=False)
 ReadsCompany = Annotated[Visit, visits("company.read")]
 ManagesCompany = Annotated[Visit, visits("company.manage")]
 
+FIRST: Final = 20
+"""Sites and people on the company's page; all of them have a list of their own."""
+MOST_CHOICES: Final = 1_000
+"""Companies to choose from."""
 ROLE_WORDS: Final[Mapping[str, str]] = {
     "admin": "Everything, and manages the company",
     "planner": "Releases stock, sources parts, signs",
@@ -35,7 +39,7 @@ ROLE_WORDS: Final[Mapping[str, str]] = {
 DONE: Final = {
     "site": "The site was added.",
     "site-changed": "The site was changed.",
-    "site-closed": "The site was closed. It stands below, should you need it again.",
+    "site-closed": "The site was closed. It stands under closed sites, should you need it again.",
     "site-open": "The site is open again.",
     "person": "The person was added and can sign in now.",
     "person-changed": "The person was changed. Roles count from their next click.",
@@ -55,13 +59,16 @@ async def company(visit: ReadsCompany) -> Response:
     session, actor = visit.session, visit.actor
     manages = actor.may("company.manage")
     sites = await queries.sites(session, actor)
+    people = await queries.users(session, actor, limit=FIRST + 1)
     return visit.show(
         "company/company.html",
         company=await queries.company(session, actor.company_id),
-        sites=sites,
-        closed=await queries.closed_sites(session, actor) if manages else [],
+        sites=sites[:FIRST],
+        all_sites=len(sites),
+        closed=(await queries.count_sites(session, actor))[1],
         site_names={site.id: site.name for site in sites},
-        people=await queries.users(session, actor),
+        people=people[:FIRST],
+        more_people=len(people) > FIRST,
         keys=await queries.api_keys(session, actor) if manages else [],
         delegations=await queries.delegations(session),
         amount=Money,
@@ -148,10 +155,18 @@ async def revoke_key(request: Request, key_id: UUID, sent: SentForm, now: Now) -
 
 
 async def _delegation_page(visit: Visit, form: Form, *, confirm: bool = False) -> Response:
-    companies = [c for c in await queries.companies(visit.session) if c.id != visit.actor.company_id]
+    found = await queries.companies(visit.session, limit=MOST_CHOICES + 1)
+    companies = [c for c in found[:MOST_CHOICES] if c.id != visit.actor.company_id]
     named = {str(c.id): c.name for c in companies}
+    more = MOST_CHOICES if len(found) > MOST_CHOICES else 0
     return company_page(
-        visit, "delegation", form, companies=companies, asked=confirm, other=named.get(form.value("company_id"), "")
+        visit,
+        "delegation",
+        form,
+        companies=companies,
+        more_companies=more,
+        asked=confirm,
+        other=named.get(form.value("company_id"), ""),
     )
 
 

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import WriteSession
+from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties import queries, service
 from marketplace.parties.actor import ROLES, Actor
 from marketplace.parties.permissions import Now
 from web.forms import Form, Value
 from web.pages.company import ROLE_WORDS, company_page
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
 
 router = APIRouter(prefix="/company", include_in_schema=False)
 ReadsCompany = Annotated[Visit, visits("company.read")]
 ManagesCompany = Annotated[Visit, visits("company.manage")]
+PER_PAGE: Final = 50
+COLUMNS: Final = (Column("name", "Name"), Column("roles", "Roles"), Column("site", "Site"))
+
+
+@router.get("/people")
+async def all_people(visit: ReadsCompany) -> Response:
+    """Everybody by name, searched and paged."""
+    after = read_bookmark(visit.asked("after") or None, visit.secret, str, UUID)
+    search = visit.asked("search") or None
+    found = await queries.users(visit.session, visit.actor, search=search, after=after, limit=PER_PAGE + 1)
+    page = cut(found, PER_PAGE, lambda row: [row.name, row.id], visit.secret)
+    return visit.show(
+        "company/people.html",
+        rows=page.items,
+        view=TableView.of(visit.request, COLUMNS).with_next(page.next),
+        site_names={site.id: site.name for site in await queries.sites(visit.session, visit.actor)},
+        manages=visit.actor.may("company.manage"),
+    )
 
 
 async def _person_page(visit: Visit, form: Form, person: queries.UserRow | None = None) -> Response:

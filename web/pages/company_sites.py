@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import time
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -11,18 +11,30 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties import queries, service
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing.service import close_site
+from web.exports import csv_file, wants_csv
 from web.forms import Fields, Form, Value
 from web.pages.company import company_page
 from web.session import Sent, SentForm, Visit, submit, visits
+from web.tables import Column, TableView
 
 router = APIRouter(prefix="/company", include_in_schema=False)
 ReadsCompany = Annotated[Visit, visits("company.read")]
 ManagesCompany = Annotated[Visit, visits("company.manage")]
+PER_PAGE: Final = 50
+COLUMNS: Final = (
+    Column("site", "Site"), Column("town", "Town"), Column("hours", "Hours"), Column("phone", "Telephone"),
+    Column("call", "Will-call"),
+)  # fmt: skip
+CSV_HEADER: Final = (
+    "Code", "Name", "Address", "Town", "Region", "Country", "Latitude", "Longitude", "Time zone", "Opens", "Closes",
+    "Telephone", "After hours", "Will-call",
+)  # fmt: skip
 
 
 def _site_page(visit: Visit, form: Form, site: queries.SiteRow | None = None, **more: Any) -> Response:
@@ -98,6 +110,44 @@ def _given(sent: Sent) -> dict[str, Any]:
     return given
 
 
+@router.get("/sites")
+async def all_sites(visit: ReadsCompany) -> Response:
+    """All sites by name, open or closed, searched and paged."""
+    closed, search = visit.asked("closed") == "yes", visit.asked("search") or None
+
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[queries.SiteRow], str | None]:
+        after = read_bookmark(mark, visit.secret, str, UUID)
+        found = await queries.sites(session, visit.actor, search=search, closed=closed, after=after, limit=rows + 1)
+        some = cut(found, rows, lambda row: [row.name, row.id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [_csv_row(row) for row in rows], following
+
+        return csv_file(visit, "sites", CSV_HEADER, more)
+    rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
+    opened, shut = await queries.count_sites(visit.session, visit.actor)
+    return visit.show(
+        "company/sites.html",
+        rows=rows,
+        view=TableView.of(visit.request, COLUMNS).with_next(following),
+        closed=closed,
+        open_count=opened,
+        closed_count=shut,
+        manages=visit.actor.may("company.manage"),
+    )
+
+
+def _csv_row(row: queries.SiteRow) -> list[object]:
+    return [
+        row.code, row.name, row.address, row.place, row.region, row.country, row.lat, row.lon, row.timezone,
+        row.opens, row.closes, row.counter_phone, row.after_hours_phone, "yes" if row.will_call else "no",
+    ]  # fmt: skip
+
+
 def _values(site: queries.SiteRow) -> dict[str, Value]:
     """The form of a site as it is."""
     values: dict[str, Value] = {
@@ -120,10 +170,15 @@ def _values(site: queries.SiteRow) -> dict[str, Value]:
 async def _one_site(visit: Visit, site_id: UUID, form: Form | None = None) -> Response:
     site = await queries.own_site(visit.session, visit.actor, site_id)
     contacts = await queries.contacts(visit.session, [site_id])
-    closed = site_id in {s.id for s in await queries.closed_sites(visit.session, visit.actor)}
     shown = form or Form(_values(site))
     return _site_page(
-        visit, shown, site, contacts=contacts, closed=closed, contact_form=Form({}), done=DONE.get(visit.asked("done"))
+        visit,
+        shown,
+        site,
+        contacts=contacts,
+        closed=site.closed_at is not None,
+        contact_form=Form({}),
+        done=DONE.get(visit.asked("done")),
     )
 
 

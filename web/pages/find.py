@@ -22,6 +22,7 @@ from marketplace.orders import queries as orders
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, parse_list
 from marketplace.sourcing import queries as sourcing
+from web.clauses import CLAUSE_WORDS
 from web.exports import csv_file, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
@@ -34,7 +35,6 @@ FindsParts = Annotated[Visit, visits("listing.read")]
 PER_PAGE: Final = 50
 LONGEST_ADDRESS: Final = 1500
 """A longer list travels in the body of the form (search.js knows the same number)."""
-CLAUSES: Final = (("buy-back", "Buy-back"), ("access-back", "Access-back"))
 USES: Final = (("intermediate_good", "Use up in own production"), ("non_capital_spare", "Spares for machines"))
 SORTS: Final[tuple[tuple[str, str], ...]] = (
     ("newest", "Newest first"),
@@ -169,7 +169,7 @@ async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequenc
     named = {
         "class": {code: name for code, name, _ in classes},
         "condition": CONDITION_WORDS,
-        "clause": dict(CLAUSES),
+        "clause": CLAUSE_WORDS,
         "use": dict(USES),
         "seller": {str(i): name for i, name in sellers},
     }
@@ -184,8 +184,7 @@ async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequenc
         "classes": [(code, f"{name} ({count})") for code, name, count in classes],
         "sellers": [(str(i), name) for i, name in sellers],
         "conditions": list(CONDITION_WORDS.items()),
-        "condition_words": CONDITION_WORDS,
-        "clauses": CLAUSES,
+        "clauses": list(CLAUSE_WORDS.items()),
         "uses": USES,
         "chips": chips,
         "columns": COLUMNS,

@@ -30,6 +30,8 @@ from web.terms_form import PRICE_KINDS, SHAPES, from_form, groups, labels, named
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
 EditsReleases = Annotated[Visit, visits("release.write")]
+MOST_CHOICES = 1_000
+"""Partners to tick."""
 EXAMPLE_PRICE, EXAMPLE_QUANTITY = Decimal(100), 10
 
 
@@ -58,7 +60,7 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
     clause, version = _clause_of(form)
     lines = await queries.lines(visit.session, release.id, limit=1)
     published = await agreements.clause_version(visit.session, clause, version)
-    partners = await parties.companies(visit.session, partners_only=True)
+    partners = await parties.companies(visit.session, partners_only=True, limit=MOST_CHOICES + 1)
     return visit.show(
         "releases/terms.html",
         status_code=status_code,
@@ -72,7 +74,8 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         price_kinds=PRICE_KINDS,
         shapes=SHAPES,
         presets=[(preset.name, preset.title) for preset in PRESETS.values()],
-        partners=[(str(c.id), c.name) for c in partners if c.id != visit.actor.company_id],
+        partners=[(str(c.id), c.name) for c in partners[:MOST_CHOICES] if c.id != visit.actor.company_id],
+        more_partners=MOST_CHOICES if len(partners) > MOST_CHOICES else 0,
         clause_title=published.title,
         version=version,
         **preview(form, lines[0] if lines else None, visit.today, visit.zone, visit.actor.currency),

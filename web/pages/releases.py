@@ -18,6 +18,7 @@ from marketplace.listings import queries, service
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from web.clauses import CLAUSE_WORDS
 from web.exports import csv_file, wants_csv
 from web.forms import Form
 from web.found import Worded
@@ -98,6 +99,7 @@ async def releases(visit: ReadsReleases) -> Response:
         tabs=[(key, words, f"/releases?status={key}" if key else "/releases", None) for key, words in STATUSES.items()],
         status=status,
         value=lambda row: Money(row.value, row.currency),
+        clauses=CLAUSE_WORDS,
         done=DONE.get(visit.asked("done")),
     )
 
@@ -189,7 +191,8 @@ async def in_words(visit: Visit, release: queries.ReleaseRow, lines: Sequence[qu
     """Badge and sentences of a posting, told by its first line."""
     worded = Worded(visit.today, visit.zone, visit.actor.company_id)
     first = lines[0] if lines else None
-    names = [c.name for c in await parties.companies(visit.session) if c.id in set(release.audience_ids)]
+    named = release.audience_ids
+    names = [c.name for c in await parties.companies(visit.session, ids=named, limit=len(named))] if named else []
     return {
         "example": first,
         "clause": worded.clause(first, first.quantity) if first else None,

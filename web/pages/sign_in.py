@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -21,6 +21,11 @@ from web.session import Anybody, Sent, SentForm
 if TYPE_CHECKING:
     from marketplace.demo.loader import DemoLogins
 
+WHY: Final = {
+    "ended": "Your session has ended. Sign in again to go on.",
+    "unsent": "Your session had ended, so what you sent was not carried out. Sign in again, then send it once more.",
+}
+"""Why somebody was sent here, where it is not for the first time."""
 router = APIRouter(include_in_schema=False)
 
 
@@ -44,6 +49,7 @@ def _page(request: Request, form: Form, back: str, status_code: int = 200) -> Re
         status_code=status_code,
         form=form,
         back=back,
+        why=WHY.get(request.query_params.get("why", "")),
         demo=_demo(request),
     )
 

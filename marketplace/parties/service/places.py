@@ -16,6 +16,7 @@ from marketplace.db.session import (
     fetch_value,
 )
 from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.parties import queries
 from marketplace.parties.actor import Actor
 
 
@@ -61,6 +62,17 @@ def _check_site(timezone: str, lat: float | None, lon: float | None, opens: time
         )
 
 
+async def _room_for_one(session: WriteSession, actor: Actor) -> None:
+    # Two at the same instant may pass by one: lists leave room for that, nothing depends on the exact number.
+    found, _ = await queries.count_sites(session, actor)
+    if found >= queries.MOST_SITES:
+        raise conflict(
+            "site.too_many",
+            f"Your company has {found:,} open sites, and there can be {queries.MOST_SITES:,}. Close one that is no "
+            "longer used.",
+        )
+
+
 async def create_site(
     session: WriteSession,
     actor: Actor,
@@ -81,8 +93,9 @@ async def create_site(
     will_call: bool = False,
 ) -> UUID:
     """A new site of the actor's company. Raises ``site.code`` when the code is taken, ``site.timezone``,
-    ``site.coordinates``, ``site.hours``."""
+    ``site.coordinates``, ``site.hours``, ``site.too_many``."""
     _check_site(timezone, lat, lon, opens, closes)
+    await _room_for_one(session, actor)
     try:
         made: UUID = await fetch_value(
             session,
@@ -153,7 +166,9 @@ async def close_site(session: WriteSession, site_id: UUID, now: datetime) -> Non
 
 
 async def reopen_site(session: WriteSession, actor: Actor, site_id: UUID) -> None:
-    """A closed site can be chosen again. Raises ``site.not_found`` when it is not a closed site of the company."""
+    """A closed site can be chosen again. Raises ``site.not_found`` when it is not a closed site of the company,
+    ``site.too_many``."""
+    await _room_for_one(session, actor)
     done = await execute(
         session,
         "UPDATE site SET closed_at = NULL WHERE id = $1 AND company_id = $2 AND closed_at IS NOT NULL",

@@ -105,7 +105,7 @@ async def test_idempotency_key(world: World, db: Database, owner: asyncpg.Connec
 async def test_foreign_sites_are_not_listed(world: World, db: Database, owner: asyncpg.Connection) -> None:
     token = await token_for(owner, world.buyer.users["buyer"], world.buyer.id)
     async with client_for(app_for(db), token) as client:
-        listed = {s["id"] for s in (await client.get("/api/v1/sites")).json()}
+        listed = {s["id"] for s in (await client.get("/api/v1/sites")).json()["items"]}
     assert listed == {str(s) for s in world.buyer.sites}
     assert not await world.visible(world.buyer, "SELECT 1 FROM site WHERE company_id = $1", world.maker.id)
 
