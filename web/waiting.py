@@ -99,7 +99,7 @@ async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
     if may("call.receive"):
         words = plural(waits.receive, "consignment is coming back to you", "consignments are coming back to you")
         href = "/calls?side=ours&status=shipped"
-        found.append(Task("requests", waits.receive, words, "Say when it has arrived", href, "truck-return"))
+        found.append(Task("requests", waits.receive, words, "Say what has arrived, and when", href, "truck-return"))
         words = plural(waits.inspect, "consignment is to be inspected", "consignments are to be inspected")
         href = "/calls?side=ours&status=inspect"
         found.append(Task("requests", waits.inspect, words, "Only then do the units become yours", href, "checklist"))

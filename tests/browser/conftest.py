@@ -173,11 +173,22 @@ async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> Non
     assert not problems, "\n".join(problems)
 
 
+WIDTHS = (320, 360, 414, 600, 767, 768, 900, 1024, 1099, 1100, 1280, 1366, 1920)
+"""Phones, tablets, both sides of every break of the layout, desktops."""
+
+
+async def assert_fits_everywhere(page: Page) -> None:
+    """``assert_fits`` at every width; leaves the page at the last one."""
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 800})
+        await assert_fits(page)
+
+
 async def assert_fits(page: Page) -> None:
     """Nothing makes the page itself scroll sideways; names the elements that stick out."""
     sticking = await page.evaluate(
         """() => document.documentElement.scrollWidth <= innerWidth ? [] :
-            [document.documentElement.scrollWidth, ...[...document.querySelectorAll("body *")]
+            [innerWidth, document.documentElement.scrollWidth, ...[...document.querySelectorAll("body *")]
               .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
               .slice(0, 8).map((e) => `${e.tagName}.${e.className}`)]"""
     )

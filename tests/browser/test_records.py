@@ -14,6 +14,7 @@ from tests.browser.conftest import (
     Serve,
     assert_accessible,
     assert_fits,
+    assert_fits_everywhere,
     assert_touchable,
     screenshot,
 )
@@ -35,6 +36,7 @@ async def cookies(world: World, party: Party, role: str) -> dict[str, str]:
 
 async def looks_right(page: Page, name: str) -> None:
     """axe, width and targets on a desktop in light and on a phone in the dark."""
+    await assert_fits_everywhere(page)
     for size, theme in ((DESKTOP, "light"), (PHONE, "dark")):
         await page.set_viewport_size({"width": size[0], "height": size[1]})
         await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]

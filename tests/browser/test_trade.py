@@ -19,6 +19,7 @@ from tests.browser.conftest import (
     Theme,
     assert_accessible,
     assert_fits,
+    assert_fits_everywhere,
     assert_touchable,
     screenshot,
 )
@@ -53,6 +54,7 @@ async def cookies(market: Market, party: Party, role: str) -> dict[str, str]:
 
 async def looks_right(page: Page, name: str) -> None:
     """axe, width and targets, as a desktop in light and as a phone in the dark; then a desktop again."""
+    await assert_fits_everywhere(page)
     for size, theme in LOOKS:
         await page.set_viewport_size({"width": size[0], "height": size[1]})
         await page.emulate_media(color_scheme=theme, reduced_motion="reduce")

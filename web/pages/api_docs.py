@@ -6,12 +6,13 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from web.rendering import render
+from web.session import Anybody
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/api/docs")
-async def api_docs(request: Request) -> Response:
-    """The reference page; the document itself is named in a data attribute, so no script is inline."""
+async def api_docs(request: Request, _visit: Anybody) -> Response:
+    """The reference page, in the frame of whoever is signed in; the document itself is named in a data attribute, so no script is inline."""
     app: FastAPI = request.app
     return render(request, "api_docs.html", openapi_url=app.openapi_url or "/openapi.json", title=app.title)

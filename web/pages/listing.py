@@ -134,7 +134,7 @@ def _asked(sent: Sent) -> Asked:
         fields.text("po_number", "Purchase order number", most=60),
         fields.text("po_line", "Line of your purchase order", required=False, most=20),
         fields.id("ship_to", "ship to"),
-        fields.day("requested_on", "Requested by"),
+        fields.day("requested_on", "Needed by"),
     )
     fields.check("order.invalid", "The order could not be placed.")
     return asked

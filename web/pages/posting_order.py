@@ -118,7 +118,7 @@ def _asked(sent: Sent, rows: list[queries.ListingRow]) -> Asked:
             lines.append((row, quantity, po_line))
     po_number = fields.text("po_number", "Purchase order number", most=60)
     ship_to = fields.id("ship_to", "ship to")
-    requested_on = fields.day("requested_on", "Requested by")
+    requested_on = fields.day("requested_on", "Needed by")
     if not lines and not fields.errors:
         fields.wrong(f"q_{rows[0].id}" if rows else "po_number", "Give a quantity beside at least one part.")
     fields.check("order.invalid", "The order could not be placed.")
