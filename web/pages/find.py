@@ -57,6 +57,8 @@ CSV_HEADER: Final = (
     "Smallest order", "Package", "Posted", "Listing",
 )  # fmt: skip
 _REFERENCE = re.compile(r"(ORD|REL|AGR|CALL|REQ)-[0-9A-Z]{6,7}", re.IGNORECASE)
+MOST_BESIDE: Final = 20
+"""Parts of the catalogue that are shown when nothing with the words is on offer."""
 _FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered")
 
 
@@ -239,7 +241,7 @@ async def _browse(
     rows, following = await page(visit.session, given.get("after"), PER_PAGE)
     catalogue = []
     if words and not rows:
-        ids = await parts.find_words(visit.session, words, limit=20)
+        ids = await parts.find_words(visit.session, words, limit=MOST_BESIDE + 1)
         catalogue = list((await parts.parts(visit.session, ids)).values()) if ids else []
     return visit.show(
         "find/browse.html",
@@ -253,7 +255,8 @@ async def _browse(
             descending=sort.startswith("-"),
         ),
         rows=[worded.offer(row) for row in rows],
-        catalogue=sorted(catalogue, key=lambda part: part.number),
+        catalogue=sorted(catalogue, key=lambda part: part.number)[:MOST_BESIDE],
+        more_in_catalogue=len(catalogue) > MOST_BESIDE,
         sort=sort,
         sorts=[s for s in SORTS if s[0] != "distance" or visit.near],
         method="get",
