@@ -20,7 +20,7 @@ from playwright.async_api import async_playwright
 
 from marketplace.app import spare_the_collector
 from marketplace.db.embedded import APP, OWNER, EmbeddedServer
-from marketplace.db.session import Database, Tenant
+from marketplace.db.session import Database, Tenant, driver
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.endpoints import locate
 from marketplace.sourcing.schemas import LocateIn
@@ -47,8 +47,30 @@ async def _times(count: int, ask: Callable[[int], Awaitable[object]], warm: int 
 _Located = Callable[[str], Awaitable[object]]
 
 
-async def _locate(service: _Located, http: _Located, numbers: list[str]) -> list[Figure]:
-    """Each list is asked in the service (whose answer is the finished rows) and over HTTP, in turn."""
+class _Floor:
+    """What the database alone takes: the statements of an answer, once more over bare asyncpg, in one transaction."""
+
+    def __init__(self, bare: asyncpg.Connection) -> None:
+        self.bare = bare
+        self.sent: list[tuple[str, tuple[object, ...]]] = []
+
+    async def __call__(self) -> float:
+        """Milliseconds of the statements sent since the last call."""
+        sent, self.sent = self.sent, []
+        async with self.bare.transaction(readonly=True):
+            began = time.perf_counter()
+            for statement, arguments in sent:
+                await self.bare.fetch(statement, *arguments)
+            return (time.perf_counter() - began) * 1000
+
+    def note(self, query: asyncpg.connection.LoggedQuery) -> None:
+        if not query.query.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            self.sent.append((query.query, tuple(query.args)))
+
+
+async def _locate(service: _Located, floor: _Floor, http: _Located, numbers: list[str]) -> list[Figure]:
+    """Each list is asked in the service (whose answer is the finished rows), then of the bare database, then over
+    HTTP."""
     chance = random.Random(5)
     count = min(size(500, 20), len(numbers))
     figures = []
@@ -58,17 +80,29 @@ async def _locate(service: _Located, http: _Located, numbers: list[str]) -> list
             for _ in range(size(rounds, 2) + 3)
         ]
         for suffix, ask, where in (("", service, "in the service"), ("_http", http, "over HTTP")):
+            bare: list[float] = []
 
-            async def one(n: int, lists: list[str] = lists, ask: _Located = ask) -> None:
+            async def one(
+                n: int,
+                lists: list[str] = lists,
+                ask: _Located = ask,
+                bare: list[float] = bare,
+                *,
+                inside: bool = not suffix,
+            ) -> float:
+                began = time.perf_counter()
                 await ask(lists[n + 3])
+                taken = (time.perf_counter() - began) * 1000
+                if inside:
+                    bare.append(await floor())
+                return taken
 
-            taken = await _times(size(rounds, 2), one)
-            figures.append(
-                Figure(
-                    name + suffix, percentile(taken, 0.95), "ms", None, None, 1,
-                    f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, why not; the nearest 50 places of a part",
-                )
-            )  # fmt: skip
+            taken = [await one(n) for n in range(-3, size(rounds, 2))][3:]
+            note = f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, why not; the nearest 50 places of a part; median {percentile(taken, 0.5):,.0f}"
+            value, least = percentile(taken, 0.95), percentile(bare[3:], 0.95) if bare else None
+            if least:
+                note += "; floor: its statements over bare asyncpg"
+            figures.append(Figure(name + suffix, value, "ms", least, value / least if least else None, 1, note))
     return figures
 
 
@@ -210,9 +244,13 @@ async def _measure(site: demo_site.DemoSite, pid: int) -> list[Figure]:
             roles=frozenset({"technician"}),
         )  # fmt: skip
         database = Database(known.dsn(APP), pool_size=1)
+        floor = _Floor(await asyncpg.connect(known.dsn(APP)))
         # As the application does when it starts: what is loaded by now stays.
         spare_the_collector()
-        figures = await _locate(_in_service(database, actor), _over_http(client), numbers)
+        async with database.read(Tenant(actor.company_id)) as session:
+            (await driver(session)).add_query_logger(floor.note)  # the pool's only connection
+        figures = await _locate(_in_service(database, actor), floor, _over_http(client), numbers)
+        await floor.bare.close()
         await database.close()
         figures += await _pages(client, numbers, lots)
         figures.append(await _urgent(client, numbers, depot))
