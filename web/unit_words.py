@@ -88,10 +88,18 @@ def _known(row: HistoryRow) -> tuple[Sentence, str, str | None]:
     return _SENTENCES.get(kind, (lambda _r, n: f"{kind.replace('_', ' ').capitalize()}: {n}", "circle-dashed", None))
 
 
+_REASONS: Final = {
+    "receipt_short": "Not in the delivery.",
+    "receipt_damaged": "Arrived damaged: not accepted, kept for its owner.",
+    "receipt_wrong": "Arrived as the wrong part: not accepted, kept for its owner.",
+}
+"""Codes that the service gives; what people wrote stands as they wrote it."""
+
+
 def event(row: HistoryRow, uom: str, corrected: frozenset[int], reader: Actor) -> dict[str, Any]:
     """The transaction as ui/unit.html's timeline wants it."""
     _, icon, tone = _known(row)
-    words: list[Any] = [w for w in (row.reason, row.note) if w]
+    words: list[Any] = [w for w in (_REASONS.get(row.reason or "", row.reason), row.note) if w]
     if row.seq in corrected:
         words.append("Corrected later: this did not stand.")
     if row.counterpart_lot_id:

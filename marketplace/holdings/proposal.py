@@ -26,6 +26,11 @@ class Line:
     serial: str | None
     expires_on: date | None
 
+    @property
+    def apart(self) -> bool:
+        """Somebody else's, under no agreement: received damaged or as the wrong part, to be kept for its owner."""
+        return self.place.agreement is None and self.place.owner != self.place.holder
+
 
 @dataclass(frozen=True, slots=True)
 class Take:

@@ -354,10 +354,11 @@ async def close(session: WriteSession, actor: Actor, release_id: UUID, now: date
         return
     if release.status == "closed":
         raise conflict("release.closed", "This posting is closed already.")
-    for line in await queries.lines(session, release_id, limit=MAX_LINES):
-        if line.available:
-            await reduce(session, actor, line.id, line.ordered)
-    await execute(session, "UPDATE listing SET published = false WHERE release_id = $1", release_id)
+    lines = [line.id for line in await queries.lines(session, release_id, limit=MAX_LINES)]
+    # An order that ends at this instant is waited for: what it gives back must not stand behind a closed line.
+    await queries.listings_for_update(session, lines)
+    await execute(session, "DELETE FROM listing_lot WHERE listing_id = ANY($1::uuid[])", lines)
+    await execute(session, "UPDATE listing SET published = false, quantity = ordered WHERE id = ANY($1::uuid[])", lines)
     await execute(session, "UPDATE release SET status = 'closed', closed_at = $2 WHERE id = $1", release_id, now)
 
 

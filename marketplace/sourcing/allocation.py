@@ -213,32 +213,40 @@ def _explain(
     left: Mapping[str, int],
     caps: Mapping[str, int],
 ) -> list[NotChosen]:
-    """For every source left alone: what one unit from it would have cost more than the dearest unit chosen."""
+    """For every source left alone: what one unit from it would have cost more than the dearest one ordered back (own
+    stock is taken first, at whatever cost), by the measure that the plan was made with: lateness counts."""
     taken = {(c.need, c.source) for c in chosen}
     by_need = {n.key: n for n in needs}
-    dearest: dict[str, int] = {}
-    latest: dict[str, datetime] = {}
-    arrivals = {(s.need, s.key): s.arrives for s in sources}
-    for c in chosen:
-        dearest[c.need] = max(dearest.get(c.need, 0), c.total + c.lateness)
-        latest[c.need] = max(latest.get(c.need, arrivals[c.need, c.source]), arrivals[c.need, c.source])
+    known = {(s.need, s.key): s for s in sources}
+    ordered: dict[str, list[Source]] = {need: [] for need, _ in taken}
+    for key in sorted(taken):
+        if not known[key].own:
+            ordered[key[0]].append(known[key])
     found: list[NotChosen] = []
     for s in sources:
-        if (s.need, s.key) in taken or s.need not in dearest:
+        if (s.need, s.key) in taken or s.need not in ordered:
             continue
-        need = by_need[s.need]
+        need, others = by_need[s.need], ordered[s.need]
+        more = _cost(need, s) - max((_cost(need, o) for o in others), default=0)
         if left[s.key] <= 0 or caps[s.group] <= 0:
-            found.append(NotChosen(s.need, s.key, 0, "Its units are planned for a more urgent need."))
-            continue
-        more = _cost(need, s) - dearest[s.need]
-        days = math.ceil((s.arrives - latest[s.need]).total_seconds() / 86_400)
-        if more <= 0 and not s.own:
+            more, words = 0, "Its units are planned for a more urgent need."
+        elif not others:
             words = "Own stock comes first."
-        elif _late_days(need, s):
-            words = f"Would arrive {_late_days(need, s)} days after it is needed."
-        elif days > 0 and more > 0:
-            words = f"{more / 100:,.2f} more per unit, and {days} days later."
         else:
-            words = f"{max(more, 0) / 100:,.2f} more per unit."
+            words = _difference(need, s, others, more)
         found.append(NotChosen(s.need, s.key, more, words))
     return sorted(found, key=lambda n: (n.need, n.more, n.source))
+
+
+def _difference(need: Need, source: Source, others: Sequence[Source], more: int) -> str:
+    """What speaks against a source beside those that were chosen."""
+    late = _late_days(need, source)
+    if late and not any(_late_days(need, o) for o in others):
+        return f"Would arrive {late} days after it is needed."
+    if more <= 0:
+        return "Costs as much: equal sources are taken in a fixed order."
+    words = f"{more / 100:,.2f} more per unit"
+    if late or any(_late_days(need, o) for o in others):
+        words += ", the days that each would be late counted"
+    days = math.ceil((source.arrives - max(o.arrives for o in others)).total_seconds() / 86_400)
+    return f"{words}, and {days} days later." if days > 0 else f"{words}."

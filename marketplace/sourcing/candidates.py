@@ -55,8 +55,15 @@ class StockRow(NamedTuple):
 
     @property
     def free(self) -> int:
-        """Neither reserved, nor on quality hold, nor waiting for a count, nor on the road."""
-        return max(self.quantity - self.held - self.frozen - self.withdrawn, 0) if self.site_id else 0
+        """Neither reserved, nor on quality hold, nor waiting for a count, nor on the road, nor kept apart."""
+        if self.site_id is None or self.apart:
+            return 0
+        return max(self.quantity - self.held - self.frozen - self.withdrawn, 0)
+
+    @property
+    def apart(self) -> bool:
+        """The owner's, with somebody who did not accept it: received damaged or as the wrong part."""
+        return self.agreement_id is None and self.holder_id != self.owner_id
 
 
 class Right(NamedTuple):
@@ -122,6 +129,9 @@ class Candidate(NamedTuple):
     inspection_days: int
     payment_days: int
     masked: bool = False
+    worth: Money | None = None
+    """What a unit counts against a delegate's limit: its price, or the list price of own stock, for which nothing is
+    owed. None where nobody knows."""
 
     @property
     def distance_words(self) -> str:
@@ -177,6 +187,7 @@ def assemble(
     urgency: str,
     weights: Mapping[UUID, int | None],
     currencies: Mapping[UUID, str],
+    list_prices: Mapping[UUID, Decimal | None],
     limits: Mapping[UUID, Limit],
     mask: frozenset[UUID],
     now: datetime,
@@ -194,7 +205,7 @@ def assemble(
         if row.agreement_id is not None:
             grouped.setdefault((row.agreement_id, row.part_id), []).append(row)
         elif row.owner_id in makers:
-            found.append(_own(row, destination, urgency, weights, currencies, limits, now))
+            found.append(_own(row, destination, urgency, weights, currencies, list_prices, limits, mask, now))
     for key, members in grouped.items():
         right = rights.get(key)
         if right is not None:
@@ -214,26 +225,34 @@ def _own(
     urgency: str,
     weights: Mapping[UUID, int | None],
     currencies: Mapping[UUID, str],
+    list_prices: Mapping[UUID, Decimal | None],
     limits: Mapping[UUID, Limit],
+    mask: frozenset[UUID],
     now: datetime,
 ) -> Candidate:
     way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
     limit = limits.get(row.owner_id)
-    callable_here = min(row.free, limit.quantity) if limit else row.free
+    listed = list_prices.get(row.part_id)
+    callable_here = min(row.free, limit.quantity, _affordable(limit, listed)) if limit else row.free
     leaves = now + timedelta(hours=OWN_STOCK_HOURS[urgency])
     blocked = _physical(row)
     if limit and row.free > callable_here:
-        blocked.append(_over_limit(row.free - callable_here, limit))
+        over = row.free - callable_here
+        blocked.append(_over_limit(over, limit) if listed is not None else _no_price(over))
+    currency = currencies.get(row.owner_id, "USD")
+    masked = row.apart and row.owner_id in mask
     return Candidate(
         key=_key("own", row), kind="own_stock", part_id=row.part_id,
-        holder_id=row.holder_id, holder=row.holder, site_id=row.site_id, site=row.site or "in transit",
-        region=row.region or "", point=row.point, condition=row.condition, agreement_id=None, agreement=None,
+        holder_id=row.holder_id, holder=f"A partner in {row.region}" if masked else row.holder, site_id=row.site_id,
+        site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
+        region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
+        condition=row.condition, agreement_id=None, agreement=None, masked=masked,
         badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
         quantity=row.quantity, callable=callable_here, group=_key("own", row),
-        group_cap=callable_here, unit_price=Money(Decimal(0), currencies.get(row.owner_id, "USD")),
+        group_cap=callable_here, unit_price=Money(Decimal(0), currency),
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
         counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
-        inspection_days=0, payment_days=0,
+        inspection_days=0, payment_days=0, worth=None if listed is None else Money(listed, currency),
     )  # fmt: skip
 
 
@@ -245,6 +264,11 @@ def _key(kind: str, row: StockRow) -> str:
 
 def _physical(row: StockRow) -> list[Blocked]:
     blocked: list[Blocked] = []
+    if row.apart:
+        words = (
+            f"{row.quantity} kept for the owner where they arrived damaged or as the wrong part; not accepted there."
+        )
+        return [Blocked(row.quantity, "kept_apart", words)]
     if row.site_id is None:
         return [Blocked(row.quantity, "in_transit", f"{row.quantity} on the way, not received yet.")]
     if row.held:
@@ -256,6 +280,20 @@ def _physical(row: StockRow) -> list[Blocked]:
             Blocked(row.withdrawn, "withdrawn", f"{row.withdrawn} said not to be on the shelf; waiting for a count.")
         )
     return blocked
+
+
+def _affordable(limit: Limit, price: Decimal | None) -> int:
+    """How many units of this price the delegation pays for; none where the price is not known."""
+    if price is None:
+        return 0
+    return int(limit.value // price) if price else limit.quantity
+
+
+def _no_price(quantity: int) -> Blocked:
+    return Blocked(
+        quantity, "delegation_limit",
+        f"{quantity} without a list price: what they count against your delegation is not known. Ask the maker's planner.",
+    )  # fmt: skip
 
 
 def _over_limit(quantity: int, limit: Limit) -> Blocked:
@@ -298,8 +336,7 @@ def _under(
         over = 0
         if limit and isinstance(outcome, Entitled):
             price = _price(outcome)
-            affordable = int(limit.value // price.amount) if price.amount else here
-            over = here - min(here, limit.quantity, affordable)
+            over = here - min(here, limit.quantity, _affordable(limit, price.amount))
             here -= over
             if over:
                 blocked.append(_over_limit(over, limit))
@@ -328,6 +365,7 @@ def _under(
                 silence=entitled.no_response.value if entitled else "refused",
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
+                worth=_price(entitled) if entitled else None,
             )
         )  # fmt: skip
     return found

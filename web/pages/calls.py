@@ -72,7 +72,7 @@ CSV_HEADER: Final = (
 )  # fmt: skip
 DONE: Final = {
     "accept": ("Committed.", "The units stay reserved; ship them by the date below."),
-    "refuse": ("Refused.", "The asker was told why, and the next best source was proposed to them."),
+    "refuse": ("Refused.", "The asker was told why, and which source is next best, where there is one."),
     "ship": ("Marked as shipped.", "The units are on their way in the ledger; the asker was told."),
     "shipment": ("Corrected.", "The asker was told how it travels; what was said before stays in the story below."),
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),

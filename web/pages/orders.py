@@ -54,8 +54,11 @@ CSV_HEADER: Final = (
 )  # fmt: skip
 DONE: Final = {
     "placed": ("Order placed.", "The units are reserved for you until the seller answers or the time below runs out."),
-    "accepted": ("Order accepted and signed for your company.", "The buyer was asked to read and sign."),
-    "declined": ("Order declined.", "The units are free again and on offer as before; the buyer was told why."),
+    "accepted": ("Order accepted.", "The buyer was asked to read and sign the agreement."),
+    "declined": (
+        "Order declined.",
+        "The units are free again, and on offer where the posting is still open; the buyer was told why.",
+    ),
     "cancelled": ("Order cancelled.", "The units are free again; the seller was told."),
     "signed": ("Signed for your company.", "Both signatures are kept with the exact text."),
     "shipped": ("Marked as shipped.", "The units are on their way in the ledger; the buyer was told."),

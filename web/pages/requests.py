@@ -257,7 +257,8 @@ async def _timeline(
             {"at": row.closed_at, "title": f"Request closed: {words}", "text": None, "icon": "square-check",
              "actor": None, "tone": "good" if row.status == "closed" else None, "known_at": None}
         )  # fmt: skip
-    return sorted(events, key=lambda e: e["at"])
+    # The request comes first, though its row was written a moment after the clock of the step that ordered with it.
+    return [events[0], *sorted(events[1:], key=lambda e: e["at"])]
 
 
 # -- steps -----------------------------------------------------------------------------------------------

@@ -78,11 +78,17 @@ class HoldingRow:
     badge: str | None
     sentence: str | None
     window_closes_at: datetime | None
+    holder_id: UUID
+
+    @property
+    def apart(self) -> bool:
+        """Somebody else's, under no agreement: received damaged or as the wrong part, to be kept for its owner."""
+        return self.agreement_id is None and self.owner_id != self.holder_id
 
     @property
     def free(self) -> int:
         """What can be promised or used today."""
-        if self.site_id is None:
+        if self.site_id is None or self.apart:
             return 0
         return max(self.quantity - self.held - self.frozen - self.withdrawn, 0)
 
@@ -181,10 +187,10 @@ async def what_we_hold(
     )  # fmt: skip
     pairs = [(r["agreement_id"], r["part_id"]) for r in page.items if r["agreement_id"]]
     covered = await terms_and_facts(session, pairs)
-    return page.map(lambda r: _row(r, covered.get((r["agreement_id"], r["part_id"]))))
+    return page.map(lambda r: _row(r, covered.get((r["agreement_id"], r["part_id"])), actor.company_id))
 
 
-def _row(r: asyncpg.Record, covered: Covered | None) -> HoldingRow:
+def _row(r: asyncpg.Record, covered: Covered | None, holder_id: UUID) -> HoldingRow:
     values = dict(r)
     del values["number_norm"]
     badge = covered.badge if covered else None
@@ -194,6 +200,7 @@ def _row(r: asyncpg.Record, covered: Covered | None) -> HoldingRow:
         badge=badge.short if badge else None,
         sentence=badge.sentence if badge else None,
         window_closes_at=covered.window_closes_at if covered else None,
+        holder_id=holder_id,
     )
 
 

@@ -241,6 +241,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         if line.place.site == target.site_id
         and (target.condition is None or line.place.condition == target.condition)
         # A proposal leaves out what could not be done anyway; only an exact line is refused with the reason.
+        and not line.apart
         and (doing.kind is Kind.MOVE or (line.place.owner == company and not line.frozen))
     ]
 

@@ -53,7 +53,8 @@ async def count(
 
     Equal to the record: only the count is kept. Fewer or more: the holder's own loose units are adjusted; encumbered,
     serial-numbered or reserved units that are missing are withdrawn from availability. Whatever was withdrawn
-    here before is settled by this count. ``condition`` is needed only for units found where none were on record.
+    here before is settled by this count. Units that are kept apart for their owner (received damaged or as the wrong
+    part) are not counted. ``condition`` is needed only for units found where none were on record.
     """
     if not 0 <= counted <= MAX_QUANTITY:
         raise invalid("holding.counted", f"A count is a whole number from 0 to {MAX_QUANTITY:,}.", field="counted")
@@ -65,7 +66,8 @@ async def count(
     if len(ids) > MOST_LOTS:
         raise conflict("holding.too_many", f"There are more than {MOST_LOTS:,} lots here; count them lot by lot.")
     found = await queries.lines_for_update(session, actor.company_id, ids, now)
-    lines = [line for line in found if line.place.site == site_id and line.part_id == part_id]
+    # What is kept apart for its owner is no part of the shelf: counted along, it would stand in for a missing unit.
+    lines = [line for line in found if line.place.site == site_id and line.part_id == part_id and not line.apart]
     plan = plan_count(lines, actor.company_id, counted)
     resolved = await _resolve(session, actor.company_id, site_id, part_id, now)
     key = command_id or uuid4()

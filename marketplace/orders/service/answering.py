@@ -49,7 +49,8 @@ async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datet
         "UPDATE purchase_order SET status = 'accepted', accepted_at = $2, hold_expires_at = NULL, agreement_id = $3 WHERE id = $1",
         order_id, now, agreement_id,
     )  # fmt: skip
-    await agreements.sign(session, actor, agreement_id, now)
+    if actor.may("agreement.sign"):
+        await agreements.sign(session, actor, agreement_id, now)
     await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
@@ -114,7 +115,8 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
 async def decline(
     session: WriteSession, actor: Actor, order_id: UUID, *, reason: str, note: str, now: datetime
 ) -> None:
-    """The seller declines with a reason; the units are free again and on offer as before."""
+    """The seller declines with a reason; the units are free again, and on offer where the posting is still
+    open."""
     if reason not in DECLINE_REASONS:
         raise invalid("order.reason", f"Choose a reason: {', '.join(DECLINE_REASONS)}.", field="reason")
     order = await mine(session, actor, order_id, "seller")
@@ -170,7 +172,7 @@ async def _undo(
     note: str,
     now: datetime,
 ) -> None:
-    """Frees the units, puts them back on offer, and ends the order."""
+    """Frees the units, puts them back on offer where their posting is still open, and ends the order."""
     lines = {x.line_no: x for x in await queries.lines(session, order.id)}
     units = await queries.units(session, order.id)
     async with acting_for(session, order.seller_id):

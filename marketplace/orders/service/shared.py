@@ -38,13 +38,22 @@ async def count_ordered(session: WriteSession, changes: Sequence[tuple[UUID, int
 
 
 async def put_back(session: WriteSession, company: UUID, units: Sequence[tuple[UUID, Take]]) -> None:
-    """Units stand behind their listings again; one statement."""
+    """Units that are no longer ordered stand behind their listings again. Of a posting that was closed meanwhile
+    nothing is on offer: there they are free, and the listing is the smaller by them. Two statements; the caller has
+    locked the listings and counted the order off."""
+    await execute(
+        session,
+        "UPDATE listing l SET quantity = l.quantity - t.quantity FROM (SELECT listing_id, sum(quantity) AS quantity "
+        "FROM unnest($1::uuid[], $2::int[]) AS u (listing_id, quantity) GROUP BY 1) t "
+        "WHERE l.id = t.listing_id AND NOT l.published",
+        [listing for listing, _ in units], [t.quantity for _, t in units],
+    )  # fmt: skip
     await execute(
         session,
         "INSERT INTO listing_lot AS b (listing_id, lot_id, position_id, company_id, quantity) "
         "SELECT t.listing_id, t.lot_id, t.position_id, $1, sum(t.quantity) "
         "FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::int[]) AS t (listing_id, lot_id, position_id, quantity) "
-        "GROUP BY 1, 2, 3 "
+        "JOIN listing l ON l.id = t.listing_id AND l.published GROUP BY 1, 2, 3 "
         "ON CONFLICT (listing_id, lot_id, position_id) DO UPDATE SET quantity = b.quantity + excluded.quantity",
         company, *_columns(units),
     )  # fmt: skip

@@ -13,12 +13,14 @@ from marketplace.sourcing.queries.calls import (
     CallEventRow,
     CallRow,
     CallUnitRow,
+    Worth,
     call,
     call_events,
     call_for_update,
     call_units,
     calls,
     events_of,
+    ordered_worth,
 )
 from marketplace.sourcing.queries.locked import (
     Waiting,
@@ -38,8 +40,8 @@ from marketplace.sourcing.queries.requisitions import (
 )
 
 __all__ = [
-    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "by_reference", "call",
+    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "Worth", "by_reference", "call",
     "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "masks",
-    "open_to", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
+    "open_to", "ordered_worth", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
     "unapproved", "waiting",
 ]  # fmt: skip

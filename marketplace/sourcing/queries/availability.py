@@ -41,7 +41,7 @@ FROM (
     ) w ON true
     WHERE p.part_id = ANY($1::uuid[]) AND p.quantity > 0
       AND (p.beneficiary_id = ANY($2::uuid[])
-           OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[]) AND p.holder_id = p.owner_id))
+           OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[])))
     GROUP BY p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id
 ) g
 JOIN company h ON h.id = g.holder_id
@@ -158,7 +158,8 @@ async def locate(
         covered = await agreements.terms_and_facts(session, pairs, requested=1, urgency=URGENCIES[urgency])
         return assemble(
             at, {key: Right(c.reference, c.terms, c.facts) for key, c in covered.items()}, makers=who.makers,
-            destination=destination, urgency=urgency, weights=weights, currencies=who.currencies, limits=who.limits,
+            destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
+            list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,
             mask=who.mask, now=now, explain=explain,
         )  # fmt: skip
 

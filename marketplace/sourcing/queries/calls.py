@@ -164,6 +164,29 @@ class CallUnitRow:
     shipped_position_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What the live orders of a parts request come to: owed at the clause's prices, and counted against a delegation,
+    where units of own stock count at list price."""
+
+    owed: Decimal
+    worth: Decimal
+
+
+async def ordered_worth(session: AsyncSession, requisition_id: UUID) -> Worth:
+    """Of the orders that have not come to nothing; one statement."""
+    row = await fetch_one(
+        session,
+        "SELECT coalesce(sum(k.quantity * k.unit_price), 0) AS owed, "
+        "coalesce(sum(k.quantity * CASE WHEN k.kind = 'own_stock' THEN coalesce(p.list_price, 0) ELSE k.unit_price END), 0) "
+        "AS worth FROM call k JOIN part p ON p.id = k.part_id WHERE k.requisition_id = $1 "
+        "AND k.status NOT IN ('refused','cancelled','defaulted','lost')",
+        requisition_id,
+    )
+    assert row is not None  # noqa: S101 - a sum always answers
+    return Worth(row["owed"], row["worth"])
+
+
 async def call_units(session: AsyncSession, call_id: UUID) -> Sequence[CallUnitRow]:
     """A call's units by lot and reservation."""
     rows = await fetch(

@@ -85,8 +85,11 @@ async def confirm(
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
         planned = await plan(session, actor, found, now)
         picked = _picked(planned, choices, found.quantity - found.ordered)
-        total = sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
-        await _check_delegation(session, actor, found.maker_id, total)
+        # What this request has ordered already counts: a limit is for the request, not for each step of it.
+        before = await queries.ordered_worth(session, requisition_id)
+        total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
+        worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
+        await _check_delegation(session, actor, found.maker_id, worth)
         approval = _needs_approval(actor, total)
         calls = [await _call(session, actor, found, c, n, approval, now) for c, n in picked]
         status = "awaiting_approval" if approval else "ordered"

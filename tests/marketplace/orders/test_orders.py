@@ -17,6 +17,7 @@ from marketplace.db.session import Database
 from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
 from tests.agreed import person
+from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
@@ -185,6 +186,57 @@ async def test_unanswered_orders_expire(job: Job, worker_db: Database) -> None:
     assert job.lot
     assert await job.world.positions(job.lot) == {1: (10, 0)}
     assert await expire_unanswered(worker_db, UUID(int=0), later) == 0
+
+
+@pytest.mark.parametrize("ends", ["decline", "cancel", "expire"])
+async def test_an_order_that_ends_after_its_posting_was_closed_frees_the_units(
+    job: Job, worker_db: Database, ends: str
+) -> None:
+    await job.released(10)
+    await job.ordered(4)
+    first = job.order
+    await job.ordered(3)
+    await ok(job.planner.post(f"{API}/releases/{job.release}/close"))
+    if ends == "decline":
+        await ok(job.planner.post(f"{API}/orders/{job.order}/decline", json={"reason": "price"}))
+    elif ends == "cancel":
+        await ok(job.buyer.post(f"{API}/orders/{job.order}/cancel", json={}))
+    else:
+        await job.world.owner.execute("UPDATE purchase_order SET hold_expires_at = NULL WHERE id = $1", UUID(first))
+        assert await expire_unanswered(worker_db, UUID(int=0), datetime.now(UTC) + timedelta(hours=49)) >= 1
+    row = await job.world.owner.fetchrow(
+        "SELECT ordered, quantity, published FROM listing WHERE id = $1", UUID(job.listing)
+    )
+    assert tuple(row) == (4, 4, False), "what is ordered stays honoured, nothing else is offered"
+    behind = "SELECT coalesce(sum(quantity), 0) FROM listing_lot WHERE listing_id = $1"
+    assert await job.world.owner.fetchval(behind, UUID(job.listing)) == 0
+    # The six that are free can be posted anew.
+    chosen = await ok(job.planner.get(f"{API}/releases/{job.release}"))
+    body = {name: chosen[name] for name in ("clause", "version", "terms", "use_class")}
+    again = (await ok(job.planner.post(f"{API}/releases", json={"title": "Again", **body}), 201))["id"]
+    line = {
+        "part_id": str(job.world.part), "site_id": str(job.world.maker.site), "condition": "new", "quantity": 6,
+        "unit_price": "80.00",
+    }  # fmt: skip
+    await ok(job.planner.put(f"{API}/releases/{again}/lines", json={"lines": [line]}))
+
+
+async def test_a_seller_who_may_not_sign_accepts_and_leaves_the_signature_open(job: Job) -> None:
+    world = job.world
+    await job.released(5)
+    await job.ordered(2)
+    person = world.maker.users["technician"]
+    await world.owner.execute("UPDATE user_account SET roles = '{seller}' WHERE id = $1", person)
+    token = await token_for(world.owner, person, world.maker.id)
+    async with client_for(app_for(world.db), token) as seller:
+        agreement = (await ok(seller.post(f"{API}/orders/{job.order}/accept")))["id"]
+        await refused(seller.post(f"{API}/agreements/{agreement}/sign"), "actor.role")
+        await ok(job.buyer.post(f"{API}/agreements/{agreement}/sign"))
+        assert (await ok(job.planner.get(f"{API}/agreements/{agreement}")))["maker_signed_at"] is None
+        await refused(seller.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}), "order.unsigned")
+    await ok(job.planner.post(f"{API}/agreements/{agreement}/sign"))
+    assert (await ok(job.planner.get(f"{API}/agreements/{agreement}")))["status"] == "active"
+    await job.delivered(2)
 
 
 @pytest.mark.parametrize(("zone", "hour"), [("Pacific/Pago_Pago", 1), ("Pacific/Kiritimati", 23), ("UTC", 12)])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from marketplace.db.session import Database
@@ -387,6 +388,101 @@ async def test_a_plan_of_nothing_is_refused(job: Job) -> None:
     made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(1)), 201)
     answer = await job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={})
     assert (answer.status_code, answer.json()["code"]) == (409, "requisition.nothing_to_order")
+
+
+@asynccontextmanager
+async def delegate_with(job: Job, quantity: int, value: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A technician of the third company, which may source the maker's parts within these limits."""
+    world = job.world
+    admin = await token_for(world.owner, world.maker.users["admin"], world.maker.id)
+    async with client_for(app_for(world.db), admin) as boss:
+        body = {"company_id": str(world.other.id), "max_quantity": quantity, "max_value": value}
+        await ok(boss.post(f"{API}/delegations", json=body), 201)
+    token = await token_for(world.owner, world.other.users["technician"], world.other.id)
+    async with client_for(app_for(world.db), token) as client:
+        yield client
+
+
+async def test_limits_are_for_the_request_however_it_is_confirmed(job: Job) -> None:
+    """Three units at 64 and 68 each, one confirm after the other: the second would come to more than 100."""
+    await job.sold(4, offered=4)
+    async with delegate_with(job, 4, "100") as delegate:
+        need = {**job.need(2), "destination_site_id": str(job.world.other.site)}
+        request = (await ok(delegate.post(f"{API}/sourcing/requests", json=need), 201))["id"]
+        confirm = f"{API}/sourcing/requests/{request}/confirm"
+        number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)
+        found = await ok(delegate.post(f"{API}/sourcing/locate", json={"numbers": number}))
+        place = found[0]["parts"][0]["candidates"][0]
+        assert 50 < float(place["unit_price"]) < 100
+        one = {"choices": [{"key": place["key"], "quantity": 1}]}
+        await ok(delegate.post(confirm, json=one))
+        calls = "SELECT count(*) FROM call WHERE requisition_id = $1"
+        await refused(delegate.post(confirm, json=one), "requisition.delegation")
+        assert await job.world.owner.fetchval(calls, UUID(request)) == 1
+    # The technician's own limit, the same way: the second waits for an approver.
+    await job.world.owner.execute(
+        "UPDATE user_account SET order_limit_amount = 100 WHERE id = $1", job.world.maker.users["technician"]
+    )
+    request = (await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(2)), 201))["id"]
+    confirm = f"{API}/sourcing/requests/{request}/confirm"
+    key = (await job.candidates())[0]["key"]
+    one = {"choices": [{"key": key, "quantity": 1}]}
+    assert (await ok(job.technician.post(confirm, json=one)))["awaiting_approval"] is False
+    assert (await ok(job.technician.post(confirm, json=one)))["awaiting_approval"] is True
+
+
+async def test_own_stock_counts_against_a_delegation_at_list_price(job: Job) -> None:
+    await job.released(4)
+    world = job.world
+    await world.owner.execute("UPDATE part SET list_price = NULL, currency = NULL WHERE id = $1", world.part)
+    async with delegate_with(job, 4, "250") as delegate:
+        number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+
+        async def place() -> dict[str, Any]:
+            found = await ok(delegate.post(f"{API}/sourcing/locate", json={"numbers": number}))
+            return dict(found[0]["parts"][0]["candidates"][0])
+
+        unknown = await place()
+        assert (unknown["kind"], unknown["callable"]) == ("own_stock", 0)
+        assert "without a list price" in unknown["blocked"][0]["words"]
+        await world.owner.execute("UPDATE part SET list_price = 120, currency = 'USD' WHERE id = $1", world.part)
+        known = await place()
+        assert known["callable"] == 2
+        need = {**job.need(3), "destination_site_id": str(world.other.site), "key": known["key"]}
+        await refused(delegate.post(f"{API}/sourcing/order-back", json=need), "requisition.delegation_limit")
+        done = await ok(delegate.post(f"{API}/sourcing/order-back", json={**need, "quantity": 2}), 201)
+        assert not done["awaiting_approval"]
+        more = {**need, "quantity": 3}
+        del more["key"]
+        request = (await ok(delegate.post(f"{API}/sourcing/requests", json=more), 201))["id"]
+        confirm = f"{API}/sourcing/requests/{request}/confirm"
+        one = {"choices": [{"key": known["key"], "quantity": 1}]}
+        await ok(delegate.post(confirm, json=one))
+        await ok(delegate.post(confirm, json=one))
+        assert await world.owner.fetchval("SELECT count(*) FROM call WHERE requisition_id = $1", UUID(request)) == 2
+
+
+async def test_what_was_not_accepted_is_kept_apart_for_its_owner(job: Job) -> None:
+    """One of two arrives damaged: the maker sees where it is and why it cannot be had; it is neither moved along nor
+    counted in place of a unit that is missing."""
+    world = job.world
+    await job.released(2)
+    await job.ordered(2)
+    await job.signed()
+    await job.delivered(1, damaged=1, note="bent")
+    found = await job.candidates()
+    assert [(c["kind"], c["callable"], [b["code"] for b in c["blocked"]]) for c in found] == [
+        ("buy_back", 1, []), ("own_stock", 0, ["kept_apart"])
+    ]  # fmt: skip
+    assert found[1]["holder"] == world.buyer.name
+    await job.called(1)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
+    token = await token_for(world.owner, world.buyer.users["warehouse"], world.buyer.id)
+    count = {"part_id": str(world.part), "site_id": str(world.buyer.site)}
+    async with client_for(app_for(world.db), token) as keeper:
+        told = await ok(keeper.post(f"{API}/holdings/counts", json={**count, "counted": 0}), 201)
+        assert (told["expected"], told["withdrawn"]) == (1, 1)
+    assert sum(c["callable"] for c in await job.candidates()) == 0, "the damaged one does not stand in for it"
 
 
 async def test_a_delegate_meets_its_own_limit_first(job: Job) -> None:
