@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Text,
     UniqueConstraint,
     func,
     text,
@@ -26,6 +28,7 @@ KINDS = (
     "'register','split','move','ship','receive','title','hold','post','void','expire','use_up','install','remove',"
     "'repair','regrade','scrap','lose','find','count_adjust','repoint','correct','freeze','lift'"
 )
+PERMIT_KIND = "CASE WHEN permit_id IS NOT NULL THEN coalesce(purpose, kind) END"
 # Leaving an agreement's units needs leave: these kinds from an encumbered position must name a permit.
 PERMITTED_KINDS = "'receive','title','use_up','install','scrap','repoint'"
 
@@ -155,6 +158,8 @@ class Movement(Row):
     continues: Mapped[int | None] = mapped_column(BigInteger)
     corrects: Mapped[int | None] = mapped_column(BigInteger)
     permit_id: Mapped[UUID | None]
+    permit_kind: Mapped[str | None] = mapped_column(Text, Computed(PERMIT_KIND, persisted=True))
+    """What the permit must be for, where one is named."""
     counterpart_lot_id: Mapped[UUID | None]
     machine: Mapped[str | None]
     parties: Mapped[list[UUID]]
@@ -170,7 +175,13 @@ class Movement(Row):
             name="permit",
         ),
         CheckConstraint("from_position IS NOT NULL OR to_position IS NOT NULL", name="somewhere"),
-        ForeignKeyConstraint(["lot_id", "permit_id"], ["permit.lot_id", "permit.permit_id"], name="fk_movement_permit"),
+        ForeignKeyConstraint(
+            ["lot_id", "permit_id", "agreement_id", "permit_kind"],
+            ["permit.lot_id", "permit.permit_id", "permit.agreement_id", "permit.kind"],
+            name="fk_movement_permit",
+        ),
+        # Without an agreement the key above would not be looked at.
+        CheckConstraint("permit_id IS NULL OR agreement_id IS NOT NULL", name="permit_agreement"),
         ForeignKeyConstraint(["lot_id", "resolves"], ["movement.lot_id", "movement.seq"], name="fk_movement_resolves"),
         Index("uq_movement_resolves", "lot_id", "resolves", unique=True, postgresql_where=text("resolves IS NOT NULL")),
         Index("uq_movement_permit", "lot_id", "permit_id", unique=True, postgresql_where=text("permit_id IS NOT NULL")),

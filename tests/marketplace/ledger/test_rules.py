@@ -195,6 +195,34 @@ async def test_f11_what_happened_cannot_be_changed(
     assert await world.snapshot(lot) == before
 
 
+async def test_f11_a_permit_covers_only_what_it_is_for(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    """By constraint, whatever the service thought: the same unit, the same agreement, the same act."""
+    lot, agreement = await world.register(world.maker, 2), uuid4()
+    permit = await owner.fetchval(
+        "INSERT INTO permit (lot_id, agreement_id, kind, quantity, expires_at, reason, company_id, maker_id) "
+        "VALUES ($1, $2, 'use_up', 1, now() + interval '1 day', 'x', $3, $3) RETURNING permit_id",
+        lot, agreement, world.maker.id,
+    )  # fmt: skip
+    before = await world.snapshot(lot)
+    insert = (
+        "INSERT INTO movement (lot_id, seq, kind, quantity, from_position, occurred_at, recorded_at, company_id, actor_id, "
+        "command_id, cause_kind, parties, agreement_id, permit_id) "
+        "VALUES ($1, 2, $2, 1, 1, now(), now(), $3, $3, uuidv7(), 'x', ARRAY[$3::uuid], $4, $5)"
+    )
+    for kind, under, error in (
+        ("scrap", agreement, asyncpg.ForeignKeyViolationError),
+        ("use_up", uuid4(), asyncpg.ForeignKeyViolationError),
+        ("use_up", None, asyncpg.CheckViolationError),
+    ):
+        with pytest.raises(error):
+            async with db.write(world.maker.tenant) as session:
+                await execute(session, insert, lot, kind, world.maker.id, under, permit)
+        assert await world.snapshot(lot) == before
+    async with db.write(world.maker.tenant) as session:
+        await execute(session, insert, lot, "use_up", world.maker.id, agreement, permit)
+        await session.rollback()
+
+
 async def test_f11_a_row_cannot_be_slipped_in(world: World, db: Database) -> None:
     """INSERT is the app's one privilege on movements: what it writes must still be the next of a lot it may see,
     point at a hold that exists, and answer it once."""
