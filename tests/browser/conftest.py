@@ -173,7 +173,7 @@ async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> Non
     assert not problems, "\n".join(problems)
 
 
-WIDTHS = (320, 360, 414, 600, 767, 768, 900, 1024, 1099, 1100, 1280, 1366, 1920)
+WIDTHS = (320, 360, 414, 600, 768, 900, 1023, 1024, 1099, 1100, 1280, 1366, 1920)
 """Phones, tablets, both sides of every break of the layout, desktops."""
 
 
