@@ -138,6 +138,18 @@ async def draft(session: Writing, actor: WritesReleases, new: ReleaseIn, key: Id
     return Made.model_validate((await once(session, actor, key, "releases.draft", new.model_dump(), act)).content)
 
 
+@router.put("/releases/{release_id}", summary="Change a draft")
+async def edit(
+    session: Writing, actor: WritesReleases, release_id: UUID, new: ReleaseIn, key: IdempotencyKey = None
+) -> Done:
+    """Title, clause, terms and audience at once. Lines whose minimum to keep was that of the terms follow."""
+    given = {**new.model_dump(), "release_id": release_id}
+    return await once_done(
+        session, actor, key, "releases.edit", given,
+        lambda: service.edit(session, actor, release_id, **new.model_dump()),
+    )  # fmt: skip
+
+
 @router.put("/releases/{release_id}/lines", summary="Set the lines of a draft")
 async def set_lines(
     session: Writing, actor: WritesReleases, release_id: UUID, new: LinesIn, key: IdempotencyKey = None

@@ -75,7 +75,8 @@ async def edit(
     audience: str,
     audience_ids: Sequence[UUID],
 ) -> None:
-    """Changes a draft. Raises ``release.published`` once it is out: terms that partners have read do not change."""
+    """Changes a draft; lines whose minimum to keep was that of the terms follow. Raises ``release.published`` once it is
+    out: terms that partners have read do not change."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
     checked = await _checked(session, actor, clause, version, terms, use_class, audience, audience_ids)
@@ -85,6 +86,18 @@ async def edit(
         "audience_ids = $8 WHERE id = $1",
         release_id, title.strip() or "Untitled", clause, version, checked, use_class, audience, list(audience_ids),
     )  # fmt: skip
+    # Lines that keep what the terms said keep what they say now; a minimum of a line's own stays.
+    before, after = (
+        parse_terms(*which).minimum_to_keep
+        for which in ((release.clause, release.version, release.terms), (clause, version, terms))
+    )
+    if before != after:
+        await execute(
+            session,
+            "UPDATE listing SET minimum_to_keep = least(quantity, $3::int) WHERE release_id = $1 "
+            "AND minimum_to_keep = least(quantity, $2::int)",
+            release_id, before, after,
+        )  # fmt: skip
 
 
 async def _checked(

@@ -83,7 +83,7 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
         sites=[(str(s.id), s.name) for s in await parties.sites(visit.session, visit.actor)],
         add_form=Form({"percent": str(DEFAULT_PERCENT)}),
         list_price=lambda row: Money(row.list_price, currency) if row.list_price is not None else None,
-        value=Money(release.value, currency),
+        value=Money(release.value, currency).rounded(),
     )
 
 

@@ -98,7 +98,7 @@ async def releases(visit: ReadsReleases) -> Response:
         view=TableView.of(visit.request, COLUMNS).with_next(following),
         tabs=[(key, words, f"/releases?status={key}" if key else "/releases", None) for key, words in STATUSES.items()],
         status=status,
-        value=lambda row: Money(row.value, row.currency),
+        value=lambda row: Money(row.value, row.currency).rounded(),
         clauses=CLAUSE_WORDS,
         done=DONE.get(visit.asked("done")),
     )
@@ -218,7 +218,7 @@ async def release(visit: ReadsListings, release_id: UUID) -> Response:
         may_write=may_write,
         view=TableView.of(visit.request, LINE_COLUMNS),
         price=lambda line: Money(line.unit_price, line.currency),
-        value=Money(row.value, row.currency),
+        value=Money(row.value, row.currency).rounded(),
         done=DONE.get(visit.asked("done")),
         **await in_words(visit, row, lines),
     )
@@ -237,7 +237,7 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
         steps=steps(row),
         crumbs=crumbs(row),
         form=form,
-        value=Money(row.value, row.currency),
+        value=Money(row.value, row.currency).rounded(),
         **await in_words(visit, row, lines),
     )
 

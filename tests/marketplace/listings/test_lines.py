@@ -108,3 +108,28 @@ async def test_every_wrong_line_is_named_and_none_is_kept(job: Job) -> None:
         ("lines.4.quantity", "release.not_enough"),
     ]
     assert [r["quantity"] for r in await kept(job, address)] == [1], "what was there stays"
+
+
+async def test_lines_follow_the_minimum_of_the_terms_unless_they_have_their_own(job: Job) -> None:
+    world = job.world
+    address = await draft(job)
+    release = address.removesuffix("/lines")
+    lines = []
+    for number, keep in (("FOLLOWS", 0), ("OWN", 2)):
+        part = await world.make_part(f"{world.tag}-{number}")
+        await world.register(world.maker, 5, part=part)
+        lines.append(line(world, part, 5, minimum_to_keep=keep))
+    await ok(job.planner.put(address, json={"lines": lines}))
+    given = await ok(job.planner.get(release))
+    body = {name: given[name] for name in ("title", "clause", "version", "terms", "use_class")}
+
+    async def keeps() -> list[int]:
+        rows = await world.owner.fetch(
+            "SELECT minimum_to_keep FROM listing WHERE release_id::text = $1 ORDER BY id", release.split("/")[-1]
+        )
+        return [r[0] for r in rows]
+
+    for minimum, expected in ((3, [3, 2]), (9, [5, 2]), (0, [0, 2])):
+        body["terms"] = {**body["terms"], "minimum_to_keep": minimum}
+        await ok(job.planner.put(release, json=body))
+        assert await keeps() == expected, "never more than the line offers"
