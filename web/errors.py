@@ -10,7 +10,7 @@ import contextlib
 import inspect
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -132,9 +132,12 @@ def error_page(
     code: str | None = None,
     fields: tuple[tuple[str, str], ...] = (),
     retry_after: int | None = None,
+    what_to_do: str | None = None,
 ) -> Response:
     """The page for a status. ``message`` replaces the general words on what happened; ``fields`` are (name, words)."""
     words = EXPLANATIONS.get(status_code) or EXPLANATIONS[400 if status_code < 500 else 500]
+    if what_to_do:
+        words = replace(words, todo=what_to_do)
     return render(
         request,
         "errors/error.html",
@@ -201,6 +204,7 @@ async def deny_cross_origin(scope: Scope, receive: Receive, send: Send) -> None:
         403,
         message="The form was sent from another site, so it was not accepted.",
         code="request.cross_origin",
+        what_to_do="If it was you who wanted this, open the page here and fill the form in again.",
     )
     await page(scope, receive, send)
 

@@ -214,7 +214,7 @@ async def test_named_partners_alone_see_it(market: Market, planner: httpx.AsyncC
         listing = await world.owner.fetchval("SELECT id FROM listing WHERE release_id = $1", draft.rpartition("/")[2])
         assert (await named.get(f"/listings/{listing}")).status_code == 200
         assert (await other.get(f"/listings/{listing}")).status_code == 404
-        assert (await other.get(f"/listings/{listing}/order")).status_code in (404, 405)
+        assert (await other.get(f"/listings/{listing}/order", follow_redirects=True)).status_code == 404
 
 
 async def test_reducing_and_withdrawing_honour_what_is_ordered(market: Market, planner: httpx.AsyncClient) -> None:
@@ -270,3 +270,19 @@ async def test_stock_says_what_is_free_reserved_and_listed(market: Market, plann
     assert "No stock matches" in words
     async with market.client(market.world.buyer, "buyer") as buyer:
         assert "No stock yet" in (await buyer.get("/stock")).text
+
+
+async def test_an_answered_form_that_is_loaded_anew_leads_back_to_where_it_stands(world: World) -> None:
+    market = await open_market(world)
+    async with market.client(world.buyer, "buyer") as buyer:
+        again = await buyer.get(f"/listings/{market.listing}/order")
+        assert again.headers["location"] == f"/listings/{market.listing}"
+        foreign = await buyer.post(
+            "/sign-out", headers={"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+        )
+        assert foreign.status_code == 403
+        assert "open the page here and fill the form in again" in foreign.text
+        assert "for the role" not in foreign.text
+    async with market.client(world.maker, "planner") as planner:
+        again = await planner.get(f"/releases/{market.release}/lines/add")
+        assert again.headers["location"] == f"/releases/{market.release}/lines"

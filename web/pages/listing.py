@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.db.session import WriteSession
@@ -76,6 +76,12 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
         form=form,
         total=Money(row.unit_price * quantity, row.currency),
     )
+
+
+@router.get("/{listing_id}/order")
+async def order_again(listing_id: UUID) -> Response:
+    """A form that was answered here and is loaded anew: back to where it stands."""
+    return RedirectResponse(f"/listings/{listing_id}", 303)
 
 
 @router.post("/{listing_id}/order")

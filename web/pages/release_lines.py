@@ -178,6 +178,12 @@ def _named(error: DomainError, kept: Sequence[int]) -> DomainError:
     return DomainError(error.kind, error.code, error.message, tuple(fields), error.extra)
 
 
+@router.get("/{release_id}/lines/add")
+async def add_again(release_id: UUID) -> Response:
+    """A form that was answered here and is loaded anew: back to where it stands."""
+    return RedirectResponse(f"/releases/{release_id}/lines", 303)
+
+
 @router.post("/{release_id}/lines/add")
 async def add(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
     """Adds the chosen stock lines with all that is free of them."""
