@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from marketplace.sourcing.service.shared import (
     REFUSALS,
     WITHDRAWING,
     By,
+    OnBehalf,
     announce,
     mine,
     moved,
@@ -145,7 +145,7 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
     """The asker takes back an order that has not shipped; the holder's units are free again."""
     call = await mine(session, actor, call_id, "asker")
     async with acting_for(session, call.maker_id):
-        await free_units(session, _As(actor.user_id, call.maker_id), call, "cancel", now)
+        await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
         if call.agreement_id and call.noticed_at:
             await agreements.note_exercise(session, call.agreement_id, cancelled=True)
     await set_status(session, call, "cancelled", ended_at=now)
@@ -154,14 +154,6 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
         session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
         f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _As:
-    """A person acting on behalf of a company that its own works for."""
-
-    user_id: UUID
-    company_id: UUID
 
 
 async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: Consignment, now: datetime) -> None:
@@ -232,7 +224,7 @@ async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, n
     call = await queries.call_for_update(session, call_id)
     if call.status != "noticed" or call.respond_by is None or call.respond_by > now:
         return None
-    clock: By = _As(actor_id, call.maker_id)
+    clock: By = OnBehalf(actor_id, call.maker_id)
     if call.silence == "accepted":
         await set_status(session, call, "accepted", by_way_of="silent", accepted_at=call.respond_by)
         await tell(session, clock, call, "silent_accepted", {}, now)

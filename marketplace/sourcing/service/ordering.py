@@ -32,7 +32,7 @@ from marketplace.sourcing.service.requesting import (
     plan,
     raise_request,
 )
-from marketplace.sourcing.service.shared import By, announce, set_status, tell
+from marketplace.sourcing.service.shared import By, OnBehalf, announce, set_status, tell
 
 APPROVAL_MINUTES = 30
 
@@ -366,25 +366,36 @@ async def withdraw_request(session: WriteSession, actor: Actor, requisition_id: 
             "requisition.on_the_way",
             "Units are on the way or here already: receive them, then close it as returned unused.",
         )
+    # The units are the maker's affair, also where its delegate asked for them.
     async with acting_for(session, found.maker_id):
-        await _end_calls(session, actor, found, ("allocated", "noticed", "accepted"), "cancelled", now)
+        by = OnBehalf(actor.user_id, found.maker_id)
+        ended = await _end_calls(session, by, found, ("allocated", "noticed", "accepted"), "cancelled", now)
     await execute(
         session,
         "UPDATE requisition SET status = 'cancelled', outcome = 'cancelled', closed_at = $2 WHERE id = $1",
         requisition_id,
         now,
     )
+    for call in ended:
+        if call.noticed_at and call.kind != "own_stock":
+            await announce(
+                session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
+                f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
+            )  # fmt: skip
 
 
 async def _end_calls(
     session: WriteSession, by: By, found: queries.RequisitionRow, statuses: Sequence[str], why: str, now: datetime
-) -> None:
-    for call in await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=statuses, limit=500):
+) -> Sequence[queries.CallRow]:
+    """Ends the request's orders in these states; answers them as they were."""
+    calls = await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=statuses, limit=500)
+    for call in calls:
         await free_units(session, by, call, "end", now)
         if call.agreement_id and call.noticed_at:
             await agreements.note_exercise(session, call.agreement_id, cancelled=True)
         await set_status(session, call, "cancelled", ended_at=now, note=why)
         await tell(session, by, call, "cancelled", {"why": why}, now)
+    return calls
 
 
 async def free_units(session: WriteSession, by: By, call: queries.CallRow, step: str, now: datetime) -> None:

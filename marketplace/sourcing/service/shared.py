@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -40,6 +40,14 @@ class By(Protocol):
     @property
     def company_id(self) -> UUID:
         """On whose behalf."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalf:
+    """A person acting on behalf of a company that its own works for."""
+
+    user_id: UUID
+    company_id: UUID
 
 
 async def tell(

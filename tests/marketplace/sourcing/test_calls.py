@@ -431,6 +431,31 @@ async def test_limits_are_for_the_request_however_it_is_confirmed(job: Job) -> N
     assert (await ok(job.technician.post(confirm, json=one)))["awaiting_approval"] is True
 
 
+@pytest.mark.parametrize("state", ["noticed", "waiting"])
+async def test_a_delegate_cancels_its_request_with_everything_ordered(job: Job, state: str) -> None:
+    world = job.world
+    await job.sold(4, offered=4)
+    if state == "waiting":
+        await world.owner.execute(
+            "UPDATE user_account SET order_limit_amount = 1 WHERE id = $1", world.other.users["technician"]
+        )
+    async with delegate_with(job, 4, "1000") as delegate:
+        number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+        found = await ok(delegate.post(f"{API}/sourcing/locate", json={"numbers": number}))
+        key = found[0]["parts"][0]["candidates"][0]["key"]
+        need = {**job.need(2), "destination_site_id": str(world.other.site), "key": key}
+        done = await ok(delegate.post(f"{API}/sourcing/order-back", json=need), 201)
+        assert done["awaiting_approval"] is (state == "waiting")
+        request = f"{API}/sourcing/requests/{done['requisition_id']}"
+        await ok(delegate.post(f"{request}/cancel", json={}))
+        assert (await ok(delegate.get(request)))["status"] == "cancelled"
+        await refused(delegate.post(f"{request}/cancel", json={}), "requisition.closed")
+    held = 'SELECT coalesce(sum(held), 0) FROM "position" WHERE part_id = $1'
+    assert await world.owner.fetchval(held, world.part) == 0
+    told = "SELECT count(*) FROM outbox_event WHERE payload::text LIKE '%no longer needs%' AND aggregate_id = $1"
+    assert await world.owner.fetchval(told, UUID(done["calls"][0])) == (1 if state == "noticed" else 0)
+
+
 async def test_own_stock_counts_against_a_delegation_at_list_price(job: Job) -> None:
     await job.released(4)
     world = job.world
