@@ -22,9 +22,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from marketplace.kit.errors import DomainError, Kind
+from marketplace.kit.errors import DomainError, Kind, forbidden
 from marketplace.parties.permissions import cookie_name
-from marketplace.problems import in_words
+from marketplace.problems import in_words, respond
 from web.headers import secure
 from web.rendering import render
 
@@ -198,11 +198,18 @@ def wants_page(request: Request) -> bool:
 
 
 async def deny_cross_origin(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer to a form sent from a foreign page (Fetch Metadata said so)."""
+    """The answer to what was sent from a foreign page (Fetch Metadata said so)."""
+    request, words = Request(scope, receive), "This was sent from another site, so it was not accepted."
+    if request.url.path.startswith(API_PREFIX + "/"):
+        refused = respond(
+            request, forbidden("request.cross_origin", words + " Send it from a program, with an API key.")
+        )
+        await refused(scope, receive, send)
+        return
     page = error_page(
-        Request(scope, receive),
+        request,
         403,
-        message="The form was sent from another site, so it was not accepted.",
+        message=words,
         code="request.cross_origin",
         what_to_do="If it was you who wanted this, open the page here and fill the form in again.",
     )

@@ -190,7 +190,7 @@ async def test_signing_in_leads_back_to_the_page_but_never_repeats_a_form(client
     asked = await client.get("/fail/sign-in?a=1&b=2", headers=HTML)
     assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=/fail/sign-in%3Fa%3D1%26b%3D2")
     sent = await client.post("/fail/sign-in", headers=HTML)
-    assert sent.headers["location"] == "/sign-in"
+    assert sent.headers["location"] == "/sign-in?why=unsent"
 
 
 async def test_the_visitor_frame_has_no_navigation(client: httpx.AsyncClient) -> None:

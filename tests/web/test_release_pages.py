@@ -283,6 +283,8 @@ async def test_an_answered_form_that_is_loaded_anew_leads_back_to_where_it_stand
         assert foreign.status_code == 403
         assert "open the page here and fill the form in again" in foreign.text
         assert "for the role" not in foreign.text
+        program = await buyer.post("/api/v1/orders", json={}, headers={"sec-fetch-site": "cross-site"})
+        assert (program.status_code, program.json()["code"]) == (403, "request.cross_origin")
     async with market.client(world.maker, "planner") as planner:
         again = await planner.get(f"/releases/{market.release}/lines/add")
         assert again.headers["location"] == f"/releases/{market.release}/lines"
