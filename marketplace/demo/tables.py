@@ -22,7 +22,7 @@ Rows = Iterable[tuple[Any, ...]]
 STOCK_COLUMNS = {
     name: field.label
     for name, field in FIELDS.items()
-    if name not in {"maker", "serial", "batch", "expiry", "weight_grams"}
+    if name not in {"maker", "serial", "batch", "serial_or_batch", "expiry", "weight_grams"}
 }
 
 

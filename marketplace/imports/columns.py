@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from marketplace.imports.fields import FIELDS, REQUIRED, Kind, heading
+from marketplace.imports.fields import FIELDS, ONE_OR_OTHER, REQUIRED, Kind, heading
 from marketplace.imports.values import parse_condition, parse_day, parse_flag
 from marketplace.kit.errors import DomainError, FieldError, invalid_fields
 
@@ -94,6 +94,8 @@ def match_columns(
         if match.field not in matches and column not in taken:
             matches[match.field] = match
             taken.add(column)
+    if ONE_OR_OTHER in matches and ("serial" in matches or "batch" in matches):
+        del matches[ONE_OR_OTHER]
     return _plan(header, matches)
 
 
@@ -118,6 +120,15 @@ def choose_columns(header: Sequence[str], chosen: Mapping[str, int | None]) -> C
         else:
             used[column] = field
             matches[field] = Match(field, column, Why.CHOSEN)
+    problems += [
+        FieldError(
+            field, "import.mapping.either",
+            f"Serial numbers or batches stand in '{header[matches[ONE_OR_OTHER].column]}': read them from there only, or "
+            "only from columns of their own.",
+        )
+        for field in ("serial", "batch")
+        if ONE_OR_OTHER in matches and field in matches
+    ]  # fmt: skip
     problems += [
         FieldError(field, "import.mapping.missing", f"Choose the column that holds: {FIELDS[field].label}.")
         for field in REQUIRED

@@ -71,6 +71,11 @@ FIELDS: Mapping[str, Field] = {
         _field("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
         _field("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer"),
         _field("batch", "Batch", Kind.TEXT, "batchno batchnumber lot lotno lotnumber heatno heatnumber charge charg"),
+        _field(
+            "serial_or_batch", "Serial or batch", Kind.TEXT,
+            "serialbatch serialorlot seriallot lotorserial lotserial batchorserial batchserial serialnoorbatch "
+            "serialnumberorbatch serialbatchno serialbatchnumber",
+        ),
         _field("expiry", "Expiry", Kind.DATE, "expires expiryon expirydate expirationdate expdate shelflife bestbefore useby sled"),
         _field(
             "unit_cost", "Unit cost", Kind.AMOUNT,
@@ -93,6 +98,8 @@ FIELDS: Mapping[str, Field] = {
 }  # fmt: skip
 """All fields, in the order they are shown."""
 
+ONE_OR_OTHER = "serial_or_batch"
+"""The field of a column that has a serial number where the quantity is 1, and a batch where it is more."""
 REQUIRED = tuple(name for name, field in FIELDS.items() if field.required)
 
 CONDITIONS: Mapping[str, str] = {

@@ -14,6 +14,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.imports.fields import FIELDS, ONE_OR_OTHER
 from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
 from marketplace.kit.errors import missing
 
@@ -62,6 +63,12 @@ class Job:
     def columns(self) -> dict[str, int]:
         """Field -> column, from 0."""
         return dict(self.mapping.get("columns", {}))
+
+    @property
+    def staged(self) -> dict[str, int]:
+        """Field -> cell of a row as it is staged: a column of serials or batches is staged as two behind the others."""
+        found, width = self.columns, len(self.mapping.get("header", ()))
+        return found | {"serial": width, "batch": width + 1} if ONE_OR_OTHER in found else found
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -244,16 +251,23 @@ async def issue_summary(session: AsyncSession, job_id: UUID, *, limit: int = 20)
 async def bad_rows(
     session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500
 ) -> Sequence[tuple[int, list[str], str]]:
-    """(row, its cells as they were, all its problems in words), in the order of the file."""
+    """(row, its cells as they were, all its problems in words with their columns), in the order of the file."""
     rows = await fetch(
         session,
-        "SELECT i.row_no, s.cells, i.words FROM ("
-        "  SELECT row_no, string_agg(message, ' ' ORDER BY field) AS words FROM import_issue "
+        "SELECT i.row_no, s.cells, i.fields, i.messages FROM ("
+        "  SELECT row_no, array_agg(field ORDER BY field) AS fields, array_agg(message ORDER BY field) AS messages "
+        "  FROM import_issue "
         "  WHERE job_id = $1 AND row_no > $2 GROUP BY row_no ORDER BY row_no LIMIT $3"
         ") i LEFT JOIN import_stage s ON s.job_id = $1 AND s.row_no = i.row_no ORDER BY i.row_no",
         job_id, after, limit,
     )  # fmt: skip
-    return [(r["row_no"], list(r["cells"] or ()), r["words"]) for r in rows]
+    return [(r["row_no"], list(r["cells"] or ()), " ".join(map(_in_column, r["fields"], r["messages"]))) for r in rows]
+
+
+def _in_column(field: str, message: str) -> str:
+    """A problem with the column it is about, as whoever mends the file needs it."""
+    known = FIELDS.get(field)
+    return f"{known.label}: {message}" if known else message
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from marketplace.imports.fields import ONE_OR_OTHER
 from marketplace.imports.values import condition_word, parse_condition
 from marketplace.kit.errors import DomainError
 from marketplace.kit.exports import original_cell
@@ -17,6 +18,7 @@ DEFAULT_CONDITION = "new"
 """What a file without a condition means: stock that its maker never sold."""
 _PIECES = frozenset("each ea. pc pcs pce piece pieces st stk stck unit units un".split())  # noqa: SIM905
 _NOT_NUMBER = re.compile(r"[^A-Z0-9]")
+_ONE = re.compile(r"0*1(?:[.,]0+)?")
 _SHOWN = 8
 
 Staged = tuple[list[str], UUID | None, UUID | None, str | None, str | None, str, UUID | None]
@@ -109,10 +111,22 @@ def _normalised(number: str) -> str:
     return _NOT_NUMBER.sub("", number.upper()) if number.isascii() else normalise(number)
 
 
+def _apart(cells: list[str], columns: Mapping[str, int]) -> list[str]:
+    """The row with its serial number and its batch in two more cells, of which one is filled: one unit has a serial
+    number, several share a batch. A row with too many cells stays too wide."""
+    width = columns["serial"]
+    padded = cells + [""] * (width - len(cells))
+    written, quantity = padded[columns[ONE_OR_OTHER]], padded[columns["quantity"]] if "quantity" in columns else ""
+    two = [written, ""] if _ONE.fullmatch(quantity) else ["", written]
+    return [*padded[:width], *two, *padded[width:]]
+
+
 def stage_row(cells: list[str], columns: Mapping[str, int], known: Lookups) -> Staged:
     """A row as it is copied in. Cells are trimmed, and the apostrophe of our own exports is taken off."""
     # 20 cells a row: a call for each would cost more than reading the file.
     trimmed = [cell if cell[:1] != "'" else original_cell(cell) for cell in map(str.strip, cells)]
+    if ONE_OR_OTHER in columns:
+        trimmed = _apart(trimmed, columns)
 
     def text(name: str) -> str:
         at = columns.get(name)

@@ -46,7 +46,7 @@ CSV_HEADER: Final = (
 def stock_filter(visit: Visit, today: date) -> queries.StockFilter:
     """``?search=`` (a number's beginning, or words), ``?site=``, ``?idle=`` months without an issue."""
     search, idle = visit.asked("search"), visit.asked("idle")
-    number = normalise(search) if any(c.isdigit() for c in search) else ""
+    number = normalise(search)
     return queries.StockFilter(
         site_id=uuid_of(visit.asked("site")),
         number=number or None,

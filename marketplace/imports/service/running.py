@@ -143,7 +143,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             )
             staged, after = 0, 0
         known = await queries.lookups(session, job)
-    columns = job.columns
+    columns = job.staged
     batches = read_batches(path, table, after=after)
 
     def next_batch() -> list[tuple[UUID, int, *Staged]] | object:
@@ -196,10 +196,10 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         known = await queries.lookups(session, job)
         # Without statistics of rows this young the planner would walk through them in a loop for each other.
         await execute(session, "ANALYZE import_stage (job_id, row_no)")
-        await execute(session, typed_rows(job.columns, orders), job_id, job.company_id)
+        await execute(session, typed_rows(job.staged, orders), job_id, job.company_id)
         await execute(session, "ANALYZE import_row (job_id, row_no, site_id, part_id, family, serial)")
         await execute(
-            session, issue_rows(job.columns, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
+            session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
             known.maker_words, known.site_words,
         )  # fmt: skip
         sites = await _compare(session, job)

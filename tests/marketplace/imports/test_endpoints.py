@@ -78,7 +78,8 @@ async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asy
     rows = list(csv.reader(io.StringIO(sheet.text.removeprefix(BOM))))
     assert rows[0] == ["Item code", "Pieces", "Remark", "Site", "Row", "Problems"]
     assert rows[1][:5] == [f"{t}-2", "minus", '\'=HYPERLINK("http://x")', "S1", "3"]
-    assert "'minus' is not a whole number" in rows[1][5]
+    assert "Quantity: 'minus' is not a whole number" in rows[1][5], "what is wrong, and in which column"
+    assert rows[2][5].startswith("Site: "), rows[2]
     assert "no site 'S9'" in rows[2][5]
 
     # The corrected rows come back in the same shape: the saved mapping is known.

@@ -15,6 +15,7 @@ from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import dump_terms, parse_terms
 from marketplace.db.session import Database
 from marketplace.imports import queries, service
+from marketplace.imports.columns import choose_columns, match_columns
 from marketplace.kit.errors import DomainError
 from marketplace.kit.ids import serial_lot_id
 from marketplace.ledger.entries import NewLot, Place, Step
@@ -441,3 +442,36 @@ async def test_happened_at_the_end_of_the_snapshot_day(
     with pytest.raises(DomainError) as refused:
         await imports.upload("Part number,Qty\nx,1\n", snapshot_on=NOW.date() + timedelta(days=2))
     assert refused.value.code == "import.snapshot"
+
+
+async def test_one_column_holds_serials_of_single_units_and_batches_of_more(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    head = "number,quantity,site,serial or batch,bin\n"
+    text = f"{head}{t}-SB,1,S1,SN-1,A\n{t}-SB,1,S1,SN-2\n{t}-SB,10,S1,B7,C\n{t}-SB,5,S1,,D\n{t}-SB,3,S1,B8,E,too,many\n"
+    job = await imports.landed(text, snapshot_on=day(20))
+    assert job.columns["serial_or_batch"] == 3
+    assert await imports.issues(job.id) == {
+        6: {"row": "The row has 7 cells, the header 5: a delimiter stands in a text without quotes."}
+    }
+    rows = await owner.fetch(
+        "SELECT l.serial, l.batch, sum(p.quantity)::int AS quantity FROM lot l JOIN position p ON p.lot_id = l.lot_id "
+        "JOIN part t ON t.id = l.part_id WHERE t.number = $1 GROUP BY 1, 2 ORDER BY 1, 2",
+        f"{t}-SB",
+    )
+    assert [tuple(r) for r in rows] == [("SN-1", None, 1), ("SN-2", None, 1), (None, "B7", 10), (None, None, 5)]
+    # Tomorrow's file in the same shape: one serial is gone, the batch shrank.
+    later = f"{head}{t}-SB,1,S1,SN-1,A\n{t}-SB,8,S1,B7,C\n{t}-SB,5,S1,,D\n"
+    found = await imports.proposals((await imports.landed(later, snapshot_on=day(21))).id)
+    assert sorted((p.kind, p.applicable + p.shortage) for p in found) == [("less", 2), ("vanished", 1)]
+
+
+def test_a_column_of_serials_or_batches_stands_for_both() -> None:
+    plan = match_columns(["number", "qty", "Serial / Batch"], [["A", "1", "X"]])
+    assert [(m.field, m.column) for m in plan.matches] == [("number", 0), ("quantity", 1), ("serial_or_batch", 2)]
+    with pytest.raises(DomainError) as refused:
+        choose_columns(
+            ["number", "qty", "serial/lot", "lot"], {"number": 0, "quantity": 1, "serial_or_batch": 2, "batch": 3}
+        )
+    assert [f.code for f in refused.value.fields] == ["import.mapping.either"]
