@@ -261,11 +261,16 @@ async def test_others_cannot_touch_a_posting(market: Market, planner: httpx.Asyn
 
 
 async def test_stock_says_what_is_free_reserved_and_listed(market: Market, planner: httpx.AsyncClient) -> None:
+    world = market.world
     page = (await planner.get("/stock")).text
     assert market.number in page
     export = (await planner.get("/stock", params={"format": "csv"})).text
     rows = {tuple(row[4:9]) for row in csv.reader(io.StringIO(export)) if row[0] == market.number}
-    assert rows == {("20", "EA", "20", "0", "20"), ("12", "EA", "12", "0", "0")}
+    assert rows == {("20", "EA", "0", "0", "20"), ("12", "EA", "12", "0", "0")}, "what is listed is not free to offer"
+    lettered = await world.make_part(f"{world.tag.translate(str.maketrans('0123456789', 'ghijklmnop'))}-XY")
+    await world.register(world.maker, 3, part=lettered)
+    number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", lettered)
+    assert number in (await planner.get("/stock", params={"search": number[:-1]})).text, "a number without a digit"
     words = (await planner.get("/stock", params={"search": "no-such-number-123"})).text
     assert "No stock matches" in words
     async with market.client(market.world.buyer, "buyer") as buyer:

@@ -31,14 +31,14 @@ COLUMNS: Final = (
     Column("part", "Part"),
     Column("site", "Site and condition"),
     Column("quantity", "Quantity", "end"),
-    Column("free", "Free", "end"),
+    Column("free", "Free to offer", "end"),
     Column("listed", "Listed", "end"),
     Column("issue", "Last issue"),
     Column("price", "List price", "end"),
     Column("act", "Actions", "end", hidden_label=True),
 )
 CSV_HEADER: Final = (
-    "Part number", "Description", "Site", "Condition", "Quantity", "Unit", "Free", "Reserved", "Listed", "Protected",
+    "Part number", "Description", "Site", "Condition", "Quantity", "Unit", "Free to offer", "Reserved", "Listed", "Protected",
     "Last issue", "Usage 12 months", "Unit cost", "List price", "Package",
 )  # fmt: skip
 
@@ -91,7 +91,7 @@ async def stock(visit: ReadsStock) -> Response:
 
 def _csv_row(row: queries.Releasable) -> list[object]:
     return [
-        row.part_number, row.description, row.site, CONDITION_WORDS[row.condition], row.quantity, row.uom, row.free,
+        row.part_number, row.description, row.site, CONDITION_WORDS[row.condition], row.quantity, row.uom, row.left,
         row.quantity - row.free, row.listed, "yes" if row.protected else "no",
         row.last_issue_on.isoformat() if row.last_issue_on else "", row.usage_12,
         "" if row.unit_cost is None else f"{row.unit_cost.normalize():f}",
