@@ -182,10 +182,13 @@ async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key
     """Answers the new person's id."""
 
     async def act() -> dict[str, Any]:
-        made = await service.create_user(session, company_id=actor.company_id, **new.model_dump())
-        return {"id": made}
+        if new.site_id is not None:
+            await queries.own_site(session, actor, new.site_id)
+        return {"id": await service.create_user(session, company_id=actor.company_id, **new.model_dump())}
 
-    return Made.model_validate((await once(session, actor, key, "users.create", new.model_dump(), act)).content)
+    # As in change_user: no password in the key's record.
+    given = new.model_dump(exclude={"password"})
+    return Made.model_validate((await once(session, actor, key, "users.create", given, act)).content)
 
 
 @router.post("/api-keys", status_code=201, summary="Make an API key")

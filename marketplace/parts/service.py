@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import ForeignKeyViolationError, UniqueViolationError
 
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries
 from marketplace.parts.chains import Link, closes_a_circle
@@ -102,13 +102,19 @@ async def supersede(
 async def add_alternate(
     session: WriteSession, actor: Actor, *, part_id: UUID, alternate: UUID, both_ways: bool, note: str = ""
 ) -> None:
-    """``alternate`` may stand in for ``part_id``; ``both_ways`` says so for the reverse too."""
+    """``alternate`` may stand in for ``part_id``; ``both_ways`` says so for the reverse too, which only the maker of both
+    may. Raises ``part.not_found``, ``part.foreign``, ``alternate.self``."""
     if part_id == alternate:
         raise invalid("alternate.self", "A part cannot stand in for itself.", field="alternate")
     found = await queries.part(session, part_id)
-    await queries.part(session, alternate)
+    other_part = await queries.part(session, alternate)
     if found.maker_company_id != actor.company_id:
         raise missing("part.not_found", "No such part of yours.")
+    if both_ways and other_part.maker_company_id != actor.company_id:
+        raise forbidden(
+            "part.foreign",
+            "The alternate is another maker's part: only that maker says what may stand in for it. Leave out 'both_ways'.",
+        )
     pairs = [(part_id, alternate)] + ([(alternate, part_id)] if both_ways else [])
     for one, other in pairs:
         await execute(

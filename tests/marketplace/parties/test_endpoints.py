@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from marketplace.db.session import Database
+from marketplace.kit.canonical import digest
 from tests.clients import app_for, client_for, token_for
 from tests.world import World
 
@@ -145,3 +146,37 @@ async def test_a_failed_commit_is_never_a_success(world: World, db: Database, ow
 async def test_operators_paths(db: Database, path: str) -> None:
     async with client_for(app_for(db)) as client:
         assert (await client.get(path)).status_code == 200
+
+
+NEW_PERSON = {"name": "Sam Ortiz", "password": "a long pass phrase", "roles": ["warehouse"]}
+
+
+async def test_a_new_persons_password_leaves_no_trace(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    new = NEW_PERSON | {"email": f"sam@{world.tag}.example"}
+    key = {"Idempotency-Key": "person"}
+    async with client_for(app_for(db), token) as client:
+        made = await client.post("/api/v1/users", json=new, headers=key)
+        again = await client.post("/api/v1/users", json=new, headers=key)
+    assert made.status_code == again.status_code == 201
+    assert made.json() == again.json()
+    kept = await owner.fetchval(
+        "SELECT row_to_json(k)::text FROM idempotency_key k WHERE key = 'person' AND company_id = $1", world.maker.id
+    )
+    assert "email" in kept
+    assert "password" not in kept
+    assert digest(new["password"]).hex()[:16] not in kept
+
+
+async def test_a_new_persons_site_is_one_of_the_companys_own(
+    world: World, db: Database, owner: asyncpg.Connection
+) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    async with client_for(app_for(db), token) as client:
+        for site in (uuid4(), world.buyer.site):
+            new = NEW_PERSON | {"email": f"sam@{world.tag}.example", "site_id": str(site)}
+            refused = await client.post("/api/v1/users", json=new)
+            assert (refused.status_code, refused.json()["code"]) == (404, "site.not_found")
+        assert not await owner.fetchval("SELECT count(*) FROM user_account WHERE email = $1", new["email"])
+        made = await client.post("/api/v1/users", json=new | {"site_id": str(world.maker.site)})
+    assert made.status_code == 201
