@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from marketplace import problems, telemetry
 from marketplace.api import api_router
+from marketplace.bodies import BodyLimit
 from marketplace.db.session import Database, fetch_one
 from marketplace.db.setup import head_revision
 from marketplace.kit.errors import DomainError, busy
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
         app.state.db = database
     app.state.settings = wanted
     problems.install(app)
+    app.add_middleware(BodyLimit, settings=wanted)
     app.include_router(api_router())
 
     @app.get("/healthz", include_in_schema=False)

@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(default=False, description="True behind HTTPS: __Host- cookies with Secure.")
     session_hours: int = Field(default=12, ge=1, le=720)
     order_hold_hours: int = Field(default=48, ge=1, le=720)
-    upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="Largest stock file.")
+    body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1024, description="Largest body of any other request.")
     log_json: bool = True
     log_level: str = "INFO"
     demo: bool = Field(default=False, description="Show demo logins and the 'about this demo' page.")

@@ -171,7 +171,8 @@ async def test_refusals_over_http(world: World, keeper: httpx.AsyncClient, owner
     for content, code, status in (
         (b"", "import.empty", 422),
         (b"Part number,Qty\n" + b"A" * (2 << 20), "import.line_too_long", 422),
-        (b"Part number,Qty\n" + b"100-1,5\n" * (1 << 20), "import.too_large", 422),
+        (b"Part number,Qty\n" + b"100-1,5\n" * (1 << 19), "import.too_large", 422),
+        (b"Part number,Qty\n" + b"100-1,5\n" * (1 << 20), "http.413", 413),
     ):
         answer = await keeper.post(API, files={"file": ("stock.csv", content, "text/csv")})
         assert (answer.status_code, answer.json()["code"]) == (status, code)
