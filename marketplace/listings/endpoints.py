@@ -123,9 +123,11 @@ async def release(session: Reading, actor: ReadsReleases, release_id: UUID) -> R
     """With what is offered and ordered of each line."""
     found = await queries.release(session, release_id)
     lines = await queries.lines(session, release_id)
-    return ReleaseDetail(
-        **ReleaseOut.model_validate(found).model_dump(), line_items=[ListingOut.model_validate(x) for x in lines]
-    )
+    shown = ReleaseOut.model_validate(found)
+    if found.company_id != actor.company_id:
+        # Partners do not learn who else was asked.
+        shown.audience_ids = None
+    return ReleaseDetail(**shown.model_dump(), line_items=[ListingOut.model_validate(x) for x in lines])
 
 
 @router.post("/releases", status_code=201, summary="Draft a surplus posting")

@@ -91,7 +91,7 @@ class ReleaseOut(BaseModel):
     use_class: str
     currency: str
     audience: str
-    audience_ids: list[UUID]
+    audience_ids: list[UUID] | None = Field(description="The partners it is for; null to anybody but its owner.")
     status: str
     created_at: datetime
     published_at: datetime | None

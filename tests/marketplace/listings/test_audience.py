@@ -1,0 +1,43 @@
+"""Who sees a posting, and what of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from tests.clients import client_for, token_for
+from tests.web.trade import open_market
+from tests.world import Party, World
+
+API = "/api/v1"
+
+
+async def asked(world: World, app: object, party: Party, path: str, role: str = "admin") -> httpx.Response:
+    token = await token_for(world.owner, party.users[role], party.id)
+    async with client_for(app, token) as client:  # type: ignore[arg-type]
+        return await client.get(API + path)
+
+
+async def name(owner: asyncpg.Connection, release: UUID, partners: Sequence[UUID]) -> None:
+    await owner.execute("UPDATE release SET audience = 'named', audience_ids = $2 WHERE id = $1", release, partners)
+    await owner.execute("UPDATE listing SET audience_ids = $2 WHERE release_id = $1", release, partners)
+
+
+async def test_a_partner_does_not_learn_who_else_was_asked(world: World) -> None:
+    market = await open_market(world)
+    invited = [world.buyer.id, world.other.id]
+    await name(world.owner, market.release, invited)
+    path = f"/releases/{market.release}"
+    seen = (await asked(world, market.app, world.buyer, path)).json()
+    assert (seen["audience"], seen["audience_ids"]) == ("named", None)
+    listing = await asked(world, market.app, world.buyer, f"/listings/{market.listing}")
+    assert listing.status_code == 200
+    for text in (str(seen), listing.text, (await asked(world, market.app, world.buyer, "/listings")).text):
+        assert str(world.other.id) not in text
+    own = (await asked(world, market.app, world.maker, path)).json()
+    assert own["audience_ids"] == [str(i) for i in invited]
+    listed = (await asked(world, market.app, world.maker, "/releases")).json()["items"]
+    assert listed[0]["audience_ids"] == [str(i) for i in invited]
