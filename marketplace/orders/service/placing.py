@@ -9,7 +9,7 @@ from uuid import UUID
 
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import add_months, local_day
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -48,7 +48,7 @@ async def place(
 ) -> UUID:
     """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now.
 
-    All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.site``,
+    All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.partner``, ``order.site``,
     ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``.
     """
     if not lines or len(lines) > MAX_LINES:
@@ -71,6 +71,11 @@ async def place(
     seller = seen[0].seller_id
     if seller == actor.company_id:
         raise invalid("order.own", "This is your own listing.", field="lines")
+    if not actor.is_partner:
+        # A posting that named it while it was a partner is visible to it still.
+        raise forbidden(
+            "order.partner", "Only partner companies order from postings. Ask the operator to make yours one."
+        )
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):

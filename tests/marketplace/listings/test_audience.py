@@ -41,3 +41,31 @@ async def test_a_partner_does_not_learn_who_else_was_asked(world: World) -> None
     assert own["audience_ids"] == [str(i) for i in invited]
     listed = (await asked(world, market.app, world.maker, "/releases")).json()["items"]
     assert listed[0]["audience_ids"] == [str(i) for i in invited]
+
+
+async def test_what_is_posted_to_all_partners_is_for_partners(world: World) -> None:
+    market = await open_market(world)
+    stranger = (await World.make(world.owner, world.db)).maker
+    paths = f"/releases/{market.release}", f"/listings/{market.listing}"
+    for path in paths:
+        assert (await asked(world, market.app, world.buyer, path)).status_code == 200
+        assert (await asked(world, market.app, world.maker, path)).status_code == 200, "its owner always"
+        assert (await asked(world, market.app, stranger, path)).status_code == 404
+    browsed = await asked(world, market.app, stranger, f"/listings?part_id={world.part}")
+    assert browsed.json()["items"] == []
+    units = "SELECT * FROM listed_units($1, 10)"
+    assert await world.visible(world.buyer, units, market.serial_listing)
+    assert not await world.visible(stranger, units, market.serial_listing)
+    order = {
+        "po_number": "PO-1", "ship_to_site_id": str(stranger.site),
+        "lines": [{"listing_id": str(market.listing), "quantity": 4}],
+    }  # fmt: skip
+    token = await token_for(world.owner, stranger.users["admin"], stranger.id)
+    async with client_for(market.app, token) as client:
+        assert (await client.post(API + "/orders", json=order)).json()["code"] == "listing.not_found"
+        # Named while it was a partner, it sees the posting still but orders nothing.
+        await name(world.owner, market.release, [stranger.id])
+        refused = await client.post(API + "/orders", json=order)
+        assert (refused.status_code, refused.json()["code"]) == (403, "order.partner")
+    assert await market.ordered() == 0
+    assert not await world.owner.fetchval("SELECT count(*) FROM purchase_order WHERE buyer_id = $1", stranger.id)
