@@ -12,10 +12,15 @@ from marketplace.db.session import (
     execute,
     fetch_value,
 )
-from marketplace.kit.errors import invalid, missing
+from marketplace.kit.errors import forbidden, invalid, missing
 from marketplace.parties.actor import Actor, check_scopes
 from marketplace.parties.service.places import know_each_other
 from marketplace.parties.service.signing_in import token_hash
+
+
+def _within(scope: str, held: frozenset[str]) -> bool:
+    # All of a domain is more than its verbs of today: only who holds all of it passes that on.
+    return scope in held or scope.split(".", maxsplit=1)[0] + ".*" in held
 
 
 async def create_api_key(
@@ -27,8 +32,15 @@ async def create_api_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[UUID, str]:
-    """A new key of the actor, and its secret, which is shown this once."""
+    """A new key of the actor, and its secret, which is shown this once. A key makes none that may do more than itself.
+    Raises ``apikey.scope``, ``apikey.wider``, ``apikey.expiry``."""
     check_scopes(scopes)
+    if actor.scopes is not None and (wider := sorted(s for s in scopes if not _within(s, actor.scopes))):
+        raise forbidden(
+            "apikey.wider",
+            f"This API key does not carry {', '.join(wider)} itself, so it cannot make a key that does. Sign in to make it, "
+            "or leave that out.",
+        )
     if expires_at is not None and expires_at <= now:
         raise invalid(
             "apikey.expiry", "This key would have ended already. Give a time to come, or none.", field="expires_at"

@@ -180,3 +180,21 @@ async def test_a_new_persons_site_is_one_of_the_companys_own(
         assert not await owner.fetchval("SELECT count(*) FROM user_account WHERE email = $1", new["email"])
         made = await client.post("/api/v1/users", json=new | {"site_id": str(world.maker.site)})
     assert made.status_code == 201
+
+
+async def test_a_narrow_key_makes_no_wider_one(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    app = app_for(db)
+    held = ["company.manage", "company.read", "stock.*"]
+    async with client_for(app, token) as client:
+        made = await client.post("/api/v1/api-keys", json={"name": "narrow", "scopes": held})
+    count = "SELECT count(*) FROM api_key WHERE company_id = $1"
+    async with client_for(app) as client:
+        client.headers["authorization"] = f"Bearer {made.json()['secret']}"
+        for scopes in (["order.place"], ["company.*"], ["company.read", "parts.*"]):
+            refused = await client.post("/api/v1/api-keys", json={"name": "wider", "scopes": scopes})
+            assert (refused.status_code, refused.json()["code"]) == (403, "apikey.wider"), scopes
+        assert await owner.fetchval(count, world.maker.id) == 1
+        for scopes in (["company.read"], ["stock.*"], ["stock.read", "company.manage"]):
+            within = await client.post("/api/v1/api-keys", json={"name": "within", "scopes": scopes})
+            assert within.status_code == 201, scopes
