@@ -13,12 +13,14 @@ from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
-from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany
+from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany, ReadsKeys
 from marketplace.parties.schemas import (
     ChangedUser,
     CompanyOut,
     ContactOut,
+    DelegationOut,
     KeyOut,
+    ListedKey,
     Me,
     NewContact,
     NewDelegation,
@@ -191,6 +193,17 @@ async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key
     return Made.model_validate((await once(session, actor, key, "users.create", given, act)).content)
 
 
+@router.get("/api-keys", summary="The API keys of your company")
+async def api_keys(
+    session: Reading, secret: PageSecret, actor: ReadsKeys, after: str | None = None, limit: Limit = DEFAULT_PAGE
+) -> PageOut[ListedKey]:
+    """Newest first, those revoked included, paged; never a secret."""
+    mark = read_bookmark(after, secret, UUID)
+    rows = await queries.api_keys(session, actor, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda row: [row.id], secret)
+    return PageOut(items=[ListedKey.model_validate(row) for row in page.items], next=page.next)
+
+
 @router.post("/api-keys", status_code=201, summary="Make an API key")
 async def create_key(
     session: Writing, actor: ManagesCompany, new: NewKey, now: Now, key: IdempotencyKey = None
@@ -225,6 +238,17 @@ async def revoke_key(
     await once_done(
         session, actor, key, f"api-keys.revoke:{key_id}", {}, lambda: service.revoke_api_key(session, key_id, now)
     )
+
+
+@router.get("/delegations", summary="Delegations that your company gave or was given")
+async def delegations(
+    session: Reading, secret: PageSecret, actor: ReadsCompany, after: str | None = None, limit: Limit = DEFAULT_PAGE
+) -> PageOut[DelegationOut]:
+    """Newest first, those that ended included, paged."""
+    mark = read_bookmark(after, secret, UUID)
+    rows = await queries.delegations(session, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda row: [row.id], secret)
+    return PageOut(items=[DelegationOut.model_validate(row) for row in page.items], next=page.next)
 
 
 @router.post("/delegations", status_code=201, summary="Let another company source your parts")

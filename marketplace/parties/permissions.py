@@ -131,3 +131,4 @@ def writer(verb: str) -> Any:
 
 ManagesCompany = Annotated[Actor, writer("company.manage")]
 ReadsCompany = Annotated[Actor, reader("company.read")]
+ReadsKeys = Annotated[Actor, reader("company.manage")]

@@ -325,14 +325,16 @@ class DelegationRow:
     revoked_at: datetime | None
 
 
-async def delegations(session: AsyncSession) -> Sequence[DelegationRow]:
-    """Delegations given or taken by the tenant, newest first."""
+async def delegations(session: AsyncSession, *, after: UUID | None = None, limit: int = 500) -> Sequence[DelegationRow]:
+    """Delegations given or taken by the tenant, newest first, by keyset (``after``: the last one's id)."""
     rows = await fetch(
         session,
         "SELECT d.id, d.maker_id, m.name AS maker, d.company_id, c.name AS company, d.max_quantity, "
         "d.max_value_amount, d.currency, d.valid_from, d.valid_until, d.revoked_at FROM delegation d "
-        "JOIN company m ON m.id = d.maker_id JOIN company c ON c.id = d.company_id ORDER BY d.id DESC LIMIT 500",
-    )
+        "JOIN company m ON m.id = d.maker_id JOIN company c ON c.id = d.company_id "
+        "WHERE ($1::uuid IS NULL OR d.id < $1) ORDER BY d.id DESC LIMIT $2",
+        after, limit,
+    )  # fmt: skip
     return [DelegationRow(**dict(r)) for r in rows]
 
 
@@ -349,14 +351,16 @@ class KeyRow:
     revoked_at: datetime | None
 
 
-async def api_keys(session: AsyncSession, actor: Actor) -> Sequence[KeyRow]:
-    """The company's API keys, newest first."""
+async def api_keys(
+    session: AsyncSession, actor: Actor, *, after: UUID | None = None, limit: int = 200
+) -> Sequence[KeyRow]:
+    """The company's API keys, newest first, by keyset (``after``: the last one's id)."""
     rows = await fetch(
         session,
         "SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at FROM api_key WHERE company_id = $1 "
-        "ORDER BY id DESC LIMIT 200",
-        actor.company_id,
-    )
+        "AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        actor.company_id, after, limit,
+    )  # fmt: skip
     return [KeyRow(**dict(r)) for r in rows]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from uuid import UUID
 
@@ -181,6 +181,36 @@ class KeyOut(BaseModel):
 
     id: UUID
     secret: str
+
+
+class ListedKey(BaseModel):
+    """An API key without its secret: ``prefix`` is the secret's beginning, to tell keys apart."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class DelegationOut(BaseModel):
+    """A delegation with its limits per request, as both sides see it."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    maker_id: UUID
+    maker: str
+    company_id: UUID
+    company: str
+    max_quantity: int
+    max_value_amount: Decimal
+    currency: str
+    valid_from: datetime
+    valid_until: datetime | None
+    revoked_at: datetime | None
 
 
 class NewDelegation(BodyIn):

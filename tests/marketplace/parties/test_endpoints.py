@@ -198,3 +198,29 @@ async def test_a_narrow_key_makes_no_wider_one(world: World, db: Database, owner
         for scopes in (["company.read"], ["stock.*"], ["stock.read", "company.manage"]):
             within = await client.post("/api/v1/api-keys", json={"name": "within", "scopes": scopes})
             assert within.status_code == 201, scopes
+
+
+async def test_keys_and_delegations_are_listed_in_pages(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    app = app_for(db)
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    async with client_for(app, token) as client:
+        new = {"name": "erp", "scopes": ["company.read"]}
+        keys = [(await client.post("/api/v1/api-keys", json=new)).json() for _ in range(2)]
+        limits = {"max_quantity": 5, "max_value": "100.00"}
+        given = [
+            (await client.post("/api/v1/delegations", json=limits | {"company_id": str(to.id)})).json()["id"]
+            for to in (world.buyer, world.other)
+        ]
+        for path, ids in (("/api/v1/api-keys", [k["id"] for k in keys]), ("/api/v1/delegations", given)):
+            first = await client.get(path, params={"limit": 1})
+            second = await client.get(path, params={"limit": 1, "after": first.json()["next"]})
+            assert [i["id"] for page in (first, second) for i in page.json()["items"]] == ids[::-1]
+            assert second.json()["next"] is None
+            for key in keys:
+                assert key["secret"] not in first.text + second.text
+            assert "key_hash" not in first.text
+    async with client_for(app, await token_for(owner, world.maker.users["planner"], world.maker.id)) as client:
+        assert (await client.get("/api/v1/api-keys")).json()["code"] == "actor.role"
+    async with client_for(app, await token_for(owner, world.buyer.users["admin"], world.buyer.id)) as client:
+        assert (await client.get("/api/v1/api-keys")).json()["items"] == []
+        assert [d["id"] for d in (await client.get("/api/v1/delegations")).json()["items"]] == given[:1]
