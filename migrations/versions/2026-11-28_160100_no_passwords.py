@@ -4,7 +4,7 @@ records go; a repeat of such a request is then refused because the address is in
 Undo: downgrade() does nothing; the digests are not wanted back.
 
 Revision ID: 160100
-Revises: 094500
+Revises: 161000
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "160100"
-down_revision = "094500"
+down_revision = "161000"
 branch_labels = None
 depends_on = None
 
