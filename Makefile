@@ -36,9 +36,9 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.made
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo
-	@BACKSTOCK_DATA_DIR=$(DATA) $(BIN)/backstock demo --port $(PORT)
+	@BACKSTOCK_DATA_DIR="$(DATA)" $(BIN)/backstock demo --port $(PORT)
 demo-reset: $(VENV)/.demo
-	@BACKSTOCK_DATA_DIR=$(DATA) $(BIN)/backstock demo --port $(PORT) --reset
+	@BACKSTOCK_DATA_DIR="$(DATA)" $(BIN)/backstock demo --port $(PORT) --reset
 
 test: $(VENV)/.dev
 	@tests/chromium.sh

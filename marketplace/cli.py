@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -40,11 +41,38 @@ def main() -> None:
     """Runs the command line; a refusal is told in words on standard error, with its own exit code."""
     try:
         app(standalone_mode=True)
-    except DomainError as error:
-        typer.echo(f"{error.message}  [{error.code}]", err=True)
-        for one in error.fields:
+    except Exception as error:
+        refusal = error if isinstance(error, DomainError) else _refusal(error)
+        if refusal is None:
+            raise
+        typer.echo(f"{refusal.message}  [{refusal.code}]", err=True)
+        for one in refusal.fields:
             typer.echo(f"  {one.field}: {one.message}", err=True)
-        raise SystemExit(EXIT_CODE[error.kind]) from None
+        raise SystemExit(EXIT_CODE[refusal.kind]) from None
+
+
+def _refusal(error: Exception) -> DomainError | None:
+    """What went wrong outside of our rules, in words: a setting that cannot be, a database that does not answer."""
+    import asyncpg
+    from alembic.util import CommandError
+    from pydantic import ValidationError
+
+    from marketplace.db.session import outage
+
+    if isinstance(error, ValidationError) and error.title == Settings.__name__:
+        wrong = "; ".join(f"BACKSTOCK_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        return invalid("settings.invalid", f"A setting cannot be: {wrong}.")
+    if isinstance(error, CommandError):
+        return invalid("migrate.revision", f"{error}. Known are the names in migrations/versions/, and 'head'.")
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return invalid("settings.database", f"The address of the database cannot be read: {error}.")
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError):
+        return invalid("settings.database", f"The database does not let us in: {error}.")
+    # asyncio tells of several addresses that refuse with a bare OSError; a missing file is not meant.
+    unreachable = isinstance(error, ConnectionError | TimeoutError | socket.gaierror) or type(error) is OSError
+    if unreachable or isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return outage(error)
+    return None
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -115,9 +143,11 @@ def serve(
     from marketplace.telemetry import configure_logging
 
     settings = get_settings()
+    at = _port(port, settings)
+    _need(settings.database_url, "BACKSTOCK_DATABASE_URL")
     configure_logging(as_json=settings.log_json, level=settings.log_level)
     uvicorn.run(
-        SITE, factory=True, host=settings.host, port=_port(port, settings), workers=workers or settings.workers,
+        SITE, factory=True, host=settings.host, port=at, workers=workers or settings.workers,
         loop="uvloop", http="httptools", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=20, proxy_headers=True,
     )  # fmt: skip
@@ -195,14 +225,24 @@ def contracts_publish(
 def contracts_check(
     folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
 ) -> None:
-    """Checks every clause: blanks and terms, schema, examples."""
-    from marketplace.agreements.library import check_clause
+    """Checks every clause: blanks and terms, schema, examples, and that what is released is as it was."""
+    from marketplace.agreements.library import check_clause, digest_clause, read_released
 
+    places = sorted(folder.glob("*/v*"))
+    if not places:
+        raise invalid(
+            "contracts.folder", f"There are no clauses in {folder}: name the folder that holds <clause>/v<n>/."
+        )
+    known = folder / "released.toml"
+    released = read_released(known.read_bytes()) if known.exists() else {}
     wrong = 0
-    for place in sorted(folder.glob("*/v*")):
+    for place in places:
         files = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
-        problems = check_clause(place.parent.name, int(place.name[1:]), files)
-        typer.echo(f"{place.parent.name}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}")
+        clause, version = place.parent.name, int(place.name[1:])
+        problems = [str(problem) for problem in check_clause(clause, version, files)]
+        if (clause, version) in released and digest_clause(files) != released[clause, version]:
+            problems.append("This version is released and was changed. Put it back, and make a new version instead.")
+        typer.echo(f"{clause}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}")
         for problem in problems:
             typer.echo(f"  {problem}")
         wrong += len(problems)

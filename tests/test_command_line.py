@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -88,6 +89,55 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     done = backstock("demo", "--port", "8999", "--data-dir", str(tmp_path / "file" / "data"))
     assert done.returncode != 0
     assert "cannot be written" in done.stderr
+
+
+NOBODY = "postgresql://backstock_owner:x@127.0.0.1:1/backstock"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "words"),
+    [
+        (["serve"], {}, 6, "Set BACKSTOCK_DATABASE_URL"),
+        (["serve"], {"BACKSTOCK_PORT": "abc"}, 2, "BACKSTOCK_PORT"),
+        (["contracts", "publish"], {"BACKSTOCK_OWNER_DATABASE_URL": NOBODY}, 6, "The database cannot be reached"),
+        (["contracts", "publish"], {"BACKSTOCK_OWNER_DATABASE_URL": "nonsense"}, 2, "address of the database"),
+        (["contracts", "check", "--folder", "/nowhere"], {}, 2, "There are no clauses in /nowhere"),
+    ],
+)
+def test_what_is_outside_is_told_in_words(
+    tmp_path: Path, arguments: list[str], env: dict[str, str], code: int, words: str
+) -> None:
+    done = backstock(*arguments, env={"BACKSTOCK_DATA_DIR": str(tmp_path), **env})
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_released_clause_that_was_changed_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "contracts"
+    shutil.copytree(ROOT / "contracts", folder)
+    text = folder / "buy-back" / "v1" / "notes.md"
+    text.write_text(text.read_text() + "\nOne more thought.\n")
+    done = backstock("contracts", "check", "--folder", str(folder))
+    assert done.returncode == 1
+    assert "released and was changed" in done.stdout
+    assert "access-back/v1: ok" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--currency", "DOLLARS"], ["--currency", "xx1"], ["--country", "Nowhere"], ["", "--partner"]]
+)
+def test_a_company_that_cannot_be_is_not_made(environment: dict[str, str], wrong: list[str]) -> None:
+    name = [] if wrong[0] == "" else ["Wrong Works"]
+    done = backstock("company", "create", "wrong", *name, *wrong, "--partner", env=environment)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    person = ["user", "create", "wrong", "w@x.example", "W", "--role", "planner", "--password", "long enough"]
+    assert backstock(*person, env=environment).returncode == 4, "nothing was made"
+
+
+def test_an_unknown_revision_is_said(environment: dict[str, str]) -> None:
+    done = backstock("migrate", "nonsense", env=environment)
+    assert (done.returncode, "nonsense" in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
 
 
 def test_company_user_key(environment: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -37,7 +38,7 @@ async def create_user(
 ) -> UUID:
     """A new person. Raises ``user.email``, ``user.roles``, ``user.password``."""
     _check_roles(roles)
-    if "@" not in email or len(email) > 200 or any(c.isspace() for c in email.strip()):
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email.strip()) or len(email) > 200:
         raise invalid("user.email", f"'{email[:60]}' is not an e-mail address.", field="email")
     hashed = await hash_password(password)
     try:

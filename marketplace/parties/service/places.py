@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,6 +27,14 @@ async def create_company(
     """A new company. Only the operator's command line does this: it works on behalf of the new company itself."""
     if not code.isascii() or not code.replace("-", "").isalnum() or not 2 <= len(code) <= 20:
         raise invalid("company.code", "A company code has 2 to 20 letters, digits and hyphens.", field="code")
+    if not name.strip():
+        raise invalid("company.name", "Say the company's name.", field="name")
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise invalid(
+            "company.currency", f"'{currency}' is no currency: write three capitals, such as USD.", field="currency"
+        )
+    if not re.fullmatch("[A-Z]{2}", country):
+        raise invalid("company.country", f"'{country}' is no country: write two capitals, such as US.", field="country")
     if not (manufacturer or partner):
         raise invalid("company.kind", "Say whether it is a manufacturer, a partner, or both.")
     company: UUID = await fetch_value(session, "SELECT uuidv7()")
