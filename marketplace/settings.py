@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLACEHOLDER = "set-me"
+"""Stands in docker-compose.yml where a secret must be chosen."""
 
 
 class Settings(BaseSettings):
@@ -37,6 +40,17 @@ class Settings(BaseSettings):
     log_json: bool = True
     log_level: str = "INFO"
     demo: bool = Field(default=False, description="Show demo logins and the 'about this demo' page.")
+
+    @field_validator("secret_key", "database_url", "worker_database_url", "owner_database_url", "admin_database_url")
+    @classmethod
+    def _chosen(cls, value: str | None) -> str | None:
+        # docker-compose.yml must be readable without an environment; nothing starts with what everybody can read there.
+        if value is not None and (value == PLACEHOLDER or f":{PLACEHOLDER}@" in value):
+            raise ValueError(
+                f"still says '{PLACEHOLDER}', which everybody knows: choose a secret of your own in the environment or in "
+                "the .env file, for example from 'openssl rand -hex 32'"
+            )
+        return value
 
 
 @lru_cache(maxsize=1)

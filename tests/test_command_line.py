@@ -99,6 +99,8 @@ NOBODY = "postgresql://backstock_owner:x@127.0.0.1:1/backstock"
     [
         (["serve"], {}, 6, "Set BACKSTOCK_DATABASE_URL"),
         (["serve"], {"BACKSTOCK_PORT": "abc"}, 2, "BACKSTOCK_PORT"),
+        (["worker"], {"BACKSTOCK_SECRET_KEY": "set-me"}, 2, "BACKSTOCK_SECRET_KEY"),
+        (["migrate"], {"BACKSTOCK_OWNER_DATABASE_URL": "postgresql://o:set-me@db/x"}, 2, "choose a secret of your own"),
         (["contracts", "publish"], {"BACKSTOCK_OWNER_DATABASE_URL": NOBODY}, 6, "The database cannot be reached"),
         (["contracts", "publish"], {"BACKSTOCK_OWNER_DATABASE_URL": "nonsense"}, 2, "address of the database"),
         (["contracts", "check", "--folder", "/nowhere"], {}, 2, "There are no clauses in /nowhere"),
