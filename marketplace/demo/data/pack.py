@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from python_calamine import CalamineWorkbook
+from openpyxl import load_workbook
 
 from marketplace.demo.sources import UNITS
 
@@ -235,12 +235,11 @@ def pack_sites(folder: Path, stations: Iterable[tuple[str, str]]) -> dict[tuple[
 
 def pack_items(folder: Path, held: set[str]) -> None:
     """Write gsa.csv.gz: what partners hold too comes first, then an even pick over the tool groups."""
-    sheet = CalamineWorkbook.from_path(str(folder / "gsa-nsn-catalog" / "nsn-extract-3-17-21.xlsx")).get_sheet_by_index(
-        0
-    )
+    file = folder / "gsa-nsn-catalog" / "nsn-extract-3-17-21.xlsx"
+    sheet = load_workbook(file, read_only=True, data_only=True).worksheets[0]
     every = [
         row
-        for row in sheet.to_python()[1:]
+        for row in sheet.iter_rows(min_row=2, values_only=True)
         if str(row[0])[:2] in TOOL_GROUPS and str(row[5]) in UNITS and kept(str(row[0]), str(row[2]))
     ]
     every.sort(key=lambda row: str(row[0]))

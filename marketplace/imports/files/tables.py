@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +13,12 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, TextIO
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile
 
-from python_calamine import CalamineError, CalamineWorkbook
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.workbook import Workbook
 
 from marketplace.imports.columns import match_columns
 from marketplace.imports.fields import FIELDS, heading
@@ -231,15 +238,29 @@ def _sniff(path: Path, found: Survey) -> str:
     return max(scores, key=lambda d: scores[d]) if scores else ","
 
 
-def _workbook(path: Path) -> CalamineWorkbook:
+# What a reader of damaged XML, ZIP or cells raises: the library tells of them in these ways.
+_DAMAGED = (BadZipFile, ParseError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, zlib.error)
+
+
+@contextlib.contextmanager
+def _workbook(path: Path) -> Iterator[Workbook]:
+    """The workbook, read as it streams: a sheet of any length takes the memory of a row and of the shared texts."""
     try:
-        return CalamineWorkbook.from_path(str(path))
-    except CalamineError as error:
+        with warnings.catch_warnings():
+            # It warns of styles and rules that it leaves out; only cells are read.
+            warnings.simplefilter("ignore")
+            book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    except (InvalidFileException, *_DAMAGED) as error:
         raise invalid("import.damaged", "The workbook cannot be read. Save it again as .xlsx or CSV.") from error
+    try:
+        yield book
+    finally:
+        book.close()
 
 
 def _sheets(path: Path) -> tuple[str, ...]:
-    return tuple(_workbook(path).sheet_names)
+    with _workbook(path) as book:
+        return tuple(sheet.title for sheet in book.worksheets)
 
 
 def _choose_sheet(path: Path, sheets: tuple[str, ...], wanted: str | None) -> str:
@@ -265,15 +286,17 @@ def _choose_sheet(path: Path, sheets: tuple[str, ...], wanted: str | None) -> st
 
 
 def _sheet_rows(path: Path, name: str) -> Iterator[FileRow]:
-    try:
-        sheet = _workbook(path).get_sheet_by_name(name)
-        first = (sheet.start or (0, 0))[0]
-        for number, row in enumerate(sheet.iter_rows(), start=first + 1):
-            yield FileRow(number, [_text(cell) for cell in row])
-    except CalamineError as error:
-        raise conflict(
-            "import.damaged", "The sheet cannot be read. Save the workbook again as .xlsx or CSV."
-        ) from error
+    with _workbook(path) as book:
+        try:
+            sheet = book[name]
+            # What a sheet says of its own extent is often wrong, and would cut rows off.
+            sheet.reset_dimensions()
+            for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+                yield FileRow(number, ["" if cell is None else _text(cell) for cell in row])
+        except _DAMAGED as error:
+            raise conflict(
+                "import.damaged", "The sheet cannot be read. Save the workbook again as .xlsx or CSV."
+            ) from error
 
 
 def _text(cell: Cell) -> str:
