@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx
+from fastapi import FastAPI
 
 from tests.clients import client_for, token_for
 from tests.web.trade import open_market
@@ -15,9 +16,9 @@ from tests.world import Party, World
 API = "/api/v1"
 
 
-async def asked(world: World, app: object, party: Party, path: str, role: str = "admin") -> httpx.Response:
+async def asked(world: World, app: FastAPI, party: Party, path: str, role: str = "admin") -> httpx.Response:
     token = await token_for(world.owner, party.users[role], party.id)
-    async with client_for(app, token) as client:  # type: ignore[arg-type]
+    async with client_for(app, token) as client:
         return await client.get(API + path)
 
 
