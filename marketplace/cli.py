@@ -384,9 +384,14 @@ def import_file(
     site: Annotated[str | None, typer.Option(help="Code of the site, where the file has no site column.")] = None,
     maker: Annotated[str | None, typer.Option(help="Maker code, where the file has no maker column.")] = None,
     snapshot: Annotated[datetime | None, typer.Option(help="Day the file shows (default: today).")] = None,
-    part_of_stock: Annotated[
-        bool, typer.Option(help="The file tells of some of the stock: what it does not name is not taken for gone.")
-    ] = False,
+    all_stock: Annotated[
+        bool | None,
+        typer.Option(
+            "--all-stock/--part-of-stock",
+            help="Whether the file tells of all stock of its sites (the usual: what it does not name is proposed as gone) "
+            "or of some. To be said where it leaves out more of a site than it names.",
+        ),
+    ] = None,
     all_or_nothing: Annotated[bool, typer.Option(help="Land nothing unless every row is right.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Write bad rows with their reasons to this CSV file.")] = None,
 ) -> None:
@@ -394,7 +399,7 @@ def import_file(
     there were bad rows."""
     day = (snapshot or datetime.now(UTC)).date()
     mode = "all_or_nothing" if all_or_nothing else "good_rows"
-    raise SystemExit(_run(_import(file, email, site, maker, day, mode, "some" if part_of_stock else "all", errors)))
+    raise SystemExit(_run(_import(file, email, site, maker, day, mode, all_stock, errors)))
 
 
 async def _import(
@@ -404,7 +409,7 @@ async def _import(
     maker: str | None,
     day: date,
     mode: str,
-    covers: str,
+    all_stock: bool | None,
     errors: Path | None,
 ) -> int:
     from marketplace.db.session import Database, Tenant
@@ -428,8 +433,10 @@ async def _import(
             made = await service.upload(
                 session, actor, chunks=_chunks(file), file_name=file.name, data_dir=settings.data_dir,
                 limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=wanted[0].id if wanted else None,
-                default_maker=maker, snapshot_on=day, mode=mode, covers=covers,
+                default_maker=maker, snapshot_on=day, mode=mode, covers="some" if all_stock is False else "all",
             )  # fmt: skip
+            if all_stock is not None:
+                await service.choose_landing(session, made.job_id, covers="all" if all_stock else "some")
         await service.run(
             database, job_id=made.job_id, company_id=actor.company_id, actor_id=actor.user_id,
             data_dir=settings.data_dir, land=True, now=now,

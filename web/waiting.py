@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from marketplace.db.session import ReadSession
 from marketplace.holdings import queries as holdings
+from marketplace.imports import queries as imports
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries as sourcing
@@ -39,6 +40,11 @@ async def tasks(session: ReadSession, actor: Actor) -> tuple[Task, ...]:
         words = plural(count, "place waits for a count", "places wait for a count")
         hint = "Units were said not to be on the shelf: nobody can be promised them until you count"
         found.append(Task("holdings", count, words, hint, "/holdings?waiting=count", "checklist"))
+    if actor.may("stock.import"):
+        count = await imports.waiting(session, actor.company_id)
+        words = plural(count, "stock file differs from the record", "stock files differ from the record")
+        hint = "Accept or dismiss each difference; nothing changes before"
+        found.append(Task("imports", count, words, hint, "/imports?waiting=differences", "file-import"))
     return tuple(sorted((task for task in found if task.count), key=lambda task: not task.urgent))
 
 

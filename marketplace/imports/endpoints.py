@@ -180,8 +180,10 @@ async def apply(
     request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID,
     chosen: ApplyIn, key: IdempotencyKey = None,
 ) -> ImportDetail:  # fmt: skip
-    """Registers what is new and proposes what differs. With 'all_or_nothing' nothing lands while a row is bad."""
-    return await _bring_on(request, session, actor, now, response, job_id, key, land=True, mode=chosen.mode)
+    """Registers what is new and proposes what differs. With 'all_or_nothing' nothing lands while a row is bad
+    (``import.bad_rows``). A file that leaves out more of a site's lines than it names lands only once 'covers' is said
+    here (``import.mostly_gone``)."""
+    return await _bring_on(request, session, actor, now, response, job_id, key, land=True, chosen=chosen)
 
 
 async def _bring_on(
@@ -194,31 +196,32 @@ async def _bring_on(
     key: str | None,
     *,
     land: bool,
-    mode: str | None = None,
+    chosen: ApplyIn | None = None,
 ) -> ImportDetail:
     job = await queries.job(session, job_id)
     small = job.file_size <= service.SMALL_FILE_BYTES
+    said = chosen.model_dump(exclude_none=True) if chosen else {}
 
     async def act() -> ImportDetail:
         if small:
-            if mode is not None and mode != job.mode:
+            if said:
                 async with database(request).write(Tenant(actor.company_id)) as own:
-                    await service.set_mode(own, job_id, mode)
+                    await service.choose_landing(own, job_id, **said)
             # Each step commits by itself, so that one that stops half way is gone on with.
             await service.run(
                 database(request), job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id,
                 data_dir=_settings(request).data_dir, land=land, now=now,
             )  # fmt: skip
         else:
-            if mode is not None:
-                await service.set_mode(session, job_id, mode)
+            if said:
+                await service.choose_landing(session, job_id, **said)
             await service.ask_worker(
                 session, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=land
             )
         return await _detail(session, job_id)
 
     route = "imports.apply" if land else "imports.validate"
-    answer = await once(session, actor, key, route, {"job_id": job_id, "mode": mode}, act, status=200 if small else 202)
+    answer = await once(session, actor, key, route, {"job_id": job_id, **said}, act, status=200 if small else 202)
     response.status_code = answer.status
     return ImportDetail.model_validate(answer.content)
 

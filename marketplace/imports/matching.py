@@ -163,10 +163,23 @@ WITH told AS ({_TOLD}), standing AS (
 )
 """
 
+_MANY_GONE = 10
+"""Fewer lines than this may be gone from a site without a question."""
+
+# Doubted: at sites where more lines would be gone than the file names, and not only a few.
 COUNT_DIFFERENCES = (
     _STANDING
-    + "SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WHERE vanished)::int AS vanished "
-    "FROM differences"
+    + f""", gone AS (
+    SELECT site_id, count(*) AS lines FROM differences WHERE vanished GROUP BY site_id
+), named AS (
+    SELECT site_id, count(*) AS lines FROM import_row
+    WHERE job_id = $1 AND NOT bad AND line_id IS NOT NULL GROUP BY site_id
+)
+SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WHERE vanished)::int AS vanished,
+    coalesce((SELECT sum(g.lines) FROM gone g LEFT JOIN named n USING (site_id)
+              WHERE g.lines >= {_MANY_GONE} AND g.lines > coalesce(n.lines, 0)), 0)::int AS doubted
+FROM differences
+"""
 )
 
 # A bad row may be the very line that seems to be missing: the person who decides is told how many there are.

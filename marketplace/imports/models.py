@@ -41,6 +41,10 @@ class ImportJob(Row):
     lots_new: Mapped[int] = mapped_column(server_default=text("0"))
     lots_changed: Mapped[int] = mapped_column(server_default=text("0"))
     lots_vanished: Mapped[int] = mapped_column(server_default=text("0"))
+    lots_doubted: Mapped[int] = mapped_column(server_default=text("0"))
+    """Of the vanished those at sites of which the file names so little that its covers is to be said."""
+    covers_said: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether a person has said what the file covers after seeing what it does not name."""
     error: Mapped[str | None]
     created_by: Mapped[UUID]
     created_at: Mapped[Created]
@@ -198,4 +202,5 @@ class ImportProposal(Row):
         CheckConstraint("kind IN ('more','less','vanished','shortage')", name="kind"),
         CheckConstraint("decided IN ('accepted','dismissed')", name="decided"),
         Index("ix_import_proposal_job", "job_id", "id"),
+        Index("ix_import_proposal_open", "company_id", "job_id", postgresql_where=text("decided IS NULL")),
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.imports.fields import FIELDS, ONE_OR_OTHER
 from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
 from marketplace.kit.errors import missing
@@ -21,7 +21,7 @@ from marketplace.kit.errors import missing
 _JOB = """
 SELECT j.id, j.company_id, j.kind, j.file_name, j.file_sha256, j.file_size, j.file_path, j.sheet, j.default_site_id,
        s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.covers, j.mapping, j.step, j.rows_total, j.rows_staged,
-       j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.error, j.created_by, j.created_at,
+       j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.lots_doubted, j.covers_said, j.error, j.created_by, j.created_at,
        j.finished_at
 FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id
 """
@@ -54,10 +54,22 @@ class Job:
     lots_new: int
     lots_changed: int
     lots_vanished: int
+    lots_doubted: int
+    covers_said: bool
     error: str | None
     created_by: UUID
     created_at: datetime
     finished_at: datetime | None
+
+    @property
+    def as_on_record(self) -> int:
+        """Good rows that say what is on record already."""
+        return max(self.rows_good - self.lots_new - self.lots_changed, 0)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether somebody has to say what the file covers before it lands: it names little of what is on record."""
+        return self.lots_doubted > 0 and self.covers == "all" and not self.covers_said
 
     @property
     def columns(self) -> dict[str, int]:
@@ -100,13 +112,39 @@ async def job_for_update(session: WriteSession, job_id: UUID) -> Job:
     return await job(session, job_id)
 
 
-async def jobs(session: AsyncSession, company_id: UUID, *, after: UUID | None = None, limit: int = 51) -> Sequence[Job]:
-    """The company's imports, newest first; up to ``limit`` for kit.pages.cut."""
+async def jobs(
+    session: AsyncSession, company_id: UUID, *, waiting: bool = False, after: UUID | None = None, limit: int = 51
+) -> Sequence[Job]:
+    """The company's imports, newest first; up to ``limit`` for kit.pages.cut. ``waiting``: with differences to decide."""
     rows = await fetch(
-        session, _JOB + "WHERE j.company_id = $1 AND ($2::uuid IS NULL OR j.id < $2) ORDER BY j.id DESC LIMIT $3",
-        company_id, after, limit,
+        session,
+        _JOB + "WHERE j.company_id = $1 AND ($2::uuid IS NULL OR j.id < $2) AND (NOT $4 OR j.id IN ("
+        "SELECT p.job_id FROM import_proposal p WHERE p.company_id = $1 AND p.decided IS NULL)) "
+        "ORDER BY j.id DESC LIMIT $3",
+        company_id, after, limit, waiting,
     )  # fmt: skip
     return [_job(r) for r in rows]
+
+
+async def waiting(session: AsyncSession, company_id: UUID) -> int:
+    """How many imports have differences that wait for a decision."""
+    found: int = await fetch_value(
+        session,
+        "SELECT count(DISTINCT job_id)::int FROM import_proposal WHERE company_id = $1 AND decided IS NULL",
+        company_id,
+    )
+    return found
+
+
+async def open_by_job(session: AsyncSession, jobs: Sequence[UUID]) -> dict[UUID, int]:
+    """How many differences of each of these imports wait for a decision; those without are left out."""
+    rows = await fetch(
+        session,
+        "SELECT job_id, count(*)::int AS n FROM import_proposal WHERE job_id = ANY($1::uuid[]) AND decided IS NULL "
+        "GROUP BY job_id",
+        list(jobs),
+    )
+    return {row["job_id"]: row["n"] for row in rows}
 
 
 async def same_file(

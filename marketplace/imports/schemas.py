@@ -27,6 +27,7 @@ class ImportOut(BaseModel):
                 "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10", "file_name": "stock-2026-11-21.csv", "step": "validated",
                 "snapshot_on": "2026-11-21", "mode": "good_rows", "covers": "all", "rows_total": 1600, "rows_staged": 1600,
                 "rows_good": 1588, "rows_bad": 12, "lots_new": 31, "lots_changed": 4, "lots_vanished": 2,
+                "lots_doubted": 0,
             }
         },
     )  # fmt: skip
@@ -49,6 +50,9 @@ class ImportOut(BaseModel):
     lots_new: int = Field(description="Lines that are, or would be, registered.")
     lots_changed: int = Field(description="Lines whose quantity differs from the ledger: proposals.")
     lots_vanished: int = Field(description="Lines of the last file that this one does not name: proposals.")
+    lots_doubted: int = Field(
+        description="Of the vanished those at sites where the file names less than it leaves out: say 'covers' to land."
+    )
     error: str | None
     created_at: datetime
     finished_at: datetime | None
@@ -126,11 +130,15 @@ class MappingIn(BodyIn):
 
 
 class ApplyIn(BodyIn):
-    """How to land: the good rows, or nothing unless all are good. Unset: as chosen at upload."""
+    """How to land: the good rows, or nothing unless all are good; all stock of its sites, or some of it. Unset: as
+    chosen at upload. Where 'lots_doubted' is not 0, 'covers' is to be said here."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"mode": "good_rows"}})
 
     mode: Mode | None = None
+    covers: Covers | None = Field(
+        default=None, description="'all': what the file does not name is proposed as gone; 'some': it stays."
+    )
 
 
 class IssueOut(BaseModel):

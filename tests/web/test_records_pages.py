@@ -159,7 +159,23 @@ async def test_all_differences_are_decided_at_once_after_a_look_at_what_that_doe
         )
         address = sent.headers["location"]
         await send(planner, f"{address}/mapping", await planner.get(address), save="yes", covers="all")
-        await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+        asked = await planner.get(f"{address}/apply")
+        if numbers == range(2):
+            # 58 of 60 lines are not in it: it does not land before somebody has said what it tells of.
+            assert "58 lines on record are not in this file" in asked.text
+            refused = await send(planner, f"{address}/apply", asked, mode="good_rows")
+            assert refused.status_code == 422
+            assert "What does the file tell of?</a>: Choose one" in refused.text
+            assert await world.owner.fetchval("SELECT step FROM import_job WHERE id = $1", address[9:]) == "validated"
+            asked = refused
+        await send(planner, f"{address}/apply", asked, mode="good_rows", covers="all")
+    landed = await planner.get(address)
+    assert (
+        "Of 2 good rows: 0 new on record, 2 as on record, 0 different. 58 lines on record are not in the file"
+        in landed.text
+    )
+    waiting = await planner.get("/imports?waiting=differences")
+    assert waiting.text.count("58 differences to decide") == 1
     shown = await planner.get(f"{address}/proposals")
     assert "Accept all 58" in shown.text
     look = await planner.get(f"{address}/proposals/all", params={"verdict": "accept_all"})
@@ -169,6 +185,7 @@ async def test_all_differences_are_decided_at_once_after_a_look_at_what_that_doe
     done = await send(planner, f"{address}/proposals", look, verdict="accept_all")
     assert done.status_code == 303, done.text
     assert await world.owner.fetchval(count, world.maker.id) == 0
+    assert "vanish.csv" not in (await planner.get("/imports?waiting=differences")).text
     left = "SELECT sum(quantity)::int FROM position p JOIN part t ON t.id = p.part_id WHERE t.number LIKE $1"
     assert await world.owner.fetchval(left, f"{world.tag}-V-%") == 10
 

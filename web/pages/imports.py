@@ -70,21 +70,30 @@ MODES: Final = (
     ("good_rows", "Land the good rows", "Bad rows stay out; download them, correct them, upload them again."),
     ("all_or_nothing", "All or nothing", "Nothing lands while a single row is bad."),
 )
+SAID: Final = (
+    ("some", "Only some of the stock", "Lines that it does not name stay as they are."),
+    ("all", "All stock of its sites", "Lines that it does not name become proposals to count them away."),
+)
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
 RUNNING: Final = frozenset({"staging", "staged", "applied"})
 
 
 @router.get("")
 async def imports(visit: Imports) -> Response:
-    """The company's imports, newest first, and the form to upload a file."""
+    """The company's imports, newest first, and the form to upload a file. ``?waiting=differences``: those with
+    differences to decide."""
     return await _list(visit, Form())
 
 
 async def _list(visit: Visit, form: Form) -> Response:
+    waiting = visit.choice("waiting", {"differences"})
+
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[Job], str | None]:
         key = read_bookmark(mark, visit.secret, UUID)
         after = key[0] if key else None
-        found = await queries.jobs(session, visit.actor.company_id, after=after, limit=rows + 1)
+        found = await queries.jobs(
+            session, visit.actor.company_id, waiting=waiting == "differences", after=after, limit=rows + 1
+        )
         some = cut(found, rows, lambda job: [job.id], visit.secret)
         return some.items, some.next
 
@@ -103,7 +112,7 @@ async def _list(visit: Visit, form: Form) -> Response:
     jobs, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     return visit.show(
         "imports/list.html", rows=jobs, view=TableView.of(visit.request, COLUMNS).with_next(following), form=form,
-        covers=COVERS,
+        covers=COVERS, waiting=waiting, open=await queries.open_by_job(visit.session, [j.id for j in jobs]),
         sites=await parties.sites(visit.session, visit.actor), fields=list(FIELDS.values()),
         limit_mb=visit.request.app.state.settings.upload_limit_bytes // 1_000_000,
     )  # fmt: skip
@@ -186,6 +195,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "known_conditions": list(CONDITION_WORDS.items()),
         "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
         "modes": MODES,
+        "said": SAID,
         "running": job.step in RUNNING,
         "undecided": bool(undecided),
         "sites": await parties.sites(visit.session, visit.actor),
@@ -251,7 +261,8 @@ async def _step(request: Request, job_id: UUID, sent: Sent, now: datetime, act: 
         return str(job_id)
 
     async def again(visit: Visit, form: Form) -> Response:
-        return visit.show("imports/import.html", **await _detail(visit, job_id, form), done="")
+        template = "imports/apply.html" if land else "imports/import.html"
+        return visit.show(template, **await _detail(visit, job_id, form), done="")
 
     response = await submit(request, sent, VERB, run, now=now, to=f"/imports/{job_id}", again=again)
     if response.status_code == 303 and who:
@@ -298,9 +309,12 @@ async def apply(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Res
     async def act(session: WriteSession, actor: Actor) -> None:
         fields = sent.fields()
         mode = fields.one_of("mode", "what to land", [m[0] for m in MODES])
+        job = await queries.job(session, job_id)
+        covers = sent.form().value("covers")
+        if covers or job.in_doubt:
+            covers = fields.one_of("covers", "what the file tells of", [c[0] for c in SAID])
         fields.check("import.mode", "Nothing landed.")
-        await queries.job(session, job_id)
-        await service.set_mode(session, job_id, mode)
+        await service.choose_landing(session, job_id, mode=mode, covers=covers or None)
 
     return await _step(request, job_id, sent, now, act, land=True)
 
@@ -344,7 +358,7 @@ async def proposals(visit: Imports, job_id: UUID) -> Response:
 
 async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     job = await queries.job(visit.session, job_id)
-    show = visit.asked("show")
+    show = visit.choice("show", {"all", *KINDS})
     undecided, kind = show != "all", show if show in KINDS else None
     key = read_bookmark(visit.request.query_params.get("after"), visit.secret, UUID)
     found = await queries.proposals(

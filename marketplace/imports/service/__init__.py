@@ -1,7 +1,7 @@
 """The verbs of imports: upload a file, choose its columns, stage, validate, land it, decide on differences."""
 
 from marketplace.imports.service.deciding import MAX_AT_ONCE, Decision, decide
-from marketplace.imports.service.mapping import change_mapping, set_mode
+from marketplace.imports.service.mapping import change_mapping, choose_landing
 from marketplace.imports.service.running import RUN, SMALL_FILE_BYTES, ask_worker, cancel, note_refusal, run
 from marketplace.imports.service.uploading import MODES, Uploaded, upload
 
@@ -15,9 +15,9 @@ __all__ = [
     "ask_worker",
     "cancel",
     "change_mapping",
+    "choose_landing",
     "decide",
     "note_refusal",
     "run",
-    "set_mode",
     "upload",
 ]

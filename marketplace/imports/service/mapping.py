@@ -80,7 +80,7 @@ async def change_mapping(
         session,
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
         "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
-        "lots_vanished = 0, error = NULL, covers = $8 WHERE id = $1",
+        "lots_vanished = 0, lots_doubted = 0, covers_said = false, error = NULL, covers = $8 WHERE id = $1",
         job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=words)), default_site_id or job.default_site_id,
         (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
         table.sheet or None, covers or job.covers,
@@ -93,9 +93,17 @@ async def clear(session: WriteSession, job_id: UUID) -> None:
         await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
 
 
-async def set_mode(session: WriteSession, job_id: UUID, mode: str) -> None:
-    """Lands the good rows, or nothing unless all are good. Nothing where it has ended."""
+async def choose_landing(
+    session: WriteSession, job_id: UUID, *, mode: str | None = None, covers: str | None = None
+) -> None:
+    """How a file lands: its good rows, or nothing unless all are good; and whether it tells of all stock of its sites,
+    said by somebody who knows what it does not name. None leaves what is set. Nothing where it has ended."""
     job = await queries.job_for_update(session, job_id)
     if job.step in ("done", "cancelled"):
         return
-    await execute(session, "UPDATE import_job SET mode = $2 WHERE id = $1", job_id, mode)
+    await execute(
+        session,
+        "UPDATE import_job SET mode = coalesce($2, mode), covers = coalesce($3, covers), "
+        "covers_said = covers_said OR $3::text IS NOT NULL WHERE id = $1",
+        job_id, mode, covers,
+    )  # fmt: skip

@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
@@ -49,7 +51,7 @@ async def run(
     """Brings an import as far as 'validated', or with ``land`` to 'done'.
 
     What is wrong with the file as a whole ends it as 'failed' with words on the job, and is raised. Refusals to land
-    (``import.bad_rows``, ``import.changed``) leave it validated.
+    (``import.bad_rows``, ``import.mostly_gone``, ``import.changed``) leave it validated.
     """
     tenant = Tenant(company_id)
     try:
@@ -206,14 +208,14 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
-        changed, vanished = await _differences(session, job, sites)
+        found = await _differences(session, job, sites)
         words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
             "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
-            "lots_vanished = $6, error = NULL, mapping = mapping || jsonb_build_object('condition_words', $7::jsonb) "
-            "WHERE id = $1",
-            job_id, rows - bad, bad, new, changed, vanished, json.dumps(words),
+            "lots_vanished = $6, lots_doubted = $8, error = NULL, "
+            "mapping = mapping || jsonb_build_object('condition_words', $7::jsonb) WHERE id = $1",
+            job_id, rows - bad, bad, new, found.changed, found.vanished, json.dumps(words), found.doubted,
         )  # fmt: skip
 
 
@@ -226,12 +228,19 @@ async def _whole_sides(session: WriteSession) -> AsyncIterator[None]:
     await execute(session, "SET LOCAL enable_nestloop = on")
 
 
-async def _differences(session: WriteSession, job: Job, sites: list[UUID]) -> tuple[int, int]:
-    """(lines that differ, lines that vanished)."""
+class _Differences(NamedTuple):
+    """Lines that differ, lines that vanished, and of these the ones at sites of which the file names little."""
+
+    changed: int
+    vanished: int
+    doubted: int
+
+
+async def _differences(session: WriteSession, job: Job, sites: list[UUID]) -> _Differences:
     async with _whole_sides(session):
         row = await fetch_one(session, matching.COUNT_DIFFERENCES, job.id, job.company_id, sites)
     assert row is not None  # noqa: S101 - a count always has a row
-    return row["changed"], row["vanished"]
+    return _Differences(**dict(row))
 
 
 async def _compare(session: WriteSession, job: Job) -> list[UUID]:
@@ -289,6 +298,15 @@ def _all_or_nothing(bad: int) -> DomainError:
     )
 
 
+def _in_doubt(lines: int) -> DomainError:
+    return conflict(
+        "import.mostly_gone",
+        f"{lines:,} lines on record are not in this file, more than it names at their sites. Say whether it tells of "
+        "all stock of its sites (they become proposals to count away) or only of some of it (they stay). Nothing landed.",
+        field="covers", gone=lines,
+    )  # fmt: skip
+
+
 async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: datetime) -> None:
     key, company = job.id, job.company_id
     # Others may have landed files, bought and sold since this one was validated.
@@ -316,7 +334,9 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", key)
     if bad and job.mode == "all_or_nothing":
         raise _all_or_nothing(bad)
-    changed, vanished = await _differences(session, job, sites)
+    found = await _differences(session, job, sites)
+    if replace(job, lots_doubted=found.doubted).in_doubt:
+        raise _in_doubt(found.doubted)
     if new:
         await execute(
             session,
@@ -345,6 +365,6 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     await execute(
         session,
         "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, "
-        "lots_changed = $4, lots_vanished = $5, error = NULL, finished_at = $6 WHERE id = $1",
-        key, bad, new, changed, vanished, now,
+        "lots_changed = $4, lots_vanished = $5, lots_doubted = $7, error = NULL, finished_at = $6 WHERE id = $1",
+        key, bad, new, found.changed, found.vanished, now, found.doubted,
     )  # fmt: skip

@@ -31,6 +31,57 @@ async def test_a_file_that_tells_of_some_stock_takes_nothing_for_gone(imports: I
     assert [p.part_number for p in await imports.proposals(whole.id) if p.kind == "vanished"] == [f"{t}-B"]
 
 
+async def test_a_file_that_leaves_most_of_a_site_out_is_asked_about(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t, (near, far) = world.tag, world.maker.sites[:2]
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},4\n" for n in range(22)), snapshot_on=day(20))
+    await imports.landed(
+        "Part number,Qty\n" + "".join(f"{t}-{n},4\n" for n in range(12)), snapshot_on=day(20), default_site_id=far
+    )
+
+    async def left() -> tuple[int, int, dict[str, int]]:
+        gone = await owner.fetchval(
+            "SELECT count(*) FROM stock_line WHERE vanished_on IS NOT NULL AND site_id = ANY($1)", [near, far]
+        )
+        made = await owner.fetchval("SELECT count(*) FROM import_proposal WHERE site_id = ANY($1)", [near, far])
+        return gone, made, await imports.stock()
+
+    before = await left()
+    # Twelve of 22 are named: no question. Of the other site one of 12 is, beside a new line.
+    body = "Part number,Qty,Site\n" + "".join(f"{t}-{n},4,S1\n" for n in range(12)) + f"{t}-0,4,S2\n{t}-NEW,1,S2\n"
+    asked = await imports.upload(body, snapshot_on=day(21))
+    job = await imports.run(asked, land=False)
+    assert (job.lots_vanished, job.lots_doubted, job.in_doubt) == (21, 11, True)
+    with pytest.raises(DomainError) as refused:
+        await imports.run(asked)
+    assert (refused.value.code, refused.value.extra["gone"]) == ("import.mostly_gone", 11)
+    assert (await imports.job(asked)).step == "validated"
+    assert await left() == before
+    # Read again, it is asked again; said to tell of some, nothing is gone.
+    async with imports.db.write(world.maker.tenant) as session:
+        await service.choose_landing(session, asked, covers="some")
+    job = await imports.run(asked)
+    assert (job.step, job.lots_new, job.lots_vanished, job.as_on_record) == ("done", 1, 0, 13)
+    assert (await left())[:2] == (0, 0)
+    # The same bytes said to tell of all: the lines are proposed as gone, and still none of them is.
+    whole = await imports.upload(body, snapshot_on=day(21))
+    assert whole != asked
+    async with imports.db.write(world.maker.tenant) as session:
+        await service.choose_landing(session, whole, covers="all")
+    job = await imports.run(whole)
+    assert (job.step, job.lots_vanished) == ("done", 21)
+    assert (await left())[:2] == (21, 21)
+    assert (await imports.stock())[f"{t}-0"] == 8
+
+
+async def test_fewer_than_ten_lines_may_be_gone_without_a_question(imports: Importing, world: World) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},4\n" for n in range(10)), snapshot_on=day(20))
+    job = await imports.landed(f"Part number,Qty\n{t}-0,4\n", snapshot_on=day(21))
+    assert (job.step, job.lots_vanished, job.lots_doubted) == ("done", 9, 0)
+
+
 async def test_a_site_named_by_a_bad_row_only_is_not_compared(
     imports: Importing, world: World, owner: asyncpg.Connection
 ) -> None:
