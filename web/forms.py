@@ -34,6 +34,8 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     problem: str | None = None
     key: str = field(default_factory=_fresh_key)
+    labels: dict[str, str] = field(default_factory=dict, compare=False)
+    """What the page calls each field, noted as it is drawn, so that the list of errors calls it the same."""
 
     @classmethod
     def rejected(cls, values: Mapping[str, Value], error: DomainError) -> Form:
@@ -60,6 +62,11 @@ class Form:
     def error(self, name: str) -> str | None:
         """What is wrong with one field, in words."""
         return self.errors.get(name)
+
+    def called(self, name: str, label: str) -> str:
+        """The label of a field, remembered for the list of errors."""
+        self.labels.setdefault(name, label)
+        return label
 
     @property
     def bad(self) -> bool:

@@ -150,6 +150,12 @@ def now_of(request: Request) -> datetime:
     return found if isinstance(found, datetime) else datetime.now(UTC)
 
 
+def left_out(request: Request) -> dict[str, str]:
+    """The parameters of the address that make no sense here, by name; the page says that they were left out."""
+    found: dict[str, str] = request.scope.setdefault("left_out", {})
+    return found
+
+
 def render(
     request: Request,
     template: str,
@@ -186,6 +192,7 @@ def render(
                     "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                     "search": request.query_params.get("q", "") if request.url.path == "/find" else "",
                     "today": local_day(moment, whose.zone),
+                    "left_out": left_out(request),
                     **context,
                 }
             )

@@ -38,7 +38,7 @@ redirect go into ``done=`` of the address and into the page's own table of words
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -51,15 +51,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from marketplace.db.requests import PageSecret, Reading, database, page_secret
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.kit.clock import local_day
-from marketplace.kit.errors import DomainError, Kind, conflict
+from marketplace.kit.errors import DomainError, Kind, conflict, invalid
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now, request_time, resolve
 from marketplace.parties.service import once
 from web.errors import STATUS
 from web.forms import IDEMPOTENCY_FIELD, Fields, Form, Value
-from web.rendering import render
+from web.rendering import left_out, render
 from web.shell import Shell
+from web.tables import FORMAT
 from web.waiting import counters, tasks
 
 CONFIRMED: Final = "confirmed"
@@ -103,6 +104,39 @@ class Visit:
     def asked(self, name: str) -> str:
         """A parameter of the address, without surrounding space; empty when it is not there."""
         return self.request.query_params.get(name, "").strip()
+
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        """One of the stated values of a parameter, or empty. Anything else is set aside."""
+        text = self.asked(name)
+        return text if text in choices else self.set_aside(name)
+
+    def id(self, name: str) -> UUID | None:
+        """The id in a parameter. What cannot be one is set aside."""
+        text = self.asked(name)
+        found = uuid_of(text)
+        if text and found is None:
+            self.set_aside(name)
+        return found
+
+    def day(self, name: str) -> date | None:
+        """The day in a parameter (2026-11-30). What is none is set aside."""
+        try:
+            return date.fromisoformat(self.asked(name)) if self.asked(name) else None
+        except ValueError:
+            self.set_aside(name)
+            return None
+
+    def set_aside(self, name: str) -> str:
+        """Leaves out a parameter that makes no sense, if it is there: the page says so. Where a file is asked for that
+        nobody would see, so it is refused. Raises ``filter.unknown``."""
+        if text := self.asked(name):
+            if self.asked(FORMAT) == "csv":
+                raise invalid(
+                    "filter.unknown", f"'{text[:40]}' is not a value of the filter '{name}'. No file was made.",
+                    field=name,
+                )  # fmt: skip
+            left_out(self.request)[name] = text[:40]
+        return ""
 
     def show(self, template: str, /, *, status_code: int = 200, **context: Any) -> HTMLResponse:
         """The page. Templates find ``actor`` beside what ``rendering.render`` gives them."""

@@ -66,7 +66,7 @@ def parse_list(text: str, *, limit: int = MAX_NUMBERS) -> tuple[Asked, ...]:
     if len(found) > limit:
         raise invalid(
             "parts.too_many",
-            f"That are {len(found):,} numbers; at most {limit} can be looked up at once. Split the list.",
+            f"These are {len(found):,} numbers; at most {limit} can be looked up at once. Split the list.",
             field="q",
         )
     return tuple(found.values())

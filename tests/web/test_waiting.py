@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from html import unescape
 
@@ -70,8 +71,11 @@ async def test_a_refused_order_back_asks_for_another_source_and_for_a_count(worl
             in (await buyer.get("/holdings?waiting=count")).text
         )
         form = {"act": "count", "part": str(part), "site": str(shelf), "quantity": "4", "confirmed": "yes"}
+        listed = await buyer.get("/holdings?waiting=count&format=csv")
+        assert [row[2] for row in csv.reader(listed.text.splitlines())] == ["Units not found", "1"]
         assert (await buyer.post("/holdings/act", data=form)).status_code == 303
         assert await agree(buyer) == {}
+        assert len((await buyer.get("/holdings?waiting=count&format=csv")).text.splitlines()) == 1
 
 
 async def test_a_request_that_was_filled_elsewhere_or_given_up_no_longer_waits(world: World) -> None:

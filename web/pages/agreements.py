@@ -66,8 +66,8 @@ EVENTS: Final = {
 @router.get("")
 async def agreements(visit: ReadsAgreements) -> Response:
     """``?status=`` a tab, ``?clause=``, ``?reference=``."""
-    tab = visit.asked("status") if visit.asked("status") in {t[0] for t in TABS} else ""
-    clause = visit.asked("clause") if visit.asked("clause") in {"buy-back", "access-back"} else None
+    tab = visit.choice("status", {key for key, _ in TABS})
+    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
     wanted = AgreementFilter(
         status="active" if tab == "soon" else tab if tab not in {"", "waiting"} else None,
         clause=clause,

@@ -95,8 +95,8 @@ async def calls(visit: ReadsCalls) -> Response:
     """``?side=`` holder (the inbox) or maker (what we asked for), ``?status=`` a tab."""
     actor = visit.actor
     usual = "holder" if not (actor.is_manufacturer or actor.sources) else "maker"
-    side = visit.asked("side") if visit.asked("side") in {"holder", "maker", "ours"} else usual
-    tab = visit.asked("status") if visit.asked("status") in TABS else ""
+    side = visit.choice("side", {"holder", "maker", "ours"}) or usual
+    tab = visit.choice("status", TABS)
     chosen = TABS[tab]
     statuses = chosen.statuses
     if side != "holder" and not tab:

@@ -113,7 +113,7 @@ def _given(sent: Sent) -> dict[str, Any]:
 @router.get("/sites")
 async def all_sites(visit: ReadsCompany) -> Response:
     """All sites by name, open or closed, searched and paged."""
-    closed, search = visit.asked("closed") == "yes", visit.asked("search") or None
+    closed, search = visit.choice("closed", {"yes"}) == "yes", visit.asked("search") or None
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[queries.SiteRow], str | None]:
         after = read_bookmark(mark, visit.secret, str, UUID)

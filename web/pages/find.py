@@ -151,6 +151,8 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
     words = [wrong.message for wrong in fields.errors]
     if within is not None and visit.near is None:
         words.append("Distances are not known: none of your sites has coordinates.")
+    if given.get("seller") and uuid_of(given["seller"]) is None:
+        words.append("The address names a seller that there is not.")
     wanted = listings.Wanted(
         class_code=given.get("class"),
         condition=given.get("condition"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -14,6 +15,7 @@ from marketplace.holdings import queries, service
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.service import AtSite
 from marketplace.kit.money import Money
+from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -51,6 +53,11 @@ CSV_HEADER: Final = (
     "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
     "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Value", "Currency",
 )  # fmt: skip
+TO_COUNT_COLUMNS: Final = (
+    Column("part", "Part"), Column("site", "Where"), Column("quantity", "Not found", "end"), Column("since", "Since"),
+    Column("act", "Actions", "end", hidden_label=True),
+)  # fmt: skip
+TO_COUNT_CSV: Final = ("Part number", "Site", "Units not found", "Since")
 DONE: Final = {
     "use": "Recorded as used up.", "fit": "Recorded as fitted.", "scrap": "Recorded as scrapped.",
     "move": "Moved.", "count": "Counted.", "noticed": "Notice given; the manufacturer was told.",
@@ -58,16 +65,16 @@ DONE: Final = {
 
 
 def _filter(visit: Visit) -> HoldingFilter:
-    encumbered = {"yes": True, "no": False}.get(visit.asked("right"))
-    clause = visit.asked("clause") if visit.asked("clause") in {"buy-back", "access-back"} else None
-    condition = visit.asked("condition") if visit.asked("condition") in CONDITION_WORDS else None
+    encumbered = {"yes": True, "no": False}.get(visit.choice("right", {"yes", "no"}))
+    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
+    condition = visit.choice("condition", CONDITION_WORDS) or None
     return HoldingFilter(
         number=visit.asked("number")[:80] or None,
-        site_id=uuid_of(visit.asked("site")),
+        site_id=visit.id("site"),
         condition=condition,
         clause=clause,
         encumbered=encumbered,
-        not_counted_since=visit.now - COUNT_AFTER if visit.asked("counted") == "old" else None,
+        not_counted_since=visit.now - COUNT_AFTER if visit.choice("counted", {"old"}) else None,
     )
 
 
@@ -75,6 +82,9 @@ def _filter(visit: Visit) -> HoldingFilter:
 async def holdings(visit: ReadsStock) -> Response:
     """``?number=``, ``?site=``, ``?condition=``, ``?clause=``, ``?right=`` yes or no, ``?counted=old``;
     ``?waiting=count``: the places that wait for a count."""
+    waiting = visit.choice("waiting", {"count"})
+    if waiting:
+        return await _to_count(visit)
     wanted = _filter(visit)
     if wants_csv(visit):
 
@@ -83,9 +93,6 @@ async def holdings(visit: ReadsStock) -> Response:
             return [_csv_row(row) for row in page.items], page.next
 
         return csv_file(visit, "what-we-hold", CSV_HEADER, more)
-    to_count = await queries.places_to_count(visit.session, visit.actor)
-    if visit.asked("waiting") == "count":
-        return visit.show("holdings/to_count.html", places=to_count, may_act=visit.actor.may("holding.act"))
     after = visit.request.query_params.get("after")
     page = await queries.what_we_hold(
         visit.session, visit.actor, wanted, after=after, limit=PER_PAGE, secret=visit.secret
@@ -96,9 +103,9 @@ async def holdings(visit: ReadsStock) -> Response:
         rows=page.items,
         view=TableView.of(visit.request, COLUMNS).with_next(page.next),
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
-        tab=visit.asked("right") if visit.asked("right") in {"yes", "no"} else "",
+        tab=visit.choice("right", {"yes", "no"}),
         totals=_tiles(await queries.totals_by_clause(visit.session, visit.actor)) if plain else [],
-        to_count=len(to_count) if plain else 0,
+        to_count=await queries.waiting(visit.session, visit.actor) if plain else 0,
         searched=[
             w
             for w in await queries.withdrawals_open(visit.session, visit.actor)
@@ -112,6 +119,31 @@ async def holdings(visit: ReadsStock) -> Response:
         may_act=visit.actor.may("holding.act"),
         done=DONE.get(visit.asked("done")),
     )
+
+
+async def _to_count(visit: Visit) -> Response:
+    """The places that wait for a count, longest waiting first."""
+
+    async def page(
+        session: ReadSession, mark: str | None, rows: int
+    ) -> tuple[Sequence[queries.ToCountRow], str | None]:
+        after = read_bookmark(mark, visit.secret, datetime.fromisoformat, UUID, UUID)
+        found = await queries.places_to_count(session, visit.actor, after=after, limit=rows + 1)
+        some = cut(found, rows, lambda row: [row.opened_at, row.part_id, row.site_id], visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+
+        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+            rows, following = await page(session, mark, 500)
+            return [[r.number, r.site, r.quantity, r.opened_at.isoformat(timespec="seconds")] for r in rows], following
+
+        return csv_file(visit, "places-to-count", TO_COUNT_CSV, more)
+    rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
+    return visit.show(
+        "holdings/to_count.html", rows=rows, view=TableView.of(visit.request, TO_COUNT_COLUMNS).with_next(following),
+        may_act=visit.actor.may("holding.act"),
+    )  # fmt: skip
 
 
 def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ STEPS: Final = ("Placed", "Accepted", "Signed by both", "Shipped", "Received")
 @router.get("")
 async def orders(visit: ReadsOrders) -> Response:
     """The company's orders, newest first: ``?side=``, ``?status=``, ``?search=``."""
-    status = visit.asked("status") if visit.asked("status") in STATUSES else ""
-    side = visit.asked("side") if visit.asked("side") in {"buying", "selling"} else None
+    status = visit.choice("status", STATUSES)
+    side = visit.choice("side", {"buying", "selling"}) or None
     company_id = visit.actor.company_id
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[queries.OrderRow], str | None]:

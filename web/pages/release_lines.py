@@ -60,7 +60,7 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
     number = normalise(search)
     has_digit = any(c.isdigit() for c in search)
     wanted = queries.StockFilter(
-        site_id=uuid_of(visit.asked("site")),
+        site_id=visit.id("site"),
         number=number if search and has_digit and len(number) >= 2 else None,
         words=search or None,
     )

@@ -72,7 +72,7 @@ DONE: Final = {
 @router.get("")
 async def releases(visit: ReadsReleases) -> Response:
     """The company's postings, newest first."""
-    status = visit.asked("status") if visit.asked("status") in STATUSES else ""
+    status = visit.choice("status", STATUSES)
     company_id = visit.actor.company_id
 
     async def page(

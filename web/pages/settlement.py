@@ -44,8 +44,8 @@ CSV_HEADER: Final = (
 @router.get("")
 async def settlement(visit: ReadsOwed) -> Response:
     """``?side=`` payer (we owe) or payee (we are owed), ``?state=`` a tab."""
-    tab = visit.asked("state") if visit.asked("state") in {"waiting", "settled", "all"} else ""
-    side = visit.asked("side") if visit.asked("side") in {"payer", "payee"} else None
+    tab = visit.choice("state", {key for key, _ in TABS})
+    side = visit.choice("side", {"payer", "payee"}) or None
     wanted = SettlementFilter(side=side, state={"": "open", "all": None}.get(tab, tab))
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[SettlementRow], str | None]:

@@ -95,6 +95,7 @@ async def _need(visit: Visit, session: ReadSession, given: Mapping[str, str]) ->
 async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
     """What the search form shows."""
     need = await _need(visit, visit.session, given)
+    _say_left_out(visit, need)
     sites = await parties.sites(visit.session, visit.actor)
     return {
         "given": given,
@@ -105,6 +106,18 @@ async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any
         "kinds": KINDS,
         "may_source": visit.actor.may_source,
     }
+
+
+def _say_left_out(visit: Visit, need: Need) -> None:
+    """What of the address does not count: the search is then for what is usual."""
+    visit.choice("urgency", {value for value, _, _ in URGENCIES})
+    quantity = visit.asked("quantity")
+    if not (quantity.isdecimal() and len(quantity) < 10 and int(quantity)):
+        visit.set_aside("quantity")
+    if visit.asked("needed_by") != need.needed_on.isoformat():
+        visit.set_aside("needed_by")
+    if need.site is None or visit.asked("site") != str(need.site.id):
+        visit.set_aside("site")
 
 
 async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:

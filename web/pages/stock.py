@@ -19,7 +19,7 @@ from marketplace.parties import queries as parties
 from marketplace.parts.numbers import normalise
 from web.exports import csv_file, wants_csv
 from web.released_stock import stock_key
-from web.session import Visit, uuid_of, visits
+from web.session import Visit, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/stock", include_in_schema=False)
@@ -45,13 +45,13 @@ CSV_HEADER: Final = (
 
 def stock_filter(visit: Visit, today: date) -> queries.StockFilter:
     """``?search=`` (a number's beginning, or words), ``?site=``, ``?idle=`` months without an issue."""
-    search, idle = visit.asked("search"), visit.asked("idle")
+    search, idle = visit.asked("search"), visit.choice("idle", IDLE)
     number = normalise(search)
     return queries.StockFilter(
-        site_id=uuid_of(visit.asked("site")),
+        site_id=visit.id("site"),
         number=number or None,
         words=search or None,
-        idle_since=add_months(today, -int(idle)) if idle in IDLE else None,
+        idle_since=add_months(today, -int(idle)) if idle else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -69,11 +69,13 @@ DONE: Final = {
 }
 
 
-def _day_end(text: str, zone: str) -> datetime | None:
-    """The end of a day in an address, or None."""
+def _day_end(visit: Visit, name: str) -> datetime | None:
+    """The end of a day in the address, or None."""
+    day = visit.day(name)
     try:
-        return end_of_day(date.fromisoformat(text), zone) if text else None
-    except (ValueError, OverflowError):
+        return end_of_day(day, visit.zone) if day else None
+    except OverflowError:
+        visit.set_aside(name)
         return None
 
 
@@ -81,7 +83,7 @@ def _day_end(text: str, zone: str) -> datetime | None:
 async def units(visit: ReadsUnits) -> Response:
     """``?q=`` a part number, serial or batch; empty: what the company itself holds. ``?at=``, ``?known=`` days."""
     q = visit.asked("q")[:80]
-    at = _day_end(visit.asked("at"), visit.zone)
+    at = _day_end(visit, "at")
     found = await _which(visit, q)
     if at is not None:
         return await _as_of(visit, q, found, at)
@@ -120,7 +122,7 @@ async def _which(visit: Visit, q: str) -> dict[str, Any]:
 
 async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> Response:
     """Where units sat at the end of a day, as known at the end of another."""
-    known = _day_end(visit.asked("known"), visit.zone) or visit.now
+    known = _day_end(visit, "known") or visit.now
     rows: list[ledger.AsOfRow] = []
     lots = {h.lot_id for h in await ledger.by_serial(visit.session, found["serial"])} if "serial" in found else set()
     wanted: list[dict[str, UUID]] = [{"lot_id": lot} for lot in sorted(lots)]
@@ -188,7 +190,7 @@ async def _unit(visit: Visit, lot_id: UUID) -> dict[str, Any]:
 @router.get("/{lot_id}")
 async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     """One unit's story: ``?at=`` leaves out what happened after that day, ``?known=`` what was recorded after."""
-    at, known = _day_end(visit.asked("at"), visit.zone), _day_end(visit.asked("known"), visit.zone)
+    at, known = _day_end(visit, "at"), _day_end(visit, "known")
     if wants_csv(visit):
         await holdings.holding(visit.session, visit.actor, lot_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -115,21 +116,20 @@ class ToCountRow:
     opened_at: datetime
 
 
-_TO_COUNT_SHOWN = 200
-
-
-async def places_to_count(session: AsyncSession, actor: Actor) -> Sequence[ToCountRow]:
-    """The company's own places that wait for a count, one for each part and site, longest waiting first: the first 200,
-    which make way for others as they are counted."""
+async def places_to_count(
+    session: AsyncSession, actor: Actor, *, after: Sequence[Any] | None = None, limit: int = 51
+) -> Sequence[ToCountRow]:
+    """The company's own places that wait for a count, one for each part and site, longest waiting first; up to
+    ``limit`` for kit.pages.cut, behind the key ``after`` of opened_at, part_id, site_id."""
     rows = await fetch(
         session,
         "SELECT w.part_id, p.number, w.site_id, s.name AS site, sum(w.quantity)::int AS quantity, "
         "min(w.opened_at) AS opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id JOIN site s ON s.id = w.site_id "
         "WHERE w.resolved_at IS NULL AND w.holder_id = $1 GROUP BY w.part_id, p.number, w.site_id, s.name "
+        "HAVING $3::timestamptz IS NULL OR (min(w.opened_at), w.part_id, w.site_id) > ($3, $4::uuid, $5::uuid) "
         "ORDER BY min(w.opened_at), w.part_id, w.site_id LIMIT $2",
-        actor.company_id,
-        _TO_COUNT_SHOWN,
-    )
+        actor.company_id, limit, *(after or (None, None, None)),
+    )  # fmt: skip
     return [ToCountRow(**dict(r)) for r in rows]
 
 
@@ -137,10 +137,8 @@ async def waiting(session: AsyncSession, actor: Actor) -> int:
     """How many places ``places_to_count`` lists."""
     found: int = await fetch_value(
         session,
-        "SELECT count(*)::int FROM (SELECT DISTINCT part_id, site_id FROM withdrawal WHERE resolved_at IS NULL "
-        "AND holder_id = $1 LIMIT $2) x",
+        "SELECT count(DISTINCT (part_id, site_id))::int FROM withdrawal WHERE resolved_at IS NULL AND holder_id = $1",
         actor.company_id,
-        _TO_COUNT_SHOWN,
     )
     return found
 
