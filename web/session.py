@@ -132,9 +132,8 @@ class Visit:
         if text := self.asked(name):
             if self.asked(FORMAT) == "csv":
                 raise invalid(
-                    "filter.unknown", f"'{text[:40]}' is not a value of the filter '{name}'. No file was made.",
-                    field=name,
-                )  # fmt: skip
+                    "filter.unknown", f"'{text[:40]}' is not a value of the filter '{name}'. No file was made."
+                )
             left_out(self.request)[name] = text[:40]
         return ""
 

@@ -208,15 +208,21 @@ class UserRow:
     roles: list[str]
     active: bool
     site_id: UUID | None
+    site: str | None
     order_limit_amount: Decimal | None
+
+
+_USER = """
+SELECT u.id, u.name, u.email, u.roles, u.active, u.site_id, s.name AS site, u.order_limit_amount
+FROM user_account u LEFT JOIN site s ON s.id = u.site_id
+"""
 
 
 async def user(session: AsyncSession, actor: Actor, user_id: UUID) -> UserRow:
     """One person of the actor's company. Raises ``user.not_found``."""
     row = await fetch_one(
         session,
-        "SELECT id, name, email, roles, active, site_id, order_limit_amount FROM user_account "
-        "WHERE id = $1 AND company_id = $2",
+        _USER + "WHERE u.id = $1 AND u.company_id = $2",
         user_id,
         actor.company_id,
     )
@@ -238,9 +244,9 @@ async def users(
     name, last = after or (None, None)
     rows = await fetch(
         session,
-        "SELECT id, name, email, roles, active, site_id, order_limit_amount FROM user_account WHERE company_id = $1 "
-        "AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', name, email)), lower($2)) > 0) "
-        "AND ($3::text IS NULL OR (name, id) > ($3, $4)) ORDER BY name, id LIMIT $5",
+        _USER + "WHERE u.company_id = $1 "
+        "AND ($2::text IS NULL OR strpos(lower(concat_ws(' ', u.name, u.email)), lower($2)) > 0) "
+        "AND ($3::text IS NULL OR (u.name, u.id) > ($3, $4)) ORDER BY u.name, u.id LIMIT $5",
         actor.company_id, search, name, last, limit,
     )  # fmt: skip
     return [UserRow(**dict(r)) for r in rows]

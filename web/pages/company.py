@@ -58,15 +58,14 @@ async def company(visit: ReadsCompany) -> Response:
     """Everything about the company; what may be changed only for who may."""
     session, actor = visit.session, visit.actor
     manages = actor.may("company.manage")
-    sites = await queries.sites(session, actor)
+    opened, closed = await queries.count_sites(session, actor)
     people = await queries.users(session, actor, limit=FIRST + 1)
     return visit.show(
         "company/company.html",
         company=await queries.company(session, actor.company_id),
-        sites=sites[:FIRST],
-        all_sites=len(sites),
-        closed=(await queries.count_sites(session, actor))[1],
-        site_names={site.id: site.name for site in sites},
+        sites=await queries.sites(session, actor, limit=FIRST),
+        all_sites=opened,
+        closed=closed,
         people=people[:FIRST],
         more_people=len(people) > FIRST,
         keys=await queries.api_keys(session, actor) if manages else [],

@@ -36,7 +36,6 @@ async def all_people(visit: ReadsCompany) -> Response:
         "company/people.html",
         rows=page.items,
         view=TableView.of(visit.request, COLUMNS).with_next(page.next),
-        site_names={site.id: site.name for site in await queries.sites(visit.session, visit.actor)},
         manages=visit.actor.may("company.manage"),
     )
 

@@ -291,12 +291,21 @@ def _sheet_rows(path: Path, name: str) -> Iterator[FileRow]:
             sheet = book[name]
             # What a sheet says of its own extent is often wrong, and would cut rows off.
             sheet.reset_dimensions()
-            for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-                yield FileRow(number, ["" if cell is None else _text(cell) for cell in row])
+            rows = enumerate(sheet.iter_rows(values_only=True), start=1)
         except _DAMAGED as error:
-            raise conflict(
-                "import.damaged", "The sheet cannot be read. Save the workbook again as .xlsx or CSV."
-            ) from error
+            raise _damaged() from error
+        while True:
+            try:
+                number, row = next(rows, (0, ()))
+            except _DAMAGED as error:
+                raise _damaged() from error
+            if not number:
+                return
+            yield FileRow(number, ["" if cell is None else _text(cell) for cell in row])
+
+
+def _damaged() -> DomainError:
+    return conflict("import.damaged", "The sheet cannot be read. Save the workbook again as .xlsx or CSV.")
 
 
 def _text(cell: Cell) -> str:

@@ -49,6 +49,11 @@ CHECKS: dict[str, str] = {
     FROM open_hold o FULL JOIN holds h ON h.lot_id = o.lot_id AND h.seq = o.hold_seq
     WHERE o.quantity IS DISTINCT FROM h.quantity OR o.position_id IS DISTINCT FROM h.position_id
     """,
+    "what is answered is a reservation of as many units": """
+    SELECT m.lot_id, m.seq AS number, m.quantity AS kept, CASE WHEN h.kind = 'hold' THEN h.quantity END AS rebuilt
+    FROM movement m JOIN movement h ON h.lot_id = m.lot_id AND h.seq = m.resolves
+    WHERE h.kind <> 'hold' OR h.quantity < m.quantity OR h.from_position IS DISTINCT FROM m.from_position
+    """,
     "transactions are numbered without gaps": """
     SELECT l.lot_id, 0 AS number, l.last_seq AS kept, count(m.seq) AS rebuilt
     FROM lot l LEFT JOIN movement m ON m.lot_id = l.lot_id GROUP BY l.lot_id, l.last_seq
