@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from marketplace.agreements.covered import Right
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Refused
@@ -41,9 +42,7 @@ class StockRow(NamedTuple):
     holder: str
     site_id: UUID | None
     site: str | None
-    place: str | None
     region: str | None
-    point: Point
     condition: str
     agreement_id: UUID | None
     beneficiary_id: UUID | None
@@ -52,6 +51,7 @@ class StockRow(NamedTuple):
     frozen: int
     withdrawn: int
     counted_at: datetime | None
+    point: Point
 
     @property
     def free(self) -> int:
@@ -64,14 +64,6 @@ class StockRow(NamedTuple):
     def apart(self) -> bool:
         """The owner's, with somebody who did not accept it: received damaged or as the wrong part."""
         return self.agreement_id is None and self.holder_id != self.owner_id
-
-
-class Right(NamedTuple):
-    """What the agreement behind a stock row says, as gathered by agreements/."""
-
-    reference: str
-    terms: Terms
-    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
