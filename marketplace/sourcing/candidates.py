@@ -202,11 +202,10 @@ def assemble(
         right = rights.get(key)
         if right is not None:
             found.extend(_under(members, right, destination, urgency, weights, limits, mask, now, explain))
-    order = {"own_stock": 0}
     return sorted(
         found,
         key=lambda c: (
-            c.callable == 0, order.get(c.kind, 1), c.arrives is None, c.arrives or now, c.haul.cost_minor, c.key,
+            c.callable == 0, c.kind != "own_stock", c.arrives is None, c.arrives or now, c.haul.cost_minor, c.key,
         ),
     )  # fmt: skip
 
@@ -233,14 +232,15 @@ def _own(
         blocked.append(_over_limit(over, limit) if listed is not None else _no_price(over))
     currency = currencies.get(row.owner_id, "USD")
     masked = row.apart and row.owner_id in mask
+    key = _key("own", row)
     return Candidate(
-        key=_key("own", row), kind="own_stock", part_id=row.part_id,
+        key=key, kind="own_stock", part_id=row.part_id,
         holder_id=row.holder_id, holder=f"A partner in {row.region}" if masked else row.holder, site_id=row.site_id,
         site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
         region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
         condition=row.condition, agreement_id=None, agreement=None, masked=masked,
         badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
-        quantity=row.quantity, callable=callable_here, group=_key("own", row),
+        quantity=row.quantity, callable=callable_here, group=key,
         group_cap=callable_here, unit_price=Money(Decimal(0), currency),
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
         counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
@@ -314,8 +314,11 @@ def _under(
     if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
         facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
     outcome = evaluate_call(right.terms, facts, now, explain=explain)
-    cap = outcome.callable if isinstance(outcome, Entitled) else 0
+    entitled = outcome if isinstance(outcome, Entitled) else None
+    cap = entitled.callable if entitled else 0
+    price = _price(entitled) if entitled else None
     shown = badge(right.terms, facts)
+    reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
     if len(members) > 1:
         members = sorted(members, key=lambda r: (str(r.site_id), r.condition))
@@ -323,19 +326,17 @@ def _under(
         maker = row.beneficiary_id or row.owner_id
         limit = limits.get(maker)
         way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
-        here = min(row.free, cap)
+        free = row.free
+        here = min(free, cap)
+        rest = free - here
         blocked = _physical(row)
-        over = 0
-        if limit and isinstance(outcome, Entitled):
-            price = _price(outcome)
+        if limit and price:
             over = here - min(here, limit.quantity, _affordable(limit, price.amount))
             here -= over
             if over:
                 blocked.append(_over_limit(over, limit))
-        rest = row.free - min(row.free, cap)
-        if rest > 0:
+        if rest:
             blocked.append(_why(rest, outcome, right.terms, facts, now))
-        entitled = outcome if isinstance(outcome, Entitled) else None
         masked = maker in mask and row.holder_id != maker
         found.append(
             Candidate(
@@ -349,15 +350,15 @@ def _under(
                 condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, badge=shown.short,
                 badge_sentence=shown.sentence, quantity=row.quantity, callable=here,
                 group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
-                unit_price=_price(entitled) if entitled else None,
+                unit_price=price,
                 respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,
                 arrives=way.arrives(entitled.ship_by) if entitled and here else None, haul=way,
                 counted_at=row.counted_at, blocked=tuple(blocked),
-                reasons=tuple(r.words for r in outcome.reasons), masked=masked,
+                reasons=reasons, masked=masked,
                 silence=entitled.no_response.value if entitled else "refused",
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
-                worth=_price(entitled) if entitled else None,
+                worth=price,
             )
         )  # fmt: skip
     return found

@@ -147,7 +147,7 @@ async def locate(
     weights = {p.id: p.weight_grams for p in known.values()}
 
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
-        pairs = sorted({(r.agreement_id, r.part_id) for r in at if r.agreement_id})
+        pairs = [(r.agreement_id, r.part_id) for r in at if r.agreement_id]
         rights = await agreements.rights(session, pairs, requested=1, urgency=URGENCIES[urgency])
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
