@@ -142,26 +142,29 @@ def nearest(
     nearest first, until ``most`` places of the part are reached.
     """
     kept: list[StockRow] = []
-    rights: dict[UUID, dict[UUID, list[StockRow]]] = {}
+    bound: dict[UUID, list[StockRow]] = {}
     for row in rows:
         if row.agreement_id is None:
             kept.append(row)
         else:
-            rights.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
+            bound.setdefault(row.part_id, []).append(row)
     left: dict[UUID, list[StockRow]] = {}
-    for part_id, by_agreement in rights.items():
-        if sum(map(len, by_agreement.values())) <= most:
-            kept += [row for members in by_agreement.values() for row in members]
+    for part_id, places in bound.items():
+        if len(places) <= most:
+            kept += places
             continue
+        rights: dict[UUID | None, list[StockRow]] = {}
+        for row in places:
+            rights.setdefault(row.agreement_id, []).append(row)
 
-        def rank(item: tuple[UUID, list[StockRow]]) -> tuple[bool, float, UUID]:
+        def rank(item: tuple[UUID | None, list[StockRow]]) -> tuple[bool, float, str]:
             agreement_id, members = item
             free = [row for row in members if row.free]
             way = [km for row in free or members if (km := distance_km(row.point, destination)) is not None]
-            return not free, min(way, default=math.inf), agreement_id
+            return not free, min(way, default=math.inf), str(agreement_id)
 
         taken = 0
-        for _, members in sorted(by_agreement.items(), key=rank):
+        for _, members in sorted(rights.items(), key=rank):
             if taken < most:
                 kept += members
                 taken += len(members)
