@@ -14,6 +14,14 @@ IN_FORCE = frozenset({"active", "expiring", "run_off"})
 """States in which rights can be used. The window decides about time; run-off ends nothing by itself."""
 
 
+class Right(NamedTuple):
+    """One part under one agreement as the evaluator needs it, with the agreement's reference."""
+
+    reference: str
+    terms: Terms
+    facts: Facts
+
+
 class Covered(NamedTuple):
     """One part under one agreement. ``facts`` are for asking what could be called now: add requested, urgency and
     notice with ``dataclasses.replace(facts, ...)``."""

@@ -40,6 +40,7 @@ def _window(schedule_date: date, start_months: int, end_months: int, tolled_days
     return Window(first, last, end_of_day(first - timedelta(days=1), zone), end_of_day(last, zone))
 
 
+@lru_cache(maxsize=4096)
 def after_days(start: datetime, days: int, zone: str) -> datetime:
     """The end of the calendar day that is ``days`` after the local day of ``start``; raises ``time.naive``."""
     return end_of_day(local_day(require_utc(start), zone) + timedelta(days=days), zone)

@@ -8,7 +8,7 @@ the answer. Times are ISO 8601 texts, money is "412.10 USD".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -118,7 +118,7 @@ def _answer(outcome: Any) -> dict[str, Any]:
     """The outcome's own fields; its kind under ``outcome``, the terms behind it under ``rests_on``."""
     if isinstance(outcome, Split):
         return {**outcome._asdict(), "words": outcome.words}
-    answer = {item.name: _plain(getattr(outcome, item.name)) for item in fields(outcome)}
+    answer = {name: _plain(value) for name, value in outcome._asdict().items()}
     answer["rests_on"] = [reason.term for reason in answer.pop("reasons", ())]
     answer["outcome"] = _OUTCOME_NAMES[type(outcome).__name__]
     replacement = answer.pop("replacement", None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from marketplace.agreements import deadlines, phrases
 from marketplace.agreements.facts import Facts
@@ -16,8 +16,7 @@ from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What a clause says a unit costs on the day of notice."""
 
     unit_price: Money

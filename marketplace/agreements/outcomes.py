@@ -1,12 +1,10 @@
-"""What an evaluation says: frozen values with the reason, the term behind it, and words for a person.
+"""What an evaluation says: values with the reason, the term behind it, and words for a person.
 
-Reason and Split are named tuples, which cost a third of a frozen dataclass to make: a call makes eight of them,
-and a plan evaluates thousands of calls.
+Named tuples, which cost a third of a frozen dataclass to make: a plan evaluates thousands of calls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -47,8 +45,7 @@ class Reason(NamedTuple):
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """No, with a stable code, words with the numbers and dates in them, and when it may become possible."""
 
     code: RefusalCode
@@ -106,16 +103,14 @@ BLOCKED_SHORT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(NamedTuple):
     """What the manufacturer owes for a drawn unit: an equal one within the days, or the purchase price."""
 
     replace_days: int
     purchase_price: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Entitled:
+class Entitled(NamedTuple):
     """The call may be made: how many, at what price, by when. All times are UTC, deadlines exclusive."""
 
     callable: int
@@ -162,8 +157,7 @@ class Need(StrEnum):
     """The manufacturer's yes; no response is a no."""
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """The holder may do it now; ``report_by`` says by when it is reported (None: nothing is owed)."""
 
     report_by: datetime | None
@@ -171,8 +165,7 @@ class Free:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AfterNotice:
+class AfterNotice(NamedTuple):
     """The holder may do it after asking. ``clear_from`` .. ``clear_until``: when no objection has come by then."""
 
     needs: Need
@@ -193,8 +186,7 @@ class DrawState(StrEnum):
     PURCHASED = "purchased"
 
 
-@dataclass(frozen=True, slots=True)
-class DrawOutcome:
+class DrawOutcome(NamedTuple):
     """access-back after receipt: what the manufacturer still owes. ``payable`` is per unit, on top of the draw fee."""
 
     state: DrawState
@@ -204,8 +196,7 @@ class DrawOutcome:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LossOutcome:
+class LossOutcome(NamedTuple):
     """Who bears lost units and what is paid for those missing from the minimum to keep."""
 
     bearer: Party

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from marketplace.agreements.price_rules import FixedPrice, PercentOfSale, PriceSchedule
+from marketplace.agreements.price_rules import PercentOfSale, PriceSchedule
 from marketplace.agreements.terms import AccessBackV1, BuyBackV1, Terms
 from marketplace.kit.clock import months_between
 from marketplace.kit.money import Money
@@ -15,10 +15,10 @@ def unit_price(terms: Terms, sale_price: Money, schedule_date: date, on_day: dat
 
     Buy-back: price, plus handling, then held between floor and cap; rounded as the terms say.
     """
-    if isinstance(terms, AccessBackV1):
+    if terms.clause == "access-back":
         return sale_price.share(terms.draw_fee_bp, terms.rounding)
     price = terms.price
-    if isinstance(price, FixedPrice):
+    if price.kind == "fixed":
         amount = Money(price.amount, sale_price.currency).share(10_000 + terms.handling_bp, terms.rounding)
     else:
         percent_bp = percent_on(price, schedule_date, on_day)
@@ -34,7 +34,7 @@ def percent_on(price: PercentOfSale | PriceSchedule, schedule_date: date, on_day
     A linear schedule moves evenly month by month, rounded down to the basis point; after the last point the
     share stays.
     """
-    if isinstance(price, PercentOfSale):
+    if price.kind == "percent_of_sale":
         return price.percent_bp
     months = months_between(schedule_date, on_day)
     current = price.points[0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import window
@@ -126,8 +125,12 @@ def price_words(price: FixedPrice | PercentOfSale | PriceSchedule) -> str:
     return f"a share of the price paid{falls}: {phrases.listed(steps, 'and')}, {how}"
 
 
-@dataclass(frozen=True, slots=True)
-class Badge:
+_KEPT: Mapping[AppliesTo, str] = {
+    AppliesTo.ALL: "", AppliesTo.FREE: ", which stay yours", AppliesTo.FLOOR: ", and only those",
+}  # fmt: skip
+
+
+class Badge(NamedTuple):
     """A clause in two lengths: what fits a table cell, and the sentence behind it."""
 
     short: str
@@ -138,16 +141,14 @@ def badge(terms: Terms, facts: Facts) -> Badge:
     """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, 10 days' notice;
     keep 3 of 10.'
     """
-    until = phrases.month(window(terms, facts).last_day)
-    opens = window(terms, facts).first_day
-    between = f"until {until}" if not terms.window_start_months else f"from {phrases.month(opens)} until {until}"
-    notice = f"{phrases.count(terms.notice_days_stock, 'day')}' notice"
-    if terms.notice_days_stock == 1:
-        notice = "1 day's notice"
+    span = window(terms, facts)
+    until = phrases.month(span.last_day)
+    between = f"from {phrases.month(span.first_day)} until {until}" if terms.window_start_months else f"until {until}"
+    days = terms.notice_days_stock
+    notice = "1 day's notice" if days == 1 else f"{phrases.count(days, 'day')}' notice"
     keep = min(minimum(terms, facts), facts.quantity_sold)
-    limits = {AppliesTo.ALL: "", AppliesTo.FREE: ", which stay yours", AppliesTo.FLOOR: ", and only those"}
-    kept = f"; keep {keep:,} of {facts.quantity_sold:,}{limits[terms.applies_to]}" if keep else ""
-    if isinstance(terms, BuyBackV1):
+    kept = f"; keep {keep:,} of {facts.quantity_sold:,}{_KEPT[terms.applies_to]}" if keep else ""
+    if terms.clause == "buy-back":
         sentence = f"May be bought back {between} at {_price_to_holder(terms, facts)}, {notice}{kept}."
         return Badge(f"Buy-back · until {until}", sentence)
     within = phrases.count(terms.replace_days, "day")
@@ -161,9 +162,9 @@ def badge(terms: Terms, facts: Facts) -> Badge:
 def _price_to_holder(terms: BuyBackV1, facts: Facts) -> str:
     price = terms.price
     handling = f" plus {phrases.percent(terms.handling_bp)} handling" if terms.handling_bp else ""
-    if isinstance(price, FixedPrice):
+    if price.kind == "fixed":
         return f"{price.amount:,f} {facts.sale_price.currency} a unit{handling}"
-    if isinstance(price, PercentOfSale):
+    if price.kind == "percent_of_sale":
         return f"{phrases.percent(price.percent_bp)} of your price{handling}"
     first, last = price.points[0], price.points[-1]
     shares = f"{phrases.percent(first.percent_bp)} to {phrases.percent(last.percent_bp)} of your price{handling}"

@@ -77,11 +77,11 @@ class Money:
     def share(self, basis_points: int, rounding: Rounding = Rounding.HALF_UP) -> Money:
         """This many basis points of the amount, rounded to the currency's minor unit (8500 = 85 %)."""
         exact = self.amount * basis_points / 10_000
-        return Money(exact.quantize(_STEPS[self.currency], rounding=_MODES[rounding]), self.currency)
+        return Money(exact.quantize(_STEPS[self.currency], _MODES[rounding]), self.currency)
 
     def rounded(self, rounding: Rounding = Rounding.HALF_UP) -> Money:
         """Rounded to what can be paid in this currency."""
-        return Money(self.amount.quantize(_STEPS[self.currency], rounding=_MODES[rounding]), self.currency)
+        return Money(self.amount.quantize(_STEPS[self.currency], _MODES[rounding]), self.currency)
 
     def minor(self) -> int:
         """Whole minor units (cents), rounded half up: what solvers compare."""

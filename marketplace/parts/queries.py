@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,8 +19,7 @@ PER_NUMBER = 20
 """Parts shown for one number that is not exact; when there are more, the result says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartRow:
+class PartRow(NamedTuple):
     """A catalogue part."""
 
     id: UUID
@@ -38,8 +38,7 @@ class PartRow:
     currency: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One part found for one number asked: by which step, through which written form, and how close (fuzzy only,
     0 to 1)."""
 
@@ -70,7 +69,7 @@ LEFT JOIN part_class c ON c.code = p.class_code
 async def parts(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, PartRow]:
     """Parts by id."""
     rows = await fetch(session, _PART + "WHERE p.id = ANY($1::uuid[])", list(ids))
-    return {r["id"]: PartRow(**dict(r)) for r in rows}
+    return {r["id"]: PartRow._make(r) for r in rows}
 
 
 async def part(session: AsyncSession, part_id: UUID) -> PartRow:
@@ -78,7 +77,7 @@ async def part(session: AsyncSession, part_id: UUID) -> PartRow:
     row = await fetch_one(session, _PART + "WHERE p.id = $1", part_id)
     if row is None:
         raise missing("part.not_found", "No such part.")
-    return PartRow(**dict(row))
+    return PartRow._make(row)
 
 
 _EXACT = """
@@ -199,8 +198,7 @@ async def find_words(session: AsyncSession, words: str, *, limit: int = 50) -> S
     return [r["id"] for r in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(NamedTuple):
     """A part that stands in a relation to the one asked for: 'superseded_by', 'supersedes' or 'alternate'.
     ``steps``: how far along a chain; ``since``: when a supersession took or takes effect."""
 
@@ -243,7 +241,7 @@ async def related(session: AsyncSession, ids: Iterable[UUID]) -> Sequence[Relate
         key = (r["part_id"], r["other_id"], r["relation"])
         if key not in seen:
             seen.add(key)
-            found.append(Related(**dict(r)))
+            found.append(Related._make(r))
     return found
 
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from marketplace.agreements.covered import Right
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Refused
@@ -41,9 +42,7 @@ class StockRow(NamedTuple):
     holder: str
     site_id: UUID | None
     site: str | None
-    place: str | None
     region: str | None
-    point: Point
     condition: str
     agreement_id: UUID | None
     beneficiary_id: UUID | None
@@ -52,6 +51,7 @@ class StockRow(NamedTuple):
     frozen: int
     withdrawn: int
     counted_at: datetime | None
+    point: Point
 
     @property
     def free(self) -> int:
@@ -64,14 +64,6 @@ class StockRow(NamedTuple):
     def apart(self) -> bool:
         """The owner's, with somebody who did not accept it: received damaged or as the wrong part."""
         return self.agreement_id is None and self.holder_id != self.owner_id
-
-
-class Right(NamedTuple):
-    """What the agreement behind a stock row says, as gathered by agreements/."""
-
-    reference: str
-    terms: Terms
-    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +142,29 @@ def nearest(
     nearest first, until ``most`` places of the part are reached.
     """
     kept: list[StockRow] = []
-    rights: dict[UUID, dict[UUID, list[StockRow]]] = {}
+    bound: dict[UUID, list[StockRow]] = {}
     for row in rows:
         if row.agreement_id is None:
             kept.append(row)
         else:
-            rights.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
+            bound.setdefault(row.part_id, []).append(row)
     left: dict[UUID, list[StockRow]] = {}
-    for part_id, by_agreement in rights.items():
-        if sum(map(len, by_agreement.values())) <= most:
-            kept += [row for members in by_agreement.values() for row in members]
+    for part_id, places in bound.items():
+        if len(places) <= most:
+            kept += places
             continue
+        rights: dict[UUID | None, list[StockRow]] = {}
+        for row in places:
+            rights.setdefault(row.agreement_id, []).append(row)
 
-        def rank(item: tuple[UUID, list[StockRow]]) -> tuple[bool, float, UUID]:
+        def rank(item: tuple[UUID | None, list[StockRow]]) -> tuple[bool, float, str]:
             agreement_id, members = item
             free = [row for row in members if row.free]
             way = [km for row in free or members if (km := distance_km(row.point, destination)) is not None]
-            return not free, min(way, default=math.inf), agreement_id
+            return not free, min(way, default=math.inf), str(agreement_id)
 
         taken = 0
-        for _, members in sorted(by_agreement.items(), key=rank):
+        for _, members in sorted(rights.items(), key=rank):
             if taken < most:
                 kept += members
                 taken += len(members)
@@ -210,11 +205,10 @@ def assemble(
         right = rights.get(key)
         if right is not None:
             found.extend(_under(members, right, destination, urgency, weights, limits, mask, now, explain))
-    order = {"own_stock": 0}
     return sorted(
         found,
         key=lambda c: (
-            c.callable == 0, order.get(c.kind, 1), c.arrives is None, c.arrives or now, c.haul.cost_minor, c.key,
+            c.callable == 0, c.kind != "own_stock", c.arrives is None, c.arrives or now, c.haul.cost_minor, c.key,
         ),
     )  # fmt: skip
 
@@ -241,14 +235,15 @@ def _own(
         blocked.append(_over_limit(over, limit) if listed is not None else _no_price(over))
     currency = currencies.get(row.owner_id, "USD")
     masked = row.apart and row.owner_id in mask
+    key = _key("own", row)
     return Candidate(
-        key=_key("own", row), kind="own_stock", part_id=row.part_id,
+        key=key, kind="own_stock", part_id=row.part_id,
         holder_id=row.holder_id, holder=f"A partner in {row.region}" if masked else row.holder, site_id=row.site_id,
         site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
         region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
         condition=row.condition, agreement_id=None, agreement=None, masked=masked,
         badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
-        quantity=row.quantity, callable=callable_here, group=_key("own", row),
+        quantity=row.quantity, callable=callable_here, group=key,
         group_cap=callable_here, unit_price=Money(Decimal(0), currency),
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
         counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
@@ -322,8 +317,11 @@ def _under(
     if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
         facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
     outcome = evaluate_call(right.terms, facts, now, explain=explain)
-    cap = outcome.callable if isinstance(outcome, Entitled) else 0
+    entitled = outcome if isinstance(outcome, Entitled) else None
+    cap = entitled.callable if entitled else 0
+    price = _price(entitled) if entitled else None
     shown = badge(right.terms, facts)
+    reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
     if len(members) > 1:
         members = sorted(members, key=lambda r: (str(r.site_id), r.condition))
@@ -331,19 +329,17 @@ def _under(
         maker = row.beneficiary_id or row.owner_id
         limit = limits.get(maker)
         way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
-        here = min(row.free, cap)
+        free = row.free
+        here = min(free, cap)
+        rest = free - here
         blocked = _physical(row)
-        over = 0
-        if limit and isinstance(outcome, Entitled):
-            price = _price(outcome)
+        if limit and price:
             over = here - min(here, limit.quantity, _affordable(limit, price.amount))
             here -= over
             if over:
                 blocked.append(_over_limit(over, limit))
-        rest = row.free - min(row.free, cap)
-        if rest > 0:
+        if rest:
             blocked.append(_why(rest, outcome, right.terms, facts, now))
-        entitled = outcome if isinstance(outcome, Entitled) else None
         masked = maker in mask and row.holder_id != maker
         found.append(
             Candidate(
@@ -357,15 +353,15 @@ def _under(
                 condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, badge=shown.short,
                 badge_sentence=shown.sentence, quantity=row.quantity, callable=here,
                 group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
-                unit_price=_price(entitled) if entitled else None,
+                unit_price=price,
                 respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,
                 arrives=way.arrives(entitled.ship_by) if entitled and here else None, haul=way,
                 counted_at=row.counted_at, blocked=tuple(blocked),
-                reasons=tuple(r.words for r in outcome.reasons), masked=masked,
+                reasons=reasons, masked=masked,
                 silence=entitled.no_response.value if entitled else "refused",
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
-                worth=_price(entitled) if entitled else None,
+                worth=price,
             )
         )  # fmt: skip
     return found

@@ -10,6 +10,7 @@ The model (a planning figure, shown with every plan; real carriers' quotes diffe
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -49,6 +50,7 @@ BANDS = (
 BORDER_DAYS = 3
 BORDER_SURCHARGE = 6000
 UNKNOWN_BAND = BANDS[4]
+_LIMITS = [band.km for band in BANDS]
 
 
 @lru_cache(maxsize=16_384)
@@ -59,6 +61,10 @@ def distance_km(a: Point, b: Point) -> float | None:
     p, q = math.radians(a.lat), math.radians(b.lat)
     h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(math.radians(b.lon - a.lon) / 2) ** 2
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h))) * ROAD_FACTOR
+
+
+def _band(km: float) -> Band:
+    return BANDS[bisect_left(_LIMITS, km)]
 
 
 class Haul(NamedTuple):
@@ -76,7 +82,7 @@ class Haul(NamedTuple):
 def haul(a: Point, b: Point, *, weight_grams: int | None, quantity: int) -> Haul:
     """Distance, days and cost of bringing ``quantity`` units of that weight from a to b."""
     km = distance_km(a, b)
-    band = UNKNOWN_BAND if km is None else next(x for x in BANDS if km <= x.km)
+    band = UNKNOWN_BAND if km is None else _band(km)
     kilograms = -(-(weight_grams or UNKNOWN_WEIGHT_GRAMS) * quantity // 1000)
     abroad = a.country != b.country
     return Haul(
@@ -90,5 +96,5 @@ def band_words(km: float | None) -> str:
     """A distance told only roughly, for masked holders: 'within 400 km'."""
     if km is None:
         return "distance unknown"
-    band = next(x for x in BANDS if km <= x.km)
+    band = _band(km)
     return "over 5,000 km" if band.km == math.inf else f"within {band.km:,.0f} km"

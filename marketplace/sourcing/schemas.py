@@ -1,10 +1,15 @@
-"""Sourcing on the wire."""
+"""Sourcing on the wire.
+
+What an answer about 500 numbers holds by the thousand is a plain dataclass: mypy has checked what is put into it, and
+a model would check every field once more.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,20 +21,21 @@ from marketplace.sourcing.queries import CallRow
 Urgency = Literal["machine_down", "urgent", "stock_order"]
 
 
-class BlockedOut(BaseModel):
+@dataclass(slots=True)
+class BlockedOut:
     """Units that exist but cannot be called, and why."""
 
-    model_config = ConfigDict(from_attributes=True)
     quantity: int
-    code: str = Field(examples=["window_closed"])
+    code: Annotated[str, Field(examples=["window_closed"])]
     words: str
 
 
-class CandidateOut(BaseModel):
+@dataclass(slots=True)
+class CandidateOut:
     """Units at one place. Where the maker masks its holders, holder and place are told only roughly."""
 
     key: str
-    kind: str = Field(examples=["buy_back"])
+    kind: Annotated[str, Field(examples=["buy_back"])]
     holder: str
     place: str
     lat: float | None
@@ -47,7 +53,9 @@ class CandidateOut(BaseModel):
     arrives: datetime | None
     counted_at: datetime | None
     blocked: list[BlockedOut]
-    reasons: list[str] = Field(description="Why the clause allows it, and at what price; empty unless `explain`.")
+    reasons: Annotated[
+        list[str], Field(description="Why the clause allows it, and at what price; empty unless `explain`.")
+    ]
 
     @classmethod
     def of(cls, c: Candidate) -> CandidateOut:
@@ -58,7 +66,7 @@ class CandidateOut(BaseModel):
             clause=c.badge, clause_sentence=c.badge_sentence, quantity=c.quantity, callable=c.callable,
             unit_price=c.unit_price.amount if c.unit_price else None,
             currency=c.unit_price.currency if c.unit_price else None, respond_by=c.respond_by, arrives=c.arrives,
-            counted_at=c.counted_at, blocked=[BlockedOut.model_validate(b) for b in c.blocked], reasons=list(c.reasons),
+            counted_at=c.counted_at, blocked=[BlockedOut(*b) for b in c.blocked], reasons=list(c.reasons),
         )  # fmt: skip
 
 
@@ -77,22 +85,29 @@ class LocateIn(BodyIn):
     )
 
 
-class LocatedPart(BaseModel):
+@dataclass(slots=True)
+class LocatedPart:
     """A part that was found for a number, with its places."""
 
     part_id: UUID
     number: str
     description: str
     uom: str
-    relation: str | None = Field(description="superseded_by, supersedes, alternate; null for the part itself.")
+    relation: Annotated[
+        str | None, Field(description="superseded_by, supersedes, alternate; null for the part itself.")
+    ]
     candidates: list[CandidateOut]
-    farther: int = Field(
-        description="More places with units, farther away, that were not looked at because many numbers were asked for. "
-        "0 when this number is asked for alone."
-    )
+    farther: Annotated[
+        int,
+        Field(
+            description="More places with units, farther away, that were not looked at because many numbers were asked "
+            "for. 0 when this number is asked for alone."
+        ),
+    ]
 
 
-class LocatedNumber(BaseModel):
+@dataclass(slots=True)
+class LocatedNumber:
     """One number asked for: by which step it was found, and where its units are."""
 
     asked: str

@@ -8,7 +8,6 @@ from marketplace.agreements import exercise, phrases
 from marketplace.agreements.exercise import Cost
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled, Reason, Refused
-from marketplace.agreements.price_rules import FixedPrice
 from marketplace.agreements.prices import percent_on, unit_price
 from marketplace.agreements.reach import reason
 from marketplace.agreements.terms import BuyBackV1
@@ -27,7 +26,7 @@ def _cost(terms: BuyBackV1, facts: Facts, moment: datetime, explain: bool) -> Co
     if not explain:
         return Cost(price, None, ())
     reasons: list[Reason] = []
-    if isinstance(terms.price, FixedPrice):
+    if terms.price.kind == "fixed":
         basis = "fixed"
     else:
         share = percent_on(terms.price, facts.schedule_date, on_day)

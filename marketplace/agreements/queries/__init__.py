@@ -5,6 +5,7 @@ from marketplace.agreements.queries.facts import (
     Pair,
     agreement_for_update,
     agreements_for_update,
+    rights,
     terms_and_facts,
 )
 from marketplace.agreements.queries.lists import (
@@ -44,6 +45,7 @@ __all__ = [
     "notices",
     "notices_running",
     "open_notices",
+    "rights",
     "terms_and_facts",
     "waiting_for_signature",
 ]

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.covered import IN_FORCE, Covered
+from marketplace.agreements.covered import IN_FORCE, Covered, Right
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.db.session import WriteSession, fetch
@@ -92,17 +92,14 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
     return terms
 
 
-_FACTS = """
-SELECT w.agreement_id, w.part_id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.status,
-       a.status_reason, a.clause, a.version, a.use_class, a.currency, a.zone, a.schedule_date, a.window_opens_at,
-       a.window_closes_at, a.legal_hold, a.exercises, a.tolled_days, l.quantity_sold, l.sale_price, l.list_price,
-       l.minimum_to_keep, l.taken_back, coalesce(q.remaining, 0)::int AS remaining, coalesce(q.held, 0)::int AS held,
-       coalesce(q.in_transit, 0)::int AS in_transit, coalesce(q.quality_held, 0)::int AS quality_held
+_RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
+       a.exercises, a.tolled_days, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep, l.taken_back,
+       coalesce(q.remaining, 0)::int AS remaining, coalesce(q.held, 0)::int AS held,
+       coalesce(q.in_transit, 0)::int AS in_transit, coalesce(q.quality_held, 0)::int AS quality_held"""
+_OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id
 JOIN agreement_line l ON l.agreement_id = w.agreement_id AND l.part_id = w.part_id
-JOIN company m ON m.id = a.maker_id
-JOIN company h ON h.id = a.holder_id
 LEFT JOIN LATERAL (
     -- One look into the index per pair: as a joined aggregate the planner ran it once for every row.
     SELECT sum(p.quantity) AS remaining, sum(p.held) AS held,
@@ -111,6 +108,12 @@ LEFT JOIN LATERAL (
     FROM position p JOIN lot t ON t.lot_id = p.lot_id
     WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.quantity > 0
 ) q ON true
+"""
+_RIGHTS = f"SELECT {_RIGHT} {_OF_PAIRS}"
+_FACTS = f"""
+SELECT {_RIGHT}, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.status_reason, a.clause, a.version,
+       a.use_class, a.window_opens_at, a.window_closes_at
+{_OF_PAIRS} JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 """
 
 
@@ -123,33 +126,60 @@ async def terms_and_facts(
     Units in transit to the maker still count as remaining until they are received. Units withdrawn pending a
     count are known to holdings above: ``holdings.queries.callable_facts`` adds them.
     """
+    rows, terms = await _standing(session, _FACTS, pairs)
+    return {
+        (r["agreement_id"], r["part_id"]): Covered(
+            r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],
+            r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
+            r["window_opens_at"], r["window_closes_at"], terms[r["agreement_id"]], _facts(r, requested, urgency),
+        )
+        for r in rows
+    }  # fmt: skip
+
+
+async def rights(
+    session: AsyncSession, pairs: Sequence[Pair], *, requested: int = 0, urgency: Urgency = Urgency.STOCK
+) -> dict[Pair, Right]:
+    """As ``terms_and_facts``, without what only a page about the agreement shows: for a search over thousands."""
+    rows, terms = await _standing(session, _RIGHTS, pairs)
+    return {
+        (r["agreement_id"], r["part_id"]): Right(
+            r["reference"], terms[r["agreement_id"]], _facts(r, requested, urgency)
+        )
+        for r in rows
+    }
+
+
+async def _standing(
+    session: AsyncSession, statement: str, pairs: Sequence[Pair]
+) -> tuple[Sequence[asyncpg.Record], dict[UUID, Terms]]:
+    """The rows of these pairs, and the terms of their agreements."""
     wanted = list(dict.fromkeys(pairs))
     if not wanted:
-        return {}
-    agreements, parts = [a for a, _ in wanted], [p for _, p in wanted]
-    rows = await fetch(session, _FACTS, agreements, parts)
+        return (), {}
+    rows = await fetch(session, statement, [a for a, _ in wanted], [p for _, p in wanted])
+    found = {r["agreement_id"] for r in rows}
     terms: dict[UUID, Terms] = {}
-    for agreement_id in {r["agreement_id"] for r in rows}:
+    for agreement_id in found:
         kept = _terms_of.get(agreement_id)
         if kept is not None:
             _terms_of.move_to_end(agreement_id)
             terms[agreement_id] = kept
-    unknown = list({r["agreement_id"] for r in rows} - terms.keys())
-    if unknown:
+    if unknown := list(found - terms.keys()):
         for r in await fetch(
             session, "SELECT id, clause, version, terms::text FROM agreement WHERE id = ANY($1::uuid[])", unknown
         ):
             terms[r["id"]] = keep_terms(r["id"], r["clause"], r["version"], r["terms"])
-    return {(r["agreement_id"], r["part_id"]): _covered(r, terms[r["agreement_id"]], requested, urgency) for r in rows}
+    return rows, terms
 
 
-def _covered(r: asyncpg.Record, terms: Terms, requested: int, urgency: Urgency) -> Covered:
+def _facts(r: asyncpg.Record, requested: int, urgency: Urgency) -> Facts:
     # Units found beyond what was sold are the holder's own: no schedule can reach more than it sold.
     remaining = min(r["remaining"], r["quantity_sold"])
     held = min(r["held"], remaining)
     in_transit = min(r["in_transit"], remaining - held)
     quality_held = min(r["quality_held"], remaining - held - in_transit)
-    facts = Facts(
+    return Facts(
         schedule_date=r["schedule_date"],
         zone=r["zone"],
         sale_price=Money(r["sale_price"], r["currency"]),
@@ -168,8 +198,3 @@ def _covered(r: asyncpg.Record, terms: Terms, requested: int, urgency: Urgency) 
         requested=requested,
         urgency=urgency,
     )
-    return Covered(
-        r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],
-        r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
-        r["window_opens_at"], r["window_closes_at"], terms, facts,
-    )  # fmt: skip

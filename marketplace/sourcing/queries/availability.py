@@ -15,14 +15,14 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, Right, StockRow, assemble, nearest
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, nearest
 from marketplace.sourcing.freight import Point
 
 # Names, places and counts are looked up after the sums, so that the rows to be sorted stay narrow.
 _STOCK = """
-SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.place, s.region, s.lat, s.lon,
-       coalesce(s.country, h.country) AS country, g.condition, g.agreement_id, g.beneficiary_id, g.quantity, g.held,
-       g.frozen, g.withdrawn, c.counted_at
+SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
+       g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
+       s.lat, s.lon, coalesce(s.country, h.country) AS country
 FROM (
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::int AS quantity,
@@ -33,8 +33,8 @@ FROM (
     JOIN lot l ON l.lot_id = p.lot_id
     LEFT JOIN LATERAL (
         SELECT sum(x.quantity) AS overdue FROM open_hold x
-        WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
-    ) o ON p.held > 0
+        WHERE p.held > 0 AND x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.expires_at <= $3
+    ) o ON true
     LEFT JOIN LATERAL (
         SELECT least(coalesce(sum(x.quantity), 0), p.quantity - p.held) AS quantity FROM withdrawal x
         WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id AND x.resolved_at IS NULL
@@ -55,14 +55,7 @@ async def stock(
 ) -> list[StockRow]:
     """Every place with units of these parts that the makers own and hold or may call; one statement."""
     rows = await fetch(session, _STOCK, list(part_ids), list(makers), now)
-    return [
-        StockRow(
-            r["part_id"], r["owner_id"], r["holder_id"], r["holder"], r["site_id"], r["site"], r["place"], r["region"],
-            Point(r["lat"], r["lon"], r["country"]), r["condition"], r["agreement_id"], r["beneficiary_id"],
-            r["quantity"], r["held"], r["frozen"], r["withdrawn"], r["counted_at"],
-        )
-        for r in rows
-    ]  # fmt: skip
+    return [StockRow._make((*row, Point(lat, lon, country))) for *row, lat, lon, country in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +147,10 @@ async def locate(
     weights = {p.id: p.weight_grams for p in known.values()}
 
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
-        pairs = sorted({(r.agreement_id, r.part_id) for r in at if r.agreement_id})
-        covered = await agreements.terms_and_facts(session, pairs, requested=1, urgency=URGENCIES[urgency])
+        pairs = [(r.agreement_id, r.part_id) for r in at if r.agreement_id]
+        rights = await agreements.rights(session, pairs, requested=1, urgency=URGENCIES[urgency])
         return assemble(
-            at, {key: Right(c.reference, c.terms, c.facts) for key, c in covered.items()}, makers=who.makers,
-            destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
+            at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
             list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,
             mask=who.mask, now=now, explain=explain,
         )  # fmt: skip
