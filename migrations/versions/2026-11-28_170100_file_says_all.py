@@ -5,8 +5,8 @@ What waits to be decided is found without reading what was.
 
 Undo: downgrade() drops the columns and the index; no file is asked about any more.
 
-Revision ID: 170000
-Revises: 160101
+Revision ID: 170100
+Revises: 170000
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "170000"
-down_revision = "160101"
+revision = "170100"
+down_revision = "170000"
 branch_labels = None
 depends_on = None
 
