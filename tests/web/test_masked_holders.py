@@ -389,7 +389,7 @@ async def test_a_refusals_mail_and_plan_do_not_name_the_next_source(world: World
         await ok(answerer.post(f"{API}/sourcing/calls/{site.job.call}/refuse", json={"code": "not_on_shelf"}))
         mails = [
             str(r[0]) for r in await world.owner.fetch(
-                "SELECT payload -> 'mail' FROM outbox_event WHERE event_type = 'call.answered' AND subject_id = $1", UUID(site.job.call)
+                "SELECT payload -> 'mail' FROM outbox_event WHERE name = 'call.answered' AND aggregate_id = $1", UUID(site.job.call)
             )
         ]  # fmt: skip
         assert any("from A partner in AL" in mail for mail in mails), mails
