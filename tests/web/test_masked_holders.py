@@ -209,6 +209,7 @@ async def test_nothing_tells_who_holds_the_units_before_the_order_is_sent(hidden
     shown = " ".join(open_)
     for leak in (
         "/units?q=",
+        "&at=",
         "/units/",
         "format=csv",
         "/holdings/lots/",
