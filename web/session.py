@@ -160,11 +160,16 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
     return Visit(request, session, actor, now, secret, home)
 
 
+_READ_BY: Final = {"orders": "order.read", "agreements": "agreement.read"}
+
+
 def _of_no_use(actor: Actor) -> frozenset[str]:
     """Navigation that the actor's company has nothing behind."""
     hidden = {"requests"} if not actor.may_source else set()
     if not actor.is_manufacturer:
         hidden.add("releases")
+    # Closed to people to whom the company does not name its holders, whatever the role says.
+    hidden.update(key for key, verb in _READ_BY.items() if not actor.may(verb))
     return frozenset(hidden)
 
 

@@ -104,7 +104,7 @@ def event(row: HistoryRow, uom: str, corrected: frozenset[int], reader: Actor) -
         words.append("Corrected later: this did not stand.")
     if row.counterpart_lot_id:
         words.append(Markup('<a href="/units/{}">The other lot</a>').format(row.counterpart_lot_id))
-    if (row.agreement_id or row.to_agreement_id) and reader.may("agreement.read"):
+    if (row.agreement_id or row.to_agreement_id) and not row.veiled and reader.may("agreement.read"):
         words.append(
             Markup('<a href="/agreements/{}">The agreement</a>').format(row.to_agreement_id or row.agreement_id)
         )

@@ -58,7 +58,7 @@ async def agreements(
 @router.get("/{agreement_id}", summary="One agreement")
 async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID, now: Now) -> AgreementDetailOut:
     """The text with its blanks filled in, the schedule as it stands, signatures and history."""
-    found = await queries.agreement(session, agreement_id)
+    found = await queries.agreement(session, actor, agreement_id)
     pairs = [(agreement_id, line.part_id) for line in found.lines]
     covered = await queries.terms_and_facts(session, pairs)
     return AgreementDetailOut(

@@ -80,7 +80,7 @@ async def what_we_hold(
 ) -> PageOut[HoldingOut]:
     """Units by part number and place, with who may order them back and when they were last counted."""
     page = await queries.what_we_hold(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return PageOut(items=[HoldingOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[HoldingOut.of(r) for r in page.items], next=page.next)
 
 
 _COLUMNS = (
@@ -140,7 +140,7 @@ async def lines(
 @router.get("/withdrawals", summary="Units waiting for a count")
 async def withdrawals(session: Reading, actor: ReadsStock) -> list[WithdrawalOut]:
     """Units said not to be on the shelf that you hold or may order back, oldest first, at most 200."""
-    return [WithdrawalOut.model_validate(w) for w in await queries.withdrawals_open(session, actor)]
+    return [WithdrawalOut.of(w) for w in await queries.withdrawals_open(session, actor)]
 
 
 @router.get("/lots/{lot_id}", summary="One unit or lot, and what bears on it")
@@ -151,17 +151,18 @@ async def lot(session: Reading, actor: ReadsStock, lot_id: UUID, now: Now) -> Ho
 
 def _detail(found: queries.Holding, now: datetime) -> HoldingDetailOut:
     unit = found.unit
-    lines = [LinePlaceOut.model_validate(line) for line in unit.lines]
-    for line in lines:
+    lines = []
+    for line in unit.lines:
         count = found.counts.get(line.site_id) if line.site_id else None
-        line.counted_at = count.counted_at if count else None
+        lines.append(LinePlaceOut.of(line, count.counted_at if count else None))
     rights = []
     for covered in found.covered.values():
+        told = covered.agreement_id not in found.untold
         stands = split(covered.terms, covered.facts, now)
         rights.append(
             RightOut(
-                agreement_id=covered.agreement_id,
-                agreement=covered.reference,
+                agreement_id=covered.agreement_id if told else None,
+                agreement=covered.reference if told else None,
                 status=covered.status,
                 badge=covered.badge.short,
                 sentence=covered.badge.sentence,
@@ -183,7 +184,7 @@ def _detail(found: queries.Holding, now: datetime) -> HoldingDetailOut:
         expires_on=unit.expires_on if isinstance(unit.expires_on, date) else None,
         lines=lines,
         rights=rights,
-        withdrawals=[WithdrawalOut.model_validate(w) for w in found.withdrawals],
+        withdrawals=[WithdrawalOut.of(w) for w in found.withdrawals],
     )
 
 

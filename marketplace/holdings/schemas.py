@@ -8,9 +8,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from marketplace.holdings.queries import HoldingRow, WithdrawalRow
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
 from marketplace.ledger.entries import MAX_QUANTITY
 from marketplace.ledger.kinds import Condition
+from marketplace.ledger.queries import UnitLine
 
 
 class HoldingOut(BaseModel):
@@ -29,7 +31,7 @@ class HoldingOut(BaseModel):
     agreement: str | None
     beneficiary_id: UUID | None
     beneficiary: str | None = Field(description="Who may order these units back.")
-    owner_id: UUID
+    owner_id: UUID | None = Field(description="Null where the maker hides its holders from you.")
     owner: str
     quantity: int
     held: int = Field(description="Reserved.")
@@ -43,6 +45,11 @@ class HoldingOut(BaseModel):
     badge: str | None = Field(examples=["Buy-back · until Nov 2034"])
     sentence: str | None
     window_closes_at: datetime | None
+
+    @classmethod
+    def of(cls, row: HoldingRow) -> HoldingOut:
+        """The wire form; a hidden owner has no id."""
+        return cls.model_validate(row).model_copy(update={} if row.owner_told else {"owner_id": None})
 
 
 class ClauseTotalOut(BaseModel):
@@ -83,7 +90,8 @@ class StockLineOut(BaseModel):
 
 
 class WithdrawalOut(BaseModel):
-    """Units waiting for a count."""
+    """Units waiting for a count. Where you hide your holders, told only roughly and without ids to those who may not
+    see them."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -91,16 +99,23 @@ class WithdrawalOut(BaseModel):
     position_id: int
     part_id: UUID
     number: str
-    holder_id: UUID
+    holder_id: UUID | None
     holder: str
-    site_id: UUID
+    site_id: UUID | None
     site: str | None
     quantity: int
     opened_at: datetime
 
+    @classmethod
+    def of(cls, row: WithdrawalRow) -> WithdrawalOut:
+        """The wire form; what is veiled has no ids."""
+        untold = {"holder_id": None, "site_id": None} if row.veiled else {}
+        return cls.model_validate(row).model_copy(update=untold)
+
 
 class LinePlaceOut(BaseModel):
-    """Where some of a lot is."""
+    """Where some of a lot is. Where the maker hides its holders from you, companies and place are told only roughly,
+    without ids and agreement."""
 
     model_config = ConfigDict(from_attributes=True)
     position_id: int
@@ -115,12 +130,18 @@ class LinePlaceOut(BaseModel):
     held: int
     counted_at: datetime | None = None
 
+    @classmethod
+    def of(cls, line: UnitLine, counted_at: datetime | None) -> LinePlaceOut:
+        """The wire form; what is veiled has no ids."""
+        untold = {"site_id": None, "agreement_id": None} if line.veiled else {}
+        return cls.model_validate(line).model_copy(update={"counted_at": counted_at, **untold})
+
 
 class RightOut(BaseModel):
     """What one agreement says about the part as things stand."""
 
-    agreement_id: UUID
-    agreement: str
+    agreement_id: UUID | None = Field(description="Null where the maker hides its holders from you.")
+    agreement: str | None
     status: str
     badge: str
     sentence: str

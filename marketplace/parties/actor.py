@@ -24,6 +24,11 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("parts.read", "admin planner buyer seller warehouse technician auditor", "search the catalogue"),
         ("parts.write", "admin planner", "change the catalogue"),
         ("stock.read", "admin planner buyer seller warehouse technician auditor", "see stock and unit histories"),
+        (
+            "stock.holders",
+            "admin planner buyer seller warehouse auditor",
+            "see by name who holds the company's units, where it hides that from its technicians",
+        ),
         ("stock.import", "admin planner warehouse", "import stock files"),
         ("import.read", "admin planner warehouse auditor", "see what was imported"),
         ("holding.act", "admin planner buyer warehouse", "move, use, fit, scrap and count units"),
@@ -54,7 +59,18 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
     )
 }
 
-_WRITTEN_BY = {"release.read": "release.write", "import.read": "stock.import"}
+# Who may approve an order back must see whom it goes to, so a key that carries the one carries the other.
+_CARRIED_BY = {"release.read": "release.write", "import.read": "stock.import", "stock.holders": "sourcing.approve"}
+_NAMING = frozenset({"agreement.read", "order.read", "settlement.read"})
+"""Records that are kept with a holder as the other party and make no sense without its name: closed to whom it is hidden
+from."""
+HIDDEN = "A partner"
+"""What stands in place of a company that is not named."""
+
+
+def roughly(region: str | None) -> str:
+    """A holder that is not named, by the region of the place: 'A partner in AL'."""
+    return f"{HIDDEN} in {region}" if region else HIDDEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,7 @@ class Actor:
 
     ``scopes``: None for a signed-in person, otherwise the verbs the API key carries. ``sources``: makers whose
     parts this company may source by delegation. ``order_limit``: what it may order back without an approver.
+    ``masking``: of the company itself and these makers, the ones that hide who holds their units.
     """
 
     user_id: UUID
@@ -77,20 +94,66 @@ class Actor:
     site_id: UUID | None = None
     order_limit: Decimal | None = None
     sources: tuple[UUID, ...] = ()
+    masking: frozenset[UUID] = frozenset()
     scopes: frozenset[str] | None = None
     session_id: UUID | None = None
     session_ends: datetime | None = None
 
     def may(self, verb: str) -> bool:
         """Whether roles and scopes allow the verb."""
+        return self._holds(verb) and not (verb in _NAMING and self.company_id in self.masked)
+
+    def _holds(self, verb: str) -> bool:
         roles, _ = VERBS[verb]
         if not self.roles & roles:
             return False
         # A key made before reading had a verb of its own goes on reading what it may write.
-        verbs = (verb, _WRITTEN_BY.get(verb, verb))
+        verbs = (verb, _CARRIED_BY.get(verb, verb))
         return self.scopes is None or any(
             v in self.scopes or v.split(".", maxsplit=1)[0] + ".*" in self.scopes for v in verbs
         )
+
+    # -- who is told who holds a maker's units --------------------------------------------------------------
+    #
+    # A maker may hide its holders. Then only its own people with ``stock.holders`` are told who they are; its other
+    # people and everybody of a company that sources its parts by delegation know a region and, from a search, a band
+    # of distance, until an order back was sent. What the reader's own company owns or holds is never hidden from it.
+
+    def knows_holders_of(self, maker_id: UUID) -> bool:
+        """Whether this person is told who holds a maker's units although the maker hides it."""
+        return maker_id == self.company_id and self._holds("stock.holders")
+
+    @property
+    def masked(self) -> frozenset[UUID]:
+        """The makers whose holders are not named to this person before an order back is sent."""
+        if not self.masking or not (self.company_id in self.masking and self._holds("stock.holders")):
+            return self.masking
+        return self.masking - {self.company_id}
+
+    def knows(self, company_id: UUID) -> bool:
+        """Whether a company is named whatever is hidden: one's own, or a maker one sources for."""
+        return company_id == self.company_id or company_id in self.sources
+
+    def veils(self, owner_id: UUID, holder_id: UUID, beneficiary_id: UUID | None) -> bool:
+        """Whether units that stand so are those of a maker that hides its holders from this person: then only companies
+        the person ``knows`` are named, places are told by region, and the agreement is not told."""
+        masked = self.masked
+        if not masked:
+            return False
+        sides = {owner_id, holder_id, beneficiary_id}
+        if self.company_id in sides and self.company_id not in masked:
+            return False
+        # A maker may also hold what belongs to somebody else under no agreement: it keeps what came back to it.
+        apart = owner_id != holder_id and (owner_id in masked or (holder_id in masked and beneficiary_id is None))
+        return apart or beneficiary_id in masked
+
+    def told(self, company_id: UUID, name: str, *, veiled: bool, region: str | None = None) -> str:
+        """The name of a company on something that is (or is not) ``veiled``."""
+        return name if not veiled or self.knows(company_id) else roughly(region)
+
+    def told_place(self, holder_id: UUID, site: str | None, *, veiled: bool, region: str | None) -> str | None:
+        """The name of a holder's site, or only its region on something ``veiled``; None = in transit."""
+        return site if not veiled or self.knows(holder_id) else region
 
     @property
     def may_source(self) -> bool:
@@ -102,6 +165,17 @@ class Actor:
         if self.may(verb):
             return
         roles, words = VERBS[verb]
+        if self._holds(verb):
+            key = self.scopes is not None and bool(self.roles & VERBS["stock.holders"][0])
+            more = (
+                "This API key needs the scope 'stock.holders'." if key else "Ask your company's admin if you need more."
+            )
+            raise forbidden(
+                "actor.masked",
+                f"Your company hides who holds its units, so you may not {words}: partners are named there. An order back "
+                f"names its holder once it is sent. {more}",
+                verb="stock.holders",
+            )
         if self.roles & roles:
             raise forbidden("actor.scope", f"This API key may not {words}. It needs the scope '{verb}'.", verb=verb)
         raise forbidden(

@@ -17,16 +17,17 @@ from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now,
 from marketplace.parties.schemas import (
     ChangedUser,
     CompanyOut,
-    ContactOut,
     DelegationOut,
     KeyOut,
     ListedKey,
+    MaskIn,
     Me,
     NewContact,
     NewDelegation,
     NewKey,
     NewSite,
     NewUser,
+    OwnCompanyOut,
     SiteOut,
     Switched,
     UserOut,
@@ -48,6 +49,23 @@ async def me(actor: ReadingActor) -> Me:
         verbs=[v for v in VERBS if actor.may(v)],
         sources_for=list(actor.sources),
     )
+
+
+@router.get("/company", summary="Your own company and its settings")
+async def own_company(session: Reading, actor: ReadsCompany) -> OwnCompanyOut:
+    """As it stands now."""
+    return OwnCompanyOut.model_validate(await queries.company(session, actor.company_id))
+
+
+@router.put("/company/mask-holders", summary="Hide who holds your units, or show it again")
+async def mask_holders(session: Writing, actor: ManagesCompany, new: MaskIn, key: IdempotencyKey = None) -> Done:
+    """Hidden: your technicians and companies that source for you see a region and a band of distance, in pages, files and
+    the API, until an order back is sent; agreements, orders and settlement are closed to them. An API key needs the scope
+    'stock.holders' to go on seeing names. Of a manufacturer only."""
+    return await once_done(
+        session, actor, key, "company.mask-holders", new.model_dump(),
+        lambda: service.mask_holders(session, actor, hidden=new.mask_holders),
+    )  # fmt: skip
 
 
 Search = Annotated[str | None, Query(max_length=100, description="Part of a name or code.")]
@@ -107,13 +125,6 @@ async def reopen_site(session: Writing, actor: ManagesCompany, site_id: UUID, ke
     return await once_done(
         session, actor, key, "sites.reopen", given, lambda: service.reopen_site(session, actor, site_id)
     )
-
-
-@router.get("/sites/{site_id}/contacts", summary="Whom to ring at a site")
-async def contacts(session: Reading, actor: ReadsCompany, site_id: UUID) -> list[ContactOut]:
-    """Of your own sites and those of companies that you deal with."""
-    await queries.site(session, site_id)
-    return [ContactOut.model_validate(c) for c in await queries.contacts(session, [site_id])]
 
 
 @router.post("/sites/{site_id}/contacts", status_code=201, summary="Add a contact to a site")

@@ -31,7 +31,8 @@ class Company(Row):
 
 
 class Counterparty(Row):
-    """Two companies that deal with each other and so see each other's sites. Kept in both directions."""
+    """Two companies that deal with each other, by an agreement or an order, and so see each other's sites for good. Kept in
+    both directions."""
 
     __tablename__ = "counterparty"
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)

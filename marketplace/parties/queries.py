@@ -15,19 +15,23 @@ from marketplace.db.session import ReadSession, Tenant, WriteSession, become, fe
 from marketplace.kit.errors import conflict, missing, unauthenticated
 from marketplace.parties.actor import Actor
 
+# Of the actor's own company and the makers it sources for, those that hide their holders.
+_MASKING = "ARRAY(SELECT c.id FROM company c WHERE c.mask_holders AND (c.id = a.company_id OR c.id = ANY (a.sources))) AS masking"
+
 
 def _actor(row: asyncpg.Record, **more: object) -> Actor:
     return Actor(
         user_id=row["user_id"], company_id=row["company_id"], user_name=row["user_name"],
         company_name=row["company_name"], company_code=row["company_code"], is_manufacturer=row["is_manufacturer"],
         is_partner=row["is_partner"], currency=row["currency"], roles=frozenset(row["roles"]), site_id=row["site_id"],
-        order_limit=row["order_limit_amount"], sources=tuple(row["sources"]), **more,  # type: ignore[arg-type]
+        order_limit=row["order_limit_amount"], sources=tuple(row["sources"]), masking=frozenset(row["masking"]),
+        **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
 async def actor_of_session(session: AsyncSession, token_hash: bytes, now: datetime) -> Actor:
     """The signed-in person behind a cookie. Raises ``auth.session`` when there is none or it has ended."""
-    row = await fetch_one(session, "SELECT * FROM auth_session($1)", token_hash)
+    row = await fetch_one(session, f"SELECT a.*, {_MASKING} FROM auth_session($1) a", token_hash)
     if row is None or row["revoked"] or row["expires_at"] <= now:
         raise unauthenticated("auth.session", "Your session has ended. Sign in again; what you had saved is kept.")
     return _actor(row, session_id=row["session_id"], session_ends=row["expires_at"])
@@ -35,7 +39,7 @@ async def actor_of_session(session: AsyncSession, token_hash: bytes, now: dateti
 
 async def actor_of_key(session: AsyncSession, key_hash: bytes, now: datetime) -> Actor:
     """The program behind an API key. Raises ``auth.key`` when unknown, revoked or expired."""
-    row = await fetch_one(session, "SELECT * FROM auth_key($1)", key_hash)
+    row = await fetch_one(session, f"SELECT a.*, {_MASKING} FROM auth_key($1) a", key_hash)
     if row is None or row["revoked"] or (row["expires_at"] and row["expires_at"] <= now):
         raise unauthenticated("auth.key", "This API key is unknown, revoked or expired. Make a new one under Company.")
     return _actor(row, scopes=frozenset(row["scopes"]))
@@ -109,12 +113,18 @@ async def count_sites(session: AsyncSession, actor: Actor) -> tuple[int, int]:
     return row["open"], row["closed"]
 
 
+async def site_seen(session: AsyncSession, site_id: UUID) -> SiteRow | None:
+    """A site, or None where the tenant sees none: another company's, once the two have nothing to do with each other."""
+    row = await fetch_one(session, _SITE + "WHERE s.id = $1", site_id)
+    return SiteRow(**dict(row)) if row else None
+
+
 async def site(session: AsyncSession, site_id: UUID) -> SiteRow:
     """One visible site. Raises ``site.not_found``."""
-    row = await fetch_one(session, _SITE + "WHERE s.id = $1", site_id)
-    if row is None:
+    found = await site_seen(session, site_id)
+    if found is None:
         raise missing("site.not_found", "No such site.")
-    return SiteRow(**dict(row))
+    return found
 
 
 async def home_site(session: AsyncSession, actor: Actor) -> SiteRow | None:
@@ -391,7 +401,8 @@ async def actor_by_email(session: ReadSession, email: str) -> Actor:
     row = await fetch_one(
         session,
         "SELECT u.id AS user_id, u.company_id, u.name AS user_name, c.name AS company_name, c.code AS company_code, "
-        "c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, '{}'::uuid[] AS sources "
+        "c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, '{}'::uuid[] AS sources, "
+        "CASE WHEN c.mask_holders THEN ARRAY[c.id] ELSE '{}' END AS masking "
         "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1",
         known["user_id"],
     )

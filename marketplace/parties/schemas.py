@@ -83,18 +83,6 @@ class NewSite(BodyIn):
     will_call: bool = False
 
 
-class ContactOut(BaseModel):
-    """A person to ring at a site."""
-
-    model_config = ConfigDict(from_attributes=True)
-    id: UUID
-    site_id: UUID
-    name: str
-    role: str
-    telephone: str
-    email: str
-
-
 class NewContact(BodyIn):
     """A person to ring at a site: with a telephone number, an e-mail address, or both."""
 
@@ -235,3 +223,19 @@ class CompanyOut(BaseModel):
     is_manufacturer: bool
     is_partner: bool
     country: str
+
+
+class OwnCompanyOut(CompanyOut):
+    """Your own company with its settings."""
+
+    currency: str
+    mask_holders: bool = Field(
+        description="Whether your technicians and your delegates learn who holds your units only once an order back is sent."
+    )
+
+
+class MaskIn(BodyIn):
+    """Whether who holds your units is hidden from your technicians and from companies that source for you."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mask_holders": True}]})
+    mask_holders: bool

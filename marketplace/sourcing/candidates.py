@@ -22,6 +22,7 @@ from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
+from marketplace.parties.actor import roughly
 from marketplace.sourcing.freight import Haul, Point, band_words, distance_km, haul
 
 URGENCIES: Mapping[str, Urgency] = {
@@ -238,8 +239,8 @@ def _own(
     key = _key("own", row)
     return Candidate(
         key=key, kind="own_stock", part_id=row.part_id,
-        holder_id=row.holder_id, holder=f"A partner in {row.region}" if masked else row.holder, site_id=row.site_id,
-        site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
+        holder_id=row.holder_id, holder=roughly(row.region) if masked else row.holder, site_id=row.site_id,
+        site=_rough_site(row, way) if masked else (row.site or "in transit"),
         region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
         condition=row.condition, agreement_id=None, agreement=None, masked=masked,
         badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
@@ -249,6 +250,10 @@ def _own(
         counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
         inspection_days=0, payment_days=0, worth=None if listed is None else Money(listed, currency),
     )  # fmt: skip
+
+
+def _rough_site(row: StockRow, way: Haul) -> str:
+    return f"{row.region} ({band_words(way.km)})" if row.region else "in transit"
 
 
 def _key(kind: str, row: StockRow) -> str:
@@ -346,9 +351,9 @@ def _under(
                 key=_key("right", row),
                 kind="access_draw" if right.terms.clause == "access-back" else "buy_back",
                 part_id=row.part_id, holder_id=row.holder_id,
-                holder=f"A partner in {row.region}" if masked else row.holder,
+                holder=roughly(row.region) if masked else row.holder,
                 site_id=row.site_id,
-                site=f"{row.region} ({band_words(way.km)})" if masked else (row.site or "in transit"),
+                site=_rough_site(row, way) if masked else (row.site or "in transit"),
                 region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
                 condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, badge=shown.short,
                 badge_sentence=shown.sentence, quantity=row.quantity, callable=here,

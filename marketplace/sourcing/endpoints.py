@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query
 
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
-from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now
+from marketplace.parties import queries as parties
+from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadsCompany
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import parse_list
@@ -29,6 +31,7 @@ from marketplace.sourcing.schemas import (
     CallOut,
     CandidateOut,
     ConfirmIn,
+    ContactOut,
     FinishIn,
     InspectIn,
     LocatedNumber,
@@ -100,13 +103,13 @@ async def requisitions(
     mark = read_bookmark(after, secret, UUID)
     rows = await queries.requisitions(session, actor.company_id, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(rows, limit, lambda r: [r.id], secret)
-    return PageOut(items=[RequisitionOut.model_validate(r) for r in page.items], next=page.next)
+    return PageOut(items=[RequisitionOut.of(r, actor) for r in page.items], next=page.next)
 
 
 @sourcing.get("/requests/{requisition_id}", summary="One parts request with its plan")
 async def requisition(session: Reading, actor: ReadsSourcing, requisition_id: UUID) -> RequisitionOut:
     """As it stands now."""
-    return RequisitionOut.model_validate(await queries.requisition(session, requisition_id))
+    return RequisitionOut.of(await queries.requisition(session, requisition_id), actor)
 
 
 @sourcing.post("/requests", status_code=201, summary="Raise a parts request")
@@ -216,14 +219,13 @@ async def calls(
         after=mark[0] if mark else None, limit=limit + 1,
     )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
-    masks = await queries.masks(session, actor)
-    return PageOut(items=[CallOut.of(r, masks) for r in page.items], next=page.next)
+    return PageOut(items=[CallOut.of(r, actor) for r in page.items], next=page.next)
 
 
 @sourcing.get("/calls/{call_id}", summary="One order")
 async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
     """With the site's telephone, now that the order is sent."""
-    return CallOut.of(await queries.call(session, call_id), await queries.masks(session, actor))
+    return CallOut.of(await queries.call(session, call_id), actor)
 
 
 @sourcing.post("/calls/{call_id}/accept", summary="Commit to an order")
@@ -295,6 +297,16 @@ async def inspect(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(session, actor, call_id, good=given.good, note=given.note, now=now),
     )  # fmt: skip
+
+
+@company.get("/sites/{site_id}/contacts", summary="Whom to ring at a site")
+async def contacts(session: Reading, actor: ReadsCompany, site_id: UUID) -> list[ContactOut]:
+    """Of your own sites and those of companies that you deal with. Where a maker hides its holders, of theirs only once
+    an order back was sent there."""
+    site = await parties.site(session, site_id)
+    if not await queries.may_ring(session, actor, site_id, site.company_id):
+        raise missing("site.not_found", "No such site.")
+    return [ContactOut.model_validate(c) for c in await parties.contacts(session, [site_id])]
 
 
 @company.post("/sites/{site_id}/close", summary="Close a site")

@@ -15,8 +15,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
+from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.queries import CallRow, RequisitionRow
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
 
@@ -270,7 +271,26 @@ class RequisitionOut(BaseModel):
     ordered: int
     on_the_way: int
     received: int
-    plan: dict[str, Any] | None
+    plan: dict[str, Any] | None = Field(
+        description="As it was made last. Where the maker masks its holders, they are told only roughly."
+    )
+
+    @classmethod
+    def of(cls, row: RequisitionRow, actor: Actor) -> RequisitionOut:
+        """The wire form, with the stored plan as this person may read it."""
+        return cls.model_validate(row).model_copy(update={"plan": row.plan_for(actor)})
+
+
+class ContactOut(BaseModel):
+    """A person to ring at a site."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    site_id: UUID
+    name: str
+    role: str
+    telephone: str
+    email: str
 
 
 class PersonToRing(BaseModel):
@@ -338,13 +358,13 @@ class CallOut(BaseModel):
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
 
     @classmethod
-    def of(cls, call: CallRow, masks: frozenset[UUID]) -> CallOut:
+    def of(cls, call: CallRow, actor: Actor) -> CallOut:
         """The wire form. Whom to ring is told only once the order is sent, and so is a holder that its maker masks."""
         found = cls.model_validate(call)
         if call.noticed_at is not None:
             return found
         untold: dict[str, Any] = {"ship_from": None, "counter_phone": None, "after_hours_phone": None}
-        if not call.named_to(masks):
+        if not call.named_to(actor):
             untold |= {"holder": "A partner, named once the order is sent", "site": None, "agreement_reference": None}
         return found.model_copy(update=untold)
 

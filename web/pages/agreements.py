@@ -112,7 +112,7 @@ def _csv_row(r: AgreementRow) -> list[object]:
 
 async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     """What the page of an agreement and its signing page show."""
-    found = await queries.agreement(visit.session, agreement_id)
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
     covered = await queries.terms_and_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
     lines = []
     for line in found.lines:

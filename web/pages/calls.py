@@ -115,12 +115,10 @@ async def calls(visit: ReadsCalls) -> Response:
 
         async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
             rows, following = await page(session, mark, 500)
-            hidden = await queries.masks(session, actor)
-            return [_csv_row(row, named=row.named_to(hidden)) for row in rows], following
+            return [_csv_row(row, named=row.named_to(actor)) for row in rows], following
 
         return csv_file(visit, "buy-back-orders", CSV_HEADER, more)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
-    masked = await queries.masks(visit.session, actor)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     tabs = [(key, t.words, f"/calls?{urlencode({'side': side, 'status': key})}", None) for key, t in TABS.items()]
     return visit.show(
@@ -129,7 +127,7 @@ async def calls(visit: ReadsCalls) -> Response:
         sides=[("holder", "Asked of us", "/calls?side=holder", None), ("maker", "Asked by us", "/calls?side=maker", None)],
         quick=lambda c: c.status == "noticed" and actor.company_id == c.holder_id and actor.may("call.answer"),
         done=DONE.get(visit.asked("done")), refusal_words=refusal_words,
-        named=lambda c: c.named_to(masked),
+        named=lambda c: c.named_to(actor),
     )  # fmt: skip
 
 
@@ -140,7 +138,7 @@ def _csv_row(c: CallRow, *, named: bool) -> list[object]:
     return [
         c.reference, KINDS[c.kind], page_state(c), c.part_number, c.description, c.quantity, c.uom,
         f"{c.unit_price.normalize():f}", c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
-        c.agreement_reference or "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
+        (c.agreement_reference or "") if named else "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
         c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
         refusal_words(c.refusal_code), c.note or "",
     ]  # fmt: skip
@@ -207,7 +205,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "refusal": refusal_words(call.refusal_code),
         # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
         "sent": call.noticed_at is not None,
-        "named": call.named_to(await queries.masks(session, actor)),
+        "named": call.named_to(actor),
     }
 
 

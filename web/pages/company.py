@@ -37,6 +37,8 @@ ROLE_WORDS: Final[Mapping[str, str]] = {
     "auditor": "Sees everything, changes nothing",
 }
 DONE: Final = {
+    "holders-hidden": "Who holds your units is hidden from your technicians and delegates, from their next click.",
+    "holders-shown": "Who holds your units is shown to your technicians and delegates again.",
     "site": "The site was added.",
     "site-changed": "The site was changed.",
     "site-closed": "The site was closed. It stands under closed sites, should you need it again.",
@@ -56,13 +58,19 @@ KEY_DAYS: Final = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("",
 @router.get("")
 async def company(visit: ReadsCompany) -> Response:
     """Everything about the company; what may be changed only for who may."""
+    return await _company_page(visit)
+
+
+async def _company_page(visit: Visit, form: Form | None = None) -> Response:
     session, actor = visit.session, visit.actor
     manages = actor.may("company.manage")
     opened, closed = await queries.count_sites(session, actor)
     people = await queries.users(session, actor, limit=FIRST + 1)
+    own = await queries.company(session, actor.company_id)
     return visit.show(
         "company/company.html",
-        company=await queries.company(session, actor.company_id),
+        company=own,
+        form=form or Form({"mask_holders": "yes"} if own.mask_holders else {}),
         sites=await queries.sites(session, actor, limit=FIRST),
         all_sites=opened,
         closed=closed,
@@ -74,6 +82,21 @@ async def company(visit: ReadsCompany) -> Response:
         manages=manages,
         done=DONE.get(visit.asked("done")),
     )
+
+
+@router.post("/mask-holders")
+async def mask_holders(request: Request, sent: SentForm, now: Now) -> Response:
+    """Hides who holds the company's units, or shows it again, as the box says."""
+    hidden = sent.fields().yes("mask_holders")
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        await service.mask_holders(session, actor, hidden=hidden)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _company_page(visit, form)
+
+    to = f"/company?done={'holders-hidden' if hidden else 'holders-shown'}"
+    return await submit(request, sent, "company.manage", act, now=now, to=to, again=again)
 
 
 def company_page(visit: Visit, what: str, form: Form, **more: Any) -> Response:

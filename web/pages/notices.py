@@ -98,7 +98,7 @@ def _csv_row(r: NoticeRow, visit: Visit) -> list[object]:
 
 async def _context(visit: Visit, agreement_id: UUID, form: Form) -> dict[str, Any]:
     """The agreement, its parts, and in plain words what the holder may do with one unit of the chosen part."""
-    found = await queries.agreement(visit.session, agreement_id)
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
     if found.row.holder_id != visit.actor.company_id:
         raise missing("agreement.not_found", "No such agreement under which you hold units.")
     covered = await queries.terms_and_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])

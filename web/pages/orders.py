@@ -168,7 +168,7 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
     """What the page of an order and the pages of its steps show."""
     session = visit.session
     order = await queries.order(session, order_id)
-    agreement = await agreements.agreement(session, order.agreement_id) if order.agreement_id else None
+    agreement = await agreements.agreement(session, visit.actor, order.agreement_id) if order.agreement_id else None
     units: dict[int, list[queries.UnitRow]] = {}
     for unit in await queries.units(session, order_id):
         units.setdefault(unit.line_no, []).append(unit)

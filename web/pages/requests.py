@@ -164,14 +164,14 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
     calls = await queries.calls(session, actor.company_id, requisition_id=requisition_id, limit=CALLS_SHOWN)
     plan: PlanView | None = None
     live = row.status in {"open", "ordered"} and row.ordered < row.quantity
-    masked = await queries.masks(session, actor)
     if live and (actor.is_manufacturer or actor.sources):
         try:
             plan = plan_view((await service.plan(session, actor, row, visit.now)).shown)
         except DomainError:
             live = False
-    if plan is None and row.plan and row.status != "cancelled":
-        plan, live = plan_view(row.plan), False
+    stored = row.plan_for(actor)
+    if plan is None and stored and row.status != "cancelled":
+        plan, live = plan_view(stored), False
     waits_until = None
     if row.status == "awaiting_approval" and calls:
         waits_until = min(c.created_at for c in calls) + timedelta(minutes=APPROVAL_MINUTES)
@@ -184,10 +184,10 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
         "choices": [f"{c.key}:{c.quantity}" for c in plan.chosen] if plan and live else [],
         "steps": steps(actor, row, calls, plan if live else None),
         "waits_until": waits_until,
-        "site": await parties.site(session, row.destination_site_id) if row.destination else None,
+        "site": await parties.site_seen(session, row.destination_site_id),
         "kinds": KINDS,
         "price": lambda c: Money(c.unit_price, c.currency),
-        "named": lambda c: c.named_to(masked),
+        "named": lambda c: c.named_to(actor),
         "total": _total(calls),
         "crumbs": [("Source it back", "/requests"), (row.reference, f"/requests/{row.id}")],
         "outcomes": OUTCOMES,

@@ -91,7 +91,7 @@ async def units(visit: ReadsUnits) -> Response:
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[holdings.UnitRow], str | None]:
         key = read_bookmark(mark, visit.secret, UUID, int)
         after = (key[0], key[1]) if key else None
-        some = await holdings.visible_units(session, **found, after=after, limit=rows + 1)
+        some = await holdings.visible_units(session, visit.actor, **found, after=after, limit=rows + 1)
         shown = cut(some, rows, lambda row: [row.lot_id, row.position_id], visit.secret)
         return shown.items, shown.next
 
@@ -131,7 +131,7 @@ async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> R
     for one in wanted:
         if len(rows) <= AS_OF_MOST:
             limit = AS_OF_MOST + 1 - len(rows)
-            rows += await ledger.as_of(visit.session, at=at, known_at=known, limit=limit, **one)  # type: ignore[arg-type]
+            rows += await ledger.as_of(visit.session, visit.actor, at=at, known_at=known, limit=limit, **one)  # type: ignore[arg-type]
     shown = rows[:AS_OF_MOST]
     if wants_csv(visit):
 
@@ -195,15 +195,17 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
         await holdings.holding(visit.session, visit.actor, lot_id)
 
         async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows = await ledger.history(session, lot_id, at=at, known_at=known)
+            rows = await ledger.history(session, visit.actor, lot_id, at=at, known_at=known)
             return [_history_row(row) for row in rows], None
 
         return csv_file(visit, "unit-history", HISTORY_CSV, more)
     context = await _unit(visit, lot_id)
-    rows = await ledger.history(visit.session, lot_id, at=at, known_at=known)
+    rows = await ledger.history(visit.session, visit.actor, lot_id, at=at, known_at=known)
     past = None
     if at is not None or known is not None:
-        past = await ledger.as_of(visit.session, at=at or visit.now, known_at=known or visit.now, lot_id=lot_id)
+        past = await ledger.as_of(
+            visit.session, visit.actor, at=at or visit.now, known_at=known or visit.now, lot_id=lot_id
+        )
     query = "&".join(f"{k}={visit.asked(k)}" for k in ("at", "known") if visit.asked(k))
     last = max((r.seq for r in rows), default=0)
     # Only what nothing later builds on: the ledger would refuse the rest.
@@ -236,7 +238,7 @@ def _history_row(row: ledger.HistoryRow) -> list[object]:
 async def _step_page(visit: Visit, lot_id: UUID, step: str, form: Form) -> Response:
     context = await _unit(visit, lot_id)
     if step == "correct":
-        rows = await ledger.history(visit.session, lot_id)
+        rows = await ledger.history(visit.session, visit.actor, lot_id)
         seq = form.value("seq")
         context["row"] = next((r for r in rows if str(r.seq) == seq), None)
     return visit.show(f"units/{step}.html", **context, form=form, sentence=sentence)

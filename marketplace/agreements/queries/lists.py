@@ -214,11 +214,11 @@ class AgreementDetail:
     events: tuple[EventRow, ...]
 
 
-async def agreement(session: AsyncSession, agreement_id: UUID) -> AgreementDetail:
-    """One agreement. Raises ``agreement.not_found``. The name of a signer is known to the signer's company only;
-    the other side sees the company."""
+async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> AgreementDetail:
+    """One agreement. Raises ``agreement.not_found``, to a maker's delegate also where the maker hides its holders. The
+    name of a signer is known to the signer's company only; the other side sees the company."""
     row = await fetch_one(session, _AGREEMENT + "WHERE a.id = $1", agreement_id)
-    if row is None:
+    if row is None or (row["maker_id"] in actor.masked and row["holder_id"] != actor.company_id):
         raise missing("agreement.not_found", "No such agreement.")
     more = await fetch_one(
         session,

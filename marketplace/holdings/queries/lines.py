@@ -50,7 +50,7 @@ class HoldingRow:
     """Units of one part at one place under one agreement (None = nobody has a right in them), summed over lots.
 
     ``free`` = neither reserved nor on quality hold nor being looked for. ``value`` at the price paid, or where
-    there was no sale at list. ``site`` None = in transit.
+    there was no sale at list. ``site`` None = in transit. ``owner_told``: whether the reader may be given ``owner_id``.
     """
 
     part_id: UUID
@@ -79,6 +79,7 @@ class HoldingRow:
     sentence: str | None
     window_closes_at: datetime | None
     holder_id: UUID
+    owner_told: bool
 
     @property
     def apart(self) -> bool:
@@ -187,12 +188,15 @@ async def what_we_hold(
     )  # fmt: skip
     pairs = [(r["agreement_id"], r["part_id"]) for r in page.items if r["agreement_id"]]
     covered = await terms_and_facts(session, pairs)
-    return page.map(lambda r: _row(r, covered.get((r["agreement_id"], r["part_id"])), actor.company_id))
+    return page.map(lambda r: _row(r, covered.get((r["agreement_id"], r["part_id"])), actor))
 
 
-def _row(r: asyncpg.Record, covered: Covered | None, holder_id: UUID) -> HoldingRow:
+def _row(r: asyncpg.Record, covered: Covered | None, reader: Actor) -> HoldingRow:
     values = dict(r)
     del values["number_norm"]
+    # What came back to a maker and is not its own yet names whom it came from.
+    veiled = reader.veils(r["owner_id"], reader.company_id, r["beneficiary_id"])
+    values["owner"] = reader.told(r["owner_id"], r["owner"], veiled=veiled)
     badge = covered.badge if covered else None
     return HoldingRow(
         **values,
@@ -200,7 +204,8 @@ def _row(r: asyncpg.Record, covered: Covered | None, holder_id: UUID) -> Holding
         badge=badge.short if badge else None,
         sentence=badge.sentence if badge else None,
         window_closes_at=covered.window_closes_at if covered else None,
-        holder_id=holder_id,
+        holder_id=reader.company_id,
+        owner_told=not veiled or reader.knows(r["owner_id"]),
     )
 
 
@@ -318,10 +323,15 @@ class Holding:
     counts: dict[UUID, CountRow]
     withdrawals: tuple[WithdrawalRow, ...]
 
+    @property
+    def untold(self) -> frozenset[UUID]:
+        """Agreements that the reader is not told, since a maker hides its holders."""
+        return frozenset(line.agreement_id for line in self.unit.lines if line.veiled and line.agreement_id)
+
 
 async def holding(session: AsyncSession, actor: Actor, lot_id: UUID) -> Holding:
     """One lot as the actor's company may see it. Raises ``ledger.not_found``."""
-    found = await unit(session, lot_id)
+    found = await unit(session, actor, lot_id)
     if found is None:
         raise missing("ledger.not_found", "No such unit.")
     pairs = [(line.agreement_id, found.part_id) for line in found.lines if line.agreement_id]

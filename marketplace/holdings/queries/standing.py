@@ -71,7 +71,8 @@ async def last_count(session: AsyncSession, holder_id: UUID, site_id: UUID, part
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalRow:
-    """Units said not to be on the shelf, waiting for a count."""
+    """Units said not to be on the shelf, waiting for a count. ``veiled``: a maker hides its holders from the reader, so
+    holder and place are told only roughly and neither id may be shown."""
 
     id: UUID
     lot_id: UUID
@@ -84,6 +85,7 @@ class WithdrawalRow:
     site: str | None
     quantity: int
     opened_at: datetime
+    veiled: bool
 
 
 async def withdrawals_open(
@@ -93,7 +95,7 @@ async def withdrawals_open(
     rows = await fetch(
         session,
         "SELECT w.id, w.lot_id, w.position_id, w.part_id, p.number, w.holder_id, h.name AS holder, w.site_id, "
-        "s.name AS site, w.quantity, w.opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id "
+        "s.name AS site, s.region, w.beneficiary_id, w.quantity, w.opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id "
         "JOIN company h ON h.id = w.holder_id LEFT JOIN site s ON s.id = w.site_id "
         "WHERE w.resolved_at IS NULL AND (w.holder_id = $1 OR w.beneficiary_id = $1) "
         "AND ($2::uuid IS NULL OR w.part_id = $2) ORDER BY w.opened_at, w.id LIMIT $3",
@@ -101,7 +103,15 @@ async def withdrawals_open(
         part_id,
         limit,
     )
-    return [WithdrawalRow(**dict(r)) for r in rows]
+    return [_withdrawal(dict(r), actor) for r in rows]
+
+
+def _withdrawal(values: dict[str, Any], reader: Actor) -> WithdrawalRow:
+    holder, region = values["holder_id"], values.pop("region")
+    veiled = reader.veils(holder, holder, values.pop("beneficiary_id"))
+    values["holder"] = reader.told(holder, values["holder"], veiled=veiled, region=region)
+    values["site"] = reader.told_place(holder, values["site"], veiled=veiled, region=region)
+    return WithdrawalRow(**values, veiled=veiled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch
+from marketplace.parties.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
 class UnitRow:
-    """One stock line: a unit (or so many alike) at a place. ``site`` None = in transit."""
+    """One stock line: a unit (or so many alike) at a place. ``site`` None = in transit. Where a maker hides its holders
+    from the reader, companies and place are told only roughly and there is no agreement."""
 
     lot_id: UUID
     position_id: int
@@ -37,6 +40,7 @@ class UnitRow:
 
 async def visible_units(
     session: AsyncSession,
+    reader: Actor,
     *,
     part_ids: Sequence[UUID] | None = None,
     serial: str | None = None,
@@ -46,13 +50,13 @@ async def visible_units(
 ) -> Sequence[UnitRow]:
     """Units of these parts, or with this serial or batch however its letters are written, or held by a company, in
     the order of lots. At least one of the three is to be given. Row level security shows the tenant what it owns,
-    holds or may call."""
+    holds or may call; who holds it is told as the reader may see it."""
     rows = await fetch(
         session,
         """
         SELECT p.lot_id, p.position_id, p.part_id, t.number, t.description, t.uom, l.serial, l.batch, l.frozen,
                o.name AS owner, h.name AS holder, s.name AS site, p.condition, p.agreement_id, a.reference AS agreement,
-               b.name AS beneficiary, p.quantity, p.held
+               b.name AS beneficiary, p.quantity, p.held, p.owner_id, p.holder_id, p.beneficiary_id, s.region
         FROM position p JOIN lot l ON l.lot_id = p.lot_id JOIN part t ON t.id = p.part_id
         JOIN company o ON o.id = p.owner_id JOIN company h ON h.id = p.holder_id
         LEFT JOIN site s ON s.id = p.site_id LEFT JOIN agreement a ON a.id = p.agreement_id
@@ -70,4 +74,16 @@ async def visible_units(
         after[1] if after else None,
         limit,
     )
-    return [UnitRow(**dict(r)) for r in rows]
+    return [_told(dict(r), reader) for r in rows]
+
+
+def _told(values: dict[str, Any], reader: Actor) -> UnitRow:
+    owner, holder, region = values.pop("owner_id"), values.pop("holder_id"), values.pop("region")
+    right = values.pop("beneficiary_id")
+    if reader.veils(owner, holder, right):
+        values["owner"] = reader.told(owner, values["owner"], veiled=True)
+        values["holder"] = reader.told(holder, values["holder"], veiled=True, region=region)
+        values["site"] = reader.told_place(holder, values["site"], veiled=True, region=region)
+        values["beneficiary"] = right and reader.told(right, values["beneficiary"], veiled=True)
+        values["agreement_id"] = values["agreement"] = None
+    return UnitRow(**values)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch
+from marketplace.parties.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
 class AsOfRow:
-    """How many of a lot were where at a time."""
+    """How many of a lot were where at a time. Where a maker hides its holders from the reader, companies and place are
+    told only roughly and ``agreement_id`` is None."""
 
     lot_id: UUID
     part_id: UUID
@@ -30,6 +33,7 @@ class AsOfRow:
 
 async def as_of(
     session: AsyncSession,
+    reader: Actor,
     *,
     at: datetime,
     known_at: datetime,
@@ -40,7 +44,8 @@ async def as_of(
     after: tuple[UUID, int] | None = None,
 ) -> Sequence[AsOfRow]:
     """Where every unit sat at ``at``, as known at ``known_at``: for a lot, a part, a holder, or all that the
-    tenant may see. One statement: sums of deltas, never the balances kept on rows. Ordered by (lot, position)."""
+    tenant may see, told as the reader may see it. One statement: sums of deltas, never the balances kept on rows.
+    Ordered by (lot, position)."""
     rows = await fetch(
         session,
         """
@@ -51,7 +56,8 @@ async def as_of(
               AND ($7::uuid IS NULL OR (p.lot_id, p.position_id) > ($7, $8::int))
         )
         SELECT w.lot_id, w.part_id, pt.number AS part_number, l.serial, o.name AS owner, h.name AS holder,
-               s.name AS site, w.condition, w.agreement_id, d.quantity::int AS quantity
+               s.name AS site, w.condition, w.agreement_id, d.quantity::int AS quantity, w.owner_id, w.holder_id,
+               w.beneficiary_id, s.region
         FROM wanted w
         CROSS JOIN LATERAL (
             SELECT sum(CASE WHEN m.to_position = w.position_id THEN m.quantity ELSE 0 END
@@ -76,4 +82,14 @@ async def as_of(
         after[0] if after else None,
         after[1] if after else None,
     )
-    return [AsOfRow(**dict(r)) for r in rows]
+    return [_told(dict(r), reader) for r in rows]
+
+
+def _told(values: dict[str, Any], reader: Actor) -> AsOfRow:
+    owner, holder, region = values.pop("owner_id"), values.pop("holder_id"), values.pop("region")
+    if reader.veils(owner, holder, values.pop("beneficiary_id")):
+        values["owner"] = reader.told(owner, values["owner"], veiled=True)
+        values["holder"] = reader.told(holder, values["holder"], veiled=True, region=region)
+        values["site"] = reader.told_place(holder, values["site"], veiled=True, region=region)
+        values["agreement_id"] = None
+    return AsOfRow(**values)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch, fetch_one
+from marketplace.parties.actor import HIDDEN, Actor
 
 
 @dataclass(frozen=True, slots=True)
 class UnitLine:
-    """One stock line of a lot as it stands now."""
+    """One stock line of a lot as it stands now. ``veiled``: a maker hides its holders from the reader, so companies and
+    place are told only roughly, and neither ``site_id`` nor ``agreement_id`` may be shown."""
 
     position_id: int
     owner_id: UUID
@@ -29,6 +33,7 @@ class UnitLine:
     beneficiary: str | None
     quantity: int
     held: int
+    veiled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One movement of a lot, with names in place of ids. ``*_site`` None with a holder = in transit."""
+    """One movement of a lot, with names in place of ids. ``*_site`` None with a holder = in transit. ``veiled``: a maker
+    hides its holders from the reader, so companies and places are told only roughly, what others wrote not at all, and
+    no agreement may be shown."""
 
     seq: int
     kind: str
@@ -84,10 +91,11 @@ class HistoryRow:
     corrects: int | None
     counterpart_lot_id: UUID | None
     machine: str | None
+    veiled: bool
 
 
-async def unit(session: AsyncSession, lot_id: UUID) -> Unit | None:
-    """A lot and its present stock lines, or None where the tenant sees none."""
+async def unit(session: AsyncSession, reader: Actor, lot_id: UUID) -> Unit | None:
+    """A lot and its present stock lines as the reader may see them, or None where the tenant sees none."""
     lot = await fetch_one(
         session,
         "SELECT l.*, p.number, p.description, m.name AS maker_name, m.id AS maker_id, c.name AS registered_name "
@@ -99,26 +107,34 @@ async def unit(session: AsyncSession, lot_id: UUID) -> Unit | None:
         return None
     rows = await fetch(
         session,
-        "SELECT p.*, o.name AS owner_name, h.name AS holder_name, b.name AS beneficiary_name, s.name AS site_name "
+        "SELECT p.*, o.name AS owner_name, h.name AS holder_name, b.name AS beneficiary_name, s.name AS site_name, "
+        "s.region "
         "FROM position p JOIN company o ON o.id = p.owner_id JOIN company h ON h.id = p.holder_id "
         "LEFT JOIN company b ON b.id = p.beneficiary_id LEFT JOIN site s ON s.id = p.site_id "
         "WHERE p.lot_id = $1 AND p.quantity > 0 ORDER BY p.position_id",
         lot_id,
     )
+    lines = tuple(_line(r, reader) for r in rows)
+    # Who registered a lot may have held it ever since: where any of it is veiled, or nothing is left to tell by, so is that.
+    veiled = bool(reader.masked) and (not lines or any(line.veiled for line in lines))
     return Unit(
         lot_id=lot["lot_id"], part_id=lot["part_id"], part_number=lot["number"], description=lot["description"],
         maker_id=lot["maker_id"], maker=lot["maker_name"], serial=lot["serial"], batch=lot["batch"], uom=lot["uom"],
         frozen=lot["frozen"], made_on=lot["made_on"], expires_on=lot["expires_on"],
-        registered_by=lot["registered_name"], parent_lot_id=lot["parent_lot_id"],
-        replaces_lot_id=lot["replaces_lot_id"],
-        lines=tuple(
-            UnitLine(
-                r["position_id"], r["owner_id"], r["owner_name"], r["holder_id"], r["holder_name"], r["site_id"],
-                r["site_name"], r["condition"], r["agreement_id"], r["beneficiary_id"], r["beneficiary_name"],
-                r["quantity"], r["held"],
-            )
-            for r in rows
-        ),
+        registered_by=reader.told(lot["registered_by"], lot["registered_name"], veiled=veiled), parent_lot_id=lot["parent_lot_id"],
+        replaces_lot_id=lot["replaces_lot_id"], lines=lines,
+    )  # fmt: skip
+
+
+def _line(r: asyncpg.Record, reader: Actor) -> UnitLine:
+    veiled = reader.veils(r["owner_id"], r["holder_id"], r["beneficiary_id"])
+    return UnitLine(
+        r["position_id"], r["owner_id"], reader.told(r["owner_id"], r["owner_name"], veiled=veiled), r["holder_id"],
+        reader.told(r["holder_id"], r["holder_name"], veiled=veiled, region=r["region"]), r["site_id"],
+        reader.told_place(r["holder_id"], r["site_name"], veiled=veiled, region=r["region"]), r["condition"],
+        r["agreement_id"], r["beneficiary_id"],
+        r["beneficiary_id"] and reader.told(r["beneficiary_id"], r["beneficiary_name"], veiled=veiled),
+        r["quantity"], r["held"], veiled,
     )  # fmt: skip
 
 
@@ -145,10 +161,15 @@ async def by_serial(session: AsyncSession, serial: str, *, limit: int = 20) -> S
 
 
 async def history(
-    session: AsyncSession, lot_id: UUID, *, at: datetime | None = None, known_at: datetime | None = None
+    session: AsyncSession,
+    reader: Actor,
+    lot_id: UUID,
+    *,
+    at: datetime | None = None,
+    known_at: datetime | None = None,
 ) -> Sequence[HistoryRow]:
-    """The movements of a lot the tenant may see, as they happened: oldest first by occurrence. ``at`` leaves out
-    what happened later, ``known_at`` what was recorded later."""
+    """The movements of a lot the tenant may see, told as the reader may see them, as they happened: oldest first by
+    occurrence. ``at`` leaves out what happened later, ``known_at`` what was recorded later."""
     rows = await fetch(
         session,
         """
@@ -156,7 +177,10 @@ async def history(
                m.cause_id, m.reason_code AS reason, n.note, m.from_position, fo.name AS from_owner,
                fh.name AS from_holder, fs.name AS from_site, m.to_position, xo.name AS to_owner, xh.name AS to_holder,
                xs.name AS to_site, f.condition AS from_condition, t.condition AS to_condition, m.agreement_id,
-               t.agreement_id AS to_agreement_id, m.resolves, m.corrects, m.counterpart_lot_id, m.machine
+               t.agreement_id AS to_agreement_id, m.resolves, m.corrects, m.counterpart_lot_id, m.machine, m.company_id,
+               f.owner_id AS from_owner_id, f.holder_id AS from_holder_id, f.beneficiary_id AS from_beneficiary_id,
+               fs.region AS from_region, t.owner_id AS to_owner_id, t.holder_id AS to_holder_id,
+               t.beneficiary_id AS to_beneficiary_id, xs.region AS to_region
         FROM movement m
         JOIN company c ON c.id = m.company_id
         LEFT JOIN movement_note n ON n.lot_id = m.lot_id AND n.seq = m.seq
@@ -174,4 +198,30 @@ async def history(
         at,
         known_at,
     )
-    return [HistoryRow(**dict(r)) for r in rows]
+    return [_told(dict(r), reader) for r in rows]
+
+
+_SIDES = ("from", "to")
+
+
+def _told(values: dict[str, Any], reader: Actor) -> HistoryRow:
+    """A movement as the reader may see it. One of which the reader sees no stock line is veiled as soon as anything is
+    hidden from the reader: nothing says whose units it moved."""
+    seen = [side for side in _SIDES if values[f"{side}_owner_id"]]
+    ids = {f"{side}_{what}": values.pop(f"{side}_{what}_id") for side in _SIDES for what in ("owner", "holder")}
+    rights = {side: values.pop(f"{side}_beneficiary_id") for side in _SIDES}
+    regions = {side: values.pop(f"{side}_region") for side in _SIDES}
+    by = values.pop("company_id")
+    veiled = bool(reader.masked) and (
+        not seen or any(reader.veils(ids[f"{s}_owner"], ids[f"{s}_holder"], rights[s]) for s in seen)
+    )
+    if veiled:
+        for side in seen:
+            owner, holder, region = ids[f"{side}_owner"], ids[f"{side}_holder"], regions[side]
+            values[f"{side}_owner"] = reader.told(owner, values[f"{side}_owner"], veiled=True)
+            values[f"{side}_holder"] = reader.told(holder, values[f"{side}_holder"], veiled=True, region=region)
+            values[f"{side}_site"] = reader.told_place(holder, values[f"{side}_site"], veiled=True, region=region)
+        if not reader.knows(by):
+            # What people wrote may name them and their machines.
+            values |= {"company": HIDDEN, "reason": None, "note": None, "machine": None}
+    return HistoryRow(**values, veiled=veiled)

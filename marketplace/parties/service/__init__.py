@@ -9,6 +9,7 @@ from marketplace.parties.service.places import (
     create_company,
     create_site,
     know_each_other,
+    mask_holders,
     remove_contact,
     reopen_site,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "forget_old",
     "hash_password",
     "know_each_other",
+    "mask_holders",
     "once",
     "once_done",
     "plain_answer",

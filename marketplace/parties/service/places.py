@@ -53,6 +53,14 @@ async def create_company(
     return company
 
 
+async def mask_holders(session: WriteSession, actor: Actor, *, hidden: bool) -> None:
+    """Says whether the actor's company hides who holds its units (``Actor.masked`` has the rule). Counts from everybody's
+    next request. Raises ``company.maker`` for a company that makes nothing."""
+    if not actor.is_manufacturer:
+        raise conflict("company.maker", "Only a manufacturer has holders that it could hide.", field="mask_holders")
+    await execute(session, "UPDATE company SET mask_holders = $2 WHERE id = $1", actor.company_id, hidden)
+
+
 def _check_site(timezone: str, lat: float | None, lon: float | None, opens: time | None, closes: time | None) -> None:
     if opens is not None and closes is not None and opens >= closes:
         raise invalid("site.hours", "A site opens before it closes on the same day.", field="closes")

@@ -14,7 +14,6 @@ from marketplace.db.session import (
 )
 from marketplace.kit.errors import forbidden, invalid, missing
 from marketplace.parties.actor import Actor, check_scopes
-from marketplace.parties.service.places import know_each_other
 from marketplace.parties.service.signing_in import token_hash
 
 
@@ -74,7 +73,8 @@ async def delegate(
     now: datetime,
     valid_until: datetime | None = None,
 ) -> UUID:
-    """Lets another company's technicians source the actor's parts, within limits per request."""
+    """Lets another company's technicians source the actor's parts, within limits per request. While it stands, the two
+    see each other's sites, and the delegate those of the actor's counterparties (row level security has the rule)."""
     if not actor.is_manufacturer:
         raise invalid("delegation.maker", "Only a manufacturer can let others source its parts.")
     if company_id == actor.company_id:
@@ -89,12 +89,11 @@ async def delegate(
         "valid_until) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
         actor.company_id, company_id, max_quantity, max_value, actor.currency, now, valid_until,
     )  # fmt: skip
-    await know_each_other(session, actor.company_id, company_id)
     return made
 
 
 async def revoke_delegation(session: WriteSession, delegation_id: UUID, now: datetime) -> None:
-    """Ends a delegation at once. Raises ``delegation.not_found``."""
+    """Ends a delegation at once, and with it the sight of each other's sites. Raises ``delegation.not_found``."""
     tag = await execute(
         session, "UPDATE delegation SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", delegation_id, now
     )

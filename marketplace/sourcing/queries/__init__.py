@@ -5,7 +5,6 @@ from marketplace.sourcing.queries.availability import (
     Sourcing,
     destination_of,
     locate,
-    masks,
     scope,
     stock,
 )
@@ -20,6 +19,7 @@ from marketplace.sourcing.queries.calls import (
     call_units,
     calls,
     events_of,
+    may_ring,
     ordered_worth,
 )
 from marketplace.sourcing.queries.locked import (
@@ -41,7 +41,7 @@ from marketplace.sourcing.queries.requisitions import (
 
 __all__ = [
     "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "Worth", "by_reference", "call",
-    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "masks",
+    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "may_ring",
     "open_to", "ordered_worth", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
     "unapproved", "waiting",
 ]  # fmt: skip

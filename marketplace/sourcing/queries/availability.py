@@ -79,7 +79,7 @@ async def scope(session: AsyncSession, actor: Actor) -> Sourcing:
         )
     rows = await fetch(
         session,
-        "SELECT c.id, c.currency, c.mask_holders, d.max_quantity, d.max_value_amount FROM company c "
+        "SELECT c.id, c.currency, d.max_quantity, d.max_value_amount FROM company c "
         "LEFT JOIN LATERAL (SELECT max(max_quantity) AS max_quantity, max(max_value_amount) AS max_value_amount "
         "FROM delegation d WHERE d.maker_id = c.id AND d.company_id = $2 AND d.revoked_at IS NULL "
         "AND (d.valid_until IS NULL OR d.valid_until > now())) d ON c.id <> $2 WHERE c.id = ANY($1::uuid[])",
@@ -89,21 +89,9 @@ async def scope(session: AsyncSession, actor: Actor) -> Sourcing:
     return Sourcing(
         frozenset(makers),
         {r["id"]: Limit(r["max_quantity"], r["max_value_amount"], r["currency"]) for r in rows if r["max_quantity"]},
-        # A planner of the maker's own sees who holds what; technicians and delegates see it once a call is sent.
-        frozenset(
-            r["id"]
-            for r in rows
-            if r["mask_holders"] and not (r["id"] == actor.company_id and actor.may("sourcing.approve"))
-        ),
+        actor.masked,
         {r["id"]: r["currency"] for r in rows},
     )
-
-
-async def masks(session: AsyncSession, actor: Actor) -> frozenset[UUID]:
-    """Makers whose holders are not named to this person before an order is sent."""
-    if not (actor.is_manufacturer or actor.sources):
-        return frozenset()
-    return (await scope(session, actor)).mask
 
 
 @dataclass(frozen=True, slots=True)

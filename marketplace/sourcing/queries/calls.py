@@ -11,8 +11,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.parties.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class CallRow:
     company: str
     maker_id: UUID
     maker: str
+    maker_masks: bool
     holder_id: UUID
     holder: str
     agreement_id: UUID | None
@@ -75,14 +77,21 @@ class CallRow:
     proposal: dict[str, Any] | None
     lost_by: UUID | None
 
-    def named_to(self, masks: frozenset[UUID]) -> bool:
-        """Whether the holder may be named to somebody from whom these makers mask theirs: once the order is sent."""
-        return self.noticed_at is not None or self.maker_id not in masks or self.kind == "own_stock"
+    def named_to(self, actor: Actor) -> bool:
+        """Whether the holder is named to this person: where its maker hides holders, only once the order is sent. Not
+        asked of ``Actor.masked``, so that it stays so for a company whose delegation has ended meanwhile."""
+        return (
+            self.noticed_at is not None
+            or not self.maker_masks
+            or self.kind == "own_stock"
+            or actor.company_id == self.holder_id
+            or actor.knows_holders_of(self.maker_id)
+        )
 
 
 _CALL = """
 SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_reference, k.company_id,
-       c.name AS company, k.maker_id, m.name AS maker, k.holder_id, h.name AS holder, k.agreement_id,
+       c.name AS company, k.maker_id, m.name AS maker, m.mask_holders AS maker_masks, k.holder_id, h.name AS holder, k.agreement_id,
        a.reference AS agreement_reference, a.zone AS agreement_zone, k.part_id, p.number AS part_number, p.description, p.uom, k.site_id,
        coalesce(s.name, k.ship_from ->> 'name') AS site, coalesce(s.counter_phone, k.ship_from ->> 'telephone') AS counter_phone,
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
@@ -229,3 +238,20 @@ async def events_of(session: AsyncSession, call_ids: Sequence[UUID]) -> Sequence
         list(call_ids),
     )
     return [(r["call_id"], CallEventRow(r["kind"], r["detail"], r["company"], r["at"])) for r in rows]
+
+
+async def may_ring(session: AsyncSession, actor: Actor, site_id: UUID, company_id: UUID) -> bool:
+    """Whether this person may know whom to ring at a visible site of a company. Where a maker hides its holders: at a
+    site that an order back was sent to, or of a company that one's own, or a maker that hides nothing, deals with."""
+    if not actor.masked or actor.knows(company_id):
+        return True
+    found: bool = await fetch_value(
+        session,
+        "SELECT EXISTS (SELECT 1 FROM counterparty WHERE other_id = $1 AND company_id = ANY($2::uuid[])) OR EXISTS ("
+        "SELECT 1 FROM call WHERE site_id = $3 AND noticed_at IS NOT NULL AND (company_id = $4 OR maker_id = $4))",
+        company_id,
+        list({actor.company_id, *actor.sources} - actor.masked),
+        site_id,
+        actor.company_id,
+    )
+    return found

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.parties.actor import Actor, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class RequisitionRow:
     company: str
     maker_id: UUID
     maker: str
+    maker_masks: bool
     requested_by: UUID
     part_id: UUID
     part_number: str
@@ -48,9 +50,31 @@ class RequisitionRow:
     on_the_way: int
     received: int
 
+    def plan_for(self, actor: Actor) -> dict[str, Any] | None:
+        """The stored plan as this person may read it: one that was made by somebody who sees more names no holder."""
+        if (
+            self.plan is None
+            or self.plan.get("masked")
+            or not self.maker_masks
+            or actor.knows_holders_of(self.maker_id)
+        ):
+            return self.plan
+        lines = {
+            name: [_roughly(line) for line in self.plan[name]] for name in ("chosen", "not_chosen", "not_callable")
+        }
+        return {**self.plan, **lines, "masked": True}
+
+
+def _roughly(line: dict[str, Any]) -> dict[str, Any]:
+    if line["kind"] == "own_stock" and line["callable"]:
+        return line
+    region = line.get("region") or ""
+    return {**line, "holder": roughly(region), "site": region, "distance": "distance not told"}
+
 
 _REQUISITION = """
-SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS maker, r.requested_by, r.part_id,
+SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS maker, m.mask_holders AS maker_masks,
+       r.requested_by, r.part_id,
        p.number AS part_number, p.description, p.uom, r.quantity, r.destination_site_id, s.name AS destination,
        r.needed_by, r.urgency, r.machine_model, r.machine_serial, r.job_number, r.substitutes, r.status, r.outcome,
        r.plan, r.planned_at, r.created_at, r.closed_at, t.ordered, t.on_the_way, t.received

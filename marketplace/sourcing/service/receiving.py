@@ -15,7 +15,6 @@ from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
-from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
@@ -35,7 +34,6 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
     call = await mine(session, actor, call_id, "asker")
     async with acting_for(session, call.maker_id):
         units = await queries.call_units(session, call.id)
-        site = await parties.site(session, call.destination_site_id)
         lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
         await set_status(session, call, "received", received_at=now)
         at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
@@ -47,7 +45,7 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
             )  # fmt: skip
         steps = tuple(
             Step(
-                Kind.RECEIVE, lot, quantity, number, to=moved(at[lot, number or 0], site=site.id, holder=site.company_id),
+                Kind.RECEIVE, lot, quantity, number, to=moved(at[lot, number or 0], site=call.destination_site_id, holder=call.company_id),
                 permit=permits[lot][Kind.RECEIVE] if permits else None,
             )
             for lot, number, quantity in lots

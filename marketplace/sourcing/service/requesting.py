@@ -96,8 +96,9 @@ async def plan(
     without_holders: Sequence[UUID] = (),
 ) -> Planned:
     """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key."""
-    site = await parties.site(session, requisition.destination_site_id)
-    destination = Point(site.lat, site.lon, site.country)
+    # The maker no longer sees the site of a company whose delegation has ended: then distances are not known.
+    site = await parties.site_seen(session, requisition.destination_site_id)
+    destination = Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
     located = await queries.locate(
         session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
         with_related=requisition.substitutes,
@@ -114,7 +115,8 @@ async def plan(
     sources = [_source(c) for c in usable if c.unit_price is not None]
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
-    return Planned(allocation, by_key, _shown(allocation, by_key, lacking, now))
+    shown = _shown(allocation, by_key, lacking, now)
+    return Planned(allocation, by_key, {**shown, "masked": requisition.maker_id in actor.masked})
 
 
 def _source(c: Candidate) -> Source:
@@ -128,7 +130,8 @@ def _source(c: Candidate) -> Source:
 
 
 def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now: datetime) -> dict[str, Any]:
-    """The plan as it is kept and shown: JSON-able, money in minor units beside its currency."""
+    """The plan as it is kept and shown: JSON-able, money in minor units beside its currency. ``masked`` beside it says
+    whether it was made for somebody to whom the maker does not name its holders."""
     return {
         "made_at": now,
         "lacking": lacking,
@@ -159,7 +162,8 @@ def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now
 
 def _described(c: Candidate) -> dict[str, Any]:
     return {
-        "kind": c.kind, "part_id": c.part_id, "holder": c.holder, "site": c.site, "condition": c.condition,
+        "kind": c.kind, "part_id": c.part_id, "holder": c.holder, "site": c.site, "region": c.region,
+        "condition": c.condition,
         "distance": c.distance_words, "arrives": c.arrives, "respond_by": c.respond_by, "badge": c.badge,
         "callable": c.callable, "currency": c.unit_price.currency if c.unit_price else None,
         "unit_price": c.unit_price.amount if c.unit_price else None,
@@ -199,7 +203,9 @@ async def next_best(
         on_behalf = Actor(
             user_id=requisition.requested_by, company_id=maker, user_name="", company_name=company.name,
             company_code=company.code, is_manufacturer=True, is_partner=company.is_partner, currency=company.currency,
-            roles=frozenset({"planner"}),
+            masking=frozenset({maker}) if company.mask_holders else frozenset(),
+            # The plan is kept and mailed to whoever asked: it says what the one may know who may know least.
+            roles=frozenset({"technician"}),
         )  # fmt: skip
         planned = await plan(session, on_behalf, requisition, now, without_holders=[exclude_holder])
         await keep_plan(session, requisition_id, planned.shown, now)

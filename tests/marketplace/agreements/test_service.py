@@ -38,7 +38,7 @@ async def signs(world: World, party: Party, agreement_id: UUID, **more: str) -> 
 async def test_the_offer_writes_the_whole_paper(world: World) -> None:
     agreement_id = await offered(world, quantity=10, minimum=3, preset="access-first")
     async with world.db.read(world.buyer.tenant) as session:
-        found = await queries.agreement(session, agreement_id)
+        found = await queries.agreement(session, person(world.maker), agreement_id)
     assert found.row.reference.startswith("AGR-")
     assert found.row.status == "offered"
     assert found.row.waiting_for == ("maker", "holder")
@@ -62,7 +62,7 @@ async def test_both_sign_once_and_the_framework_goes_with_it(world: World) -> No
     assert second.active
     assert second.waiting_for is None
     async with world.db.read(world.maker.tenant) as session:
-        found = await queries.agreement(session, agreement_id)
+        found = await queries.agreement(session, person(world.maker), agreement_id)
     assert [e.kind for e in found.events] == ["offered", "signed", "signed", "active"]
     assert {e.detail["wording_sha256"] for e in found.events if e.kind == "signed"} == {found.wording_sha256}
     assert found.framework_maker_signed_at is not None

@@ -29,6 +29,7 @@ from marketplace.ledger import queries
 from marketplace.ledger.entries import Command, NewLot, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits, carry_out
+from tests.agreed import person
 from tests.marketplace.ledger.model import Act, Leave, Lot, Model, Refused, Spot
 from tests.world import World
 
@@ -318,11 +319,12 @@ class Machine(RuleBasedStateMachine):
             for i, lot in self.model.lots.items()
             for e in lot.events
         }
+        reader = person(self.world.maker)
         async with self.database.read(self.world.maker.tenant) as session:
             for at in self.moments[:: max(1, len(self.moments) // 4)]:
                 for known_at in (at, self.moments[-1] + timedelta(days=1)):
                     for lot_id, lot in self.model.lots.items():
-                        found = await queries.as_of(session, at=at, known_at=known_at, lot_id=lot_id)
+                        found = await queries.as_of(session, reader, at=at, known_at=known_at, lot_id=lot_id)
                         assert sum(r.quantity for r in found) == sum(lot.balances(at=at, known_at=known_at).values())
                         assert sorted(r.quantity for r in found) == sorted(
                             lot.balances(at=at, known_at=known_at).values()
