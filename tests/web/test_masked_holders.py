@@ -84,8 +84,10 @@ async def hidden(world: World) -> AsyncIterator[Hidden]:
             holder.id,
         )
         await owner.execute(
-            "INSERT INTO site_contact (company_id, site_id, name, telephone) VALUES ($1, $2, 'Sam Ortiz', '+1 205 555 0199')",
-            holder.id, holder.site,
+            # At every site: which of them an order back goes to is a tie.
+            "INSERT INTO site_contact (company_id, site_id, name, telephone) "
+            "SELECT company_id, id, 'Sam Ortiz', '+1 205 555 0199' FROM site WHERE company_id = $1",
+            holder.id,
         )  # fmt: skip
         await job.sold(6, offered=6)
         lot = await owner.fetchrow(
