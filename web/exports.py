@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.responses import Response, StreamingResponse
 
@@ -17,6 +17,9 @@ from web.session import Visit
 
 ROWS: Final = 500
 """Rows read at a time."""
+Row = TypeVar("Row")
+Pages = Callable[[ReadSession, str | None, int], Awaitable[tuple[Sequence[Row], str | None]]]
+"""From a bookmark (None: the beginning) and a number of rows to those rows and the bookmark after them (None: the end)."""
 More = Callable[[ReadSession, str | None], Awaitable[tuple[Sequence[Sequence[object]], str | None]]]
 """From a bookmark (None: the beginning) to the next rows and the bookmark after them (None: the end)."""
 
@@ -46,6 +49,19 @@ def csv_file(visit: Visit, name: str, header: Sequence[str], more: More) -> Resp
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": f'attachment; filename="{file}"'},
     )
+
+
+def list_csv(
+    visit: Visit, name: str, header: Sequence[str], page: Pages[Row], cells: Callable[[Row], Sequence[object]]
+) -> Response:
+    """The whole of a list that a page shows in pieces: ``page`` answers up to so many rows behind a bookmark, and the
+    next bookmark; ``cells`` is one row's line in the file."""
+
+    async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+        rows, following = await page(session, mark, ROWS)
+        return [cells(row) for row in rows], following
+
+    return csv_file(visit, name, header, more)
 
 
 def _lines(rows: Sequence[Sequence[object]]) -> str:

@@ -21,7 +21,7 @@ from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clauses import html
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
@@ -81,12 +81,7 @@ async def agreements(visit: ReadsAgreements) -> Response:
         return found.items, found.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "agreements", CSV_HEADER, more)
+        return list_csv(visit, "agreements", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     return visit.show(
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,

@@ -24,7 +24,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import call_event, page_state, refusal_words
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Form, Value, shipment_values
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -112,12 +112,9 @@ async def calls(visit: ReadsCalls) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row, named=row.named_to(actor)) for row in rows], following
-
-        return csv_file(visit, "buy-back-orders", CSV_HEADER, more)
+        return list_csv(
+            visit, "buy-back-orders", CSV_HEADER, page, lambda row: _csv_row(row, named=row.named_to(actor))
+        )
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     tabs = [(key, t.words, f"/calls?{urlencode({'side': side, 'status': key})}", None) for key, t in TABS.items()]

@@ -17,7 +17,7 @@ from marketplace.parties import queries, service
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing.service import close_site
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.pages.company import company_page
 from web.session import Sent, SentForm, Visit, submit, visits
@@ -122,12 +122,7 @@ async def all_sites(visit: ReadsCompany) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "sites", CSV_HEADER, more)
+        return list_csv(visit, "sites", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
     opened, shut = await queries.count_sites(visit.session, visit.actor)
     return visit.show(

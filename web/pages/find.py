@@ -23,7 +23,7 @@ from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, parse_list
 from marketplace.sourcing import queries as sourcing
 from web.clauses import CLAUSE_WORDS
-from web.exports import csv_file, wants_csv
+from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
 from web.session import Sent, SentForm, Visit, uuid_of, visits
@@ -234,12 +234,7 @@ async def _browse(
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row("", "", "", worded.offer(row)) for row in rows], following
-
-        return csv_file(visit, "on-offer", CSV_HEADER, more)
+        return list_csv(visit, "on-offer", CSV_HEADER, page, lambda row: _csv_row("", "", "", worded.offer(row)))
     rows, following = await page(visit.session, given.get("after"), PER_PAGE)
     catalogue = []
     if words and not rows:

@@ -21,7 +21,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
-from web.exports import csv_file, wants_csv
+from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
@@ -133,12 +133,13 @@ async def _to_count(visit: Visit) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [[r.number, r.site, r.quantity, r.opened_at.isoformat(timespec="seconds")] for r in rows], following
-
-        return csv_file(visit, "places-to-count", TO_COUNT_CSV, more)
+        return list_csv(
+            visit,
+            "places-to-count",
+            TO_COUNT_CSV,
+            page,
+            lambda r: [r.number, r.site, r.quantity, r.opened_at.isoformat(timespec="seconds")],
+        )
     rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
     return visit.show(
         "holdings/to_count.html", rows=rows, view=TableView.of(visit.request, TO_COUNT_COLUMNS).with_next(following),

@@ -25,7 +25,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now, resolve
 from web.errors import STATUS
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.session import Sent, SentForm, Visit, looking, submit, uuid_of, visits
 from web.tables import Column, TableView
@@ -44,6 +44,9 @@ COLUMNS: Final = (
     Column("step", "Step"),
     Column("when", "Uploaded"),
 )
+CSV_HEADER: Final = (
+    "File", "Site", "Day", "Step", "Rows", "Good", "Bad", "New", "Changed", "Vanished", "Uploaded",
+)  # fmt: skip
 ISSUE_COLUMNS: Final = (
     Column("row", "Row", "end"), Column("field", "Column"), Column("value", "Value"), Column("why", "What is wrong"),
 )  # fmt: skip
@@ -98,17 +101,7 @@ async def _list(visit: Visit, form: Form) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-        header = ("File", "Site", "Day", "Step", "Rows", "Good", "Bad", "New", "Changed", "Vanished", "Uploaded")
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            jobs, following = await page(session, mark, 500)
-            return [
-                [j.file_name, j.default_site or "", j.snapshot_on.isoformat(), j.step, j.rows_total, j.rows_good,
-                 j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.created_at.isoformat(timespec="seconds")]
-                for j in jobs
-            ], following  # fmt: skip
-
-        return csv_file(visit, "imports", header, more)
+        return list_csv(visit, "imports", CSV_HEADER, page, _csv_row)
     jobs, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     return visit.show(
         "imports/list.html", rows=jobs, view=TableView.of(visit.request, COLUMNS).with_next(following), form=form,
@@ -116,6 +109,13 @@ async def _list(visit: Visit, form: Form) -> Response:
         sites=await parties.sites(visit.session, visit.actor), fields=list(FIELDS.values()),
         limit_mb=visit.request.app.state.settings.upload_limit_bytes // 1_000_000,
     )  # fmt: skip
+
+
+def _csv_row(job: Job) -> list[object]:
+    return [
+        job.file_name, job.default_site or "", job.snapshot_on.isoformat(), job.step, job.rows_total, job.rows_good,
+        job.rows_bad, job.lots_new, job.lots_changed, job.lots_vanished, job.created_at.isoformat(timespec="seconds"),
+    ]  # fmt: skip
 
 
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ from marketplace.kit.errors import missing
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -75,12 +75,7 @@ async def notices(visit: ReadsAgreements) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row, visit) for row in rows], following
-
-        return csv_file(visit, "notices", CSV_HEADER, more)
+        return list_csv(visit, "notices", CSV_HEADER, page, lambda row: _csv_row(row, visit))
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     return visit.show("agreements/notices.html", rows=rows, view=view, **standing(visit))

@@ -21,7 +21,7 @@ from marketplace.orders import queries
 from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.session import Visit, visits
 from web.tables import Column, TableView
 
@@ -91,12 +91,7 @@ async def orders(visit: ReadsOrders) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row, company_id) for row in rows], following
-
-        return csv_file(visit, "orders", CSV_HEADER, more)
+        return list_csv(visit, "orders", CSV_HEADER, page, lambda row: _csv_row(row, company_id))
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     kept = {name: visit.asked(name) for name in ("side", "search") if visit.asked(name)}

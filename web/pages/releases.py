@@ -19,7 +19,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clauses import CLAUSE_WORDS
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.found import Worded
 from web.pages.posting_order import offered_page
@@ -85,12 +85,7 @@ async def releases(visit: ReadsReleases) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "postings", CSV_HEADER, more)
+        return list_csv(visit, "postings", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     return visit.show(
         "releases/list.html",

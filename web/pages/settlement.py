@@ -15,7 +15,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
 from marketplace.settlement.queries import SettlementFilter, SettlementRow
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -55,12 +55,7 @@ async def settlement(visit: ReadsOwed) -> Response:
         return found.items, found.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "settlement", CSV_HEADER, more)
+        return list_csv(visit, "settlement", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     totals = await queries.settlement_totals(visit.session, visit.actor, visit.today)
     tiles = [

@@ -35,7 +35,7 @@ from web.availability import (
     numbers_in,
     own_sites_first,
 )
-from web.exports import csv_file, wants_csv
+from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
@@ -202,12 +202,7 @@ async def _list(visit: Visit, given: Mapping[str, str]) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_request_csv(row) for row in rows], following
-
-        return csv_file(visit, "parts-requests", REQUEST_CSV, more)
+        return list_csv(visit, "parts-requests", REQUEST_CSV, page, _request_csv)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     kept = {"whose": "mine"} if mine else {}
     tabs = [(key, words, _list_href({**kept, "status": key}), None) for key, (words, _) in STATUSES.items()]

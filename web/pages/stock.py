@@ -17,7 +17,7 @@ from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.listings import queries
 from marketplace.parties import queries as parties
 from marketplace.parts.numbers import normalise
-from web.exports import csv_file, wants_csv
+from web.exports import list_csv, wants_csv
 from web.released_stock import stock_key
 from web.session import Visit, visits
 from web.tables import Column, TableView
@@ -69,12 +69,7 @@ async def stock(visit: ReadsStock) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "stock", CSV_HEADER, more)
+        return list_csv(visit, "stock", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     currency = visit.actor.currency
     return visit.show(

@@ -24,7 +24,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Match, parse_list
-from web.exports import csv_file, wants_csv
+from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -96,12 +96,7 @@ async def units(visit: ReadsUnits) -> Response:
         return shown.items, shown.next
 
     if wants_csv(visit):
-
-        async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows, following = await page(session, mark, 500)
-            return [_csv_row(row) for row in rows], following
-
-        return csv_file(visit, "units", CSV_HEADER, more)
+        return list_csv(visit, "units", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     return visit.show("units/list.html", rows=rows, view=view, q=q, past=None, at=None, cut=False)
