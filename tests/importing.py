@@ -41,7 +41,13 @@ class Importing:
     folder: Path
 
     async def upload(
-        self, content: str | bytes, party: Party | None = None, *, now: datetime = NOW, **more: Any
+        self,
+        content: str | bytes,
+        party: Party | None = None,
+        *,
+        now: datetime = NOW,
+        named: str = "stock.csv",
+        **more: Any,
     ) -> UUID:
         """The import of a file; the maker's, at its first site, unless said otherwise."""
         who = party or self.world.maker
@@ -49,7 +55,7 @@ class Importing:
         raw = content.encode() if isinstance(content, str) else content
         async with self.db.write(who.tenant) as session:
             made = await service.upload(
-                session, actor_of(who, manufacturer=who is self.world.maker), chunks=pieces(raw), file_name="stock.csv",
+                session, actor_of(who, manufacturer=who is self.world.maker), chunks=pieces(raw), file_name=named,
                 data_dir=self.folder, limit_bytes=64 << 20, now=now, **more,
             )  # fmt: skip
         return made.job_id

@@ -235,7 +235,9 @@ def outage(error: BaseException) -> DomainError | None:
     if state[:2] in _OUTAGES:
         return busy(*_OUTAGES[state[:2]])
     lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if lost or isinstance(original, OSError | asyncpg.InterfaceError):
+    # An error about a file names it: that is no outage of the database.
+    away = isinstance(original, OSError) and original.filename is None
+    if lost or away or isinstance(original, asyncpg.InterfaceError):
         return busy(*_OUTAGES["08"])
     return None
 

@@ -255,7 +255,8 @@ class DeliveryBuilder:
             return Cause(company, actor, commands[step], cause, cause_id, how)
 
         register = because(0, cast.maker, seller)
-        hold = because(1, partner, cast.actor[partner, "buyer"])
+        # As a live order does it: the seller's standing offer is what lets the buyer reserve.
+        hold = because(1, cast.maker, cast.actor[partner, "buyer"])
         ship = because(2, cast.maker, seller, Basis.RECORD)
         receive = because(3, partner, taker)
         title = because(4, partner, taker)

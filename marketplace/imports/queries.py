@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -401,6 +401,18 @@ async def lots_for_update(session: WriteSession, lots: Sequence[UUID]) -> None:
         session, "SELECT lot_id FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE",
         sorted(set(lots)),
     )  # fmt: skip
+
+
+async def counted_since(session: WriteSession, found: Job, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these proposals whose place was counted after what the file tells: the end of its day, or when it landed
+    if that was before."""
+    rows = await fetch(
+        session,
+        "SELECT p.id FROM import_proposal p JOIN stock_count c ON c.holder_id = p.company_id AND c.site_id = p.site_id "
+        "AND c.part_id = p.part_id WHERE p.id = ANY($1::uuid[]) AND c.counted_at > least($2::timestamptz, $3::timestamptz)",
+        list(ids), found.finished_at, datetime.combine(found.snapshot_on + timedelta(days=1), time(), UTC),
+    )  # fmt: skip
+    return {row["id"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

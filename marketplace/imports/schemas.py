@@ -200,6 +200,7 @@ class DecisionOut(BaseModel):
 
     accepted: int
     dismissed: int
+    overtaken: int = Field(description="Places counted after the file was made: they stay as counted.")
     counted_in: int
     counted_away: int
     left_as_shortage: int

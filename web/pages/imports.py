@@ -378,7 +378,7 @@ async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     open_here = waiting.get(kind, 0) if kind else sum(waiting.values())
     return visit.show(
         "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs,
-        tab=tab, done=visit.asked("done") == "decided", open_here=open_here, at_once=service.MAX_AT_ONCE,
+        tab=tab, done=visit.asked("done"), open_here=open_here, at_once=service.MAX_AT_ONCE,
     )  # fmt: skip
 
 
@@ -407,16 +407,19 @@ async def decide(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Re
             kind = sent.form().value("kind")
             kinds = [kind] if kind in KINDS else list(KINDS)
             accept, dismiss = (kinds, []) if verdict == "accept_all" else ([], kinds)
-            await service.decide(session, actor, job_id, accept_all=accept, dismiss_all=dismiss, now=now)
-            return verdict
+            done = await service.decide(session, actor, job_id, accept_all=accept, dismiss_all=dismiss, now=now)
+            return "counted" if done.overtaken else "decided"
         if not chosen:
             fields.wrong("pick", "Choose at least one difference.")
         fields.check("import.decide", "Nothing was decided.")
         accepted = chosen if verdict == "accept" else []
-        await service.decide(session, actor, job_id, accept=accepted, dismiss=[] if accepted else chosen, now=now)
-        return verdict
+        dismissed = [] if accepted else chosen
+        done = await service.decide(session, actor, job_id, accept=accepted, dismiss=dismissed, now=now)
+        return "counted" if done.overtaken else "decided"
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _proposals(visit, job_id, form)
 
-    return await submit(request, sent, VERB, act, now=now, to=f"/imports/{job_id}/proposals?done=decided", again=again)
+    return await submit(
+        request, sent, VERB, act, now=now, to=lambda done: f"/imports/{job_id}/proposals?done={done}", again=again
+    )

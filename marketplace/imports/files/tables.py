@@ -96,7 +96,7 @@ def read_batches(path: Path, table: Table, *, after: int = 0, size: int = BATCH)
     """All rows below the header, ``size`` at a time, blank ones left out; cells filled up to the header's width.
 
     ``after``: go on behind this row of the file (a killed import). A row with more cells than the header keeps
-    them, so that validation can name it. Memory stays bounded for CSV; a workbook's sheet is held by the reader.
+    them, so that validation can name it. Memory stays bounded, but for a workbook's table of shared texts.
     Raises ``import.quote``, ``import.line_too_long``, ``import.encoding``.
     """
     width = len(table.header)

@@ -25,10 +25,12 @@ MAX_AT_ONCE = 2_000
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What came of deciding: how many were accepted and dismissed, by how much the ledger changed, and how much of
-    the differences stays because it is listed, reserved or under agreement."""
+    the differences stays because it is listed, reserved or under agreement. ``overtaken``: were to be accepted, but the
+    place was counted after the file was made; the count stands and the difference is dismissed."""
 
     accepted: int
     dismissed: int
+    overtaken: int
     counted_in: int
     counted_away: int
     left_as_shortage: int
@@ -50,7 +52,8 @@ async def decide(
     ``dismiss_all``, at most 2,000 at a time (``open`` says how many are left). Deciding again the same way changes
     nothing.
 
-    What is free is read again under the locks of the lots: units listed or reserved meanwhile stay. Raises
+    What is free is read again under the locks of the lots: units listed or reserved meanwhile stay, and a place that was
+    counted after the file was made stays as counted. Raises
     ``import.proposal_twice``, ``import.too_many``, ``import.proposal_not_found``, ``import.decided`` (the other way).
     """
     job = await queries.job(session, job_id)
@@ -78,6 +81,11 @@ async def decide(
             if found[key].decided not in (None, word):
                 raise conflict("import.decided", f"One of these differences was {found[key].decided} already.")
     open_now = [found[key] for key in accept if found[key].decided is None]
+    # Under the locks of the lots, so that no count comes in between.
+    await queries.lots_for_update(session, [p.lot_id for p in open_now if p.lot_id])
+    counted = await queries.counted_since(session, job, [p.id for p in open_now])
+    open_now = [p for p in open_now if p.id not in counted]
+    accept = [key for key in accept if key not in counted]
     steps, short = await _steps(session, job.company_id, open_now)
     if steps:
         key = command_id("import.decide", job_id, *sorted(p.id for p in open_now))
@@ -90,18 +98,24 @@ async def decide(
             "WHERE id = ANY($1::uuid[]) AND decided IS NULL",
             list(ids), word, now, actor.user_id,
         )  # fmt: skip
+    if counted:
+        await execute(
+            session,
+            "UPDATE import_proposal SET decided = 'dismissed', decided_at = $2, decided_by = $3, "
+            "detail = detail || jsonb_build_object('counted_since', true) WHERE id = ANY($1::uuid[]) AND decided IS NULL",
+            list(counted), now, actor.user_id,
+        )  # fmt: skip
     arriving = sum(s.quantity for s in steps if s.to is not None)
     leaving = sum(s.quantity for s in steps if s.to is None)
     left = await queries.count_open(session, job_id)
-    return Decision(len(accept), len(dismiss), arriving, leaving, short, sum(left.values()))
+    return Decision(len(accept), len(dismiss), len(counted), arriving, leaving, short, sum(left.values()))
 
 
 async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[ProposalRow]) -> tuple[list[Step], int]:
-    """The counts that bring the ledger to the file, and what cannot be brought."""
+    """The counts that bring the ledger to the file, and what cannot be brought. The lots are locked."""
     lots = [p.lot_id for p in accepted if p.lot_id]
     if not lots:
         return [], sum(p.quantity_before - p.quantity_file for p in accepted if p.kind != "more")
-    await queries.lots_for_update(session, lots)
     shelves: dict[tuple[UUID, UUID], list[Shelf]] = {}
     for shelf in await queries.shelves(session, company_id, lots):
         shelves.setdefault((shelf.lot_id, shelf.site_id), []).append(shelf)

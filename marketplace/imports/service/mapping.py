@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -12,8 +11,7 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint
-from marketplace.imports.files.tables import open_table
-from marketplace.imports.service.uploading import COVERS, MODES, mapping_of
+from marketplace.imports.service.uploading import COVERS, MODES, mapping_of, open_kept
 from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
@@ -60,11 +58,8 @@ async def change_mapping(
     words = job.conditions if conditions is None else choose_conditions(conditions)
     if default_site_id is not None:
         await parties.own_site(session, actor, default_site_id)
-    table = await asyncio.to_thread(
-        open_table,
-        data_dir / "uploads" / job.file_path,
-        sheet=sheet or job.sheet,
-        delimiter=delimiter or job.mapping["delimiter"] or None,
+    _, table = await open_kept(
+        data_dir, job, sheet=sheet or job.sheet, delimiter=delimiter or job.mapping["delimiter"] or None
     )
     plan = choose_columns(table.header, columns)
     if save:

@@ -22,9 +22,10 @@ from asyncpg import UniqueViolationError
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
 from marketplace.imports import landing, matching, queries
 from marketplace.imports.checks import issue_rows, typed_rows
-from marketplace.imports.files.tables import open_table, read_batches
+from marketplace.imports.files.tables import read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.service.mapping import clear
+from marketplace.imports.service.uploading import open_kept
 from marketplace.imports.staging import Staged, stage_row
 from marketplace.imports.values import MAX_CONDITION_WORDS, DateOrder
 from marketplace.jobs.service import enqueue
@@ -130,8 +131,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             f"Choose the columns for: {', '.join(job.mapping['missing'])}.",
             tuple(FieldError(f, "import.mapping.missing", "No column holds this.") for f in job.mapping["missing"]),
         )
-    path = data_dir / "uploads" / job.file_path
-    table = await asyncio.to_thread(open_table, path, sheet=job.sheet, delimiter=job.mapping["delimiter"] or None)
+    path, table = await open_kept(data_dir, job, sheet=job.sheet, delimiter=job.mapping["delimiter"] or None)
     async with database.write(tenant) as session:
         locked = await queries.job_for_update(session, job.id)
         if locked.step not in _TO_STAGE:

@@ -1,4 +1,4 @@
-"""Taking a file in: kept on disk under its hash, looked through once, its columns read as well as can be."""
+"""Taking a file in: kept on disk by company under its hash, looked through once, its columns read as well as can be."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from marketplace.imports import queries
 from marketplace.imports.columns import ColumnPlan, fingerprint, is_corrected, match_columns
 from marketplace.imports.fields import FIELDS, Kind
 from marketplace.imports.files.tables import Table, open_table
+from marketplace.imports.queries import Job
 from marketplace.imports.values import DateOrder, date_order
-from marketplace.kit.errors import DomainError, busy, invalid
+from marketplace.kit.errors import busy, conflict, invalid
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 
@@ -75,16 +76,15 @@ async def upload(
         raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     if default_site_id is not None:
         await parties.site_for_share(session, actor, default_site_id)
-    path, digest, size = await _keep(chunks, data_dir / "uploads", limit_bytes)
-    known = await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers)
-    if known is not None:
-        return Uploaded(known.id, True)
-    try:
-        table = await asyncio.to_thread(open_table, path, sheet=sheet, delimiter=delimiter, named=file_name)
-    except DomainError:
-        # Others may have brought in the same bytes before, and theirs was refused as well: nobody needs the file.
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        raise
+    folder = data_dir / "uploads" / str(actor.company_id)
+    async with _arriving(chunks, folder, limit_bytes) as file:
+        # Looked through before it is kept: a refused one never stands where another import's file may be.
+        digest = file.digest
+        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
+            await file.keep()
+            return Uploaded(known.id, True)
+        table = await asyncio.to_thread(open_table, file.path, sheet=sheet, delimiter=delimiter, named=file_name)
+        await file.keep()
     if is_corrected(table.header) and covers != "some":
         covers = "some"
         if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
@@ -96,9 +96,9 @@ async def upload(
         "INSERT INTO import_job (company_id, kind, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
         "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by, covers) "
         "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13, $14) RETURNING id",
-        actor.company_id, Path(file_name).name[:200] or "upload", digest, size, path.name, table.sheet or None,
+        actor.company_id, Path(file_name).name[:200] or "upload", digest, file.size, f"{actor.company_id}/{file.kept.name}", table.sheet or None,
         default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan, conditions=conditions)),
-        _estimate(table, size), actor.user_id, covers,
+        _estimate(table, file.size), actor.user_id, covers,
     )  # fmt: skip
     return Uploaded(job_id, False)
 
@@ -137,8 +137,27 @@ def _estimate(table: Table, size: int) -> int:
     return max(size * len(table.sample) // max(sampled, 1), len(table.sample))
 
 
-async def _keep(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) -> tuple[Path, bytes, int]:
-    """Writes the file under its SHA-256; returns path, hash and size. A refused one leaves nothing behind."""
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A file that has come in whole, under a name of its own until it is kept under its SHA-256."""
+
+    path: Path
+    digest: bytes
+    size: int
+
+    @property
+    def kept(self) -> Path:
+        """Where it stands once it is kept."""
+        return self.path.parent / self.digest.hex()
+
+    async def keep(self) -> None:
+        """Keeps it; the same bytes that were there before are replaced by themselves."""
+        await asyncio.to_thread(self.path.replace, self.kept)
+
+
+@contextlib.asynccontextmanager
+async def _arriving(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) -> AsyncIterator[_Arrived]:
+    """Writes a file down. What is not kept when the block ends leaves nothing behind."""
     partial = folder / f".{secrets.token_hex(8)}.partial"
     hasher, size = hashlib.sha256(), 0
     try:
@@ -155,8 +174,7 @@ async def _keep(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) ->
                 hasher.update(chunk)
                 await asyncio.to_thread(file.write, chunk)
             await asyncio.to_thread(_flush, file)
-        path = folder / hasher.hexdigest()
-        await asyncio.to_thread(partial.replace, path)
+        yield _Arrived(partial, hasher.digest(), size)
     except OSError as error:
         if error.errno in _FULL:
             raise busy(
@@ -167,7 +185,18 @@ async def _keep(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) ->
     finally:
         with contextlib.suppress(OSError):
             await asyncio.to_thread(partial.unlink, missing_ok=True)
-    return path, hasher.digest(), size
+
+
+async def open_kept(data_dir: Path, job: Job, *, sheet: str | None, delimiter: str | None) -> tuple[Path, Table]:
+    """The file of an import, found again. Raises ``import.file_gone``, and what reading it raises."""
+    path = data_dir / "uploads" / job.file_path
+    try:
+        return path, await asyncio.to_thread(open_table, path, sheet=sheet, delimiter=delimiter)
+    except FileNotFoundError:
+        raise conflict(
+            "import.file_gone",
+            "The file of this import is no longer on the server. Nothing was changed; upload it again.",
+        ) from None
 
 
 def _open_new(path: Path) -> BinaryIO:

@@ -221,7 +221,9 @@ def _told(values: dict[str, Any], reader: Actor) -> HistoryRow:
             values[f"{side}_owner"] = reader.told(owner, values[f"{side}_owner"], veiled=True)
             values[f"{side}_holder"] = reader.told(holder, values[f"{side}_holder"], veiled=True, region=region)
             values[f"{side}_site"] = reader.told_place(holder, values[f"{side}_site"], veiled=True, region=region)
-        if not reader.knows(by):
-            # What people wrote may name them and their machines.
-            values |= {"company": HIDDEN, "reason": None, "note": None, "machine": None}
+    ours = reader.company_id not in reader.masked and reader.company_id in ids.values()
+    if (veiled or (reader.masked and not ours)) and not reader.knows(by):
+        # Also of units that were the maker's alone: a buyer's order reserves them. What people wrote may name them and
+        # their machines.
+        values |= {"company": HIDDEN, "reason": None, "note": None, "machine": None}
     return HistoryRow(**values, veiled=veiled)

@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 from marketplace.db.session import Database
+from marketplace.holdings.service import count
 from marketplace.imports import service
 from marketplace.kit.errors import DomainError
-from tests.importing import Importing, day
+from tests.importing import NOW, Importing, actor_of, day
 from tests.world import World
 
 
@@ -130,7 +131,7 @@ async def test_all_differences_of_a_kind_at_once(imports: Importing, world: Worl
     done = await imports.decide(job.id, accept=[first.id], dismiss_all=["vanished"])
     assert (done.accepted, done.dismissed, done.counted_away, done.open) == (1, 2, 10, 6)
     done = await imports.decide(job.id, accept_all=["more", "less"])
-    assert done == service.Decision(6, 0, counted_in=6, counted_away=9, left_as_shortage=0, open=0)
+    assert done == service.Decision(6, 0, overtaken=0, counted_in=6, counted_away=9, left_as_shortage=0, open=0)
     assert (await imports.decide(job.id, accept_all=["more", "vanished"])).accepted == 0
     stock = await imports.stock()
     assert sorted(stock.values()) == [7, 7, 7, 10, 10, 12, 12, 12]
@@ -138,6 +139,24 @@ async def test_all_differences_of_a_kind_at_once(imports: Importing, world: Worl
         with pytest.raises(DomainError):
             await imports.decide(job.id, **wrong)
     assert await imports.stock() == stock
+
+
+async def test_a_place_counted_after_the_file_stays_as_counted(imports: Importing, world: World) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},50\n" for n in range(4)), snapshot_on=day(20))
+    job = await imports.landed(f"Part number,Qty\n{t}-0,40\n{t}-1,45\n{t}-2,60\n{t}-3,44\n", snapshot_on=day(21))
+    proposals = {p.part_number: p for p in await imports.proposals(job.id)}
+    # Somebody looked at two of the shelves since: one is as the file says, the other is not.
+    who = actor_of(world.maker, manufacturer=True)
+    async with imports.db.write(world.maker.tenant) as session:
+        for number, found in ((f"{t}-0", 40), (f"{t}-2", 55)):
+            await count(session, who, world.maker.site, proposals[number].part_id, found, now=NOW)
+    done = await imports.decide(job.id, accept=[p.id for p in proposals.values()])
+    assert done == service.Decision(2, 0, overtaken=2, counted_in=0, counted_away=11, left_as_shortage=0, open=0)
+    assert await imports.stock() == {f"{t}-0": 40, f"{t}-1": 45, f"{t}-2": 55, f"{t}-3": 44}
+    told = {p.part_number: (p.decided, p.detail.get("counted_since")) for p in await imports.proposals(job.id)}
+    assert told[f"{t}-0"] == ("dismissed", True)
+    assert told[f"{t}-1"] == ("accepted", None)
 
 
 async def test_more_differences_than_fit_at_once(

@@ -102,7 +102,7 @@ async def test_the_whole_way(world: World, keeper: httpx.AsyncClient, owner: asy
         f"{API}/{again['id']}/proposals/decide", json={"accept": [found[0]["id"]], "dismiss": []}
     )
     assert decided.json() == {
-        "accepted": 1, "dismissed": 0, "counted_in": 0, "counted_away": 2, "left_as_shortage": 0,
+        "accepted": 1, "dismissed": 0, "overtaken": 0, "counted_in": 0, "counted_away": 2, "left_as_shortage": 0,
         "open": 0,
     }  # fmt: skip
     assert (await keeper.get(f"{API}/{again['id']}/proposals", params={"undecided": True})).json()["items"] == []

@@ -260,7 +260,7 @@ async def test_tomorrows_file_proposes_and_never_takes_what_is_promised(
     before = {f"{t}-{x}": n for x, n in zip("ABCDEFG", (10, 10, 10, 10, 10, 10, 3), strict=True)}
     assert await imports.stock() == before
     done = await imports.decide(job.id, accept=[found[f"{t}-{x}"].id for x in "ABCD"], dismiss=[found[f"{t}-E"].id])
-    assert done == service.Decision(4, 1, counted_in=4, counted_away=9, left_as_shortage=16, open=0)
+    assert done == service.Decision(4, 1, overtaken=0, counted_in=4, counted_away=9, left_as_shortage=16, open=0)
     after = before | {f"{t}-A": 14, f"{t}-B": 4, f"{t}-C": 7}
     assert await imports.stock() == after
     assert await owner.fetchval("SELECT held FROM position WHERE lot_id = $1", lots[f"{t}-C"]) == 7

@@ -56,6 +56,32 @@ HOSTILE = {
 }
 
 
+async def test_a_refused_file_takes_nobody_elses_away(imports: Importing, world: World) -> None:
+    content = f"Part number,Qty\n{world.tag}-A,5\n"
+    job = await imports.upload(content)
+    for who in (world.maker, world.buyer):
+        with pytest.raises(DomainError) as refused:
+            await imports.upload(content, who, named="stock.xlsx", snapshot_on=day(19))
+        assert refused.value.code == "import.kind"
+    assert (await imports.run(job)).step == "done"
+
+
+async def test_a_file_that_is_gone_is_said_to_be(imports: Importing, world: World) -> None:
+    content = f"Part number,Qty\n{world.tag}-A,5\n"
+    job = await imports.upload(content)
+    for path in (imports.folder / "uploads").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(DomainError) as refused:
+        await imports.run(job)
+    assert refused.value.code == "import.file_gone"
+    assert (await imports.job(job)).step == "failed"
+    assert await imports.stock() == {}
+    # The same bytes uploaded again are another import, since this one failed.
+    again = await imports.landed(content)
+    assert (again.id != job, again.step) == (True, "done")
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_files_leave_nothing(
     imports: Importing, world: World, owner: asyncpg.Connection, name: str
@@ -65,7 +91,7 @@ async def test_hostile_files_leave_nothing(
         await imports.upload(content)
     assert refused.value.code == code
     assert await owner.fetchval("SELECT count(*) FROM import_job WHERE company_id = $1", world.maker.id) == 0
-    assert list((imports.folder / "uploads").iterdir()) == []
+    assert [p for p in (imports.folder / "uploads").rglob("*") if p.is_file()] == []
 
 
 async def test_columns_that_are_missing_are_asked_for(imports: Importing, world: World) -> None:
@@ -96,7 +122,7 @@ async def test_a_file_over_the_limit(imports: Importing) -> None:
     with pytest.raises(DomainError) as refused:
         await imports.upload(b"Part number,Qty\n" + b"100-1,5\n" * (9 << 20))
     assert refused.value.code == "import.too_large"
-    assert list((imports.folder / "uploads").iterdir()) == []
+    assert [p for p in (imports.folder / "uploads").rglob("*") if p.is_file()] == []
 
 
 @contextlib.contextmanager
@@ -119,7 +145,7 @@ async def test_a_full_disk_says_so_and_keeps_nothing(
         await imports.upload(b"Part number,Qty\n" + b"100-1,5\n" * 50_000)
     assert (refused.value.code, refused.value.kind.value) == ("import.disk_full", "busy")
     assert "nothing was imported" in refused.value.message
-    assert list((imports.folder / "uploads").iterdir()) == []
+    assert [p for p in (imports.folder / "uploads").rglob("*") if p.is_file()] == []
     assert await owner.fetchval("SELECT count(*) FROM import_job WHERE company_id = $1", world.maker.id) == 0
 
 

@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from marketplace.kit.errors import DomainError
-from marketplace.parties.actor import ROLES, Actor
+from marketplace.ledger.queries.units import HistoryRow, _told
+from marketplace.parties.actor import HIDDEN, ROLES, Actor
 
 MAKER, HOLDER, DELEGATE, OTHER, SUPPLIER = (uuid4() for _ in range(5))
 
@@ -99,3 +100,38 @@ def test_a_key_needs_the_scope(scopes: set[str] | None, sees: bool) -> None:
     key = replace(PLANNER, scopes=None if scopes is None else frozenset(scopes))
     assert key.knows_holders_of(MAKER) is sees
     assert not replace(TECHNICIAN, scopes=key.scopes).knows_holders_of(MAKER), "a key is never more than its person"
+
+
+def entry(by: UUID, owner: UUID, holder: UUID) -> dict[str, object]:
+    """A reservation of units that stand so, as the history's statement answers it."""
+    names = {field: None for field in HistoryRow.__dataclass_fields__ if field != "veiled"}
+    sides = {
+        f"{side}_{what}": None
+        for side in ("from", "to")
+        for what in ("owner_id", "holder_id", "beneficiary_id", "region")
+    }
+    told = {
+        "company": "Lone Mesquite",
+        "note": "for Quill",
+        "company_id": by,
+        "from_owner_id": owner,
+        "from_holder_id": holder,
+    }
+    return names | sides | told
+
+
+@pytest.mark.parametrize(
+    ("reader", "by", "stands", "told"),
+    [
+        (TECHNICIAN, HOLDER, MAKER, HIDDEN),
+        (DELEGATED, HOLDER, MAKER, HIDDEN),
+        (PLANNER, HOLDER, MAKER, "Lone Mesquite"),
+        (TECHNICIAN, MAKER, MAKER, "Lone Mesquite"),
+        (DELEGATED, SUPPLIER, DELEGATE, "Lone Mesquite"),
+    ],
+)
+def test_whoever_did_something_with_the_makers_units_is_not_named(
+    reader: Actor, by: UUID, stands: UUID, told: str
+) -> None:
+    row = _told(entry(by, stands, stands), reader)
+    assert (row.company, row.note is None) == (told, told == HIDDEN)
