@@ -347,7 +347,9 @@ def user_create(
 
     async def make(session: Any) -> UUID:
         company_id = await _company_id(session, company)
-        return await create_user(session, company_id=company_id, email=email, name=name, password=password, roles=role)
+        return await create_user(
+            session, None, company_id=company_id, email=email, name=name, password=password, roles=role
+        )
 
     typer.echo(_run(_as_owner(make)))
 

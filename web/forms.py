@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID, uuid4
 
 from marketplace.kit.consignment import OWN_TRANSPORT, Consignment
@@ -15,6 +17,9 @@ from marketplace.kit.money import parse_amount
 
 Value = str | Sequence[str]
 IDEMPOTENCY_FIELD = "idempotency_key"
+
+
+_WHOLE: Final = re.compile(r"-?[0-9]+")
 
 
 def _fresh_key() -> str:
@@ -124,10 +129,11 @@ class Fields:
         text = raw.replace(",", "").replace("\u00a0", "").replace(" ", "")
         if not raw:
             self.wrong(name, f"{label} is missing.")
-        elif not text.lstrip("-").isdecimal() or not text.isascii():
+        elif not _WHOLE.fullmatch(text):
             self.wrong(name, f"'{raw[:40]}' is not a whole number.")
-        elif not low <= int(text) <= high:
-            self.wrong(name, f"{label} is from {low:,} to {high:,}; {int(text):,} was given.")
+        elif len(text) > 18 or not low <= int(text) <= high:
+            given = f"{int(text):,}" if len(text) <= 18 else f"a number of {len(text.lstrip('-')):,} digits"
+            self.wrong(name, f"{label} is from {low:,} to {high:,}; {given} was given.")
         else:
             return int(text)
         return low

@@ -199,6 +199,7 @@ async def _bring_on(
     chosen: ApplyIn | None = None,
 ) -> ImportDetail:
     job = await queries.job(session, job_id)
+    service.refuse_cancelled(job)
     small = job.file_size <= service.SMALL_FILE_BYTES
     said = chosen.model_dump(exclude_none=True) if chosen else {}
 

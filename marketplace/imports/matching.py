@@ -198,13 +198,16 @@ FROM differences ORDER BY row_no NULLS LAST, line_id
 """
 )
 
-# A newer file speaks for the lines it names: what was proposed about them before is out of date.
-SUPERSEDE = """
+# A newer file speaks for the lines it names, and where it tells of all stock also for those it leaves out: what was
+# proposed about them before is out of date. That a line was gone already stays to be decided.
+SUPERSEDE = f"""
 UPDATE import_proposal p SET decided = 'dismissed', decided_at = $4, decided_by = $5,
     detail = p.detail || jsonb_build_object('superseded_by', $1::uuid)
 WHERE p.company_id = $2 AND p.job_id <> $1 AND p.decided IS NULL AND p.site_id = ANY($3::uuid[])
   AND (p.stock_line_id IS NULL OR EXISTS (
-      SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = p.stock_line_id AND NOT r.bad))
+      SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = p.stock_line_id AND NOT r.bad)
+    OR (p.kind <> 'vanished' AND p.site_id IN ({_TOLD}) AND NOT EXISTS (
+      SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = p.stock_line_id)))
 """
 
 MARK_VANISHED = f"""

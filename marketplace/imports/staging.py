@@ -17,6 +17,8 @@ from marketplace.parts.numbers import normalise
 DEFAULT_CONDITION = "new"
 """What a file without a condition means: stock that its maker never sold."""
 _PIECES = frozenset("each ea. pc pcs pce piece pieces st stk stck unit units un".split())  # noqa: SIM905
+_SPACES = frozenset("\u00a0\u2007\u202f\n\r")
+"""Not printable to Python, but no harm here: figures are grouped by some, and by a line's end a glued row is known."""
 _NOT_NUMBER = re.compile(r"[^A-Z0-9]")
 _ONE = re.compile(r"0*1(?:[.,]0+)?")
 _SHOWN = 8
@@ -121,10 +123,18 @@ def _apart(cells: list[str], columns: Mapping[str, int]) -> list[str]:
     return [*padded[:width], *two, *padded[width:]]
 
 
+def _in_one_line(cell: str) -> str:
+    """A cell without what no page, label or mail can show in one line: controls, line separators, turned directions."""
+    shown = "".join(c if c.isprintable() or c in _SPACES else " " for c in cell)
+    return " ".join(part for part in shown.split(" ") if part)
+
+
 def stage_row(cells: list[str], columns: Mapping[str, int], known: Lookups) -> Staged:
     """A row as it is copied in. Cells are trimmed, and the apostrophe of our own exports is taken off."""
     # 20 cells a row: a call for each would cost more than reading the file.
     trimmed = [cell if cell[:1] != "'" else original_cell(cell) for cell in map(str.strip, cells)]
+    if not all(map(str.isprintable, trimmed)):
+        trimmed = [cell if cell.isprintable() else _in_one_line(cell) for cell in trimmed]
     if ONE_OR_OTHER in columns:
         trimmed = _apart(trimmed, columns)
 

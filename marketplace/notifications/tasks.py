@@ -35,8 +35,9 @@ def compose(settings: Settings, event: Event, mail: Mapping[str, object]) -> Ema
     """The message. Its id is made from the event, so a mail sent twice is recognised as one."""
     message = EmailMessage()
     message["From"] = settings.mail_from
-    message["To"] = ", ".join(str(a).replace("\n", " ") for a in mail["to"])  # type: ignore[attr-defined]
-    message["Subject"] = str(mail["subject"]).replace("\n", " ")
+    # In one line: a header with any of the characters that end a line is refused, and the mail with it.
+    message["To"] = ", ".join(" ".join(str(a).split()) for a in mail["to"])  # type: ignore[attr-defined]
+    message["Subject"] = " ".join(str(mail["subject"]).split())
     host = urlsplit(settings.base_url).hostname or "backstock.invalid"
     message["Message-ID"] = f"<event-{event.id}@{host}>" if event.id else make_msgid()
     message.set_content(f"{mail['text']}\n\n{settings.base_url.rstrip('/')}{mail['link']}\n")

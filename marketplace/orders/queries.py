@@ -65,7 +65,7 @@ _JOINS = """
 JOIN company s ON s.id = o.seller_id JOIN company b ON b.id = o.buyer_id
 LEFT JOIN agreement a ON a.id = o.agreement_id
 CROSS JOIN LATERAL (
-    SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::int AS units,
+    SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::bigint AS units,
            coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part
     FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = o.id
 ) t

@@ -94,7 +94,7 @@ async def deliver_waiting(
                     delivered += 1
                     await execute(session, "UPDATE outbox_event SET delivered_at = $2 WHERE id = $1", event.id, now())
                 else:
-                    pause = min(timedelta(seconds=2**event.attempts), _LONGEST_WAIT)
+                    pause = min(timedelta(seconds=2 ** min(event.attempts, 20)), _LONGEST_WAIT)
                     await execute(
                         session,
                         "UPDATE outbox_event SET retry_at = $2, last_error = $3 WHERE id = $1",

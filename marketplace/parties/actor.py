@@ -155,6 +155,13 @@ class Actor:
         """The name of a holder's site, or only its region on something ``veiled``; None = in transit."""
         return site if not veiled or self.knows(holder_id) else region
 
+    def carries(self, scope: str) -> bool:
+        """Whether an API key may pass a scope on. All of a domain is more than its verbs of today: only who holds all of
+        it passes that on. A signed-in person is bound by roles, not by scopes."""
+        if self.scopes is None:
+            return True
+        return scope in self.scopes or scope.split(".", maxsplit=1)[0] + ".*" in self.scopes
+
     @property
     def may_source(self) -> bool:
         """Whether there is a maker whose parts this person may look for: its own company, or by a delegation."""

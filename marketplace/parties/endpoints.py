@@ -197,7 +197,7 @@ async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key
     async def act() -> dict[str, Any]:
         if new.site_id is not None:
             await queries.own_site(session, actor, new.site_id)
-        return {"id": await service.create_user(session, company_id=actor.company_id, **new.model_dump())}
+        return {"id": await service.create_user(session, actor, company_id=actor.company_id, **new.model_dump())}
 
     # As in change_user: no password in the key's record.
     given = new.model_dump(exclude={"password"})

@@ -209,7 +209,7 @@ class NewDelegation(BodyIn):
     )
     company_id: UUID
     max_quantity: int = Field(gt=0)
-    max_value: Decimal = Field(gt=0)
+    max_value: Decimal = Field(gt=0, max_digits=18, decimal_places=4)
     valid_until: Moment | None = None
 
 

@@ -61,6 +61,13 @@ class StockRow(NamedTuple):
             return 0
         return max(self.quantity - self.held - self.frozen - self.withdrawn, 0)
 
+    def masked(self, mask: frozenset[UUID]) -> bool:
+        """Whether one of these makers hides who holds them."""
+        if self.agreement_id is None:
+            return self.apart and self.owner_id in mask
+        maker = self.beneficiary_id or self.owner_id
+        return maker in mask and self.holder_id != maker
+
     @property
     def apart(self) -> bool:
         """The owner's, with somebody who did not accept it: received damaged or as the wrong part."""
@@ -235,7 +242,7 @@ def _own(
         over = row.free - callable_here
         blocked.append(_over_limit(over, limit) if listed is not None else _no_price(over))
     currency = currencies.get(row.owner_id, "USD")
-    masked = row.apart and row.owner_id in mask
+    masked = row.masked(mask)
     key = _key("own", row)
     return Candidate(
         key=key, kind="own_stock", part_id=row.part_id,
@@ -345,7 +352,7 @@ def _under(
                 blocked.append(_over_limit(over, limit))
         if rest:
             blocked.append(_why(rest, outcome, right.terms, facts, now))
-        masked = maker in mask and row.holder_id != maker
+        masked = row.masked(mask)
         found.append(
             Candidate(
                 key=_key("right", row),

@@ -21,6 +21,10 @@ ROAD_FACTOR = 1.2
 UNKNOWN_WEIGHT_GRAMS = 2000
 
 
+_ROUGH = 2.0
+"""Degrees: some 200 km."""
+
+
 class Point(NamedTuple):
     """A place: WGS 84 degrees (None = unknown) and its country."""
 
@@ -90,6 +94,15 @@ def haul(a: Point, b: Point, *, weight_grams: int | None, quantity: int) -> Haul
         band.days + (BORDER_DAYS if abroad else 0),
         band.base + band.per_kg * kilograms + (BORDER_SURCHARGE if abroad else 0),
     )
+
+
+def rough(point: Point) -> Point:
+    """Where a place is as far as a masked holder may be found: the middle of a field of two degrees. Distances, times and
+    costs are reckoned from there, or whoever moves the destination about could measure the place out."""
+    if point.lat is None or point.lon is None:
+        return point
+    lat, lon = (math.floor(at / _ROUGH) * _ROUGH + _ROUGH / 2 for at in (point.lat, point.lon))
+    return Point(lat, lon, point.country)
 
 
 def band_words(km: float | None) -> str:

@@ -75,6 +75,7 @@ async def make_person(request: Request, sent: SentForm, now: Now) -> Response:
             await queries.own_site(session, actor, site_id)
         return await service.create_user(
             session,
+            actor,
             company_id=actor.company_id,
             email=email,
             name=name,

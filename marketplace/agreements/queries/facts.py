@@ -94,8 +94,8 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
        a.exercises, a.tolled_days, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep, l.taken_back,
-       coalesce(q.remaining, 0)::int AS remaining, coalesce(q.held, 0)::int AS held,
-       coalesce(q.in_transit, 0)::int AS in_transit, coalesce(q.quality_held, 0)::int AS quality_held"""
+       coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
+       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held"""
 _OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id

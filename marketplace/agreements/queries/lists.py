@@ -100,7 +100,7 @@ SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS ho
 FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 JOIN clause_version c ON c.clause = a.clause AND c.version = a.version
 CROSS JOIN LATERAL (
-    SELECT count(*)::int AS lines, coalesce(sum(quantity_sold), 0)::int AS quantity_sold,
+    SELECT count(*)::int AS lines, coalesce(sum(quantity_sold), 0)::bigint AS quantity_sold,
            coalesce(sum(quantity_sold * sale_price), 0) AS value
     FROM agreement_line WHERE agreement_id = a.id
 ) l

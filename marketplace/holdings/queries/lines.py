@@ -97,7 +97,7 @@ class HoldingRow:
 _HELD = """
 WITH lines AS (
     SELECT p.part_id, t.number_norm, p.site_id, p.condition, p.agreement_id, p.owner_id, p.beneficiary_id,
-           sum(p.quantity)::int AS quantity, sum(p.held)::int AS held, count(*)::int AS lots
+           sum(p.quantity)::bigint AS quantity, sum(p.held)::bigint AS held, count(*)::int AS lots
     FROM position p JOIN part t ON t.id = p.part_id
     WHERE p.holder_id = $1 AND p.quantity > 0
       AND ($2::text IS NULL OR t.number_norm >= $2 AND t.number_norm < $3)
@@ -127,8 +127,8 @@ LEFT JOIN agreement a ON a.id = n.agreement_id
 LEFT JOIN agreement_line l ON l.agreement_id = n.agreement_id AND l.part_id = n.part_id
 LEFT JOIN stock_count c ON c.holder_id = $1 AND c.site_id = n.site_id AND c.part_id = n.part_id
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(x.quantity - x.held) FILTER (WHERE y.frozen), 0)::int AS frozen,
-           coalesce(sum(least(coalesce(w.quantity, 0), x.quantity - x.held)) FILTER (WHERE NOT y.frozen), 0)::int
+    SELECT coalesce(sum(x.quantity - x.held) FILTER (WHERE y.frozen), 0)::bigint AS frozen,
+           coalesce(sum(least(coalesce(w.quantity, 0), x.quantity - x.held)) FILTER (WHERE NOT y.frozen), 0)::bigint
                AS withdrawn
     FROM position x JOIN lot y ON y.lot_id = x.lot_id
     LEFT JOIN LATERAL (
@@ -228,7 +228,7 @@ async def totals_by_clause(session: AsyncSession, actor: Actor) -> Sequence[Clau
         session,
         """
         SELECT a.clause, CASE WHEN l.sale_price IS NULL THEN t.currency ELSE a.currency END AS currency,
-               sum(p.quantity)::int AS quantity, sum(p.held)::int AS held, count(*)::int AS lots,
+               sum(p.quantity)::bigint AS quantity, sum(p.held)::bigint AS held, count(*)::int AS lots,
                count(DISTINCT p.part_id)::int AS parts, sum(p.quantity * coalesce(l.sale_price, t.list_price)) AS value
         FROM position p JOIN part t ON t.id = p.part_id
         LEFT JOIN agreement a ON a.id = p.agreement_id

@@ -27,7 +27,7 @@ async def callable_facts(session: AsyncSession, pairs: Sequence[Pair]) -> dict[P
     rows = await fetch(
         session,
         """
-        SELECT p.agreement_id, p.part_id, p.holder_id, sum(least(w.quantity, p.quantity - p.held))::int AS withdrawn
+        SELECT p.agreement_id, p.part_id, p.holder_id, sum(least(w.quantity, p.quantity - p.held))::bigint AS withdrawn
         FROM (SELECT lot_id, position_id, sum(quantity) AS quantity FROM withdrawal
               WHERE resolved_at IS NULL GROUP BY lot_id, position_id) w
         JOIN position p ON p.lot_id = w.lot_id AND p.position_id = w.position_id
@@ -133,7 +133,7 @@ async def places_to_count(
     ``limit`` for kit.pages.cut, behind the key ``after`` of opened_at, part_id, site_id."""
     rows = await fetch(
         session,
-        "SELECT w.part_id, p.number, w.site_id, s.name AS site, sum(w.quantity)::int AS quantity, "
+        "SELECT w.part_id, p.number, w.site_id, s.name AS site, sum(w.quantity)::bigint AS quantity, "
         "min(w.opened_at) AS opened_at FROM withdrawal w JOIN part p ON p.id = w.part_id JOIN site s ON s.id = w.site_id "
         "WHERE w.resolved_at IS NULL AND w.holder_id = $1 GROUP BY w.part_id, p.number, w.site_id, s.name "
         "HAVING $3::timestamptz IS NULL OR (min(w.opened_at), w.part_id, w.site_id) > ($3, $4::uuid, $5::uuid) "

@@ -245,17 +245,19 @@ _DAMAGED = (BadZipFile, ParseError, KeyError, ValueError, TypeError, AttributeEr
 @contextlib.contextmanager
 def _workbook(path: Path) -> Iterator[Workbook]:
     """The workbook, read as it streams: a sheet of any length takes the memory of a row and of the shared texts."""
-    try:
-        with warnings.catch_warnings():
-            # It warns of styles and rules that it leaves out; only cells are read.
-            warnings.simplefilter("ignore")
-            book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except (InvalidFileException, *_DAMAGED) as error:
-        raise invalid("import.damaged", "The workbook cannot be read. Save it again as .xlsx or CSV.") from error
-    try:
-        yield book
-    finally:
-        book.close()
+    # Opened here: of a path it would go by the ending, and an upload is kept under its hash.
+    with path.open("rb") as file:
+        try:
+            with warnings.catch_warnings():
+                # It warns of styles and rules that it leaves out; only cells are read.
+                warnings.simplefilter("ignore")
+                book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except (InvalidFileException, *_DAMAGED) as error:
+            raise invalid("import.damaged", "The workbook cannot be read. Save it again as .xlsx or CSV.") from error
+        try:
+            yield book
+        finally:
+            book.close()
 
 
 def _sheets(path: Path) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The verbs of imports: upload a file, choose its columns, stage, validate, land it, decide on differences."""
 
 from marketplace.imports.service.deciding import MAX_AT_ONCE, Decision, decide
-from marketplace.imports.service.mapping import change_mapping, choose_landing
+from marketplace.imports.service.mapping import change_mapping, choose_landing, refuse_cancelled
 from marketplace.imports.service.running import RUN, SMALL_FILE_BYTES, ask_worker, cancel, note_refusal, run
 from marketplace.imports.service.uploading import MODES, Uploaded, upload
 
@@ -18,6 +18,7 @@ __all__ = [
     "choose_landing",
     "decide",
     "note_refusal",
+    "refuse_cancelled",
     "run",
     "upload",
 ]

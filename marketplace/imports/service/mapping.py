@@ -11,6 +11,7 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint
+from marketplace.imports.queries import Job
 from marketplace.imports.service.uploading import COVERS, MODES, mapping_of, open_kept
 from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
@@ -88,13 +89,23 @@ async def clear(session: WriteSession, job_id: UUID) -> None:
         await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
 
 
+def refuse_cancelled(job: Job) -> None:
+    """Raises ``import.cancelled``."""
+    if job.step == "cancelled":
+        raise conflict("import.cancelled", "This import was cancelled. Upload the file again to import it.")
+
+
 async def choose_landing(
     session: WriteSession, job_id: UUID, *, mode: str | None = None, covers: str | None = None
 ) -> None:
     """How a file lands: its good rows, or nothing unless all are good; and whether it tells of all stock of its sites,
-    said by somebody who knows what it does not name. None leaves what is set. Nothing where it has ended."""
+    said by somebody who knows what it does not name. None leaves what is set. Raises ``import.landed`` where it landed in
+    another way, ``import.cancelled``."""
     job = await queries.job_for_update(session, job_id)
-    if job.step in ("done", "cancelled"):
+    refuse_cancelled(job)
+    if job.step == "done":
+        if (mode or job.mode) != job.mode or (covers or job.covers) != job.covers:
+            raise conflict("import.landed", "This import has landed already, in another way. Look at what it did.")
         return
     await execute(
         session,

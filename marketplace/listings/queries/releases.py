@@ -42,7 +42,7 @@ class ReleaseRow:
 _RELEASE = """
 SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.use_class, r.currency, r.audience,
        r.audience_ids, r.status, r.created_at, r.published_at, count(l.id)::int AS lines,
-       coalesce(sum(l.quantity), 0)::int AS quantity, coalesce(sum(l.ordered), 0)::int AS ordered,
+       coalesce(sum(l.quantity), 0)::bigint AS quantity, coalesce(sum(l.ordered), 0)::bigint AS ordered,
        coalesce(sum(l.quantity * l.unit_price), 0) AS value
 FROM release r LEFT JOIN listing l ON l.release_id = r.id
 """

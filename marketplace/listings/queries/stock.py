@@ -91,8 +91,8 @@ class StockFilter:
 
 _RELEASABLE = """
 WITH page AS (
-    SELECT p.part_id, pt.number_norm, p.site_id, p.condition, sum(p.quantity)::int AS quantity,
-           sum(p.quantity - p.held)::int AS free
+    SELECT p.part_id, pt.number_norm, p.site_id, p.condition, sum(p.quantity)::bigint AS quantity,
+           sum(p.quantity - p.held)::bigint AS free
     FROM position p JOIN part pt ON pt.id = p.part_id JOIN lot l ON l.lot_id = p.lot_id
     WHERE p.owner_id = $1 AND p.holder_id = $1 AND p.agreement_id IS NULL AND p.quantity > 0 AND NOT l.frozen
       AND p.site_id IS NOT NULL
@@ -109,13 +109,13 @@ WITH page AS (
     ORDER BY pt.number_norm, p.part_id, p.site_id, p.condition LIMIT $12
 )
 SELECT g.part_id, pt.number AS part_number, pt.description, pt.uom, g.site_id, s.name AS site, g.condition, g.quantity,
-       g.free, coalesce(b.listed, 0)::int AS listed, coalesce(x.list_price, pt.list_price) AS list_price, x.unit_cost,
+       g.free, coalesce(b.listed, 0)::bigint AS listed, coalesce(x.list_price, pt.list_price) AS list_price, x.unit_cost,
        coalesce(x.protected, false) AS protected, x.last_issue_on, x.usage_12,
        coalesce(x.package_quantity, 1)::int AS package_quantity, g.number_norm
 FROM page g JOIN part pt ON pt.id = g.part_id JOIN site s ON s.id = g.site_id
 LEFT JOIN LATERAL (
     SELECT max(list_price) AS list_price, max(unit_cost) AS unit_cost, bool_or(protected) AS protected,
-           max(last_issue_on) AS last_issue_on, sum(usage_12)::int AS usage_12,
+           max(last_issue_on) AS last_issue_on, sum(usage_12)::bigint AS usage_12,
            max(package_quantity) AS package_quantity
     FROM stock_line y WHERE y.company_id = $1 AND y.part_id = g.part_id AND y.site_id = g.site_id
 ) x ON true

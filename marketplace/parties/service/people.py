@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -11,9 +11,9 @@ from uuid import UUID
 from asyncpg import UniqueViolationError
 
 from marketplace.db.session import WriteSession, execute, fetch_value
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties import queries
-from marketplace.parties.actor import ROLES, Actor
+from marketplace.parties.actor import ROLES, VERBS, Actor
 from marketplace.parties.service.signing_in import hash_password
 
 
@@ -25,8 +25,21 @@ def _check_roles(roles: Sequence[str]) -> None:
         )
 
 
+def _no_wider(actor: Actor, roles: Iterable[str]) -> None:
+    """An API key makes nobody who may do more than itself, and takes nobody over who may."""
+    given = set(roles)
+    wider = sorted(verb for verb, (may, _) in VERBS.items() if may & given and not actor.carries(verb))
+    if wider:
+        raise forbidden(
+            "user.wider",
+            f"This API key does not carry {', '.join(wider[:5])}{' and more' if len(wider) > 5 else ''} itself, so it can "
+            "neither give these roles nor change somebody who has them. Sign in to do it.",
+        )
+
+
 async def create_user(
     session: WriteSession,
+    actor: Actor | None,
     *,
     company_id: UUID,
     email: str,
@@ -36,8 +49,11 @@ async def create_user(
     site_id: UUID | None = None,
     order_limit: Decimal | None = None,
 ) -> UUID:
-    """A new person. Raises ``user.email``, ``user.roles``, ``user.password``."""
+    """A new person. ``actor`` None: the operator, on the command line. Raises ``user.email``, ``user.roles``,
+    ``user.password``, ``user.wider``."""
     _check_roles(roles)
+    if actor is not None:
+        _no_wider(actor, roles)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email.strip()) or len(email) > 200:
         raise invalid("user.email", f"'{email[:60]}' is not an e-mail address.", field="email")
     hashed = await hash_password(password)
@@ -66,8 +82,9 @@ async def change_user(
     now: datetime,
 ) -> None:
     """Changes a person of the actor's company; with a new password their sessions end. Roles count from the next
-    request. Raises ``user.not_found``, ``user.roles``, ``user.password``, ``user.last_admin``."""
+    request. Raises ``user.not_found``, ``user.roles``, ``user.password``, ``user.last_admin``, ``user.wider``."""
     _check_roles(roles)
+    _no_wider(actor, [*roles, *(await queries.user(session, actor, user_id)).roles])
     hashed = await hash_password(password) if password else None
     await _keep_an_admin(session, actor, user_id, stays="admin" in roles)
     await execute(
@@ -85,6 +102,7 @@ async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, act
     Raises ``user.not_found``, ``user.last_admin``, ``user.self``."""
     if user_id == actor.user_id:
         raise conflict("user.self", "You cannot switch yourself off. Ask another administrator.")
+    _no_wider(actor, (await queries.user(session, actor, user_id)).roles)
     await _keep_an_admin(session, actor, user_id, stays=active)
     await execute(session, "UPDATE user_account SET active = $2 WHERE id = $1", user_id, active)
     if not active:

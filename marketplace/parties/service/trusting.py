@@ -17,11 +17,6 @@ from marketplace.parties.actor import Actor, check_scopes
 from marketplace.parties.service.signing_in import token_hash
 
 
-def _within(scope: str, held: frozenset[str]) -> bool:
-    # All of a domain is more than its verbs of today: only who holds all of it passes that on.
-    return scope in held or scope.split(".", maxsplit=1)[0] + ".*" in held
-
-
 async def create_api_key(
     session: WriteSession,
     actor: Actor,
@@ -34,7 +29,7 @@ async def create_api_key(
     """A new key of the actor, and its secret, which is shown this once. A key makes none that may do more than itself.
     Raises ``apikey.scope``, ``apikey.wider``, ``apikey.expiry``."""
     check_scopes(scopes)
-    if actor.scopes is not None and (wider := sorted(s for s in scopes if not _within(s, actor.scopes))):
+    if wider := sorted(s for s in scopes if not actor.carries(s)):
         raise forbidden(
             "apikey.wider",
             f"This API key does not carry {', '.join(wider)} itself, so it cannot make a key that does. Sign in to make it, "
@@ -77,6 +72,11 @@ async def delegate(
     see each other's sites, and the delegate those of the actor's counterparties (row level security has the rule)."""
     if not actor.is_manufacturer:
         raise invalid("delegation.maker", "Only a manufacturer can let others source its parts.")
+    if valid_until is not None and valid_until <= now:
+        raise invalid(
+            "delegation.expiry", "This delegation would have ended already. Give a time to come, or none.",
+            field="valid_until",
+        )  # fmt: skip
     if company_id == actor.company_id:
         raise invalid("delegation.self", "Your own technicians need no delegation.", field="company_id")
     if max_quantity <= 0 or max_value <= 0:

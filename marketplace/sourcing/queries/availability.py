@@ -16,7 +16,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
 from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, nearest
-from marketplace.sourcing.freight import Point
+from marketplace.sourcing.freight import Point, rough
 
 # Names, places and counts are looked up after the sums, so that the rows to be sorted stay narrow.
 _STOCK = """
@@ -25,10 +25,10 @@ SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name A
        s.lat, s.lon, coalesce(s.country, h.country) AS country
 FROM (
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
-           sum(p.quantity)::int AS quantity,
-           sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::int AS held,
-           sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::int AS frozen,
-           sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::int AS withdrawn
+           sum(p.quantity)::bigint AS quantity,
+           sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::bigint AS held,
+           sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::bigint AS frozen,
+           sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::bigint AS withdrawn
     FROM position p
     JOIN lot l ON l.lot_id = p.lot_id
     LEFT JOIN LATERAL (
@@ -129,6 +129,8 @@ async def locate(
     wanted = list(dict.fromkeys([*part_ids, *(r.other_id for r in related)]))
     known = await parts.parts(session, wanted)
     rows: Sequence[StockRow] = await stock(session, wanted, who.makers, now)
+    if who.mask:
+        rows = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in rows]
     left: dict[UUID, list[StockRow]] = {}
     if most is not None:
         rows, left = nearest(rows, destination, most)

@@ -83,10 +83,10 @@ JOIN part p ON p.id = r.part_id LEFT JOIN site s ON s.id = r.destination_site_id
 CROSS JOIN LATERAL (
     -- Of an order in dispute only what was accepted counts: the rest is lacking again.
     SELECT coalesce(sum(CASE WHEN k.status = 'disputed' THEN coalesce(k.inspected_good, 0) ELSE k.quantity END)
-                    FILTER (WHERE k.status NOT IN ('refused','cancelled','defaulted','lost')), 0)::int AS ordered,
-           coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::int AS on_the_way,
+                    FILTER (WHERE k.status NOT IN ('refused','cancelled','defaulted','lost')), 0)::bigint AS ordered,
+           coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::bigint AS on_the_way,
            coalesce(sum(coalesce(k.inspected_good, k.quantity))
-                    FILTER (WHERE k.status IN ('received','priced','settled','closed','disputed')), 0)::int
+                    FILTER (WHERE k.status IN ('received','priced','settled','closed','disputed')), 0)::bigint
                AS received
     FROM call k WHERE k.requisition_id = r.id
 ) t

@@ -159,6 +159,20 @@ async def test_a_place_counted_after_the_file_stays_as_counted(imports: Importin
     assert told[f"{t}-1"] == ("accepted", None)
 
 
+async def test_a_file_of_all_stock_overtakes_what_an_older_one_said_of_lines_it_leaves_out(
+    imports: Importing, world: World
+) -> None:
+    t = world.tag
+    await imports.landed(f"Part number,Qty\n{t}-A,5\n{t}-B,5\n{t}-C,5\n", snapshot_on=day(20))
+    more = await imports.landed(f"Part number,Qty\n{t}-A,8\n{t}-B,5\n", snapshot_on=day(21))
+    gone = await imports.landed(f"Part number,Qty\n{t}-B,5\n", snapshot_on=day(22))
+    old = {(p.part_number, p.kind): p.decided for p in await imports.proposals(more.id)}
+    assert old == {(f"{t}-A", "more"): "dismissed", (f"{t}-C", "vanished"): None}
+    await imports.decide(gone.id, accept_all=["vanished"])
+    await imports.decide(more.id, accept_all=["more", "vanished"])
+    assert await imports.stock() == {f"{t}-B": 5}
+
+
 async def test_more_differences_than_fit_at_once(
     imports: Importing, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

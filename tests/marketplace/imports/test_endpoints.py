@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+import xlsxwriter
 from fastapi import FastAPI
 
 from marketplace.app import create_app
@@ -179,3 +180,70 @@ async def test_refusals_over_http(world: World, keeper: httpx.AsyncClient, owner
     foreign = await send(keeper, "Part number,Qty\nx,1\n", default_site_id=str(world.buyer.site))
     assert foreign.json()["code"] == "site.not_found"
     assert await owner.fetchval("SELECT count(*) FROM import_job WHERE company_id = $1", world.maker.id) == 0
+
+
+def workbook(rows: list[list[object]]) -> bytes:
+    memory = io.BytesIO()
+    with xlsxwriter.Workbook(memory) as book:
+        sheet = book.add_worksheet("Stock")
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return memory.getvalue()
+
+
+async def test_a_workbook_goes_the_whole_way(
+    world: World, keeper: httpx.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    content = workbook([["Part number", "Qty", "Site"], [f"{t}-X", 7, "S1"], [f"{t}-Y", "many", "S1"]])
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    made = await keeper.post(API, files={"file": ("stock.xlsx", content, kind)}, data={"snapshot_on": "2026-11-20"})
+    assert made.status_code == 201, made.text
+    assert made.json()["sheet"] == "Stock"
+    job = f"{API}/{made.json()['id']}"
+    checked = (await keeper.post(f"{job}/validate")).json()
+    assert (checked["step"], checked["rows_good"], checked["rows_bad"]) == ("validated", 1, 1)
+    landed = await keeper.post(f"{job}/apply", json={})
+    assert (landed.status_code, landed.json()["step"], landed.json()["lots_new"]) == (200, "done", 1)
+    units = "SELECT quantity FROM position p JOIN part t ON t.id = p.part_id WHERE t.number = $1"
+    assert await owner.fetchval(units, f"{t}-X") == 7
+
+
+async def test_an_import_that_has_ended_is_not_landed_in_another_way(world: World, keeper: httpx.AsyncClient) -> None:
+    t = world.tag
+    made = await send(keeper, f"Part number,Qty,Site\n{t}-1,5,S1\n", snapshot_on="2026-11-20")
+    job = f"{API}/{made.json()['id']}"
+    assert (await keeper.post(f"{job}/apply", json={"covers": "some"})).json()["step"] == "done"
+    assert (await keeper.post(f"{job}/apply", json={"covers": "some"})).status_code == 200
+    other = await keeper.post(f"{job}/apply", json={"covers": "all"})
+    assert (other.status_code, other.json()["code"]) == (409, "import.landed")
+    again = await send(keeper, f"Part number,Qty,Site\n{t}-2,5,S1\n", snapshot_on="2026-11-21")
+    job = f"{API}/{again.json()['id']}"
+    assert (await keeper.post(f"{job}/cancel")).status_code == 200
+    for verb in ("validate", "apply"):
+        refused = await keeper.post(f"{job}/{verb}", json={})
+        assert (refused.status_code, refused.json()["code"]) == (409, "import.cancelled")
+    assert (await keeper.get(job)).json()["step"] == "cancelled"
+
+
+async def test_what_no_line_can_show_stays_out_of_numbers(
+    world: World, keeper: httpx.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    text = f"Part number,Description,Qty,Site\n{t}-A\u2028B,PUMP\u202e\x07 LARGE,5,S1\n"
+    job = f"{API}/{(await send(keeper, text, snapshot_on='2026-11-20')).json()['id']}"
+    assert (await keeper.post(f"{job}/apply", json={})).json()["lots_new"] == 1
+    part = await owner.fetchrow("SELECT number, description FROM part WHERE number LIKE $1", f"{t}-A%")
+    assert tuple(part) == (f"{t}-A B", "PUMP LARGE")
+
+
+async def test_stock_of_more_than_an_integer_is_shown(world: World, keeper: httpx.AsyncClient) -> None:
+    t = world.tag
+    rows = "".join(f"{t}-1,1000000000,B{n},S1\n" for n in range(3))
+    made = await send(keeper, "Part number,Qty,Batch,Site\n" + rows)
+    job = f"{API}/{made.json()['id']}"
+    assert (await keeper.post(f"{job}/apply", json={})).json()["lots_new"] == 3
+    held = await keeper.get("/api/v1/holdings", params={"number": f"{t}-1"})
+    assert [line["quantity"] for line in held.json()["items"]] == [3_000_000_000]
+    for path in ("/api/v1/holdings/totals", "/api/v1/holdings.csv"):
+        assert (await keeper.get(path)).status_code == 200

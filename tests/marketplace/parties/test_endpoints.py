@@ -200,6 +200,46 @@ async def test_a_narrow_key_makes_no_wider_one(world: World, db: Database, owner
             assert within.status_code == 201, scopes
 
 
+async def test_a_key_makes_nobody_who_may_do_more(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    app = app_for(db)
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    async with client_for(app, token) as client:
+        made = await client.post("/api/v1/api-keys", json={"name": "people", "scopes": ["company.*", "stock.*"]})
+        people = (await client.get("/api/v1/users", params={"limit": 50})).json()["items"]
+    everybody = (
+        "SELECT array_agg((id, roles, password_hash, active)::text ORDER BY id) FROM user_account WHERE company_id = $1"
+    )
+    before = await owner.fetchval(everybody, world.maker.id)
+    async with client_for(app) as client:
+        client.headers["authorization"] = f"Bearer {made.json()['secret']}"
+        new = NEW_PERSON | {"email": f"wide@{world.tag}.example", "roles": ["admin"]}
+        planner = next(p for p in people if p["roles"] == ["planner"])
+        taken = {"name": "Mine", "roles": ["planner"], "password": "a new password of mine"}
+        for call in (
+            client.post("/api/v1/users", json=new),
+            client.put(f"/api/v1/users/{planner['id']}", json=taken),
+            client.put(f"/api/v1/users/{planner['id']}/active", json={"active": False}),
+        ):
+            refused = await call
+            assert (refused.status_code, refused.json()["code"]) == (403, "user.wider"), refused.text
+    assert await owner.fetchval(everybody, world.maker.id) == before
+
+
+async def test_a_delegation_has_limits_that_can_be_kept_and_time_to_run(
+    world: World, db: Database, owner: asyncpg.Connection
+) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    new = {"company_id": str(world.other.id), "max_quantity": 5, "max_value": "100.00"}
+    async with client_for(app_for(db), token) as client:
+        for wrong, code in (
+            ({"max_value": "0.00001"}, "request.invalid"),
+            ({"valid_until": "2000-01-01T00:00:00Z"}, "delegation.expiry"),
+        ):
+            refused = await client.post("/api/v1/delegations", json=new | wrong)
+            assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text
+    assert not await owner.fetchval("SELECT count(*) FROM delegation WHERE maker_id = $1", world.maker.id)
+
+
 async def test_keys_and_delegations_are_listed_in_pages(world: World, db: Database, owner: asyncpg.Connection) -> None:
     app = app_for(db)
     token = await token_for(owner, world.maker.users["admin"], world.maker.id)
