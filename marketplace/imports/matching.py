@@ -166,14 +166,15 @@ WITH told AS ({_TOLD}), standing AS (
 _MANY_GONE = 10
 """Fewer lines than this may be gone from a site without a question."""
 
-# Doubted: at sites where more lines would be gone than the file names, and not only a few.
+# Doubted: at sites where more lines would be gone (left out, or named with nothing: the wrong column) than the file names
+# with units, and not only a few.
 COUNT_DIFFERENCES = (
     _STANDING
     + f""", gone AS (
-    SELECT site_id, count(*) AS lines FROM differences WHERE vanished GROUP BY site_id
+    SELECT site_id, count(*) AS lines FROM differences WHERE file = 0 GROUP BY site_id
 ), named AS (
     SELECT site_id, count(*) AS lines FROM import_row
-    WHERE job_id = $1 AND NOT bad AND line_id IS NOT NULL GROUP BY site_id
+    WHERE job_id = $1 AND NOT bad AND line_id IS NOT NULL AND quantity > 0 GROUP BY site_id
 )
 SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WHERE vanished)::int AS vanished,
     coalesce((SELECT sum(g.lines) FROM gone g LEFT JOIN named n USING (site_id)

@@ -112,6 +112,12 @@ async def job_for_update(session: WriteSession, job_id: UUID) -> Job:
     return await job(session, job_id)
 
 
+async def imports_for_update(session: WriteSession, company_id: UUID) -> None:
+    """Makes a company's landings, decisions and counts (holdings.shelf_for_update) take turns: each is compared with what
+    the one before left, and what is not on record yet has no row that could be locked."""
+    await fetch(session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"imports of {company_id}")
+
+
 async def jobs(
     session: AsyncSession, company_id: UUID, *, waiting: bool = False, after: UUID | None = None, limit: int = 51
 ) -> Sequence[Job]:

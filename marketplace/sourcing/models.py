@@ -46,6 +46,8 @@ class Requisition(Row):
         CheckConstraint("outcome IN ('received','fitted','returned_unused','cancelled')", name="outcome"),
         Index("ix_requisition_company", "company_id", text("id DESC")),
         Index("ix_requisition_maker", "maker_id", text("id DESC")),
+        # Row level security: a maker sees the sites that its units were asked for.
+        Index("ix_requisition_destination", "destination_site_id", "maker_id"),
         # What every page counts: the few that are not finished, however many there were.
         Index("ix_requisition_live", "company_id", postgresql_where=text("status IN ('open', 'ordered')")),
     )

@@ -1,7 +1,7 @@
 """A delegation made two companies counterparties for good: each saw the other's sites, and whom to ring there, also after
 it had ended. Now only agreements and orders make counterparties. While a delegation stands, the delegate sees the maker's
-sites and those of its counterparties as before (app_sources), and the maker sees the delegate's. Counterparties that have
-neither an agreement nor an order are none.
+sites and those of its counterparties as before (app_sources); the maker sees the sites that its units were asked for.
+Counterparties that have neither an agreement nor an order are none.
 
 Undo: downgrade() puts the old conditions back, and makes counterparties of all who ever had a delegation.
 
@@ -22,11 +22,9 @@ SEEN = (
     "company_id = app_company() OR company_id = ANY (app_sources()) OR company_id IN (SELECT other_id FROM counterparty "
     "WHERE company_id = app_company() OR company_id = ANY (app_sources()))"
 )
-# A subquery without anything from the row is asked once a statement.
-DELEGATES = (
-    " OR company_id IN (SELECT d.company_id FROM delegation d WHERE d.maker_id = app_company() AND d.revoked_at IS NULL "
-    "AND d.valid_from <= now() AND (d.valid_until IS NULL OR d.valid_until > now()))"
-)
+# To ask a maker for its units is to say where they are to go; a delegation by itself opens nothing of the delegate, who
+# was not asked for it.
+ASKED = " OR EXISTS (SELECT 1 FROM requisition r WHERE r.destination_site_id = {site} AND r.maker_id = app_company())"
 # The demo's maker deals with everybody, so pairs are judged by what there is between them, not by who made them.
 FORGET = """
 DELETE FROM counterparty c USING delegation d
@@ -43,15 +41,17 @@ SELECT maker_id, company_id FROM delegation UNION SELECT company_id, maker_id FR
 
 
 def _seen(condition: str) -> None:
-    for table in ("site", "site_contact"):
-        op.execute(f"ALTER POLICY app_read ON {table} USING ({condition})")
+    for table, site in (("site", "site.id"), ("site_contact", "site_contact.site_id")):
+        op.execute(f"ALTER POLICY app_read ON {table} USING ({condition.format(site=site)})")
 
 
 def upgrade() -> None:
-    _seen(SEEN + DELEGATES)
+    op.create_index("ix_requisition_destination", "requisition", ["destination_site_id", "maker_id"])
+    _seen(SEEN + ASKED)
     op.execute(FORGET)
 
 
 def downgrade() -> None:
     _seen(SEEN)
     op.execute(REMEMBER)
+    op.drop_index("ix_requisition_destination", table_name="requisition")

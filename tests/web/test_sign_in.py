@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -80,6 +82,22 @@ async def test_guessing_is_slowed_down(market: Market) -> None:
         page = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
     assert page.status_code == 429
     assert "Too many failed attempts" in page.text
+
+
+async def test_many_guesses_at_once_are_no_more_than_many_in_turn(market: Market) -> None:
+    async with market.client() as client:
+        wrong = {"email": email(market), "password": "wrong wrong wrong"}
+        pages = await asyncio.gather(*(client.post("/sign-in", data=wrong) for _ in range(14)))
+    assert sorted(page.status_code for page in pages) == [401] * 10 + [429] * 4
+
+
+async def test_who_gets_it_right_may_have_been_wrong_before(market: Market) -> None:
+    async with market.client() as client:
+        for _ in range(3):
+            for _ in range(5):
+                await client.post("/sign-in", data={"email": email(market), "password": "wrong wrong wrong"})
+            good = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
+            assert good.status_code == 303
 
 
 async def test_an_ended_session_is_sent_to_sign_in(market: Market) -> None:

@@ -11,7 +11,7 @@ from marketplace.holdings.queries.lines import (
     totals_by_clause,
     what_we_hold,
 )
-from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial
+from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial, shelf_for_update
 from marketplace.holdings.queries.standing import (
     CountRow,
     FreezeTarget,
@@ -48,6 +48,7 @@ __all__ = [
     "lot_ids_of_serial",
     "movement_to_correct",
     "places_to_count",
+    "shelf_for_update",
     "stock_lines",
     "totals_by_clause",
     "units_at",

@@ -48,6 +48,17 @@ async def lot_ids_of_serial(session: AsyncSession, holder_id: UUID, part_id: UUI
     return [r["lot_id"] for r in rows]
 
 
+async def shelf_for_update(session: WriteSession, holder_id: UUID, site_id: UUID, part_id: UUID) -> None:
+    """Makes counts of one part at one site take turns, and a count wait for a stock file of the company that is landing:
+    what is not on record yet has no row that could be locked. Nothing that was read before counts."""
+    await fetch(
+        session, "SELECT pg_advisory_xact_lock_shared(hashtextextended($1::text, 0))", f"imports of {holder_id}"
+    )
+    await fetch(
+        session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"shelf {holder_id} {site_id} {part_id}"
+    )
+
+
 async def lines_for_update(
     session: WriteSession, holder_id: UUID, lot_ids: Iterable[UUID], now: datetime
 ) -> list[Line]:

@@ -62,6 +62,7 @@ async def count(
         raise invalid("holding.condition", f"A condition is one of: {', '.join(CONDITIONS)}.", field="condition")
     await own_site(session, actor, site_id)
     catalogued = await part(session, part_id)
+    await queries.shelf_for_update(session, actor.company_id, site_id, part_id)
     ids = await queries.lot_ids_at(session, actor.company_id, part_id, site_id, unreserved=False, limit=MOST_LOTS + 1)
     if len(ids) > MOST_LOTS:
         raise conflict("holding.too_many", f"There are more than {MOST_LOTS:,} lots here; count them lot by lot.")

@@ -57,6 +57,7 @@ async def decide(
     ``import.proposal_twice``, ``import.too_many``, ``import.proposal_not_found``, ``import.decided`` (the other way).
     """
     job = await queries.job(session, job_id)
+    await queries.imports_for_update(session, job.company_id)
     named = [*accept, *dismiss]
     if len(set(named)) != len(named) or set(accept_all) & set(dismiss_all):
         raise invalid("import.proposal_twice", "A difference is named twice.", field="accept")
@@ -86,6 +87,13 @@ async def decide(
     counted = await queries.counted_since(session, job, [p.id for p in open_now])
     open_now = [p for p in open_now if p.id not in counted]
     accept = [key for key in accept if key not in counted]
+    rising = sorted({p.site_id for p in open_now if p.kind == "more"})
+    if closed := await queries.closed_sites_for_share(session, job.company_id, rising):
+        raise conflict(
+            "import.site_closed",
+            f"{', '.join(closed)} {'was' if len(closed) == 1 else 'were'} closed since: nothing is counted in there, and "
+            "nothing was decided. Dismiss those differences, or open the site again under Company.",
+        )
     steps, short = await _steps(session, job.company_id, open_now)
     if steps:
         key = command_id("import.decide", job_id, *sorted(p.id for p in open_now))

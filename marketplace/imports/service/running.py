@@ -178,9 +178,7 @@ async def _begin_long(session: WriteSession, company_id: UUID) -> None:
     compared with what the one before left."""
     await be_patient(session)
     await execute(session, "SET LOCAL work_mem = '48MB'")
-    await fetch_value(
-        session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"imports of {company_id}"
-    )
+    await queries.imports_for_update(session, company_id)
 
 
 async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datetime) -> None:

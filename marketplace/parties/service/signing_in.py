@@ -22,8 +22,15 @@ from marketplace.kit.errors import invalid, limited, unauthenticated
 from marketplace.parties.actor import Actor
 
 _ATTEMPTS_PER_WINDOW = 10
+_ATTEMPTS_IN_ALL = 100
 _WINDOW = timedelta(minutes=15)
 MINIMUM_PASSWORD = 10
+_COUNT_ATTEMPT = """
+INSERT INTO attempt_bucket AS b (key, window_start, count) VALUES ($1, $2, 1)
+ON CONFLICT (key) DO UPDATE SET count = CASE WHEN b.window_start > $3 THEN b.count + 1 ELSE 1 END,
+    window_start = CASE WHEN b.window_start > $3 THEN b.window_start ELSE $2 END
+RETURNING count
+"""
 
 
 @lru_cache(maxsize=1)
@@ -51,18 +58,20 @@ async def hash_password(password: str) -> str:
 
 async def sign_in(database: Database, email: str, password: str, *, source: str, hours: int, now: datetime) -> str:
     """A new session's token. Raises ``auth.login`` (the same for unknown address and wrong password) or
-    ``auth.attempts`` after too many failures. Failures are counted in a transaction of their own, so that the
-    refusal does not undo the count."""
-    keys = [f"account:{email.strip().lower()[:200]}", f"source:{source[:64]}"]
+    ``auth.attempts`` after too many failures: of one account from one place, of one account from anywhere, from one place.
+
+    An attempt counts before its password is looked at, in a transaction of its own: many at once are no more than many
+    after each other. What succeeds is taken off again. From another place an account stays open to its owner for longer.
+    """
+    account, place = email.strip().lower()[:200], source[:64]
+    limits = {
+        f"account:{account} source:{place}": _ATTEMPTS_PER_WINDOW,
+        f"account:{account}": _ATTEMPTS_IN_ALL,
+        f"source:{place}": _ATTEMPTS_IN_ALL,
+    }
     async with database.write() as session:
-        for key in keys:
-            count = await fetch_value(
-                session,
-                "SELECT count FROM attempt_bucket WHERE key = $1 AND window_start > $2",
-                key,
-                now - _WINDOW,
-            )
-            if (count or 0) >= _ATTEMPTS_PER_WINDOW * (1 if key.startswith("account:") else 10):
+        for key, most in sorted(limits.items()):
+            if await fetch_value(session, _COUNT_ATTEMPT, key, now, now - _WINDOW) > most:
                 raise limited(
                     "auth.attempts",
                     "Too many failed attempts. Wait 15 minutes, or ask your admin for a new password.",
@@ -72,18 +81,6 @@ async def sign_in(database: Database, email: str, password: str, *, source: str,
     usable = row is not None and row["active"]
     good = await asyncio.to_thread(_verify, password, row["password_hash"] if row and usable else _decoy_hash())
     if row is None or not usable or not good:
-        async with database.write() as session:
-            for key in sorted(keys):
-                await execute(
-                    session,
-                    "INSERT INTO attempt_bucket AS b (key, window_start, count) VALUES ($1, $2, 1) "
-                    "ON CONFLICT (key) DO UPDATE SET "
-                    "count = CASE WHEN b.window_start > $3 THEN b.count + 1 ELSE 1 END, "
-                    "window_start = CASE WHEN b.window_start > $3 THEN b.window_start ELSE $2 END",
-                    key,
-                    now,
-                    now - _WINDOW,
-                )
         raise unauthenticated("auth.login", "E-mail address and password do not match. Check both and try again.")
     token = secrets.token_urlsafe(32)
     async with database.write(Tenant(row["company_id"])) as session:
@@ -95,7 +92,11 @@ async def sign_in(database: Database, email: str, password: str, *, source: str,
             row["company_id"],
             now + timedelta(hours=hours),
         )
-        await execute(session, "DELETE FROM attempt_bucket WHERE key = $1", keys[0])
+        for key in sorted(limits):
+            await execute(
+                session, "UPDATE attempt_bucket SET count = CASE WHEN $2 THEN 0 ELSE greatest(count - 1, 0) END WHERE key = $1",
+                key, limits[key] == _ATTEMPTS_PER_WINDOW,
+            )  # fmt: skip
     return token
 
 

@@ -68,8 +68,8 @@ async def delegate(
     now: datetime,
     valid_until: datetime | None = None,
 ) -> UUID:
-    """Lets another company's technicians source the actor's parts, within limits per request. While it stands, the two
-    see each other's sites, and the delegate those of the actor's counterparties (row level security has the rule)."""
+    """Lets another company's technicians source the actor's parts, within limits per request. While it stands, they
+    see the actor's sites and those of its counterparties (row level security has the rule)."""
     if not actor.is_manufacturer:
         raise invalid("delegation.maker", "Only a manufacturer can let others source its parts.")
     if valid_until is not None and valid_until <= now:
@@ -93,7 +93,7 @@ async def delegate(
 
 
 async def revoke_delegation(session: WriteSession, delegation_id: UUID, now: datetime) -> None:
-    """Ends a delegation at once, and with it the sight of each other's sites. Raises ``delegation.not_found``."""
+    """Ends a delegation at once, and with it the sight of the maker's sites. Raises ``delegation.not_found``."""
     tag = await execute(
         session, "UPDATE delegation SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", delegation_id, now
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -51,6 +52,13 @@ async def test_a_count_that_agrees_is_only_kept(world: World) -> None:
     assert kept is not None
     assert started <= kept.counted_at <= clock()
     assert (kept.counted, kept.expected) == (5, 5)
+
+
+async def test_counts_of_one_shelf_take_turns(world: World) -> None:
+    done = await asyncio.gather(*(counts(world, 5, condition="new") for _ in range(6)))
+    assert sorted(d.adjusted for d in done) == [0, 0, 0, 0, 0, 5]
+    units = "SELECT sum(quantity)::int FROM position WHERE part_id = $1 AND site_id = $2"
+    assert await world.owner.fetchval(units, world.part, world.buyer.site) == 5
 
 
 async def test_ones_own_loose_units_are_adjusted_both_ways(world: World) -> None:

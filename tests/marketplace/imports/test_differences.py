@@ -76,6 +76,32 @@ async def test_a_file_that_leaves_most_of_a_site_out_is_asked_about(
     assert (await imports.stock())[f"{t}-0"] == 8
 
 
+async def test_a_file_of_zeros_is_asked_about(imports: Importing, world: World) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},4\n" for n in range(12)), snapshot_on=day(20))
+    zeros = await imports.upload("Part number,Qty\n" + "".join(f"{t}-{n},0\n" for n in range(12)), snapshot_on=day(21))
+    with pytest.raises(DomainError) as refused:
+        await imports.run(zeros)
+    assert refused.value.code == "import.mostly_gone"
+    assert (await imports.job(zeros)).lots_doubted == 12
+    assert await imports.proposals(zeros) == []
+
+
+async def test_nothing_is_counted_into_a_site_that_was_closed(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    await imports.landed(f"Part number,Qty\n{t}-A,5\n{t}-B,5\n", snapshot_on=day(20))
+    job = await imports.landed(f"Part number,Qty\n{t}-A,8\n{t}-B,4\n", snapshot_on=day(21))
+    await owner.execute("UPDATE site SET closed_at = now() WHERE id = $1", world.maker.site)
+    with pytest.raises(DomainError) as refused:
+        await imports.decide(job.id, accept_all=["more", "less"])
+    assert refused.value.code == "import.site_closed"
+    assert {p.decided for p in await imports.proposals(job.id)} == {None}
+    assert (await imports.decide(job.id, accept_all=["less"])).counted_away == 1
+    assert await imports.stock() == {f"{t}-A": 5, f"{t}-B": 4}
+
+
 async def test_fewer_than_ten_lines_may_be_gone_without_a_question(imports: Importing, world: World) -> None:
     t = world.tag
     await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},4\n" for n in range(10)), snapshot_on=day(20))
