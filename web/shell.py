@@ -98,10 +98,17 @@ NAVIGATION: Final = (
         "/calls",
         "inbox",
         "Work",
-        _roles("buyer", "seller", "warehouse", "planner"),
+        _roles("buyer", "seller", "warehouse", "planner", "auditor"),
         "Calls",
     ),
-    NavItem("orders", "Orders", "/orders", "shopping-cart", "Trade", _roles("buyer", "seller", "planner", "warehouse")),
+    NavItem(
+        "orders",
+        "Orders",
+        "/orders",
+        "shopping-cart",
+        "Trade",
+        _roles("buyer", "seller", "planner", "warehouse", "auditor"),
+    ),
     NavItem(
         "holdings", "What we hold", "/holdings", "packages", "Trade", _roles("buyer", "warehouse", "auditor"), "Held"
     ),
@@ -114,9 +121,14 @@ NAVIGATION: Final = (
         _roles("planner", "seller", "auditor"),
         "Postings",
     ),
-    NavItem("stock", "Stock", "/stock", "building-warehouse", "Stock", _roles("planner", "seller", "warehouse")),
+    NavItem(
+        "stock", "Stock", "/stock", "building-warehouse", "Stock", _roles("planner", "seller", "warehouse", "auditor")
+    ),
     NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse", "auditor")),
     NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
+    NavItem(
+        "settlement", "What is owed", "/settlement", "scale", "Records", _roles("planner", "buyer", "seller", "auditor")
+    ),
     NavItem("units", "Unit history", "/units", "history", "Records", _roles("auditor", "planner", "buyer")),
     NavItem("company", "Company", "/company", "settings", "Records"),
 )

@@ -129,7 +129,7 @@ _TOLD = """
 _STANDING = f"""
 WITH told AS ({_TOLD}), standing AS (
     SELECT k.id, k.lot_id, k.part_id, k.site_id, k.vanished_on, k.serial IS NOT NULL AS serialised,
-           coalesce(h.units, 0)::int AS units, greatest(coalesce(h.loose, 0), 0)::int AS loose
+           coalesce(h.units, 0)::int AS units, greatest(coalesce(h.loose, 0), 0)::int AS loose, h.condition
     FROM stock_line k
     LEFT JOIN LATERAL (
         SELECT sum(p.quantity) FILTER (WHERE p.holder_id = $2 AND p.site_id = k.site_id) AS units,
@@ -137,28 +137,34 @@ WITH told AS ({_TOLD}), standing AS (
                    SELECT sum(b.quantity) FROM listing_lot b
                    WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id), 0))
                    FILTER (WHERE p.holder_id = $2 AND p.site_id = k.site_id AND p.owner_id = $2
-                           AND p.agreement_id IS NULL) AS loose
+                           AND p.agreement_id IS NULL) AS loose,
+               max(p.condition) FILTER (WHERE p.holder_id = $2 AND p.site_id = k.site_id AND p.quantity > 0) AS condition
         FROM position p WHERE p.lot_id = k.lot_id
     ) h ON true
     WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[])
 ), compared AS (
     SELECT s.id AS line_id, s.lot_id, s.part_id, s.site_id, s.units + r.here_already AS before, r.quantity AS file,
-           s.loose, s.serialised, false AS vanished, r.row_no
+           s.loose, s.serialised, false AS vanished, r.row_no, NULL AS was, NULL AS "is"
     FROM import_row r JOIN standing s ON s.id = r.line_id
     WHERE r.job_id = $1 AND NOT r.bad AND r.quantity <> s.units + r.here_already
     UNION ALL
-    SELECT NULL, NULL, r.part_id, r.site_id, r.here_already, r.quantity, 0, false, false, r.row_no
+    SELECT NULL, NULL, r.part_id, r.site_id, r.here_already, r.quantity, 0, false, false, r.row_no, NULL, NULL
     FROM import_row r
     WHERE r.job_id = $1 AND NOT r.bad AND r.line_id IS NULL AND r.here_already > r.quantity
     UNION ALL
-    SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, 0, s.loose, s.serialised, true, NULL
+    -- A unit with a serial number stays that unit in another condition; other stock then is another line.
+    SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, r.quantity, s.loose, true, false, r.row_no, s.condition, r.condition
+    FROM import_row r JOIN standing s ON s.id = r.line_id
+    WHERE r.job_id = $1 AND NOT r.bad AND r.serial IS NOT NULL AND s.units = r.quantity AND s.condition <> r.condition
+    UNION ALL
+    SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, 0, s.loose, s.serialised, true, NULL, NULL, NULL
     FROM standing s
     WHERE s.units > 0 AND s.vanished_on IS NULL AND s.site_id IN (SELECT site_id FROM told)
       AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = s.id)
 ), differences AS (
     -- A unit with a serial number that has left is not counted in again: there is only one of it.
-    SELECT c.*, CASE WHEN file > before AND serialised THEN 0 WHEN file > before THEN file - before ELSE least(before - file, loose) END AS applicable,
-           CASE WHEN file > before THEN 0 ELSE before - file - least(before - file, loose) END AS shortage
+    SELECT c.*, CASE WHEN file = before THEN least(file, loose) WHEN file > before AND serialised THEN 0 WHEN file > before THEN file - before ELSE least(before - file, loose) END AS applicable,
+           CASE WHEN file = before THEN file - least(file, loose) WHEN file > before THEN 0 ELSE before - file - least(before - file, loose) END AS shortage
     FROM compared c
 )
 """
@@ -190,9 +196,9 @@ PROPOSE = (
 INSERT INTO import_proposal (job_id, company_id, stock_line_id, lot_id, part_id, site_id, kind, quantity_before,
     quantity_file, applicable, shortage, detail)
 SELECT $1::uuid, $2::uuid, line_id, lot_id, part_id, site_id,
-    CASE WHEN vanished THEN 'vanished' WHEN file > before THEN 'more' WHEN applicable = 0 THEN 'shortage' ELSE 'less' END,
+    CASE WHEN vanished THEN 'vanished' WHEN file = before THEN 'condition' WHEN file > before THEN 'more' WHEN applicable = 0 THEN 'shortage' ELSE 'less' END,
     before, file, applicable, shortage,
-    jsonb_strip_nulls(jsonb_build_object('row', row_no, 'bad_rows_at_site', CASE WHEN vanished THEN (
+    jsonb_strip_nulls(jsonb_build_object('row', row_no, 'was', was, 'is', "is", 'bad_rows_at_site', CASE WHEN vanished THEN (
         SELECT nullif(count(*), 0) FROM import_row b WHERE b.job_id = $1 AND b.bad AND b.site_id = differences.site_id
             AND b.family IS NULL) END))
 FROM differences ORDER BY row_no NULLS LAST, line_id

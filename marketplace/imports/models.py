@@ -199,7 +199,7 @@ class ImportProposal(Row):
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[UUID | None]
     __table_args__ = (
-        CheckConstraint("kind IN ('more','less','vanished','shortage')", name="kind"),
+        CheckConstraint("kind IN ('more','less','vanished','shortage','condition')", name="kind"),
         CheckConstraint("decided IN ('accepted','dismissed')", name="decided"),
         Index("ix_import_proposal_job", "job_id", "id"),
         Index("ix_import_proposal_open", "company_id", "job_id", postgresql_where=text("decided IS NULL")),

@@ -12,7 +12,7 @@ from marketplace.kit.wire import BodyIn
 from marketplace.ledger.kinds import Condition
 
 Mode = Literal["good_rows", "all_or_nothing"]
-Difference = Literal["more", "less", "vanished", "shortage"]
+Difference = Literal["more", "less", "vanished", "shortage", "condition"]
 Covers = Literal["all", "some"]
 Order = Literal["month_first", "day_first"]
 
@@ -186,10 +186,10 @@ class DecideIn(BodyIn):
     accept: list[UUID] = Field(default_factory=list, max_length=500)
     dismiss: list[UUID] = Field(default_factory=list, max_length=500)
     accept_all: list[Difference] = Field(
-        default_factory=list, max_length=4, description="Kinds of which all open differences are accepted."
+        default_factory=list, max_length=5, description="Kinds of which all open differences are accepted."
     )
     dismiss_all: list[Difference] = Field(
-        default_factory=list, max_length=4, description="Kinds of which all open differences are dismissed."
+        default_factory=list, max_length=5, description="Kinds of which all open differences are dismissed."
     )
 
 

@@ -68,6 +68,7 @@ AT: Final = {
 }
 KINDS: Final = {
     "more": "More in the file", "less": "Fewer in the file", "vanished": "Not in the file any more", "shortage": "Shortage",
+    "condition": "In another condition",
 }  # fmt: skip
 MODES: Final = (
     ("good_rows", "Land the good rows", "Bad rows stay out; download them, correct them, upload them again."),
@@ -377,7 +378,7 @@ async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     tab = "all" if not undecided else (kind or "")
     open_here = waiting.get(kind, 0) if kind else sum(waiting.values())
     return visit.show(
-        "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs,
+        "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs, conditions=CONDITION_WORDS,
         tab=tab, done=visit.asked("done"), open_here=open_here, at_once=service.MAX_AT_ONCE,
     )  # fmt: skip
 

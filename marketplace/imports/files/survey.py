@@ -22,7 +22,7 @@ MAX_RATIO = 250
 _RATIO_FROM = 8 << 20
 MAX_CELLS = 30_000_000
 """Rows times columns of a sheet: the reader keeps a full rectangle."""
-_GUESSES = ["cp1252", "cp1250", "mac_roman", "latin_1"]
+_GUESSES = ["cp1252", "cp1250", "latin_1"]
 _LETTERS = 26
 
 

@@ -113,7 +113,7 @@ async def decide(
             "detail = detail || jsonb_build_object('counted_since', true) WHERE id = ANY($1::uuid[]) AND decided IS NULL",
             list(counted), now, actor.user_id,
         )  # fmt: skip
-    arriving = sum(s.quantity for s in steps if s.to is not None)
+    arriving = sum(s.quantity for s in steps if s.to is not None and s.kind is Kind.COUNT_ADJUST)
     leaving = sum(s.quantity for s in steps if s.to is None)
     left = await queries.count_open(session, job_id)
     return Decision(len(accept), len(dismiss), len(counted), arriving, leaving, short, sum(left.values()))
@@ -131,6 +131,14 @@ async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[Pro
     short = 0
     for p in accepted:
         here = shelves.get((p.lot_id, p.site_id), []) if p.lot_id else []
+        if p.kind == "condition" and p.lot_id:
+            graded = next((s for s in here if s.loose and s.condition == p.detail["was"]), None)
+            if graded is None:
+                short += p.quantity_file
+                continue
+            place = Place(company_id, company_id, p.site_id, p.detail["is"])
+            steps.append(Step(Kind.REGRADE, p.lot_id, p.quantity_file, graded.position_id, to=place, reason="import"))
+            continue
         if p.kind == "more" and p.lot_id:
             if not p.applicable:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint
 from marketplace.imports.queries import Job
-from marketplace.imports.service.uploading import COVERS, MODES, mapping_of, open_kept
+from marketplace.imports.service.uploading import COVERS, MODES, check_day, mapping_of, open_kept
 from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
@@ -54,11 +54,11 @@ async def change_mapping(
         )
     if covers is not None and covers not in COVERS:
         raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
-    if snapshot_on is not None and snapshot_on > now.date() + timedelta(days=1):
-        raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     words = job.conditions if conditions is None else choose_conditions(conditions)
     if default_site_id is not None:
         await parties.own_site(session, actor, default_site_id)
+    if snapshot_on is not None:
+        await check_day(session, actor, default_site_id or job.default_site_id, snapshot_on, now)
     _, table = await open_kept(
         data_dir, job, sheet=sheet or job.sheet, delimiter=delimiter or job.mapping["delimiter"] or None
     )

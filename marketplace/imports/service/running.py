@@ -261,7 +261,7 @@ async def _refuse_older(session: WriteSession, job: Job, sites: list[UUID]) -> N
         raise conflict(
             "import.older",
             f"The last file for {newer[0]} was of {newer[1]:%d %b %Y}; this one is of {job.snapshot_on:%d %b %Y}. "
-            "An older file changes nothing. If the date is wrong, correct it and validate again.",
+            "An older file changes nothing. If the date is wrong, correct it and check the rows again.",
             field="snapshot_on",
         )
 
@@ -283,7 +283,7 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
     except UniqueViolationError as error:
         raise conflict(
             "import.changed",
-            "The catalogue or the stock changed while this file landed. Nothing was changed; validate it again.",
+            "The catalogue or the stock changed while this file landed. Nothing was changed; check the rows again.",
         ) from error
 
 

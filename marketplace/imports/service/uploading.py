@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -23,6 +23,7 @@ from marketplace.imports.fields import FIELDS, Kind
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.queries import Job
 from marketplace.imports.values import DateOrder, date_order
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import busy, conflict, invalid
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -71,11 +72,9 @@ async def upload(
         raise invalid("import.mode", f"'{mode}' is not a mode. Use {' or '.join(MODES)}.", field="mode")
     if covers not in COVERS:
         raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
-    day = snapshot_on or now.date()
-    if day > now.date() + timedelta(days=1):
-        raise invalid("import.snapshot", "The snapshot date lies in the future.", field="snapshot_on")
     if default_site_id is not None:
         await parties.site_for_share(session, actor, default_site_id)
+    day = await check_day(session, actor, default_site_id, snapshot_on, now)
     folder = data_dir / "uploads" / str(actor.company_id)
     async with _arriving(chunks, folder, limit_bytes) as file:
         # Looked through before it is kept: a refused one never stands where another import's file may be.
@@ -108,18 +107,20 @@ def mapping_of(
 ) -> dict[str, Any]:
     """What an import keeps about how its file is read."""
     columns = {m.field: m.column for m in plan.matches}
-    found = {
-        field: (
-            date_order(r.cells[column] for r in table.sample if column < len(r.cells)) or DateOrder.MONTH_FIRST
-        ).value
+    told = {
+        field: date_order(r.cells[column] for r in table.sample if column < len(r.cells))
         for field, column in columns.items()
         if FIELDS[field].kind is Kind.DATE
     }
+    # A file writes its dates in one way: a column that does not tell is read as those that do.
+    known = {order for order in told.values() if order}
+    usual = known.pop() if len(known) == 1 else DateOrder.MONTH_FIRST
+    found = {field: (order or usual).value for field, order in told.items()}
     return {
         "columns": columns,
         "why": {m.field: m.why.value for m in plan.matches},
         "missing": list(plan.missing),
-        "warnings": list(plan.warnings),
+        "warnings": [*plan.warnings, *_assumed(table)],
         "orders": {**found, **{f: o for f, o in (orders or {}).items() if f in found}},
         "header": list(table.header),
         "sample": [[cell[:80] for cell in r.cells] for r in table.sample[:_SHOWN_ROWS]],
@@ -129,12 +130,38 @@ def mapping_of(
     }
 
 
+def _assumed(table: Table) -> list[str]:
+    """What was guessed of a text that does not say it itself."""
+    if not table.encoding or table.encoding.startswith("utf"):
+        return []
+    said = (
+        f"The file does not say how its letters are written; it was read as {table.encoding}. If letters with accents look "
+        "wrong below, save it as UTF-8 and upload it again."
+    )
+    return [said]
+
+
 def _estimate(table: Table, size: int) -> int:
     """How many rows there will be, for a progress bar; 0 where nothing can be said before reading (workbooks)."""
     if not table.delimiter:
         return 0
     sampled = sum(len(cell.encode()) + 1 for row in table.sample for cell in row.cells)
     return max(size * len(table.sample) // max(sampled, 1), len(table.sample))
+
+
+async def check_day(
+    session: WriteSession, actor: Actor, site_id: UUID | None, stated: date | None, now: datetime
+) -> date:
+    """The day a file tells about; today at its site, or else at the actor's own, where none is stated. A file of
+    tomorrow would shut out today's. Raises ``import.snapshot``."""
+    site = await parties.site(session, site_id) if site_id else await parties.home_site(session, actor)
+    today = local_day(now, site.timezone if site else "UTC")
+    if stated is not None and stated > today:
+        raise invalid(
+            "import.snapshot", f"The file would tell of a day to come: where it is from it is {today:%d %b %Y}.",
+            field="snapshot_on",
+        )  # fmt: skip
+    return stated or today
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,3 +209,25 @@ async def test_more_differences_than_fit_at_once(
     assert (await imports.decide(job.id, accept_all=["less"])).open == 2
     assert (await imports.decide(job.id, accept_all=["less"])).open == 0
     assert set((await imports.stock()).values()) == {8}
+
+
+async def test_a_known_unit_in_another_condition_is_a_difference(imports: Importing, world: World) -> None:
+    t = world.tag
+    head = "Part number,Serial,Qty,Condition\n"
+    await imports.landed(head + f"{t}-A,S1,1,new\n{t}-A,S2,1,new\n", snapshot_on=day(20))
+    job = await imports.landed(head + f"{t}-A,S1,1,used\n{t}-A,S2,1,new\n", snapshot_on=day(21))
+    assert (job.lots_changed, job.as_on_record, job.lots_vanished) == (1, 1, 0)
+    (found,) = await imports.proposals(job.id)
+    assert (found.kind, found.applicable, found.detail["was"], found.detail["is"]) == ("condition", 1, "new", "used")
+    done = await imports.decide(job.id, accept=[found.id])
+    assert (done.accepted, done.counted_in, done.counted_away, done.left_as_shortage) == (1, 0, 0, 0)
+    assert await imports.stock() == {f"{t}-A": 2}
+    again = await imports.landed(head + f"{t}-A,S1,1,used\n{t}-A,S2,1,new\n", snapshot_on=day(22))
+    assert (again.lots_changed, again.as_on_record) == (0, 2)
+
+
+async def test_a_file_of_tomorrow_is_not_taken_in(imports: Importing, world: World) -> None:
+    with pytest.raises(DomainError) as refused:
+        await imports.upload(f"Part number,Qty\n{world.tag}-A,1\n", snapshot_on=day(23))
+    assert refused.value.code == "import.snapshot"
+    assert (await imports.landed(f"Part number,Qty\n{world.tag}-A,1\n", snapshot_on=day(22))).step == "done"
