@@ -170,3 +170,10 @@ async def test_the_ledger_adds_up_after_counts(world: World) -> None:
     async with world.db.read(world.buyer.tenant) as session:
         for check in CHECKS:
             assert not await verify(session, check), check
+
+
+async def test_what_a_count_will_do_and_what_it_did_are_said_differently(world: World) -> None:
+    await world.register(world.buyer, 5)
+    done = await counts(world, 7)
+    assert done.words_ahead == "Counted 7; the record says 5. Your own stock will be raised by 2."
+    assert done.words == "Counted 7; the record said 5. Your own stock was raised by 2."
