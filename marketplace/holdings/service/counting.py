@@ -18,7 +18,7 @@ from marketplace.ledger.kinds import CONDITIONS, Kind
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import own_site
+from marketplace.parties.queries import site_for_share
 from marketplace.parts.queries import part
 
 _REASON = "count"
@@ -70,7 +70,8 @@ async def count(
         raise invalid("holding.counted", f"A count is a whole number from 0 to {MAX_QUANTITY:,}.", field="counted")
     if condition is not None and condition not in CONDITIONS:
         raise invalid("holding.condition", f"A condition is one of: {', '.join(CONDITIONS)}.", field="condition")
-    await own_site(session, actor, site_id)
+    # A count can bring units onto a site: what is closed takes none, and is not closed while somebody counts there.
+    await site_for_share(session, actor, site_id)
     catalogued = await part(session, part_id)
     ids = await queries.lot_ids_at(session, actor.company_id, part_id, site_id, unreserved=False, limit=MOST_LOTS + 1)
     if len(ids) > MOST_LOTS:
