@@ -29,11 +29,12 @@ def _now() -> datetime:
 
 def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handler]]:
     """Which reactions listen to which event. Those that change something stand before those that tell people."""
+    from marketplace.listings import tasks as listings
     from marketplace.notifications import tasks as notifications
     from marketplace.sourcing import tasks as sourcing
 
     found: dict[str, list[Handler]] = {}
-    for listening in (sourcing.listeners(database), notifications.listeners(settings)):
+    for listening in (listings.listeners(database), sourcing.listeners(database), notifications.listeners(settings)):
         for name, handler in listening.items():
             found.setdefault(name, []).append(handler)
     return found

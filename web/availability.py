@@ -175,8 +175,9 @@ def numbers_in(text: str) -> tuple[Asked, ...]:
 
 async def candidate(
     session: ReadSession, actor: Actor, part_id: UUID, key: str, need: Need, now: datetime
-) -> tuple[Candidate | None, parts.PartRow]:
-    """One place of a part as it stands now; None when it has nothing to show any more."""
+) -> tuple[Candidate | None, parts.PartRow, Candidate | None]:
+    """One place of a part as it stands now, None when it has nothing to show any more; the part; and the own stock of it
+    that would be there first, where there is any."""
     _, destination = await queries.destination_of(session, actor, need.site.id if need.site else None)
     located = await queries.locate(
         session, actor, [part_id], destination=destination, urgency=need.urgency, now=now, with_related=False
@@ -184,7 +185,9 @@ async def candidate(
     if part_id not in located.catalogue:
         await parts.part(session, part_id)
     found = next((c for c in located.candidates[part_id] if c.key == key), None)
-    return found, located.catalogue[part_id]
+    # The first of those that can be had is own stock wherever there is any, by arrival.
+    first = next((c for c in located.candidates[part_id] if c.kind == "own_stock" and c.callable), None)
+    return found, located.catalogue[part_id], first
 
 
 def geojson(answers: Sequence[NumberPlaces]) -> dict[str, Any]:

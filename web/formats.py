@@ -17,6 +17,7 @@ from marketplace.kit.money import Money
 
 NONE: Final = Markup('<span class="none" aria-hidden="true">–</span><span class="visually-hidden">none</span>')
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_LEAST = timedelta(microseconds=1)
 _NEAR: Final = timedelta(days=30)
 DUE_SOON: Final = timedelta(hours=24)
 
@@ -155,6 +156,19 @@ def deadline(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup
     state = "over" if value <= now else "soon" if value - now <= DUE_SOON else "far"
     return Markup('<span class="deadline deadline-{}">{}</span>').format(
         state, _time(value, time_left(value, now), zone)
+    )
+
+
+def needed(value: datetime, now: datetime, zone: str = "UTC", *, running: bool) -> Markup:
+    """By which day something is needed: the day that ends then, not the midnight after it; while it is awaited
+    (``running``) with the time left."""
+    last = local_day(value - _LEAST, zone)
+    if not running:
+        return day(last)
+    state = "over" if value <= now else "soon" if value - now <= DUE_SOON else "far"
+    words = f"{day_words(last)}, {time_left(value, now)}"
+    return Markup('<span class="deadline deadline-{}"><time datetime="{}">{}</time></span>').format(
+        state, last.isoformat(), words
     )
 
 

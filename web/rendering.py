@@ -109,6 +109,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "lines": _lines,
     "moment": _timed(formats.moment),
     "money": formats.money,
+    "needed": lambda moment, running: formats.needed(moment, _page.get().now, _page.get().zone, running=running),
     "number": formats.number,
     "on": lambda value: formats.on(value, _page.get().zone),
     "options": lambda rows: [(str(row.id), row.name) for row in rows],

@@ -117,17 +117,26 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int) -> Refused 
     if quantity > loose - facts.in_transit - facts.quality_held - facts.withdrawn:
         words = f"{phrases.count(facts.withdrawn, 'unit')} were not found on the shelf and cannot be {_DOING[act]}."
         return Refused(RefusalCode.WITHDRAWN, words, "Possible when a count has found them.", None, ())
-    keep = minimum(terms, facts)
-    words = (
-        f"{keep:,} of {phrases.count(facts.remaining, 'unit')} must be kept; "
-        f"at most {most:,} may be {_DOING[act]}, {quantity:,} were given."
-    )
+    words = _floor(minimum(terms, facts), facts.remaining, most, quantity, act)
     return Refused(
         RefusalCode.BELOW_MINIMUM,
         words,
-        "Take fewer, or ask the manufacturer to lower the minimum to keep.",
+        (f"Take {most:,} or fewer. " if most else "")
+        + "No notice opens what must be kept: ring the manufacturer, who can order units back, a broken one too.",
         None,
         (reason(terms, "minimum_to_keep", words),),
+    )
+
+
+def _floor(keep: int, remaining: int, most: int, quantity: int, act: Act) -> str:
+    """What the minimum to keep leaves of the units, in words that hold where fewer are left than must be kept."""
+    left = f"{phrases.count(remaining, 'unit')} {'is' if remaining == 1 else 'are'} left"
+    if not most:
+        return f"At least {phrases.count(keep, 'unit')} must be kept and {left}: none may be {_DOING[act]}."
+    be = "was" if quantity == 1 else "were"
+    return (
+        f"{keep:,} of {phrases.count(remaining, 'unit')} must be kept: at most {most:,} may be {_DOING[act]}; "
+        f"{quantity:,} {be} asked for."
     )
 
 

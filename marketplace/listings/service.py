@@ -19,6 +19,7 @@ from marketplace.listings import queries
 from marketplace.listings.quantities import Take, less, take
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
+from marketplace.parties.queries import people_to_tell
 
 MAX_LINES = 1000
 USES = ("intermediate_good", "non_capital_spare")
@@ -409,3 +410,86 @@ async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: i
             r["listing_id"], lot_id, position_id, cut,
         )  # fmt: skip
         left -= cut
+
+
+async def stop_offering_what_is_gone(
+    session: WriteSession, company_id: UUID, units: Sequence[tuple[UUID, int]], now: datetime
+) -> int:
+    """Shrinks the published listings behind which units of these (lot, position) stood that were used, moved, scrapped,
+    counted away or never there, to what is still free; what is ordered of them stays reserved and honoured. The
+    seller's people are told once. Returns how many units left their postings; asked again it finds none.
+
+    Order of locks as for an order: listings, then lots. However many units: the same number of statements.
+    """
+    ids = await queries.on_offer(session, units)
+    if not ids:
+        return 0
+    locked = {x.id: x for x in await queries.listings_for_update(session, ids)}
+    over = await queries.over_promised_for_update(session, ids, units, now)
+    if not over:
+        return 0
+    gone: dict[UUID, int] = {}
+    for x in over:
+        gone[x.listing_id] = gone.get(x.listing_id, 0) + x.quantity - x.kept
+    columns = (
+        [x.listing_id for x in over],
+        [x.lot_id for x in over],
+        [x.position_id for x in over],
+        [x.kept for x in over],
+    )
+    await execute(
+        session,
+        "DELETE FROM listing_lot b USING unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) "
+        "AS x (listing_id, lot_id, position_id, kept) WHERE b.listing_id = x.listing_id AND b.lot_id = x.lot_id "
+        "AND b.position_id = x.position_id AND x.kept = 0",
+        *columns,
+    )
+    await execute(
+        session,
+        "UPDATE listing_lot b SET quantity = x.kept FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) "
+        "AS x (listing_id, lot_id, position_id, kept) WHERE b.listing_id = x.listing_id AND b.lot_id = x.lot_id "
+        "AND b.position_id = x.position_id AND x.kept > 0",
+        *columns,
+    )
+    await execute(
+        session,
+        "UPDATE listing l SET quantity = greatest(l.quantity - g.gone, l.ordered) "
+        "FROM unnest($1::uuid[], $2::int[]) AS g (id, gone) WHERE l.id = g.id",
+        list(gone), list(gone.values()),
+    )  # fmt: skip
+    people = await people_to_tell(session, company_id, ("seller", "planner"))
+    await _tell_gone(session, company_id, [(locked[i], n) for i, n in gone.items()], people)
+    return sum(gone.values())
+
+
+MOST_NAMED = 20
+"""Lines that a mail names one by one."""
+
+
+async def _tell_gone(
+    session: WriteSession, company_id: UUID, gone: Sequence[tuple[queries.ListingRow, int]], people: Sequence[str]
+) -> None:
+    """One event, and with it one mail, for everything that left its posting at once."""
+    releases = sorted({line.release_id for line, _ in gone})
+    units = sum(n for _, n in gone)
+    told = [
+        f"{line.part_number} from {line.place} ({line.release_reference}): {n:,} {line.uom} gone, "
+        f"{max(line.available - n, 0):,} still on offer, {line.ordered:,} ordered and honoured."
+        for line, n in gone[:MOST_NAMED]
+    ]
+    if len(gone) > MOST_NAMED:
+        told.append(f"and {len(gone) - MOST_NAMED:,} more lines.")
+    payload: dict[str, Any] = {
+        "listings": [{"listing_id": line.id, "gone": n} for line, n in gone], "units": units,
+    }  # fmt: skip
+    if people:
+        payload["mail"] = {
+            "to": list(people),
+            "subject": f"{units:,} {'unit is' if units == 1 else 'units are'} no longer on offer",
+            "text": "Units behind your surplus postings were used, moved, scrapped, corrected or not found in a count. "
+            "They were taken off the postings, so that nobody orders what is not there:\n\n"
+            + "\n".join(told)
+            + "\n\nIf they are there after all, offer them again in a new posting.",
+            "link": f"/releases/{releases[0]}" if len(releases) == 1 else "/releases",
+        }
+    await emit(session, "listing.shrunk", "release", releases[0], [company_id], payload)

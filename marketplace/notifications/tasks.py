@@ -27,6 +27,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "order.placed", "order.accepted", "order.declined", "order.cancelled", "order.expired", "order.shipped",
         "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
+        "listing.shrunk",
     )  # fmt: skip
     return dict.fromkeys(names, send)
 

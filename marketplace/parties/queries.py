@@ -340,6 +340,10 @@ class DelegationRow:
     valid_until: datetime | None
     revoked_at: datetime | None
 
+    def ended(self, now: datetime) -> bool:
+        """Whether it was ended, or its time is over."""
+        return self.revoked_at is not None or (self.valid_until is not None and self.valid_until <= now)
+
 
 async def delegations(session: AsyncSession, *, after: UUID | None = None, limit: int = 500) -> Sequence[DelegationRow]:
     """Delegations given or taken by the tenant, newest first, by keyset (``after``: the last one's id)."""

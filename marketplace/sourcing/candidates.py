@@ -23,7 +23,7 @@ from marketplace.agreements.prose import badge
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
 from marketplace.parties.actor import roughly
-from marketplace.sourcing.freight import Haul, Point, band_words, distance_km, haul
+from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, distance_km, haul
 
 URGENCIES: Mapping[str, Urgency] = {
     "machine_down": Urgency.MACHINE_DOWN,
@@ -138,6 +138,8 @@ class Candidate(NamedTuple):
         """Kilometres, or only a band where the holder is masked."""
         if self.masked:
             return band_words(self.haul.km)
+        if self.haul == STAYS:
+            return "there already"
         return "distance unknown" if self.haul.km is None else f"{self.haul.km:,.0f} km"
 
 
@@ -232,7 +234,9 @@ def _own(
     mask: frozenset[UUID],
     now: datetime,
 ) -> Candidate:
-    way = haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
+    # Of two sites of one company at one point, the one is the other.
+    here = row.point == destination and row.point.lat is not None and not row.apart
+    way = STAYS if here else haul(row.point, destination, weight_grams=weights.get(row.part_id), quantity=1)
     limit = limits.get(row.owner_id)
     listed = list_prices.get(row.part_id)
     callable_here = min(row.free, limit.quantity, _affordable(limit, listed)) if limit else row.free

@@ -3,6 +3,7 @@
 The model (a planning figure, shown with every plan; real carriers' quotes differ):
 - distance: great circle on a sphere of radius 6,371 km, times 1.2 for roads;
 - transit: bands of road kilometres -> working days; unknown distance counts as the longest domestic band;
+- own units at the very place where they are needed travel nowhere: no days, no freight;
 - freight: a base by band plus a rate per started kilogram (2 kg where the weight is unknown); a border adds both
   days and a surcharge. Money in the plan's currency, whole minor units.
 """
@@ -81,6 +82,10 @@ class Haul(NamedTuple):
     def arrives(self, leaves: datetime) -> datetime:
         """When a shipment that leaves then is there."""
         return leaves + timedelta(days=self.days)
+
+
+STAYS = Haul(0.0, 0, 0)
+"""Units that are where they are needed: nothing to bring, nothing to pay for it."""
 
 
 def haul(a: Point, b: Point, *, weight_grams: int | None, quantity: int) -> Haul:

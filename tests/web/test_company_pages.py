@@ -183,6 +183,13 @@ async def test_a_delegation_is_looked_at_given_and_ended(market: Market, admin: 
         assert f"We may source parts of {world.maker.name}" in (await taker.get("/company")).text
         assert (await taker.get(f"/company/delegations/{made}/end")).status_code == 404
         assert (await taker.post(f"/company/delegations/{made}/end", data={"confirmed": "yes"})).status_code == 404
+        assert "Active" in (await taker.get("/company")).text
+        # Its time is over: nobody ended it, and it is in force no longer.
+        over = "UPDATE delegation SET valid_from = now() - interval '2 days', valid_until = now() - interval '1 day' WHERE id = $1"
+        await world.owner.execute(over, made)
+        page = (await taker.get("/company")).text
+        assert "Ended" in page
+        assert f"/company/delegations/{made}/end" not in (await admin.get("/company")).text
     done = await admin.post(f"/company/delegations/{made}/end", data={"confirmed": "yes"})
     assert done.headers["location"] == "/company?done=delegation-ended"
     assert await world.owner.fetchval("SELECT revoked_at FROM delegation WHERE id = $1", made) is not None

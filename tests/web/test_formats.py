@@ -144,3 +144,10 @@ def test_time_left_never_flatters(gap: timedelta) -> None:
     )
     if not said.startswith("less than"):
         assert shown <= gap
+
+
+def test_what_is_needed_by_a_day_is_needed_by_that_day_and_not_by_the_midnight_after_it() -> None:
+    midnight = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
+    assert words(formats.needed(midnight, NOW, "America/Chicago", running=False)) == "29 Nov 2026"
+    assert words(formats.needed(midnight, NOW, "America/Chicago", running=True)) == "29 Nov 2026, 7 days left"
+    assert "deadline-over" in formats.needed(midnight, midnight, "America/Chicago", running=True)

@@ -63,9 +63,13 @@ async def test_a_unit_comes_back_through_the_pages(site: Site) -> None:
     owed = await holder.get("/settlement")
     line = re.search(r'href="(/settlement/[0-9a-f-]{36}/mark)"', owed.text)
     assert line, owed.text
-    assert (await send(holder, line[1], await holder.get(line[1]))).status_code == 303
+    first = await send(holder, line[1], await holder.get(line[1]))
+    assert first.status_code == 303
+    assert "once the other side has marked it too" in (await holder.get(first.headers["location"])).text
     planner = await site.browser(world.maker, "planner")
-    assert (await send(planner, line[1], await planner.get(line[1]))).status_code == 303
+    last = await send(planner, line[1], await planner.get(line[1]))
+    assert last.status_code == 303
+    assert "Both sides have marked the line." in (await planner.get(last.headers["location"])).text
     assert "Settled" in (await planner.get("/settlement", params={"state": "settled"})).text
 
 
@@ -252,3 +256,24 @@ async def test_references_lead_from_the_search_box(site: Site) -> None:
         assert leads.status_code == 303
         assert leads.headers["location"] == address.split("?")[0]
         assert (await outsider.get("/find", params={"q": reference})).status_code == 200
+
+
+async def test_own_stock_that_would_do_is_said_before_a_unit_is_ordered_back(site: Site) -> None:
+    await site.job.sold(4, offered=10)
+    technician = await site.browser(site.world.maker, "technician")
+    page = await technician.get("/requests", params={"q": await site.number(), "urgency": "urgent"})
+    links = [x.replace("&amp;", "&") for x in re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', page.text)]
+    own, partner = links[0], links[-1]
+    for link, said in ((partner, True), (own, False)):
+        checked = await send(technician, "/requests/new", await technician.get(link), machine_model="EX-200")
+        assert checked.status_code == 200, checked.text
+        assert ("for which nothing is owed" in checked.text) == said, link
+
+
+async def test_own_stock_is_reserved_and_not_ordered_back(site: Site) -> None:
+    await site.job.sold(4, offered=10)
+    technician = await site.browser(site.world.maker, "technician")
+    for quantity, words in ((2, "Reserve them"), (8, "Order and reserve them")):
+        made = await site.job.technician.post("/api/v1/sourcing/requests", json=site.job.need(quantity))
+        page = await technician.get(f"/requests/{made.json()['id']}/confirm")
+        assert re.search(rf"<button[^>]*>\s*{words}", page.text), page.text

@@ -47,16 +47,17 @@ COLUMNS: Final = (
 @dataclass(frozen=True, slots=True)
 class Tab:
     """A tab of the list: which calls stand under it. ``unanswered``: only those that ended by silence or default
-    (True), or only the others (False)."""
+    (True), or only the others (False). ``due``: the deadline that they are sorted by; without one the newest is first."""
 
     words: str
     statuses: tuple[str, ...] | None
     unanswered: bool | None = None
+    due: str | None = None
 
 
 TABS: Final[Mapping[str, Tab]] = {
-    "": Tab("Waiting", ("noticed", "acknowledged", "silent")),
-    "committed": Tab("Committed", ("accepted", "picked")),
+    "": Tab("Waiting", ("noticed", "acknowledged", "silent"), due="respond_by"),
+    "committed": Tab("Committed", ("accepted", "picked"), due="ship_by"),
     "shipped": Tab("Shipped", ("shipped",)),
     "inspect": Tab("To inspect", ("received",)),
     "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
@@ -103,6 +104,8 @@ async def calls(visit: ReadsCalls) -> Response:
         statuses = ("requested", "allocated", *(statuses or ()))
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[CallRow], str | None]:
+        if chosen.due and statuses:
+            return await _by_deadline(visit, session, side, statuses, chosen.due, mark, rows)
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
@@ -126,6 +129,18 @@ async def calls(visit: ReadsCalls) -> Response:
         done=DONE.get(visit.asked("done")), refusal_words=refusal_words,
         named=lambda c: c.named_to(actor),
     )  # fmt: skip
+
+
+async def _by_deadline(
+    visit: Visit, session: ReadSession, side: str, statuses: Sequence[str], due: str, mark: str | None, rows: int
+) -> tuple[Sequence[CallRow], str | None]:
+    """What still runs against a clock: what is due first stands first."""
+    found = await queries.calls_by_deadline(
+        session, visit.actor.company_id, due, side=side, statuses=statuses,
+        after=read_bookmark(mark, visit.secret, *queries.DEADLINE_KINDS), limit=rows + 1,
+    )  # fmt: skip
+    some = cut(found, rows, lambda row: queries.deadline_key(row, due), visit.secret)
+    return some.items, some.next
 
 
 def _csv_row(c: CallRow, *, named: bool) -> list[object]:

@@ -78,6 +78,7 @@ async def _company_page(visit: Visit, form: Form | None = None) -> Response:
         more_people=len(people) > FIRST,
         keys=await queries.api_keys(session, actor) if manages else [],
         delegations=await queries.delegations(session),
+        ended=lambda delegation: delegation.ended(visit.now),
         amount=Money,
         manages=manages,
         done=DONE.get(visit.asked("done")),

@@ -17,6 +17,7 @@ from marketplace.holdings.service import AtSite
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger.kinds import CONDITION_WORDS
+from marketplace.listings import queries as listings
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
@@ -213,7 +214,8 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     fields.check("holding.invalid", "Nothing was recorded.")
     if kind == "count":
         counted = await service.count(session, actor, site, part, quantity, now=now, note=note)
-        return {"act": kind, "words": counted.words, "taken": [], "left": []}
+        beyond = await listings.promised_beyond_free(session, actor.company_id, part, site, now)
+        return {"act": kind, "words": counted.words_ahead, "taken": [], "left": [], "off_offer": beyond}
     target = AtSite(part, site, condition or None)
     if kind == "use":
         done = await service.use_up(session, actor, target, quantity, now=now, note=note)
@@ -229,6 +231,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
         "words": "",
         "taken": [[t.quantity, t.serial or "", t.agreement or ""] for t in done.taken],
         "left": [[x.agreement, x.remaining, x.minimum_to_keep] for x in done.schedules],
+        "off_offer": await listings.promised_beyond_free(session, actor.company_id, part, site, now),
     }
 
 

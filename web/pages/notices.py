@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import phrases, queries, service
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.evaluation import AfterNotice, Free, evaluate_holder_act
+from marketplace.agreements.evaluation import AfterNotice, Free, Refused, evaluate_holder_act
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.queries import Notice, NoticeRow
 from marketplace.db.session import ReadSession, WriteSession
@@ -119,7 +119,9 @@ def _may(known: Covered, visit: Visit) -> list[tuple[str, str, str]]:
     for act, words, _ in ACTS.values():
         answer = evaluate_holder_act(known.terms, known.facts, act, 1, visit.now)
         kind = "free" if isinstance(answer, Free) else "notice" if isinstance(answer, AfterNotice) else "no"
-        found.append((words, kind, answer.words))
+        # What is refused says what would have to happen, or whom to ring.
+        more = f" {answer.until_words}" if isinstance(answer, Refused) else ""
+        found.append((words, kind, f"{answer.words}{more}"))
     return found
 
 

@@ -74,8 +74,14 @@ async def settlement(visit: ReadsOwed) -> Response:
         "settlement/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tiles=tiles,
         tabs=[(key, words, f"/settlement?state={key}{kept}", None) for key, words in TABS], tab=tab,
         amount=lambda r: Money(r.amount, r.currency), may_mark=visit.actor.may("settlement.mark"),
-        done=visit.asked("done") == "marked", mine=lambda r: _mine(r, visit.actor),
+        done=DONE.get(visit.asked("done")), mine=lambda r: _mine(r, visit.actor),
     )  # fmt: skip
+
+
+DONE: Final = {
+    "marked": ("Marked as settled.", "The line is settled once the other side has marked it too."),
+    "settled": ("Settled.", "Both sides have marked the line."),
+}
 
 
 def _mine(row: SettlementRow, actor: Actor) -> bool:
@@ -112,11 +118,18 @@ async def mark(request: Request, line_id: UUID, sent: SentForm, now: Now) -> Res
     """Marks the line as settled from this company's side."""
 
     async def act(session: WriteSession, actor: Actor) -> str:
-        return (await service.mark(session, actor, line_id, now)).reference
+        return "settled" if (await service.mark(session, actor, line_id, now)).settled else "marked"
 
     async def shown(visit: Visit, form: Form, _outcome: object = None) -> Response:
         return await _mark_page(visit, line_id, form)
 
     return await submit(
-        request, sent, "settlement.mark", act, now=now, to="/settlement?done=marked", again=shown, confirm=shown
+        request,
+        sent,
+        "settlement.mark",
+        act,
+        now=now,
+        to=lambda done: f"/settlement?done={done}",
+        again=shown,
+        confirm=shown,
     )

@@ -274,13 +274,17 @@ async def _new_page(visit: Visit, form: Form, template: str = "requests/new.html
         return RedirectResponse("/requests", status_code=303)
     given = {name: form.value(name) for name in form.values}
     context = await _form_context(visit, given)
-    place, part = await candidate(visit.session, visit.actor, part_id, form.value("key"), context["need"], visit.now)
+    place, part, own = await candidate(
+        visit.session, visit.actor, part_id, form.value("key"), context["need"], visit.now
+    )
+    # Ordered back from a partner though own stock would do: said before it is ordered.
+    sooner = own if place and own and place.kind != "own_stock" else None
     if form.value("key") and (place is None or not place.callable) and not form.bad:
         words = " ".join(b.words for b in place.blocked) if place else ""
         refusal = conflict("requests.gone", f"Nothing can be ordered from this place now. {words}".strip())
         form = Form.rejected(form.values, refusal)
     back = f"/requests?{urlencode({'q': part.number, **{k: v for k, v in given.items() if k in {'urgency', 'site', 'needed_by', 'quantity'}}})}"
-    return visit.show(template, form=form, part=part, place=place, back=back, **context, **more)
+    return visit.show(template, form=form, part=part, place=place, sooner=sooner, back=back, **context, **more)
 
 
 @router.post("/new")

@@ -211,10 +211,10 @@ async def freeze_targets(
 
 
 async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> asyncpg.Record | None:
-    """Who recorded a stock transaction, of what kind and how many; None where it is not visible."""
+    """Who recorded a stock transaction, of what kind and how many, under which agreement; None where it is not visible."""
     return await fetch_one(
         session,
-        "SELECT company_id, kind, purpose, quantity, cause_kind FROM movement WHERE lot_id = $1 AND seq = $2",
+        "SELECT company_id, kind, purpose, quantity, cause_kind, agreement_id FROM movement WHERE lot_id = $1 AND seq = $2",
         lot_id,
         seq,
     )

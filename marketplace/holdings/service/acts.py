@@ -20,6 +20,7 @@ from marketplace.agreements.reach import minimum
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take, propose
+from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -210,6 +211,9 @@ async def _do(
     )
     key = command_id or uuid4()
     await carry_out(session, Command(key, actor.company_id, actor.user_id, steps, "holding"), now)
+    await tell_taken(
+        session, actor, key, [(t.line.lot_id, t.line.position_id) for t in takes if t.line.place.agreement is None]
+    )
     return await _done(session, key, lines, takes, covered)
 
 

@@ -11,13 +11,14 @@ from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import CountPlan, Line, is_loose, plan_count
 from marketplace.holdings.queries.locked import MOST_LOTS
+from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.ledger.entries import MAX_QUANTITY, Command, NewLot, Place, Step
 from marketplace.ledger.kinds import CONDITIONS, Kind
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import own_site
+from marketplace.parties.queries import site_for_share
 from marketplace.parts.queries import part
 
 _REASON = "count"
@@ -34,7 +35,16 @@ class Counted:
     adjusted: int
     withdrawn: int
     resolved: int
-    words: str
+
+    @property
+    def words(self) -> str:
+        """What the count found and changed."""
+        return _words(self.expected, self.counted, self.adjusted, self.withdrawn, ahead=False)
+
+    @property
+    def words_ahead(self) -> str:
+        """The same before it is confirmed."""
+        return _words(self.expected, self.counted, self.adjusted, self.withdrawn, ahead=True)
 
 
 async def count(
@@ -60,7 +70,8 @@ async def count(
         raise invalid("holding.counted", f"A count is a whole number from 0 to {MAX_QUANTITY:,}.", field="counted")
     if condition is not None and condition not in CONDITIONS:
         raise invalid("holding.condition", f"A condition is one of: {', '.join(CONDITIONS)}.", field="condition")
-    await own_site(session, actor, site_id)
+    # A count can bring units onto a site: what is closed takes none, and is not closed while somebody counts there.
+    await site_for_share(session, actor, site_id)
     catalogued = await part(session, part_id)
     await queries.shelf_for_update(session, actor.company_id, site_id, part_id)
     ids = await queries.lot_ids_at(session, actor.company_id, part_id, site_id, unreserved=False, limit=MOST_LOTS + 1)
@@ -83,6 +94,11 @@ async def count(
     missing_units = [(t.line.lot_id, t.line.position_id, t.quantity) for t in plan.missing]
     if missing_units:
         await withdraw_pending_count(session, missing_units, cause_id=key, now=now)
+    # Units with serial numbers stay on record, but nobody can be sold what is being looked for.
+    lost = (*plan.adjust, *plan.missing)
+    await tell_taken(
+        session, actor, key, [(t.line.lot_id, t.line.position_id) for t in lost if t.line.place.agreement is None]
+    )
     beneficiaries = sorted({line.place.beneficiary for line in lines if line.place.beneficiary})
     await _keep(session, actor, site_id, part_id, plan, counted, beneficiaries, now)
     withdrawn = sum(quantity for _, _, quantity in missing_units)
@@ -95,9 +111,7 @@ async def count(
         [actor.company_id, *beneficiaries],
         {"site_id": site_id, "counted": counted, "expected": plan.expected, "withdrawn": withdrawn},
     )
-    return Counted(
-        key, plan.expected, counted, adjusted, withdrawn, resolved, _words(plan.expected, counted, adjusted, withdrawn)
-    )
+    return Counted(key, plan.expected, counted, adjusted, withdrawn, resolved)
 
 
 async def withdraw_pending_count(
@@ -202,15 +216,19 @@ async def _keep(
     )
 
 
-def _words(expected: int, counted: int, adjusted: int, withdrawn: int) -> str:
+def _words(expected: int, counted: int, adjusted: int, withdrawn: int, *, ahead: bool) -> str:
+    """What the count did or, looking ``ahead``, what it will do once it is confirmed."""
     if counted == expected:
         return f"Counted {counted:,}, as on record."
-    parts = [f"Counted {counted:,}; the record said {expected:,}."]
+    said = "says" if ahead else "said"
+    parts = [f"Counted {counted:,}; the record {said} {expected:,}."]
     if adjusted:
-        parts.append(f"Your own stock was {'raised' if adjusted > 0 else 'lowered'} by {abs(adjusted):,}.")
+        will = "will be" if ahead else "was"
+        parts.append(f"Your own stock {will} {'raised' if adjusted > 0 else 'lowered'} by {abs(adjusted):,}.")
     if withdrawn:
+        be = "will be" if ahead else "are"
         parts.append(
-            f"{withdrawn:,} that others have a right in, or that have serial numbers, are not found: they are out of "
+            f"{withdrawn:,} that others have a right in, or that have serial numbers, are not found: they {be} out of "
             "availability until a count finds them."
         )
     return " ".join(parts)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
+from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import forbidden, invalid, missing
 from marketplace.ledger.entries import Applied, Command, Step
 from marketplace.ledger.kinds import Kind
@@ -49,4 +50,8 @@ async def correct(
         )
     step = Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())
     command = Command(command_id or uuid4(), actor.company_id, actor.user_id, (step,), "correction")
-    return await carry_out(session, command, now)
+    done = await carry_out(session, command, now)
+    if past["agreement_id"] is None:
+        gone = [(e.lot_id, e.from_position) for e in done.entries if e.from_position is not None]
+        await tell_taken(session, actor, command.command_id, gone)
+    return done

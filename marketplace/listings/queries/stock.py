@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch
+from marketplace.ledger.queries import held_lots_for_update
 from marketplace.listings.quantities import Backing
 from marketplace.parts.numbers import after_prefix
 
@@ -170,6 +171,94 @@ async def lots_to_list(
         lots = found[r["part_id"], r["site_id"], r["condition"]]
         lots.append(Backing(r["lot_id"], r["position_id"], r["free"], r["free"]))
     return found
+
+
+async def on_offer(session: AsyncSession, units: Sequence[tuple[UUID, int]]) -> list[UUID]:
+    """The published listings behind which units of these lots' positions stand, by id."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT b.listing_id FROM unnest($1::uuid[], $2::int[]) AS u (lot_id, position_id) "
+        "JOIN listing_lot b USING (lot_id, position_id) JOIN listing l ON l.id = b.listing_id AND l.published "
+        "ORDER BY b.listing_id",
+        [lot for lot, _ in units],
+        [position for _, position in units],
+    )
+    return [r["listing_id"] for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Part of a lot's position behind a published listing of which only ``kept`` are still there to be sold."""
+
+    listing_id: UUID
+    lot_id: UUID
+    position_id: int
+    quantity: int
+    kept: int
+
+
+async def over_promised_for_update(
+    session: WriteSession, listing_ids: Sequence[UUID], units: Sequence[tuple[UUID, int]], now: datetime
+) -> list[Promised]:
+    """Locks these lots, whose listings the caller has locked, and reads what the listings promise beyond what is free
+    of them and not being looked for: where several offer the same units, the newest gives way first. A reservation
+    past its time counts as free."""
+    lots, positions = [lot for lot, _ in units], [position for _, position in units]
+    await held_lots_for_update(session, lots)
+    rows = await fetch(
+        session,
+        """
+        SELECT x.listing_id, x.lot_id, x.position_id, x.quantity, x.kept FROM (
+            SELECT b.listing_id, b.lot_id, b.position_id, b.quantity,
+                   least(b.quantity, greatest(p.quantity - p.held + coalesce(o.overdue, 0) - coalesce(w.missing, 0)
+                         - (sum(b.quantity) OVER earlier - b.quantity), 0))::int AS kept
+            FROM (SELECT DISTINCT * FROM unnest($2::uuid[], $3::int[]) AS u (lot_id, position_id)) u
+            JOIN position p USING (lot_id, position_id) JOIN listing_lot b USING (lot_id, position_id)
+            LEFT JOIN LATERAL (
+                SELECT sum(h.quantity) AS overdue FROM open_hold h
+                WHERE h.lot_id = u.lot_id AND h.position_id = u.position_id AND h.expires_at <= $4
+            ) o ON p.held > 0
+            LEFT JOIN LATERAL (
+                SELECT sum(d.quantity) AS missing FROM withdrawal d
+                WHERE d.lot_id = u.lot_id AND d.position_id = u.position_id AND d.resolved_at IS NULL
+            ) w ON true
+            WHERE b.listing_id = ANY($1::uuid[])
+            WINDOW earlier AS (PARTITION BY b.lot_id, b.position_id ORDER BY b.listing_id)
+        ) x WHERE x.kept < x.quantity ORDER BY x.listing_id, x.lot_id, x.position_id
+        """,
+        list(listing_ids), lots, positions, now,
+    )  # fmt: skip
+    return [Promised(**dict(r)) for r in rows]
+
+
+async def promised_beyond_free(
+    session: AsyncSession, company_id: UUID, part_id: UUID, site_id: UUID, now: datetime
+) -> int:
+    """How many units the company's published listings offer of a part at a site beyond what is free of it there: what
+    an act that was just done will take off them."""
+    rows = await fetch(
+        session,
+        """
+        SELECT coalesce(sum(greatest(b.listed - greatest(p.quantity - p.held + coalesce(o.overdue, 0)
+                                                         - coalesce(w.missing, 0), 0), 0)), 0)::int AS beyond
+        FROM position p
+        JOIN LATERAL (
+            SELECT sum(x.quantity) AS listed FROM listing_lot x JOIN listing l ON l.id = x.listing_id AND l.published
+            WHERE x.lot_id = p.lot_id AND x.position_id = p.position_id
+        ) b ON b.listed > 0
+        LEFT JOIN LATERAL (
+            SELECT sum(h.quantity) AS overdue FROM open_hold h
+            WHERE h.lot_id = p.lot_id AND h.position_id = p.position_id AND h.expires_at <= $4
+        ) o ON p.held > 0
+        LEFT JOIN LATERAL (
+            SELECT sum(d.quantity) AS missing FROM withdrawal d
+            WHERE d.lot_id = p.lot_id AND d.position_id = p.position_id AND d.resolved_at IS NULL
+        ) w ON true
+        WHERE p.owner_id = $1 AND p.holder_id = $1 AND p.part_id = $2 AND p.site_id = $3 AND p.agreement_id IS NULL
+        """,
+        company_id, part_id, site_id, now,
+    )  # fmt: skip
+    return int(rows[0]["beyond"])
 
 
 async def stock_for_update(session: WriteSession, company_id: UUID, part_ids: Sequence[UUID]) -> None:

@@ -9,6 +9,7 @@ from marketplace.sourcing.queries.availability import (
     stock,
 )
 from marketplace.sourcing.queries.calls import (
+    DEADLINE_KINDS,
     CallEventRow,
     CallRow,
     CallUnitRow,
@@ -18,6 +19,8 @@ from marketplace.sourcing.queries.calls import (
     call_for_update,
     call_units,
     calls,
+    calls_by_deadline,
+    deadline_key,
     events_of,
     may_ring,
     ordered_worth,
@@ -40,8 +43,8 @@ from marketplace.sourcing.queries.requisitions import (
 )
 
 __all__ = [
-    "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "Worth", "by_reference", "call",
-    "call_events", "call_for_update", "call_units", "calls", "destination_of", "events_of", "locate", "lots_at", "may_ring",
+    "DEADLINE_KINDS", "CallEventRow", "CallRow", "CallUnitRow", "Located", "RequisitionRow", "Sourcing", "Waiting", "Worth", "by_reference", "call",
+    "call_events", "call_for_update", "call_units", "calls", "calls_by_deadline", "deadline_key", "destination_of", "events_of", "locate", "lots_at", "may_ring",
     "open_to", "ordered_worth", "requisition", "requisition_for_update", "requisitions", "scope", "silent", "stock", "supply_for_update",
     "unapproved", "waiting",
 ]  # fmt: skip

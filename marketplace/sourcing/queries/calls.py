@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -114,6 +114,17 @@ def _call(row: Any) -> CallRow:
     return CallRow(**values)
 
 
+_SIDES = {
+    "holder": "k.holder_id = $1 AND k.noticed_at IS NOT NULL",
+    "maker": "(k.maker_id = $1 OR k.company_id = $1)",
+    "ours": "k.company_id = $1",
+    "any": "(k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1)",
+}
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+"""Stands for no deadline, so that it sorts last."""
+_FAR = "timestamptz '9999-01-01 00:00:00+00'"
+
+
 async def calls(
     session: AsyncSession,
     company_id: UUID,
@@ -131,17 +142,56 @@ async def calls(
     rows = await fetch(
         session,
         _CALL
-        + """
-        WHERE CASE $2::text WHEN 'holder' THEN k.holder_id = $1 AND k.noticed_at IS NOT NULL WHEN 'maker' THEN k.maker_id = $1 OR k.company_id = $1
-              WHEN 'ours' THEN k.company_id = $1
-              ELSE k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1 END
-          AND ($3::text[] IS NULL OR k.status = ANY($3)) AND ($4::uuid IS NULL OR k.requisition_id = $4)
-          AND ($5::uuid IS NULL OR k.id < $5)
-          AND ($7::boolean IS NULL OR $7 = (k.status IN ('defaulted', 'lost')
+        + f"""
+        WHERE {_SIDES[side]}
+          AND ($2::text[] IS NULL OR k.status = ANY($2)) AND ($3::uuid IS NULL OR k.requisition_id = $3)
+          AND ($4::uuid IS NULL OR k.id < $4)
+          AND ($6::boolean IS NULL OR $6 = (k.status IN ('defaulted', 'lost')
                OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
-        ORDER BY k.id DESC LIMIT $6
+        ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, side, list(statuses) if statuses else None, requisition_id, after, limit, unanswered,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered,
+    )  # fmt: skip
+    return [_call(r) for r in rows]
+
+
+DEADLINES = frozenset({"respond_by", "ship_by"})
+"""What open calls are sorted by."""
+
+
+def deadline_key(row: CallRow, deadline: str) -> list[object]:
+    """The sort key of a row: what a bookmark holds, read as ``DEADLINE_KINDS``."""
+    return [(getattr(row, deadline) or FAR).isoformat(), row.id]
+
+
+DEADLINE_KINDS = (datetime.fromisoformat, UUID)
+
+
+async def calls_by_deadline(
+    session: AsyncSession,
+    company_id: UUID,
+    deadline: str,
+    *,
+    side: str,
+    statuses: Sequence[str],
+    after: Sequence[Any] | None = None,
+    limit: int = 51,
+) -> Sequence[CallRow]:
+    """Calls in these states by one of their ``DEADLINES``, what is due first before the rest, by keyset: ``after`` is the
+    ``deadline_key`` of the last row."""
+    if deadline not in DEADLINES:
+        raise ValueError(deadline)
+    due = f"coalesce(k.{deadline}, {_FAR})"
+    moment, last = after or (None, None)
+    rows = await fetch(
+        session,
+        _CALL
+        + f"""
+        WHERE {_SIDES[side]} AND k.status = ANY($2::text[])
+          AND ($3::timestamptz IS NULL OR ({due}, k.id) > ($3, $4::uuid))
+        ORDER BY {due}, k.id LIMIT $5
+        """,
+        company_id, list(statuses), moment, last, limit,
     )  # fmt: skip
     return [_call(r) for r in rows]
 

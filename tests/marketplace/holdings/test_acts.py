@@ -67,8 +67,13 @@ async def test_the_minimum_to_keep_is_kept(world: World) -> None:
     no = await refused(world, "agreement.below_minimum", bound, quantity=8)
     assert no.extra["available"] == 7
     assert "3 of 10 units must be kept" in no.message
+    assert "at most 7 may be used up in production; 8 were asked for. Take 7 or fewer." in no.message
     await uses(world, 7)
-    await refused(world, "agreement.below_minimum", bound, quantity=1)
+    no = await refused(world, "agreement.below_minimum", bound, quantity=1)
+    assert no.message.startswith(
+        "At least 3 units must be kept and 3 units are left: none may be used up in production."
+    )
+    assert "ring the manufacturer" in no.message
 
 
 async def test_two_acts_at_once_cannot_both_take_the_last_above_the_minimum(world: World) -> None:

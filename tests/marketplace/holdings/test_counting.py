@@ -178,3 +178,23 @@ async def test_the_ledger_adds_up_after_counts(world: World) -> None:
     async with world.db.read(world.buyer.tenant) as session:
         for check in CHECKS:
             assert not await verify(session, check), check
+
+
+async def test_nothing_is_counted_at_a_closed_site(world: World) -> None:
+    await world.owner.execute("UPDATE site SET closed_at = now() WHERE id = $1", world.buyer.site)
+    tables = ("position", "stock_count", "withdrawal", "outbox_event", "command")
+    before = await rows_of(world, *tables, company=world.buyer)
+    for found in (0, 4):
+        with pytest.raises(DomainError) as refused:
+            await counts(world, found, condition="new")
+        assert refused.value.code == "site.closed"
+    assert await rows_of(world, *tables, company=world.buyer) == before
+    lots = "SELECT count(*) FROM lot WHERE registered_by = $1"
+    assert await world.owner.fetchval(lots, world.buyer.id) == 0
+
+
+async def test_what_a_count_will_do_and_what_it_did_are_said_differently(world: World) -> None:
+    await world.register(world.buyer, 5)
+    done = await counts(world, 7)
+    assert done.words_ahead == "Counted 7; the record says 5. Your own stock will be raised by 2."
+    assert done.words == "Counted 7; the record said 5. Your own stock was raised by 2."

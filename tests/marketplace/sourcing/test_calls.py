@@ -77,6 +77,10 @@ async def test_own_stock_first_listed_but_unsold_included(job: Job) -> None:
     made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(8)), 201)
     plan = await ok(job.technician.get(f"{API}/sourcing/requests/{made['id']}/plan"))
     assert [(c["kind"], c["quantity"]) for c in plan["chosen"]] == [("own_stock", 6), ("buy_back", 2)]
+    own, partner = plan["chosen"]
+    assert (own["freight_minor"], own["distance"]) == (0, "there already"), "it is where it is needed"
+    assert datetime.fromisoformat(own["arrives"]) < datetime.now(UTC) + timedelta(days=1)
+    assert partner["freight_minor"] > 0
     done = await ok(job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={}))
     assert len(done["calls"]) == 2
     assert (
