@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as signing
+from marketplace.agreements.prose import summary_of_lines
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.orders import queries, service
@@ -46,9 +47,21 @@ async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response
         order = found["order"]
         raise conflict("order.state", f"This order is {WORDS[order.shown_status]}; this step is not possible now.")
     agreement = found["agreement"]
+    summary: tuple[str, ...] = ()
+    if agreement and step == "sign":
+        known = await agreements.terms_and_facts(
+            visit.session, [(agreement.row.id, line.part_id) for line in agreement.lines]
+        )
+        told = [
+            (line.number, known[pair].facts)
+            for line in agreement.lines
+            if (pair := (agreement.row.id, line.part_id)) in known
+        ]
+        summary = summary_of_lines(agreement.terms, told)
     return visit.show(
         f"orders/{step}.html",
         **found,
+        summary=summary,
         form=form,
         reasons=list(DECLINE_REASONS.items()),
         labels={
