@@ -115,6 +115,11 @@ class Worded:
         """The clause in full sentences for so many units, as if signed today."""
         return wording.clause(self.terms(row), offered(row, quantity), self._today, self._zone)
 
+    def sentences(self, lines: Sequence[tuple[listings.ListingRow, int]]) -> tuple[str, ...]:
+        """The clause in full sentences for an order of these lines of one posting, as if signed today."""
+        told = [(row.part_number, offered(row, quantity)) for row, quantity in lines]
+        return wording.clause_of_lines(self.terms(lines[0][0]), told, self._today, self._zone)
+
 
 def offered(row: listings.ListingRow, quantity: int) -> wording.Offered:
     """What the words need to know of a listing."""

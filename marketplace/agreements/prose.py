@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from marketplace.agreements import phrases
@@ -201,13 +201,39 @@ def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
         f"of the order; {'you pay' if terms.freight_payer is Party.HOLDER else 'the manufacturer pays'} the freight."
     )
     if keep:
-        sentences.append(f"Keep {keep:,} of {phrases.count(facts.quantity_sold, 'unit')} until then.")
+        last = phrases.day(span.last_day)
+        sentences.append(f"Keep {keep:,} of {phrases.count(facts.quantity_sold, 'unit')} until {last}.")
     if terms.holder_reserve:
         sentences.append(
             f"Your own reserve is {phrases.count(terms.holder_reserve, 'unit')}: no order takes the last within reach."
         )
     sentences += _use_sentences(terms, keep)
     return tuple(sentences)
+
+
+TOLD_APART = 6
+"""So many lines of a schedule are told apart in sentences; who has more reads the schedule."""
+
+
+def summary_of_lines(terms: Terms, lines: Sequence[tuple[str, Facts]]) -> tuple[str, ...]:
+    """As ``summary``, for a schedule of several lines, (part number, facts): what all lines have in common once, and
+    by part number what is not the same in all of them (price, minimum to keep)."""
+    told = [(number, summary(terms, facts)) for number, facts in lines]
+    if not told:
+        return ()
+    common = set(told[0][1]).intersection(*(sentences for _, sentences in told))
+    apart = [f"{number}: {' '.join(s for s in sentences if s not in common)}" for number, sentences in told]
+    apart = [words for words, (_, sentences) in zip(apart, told, strict=True) if not common.issuperset(sentences)]
+    if not apart:
+        return told[0][1]
+    more = len(apart) - TOLD_APART
+    rest = [f"The schedule has the price and the minimum to keep of {phrases.count(more, 'more line')}."]
+    first = told[0][1]
+    # Where the first line begins to differ, so that price and minimum stand where one would look for them.
+    at = next((i for i, sentence in enumerate(first) if sentence not in common), len(first))
+    before = [s for s in first[:at] if s in common]
+    after = [s for s in first[at:] if s in common]
+    return (*before, *apart[:TOLD_APART], *(rest if more > 0 else ()), *after)
 
 
 def _reach_to_holder(terms: Terms, keep: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -68,3 +68,8 @@ def clause(terms: Terms, offered: Offered, today: date, zone: str) -> Clause:
     """The clause in full sentences, as if signed today."""
     facts = offered.facts(today, zone)
     return Clause(terms, prose.badge(terms, facts), prose.summary(terms, facts))
+
+
+def clause_of_lines(terms: Terms, lines: Sequence[tuple[str, Offered]], today: date, zone: str) -> tuple[str, ...]:
+    """The sentences for an order of several lines, (part number, offer): each line with what is its own."""
+    return prose.summary_of_lines(terms, [(number, offered.facts(today, zone)) for number, offered in lines])

@@ -27,7 +27,6 @@ from marketplace.orders.schemas import (
     ReceiveIn,
     Status,
 )
-from marketplace.orders.states import Receipt
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
@@ -117,10 +116,16 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
     """The same record for both sides."""
     found = await queries.order(session, order_id)
     lines = await queries.lines(session, order_id)
+    serials: dict[int, list[str]] = {}
+    for unit in await queries.units(session, order_id):
+        serials.setdefault(unit.line_no, []).extend([unit.serial] if unit.serial else [])
     events = await queries.events(session, order_id)
     return OrderDetail(
         **OrderOut.model_validate(found).model_dump(),
-        line_items=[OrderLineOut.model_validate(x) for x in lines],
+        line_items=[
+            OrderLineOut.model_validate(x).model_copy(update={"serials": sorted(serials.get(x.line_no, []))})
+            for x in lines
+        ],
         events=[{"kind": e.kind, "detail": e.detail, "company": e.company, "at": e.at} for e in events],
     )
 
@@ -196,8 +201,8 @@ async def correct_shipment(
 async def receive(
     session: Writing, actor: ReceivesOrders, order_id: UUID, given: ReceiveIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """Good units become yours under the agreement."""
-    receipts = [Receipt(**x.model_dump()) for x in given.lines]
+    """Good units become yours under the agreement. Of serial-numbered units, name those that are not good."""
+    receipts = [x.receipt() for x in given.lines]
     return await once_done(
         session, actor, key, f"orders.receive:{order_id}", given.model_dump(),
         lambda: service.receive(session, actor, order_id, receipts, now),

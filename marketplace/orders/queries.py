@@ -179,14 +179,18 @@ class UnitRow:
     serial: str | None
     shipped_lot_id: UUID | None
     shipped_position_id: int | None
+    open_to_us: bool
+    """Whether the lot itself may be looked at; a buyer knows only the serial until it is received."""
 
 
 async def units(session: AsyncSession, order_id: UUID) -> Sequence[UnitRow]:
     """An order's units by line, lot and reservation."""
     rows = await fetch(
         session,
-        "SELECT u.line_no, u.lot_id, u.hold_seq, u.position_id, u.quantity, l.serial, u.shipped_lot_id, "
-        "u.shipped_position_id FROM order_unit u LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
+        "SELECT u.line_no, u.lot_id, u.hold_seq, u.position_id, u.quantity, coalesce(l.serial, s.serial) AS serial, "
+        "u.shipped_lot_id, u.shipped_position_id, l.lot_id IS NOT NULL AS open_to_us FROM order_unit u "
+        "LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
+        "LEFT JOIN order_serials($1) s ON s.lot_id = u.lot_id "
         "WHERE u.order_id = $1 ORDER BY u.line_no, u.lot_id, u.hold_seq",
         order_id,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day
+from marketplace.orders.states import Receipt
 
 Status = Literal["placed", "accepted", "shipped", "received", "declined", "cancelled", "expired"]
 
@@ -60,6 +61,8 @@ class OrderLineOut(BaseModel):
     damaged: int | None
     wrong: int | None
     receipt_note: str | None
+    serials: list[str] = []
+    """Of its serial-numbered units: on receipt, each that is not good is named by it."""
 
 
 class OrderOut(BaseModel):
@@ -111,8 +114,22 @@ class NoteIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
+Name = Annotated[str, Field(max_length=200)]
+
+
+class UnitsIn(BodyIn):
+    """Serial-numbered units of a line by what became of them, each by its serial (or its lot id). Those that are not
+    named are good."""
+
+    good: list[Name] = Field(default=[], max_length=10_000)
+    short: list[Name] = Field(default=[], max_length=10_000)
+    damaged: list[Name] = Field(default=[], max_length=10_000)
+    wrong: list[Name] = Field(default=[], max_length=10_000)
+
+
 class ReceiptIn(BodyIn):
-    """What arrived of a line; the four add up to what was shipped."""
+    """What arrived of a line; the four add up to what was shipped. Where serial-numbered units are not all good,
+    ``units`` says which."""
 
     line_no: int
     good: int
@@ -120,6 +137,12 @@ class ReceiptIn(BodyIn):
     damaged: int = 0
     wrong: int = 0
     note: str = Field(default="", max_length=1000)
+    units: UnitsIn = Field(default_factory=UnitsIn)
+
+    def receipt(self) -> Receipt:
+        """As the service takes it."""
+        counts = self.model_dump(exclude={"units"})
+        return Receipt(**counts, named=self.units.model_dump())
 
 
 class ReceiveIn(BodyIn):
@@ -127,7 +150,20 @@ class ReceiveIn(BodyIn):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"lines": [{"line_no": 1, "good": 9, "damaged": 1, "note": "one box was wet"}]}]
+            "examples": [
+                {"lines": [{"line_no": 1, "good": 9, "damaged": 1, "note": "one box was wet"}]},
+                {
+                    "lines": [
+                        {
+                            "line_no": 1,
+                            "good": 1,
+                            "damaged": 1,
+                            "units": {"damaged": ["SN-2"]},
+                            "note": "housing cracked",
+                        }
+                    ]
+                },
+            ]
         }
     )
     lines: list[ReceiptIn]

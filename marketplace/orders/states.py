@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from marketplace.kit.errors import conflict, invalid
 
@@ -45,7 +46,8 @@ def require_next(current: str, wanted: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What arrived of one line: in good order, short, damaged, wrong part. ``note`` for the last three."""
+    """What arrived of one line: in good order, short, damaged, wrong part. ``note`` for the last three; ``named`` says
+    by outcome which serial-numbered units (by serial or lot id) it became of."""
 
     line_no: int
     good: int
@@ -53,6 +55,7 @@ class Receipt:
     damaged: int = 0
     wrong: int = 0
     note: str = ""
+    named: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def check(self, quantity: int, field: str) -> None:
         """Raises ``order.receipt`` unless the four add up to what was shipped. ``field`` is the line's place in what
@@ -71,7 +74,6 @@ class Receipt:
                 field=f"{field}.note",
             )
 
-    def outcomes(self) -> list[tuple[str, int]]:
-        """(outcome, quantity) of what is not zero, good first."""
-        named = (("good", self.good), ("damaged", self.damaged), ("wrong", self.wrong), ("short", self.short))
-        return [(name, count) for name, count in named if count]
+    def counts(self) -> dict[str, int]:
+        """Quantity by outcome, good first."""
+        return {"good": self.good, "damaged": self.damaged, "wrong": self.wrong, "short": self.short}

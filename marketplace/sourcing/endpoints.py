@@ -295,7 +295,9 @@ async def inspect(
     """Title passes for accepted units, and one line at the clause's price is owed."""
     return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
-        lambda: service.inspect(session, actor, call_id, good=given.good, note=given.note, now=now),
+        lambda: service.inspect(
+            session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump()
+        ),
     )  # fmt: skip
 
 

@@ -384,12 +384,28 @@ class RefuseIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
-class InspectIn(BodyIn):
-    """How many are accepted; a note where some are rejected."""
+Name = Annotated[str, Field(max_length=200)]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"good": 1}]})
+
+class InspectedUnits(BodyIn):
+    """Serial-numbered units by what the inspection found, each by its serial (or its lot id). Those that are not named
+    are good."""
+
+    good: list[Name] = Field(default=[], max_length=10_000)
+    rejected: list[Name] = Field(default=[], max_length=10_000)
+
+
+class InspectIn(BodyIn):
+    """How many are accepted; a note where some are rejected, and which where they have serial numbers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"good": 1}, {"good": 1, "units": {"rejected": ["SN-2"]}, "note": "housing cracked"}]
+        }
+    )
     good: int
     note: str = Field(default="", max_length=1000)
+    units: InspectedUnits = Field(default_factory=InspectedUnits)
 
 
 class FinishIn(BodyIn):

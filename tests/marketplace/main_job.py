@@ -56,9 +56,17 @@ class Job:
         )
 
     async def released(
-        self, quantity: int = 10, *, preset: str = "standard-buy-back", serial: bool = False, **line: Any
+        self,
+        quantity: int = 10,
+        *,
+        preset: str = "standard-buy-back",
+        serial: bool = False,
+        loose: int = 0,
+        **line: Any,
     ) -> None:
-        """Stock registered and put on offer."""
+        """Stock registered and put on offer; ``loose``: so many more without a serial number."""
+        if loose:
+            await self.world.register(self.world.maker, loose)
         if serial:
             for n in range(quantity):
                 self.lot = await self.world.register(self.world.maker, serial=f"SN-{self.world.tag}-{n:03d}")
@@ -78,7 +86,7 @@ class Job:
                 "part_id": str(self.world.part),
                 "site_id": str(self.world.maker.site),
                 "condition": "new",
-                "quantity": quantity,
+                "quantity": quantity + loose,
                 "unit_price": "80.00",
                 **line,
             }

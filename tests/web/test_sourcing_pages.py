@@ -7,10 +7,12 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx
 import pytest
 
+from tests.marketplace.main_job import API, ok
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
 
@@ -71,6 +73,25 @@ async def test_a_unit_comes_back_through_the_pages(site: Site) -> None:
     assert last.status_code == 303
     assert "Both sides have marked the line." in (await planner.get(last.headers["location"])).text
     assert "Settled" in (await planner.get("/settlement", params={"state": "settled"})).text
+
+
+async def test_each_serial_number_is_inspected_by_itself(site: Site) -> None:
+    await site.job.sold(2, offered=2, serial=True)
+    await site.job.called(2)
+    call = f"/calls/{site.job.call}"
+    for path, body in (("accept", {}), ("ship", {"own_transport": True})):
+        await ok(site.job.buyer.post(f"{API}/sourcing{call}/{path}", json=body))
+    technician = await site.browser(site.world.maker, "technician")
+    assert (await send(technician, f"{call}/receive", await technician.get(f"{call}/receive"))).status_code == 303
+    page = await technician.get(f"{call}/inspect")
+    assert 'name="good"' not in page.text, "units with serial numbers are not counted"
+    bad, fine = re.findall(r'name="(unit_[0-9a-f-]+)"', page.text)
+    done = await send(technician, f"{call}/inspect", page, **{bad: "rejected", fine: "good"}, note="corroded")
+    assert done.status_code == 303, done.text
+    owned = await site.world.owner.fetch(
+        "SELECT lot_id FROM position WHERE owner_id = $1 AND quantity > 0", site.world.maker.id
+    )
+    assert [r["lot_id"] for r in owned] == [UUID(fine.removeprefix("unit_"))]
 
 
 async def test_checking_an_order_orders_nothing_and_sending_it_twice_orders_once(site: Site) -> None:

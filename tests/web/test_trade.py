@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import date
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -61,7 +61,8 @@ async def test_the_listing_says_what_the_clause_means(market: Market, buyer: htt
     page = (await buyer.get(f"/listings/{market.listing}", params={"quantity": "8"})).text
     assert "What the clause means for 8 units" in page
     assert "You paid 60.00 USD a unit; you get 85 % of your price plus 6 % handling." in page
-    assert "Keep 2 of 8 units until then." in page, "a quarter of what is offered is to be kept"
+    assert "Keep 2 of 8 units until " in page, "a quarter of what is offered is to be kept"
+    assert "2 of 8; 5 of all 20 on offer, an order&#39;s share is rounded up" in page
     assert "the whole text" in page
     assert "{{" not in page
     serials = (await buyer.get(f"/listings/{market.serial_listing}")).text
@@ -335,3 +336,40 @@ async def test_an_unknown_address_keeps_the_navigation(buyer: httpx.AsyncClient)
     page = await buyer.get("/no-such-page")
     assert page.status_code == 404
     assert "Sign out" in page.text
+
+
+async def test_each_serial_number_is_received_by_itself(
+    market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient
+) -> None:
+    address = f"/listings/{market.serial_listing}/order"
+    form = order_form(market, quantity="2")
+    look = await buyer.post(address, data=form)
+    order = (await buyer.post(address, data=sent(look, **form))).headers["location"].partition("?")[0]
+    for who, name in ((seller, "accept"), (buyer, "sign")):
+        assert (await step(who, order, name)).status_code == 303
+    assert (await step(seller, order, "ship", own_transport="yes")).status_code == 303
+
+    page = (await buyer.get(f"{order}/receive")).text
+    assert "good_1" not in page, "units with serial numbers are not counted"
+    first, second = re.findall(r'name="(unit_1_[0-9a-f-]+)"', page)
+    label = re.search(rf'<label for="f-{first}">([^<]+)</label>', page)
+    assert label
+    damaged = label[1].strip()
+    assert damaged == f"0004{market.world.tag}", "in the order of the serials"
+    assert '<option value="good" selected>' in page
+    before = await market.world.snapshot(*market.lots)
+    unsaid = await step(buyer, order, "receive", **{first: "damaged", second: "good"})
+    assert "Say in a few words what is wrong" in unsaid.text
+    assert '<option value="damaged" selected>' in unsaid.text, "what was chosen is kept"
+    odd = await step(buyer, order, "receive", **{first: "damaged", second: "eaten"}, note_1="Dented")
+    assert odd.status_code == 422
+    assert await market.world.snapshot(*market.lots) == before
+
+    done = await step(buyer, order, "receive", **{first: "damaged", second: "good"}, note_1="Dented")
+    assert done.status_code == 303, done.text
+    page = (await buyer.get(order)).text
+    assert "1 good, 1 damaged" in page
+    assert f"damaged: {damaged}" in page
+    lot = UUID(first.removeprefix("unit_1_"))
+    reasons = await market.world.owner.fetch("SELECT reason_code FROM movement WHERE lot_id = $1", lot)
+    assert "receipt_damaged" in {r["reason_code"] for r in reasons}

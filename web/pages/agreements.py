@@ -13,6 +13,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.evaluation import split
+from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
@@ -116,7 +117,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
-    summary = next((known.summary for _, known, _ in lines if known), ())
+    summary = summary_of_lines(found.terms, [(line.number, known.facts) for line, known, _ in lines if known])
     return {
         "found": found,
         "row": row,

@@ -346,10 +346,17 @@ async def _receive(session: WriteSession, actor: Actor, call_id: UUID, _sent: Se
 
 async def _inspect(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
     fields = sent.fields()
-    good = fields.whole("good", "Accepted", low=0)
+    serialised = [u for u in await queries.call_units(session, call_id) if u.serial]
+    call = await queries.call(session, call_id)
+    named: dict[str, list[str]] = {"good": [], "rejected": []}
+    for unit in serialised:
+        found = fields.one_of(f"unit_{unit.lot_id}", f"what you found of {unit.serial}", named)
+        named.setdefault(found, []).append(str(unit.lot_id))
+    loose = call.quantity > len(serialised)
+    good = len(named["good"]) + (fields.whole("good", "Accepted", low=0) if loose else 0)
     note = fields.text("note", "What is wrong", required=False, most=500)
     fields.check("call.invalid", "The inspection could not be recorded.")
-    await service.inspect(session, actor, call_id, good=good, note=note, now=now)
+    await service.inspect(session, actor, call_id, good=good, note=note, now=now, named=named)
 
 
 _step("accept", _accept)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as signing
+from marketplace.agreements.prose import summary_of_lines
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.orders import queries, service
@@ -34,6 +35,8 @@ VERBS = {
     "shipment": "order.ship",
     "receive": "order.receive",
 }
+FATES = {"good": "Good", "short": "Missing", "damaged": "Damaged", "wrong": "Wrong part"}
+"""What may have become of a unit, in the words of the page."""
 
 
 async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response:
@@ -44,16 +47,36 @@ async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response
         order = found["order"]
         raise conflict("order.state", f"This order is {WORDS[order.shown_status]}; this step is not possible now.")
     agreement = found["agreement"]
+    summary: tuple[str, ...] = ()
+    if agreement and step == "sign":
+        known = await agreements.terms_and_facts(
+            visit.session, [(agreement.row.id, line.part_id) for line in agreement.lines]
+        )
+        told = [
+            (line.number, known[pair].facts)
+            for line in agreement.lines
+            if (pair := (agreement.row.id, line.part_id)) in known
+        ]
+        summary = summary_of_lines(agreement.terms, told)
     return visit.show(
         f"orders/{step}.html",
         **found,
+        summary=summary,
         form=form,
         reasons=list(DECLINE_REASONS.items()),
         labels={
             f"{what}_{line.line_no}": f"Line {line.line_no}, {what}"
             for line in found["lines"]
-            for what in ("good", "short", "damaged", "wrong", "note")
+            for what in (*FATES, "note")
+        }
+        | {
+            unit_field(unit): f"Line {number}, {unit.serial}"
+            for number, own in found["units"].items()
+            for unit in own
+            if unit.serial
         },
+        fates=list(FATES.items()),
+        unit_field=unit_field,
         paper=html(agreement.wording) if agreement and step == "sign" else None,
     )
 
@@ -64,7 +87,10 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, Any], Await
     async def page(visit: ReadsOrders, order_id: UUID) -> Response:
         values: dict[str, Value] = {}
         if step == "receive":
-            values = {f"good_{x.line_no}": str(x.quantity) for x in await queries.lines(visit.session, order_id)}
+            for unit in await queries.units(visit.session, order_id):
+                if unit.serial is None:
+                    name = f"good_{unit.line_no}"
+                    values[name] = str(int(str(values.get(name, "0"))) + unit.quantity)
         if step == "shipment":
             order = await queries.order(visit.session, order_id)
             values = shipment_values(order.carrier, order.tracking)
@@ -139,22 +165,35 @@ async def _shipment(session: WriteSession, actor: Actor, order_id: UUID, sent: S
     await service.correct_shipment(session, actor, order_id, consignment, now)
 
 
+def unit_field(unit: queries.UnitRow) -> str:
+    """The form's name for what became of a serial-numbered unit: each line's units are told one by one."""
+    return f"unit_{unit.line_no}_{unit.lot_id}"
+
+
 async def _receive(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:
     fields = sent.fields()
+    units = await queries.units(session, order_id)
     receipts: list[Receipt] = []
     for line in await queries.lines(session, order_id):
         number = line.line_no
+        serialised = [u for u in units if u.line_no == number and u.serial]
+        named: dict[str, list[str]] = {fate: [] for fate in FATES}
+        for unit in serialised:
+            fate = fields.one_of(unit_field(unit), f"what became of {unit.serial}", FATES)
+            named.setdefault(fate, []).append(str(unit.lot_id))
+        loose = line.quantity - len(serialised)
         counts = [
-            fields.whole(f"{what}_{number}", f"Line {number}, {what}", high=1_000_000, empty=0)
-            for what in ("good", "short", "damaged", "wrong")
+            fields.whole(f"{fate}_{number}", f"Line {number}, {fate}", high=1_000_000, empty=0) if loose else 0
+            for fate in FATES
         ]
         note = fields.text(f"note_{number}", f"Line {number}, note", required=False, most=500)
-        if sum(counts) != line.quantity:
-            fields.wrong(f"good_{number}", f"These add up to {sum(counts)}; {line.quantity} were shipped.")
-        elif sum(counts[1:]) and not note:
+        if sum(counts) != loose:
+            without = " without a serial number" if serialised else ""
+            fields.wrong(f"good_{number}", f"These add up to {sum(counts)}; {loose}{without} were shipped.")
+        elif (sum(counts[1:]) or len(named["good"]) < len(serialised)) and not note:
             fields.wrong(f"note_{number}", "Say in a few words what is wrong.")
-        good, short, damaged, wrong = counts
-        receipts.append(Receipt(number, good, short, damaged, wrong, note))
+        good, short, damaged, wrong = (n + len(named[fate]) for n, fate in zip(counts, FATES, strict=True))
+        receipts.append(Receipt(number, good, short, damaged, wrong, note, named))
     fields.check("order.receipt", "What arrived does not add up.")
     await service.receive(session, actor, order_id, receipts, now)
 

@@ -263,7 +263,10 @@ def _words(event: queries.EventRow) -> str | None:
     reason = DECLINE_REASONS.get(str(found.get("reason", "")))
     if event.kind == "received":
         wrong = int(found.get("not_good") or 0)
-        return f"{found.get('good')} in good order" + (f", {wrong} short, damaged or wrong." if wrong else ".")
+        which = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in (found.get("serials") or {}).items())
+        return f"{found.get('good')} in good order" + (
+            f", {wrong} short, damaged or wrong{f' ({which})' if which else ''}." if wrong else "."
+        )
     said = (reason, found.get("note"), found.get("carrier"), found.get("tracking"))
     if event.kind == "placed" and found.get("po_number"):
         return f"Purchase order {found['po_number']}."

@@ -82,13 +82,14 @@ async def order(request: Request, release_id: UUID, sent: SentForm, now: Now) ->
         release = await queries.release(visit.session, release_id)
         asked = _asked(sent, await _rows(visit.session, release_id))
         total = sum((row.unit_price * quantity for row, quantity, _ in asked.lines), Decimal(0))
-        first, quantity, _ = asked.lines[0]
+        first = asked.lines[0][0]
+        worded = Worded(visit.today, visit.zone, visit.actor.company_id)
         return visit.show(
             "releases/order.html",
             release=release,
             form=form,
             asked=asked,
-            clause=Worded(visit.today, visit.zone, visit.actor.company_id).clause(first, quantity),
+            sentences=worded.sentences([(row, quantity) for row, quantity, _ in asked.lines]),
             hold_hours=hold_hours,
             site=await parties.own_site(visit.session, visit.actor, asked.ship_to),
             seller=first.seller,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -102,9 +103,10 @@ async def correct_shipment(
 async def receive(
     session: WriteSession, actor: Actor, order_id: UUID, receipts: Sequence[Receipt], now: datetime
 ) -> None:
-    """The buyer receives: per line good, short, damaged, wrong part. Good units change title and come under the
-    agreement; damaged and wrong ones stay the seller's in the buyer's custody; short ones are recorded as lost on
-    the way, without saying by whose fault."""
+    """The buyer receives: per line good, short, damaged, wrong part; of serial-numbered units, which. Good units change
+    title and come under the agreement; damaged and wrong ones stay the seller's in the buyer's custody; short ones are
+    recorded as lost on the way, without saying by whose fault. Raises ``order.receipt``, ``order.receipt_note``,
+    ``order.receipt_unit``, ``order.receipt_which``."""
     order = await mine(session, actor, order_id, "buyer")
     require_next(order.status, "received")
     lines = {x.line_no: x for x in await queries.lines(session, order_id)}
@@ -114,14 +116,17 @@ async def receive(
     for index, receipt in enumerate(receipts):
         receipt.check(lines[receipt.line_no].quantity, f"lines.{index}")
     units = await queries.units(session, order_id)
+    became = {
+        receipt.line_no: _spread(receipt, [u for u in units if u.line_no == receipt.line_no], f"lines.{index}")
+        for index, receipt in enumerate(receipts)
+    }
     arriving: list[Step] = []
     keeping: list[Step] = []
     agreement = order.agreement_id
     async with acting_for(session, order.seller_id):
         at_now = await places(session, [(u.shipped_lot_id, u.shipped_position_id) for u in units])
         for number, receipt in given.items():
-            own = [u for u in units if u.line_no == number]
-            for outcome, u, count in _spread(receipt.outcomes(), own):
+            for outcome, u, count in became[number]:
                 lot, at = u.shipped_lot_id, u.shipped_position_id
                 assert lot is not None and at is not None  # noqa: S101, PT018 - set when it was shipped
                 reason = None if outcome == "good" else f"receipt_{outcome}"
@@ -171,7 +176,8 @@ async def receive(
     )
     await tell(
         session, actor, order_id, order.seller_id, order.buyer_id, "received",
-        {"good": sum(r.good for r in receipts), "not_good": sum(r.short + r.damaged + r.wrong for r in receipts)}, now,
+        {"good": sum(r.good for r in receipts), "not_good": sum(r.short + r.damaged + r.wrong for r in receipts),
+         **_told(became)}, now,
     )  # fmt: skip
     async with acting_for(session, order.seller_id):
         people = await parties.people_to_tell(session, order.seller_id, ("seller", "planner"))
@@ -181,15 +187,33 @@ async def receive(
     )  # fmt: skip
 
 
-def _spread(
-    outcomes: Sequence[tuple[str, int]], units: Sequence[queries.UnitRow]
-) -> list[tuple[str, queries.UnitRow, int]]:
-    """Lays what arrived over the units shipped, in their order."""
-    found: list[tuple[str, queries.UnitRow, int]] = []
-    left = {(u.lot_id, u.hold_seq): u.quantity for u in units}
-    for outcome, count in outcomes:
+Became = list[tuple[str, queries.UnitRow, int]]
+"""(outcome, unit, how many of it)."""
+
+
+def _told(became: Mapping[int, Became]) -> dict[str, dict[str, list[str]]]:
+    """The serials that were not good by outcome, for the story; nothing where there are none."""
+    found: dict[str, list[str]] = {}
+    for outcome, unit, _ in (x for line in became.values() for x in line):
+        if outcome != "good" and unit.serial:
+            found.setdefault(outcome, []).append(unit.serial)
+    return {"serials": found} if found else {}
+
+
+def _spread(receipt: Receipt, units: Sequence[queries.UnitRow], field: str) -> Became:
+    """Lays what arrived over the units shipped: each serial-numbered unit as it is named (good where it is not), the
+    others, which nobody can tell apart, in their order."""
+    serials = {u.lot_id: u.serial for u in units if u.serial is not None}
+    fate, rest = fates_of(
+        receipt.named, receipt.counts(), serials, of=f"Line {receipt.line_no}", code="order.receipt",
+        field=f"{field}.units",
+    )  # fmt: skip
+    found: Became = [(fate[u.lot_id], u, 1) for u in units if u.serial is not None]
+    loose = [u for u in units if u.serial is None]
+    left = {(u.lot_id, u.hold_seq): u.quantity for u in loose}
+    for outcome, count in rest.items():
         wanted = count
-        for unit in units:
+        for unit in loose:
             part = min(wanted, left[unit.lot_id, unit.hold_seq])
             if part:
                 found.append((outcome, unit, part))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
@@ -80,9 +82,20 @@ async def _requisition_received(session: WriteSession, call: CallRow) -> None:
         await execute(session, "UPDATE requisition SET status = 'received' WHERE id = $1", call.requisition_id)
 
 
-async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: int, note: str, now: datetime) -> None:
+async def inspect(
+    session: WriteSession,
+    actor: Actor,
+    call_id: UUID,
+    *,
+    good: int,
+    note: str,
+    now: datetime,
+    named: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """The maker accepts ``good`` units: title passes, the encumbrance ends, and one line at the clause's price is
-    owed. The rest is rejected with a note: it stays the holder's, and the call is in dispute."""
+    owed. The rest is rejected with a note: it stays the holder's, and the call is in dispute. Which serial-numbered
+    units are 'good' and which 'rejected' is ``named`` by serial or lot id. Raises ``call.inspect``,
+    ``call.inspect_note``, ``call.inspect_unit``, ``call.inspect_which``."""
     call = await mine(session, actor, call_id, "asker")
     if not 0 <= good <= call.quantity:
         raise invalid("call.inspect", f"Accept 0 to {call.quantity}.", field="good")
@@ -92,8 +105,9 @@ async def inspect(session: WriteSession, actor: Actor, call_id: UUID, *, good: i
     if call.kind == "own_stock" or call.agreement_id is None:
         raise conflict("call.inspect", "Own stock needs no inspection.")
     async with acting_for(session, call.maker_id):
+        accepted = _accepted(call, await queries.call_units(session, call.id), named, good)
         if good:
-            await _take_title(session, actor, call, good, now)
+            await _take_title(session, actor, call, accepted, now)
             amount = Money(call.unit_price, call.currency)
             await settlement.owe(
                 session, payer_id=call.maker_id, payee_id=call.holder_id, kind="call_price", cause_id=call.id,
@@ -135,10 +149,30 @@ async def settle(session: WriteSession, call_id: UUID, now: datetime) -> bool:
     return True
 
 
-async def _take_title(session: WriteSession, actor: Actor, call: CallRow, good: int, now: datetime) -> None:
-    """Title and the end of the encumbrance for the accepted units, in the order in which they were shipped."""
-    units = await queries.call_units(session, call.id)
-    lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
+Accepted = list[tuple[UUID, int | None, int]]
+"""(lot, position, how many of it)."""
+
+
+def _accepted(
+    call: CallRow, units: Sequence[queries.CallUnitRow], named: Mapping[str, Sequence[str]], good: int
+) -> Accepted:
+    """Which units the maker accepts: serial-numbered ones as named, the others in the order in which they were
+    shipped."""
+    serials = {u.lot_id: u.serial for u in units if u.serial is not None}
+    counts = {"good": good, "rejected": call.quantity - good}
+    fate, rest = fates_of(named, counts, serials, of=call.reference, code="call.inspect", field="units")
+    left = rest["good"]
+    found: Accepted = []
+    for u in units:
+        count = min(left, u.quantity) if u.serial is None else int(fate[u.lot_id] == "good")
+        left -= count if u.serial is None else 0
+        if count and u.shipped_lot_id:
+            found.append((u.shipped_lot_id, u.shipped_position_id, count))
+    return found
+
+
+async def _take_title(session: WriteSession, actor: Actor, call: CallRow, lots: Accepted, now: datetime) -> None:
+    """Title and the end of the encumbrance for the accepted units."""
     at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
     permits = {
         (r["lot_id"], r["kind"]): r["permit_id"]
@@ -151,12 +185,7 @@ async def _take_title(session: WriteSession, actor: Actor, call: CallRow, good: 
         )
     }
     steps: list[Step] = []
-    left = good
-    for lot, number, quantity in lots:
-        count = min(left, quantity)
-        if not count or lot is None:
-            continue
-        left -= count
+    for lot, number, count in lots:
         here = at[lot, number or 0]
         owned = moved(here, owner=call.maker_id)
         steps.append(Step(Kind.TITLE, lot, count, number, to=owned, permit=permits.get((lot, "title"))))

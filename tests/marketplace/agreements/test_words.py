@@ -9,7 +9,7 @@ import pytest
 
 from marketplace.agreements import phrases
 from marketplace.agreements.presets import PRESETS
-from marketplace.agreements.prose import badge, price_words, summary, term_words
+from marketplace.agreements.prose import badge, price_words, summary, summary_of_lines, term_words
 from marketplace.agreements.terms import BuyBackV1
 from tests.marketplace.agreements.builders import facts, terms, usd
 
@@ -60,9 +60,35 @@ def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
     assert lines[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
     assert lines[1] == "You paid 412.10 USD a unit; you get 85 % of your price plus 6 % handling."
     assert lines[2] == "That is never less than 206.05 USD a unit."
-    assert "Keep 3 of 10 units until then." in lines
+    assert "Keep 3 of 10 units until 30 Nov 2034." in lines
     assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
     assert lines[-1] == "Sell on only with written consent; the buyer takes the right over."
+
+
+def test_a_schedule_of_several_lines_tells_each() -> None:
+    """Nobody reads the price of the first line and takes it for that of all."""
+    chosen = terms("access-first")
+    lines = [
+        ("P-1", facts(sale_price=usd("150"), quantity_sold=5, remaining=5, minimum_to_keep=2)),
+        ("P-2", facts(sale_price=usd("20"), minimum_to_keep=0)),
+    ]
+    told = summary_of_lines(chosen, lines)
+    assert told[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
+    assert told[1].startswith("P-1: You paid 150.00 USD a unit; you get 85 % of your price")
+    assert "Keep 2 of 5 units until 30 Nov 2034." in told[1]
+    assert told[2].startswith("P-2: You paid 20.00 USD a unit;")
+    assert "Keep" not in told[2]
+    assert len({*told}) == len(told), "what they have in common is said once"
+    assert sum("You ship within" in s for s in told) == 1
+
+    alike = [("P-1", facts()), ("P-2", facts())]
+    assert summary_of_lines(chosen, alike) == summary(chosen, facts()), "nothing to tell apart"
+    assert summary_of_lines(chosen, alike[:1]) == summary(chosen, facts())
+    assert summary_of_lines(chosen, []) == ()
+    many = [(f"P-{n}", facts(sale_price=usd(str(n + 1)))) for n in range(8)]
+    told = summary_of_lines(chosen, many)
+    assert sum(s.startswith("P-") for s in told) == 6
+    assert "The schedule has the price and the minimum to keep of 2 more lines." in told
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from marketplace.db.session import Database
+from marketplace.db.session import Database, Tenant, fetch_value
 from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
 from tests.agreed import person
@@ -75,6 +75,83 @@ async def test_what_arrived_short_or_damaged(job: Job) -> None:
         job.world.buyer.id,
     )
     assert [tuple(r) for r in rows] == [(False, False, 1), (True, True, 2)]
+
+
+async def test_of_serial_units_it_is_said_which_is_not_good(job: Job) -> None:
+    """Nothing is guessed: the first listed may be the damaged one. Every refusal leaves everything as it was."""
+    await job.released(3, serial=True)
+    await job.ordered(3)
+    await job.signed()
+    await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}))
+    url = f"{API}/orders/{job.order}/receive"
+    first, second, third = (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["line_items"][0]["serials"]
+    assert first < second < third, "the buyer sees what is on the way before it is his"
+    owner = job.world.owner
+    lot = {
+        r["serial"]: r["lot_id"] for r in await owner.fetch("SELECT lot_id, serial FROM lot WHERE serial IS NOT NULL")
+    }
+    before = await owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
+    line = {"line_no": 1, "good": 2, "damaged": 1, "note": "housing cracked"}
+    for more, code in (
+        ({}, "order.receipt_which"),
+        ({"units": {"good": [second]}}, "order.receipt_which"),
+        ({"units": {"damaged": [f"{first}-X"]}}, "order.receipt_unit"),
+        ({"units": {"damaged": [first], "good": [first]}}, "order.receipt_unit"),
+        ({"units": {"damaged": [first, str(lot[first])]}}, "order.receipt_unit"),
+        ({"units": {"damaged": [first, second]}}, "order.receipt_unit"),
+        ({"units": {"short": [first]}}, "order.receipt_unit"),
+        ({"units": {"lost": [first]}}, "request.invalid"),
+        ({"good": 3, "damaged": 0, "units": {"damaged": [first]}}, "order.receipt_unit"),
+    ):
+        await refused(job.buyer.post(url, json={"lines": [{**line, **more}]}), code)
+    assert await owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq") == before
+    assert (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["shown_status"] == "shipped"
+
+    told = {"line_no": 1, "good": 1, "damaged": 1, "short": 1, "note": "one cracked, one not in the box"}
+    units = {"damaged": [first], "short": [str(lot[third])]}
+    await ok(job.buyer.post(url, json={"lines": [{**told, "units": units}]}))
+    reasons = "SELECT reason_code FROM movement WHERE lot_id = $1 AND reason_code LIKE 'receipt%'"
+    assert [await owner.fetchval(reasons, lot[x]) for x in (first, second, third)] == [
+        "receipt_damaged", None, "receipt_short",
+    ]  # fmt: skip
+    owned = "SELECT lot_id FROM position WHERE owner_id = $1 AND quantity > 0"
+    assert [r["lot_id"] for r in await owner.fetch(owned, job.world.buyer.id)] == [lot[second]]
+    story = (await ok(job.planner.get(f"{API}/orders/{job.order}")))["events"][-1]["detail"]
+    assert story["serials"] == {"damaged": [first], "short": [third]}
+
+
+async def test_a_line_of_units_with_and_without_serial_numbers(job: Job) -> None:
+    """What is not good may be either kind: then every serial number must be named."""
+    await job.released(2, serial=True, loose=2)
+    await job.ordered(4)
+    await job.signed()
+    await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}))
+    url = f"{API}/orders/{job.order}/receive"
+    first, second = (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["line_items"][0]["serials"]
+    line = {"line_no": 1, "good": 2, "damaged": 2, "note": "wet"}
+    await refused(job.buyer.post(url, json={"lines": [{**line, "units": {"damaged": [first]}}]}), "order.receipt_which")
+    named = {"damaged": [first], "good": [second]}
+    await ok(job.buyer.post(url, json={"lines": [{**line, "units": named}]}))
+    rows = await job.world.owner.fetch(
+        "SELECT l.serial, p.quantity FROM position p JOIN lot l USING (lot_id) WHERE p.owner_id = $1 AND p.quantity > 0",
+        job.world.buyer.id,
+    )
+    assert {(r["serial"], r["quantity"]) for r in rows} == {(second, 1), (None, 1)}
+
+
+async def test_serials_of_an_order_are_its_two_sides(job: Job) -> None:
+    await job.released(2, serial=True)
+    await job.ordered(2)
+    serials = "SELECT count(*)::int FROM order_serials($1)"
+
+    async def seen(tenant: Tenant) -> int:
+        async with job.world.db.read(tenant) as session:
+            return int(await fetch_value(session, serials, UUID(job.order)))
+
+    world = job.world
+    assert [await seen(x.tenant) for x in (world.maker, world.buyer, world.other)] == [2, 2, 0]
+    await ok(job.buyer.post(f"{API}/orders/{job.order}/cancel", json={}))
+    assert [await seen(x.tenant) for x in (world.maker, world.buyer)] == [2, 0], "it came to nothing"
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,36 @@ async def test_rejected_units_stay_the_holders(job: Job) -> None:
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "disputed"
 
 
+async def test_of_serial_units_the_inspection_says_which_are_rejected(job: Job) -> None:
+    await job.sold(3, offered=3, serial=True)
+    await job.called(2)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"own_transport": True}))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    url = f"{API}/sourcing/calls/{job.call}/inspect"
+    owner = job.world.owner
+    rows = await owner.fetch(
+        "SELECT l.serial, l.lot_id FROM call_unit u JOIN lot l USING (lot_id) WHERE u.call_id = $1 ORDER BY u.lot_id",
+        UUID(job.call),
+    )
+    bad, fine = (r["serial"] for r in rows)
+    before = await owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
+    for units, code in (
+        ({}, "call.inspect_which"),
+        ({"rejected": ["SN-?"]}, "call.inspect_unit"),
+        ({"rejected": [bad, fine]}, "call.inspect_unit"),
+        ({"rejected": [bad], "good": [bad]}, "call.inspect_unit"),
+    ):
+        await refused(job.technician.post(url, json={"good": 1, "note": "corroded", "units": units}), code)
+    assert await owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq") == before
+    await ok(job.technician.post(url, json={"good": 1, "note": "corroded", "units": {"rejected": [bad]}}))
+    owned = await owner.fetch(
+        "SELECT l.serial FROM position p JOIN lot l USING (lot_id) WHERE p.owner_id = $1 AND p.quantity > 0",
+        job.world.maker.id,
+    )
+    assert [r["serial"] for r in owned] == [fine], "the first listed was the bad one"
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 async def test_payment_is_due_on_a_day_of_the_agreements_zone(job: Job, zone: str) -> None:
     """The two zones never have the same day, so one of them never has UTC's."""
