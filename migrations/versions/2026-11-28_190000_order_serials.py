@@ -7,7 +7,7 @@ it tells the buyer none.
 Undo: downgrade() drops the function.
 
 Revision ID: 190000
-Revises: 170100
+Revises: 170300
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "190000"
-down_revision = "170100"
+down_revision = "170300"
 branch_labels = None
 depends_on = None
 
