@@ -10,6 +10,7 @@ import pytest
 from marketplace.agreements import phrases
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, price_words, summary, summary_of_lines, term_words
+from marketplace.agreements.reach import minimum
 from marketplace.agreements.terms import BuyBackV1
 from tests.marketplace.agreements.builders import facts, terms, usd
 
@@ -63,6 +64,16 @@ def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
     assert "Keep 3 of 10 units until 30 Nov 2034." in lines
     assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
     assert lines[-1] == "Sell on only with written consent; the buyer takes the right over."
+
+
+@pytest.mark.parametrize("applies_to", ["all", "free", "floor"])
+def test_the_minimum_is_never_more_than_was_accepted(applies_to: str) -> None:
+    chosen = terms(applies_to=applies_to, minimum_to_keep=3)
+    assert minimum(chosen, facts(quantity_sold=5, remaining=2, minimum_to_keep=3, not_accepted=3)) == 2
+    assert minimum(chosen, facts(quantity_sold=5, remaining=4, minimum_to_keep=3, not_accepted=1)) == 3
+    gone = facts(quantity_sold=2, remaining=0, minimum_to_keep=2, not_accepted=2)
+    assert minimum(chosen, gone) == 0
+    assert "keep" not in badge(chosen, gone).sentence
 
 
 def test_a_schedule_of_several_lines_tells_each() -> None:
