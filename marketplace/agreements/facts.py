@@ -42,6 +42,8 @@ class Facts:
     """On quality hold by the maker or the holder."""
     withdrawn: int = 0
     """Said not to be on the shelf: out of reach until the holder has counted."""
+    not_accepted: int = 0
+    """Of those sold: short, damaged or the wrong part on receipt, so that they never became the holder's."""
     taken_back: int = 0
     """Units already shipped back to the manufacturer and not replaced."""
     exercises: int = 0
@@ -64,6 +66,7 @@ class Facts:
             self.in_transit,
             self.quality_held,
             self.withdrawn,
+            self.not_accepted,
             self.taken_back,
             self.exercises,
             self.tolled_days,
@@ -71,6 +74,8 @@ class Facts:
         )
         if min(counts) < 0:
             raise invalid("facts.invalid", "Quantities and counts cannot be negative.")
+        if self.not_accepted > self.quantity_sold:
+            raise invalid("facts.invalid", "More units were not accepted than the schedule sold.")
         if self.remaining > self.quantity_sold:
             raise invalid("facts.invalid", "More units remain than the schedule sold.")
         if (self.minimum_to_keep or 0) > self.quantity_sold:
@@ -81,3 +86,8 @@ class Facts:
             raise invalid("facts.invalid", "Give the time of notice with its zone.")
         if self.list_price is not None and self.list_price.currency != self.sale_price.currency:
             raise invalid("facts.invalid", "The list price must be in the currency of the sale.")
+
+    @property
+    def accepted(self) -> int:
+        """Units of the schedule that became the holder's; all of them until something else was received."""
+        return self.quantity_sold - self.not_accepted

@@ -138,16 +138,18 @@ class Badge(NamedTuple):
 
 
 def badge(terms: Terms, facts: Facts) -> Badge:
-    """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, 10 days' notice;
-    keep 3 of 10.'
+    """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, notice
+    24 hours (machine down) to 10 days (stock); keep 3 of 10.'
     """
     span = window(terms, facts)
     until = phrases.month(span.last_day)
     between = f"from {phrases.month(span.first_day)} until {until}" if terms.window_start_months else f"until {until}"
-    days = terms.notice_days_stock
-    notice = "1 day's notice" if days == 1 else f"{phrases.count(days, 'day')}' notice"
-    keep = min(minimum(terms, facts), facts.quantity_sold)
-    kept = f"; keep {keep:,} of {facts.quantity_sold:,}{_KEPT[terms.applies_to]}" if keep else ""
+    notice = (
+        f"notice {phrases.count(terms.notice_hours_machine_down, 'hour')} (machine down) to "
+        f"{phrases.count(terms.notice_days_stock, 'day')} (stock)"
+    )
+    keep = minimum(terms, facts)
+    kept = f"; keep {keep:,} of {facts.accepted:,}{_KEPT[terms.applies_to]}" if keep else ""
     if terms.clause == "buy-back":
         sentence = f"May be bought back {between} at {_price_to_holder(terms, facts)}, {notice}{kept}."
         return Badge(f"Buy-back · until {until}", sentence)
@@ -202,7 +204,7 @@ def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
     )
     if keep:
         last = phrases.day(span.last_day)
-        sentences.append(f"Keep {keep:,} of {phrases.count(facts.quantity_sold, 'unit')} until {last}.")
+        sentences.append(f"Keep {keep:,} of {phrases.count(facts.accepted, 'unit')} until {last}.")
     if terms.holder_reserve:
         sentences.append(
             f"Your own reserve is {phrases.count(terms.holder_reserve, 'unit')}: no order takes the last within reach."

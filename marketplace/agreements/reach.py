@@ -17,13 +17,13 @@ def reason(terms: Terms, term: str, words: str) -> Reason:
 
 
 def minimum(terms: Terms, facts: Facts) -> int:
-    """The minimum to keep in force: the schedule's own or the terms', never more than was sold.
+    """The minimum to keep in force: the schedule's own or the terms', never more than was accepted.
 
     Under a right that reaches only the minimum, units taken back use it up; otherwise the manufacturer could
     empty the holder through it three units at a time.
     """
     stated = terms.minimum_to_keep if facts.minimum_to_keep is None else facts.minimum_to_keep
-    stated = min(stated, facts.quantity_sold)
+    stated = min(stated, facts.accepted)
     if terms.applies_to is AppliesTo.FLOOR:
         return max(stated - facts.taken_back, 0)
     return stated

@@ -54,10 +54,13 @@ class LineOut(BaseModel):
     number: str
     description: str
     uom: str
-    quantity_sold: int
+    quantity_sold: int = Field(description="As signed.")
+    accepted: int = Field(description="Of those: what became the holder's; all of them until receipt.")
+    not_accepted: int = Field(description="Short, damaged or the wrong part on receipt.")
     sale_price: Decimal
     list_price: Decimal | None
-    minimum_to_keep: int
+    minimum_to_keep: int = Field(description="As signed.")
+    minimum_in_force: int = Field(description="What can be asked for: never more than was accepted.")
     taken_back: int
     remaining: int | None = Field(description="Units the holder still has; null while the agreement is not in force.")
     callable: int | None = Field(description="Units that could be ordered back now.")

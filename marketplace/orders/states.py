@@ -74,6 +74,11 @@ class Receipt:
                 field=f"{field}.note",
             )
 
+    @property
+    def not_good(self) -> int:
+        """How many the buyer does not accept."""
+        return self.short + self.damaged + self.wrong
+
     def counts(self) -> dict[str, int]:
         """Quantity by outcome, good first."""
         return {"good": self.good, "damaged": self.damaged, "wrong": self.wrong, "short": self.short}

@@ -29,7 +29,7 @@ async def test_an_exact_number_however_it_is_written(market: Market) -> None:
     page = await find(market, market.number.lower().replace("-", " "))
     assert "Found by: exact number" in page
     assert "May be bought back until" in page
-    assert "20 days' notice" in page
+    assert "to 20 days (stock)" in page
     assert "min. 4, packs of 2" in page
     assert f'href="/listings/{market.listing}"' in page
 

@@ -199,6 +199,12 @@ async def test_from_order_to_delivery(market: Market, buyer: httpx.AsyncClient, 
 
     page = (await buyer.get(order)).text
     assert "3 good, 1 damaged" in page
+    told = " ".join(re.sub(r"<[^>]+>", "", page).split())
+    assert "Ordered 240.00&nbsp;USD, of it accepted 180.00&nbsp;USD" in told
+    schedule = re.search(r'href="(/agreements/[0-9a-f-]+)"', page)
+    assert schedule
+    told = " ".join(re.sub(r"<[^>]+>", " ", (await buyer.get(schedule[1])).text).split())
+    assert "Accepted 3 Not accepted 1" in told
     until = re.search(r"Right until</dt><dd><time datetime=\"([\d-]+)\"", page)
     promised = re.search(
         r"until (\d+) (\w+) (\d{4}) the manufacturer may", (await buyer.get(f"/listings/{market.listing}")).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -168,15 +169,20 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
     for unit in await queries.units(session, order_id):
         units.setdefault(unit.line_no, []).append(unit)
     selling = order.seller_id == visit.actor.company_id
+    lines = await queries.lines(session, order_id)
+    accepted = sum(((x.good or 0) * x.unit_price for x in lines), Decimal(0))
+    less = order.status == "received" and accepted != order.total
     return {
         "order": order,
         "selling": selling,
         "other": order.buyer if selling else order.seller,
-        "lines": await queries.lines(session, order_id),
+        "lines": lines,
         "units": units,
         "agreement": agreement,
         "site": await parties.site(session, order.ship_to_site_id),
         "total": Money(order.total, order.currency),
+        # The order stays what was ordered; what was accepted of it is told beside it, where it is less.
+        "accepted": Money(accepted, order.currency) if less else None,
         "price": lambda line: Money(line.unit_price, order.currency),
         "right_until": _last_day(agreement.row) if agreement else None,
         "actions": actions(visit.actor, order, agreement),

@@ -94,6 +94,7 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
        a.exercises, a.tolled_days, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep, l.taken_back,
+       l.not_accepted,
        coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
        coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held"""
 _OF_PAIRS = """
@@ -174,8 +175,8 @@ async def _standing(
 
 
 def _facts(r: asyncpg.Record, requested: int, urgency: Urgency) -> Facts:
-    # Units found beyond what was sold are the holder's own: no schedule can reach more than it sold.
-    remaining = min(r["remaining"], r["quantity_sold"])
+    # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold.
+    remaining = min(r["remaining"], r["quantity_sold"] - r["not_accepted"])
     held = min(r["held"], remaining)
     in_transit = min(r["in_transit"], remaining - held)
     quality_held = min(r["quality_held"], remaining - held - in_transit)
@@ -190,6 +191,7 @@ def _facts(r: asyncpg.Record, requested: int, urgency: Urgency) -> Facts:
         held=held,
         in_transit=in_transit,
         quality_held=quality_held,
+        not_accepted=r["not_accepted"],
         taken_back=r["taken_back"],
         exercises=r["exercises"],
         legal_hold=r["legal_hold"],

@@ -182,7 +182,19 @@ class LineRow:
     sale_price: Decimal
     list_price: Decimal | None
     minimum_to_keep: int
+    """As signed; evaluation never asks for more than was accepted."""
     taken_back: int
+    not_accepted: int
+
+    @property
+    def accepted(self) -> int:
+        """What became the holder's of what was signed for."""
+        return self.quantity_sold - self.not_accepted
+
+    @property
+    def kept(self) -> int:
+        """The minimum to keep that can be asked for."""
+        return min(self.minimum_to_keep, self.accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +245,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
     lines = await fetch(
         session,
         "SELECT l.part_id, p.number, p.description, p.uom, l.quantity_sold, l.sale_price, l.list_price, "
-        "l.minimum_to_keep, l.taken_back FROM agreement_line l JOIN part p ON p.id = l.part_id "
+        "l.minimum_to_keep, l.taken_back, l.not_accepted FROM agreement_line l JOIN part p ON p.id = l.part_id "
         "WHERE l.agreement_id = $1 ORDER BY p.number_norm, p.id",
         agreement_id,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -91,6 +91,18 @@ async def note_given_back(session: WriteSession, *, agreement_id: UUID, part_id:
     if quantity < 1:
         raise invalid("agreement.quantity", "Give a quantity of at least one.", field="quantity")
     await _count_back(session, agreement_id, {part_id: -quantity})
+
+
+async def note_not_accepted(session: WriteSession, agreement_id: UUID, short_of: Mapping[UUID, int]) -> None:
+    """On receipt so many units by part were missing, damaged or the wrong part: they do not become the holder's, and
+    the minimum to keep is never more than what does. What was signed stays as it is."""
+    await execute(
+        session,
+        "UPDATE agreement_line l SET not_accepted = l.not_accepted + t.quantity "
+        "FROM unnest($2::uuid[], $3::int[]) AS t (part_id, quantity) "
+        "WHERE l.agreement_id = $1 AND l.part_id = t.part_id",
+        agreement_id, list(short_of), list(short_of.values()),
+    )  # fmt: skip
 
 
 async def note_exercise(session: WriteSession, agreement_id: UUID, *, cancelled: bool = False) -> int:

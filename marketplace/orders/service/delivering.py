@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
@@ -154,6 +155,13 @@ async def receive(
             command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
         )
         await carry_out(session, first, now)
+        refused: dict[UUID, int] = {}
+        for number, receipt in given.items():
+            if receipt.not_good:
+                part = lines[number].part_id
+                refused[part] = refused.get(part, 0) + receipt.not_good
+        if refused and agreement:
+            await agreements.note_not_accepted(session, agreement, refused)
     if keeping:
         second = Command(
             command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id
@@ -176,7 +184,7 @@ async def receive(
     )
     await tell(
         session, actor, order_id, order.seller_id, order.buyer_id, "received",
-        {"good": sum(r.good for r in receipts), "not_good": sum(r.short + r.damaged + r.wrong for r in receipts),
+        {"good": sum(r.good for r in receipts), "not_good": sum(r.not_good for r in receipts),
          **_told(became)}, now,
     )  # fmt: skip
     async with acting_for(session, order.seller_id):

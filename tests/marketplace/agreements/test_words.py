@@ -10,6 +10,7 @@ import pytest
 from marketplace.agreements import phrases
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, price_words, summary, summary_of_lines, term_words
+from marketplace.agreements.reach import minimum
 from marketplace.agreements.terms import BuyBackV1
 from tests.marketplace.agreements.builders import facts, terms, usd
 
@@ -17,7 +18,10 @@ from tests.marketplace.agreements.builders import facts, terms, usd
 def test_a_badge_reads_as_a_sentence() -> None:
     found = badge(terms("access-first", handling_bp=0, notice_days_stock=15), facts())
     assert found.short == "Buy-back · until Nov 2034"
-    assert found.sentence == "May be bought back until Nov 2034 at 85 % of your price, 15 days' notice; keep 3 of 10."
+    assert (
+        found.sentence
+        == "May be bought back until Nov 2034 at 85 % of your price, notice 24 hours (machine down) to 15 days (stock); keep 3 of 10."
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,26 +30,26 @@ def test_a_badge_reads_as_a_sentence() -> None:
         (
             "standard-buy-back",
             {"window_start_months": 12, "notice_days_stock": 1, "respond_days_stock": 1},
-            "May be bought back from Nov 2027 until Nov 2031 at 85 % of your price plus 6 % handling, 1 day's notice.",
+            "May be bought back from Nov 2027 until Nov 2031 at 85 % of your price plus 6 % handling, notice 24 hours (machine down) to 1 day (stock).",
         ),
         (
             "declining-buy-back",
             {"applies_to": "free", "minimum_to_keep": 2},
             (
-                "May be bought back until Nov 2031 at 90 % to 40 % of your price, by age, 20 days' notice; "
+                "May be bought back until Nov 2031 at 90 % to 40 % of your price, by age, notice 24 hours (machine down) to 20 days (stock); "
                 "keep 2 of 10, which stay yours."
             ),
         ),
         (
             "standard-buy-back",
             {"price": {"kind": "fixed", "amount": "1180.00"}, "handling_bp": 0},
-            "May be bought back until Nov 2031 at 1,180.00 USD a unit, 20 days' notice.",
+            "May be bought back until Nov 2031 at 1,180.00 USD a unit, notice 24 hours (machine down) to 20 days (stock).",
         ),
         (
             "standard-access",
             {},
             (
-                "May be drawn until Nov 2031, 20 days' notice; replaced within 60 days or bought at 900.00 USD; "
+                "May be drawn until Nov 2031, notice 24 hours (machine down) to 20 days (stock); replaced within 60 days or bought at 900.00 USD; "
                 "keep 1 of 10, and only those."
             ),
         ),
@@ -63,6 +67,16 @@ def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
     assert "Keep 3 of 10 units until 30 Nov 2034." in lines
     assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
     assert lines[-1] == "Sell on only with written consent; the buyer takes the right over."
+
+
+@pytest.mark.parametrize("applies_to", ["all", "free", "floor"])
+def test_the_minimum_is_never_more_than_was_accepted(applies_to: str) -> None:
+    chosen = terms(applies_to=applies_to, minimum_to_keep=3)
+    assert minimum(chosen, facts(quantity_sold=5, remaining=2, minimum_to_keep=3, not_accepted=3)) == 2
+    assert minimum(chosen, facts(quantity_sold=5, remaining=4, minimum_to_keep=3, not_accepted=1)) == 3
+    gone = facts(quantity_sold=2, remaining=0, minimum_to_keep=2, not_accepted=2)
+    assert minimum(chosen, gone) == 0
+    assert "keep" not in badge(chosen, gone).sentence
 
 
 def test_a_schedule_of_several_lines_tells_each() -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from marketplace.agreements.queries import terms_and_facts
 from marketplace.db.session import Database, Tenant, fetch_value
 from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
@@ -75,6 +76,28 @@ async def test_what_arrived_short_or_damaged(job: Job) -> None:
         job.world.buyer.id,
     )
     assert [tuple(r) for r in rows] == [(False, False, 1), (True, True, 2)]
+
+
+async def test_nobody_keeps_what_was_not_accepted(job: Job) -> None:
+    """Four signed for, all four to be kept; two arrive well. The text stays, its hash too; the minimum is two."""
+    await job.released(4, minimum_to_keep=4)
+    await job.ordered(4)
+    await job.signed()
+    url = f"{API}/agreements/{job.agreement}"
+    before = await ok(job.buyer.get(url))
+    line = before["schedule"][0]
+    assert (line["accepted"], line["not_accepted"], line["minimum_in_force"]) == (4, 0, 4)
+    await job.delivered(2, short=1, damaged=1, note="box crushed")
+    after = await ok(job.buyer.get(url))
+    line = after["schedule"][0]
+    assert [line[x] for x in ("quantity_sold", "accepted", "not_accepted", "remaining")] == [4, 2, 2, 2]
+    assert (line["minimum_to_keep"], line["minimum_in_force"]) == (4, 2)
+    assert any(s.startswith("Keep 2 of 2 units") for s in line["summary"])
+    assert (after["wording"], after["wording_sha256"]) == (before["wording"], before["wording_sha256"])
+    pair = (UUID(job.agreement), job.world.part)
+    async with job.world.db.read(job.world.maker.tenant) as session:
+        facts = (await terms_and_facts(session, [pair]))[pair].facts
+    assert (facts.quantity_sold, facts.accepted, facts.remaining, facts.minimum_to_keep) == (4, 2, 2, 4)
 
 
 async def test_of_serial_units_it_is_said_which_is_not_good(job: Job) -> None:
