@@ -193,6 +193,13 @@ async def assert_fits(page: Page) -> None:
               .slice(0, 8).map((e) => `${e.tagName}.${e.className}`)]"""
     )
     assert not sticking, sticking
+    # From a laptop's width on a table that has the page to itself shows all its columns at once.
+    wide = await page.evaluate(
+        """() => innerWidth < 1280 ? [] : [...document.querySelectorAll(".table-box")]
+            .filter((e) => e.clientWidth > 900 && e.scrollWidth > e.clientWidth + 1)
+            .map((e) => [innerWidth, e.getAttribute("aria-label"), e.scrollWidth, e.clientWidth])"""
+    )
+    assert not wide, wide
 
 
 async def assert_touchable(page: Page) -> None:
