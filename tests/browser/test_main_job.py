@@ -138,13 +138,13 @@ async def test_from_a_stock_file_to_a_settled_call(
     await fine(technician)
 
     # 5. Both sides mark the line; the unit's whole story can be read.
-    for page in (planner, buyer):
+    for page, told in ((planner, "Marked as settled."), (buyer, "Both sides have marked the line.")):
         await page.goto(f"{site}/settlement")
         await fine(page)
         row = page.get_by_role("row").filter(has_text=number)
         await row.get_by_role("link", name="Mark as settled").click()
         await page.locator("main form button[type=submit]").first.click()
-        await expect(page.get_by_text("Marked as settled.")).to_be_visible()
+        await expect(page.get_by_text(told)).to_be_visible()
     await planner.goto(call)
     await expect(planner.get_by_role("heading", level=1)).to_be_visible()
     unit = await planner.locator("a[href^='/units/']").first.get_attribute("href")

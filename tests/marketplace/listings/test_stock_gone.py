@@ -198,9 +198,13 @@ async def test_many_units_take_as_many_statements_as_one(job: Job, worker_db: Da
                 "SELECT lot_id FROM listing_lot WHERE listing_id = ANY($1::uuid[])", [UUID(i) for i in listings]
             )
         ]
-        await job.world.owner.execute('UPDATE "position" SET quantity = 3 WHERE lot_id = ANY($1::uuid[])', lots)
+        # Put there and back by hand: the ledger of this database is looked through by other tests.
+        change = 'UPDATE "position" SET quantity = $2 WHERE lot_id = ANY($1::uuid[]) RETURNING quantity'
+        stood = await job.world.owner.fetchval('SELECT quantity FROM "position" WHERE lot_id = $1', lots[0])
+        await job.world.owner.execute(change, lots, 3)
         with counted(worker_db) as sent:
             await listeners(worker_db)["holding.taken"](taken(*lots))
+        await job.world.owner.execute(change, lots, stood)
         made.append(len(sent))
         left = await job.world.owner.fetch(
             "SELECT quantity FROM listing WHERE id = ANY($1::uuid[])", [UUID(i) for i in listings]
