@@ -29,9 +29,10 @@ URGENCIES: Final = (
 USUAL_DAYS: Final[Mapping[str, int]] = {"machine_down": 1, "urgent": 5, "stock_order": 30}
 """How soon a part is needed where nobody said: what stands in the empty field."""
 KINDS: Final = {"buy_back": "Buy-back order", "access_draw": "Access draw", "own_stock": "Pick request"}
-PLACES_SHOWN: Final = 25
-"""Places shown of one part among many numbers; a single number shows up to ``PLACES_OF_ONE``."""
-PLACES_OF_ONE: Final = 200
+PLACES_SHOWN: Final = 20
+"""Places of one part on a page; the others of a number that was asked alone are on the next ones."""
+LOOKED_AT: Final = 50
+"""Places looked at of one part where several numbers are asked at once."""
 MANY: Final = 25
 """From so many numbers on, places that cannot be called are only counted."""
 
@@ -48,28 +49,58 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class PartPlaces:
-    """A part and its places. ``ready``: units that can be had now, own stock first, then by arrival; ``blocked``:
-    places with units that cannot, each with the reason; ``hidden``: how many more places there are than shown."""
+    """A part and its places. ``all_ready``: where units can be had now, own stock first, then by arrival;
+    ``all_blocked``: places where none can, each with the reason; ``farther``: how many places were not looked at.
+    The page shows those from ``ready_from`` and ``blocked_from`` on."""
 
     part: parts.PartRow
     through: str | None
     relation: str | None
-    ready: tuple[Candidate, ...]
-    blocked: tuple[Candidate, ...]
-    hidden: int
+    all_ready: tuple[Candidate, ...]
+    all_blocked: tuple[Candidate, ...]
+    farther: int
+    ready_from: int = 0
+    blocked_from: int = 0
+
+    @property
+    def ready(self) -> tuple[Candidate, ...]:
+        """The places on this page where units can be had."""
+        return self.all_ready[self.ready_from : self.ready_from + PLACES_SHOWN]
+
+    @property
+    def blocked(self) -> tuple[Candidate, ...]:
+        """The places on this page where none can."""
+        return self.all_blocked[self.blocked_from : self.blocked_from + PLACES_SHOWN]
 
     @property
     def callable(self) -> int:
-        """How many units can be had from the places, rights that span several counted once."""
+        """How many units can be had from all the places, rights that span several counted once."""
         by_group: dict[str, int] = {}
-        for c in self.ready:
+        for c in self.all_ready:
             by_group[c.group] = min(by_group.get(c.group, 0) + c.callable, c.group_cap)
         return sum(by_group.values())
 
     @property
     def stuck(self) -> int:
-        """How many units exist that cannot be called now."""
-        return sum(b.quantity for c in (*self.ready, *self.blocked) for b in c.blocked)
+        """How many units there are beside those that can be called now."""
+        return sum(c.quantity for c in (*self.all_ready, *self.all_blocked)) - self.callable
+
+    @property
+    def units_blocked(self) -> int:
+        """How many units are at the places where none can be had."""
+        return sum(c.quantity for c in self.all_blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Which page of one part's places is shown: from which one on, of those with units to be had and of the others."""
+
+    part_id: UUID | None = None
+    ready: int = 0
+    blocked: int = 0
+
+
+FIRST_PAGE: Final = Turned()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +147,23 @@ async def need_of(
 
 
 async def look(
-    session: ReadSession, actor: Actor, asked: Sequence[Asked], need: Need, now: datetime, *, in_full: bool = False
+    session: ReadSession,
+    actor: Actor,
+    asked: Sequence[Asked],
+    need: Need,
+    now: datetime,
+    *,
+    in_full: bool = False,
+    turned: Turned = FIRST_PAGE,
 ) -> tuple[NumberPlaces, ...]:
-    """The places of every number, in the order asked; a constant number of statements. ``in_full``: as many of each as
-    a number alone would show. Raises ``sourcing.nothing``."""
-    most = PLACES_OF_ONE if in_full or len(asked) == 1 else PLACES_SHOWN
+    """The places of every number, in the order asked; a constant number of statements. All places are looked at of a
+    number alone or ``in_full``, else the nearest. Raises ``sourcing.nothing``."""
     found = await parts.find(session, asked)
     hit = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     _, destination = await queries.destination_of(session, actor, need.site.id if need.site else None)
     located = await queries.locate(
         session, actor, hit, destination=destination, urgency=need.urgency, now=now, explain=False,
-        most=None if most == PLACES_OF_ONE else 2 * most,
+        most=None if in_full or len(asked) == 1 else LOOKED_AT,
     )  # fmt: skip
     beside: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
@@ -138,31 +175,39 @@ async def look(
         for h in hits:
             part = located.catalogue[h.part_id]
             through = h.through if h.through != part.number and h.step is Match.EXACT else None
-            shown[h.part_id] = _places(located, part, through, None, most)
+            shown[h.part_id] = _places(located, part, through, None, turned)
         # What replaces a part is followed only from numbers that are certain.
         for h in hits if hits and hits[0].step is Match.EXACT else ():
             for r in beside.get(h.part_id, ()):
                 places = _places(
                     located, located.catalogue[r.other_id], None,
-                    relation_words(r, located.catalogue[h.part_id].number, now.date()), most,
+                    relation_words(r, located.catalogue[h.part_id].number, now.date()), turned,
                 )  # fmt: skip
-                if r.other_id not in shown and (places.ready or places.blocked):
+                if r.other_id not in shown and (places.all_ready or places.all_blocked):
                     shown[r.other_id] = places
         every = list(shown.values())
         if hits and hits[0].step is not Match.EXACT:
-            every.sort(key=lambda p: not p.ready)
+            every.sort(key=lambda p: not p.all_ready)
         answers.append(NumberPlaces(a, hits[0].step if hits else None, tuple(every), a.norm in found.more))
     return tuple(answers)
 
 
 def _places(
-    located: queries.Located, part: parts.PartRow, through: str | None, relation: str | None, most: int
+    located: queries.Located, part: parts.PartRow, through: str | None, relation: str | None, turned: Turned
 ) -> PartPlaces:
     every = located.candidates[part.id]
-    ready = [c for c in every if c.callable > 0]
-    blocked = [c for c in every if c.callable <= 0]
-    hidden = max(len(ready) - most, 0) + max(len(blocked) - most, 0) + located.farther.get(part.id, 0)
-    return PartPlaces(part, through, relation, tuple(ready[:most]), tuple(blocked[:most]), hidden)
+    ready = tuple(c for c in every if c.callable > 0)
+    blocked = tuple(c for c in every if c.callable <= 0)
+    at = turned if turned.part_id == part.id else FIRST_PAGE
+    return PartPlaces(
+        part, through, relation, ready, blocked, located.farther.get(part.id, 0), _from(at.ready, len(ready)),
+        _from(at.blocked, len(blocked)),
+    )  # fmt: skip
+
+
+def _from(wanted: int, there: int) -> int:
+    """Where the page begins that holds the wanted place; the last page where there are fewer by now."""
+    return min(wanted, max(there - 1, 0)) // PLACES_SHOWN * PLACES_SHOWN
 
 
 def numbers_in(text: str) -> tuple[Asked, ...]:
@@ -191,11 +236,13 @@ async def candidate(
 
 
 def geojson(answers: Sequence[NumberPlaces]) -> dict[str, Any]:
-    """A FeatureCollection of the places that may be shown: a masked holder has no coordinates, so it has no pin."""
+    """A FeatureCollection of the places that may be shown, all of a number that was asked alone and of several those on
+    the page: a masked holder has no coordinates, so it has no pin."""
     features: dict[tuple[float, float], dict[str, Any]] = {}
+    alone = len(answers) == 1
     for answer in answers:
         for found in answer.found:
-            for c in (*found.ready, *found.blocked):
+            for c in (*found.all_ready, *found.all_blocked) if alone else (*found.ready, *found.blocked):
                 if c.masked or c.point.lat is None or c.point.lon is None:
                     continue
                 words = f"{found.part.number}: " + (
@@ -230,7 +277,7 @@ def csv_rows(answers: Sequence[NumberPlaces]) -> list[list[object]]:
             rows.append([*start, *[""] * (len(CSV_HEADER) - 2)])
         for found in answer.found:
             part: list[object] = [*start, found.part.number, found.part.description, found.relation or ""]
-            every = (*found.ready, *found.blocked)
+            every = (*found.all_ready, *found.all_blocked)
             if not every:
                 rows.append([*part, *[""] * (len(CSV_HEADER) - 5)])
             rows += [[*part, *_csv_place(c)] for c in every]

@@ -247,6 +247,40 @@ async def test_the_map_and_the_file_say_what_the_table_says(site: Site) -> None:
     assert (await technician.get("/requests/places.geojson", params=asked)).json()["features"] == []
 
 
+async def test_places_come_in_pages_with_true_totals_and_the_file_has_them_all(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.availability.PLACES_SHOWN", 1)
+    monkeypatch.setattr("web.pages.source_back.PLACES_SHOWN", 1)
+    monkeypatch.setattr("web.pages.source_back.IN_FILE", 1)
+    await site.job.sold(4, offered=10)
+    technician = await site.browser(site.world.maker, "technician")
+    number = await site.number()
+    first = await technician.get("/requests", params={"q": number, "urgency": "urgent"})
+    assert "can be ordered from 2 places" in first.text
+    assert "Places 1 to 1 of 2" in first.text
+    assert len(re.findall(r'<tr id="c-', first.text)) == 1
+    following = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert following, first.text
+    second = await technician.get(following[1].replace("&amp;", "&").partition("#")[0])
+    assert "Places 2 to 2 of 2" in second.text
+    assert 'rel="next"' not in second.text
+    assert 'rel="prev"' in second.text
+    assert re.findall(r'<tr id="c-\w+"', second.text) != re.findall(r'<tr id="c-\w+"', first.text)
+    beyond = await technician.get("/requests", params={"q": number, "of": str(site.world.part), "from": "900"})
+    assert "Places 2 to 2 of 2" in beyond.text
+    assert "is not a value of" in (await technician.get("/requests", params={"q": number, "from": "x"})).text
+    both = f"{number}\nNOTHING-000999888"
+    several = await technician.get("/requests", params={"q": both})
+    assert f"All places of {number}" in several.text
+    file = await technician.get("/requests", params={"q": both, "format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))
+    assert [r["Asked for"] for r in rows] == [number, number, "NOTHING-000999888"]
+    places = (await technician.get("/requests/places.geojson", params={"q": number})).json()
+    said = [f["properties"]["text"] for f in places["features"]]
+    assert "".join(said).count("can be ordered") == 2, "the map shows the places of all the pages"
+
+
 async def test_unknown_and_too_many_numbers_are_answered_with_help(site: Site) -> None:
     technician = await site.browser(site.world.maker, "technician")
     unknown = await technician.get("/requests", params={"q": f"NOSUCH{site.world.tag}99"})

@@ -24,9 +24,12 @@ from web.availability import (
     CSV_HEADER,
     KINDS,
     MANY,
+    PLACES_SHOWN,
     URGENCIES,
     Need,
     NumberPlaces,
+    PartPlaces,
+    Turned,
     candidate,
     csv_rows,
     geojson,
@@ -123,9 +126,15 @@ def _say_left_out(visit: Visit, need: Need) -> None:
 async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:
     q = given["q"]
     context = await _form_context(visit, given)
+    need: Need = context["need"]
+    as_file = given.get("format") == "csv"
+    turned = Turned(visit.id("of"), _place_at(visit, "from"), _place_at(visit, "blocked"))
     try:
         asked = numbers_in(q)
-        answers = await look(visit.session, visit.actor, asked, context["need"], visit.now)
+        # The file reads for itself; whether anything may be looked up at all one number tells.
+        answers = await look(
+            visit.session, visit.actor, asked[:1] if as_file else asked, need, visit.now, turned=turned
+        )
     except DomainError as error:
         form = Form.rejected({"q": q[:200]}, error)
         return visit.show("requests/refused.html", status_code=422, form=form, **context)
@@ -135,9 +144,9 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
         if serials and not answers[0].found:
             # A serial leads to its part: that is what somebody who scanned a unit wants to know about.
             asked = numbers_in("\n".join(dict.fromkeys(s.part_number for s in serials)))
-            answers = await look(visit.session, visit.actor, asked, context["need"], visit.now)
-    if given.get("format") == "csv":
-        return _availability_csv(visit, asked, context["need"])
+            answers = await look(visit.session, visit.actor, asked, need, visit.now, turned=turned)
+    if as_file:
+        return _availability_csv(visit, asked, need)
     kept = {k: given[k] for k in ("q", "urgency", "site", "needed_by", "quantity") if given.get(k)}
     pins = len(geojson(answers)["features"])
     return visit.show(
@@ -150,10 +159,29 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
         sent_only=sent_only,
         export="" if sent_only else f"/requests?{urlencode({**kept, 'format': 'csv'})}",
         missing=[a for a in answers if not a.step],
+        alone=len(asked) == 1,
+        alone_href=lambda part: f"/requests?{urlencode({**kept, 'q': part.number})}",
+        page_href=lambda p, ready, blocked: _page_href(kept, p, ready, blocked),
+        per_page=PLACES_SHOWN,
         order_href=lambda part, c: _order_href(context, part.id, c.key if c else ""),
         can_request=visit.actor.may("sourcing.request"),
         **context,
     )
+
+
+def _place_at(visit: Visit, name: str) -> int:
+    """The place a page of places begins with; what is no number is set aside."""
+    text = visit.asked(name)
+    if text.isascii() and text.isdecimal() and len(text) < 7:
+        return int(text)
+    visit.set_aside(name)
+    return 0
+
+
+def _page_href(kept: Mapping[str, str], p: PartPlaces, ready: int, blocked: int) -> str:
+    """The address of another page of a part's places."""
+    at = {name: value for name, value in (("from", ready), ("blocked", blocked)) if value}
+    return f"/requests?{urlencode({**kept, 'of': p.part.id, **at})}"
 
 
 def _order_href(context: Mapping[str, Any], part_id: UUID, key: str) -> str:
@@ -165,9 +193,15 @@ def _order_href(context: Mapping[str, Any], part_id: UUID, key: str) -> str:
     return f"/requests/new?{urlencode({k: v for k, v in query.items() if v})}"
 
 
+IN_FILE: Final = 20
+"""Numbers whose places are read at a time for a file: all the places of each."""
+
+
 def _availability_csv(visit: Visit, asked: Sequence[Any], need: Need) -> Response:
-    async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-        return csv_rows(await look(session, visit.actor, asked, need, visit.now, in_full=True)), None
+    async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
+        start = int(mark or 0)
+        some = await look(session, visit.actor, asked[start : start + IN_FILE], need, visit.now, in_full=True)
+        return csv_rows(some), str(start + IN_FILE) if start + IN_FILE < len(asked) else None
 
     return csv_file(visit, "where-units-are", CSV_HEADER, more)
 
