@@ -173,7 +173,7 @@ async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> Non
     assert not problems, "\n".join(problems)
 
 
-WIDTHS = (320, 360, 414, 600, 768, 900, 1023, 1024, 1099, 1100, 1280, 1366, 1920)
+WIDTHS = (320, 360, 414, 600, 768, 900, 1023, 1024, 1099, 1100, 1259, 1260, 1280, 1366, 1499, 1500, 1920)
 """Phones, tablets, both sides of every break of the layout, desktops."""
 
 
@@ -193,13 +193,36 @@ async def assert_fits(page: Page) -> None:
               .slice(0, 8).map((e) => `${e.tagName}.${e.className}`)]"""
     )
     assert not sticking, sticking
-    # From a laptop's width on a table that has the page to itself shows all its columns at once.
-    wide = await page.evaluate(
-        """() => innerWidth < 1280 ? [] : [...document.querySelectorAll(".table-box")]
-            .filter((e) => e.clientWidth > 900 && e.scrollWidth > e.clientWidth + 1)
-            .map((e) => [innerWidth, e.getAttribute("aria-label"), e.scrollWidth, e.clientWidth])"""
+    # Nothing of a table is scrolled out of sight, cut off by its cell, or lies under a cell that stays put.
+    lost = await page.evaluate(
+        """() => {
+            const found = [];
+            const seen = (e) => e.checkVisibility() && e.getBoundingClientRect().width > 0;
+            for (const box of document.querySelectorAll(".table-box")) {
+                if (seen(box) && innerWidth >= 1024 && box.scrollWidth > box.clientWidth + 1)
+                    found.push([innerWidth, "scrolls", box.getAttribute("aria-label"), box.scrollWidth, box.clientWidth]);
+            }
+            for (const row of document.querySelectorAll(".data tr")) {
+                const cells = [...row.cells].filter(seen);
+                const sticky = cells.filter((c) => getComputedStyle(c).position === "sticky");
+                for (const cell of cells) {
+                    if (cell.closest("thead") && getComputedStyle(cell.closest("thead")).position === "absolute") continue;
+                    if (cell.scrollWidth > cell.clientWidth + 1 && !cell.querySelector(":scope > .visually-hidden:only-child"))
+                        found.push([innerWidth, "cut", cell.dataset.label ?? cell.className, cell.innerText.slice(0, 40)]);
+                    const text = document.createRange();
+                    text.selectNodeContents(cell);
+                    const at = text.getBoundingClientRect();
+                    for (const over of sticky) {
+                        const by = over.getBoundingClientRect();
+                        if (over !== cell && at.width && at.right > by.left + 1 && at.left < by.right - 1)
+                            found.push([innerWidth, "covered", cell.dataset.label ?? cell.className, cell.innerText.slice(0, 40)]);
+                    }
+                }
+            }
+            return found.slice(0, 8);
+        }"""
     )
-    assert not wide, wide
+    assert not lost, lost
 
 
 async def assert_touchable(page: Page) -> None:
