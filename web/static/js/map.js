@@ -13,11 +13,41 @@ function colour(name) {
   return value;
 }
 
+/** A ring or line that goes on beyond 180° instead of jumping to the other side of the world, where it would be drawn
+ *  as a wedge across everything; a ring around a pole is closed over the pole. */
+function unwrap(points) {
+  let turn = 0;
+  const going = points.map(([lon, lat], at) => {
+    if (at) {
+      const step = lon - points[at - 1][0];
+      if (step > 180) turn -= 360;
+      else if (step < -180) turn += 360;
+    }
+    return [lon + turn, lat];
+  });
+  const first = going[0];
+  const last = going.at(-1);
+  if (turn && Math.abs(last[0] - first[0]) > 180 && points[0][0] === points.at(-1)[0]) {
+    const pole = last[1] < 0 ? -90 : 90;
+    going.push([last[0], pole], [first[0], pole], first);
+  }
+  return going;
+}
+
+function unwrapped(geometry) {
+  const deep = { Polygon: 1, MultiPolygon: 2, MultiLineString: 1 }[geometry.type];
+  if (!deep) return geometry;
+  const coordinates = deep === 1 ? geometry.coordinates.map(unwrap) : geometry.coordinates.map((rings) => rings.map(unwrap));
+  return { ...geometry, coordinates };
+}
+
 async function topo(path, layer) {
   const response = await fetch(new URL(path, vendor));
   if (!response.ok) throw new Error(`base map: ${response.status}`);
   const topology = await response.json();
-  return { land: window.topojson.feature(topology, topology.objects[layer]), lines: window.topojson.mesh(topology, topology.objects[layer]) };
+  const land = window.topojson.feature(topology, topology.objects[layer]);
+  for (const feature of land.features) feature.geometry = unwrapped(feature.geometry);
+  return { land, lines: unwrapped(window.topojson.mesh(topology, topology.objects[layer])) };
 }
 
 function style(world, states) {
@@ -96,6 +126,24 @@ function pins(maplibre, map) {
   };
 }
 
+/** What the map shows first: the places that lie together. A few far from all others would make it a map of the world
+ *  on which nothing can be told apart; they are outside the view, and a line below says so. */
+function together(features) {
+  const middle = (index) => features.map((f) => f.geometry.coordinates[index]).sort((a, b) => a - b)[Math.floor(features.length / 2)];
+  const [lon, lat] = [middle(0), middle(1)];
+  const away = (f) => Math.hypot((f.geometry.coordinates[0] - lon) * Math.cos((lat * Math.PI) / 180), f.geometry.coordinates[1] - lat);
+  const usual = features.map(away).sort((a, b) => a - b)[Math.floor((features.length - 1) * 0.9)];
+  return features.filter((f) => away(f) <= Math.max(usual * 2, 10));
+}
+
+function sayOutside(box, count) {
+  if (!count) return;
+  const words = document.createElement("p");
+  words.className = "hint map-outside";
+  words.textContent = count === 1 ? "1 place lies far from all others: zoom out to see it." : `${count} places lie far from all others: zoom out to see them.`;
+  box.after(words);
+}
+
 async function draw(box) {
   const answer = await fetch(box.dataset.mapSrc, { headers: { accept: "application/geo+json" } });
   if (!answer.ok) throw new Error(`places: ${answer.status}`);
@@ -107,13 +155,16 @@ async function draw(box) {
     topo("us-atlas/states-10m.json", "states"),
   ]);
   const bounds = new maplibre.LngLatBounds();
-  for (const feature of places.features) bounds.extend(feature.geometry.coordinates);
+  const near = together(places.features);
+  for (const feature of near) bounds.extend(feature.geometry.coordinates);
+  // A place by itself is shown with the states around it: closer there would be nothing but white.
+  const alone = !bounds.isEmpty() && bounds.getNorth() - bounds.getSouth() < 1 && bounds.getEast() - bounds.getWest() < 1;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const map = new maplibre.Map({
     container: box,
     style: style(world, states),
     bounds: bounds.isEmpty() ? [[-125, 24], [-66, 50]] : bounds,
-    fitBoundsOptions: { padding: 48, maxZoom: 7, animate: false },
+    fitBoundsOptions: { padding: 48, maxZoom: alone ? 4.5 : 7, animate: false },
     maxZoom: 11,
     attributionControl: { compact: true, customAttribution: "Borders: Natural Earth, US Census Bureau" },
     dragRotate: false,
@@ -128,6 +179,7 @@ async function draw(box) {
     // An invisible layer makes MapLibre load the source; the pins themselves are buttons.
     map.addLayer({ id: "places", type: "circle", source: "places", paint: { "circle-opacity": 0, "circle-radius": 1 } });
     box.classList.add("map-ready");
+    sayOutside(box, places.features.length - near.length);
   });
   map.on("render", update);
   // Only the colours change; before the map has loaded there is nothing to paint, and then it is painted as things are.
