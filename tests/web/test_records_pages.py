@@ -71,6 +71,22 @@ async def test_a_quality_hold_is_set_and_lifted_by_the_maker_only(site: Site) ->
     assert await site.world.owner.fetchval(frozen, lot) is False
 
 
+async def test_recording_an_act_leads_back_to_the_rows_one_came_from(site: Site) -> None:
+    await site.job.sold(4, offered=4)
+    buyer = await site.browser(site.world.buyer, "warehouse")
+    rows = {"number": await site.number(), "right": "yes"}
+    held = await buyer.get("/holdings", params=rows)
+    link = re.search(r'href="(/holdings/act\?[^"]+)"', held.text)
+    assert link, held.text
+    form = await buyer.get(link[1].replace("&amp;", "&"))
+    assert f'href="/holdings?number={rows["number"]}&amp;right=yes">Back' in form.text
+    for given, back in (({}, f"number={rows['number']}&right=yes&"), ({"back": "x=//evil.example&site="}, "")):
+        checked = await send(buyer, "/holdings/act", form, act="fit", quantity="1", machine="EX-200 77", **given)
+        assert checked.status_code == 200, checked.text
+        done = await buyer.post("/holdings/act", data=fields_of(checked.text, "/holdings/act"))
+        assert done.headers["location"] == f"/holdings?{back}done=fit"
+
+
 async def test_a_holder_records_a_fitting_after_seeing_what_it_does(site: Site) -> None:
     await site.job.sold(4, offered=4)
     world = site.world

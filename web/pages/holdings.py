@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -65,6 +66,9 @@ DONE: Final = {
 }  # fmt: skip
 
 
+KEPT: Final = ("number", "site", "condition", "clause", "right", "counted", "after", "sort")
+
+
 def _filter(visit: Visit) -> HoldingFilter:
     encumbered = {"yes": True, "no": False}.get(visit.choice("right", {"yes", "no"}))
     clause = visit.choice("clause", {"buy-back", "access-back"}) or None
@@ -119,7 +123,13 @@ async def holdings(visit: ReadsStock) -> Response:
         value=lambda r: Money(r.value, r.currency) if r.value is not None and r.currency else None,
         may_act=visit.actor.may("holding.act"),
         done=DONE.get(visit.asked("done")),
+        came_from=_came_from(visit.request.url.query),
     )
+
+
+def _came_from(query: str) -> str:
+    """What of a list's address says which rows it shows: taken along to an act, to come back to the same rows."""
+    return urlencode([(name, value) for name, value in parse_qsl(query) if name in KEPT])
 
 
 async def _to_count(visit: Visit) -> Response:
@@ -192,7 +202,7 @@ async def _act_page(visit: Visit, form: Form, template: str = "holdings/act.html
     )
     others = [s for s in await parties.sites(visit.session, visit.actor) if s.id != site_id]
     return visit.show(
-        template, form=form, part=part, site=site, rows=page.items, acts=ACTS, others=others,
+        template, form=form, part=part, site=site, back=_came_from(form.value("back")), rows=page.items, acts=ACTS, others=others,
         conditions=[(c, words) for c, words in CONDITION_WORDS.items() if any(r.condition == c for r in page.items)],
         total=sum(r.quantity for r in page.items), free=sum(r.free for r in page.items), **more,
     )  # fmt: skip
@@ -256,7 +266,7 @@ async def act(request: Request, sent: SentForm, now: Now) -> Response:
         "holding.act",
         run,
         now=now,
-        to=lambda d: f"/holdings?done={d['act']}",
+        to=lambda d: f"/holdings?{'&'.join(filter(None, (_came_from(sent.form().value('back')), 'done=' + d['act'])))}",
         again=again,
         confirm=confirm,
     )
