@@ -59,6 +59,8 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # The framework's redirect is made of the Host header, which whoever asks can set; pages have their own.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     if database is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -108,7 +109,7 @@ def in_words(detail: Mapping[str, Any]) -> tuple[FieldError, ...]:
     field = ".".join(str(p) for p in detail["loc"] if p not in ("body", "query", "path", "header")) or "body"
     if kind == "json_invalid":
         return (FieldError("body", *_WORDS[kind]),)
-    if kind == "unkeepable":
+    if kind in ("unkeepable", "not_a_number"):
         start = "" if field == "body" else f"{field}."
         return tuple(FieldError(start + name, kind, str(detail["msg"])) for name in context["fields"])
     if kind == "string_too_short" and context.get("min_length") == 1:
@@ -127,7 +128,11 @@ def in_words(detail: Mapping[str, Any]) -> tuple[FieldError, ...]:
 
 def from_validation(error: RequestValidationError) -> DomainError:
     """Every field pydantic refused, in one error."""
-    fields = tuple(f for detail in error.errors() for f in in_words(detail))
+    details = error.errors()
+    if isinstance(error.body, bytes) and any(d["loc"] == ("body",) for d in details):
+        words = "This route takes JSON: send it with 'Content-Type: application/json'. Nothing was changed."
+        return DomainError(Kind.INVALID, "request.not_json", words, (FieldError("body", "not_json", words),))
+    fields = tuple(f for detail in details for f in in_words(detail))
     first = fields[0]
     where = "" if first.field == "body" else f"{first.field}: "
     more = len({f.field for f in fields}) - 1
@@ -148,7 +153,12 @@ _HTTP_KINDS = {
 def from_http(error: HTTPException) -> DomainError:
     """Errors of the framework itself (unknown path, wrong method) in the same shape."""
     kind = _HTTP_KINDS.get(error.status_code, Kind.INVALID if error.status_code < 500 else Kind.BUSY)
-    words = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+    words = {
+        # What cannot even be taken apart; the framework names the part, in words for whoever wrote the parser.
+        400: f"The request could not be read: {error.detail} Nothing was changed.",
+        404: "There is nothing at this address.",
+        405: "This address does not take that method.",
+    }
     return DomainError(kind, f"http.{error.status_code}", words.get(error.status_code, str(error.detail)))
 
 
@@ -166,6 +176,8 @@ def install(app: FastAPI) -> None:
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         refused = from_http(error)
+        if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.endswith("/"):
+            refused = replace(refused, message=f"{refused.message} Leave out the slash at its end.")
         body = problem(refused, getattr(request.state, "request_id", None)) | {"status": error.status_code}
         body["title"] = HTTPStatus(error.status_code).phrase
         return JSONResponse(body, error.status_code, error.headers, media_type="application/problem+json")

@@ -11,8 +11,9 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -217,6 +218,11 @@ async def deny_cross_origin(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _http_page(request: Request, error: HTTPException) -> Response:
+    path = request.scope["path"]
+    if error.status_code == HTTPStatus.NOT_FOUND and path.endswith("/") and request.method in {"GET", "HEAD"}:
+        # A slash too many, as people type it. Quoted, and with one slash in front, it cannot lead to another site.
+        there = "/" + quote(path.strip("/"))
+        return RedirectResponse(there + (f"?{request.url.query}" if request.url.query else ""), status_code=307)
     # Starlette's own detail is the bare status phrase, which says less than our words do.
     return error_page(request, error.status_code)
 

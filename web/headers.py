@@ -22,6 +22,8 @@ CONTENT_SECURITY_POLICY: Final = (
     "form-action 'self'"
 )
 SECURITY_HEADERS: Final = {
+    # What a company may see is kept by nobody on the way; pages and static files say themselves how long they last.
+    "cache-control": "no-store",
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

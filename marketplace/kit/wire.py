@@ -4,7 +4,9 @@ the answers of steps that have nothing more to say."""
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Generic, TypeVar
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -67,8 +69,21 @@ def _unkeepable(value: Any) -> bool:
     return isinstance(value, list) and any(_unkeepable(v) for v in value)
 
 
+def _kinds(annotation: Any) -> set[Any]:
+    inner = get_args(annotation)
+    return {k for a in inner for k in _kinds(a)} if inner else {annotation}
+
+
+@cache
+def _numbers(body: type[BaseModel]) -> frozenset[str]:
+    """The fields of a body that take a number and no true or false."""
+    kinds = {name: _kinds(field.annotation) for name, field in body.model_fields.items()}
+    return frozenset(n for n, kind in kinds.items() if kind & {int, float, Decimal} and not kind & {bool, Any})
+
+
 class BodyIn(BaseModel):
-    """The body of a request. A field we do not know is refused: it would be a wish that nobody reads."""
+    """The body of a request. A field we do not know is refused: it would be a wish that nobody reads. So is true for a
+    number, which Python would take for 1."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,6 +96,9 @@ class BodyIn(BaseModel):
                 raise PydanticCustomError(
                     "unkeepable", "Zero characters and broken Unicode cannot be kept.", {"fields": bad}
                 )
+            numbers = _numbers(cls)
+            if wrong := [n for n, v in value.items() if isinstance(v, bool) and n in numbers]:
+                raise PydanticCustomError("not_a_number", "This must be a number.", {"fields": wrong})
         return value
 
 

@@ -169,6 +169,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("post", "/api/v1/sites", {"code": ""}, "code", "empty"),
     ("post", "/api/v1/holdings/uses", {"occurred_at": "2026-11-01T10:00:00"}, "occurred_at", "no_time_zone"),
     ("post", "/api/v1/holdings/uses", {"quantity": 1.5}, "quantity", "not_whole"),
+    ("post", "/api/v1/holdings/uses", {"quantity": True}, "quantity", "not_a_number"),
     ("post", "/api/v1/holdings/uses", {"quantity": 0}, "quantity", "too_small"),
     ("post", "/api/v1/orders", {"po_number": "a\x00b"}, "po_number", "unkeepable"),
     ("post", "/api/v1/orders", {"requested_on": "2026-13-45"}, "requested_on", "not_a_date"),
@@ -211,3 +212,25 @@ async def test_a_body_that_is_no_object(body: str, everyone: httpx.AsyncClient) 
     error = answer.json()["errors"][0]
     assert (answer.status_code, error["field"]) == (422, "body")
     assert error["code"] in {"not_json", "not_an_object"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("text/plain", 422), (None, 422), ("multipart/form-data", 400), ("multipart/form-data; boundary=x", 400)],
+)
+async def test_a_body_of_another_kind_says_what_to_send(
+    kind: str | None, status: int, everyone: httpx.AsyncClient
+) -> None:
+    headers = {"content-type": kind} if kind else {}
+    path = "/api/v1/sites" if status == 422 else "/api/v1/imports"
+    answer = await everyone.post(path, content=b'{"code": "A1"}', headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["detail"].endswith("Nothing was changed."), answer.text
+    if status == 422:
+        assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+async def test_a_slash_too_many_is_told(everyone: httpx.AsyncClient) -> None:
+    answer = await everyone.get("/api/v1/sites/")
+    assert (answer.status_code, answer.json()["code"]) == (404, "http.404")
+    assert "slash" in answer.json()["detail"]

@@ -23,7 +23,7 @@ HTML = {"accept": "text/html"}
 
 
 def make_app() -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False)
 
     async def as_json(_: Request, error: DomainError) -> Response:
         return JSONResponse({"code": error.code}, 418)
@@ -113,6 +113,7 @@ async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClie
         assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY, path
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["referrer-policy"] == "same-origin", path
+        assert headers["cache-control"].startswith(("no-store", "private, no-cache", "public, max-age")), path
         assert "strict-transport-security" not in headers, path
     assert "unsafe-inline" not in CONTENT_SECURITY_POLICY.split("style-src")[0]
 
@@ -191,6 +192,22 @@ async def test_signing_in_leads_back_to_the_page_but_never_repeats_a_form(client
     assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=/fail/sign-in%3Fa%3D1%26b%3D2")
     sent = await client.post("/fail/sign-in", headers=HTML)
     assert sent.headers["location"] == "/sign-in?why=unsent"
+
+
+@pytest.mark.parametrize(
+    ("typed", "leads_to"),
+    [
+        ("/styleguide/", "/styleguide"),
+        ("/styleguide/?a=1&b=%20", "/styleguide?a=1&b=%20"),
+        ("/no where/", "/no%20where"),
+        ("/%5Cevil.test/", "/%5Cevil.test"),
+        ("http://backstock.test//evil.test/", "/evil.test"),
+    ],
+)
+async def test_a_slash_too_many_stays_on_this_site(client: httpx.AsyncClient, typed: str, leads_to: str) -> None:
+    answer = await client.get(typed, headers=HTML | {"host": "evil.test"})
+    assert (answer.status_code, answer.headers["location"]) == (307, leads_to)
+    assert (await client.post(typed, headers=HTML)).status_code in {404, 405}
 
 
 async def test_the_visitor_frame_has_no_navigation(client: httpx.AsyncClient) -> None:
