@@ -147,6 +147,8 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         opened = Opened(await context.new_page())
         opened.watch()
         await opened.page.goto(url, wait_until="networkidle")
+        # On a busy machine a page that is not the one in front gets no keys.
+        await opened.page.bring_to_front()
         return opened
 
     yield open_it
