@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from marketplace.kit.errors import DomainError, unauthenticated
-from marketplace.parties.permissions import cookie_name
+from marketplace.kit.errors import DomainError
+from marketplace.parties.permissions import cookie_name, unknown_caller
 from marketplace.settings import Settings
 
 UPLOADS: Final = frozenset({"/api/v1/imports", "/imports"})
@@ -35,8 +35,7 @@ class BodyLimit:
         upload = scope["method"] == "POST" and scope["path"] in UPLOADS
         limit = self._upload if upload else self._usual
         if upload and "authorization" not in headers and cookie_name() not in Request(scope).cookies:
-            words = "Sign in, or send an API key as 'Authorization: Bearer ...'."
-            await _answer(unauthenticated("auth.missing", words), scope, receive, send)
+            await _answer(unknown_caller(), scope, receive, send)
             return
         stated = headers.get("content-length", "")
         if stated.isascii() and stated.isdigit() and (len(stated) > 18 or int(stated) > limit):

@@ -226,21 +226,30 @@ def contracts_check(
     folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
 ) -> None:
     """Checks every clause: blanks and terms, schema, examples, and that what is released is as it was."""
-    from marketplace.agreements.library import check_clause, digest_clause, read_released
+    from marketplace.agreements.library import CLAUSE_FILES, check_clause, digest_clause, read_released
 
-    places = sorted(folder.glob("*/v*"))
+    places = sorted(p for p in folder.glob("*/v[1-9]*") if p.name[1:].isdecimal())
     if not places:
         raise invalid(
             "contracts.folder", f"There are no clauses in {folder}: name the folder that holds <clause>/v<n>/."
         )
     known = folder / "released.toml"
-    released = read_released(known.read_bytes()) if known.exists() else {}
+    try:
+        released = read_released(known.read_bytes()) if known.exists() else {}
+    except ValueError as error:
+        raise invalid("clause.released", f"{known} cannot be read: {error}.") from None
     wrong = 0
+    for clause, version in sorted(released):
+        if folder / clause / f"v{version}" not in places:
+            typer.echo(f"{clause}/v{version}: released, but its folder is missing")
+            wrong += 1
     for place in places:
-        files = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
+        files = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file() and not p.name.startswith(".")}
         clause, version = place.parent.name, int(place.name[1:])
-        problems = [str(problem) for problem in check_clause(clause, version, files)]
-        if (clause, version) in released and digest_clause(files) != released[clause, version]:
+        found = check_clause(clause, version, files)
+        problems = [f"{problem.file}: {problem.message}" for problem in found]
+        whole = set(CLAUSE_FILES) <= set(files)
+        if (clause, version) in released and not (whole and digest_clause(files) == released[clause, version]):
             problems.append("This version is released and was changed. Put it back, and make a new version instead.")
         typer.echo(f"{clause}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}")
         for problem in problems:

@@ -123,6 +123,16 @@ def test_a_released_clause_that_was_changed_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "released and was changed" in done.stdout
     assert "access-back/v1: ok" in done.stdout
+    text.unlink()
+    done = backstock("contracts", "check", "--folder", str(folder))
+    assert done.returncode == 1
+    assert "notes.md: The file is missing." in done.stdout
+    shutil.rmtree(folder / "buy-back")
+    done = backstock("contracts", "check", "--folder", str(folder))
+    assert (done.returncode, "buy-back/v1: released, but its folder is missing" in done.stdout) == (1, True)
+    (folder / "released.toml").write_text("[access-back]\nv1 = 'x'\n")
+    done = backstock("contracts", "check", "--folder", str(folder))
+    assert (done.returncode, "must be a version like v1" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

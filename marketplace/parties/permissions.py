@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 
 from marketplace.db.requests import Reading, Writing
 from marketplace.db.session import ReadSession, Tenant, become
-from marketplace.kit.errors import FieldError, invalid_fields, unauthenticated
+from marketplace.kit.errors import DomainError, FieldError, invalid_fields, unauthenticated
 from marketplace.parties import queries
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.service import token_hash
@@ -39,6 +39,11 @@ def cookie_name() -> str:
     return "__Host-backstock" if get_settings().secure_cookies else "backstock_session"
 
 
+def unknown_caller() -> DomainError:
+    """Nothing was sent that could say who asks."""
+    return unauthenticated("auth.missing", "Sign in, or send an API key as 'Authorization: Bearer ...'.")
+
+
 async def resolve(request: Request, session: ReadSession, now: datetime) -> Actor:
     """Who makes this request; from here on the transaction runs on behalf of the actor's company."""
     header = request.headers.get("authorization", "")
@@ -49,7 +54,7 @@ async def resolve(request: Request, session: ReadSession, now: datetime) -> Acto
     elif cookie:
         actor = await queries.actor_of_session(session, token_hash(cookie), now)
     else:
-        raise unauthenticated("auth.missing", "Sign in, or send an API key as 'Authorization: Bearer ...'.")
+        raise unknown_caller()
     await become(session, Tenant(actor.company_id, actor.sources))
     request.state.actor = actor
     return actor
