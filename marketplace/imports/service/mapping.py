@@ -45,7 +45,7 @@ async def change_mapping(
     starts with this mapping. Raises ``import.mapping`` naming every field, ``import.landed`` once it has landed.
     """
     job = await queries.job_for_update(session, job_id)
-    if job.step in ("applied", "done", "cancelled"):
+    if job.step in ("done", "cancelled"):
         raise conflict("import.landed", "This import has ended. Upload the file again to read it in another way.")
     wrong = sorted(set((orders or {}).values()) - {o.value for o in DateOrder})
     if wrong or (mode is not None and mode not in MODES):
@@ -85,7 +85,7 @@ async def change_mapping(
 
 async def clear(session: WriteSession, job_id: UUID) -> None:
     """Forgets what was read of an import's file; the file itself is kept."""
-    for table in ("import_issue", "import_row", "import_stage"):
+    for table in ("import_issue", "import_row", "import_vanished", "import_stage"):
         await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
 
 

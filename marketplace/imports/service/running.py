@@ -192,6 +192,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
             raise _LostError
         await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
+        await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
         orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
         known = await queries.lookups(session, job)
         # Without statistics of rows this young the planner would walk through them in a loop for each other.
@@ -206,7 +207,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
-        found = await _differences(session, job, sites)
+        found = await _differences(session, job, sites, noted=True)
         words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
@@ -234,9 +235,10 @@ class _Differences(NamedTuple):
     doubted: int
 
 
-async def _differences(session: WriteSession, job: Job, sites: list[UUID]) -> _Differences:
+async def _differences(session: WriteSession, job: Job, sites: list[UUID], *, noted: bool = False) -> _Differences:
+    statement = matching.NOTE_DIFFERENCES if noted else matching.COUNT_DIFFERENCES
     async with _whole_sides(session):
-        row = await fetch_one(session, matching.COUNT_DIFFERENCES, job.id, job.company_id, sites)
+        row = await fetch_one(session, statement, job.id, job.company_id, sites)
     assert row is not None  # noqa: S101 - a count always has a row
     return _Differences(**dict(row))
 
@@ -360,6 +362,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         key,
     )
     await execute(session, "DELETE FROM import_row WHERE job_id = $1", key)
+    await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", key)
     await execute(
         session,
         "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, "
