@@ -77,7 +77,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
             )
             for f in FIELDS.values()
         ],
-        conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions)],
+        conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions, job.elsewhere)],
         missing=mapping["missing"],
         warnings=mapping["warnings"],
         unused=job.unused_names,

@@ -59,7 +59,8 @@ class ImportJob(Row):
 
 class ImportMapping(Row):
     """A company's saved reading of files of one shape (the hash of the header): ``mapping`` field -> header,
-    ``conditions`` the file's word (values.condition_word) -> our condition."""
+    ``conditions`` the file's word (values.condition_word) -> our condition, null where it is left to our reading, whatever
+    the company said of it for files of other shapes."""
 
     __tablename__ = "import_mapping"
     company_id: Mapped[UUID] = mapped_column(primary_key=True)

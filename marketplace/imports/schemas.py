@@ -84,9 +84,10 @@ class ConditionOut(BaseModel):
     """A file's word for a condition and what it is read as."""
 
     word: str
-    rows: int | None = Field(description="Rows that say so; null before the file was read.")
+    rows: int | None = Field(description="Rows that say so; null before the file was read: then of its first rows.")
     condition: str | None = Field(description="Null: we do not know the word; say in the mapping what it means.")
     chosen: bool = Field(description="Whether your company has said so; else it is our reading.")
+    elsewhere: bool = Field(description="Whether it said so for files with other headings.")
 
 
 class ImportDetail(ImportOut):
@@ -120,8 +121,10 @@ class MappingIn(BodyIn):
     columns: dict[str, int | None] = Field(description="Field -> column from 0; null = not read.")
     save: bool = Field(default=True, description="Start with this mapping for the next file of this shape.")
     orders: dict[str, Order] = Field(default_factory=dict)
-    conditions: dict[str, Condition] | None = Field(
-        default=None, description="The file's word -> our condition, before our own reading. Unset: as they were."
+    conditions: dict[str, Condition | None] | None = Field(
+        default=None,
+        description="The file's word -> our condition, before our own reading; null leaves a word to our reading. Words "
+        "that are not named mean what you said for files with other headings. Unset: as they were.",
     )
     default_site_id: UUID | None = None
     default_maker: str | None = Field(default=None, max_length=80)

@@ -172,3 +172,29 @@ async def test_columns_that_nothing_is_read_from_are_named(site: Site) -> None:
     said = re.sub(r"<[^>]+>", "", (await planner.get(address)).text)
     assert "Not used" not in said
     assert "Every column of the file is used." in said
+
+
+async def test_a_word_for_a_condition_is_proposed_in_a_file_with_other_headings(site: Site) -> None:
+    world = site.world
+    planner = await site.browser(world.maker, "planner")
+
+    async def page_of(heads: str, part: str) -> tuple[str, httpx.Response]:
+        body = f"{heads}\n{world.tag}-{part},5,A1,S1\n"
+        files = {"file": ("words.csv", body.encode(), "text/csv")}
+        address = (await planner.post("/imports", data={"maker": f"MK{world.tag}"}, files=files)).headers["location"]
+        return address, await planner.get(address)
+
+    first, page = await page_of("Part No,Qty,Condition,Site", "A")
+    # Words of the first rows can be given a meaning before the file is read.
+    assert "As we read it: New" in page.text
+    await send(planner, f"{first}/mapping", page, means_0="new_old_stock", save="yes")
+    second, page = await page_of("Item,Count,Grade,Plant", "B")
+    assert "as in your other files" in page.text
+    await send(planner, f"{second}/mapping", page, save="yes")
+    condition = "SELECT r.condition FROM import_row r JOIN import_job j ON j.id = r.job_id WHERE j.id = $1"
+    assert await world.owner.fetchval(condition, second[9:]) == "new_old_stock"
+    page = await planner.get(second)
+    assert "as in your other files" in page.text
+    await send(planner, f"{second}/mapping", page, means_0="", save="yes")
+    assert await world.owner.fetchval(condition, second[9:]) == "new"
+    assert await world.owner.fetchval(condition, first[9:]) == "new_old_stock"

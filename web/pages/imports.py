@@ -213,7 +213,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "at": AT[job.step],
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
-        "conditions": condition_readings(job.condition_words, job.conditions),
+        "conditions": condition_readings(job.condition_words, job.conditions, job.elsewhere),
         "known_conditions": list(CONDITION_WORDS.items()),
         "unused": [f"{(header[c].strip() or 'a column without a name')} ({_letter(c)})" for c in job.unused],
         "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
@@ -303,9 +303,9 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
             name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None for name in FIELDS
         }
         meant = {
-            form.value(f"word_{i}"): form.value(f"means_{i}")
+            form.value(f"word_{i}"): form.value(f"means_{i}") or None
             for i in range(MAX_CONDITION_WORDS * 2)
-            if form.value(f"word_{i}") and form.value(f"means_{i}")
+            if form.value(f"word_{i}")
         }
         day = fields.day("snapshot_on", "Day of the stock in the file")
         maker = fields.text("maker", "Maker of rows that name none", required=False, most=80)
