@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -198,3 +199,42 @@ async def test_a_word_for_a_condition_is_proposed_in_a_file_with_other_headings(
     await send(planner, f"{second}/mapping", page, means_0="", save="yes")
     assert await world.owner.fetchval(condition, second[9:]) == "new"
     assert await world.owner.fetchval(condition, first[9:]) == "new_old_stock"
+
+
+async def test_own_stock_says_which_file_it_is_known_by(site: Site) -> None:
+    world, t = site.world, site.world.tag
+    planner = await site.browser(world.maker, "planner")
+    address = await uploaded(planner, world, "2026-11-20", f"{t}-SEAL,SEAL,5,S1,A1,10,red\n")
+    await checked(planner, address)
+    await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+
+    async def shown() -> list[str]:
+        """The own stock's line on either page."""
+        technician = await site.browser(world.maker, "technician")
+        pages = [
+            await technician.get("/requests", params={"q": f"{t}-SEAL"}),
+            await planner.get(f"/holdings?number={t}-SEAL"),
+        ]
+        return [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text)) for page in pages]
+
+    where, held = await shown()
+    assert "per file of 20 Nov 2026" in where
+    assert "never counted" not in where
+    assert "per file of 20 Nov 2026" in held
+    file = await planner.get("/holdings", params={"number": f"{t}-SEAL", "format": "csv"})
+    (line,) = csv.DictReader(io.StringIO(file.text.lstrip("\ufeff")))
+    assert (line["Last counted"], line["Stock file of"]) == ("", "2026-11-20")
+    # A count of a later day is newer than the file; one of an earlier day is not.
+    counted = "INSERT INTO stock_count (holder_id, site_id, part_id, counted_at, counted, expected, counted_by, beneficiaries) SELECT company_id, site_id, part_id, $2, 5, 5, $3, '{}' FROM stock_line WHERE company_id = $1 ON CONFLICT (holder_id, site_id, part_id) DO UPDATE SET counted_at = excluded.counted_at"  # fmt: skip
+    await world.owner.execute(
+        counted, world.maker.id, datetime(2026, 11, 21, 9, tzinfo=UTC), world.maker.users["warehouse"]
+    )
+    assert not any("per file of" in page for page in await shown())
+    await world.owner.execute(
+        counted, world.maker.id, datetime(2026, 11, 19, 9, tzinfo=UTC), world.maker.users["warehouse"]
+    )
+    assert all("per file of 20 Nov 2026" in page for page in await shown())
+    # What the last file did not name is known by none.
+    await world.owner.execute("DELETE FROM stock_count WHERE holder_id = $1", world.maker.id)
+    await world.owner.execute("UPDATE stock_line SET vanished_on = '2026-11-21' WHERE company_id = $1", world.maker.id)
+    assert "never counted" in (await shown())[0]
