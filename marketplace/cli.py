@@ -462,6 +462,8 @@ async def _import(
             f"{file.name}: {job.step}. {job.rows_total:,} row{'s' * (job.rows_total != 1)}, {job.rows_good:,} good, {job.rows_bad:,} bad; "
             f"{job.lots_new:,} new, {job.lots_changed:,} changed, {job.lots_vanished:,} gone (the last two are proposals)."
         )
+        if job.unused_names:
+            typer.echo(f"Not used, since nothing is read from them: {', '.join(job.unused_names)}.", err=True)
         if job.error:
             typer.echo(job.error, err=True)
         for row in rows[:20]:

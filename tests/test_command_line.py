@@ -182,6 +182,31 @@ def test_company_user_key(environment: dict[str, str]) -> None:
     assert nobody.returncode == 4
 
 
+def test_an_import_names_the_columns_that_it_does_not_use(environment: dict[str, str], tmp_path: Path) -> None:
+    assert backstock("company", "create", "shelf", "Shelf Works", "--manufacturer", env=environment).returncode == 0
+    person = [
+        "user",
+        "create",
+        "shelf",
+        "w@shelf.example",
+        "Wes",
+        "--role",
+        "warehouse",
+        "--password",
+        "long enough secret",
+    ]
+    assert backstock(*person, env=environment).returncode == 0
+    stock = tmp_path / "stock.csv"
+    stock.write_text("Part number,Colour,Qty,Remark\nA-1,red,5,ok\n")
+    done = backstock(
+        "import", str(stock), "--email", "w@shelf.example",
+        env={**environment, "BACKSTOCK_DATA_DIR": str(tmp_path / "data")},
+    )  # fmt: skip
+    assert "Not used, since nothing is read from them: Colour, Remark." in done.stderr, done.stderr
+    assert "1 row, 0 good, 1 bad" in done.stdout
+    assert done.returncode == 1
+
+
 def test_contracts(environment: dict[str, str]) -> None:
     assert backstock("contracts", "check").returncode == 0
     first = backstock("contracts", "publish", env=environment)

@@ -3,8 +3,6 @@ holds a connection, and memory stays that of one page."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -12,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from marketplace.db.requests import database
 from marketplace.db.session import ReadSession
-from marketplace.kit.exports import BOM, safe_cell
+from marketplace.kit.exports import csv_rows, csv_start
 from web.session import Visit
 
 ROWS: Final = 500
@@ -34,12 +32,12 @@ def csv_file(visit: Visit, name: str, header: Sequence[str], more: More) -> Resp
     db, tenant = database(visit.request), visit.tenant
 
     async def stream() -> AsyncIterator[str]:
-        yield BOM + _lines([header])
+        yield csv_start(header)
         mark: str | None = None
         while True:
             async with db.read(tenant) as session:
                 rows, mark = await more(session, mark)
-            yield _lines(rows)
+            yield csv_rows(rows)
             if mark is None:
                 return
 
@@ -62,9 +60,3 @@ def list_csv(
         return [cells(row) for row in rows], following
 
     return csv_file(visit, name, header, more)
-
-
-def _lines(rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows([safe_cell(cell) for cell in row] for row in rows)
-    return buffer.getvalue()

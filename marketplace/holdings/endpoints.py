@@ -85,7 +85,7 @@ async def what_we_hold(
 
 _COLUMNS = (
     "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
-    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Value", "Currency",
+    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Stock file of", "Value", "Currency",
 )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _cells(r: queries.HoldingRow) -> tuple[object, ...]:
     return (
         r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
         r.frozen, r.withdrawn, r.free, r.agreement, r.sentence, r.beneficiary,
-        r.window_closes_at and r.window_closes_at.date(), r.counted_at and r.counted_at.date(), r.value, r.currency,
+        r.window_closes_at and r.window_closes_at.date(), r.counted_at and r.counted_at.date(), r.snapshot_on, r.value, r.currency,
     )  # fmt: skip
 
 

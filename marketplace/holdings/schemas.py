@@ -40,6 +40,7 @@ class HoldingOut(BaseModel):
     free: int
     lots: int
     counted_at: datetime | None
+    snapshot_on: date | None = Field(description="The day of the stock file that last named it; own stock only.")
     value: Decimal | None = Field(description="At the price paid, else at list.")
     currency: str | None
     badge: str | None = Field(examples=["Buy-back · until Nov 2034"])

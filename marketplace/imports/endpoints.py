@@ -9,15 +9,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import StreamingResponse
 
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.imports import queries, service
 from marketplace.imports.columns import CORRECTED
+from marketplace.imports.fates import refuse_unless_checked
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.permissions import ReadsImports, WritesImports
-from marketplace.imports.queries import Job
+from marketplace.imports.queries import FateRow, Job
 from marketplace.imports.schemas import (
     ApplyIn,
     ColumnOut,
@@ -26,6 +28,8 @@ from marketplace.imports.schemas import (
     DecideIn,
     DecisionOut,
     Difference,
+    Fate,
+    FateRowOut,
     ImportDetail,
     ImportOut,
     IssueOut,
@@ -36,7 +40,7 @@ from marketplace.imports.schemas import (
 )
 from marketplace.imports.values import condition_readings
 from marketplace.kit.exports import csv_chunks
-from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, Page, cut, read_bookmark
 from marketplace.kit.wire import Done, PageOut
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
@@ -73,9 +77,10 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
             )
             for f in FIELDS.values()
         ],
-        conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions)],
+        conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions, job.elsewhere)],
         missing=mapping["missing"],
         warnings=mapping["warnings"],
+        unused=job.unused_names,
         problems=problems,
         repeated=repeated,
     )  # fmt: skip
@@ -278,6 +283,42 @@ async def issues(
     return PageOut(items=[IssueOut.model_validate(r) for r in page.items], next=page.next)
 
 
+@router.get("/{job_id}/rows", summary="What becomes of each row, before the file lands")
+async def rows(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    job_id: UUID,
+    fate: Annotated[
+        Fate,
+        Query(
+            description="'good' rows are 'new', 'changed' or the 'same' as on record, in the order of the file; 'vanished' "
+            "are lines on record that it does not name. Bad rows: see issues."
+        ),
+    ] = "good",
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[FateRowOut]:
+    """Of a checked file, paged by ``after``. Before it was checked ``import.not_validated``; once it has landed
+    ``import.rows_gone``: then see proposals."""
+    refuse_unless_checked((await queries.job(session, job_id)).step)
+    page = await fate_page(session, job_id, fate, after, limit, secret)
+    return PageOut(items=[FateRowOut.model_validate(r) for r in page.items], next=page.next)
+
+
+async def fate_page(
+    session: AsyncSession, job_id: UUID, fate: str, after: str | None, limit: int, secret: str
+) -> Page[FateRow]:
+    """Rows of a checked file with this fate, behind a bookmark."""
+    if fate == "vanished":
+        line = read_bookmark(after, secret, UUID)
+        lines = await queries.vanished_lines(session, job_id, after=line[0] if line else None, limit=limit + 1)
+        return cut(lines, limit, lambda r: [r.line_id], secret)
+    row = read_bookmark(after, secret, int)
+    found = await queries.fate_rows(session, job_id, fate, after=row[0] if row else 0, limit=limit + 1)
+    return cut(found, limit, lambda r: [r.row_no], secret)
+
+
 @router.get("/{job_id}/proposals", summary="Where the file and the ledger differ")
 async def proposals(
     session: Reading,
@@ -293,8 +334,9 @@ async def proposals(
     await queries.job(session, job_id)
     mark = read_bookmark(after, secret, UUID)
     rows = await queries.proposals(
-        session, job_id, undecided=undecided, kind=kind, after=mark[0] if mark else None, limit=limit + 1
-    )
+        session, job_id, undecided=undecided, kinds=[kind] if kind else None, after=mark[0] if mark else None,
+        limit=limit + 1,
+    )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[ProposalOut.model_validate(r) for r in page.items], next=page.next)
 

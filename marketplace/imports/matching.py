@@ -174,9 +174,7 @@ _MANY_GONE = 10
 
 # Doubted: at sites where more lines would be gone (left out, or named with nothing: the wrong column) than the file names
 # with units, and not only a few.
-COUNT_DIFFERENCES = (
-    _STANDING
-    + f""", gone AS (
+_COUNTED = f""", gone AS (
     SELECT site_id, count(*) AS lines FROM differences WHERE file = 0 GROUP BY site_id
 ), named AS (
     SELECT site_id, count(*) AS lines FROM import_row
@@ -187,6 +185,19 @@ SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WH
               WHERE g.lines >= {_MANY_GONE} AND g.lines > coalesce(n.lines, 0)), 0)::int AS doubted
 FROM differences
 """
+
+COUNT_DIFFERENCES = _STANDING + _COUNTED
+
+# The same count, kept row by row and line by line for whoever looks at them before they land.
+NOTE_DIFFERENCES = (
+    _STANDING
+    + """, changed AS (
+    UPDATE import_row t SET was_quantity = d.before, was_condition = d.was
+    FROM differences d WHERE t.job_id = $1 AND t.row_no = d.row_no
+), vanishing AS (
+    INSERT INTO import_vanished (job_id, line_id, quantity) SELECT $1::uuid, line_id, before FROM differences WHERE vanished
+)"""
+    + _COUNTED
 )
 
 # A bad row may be the very line that seems to be missing: the person who decides is told how many there are.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -52,16 +52,15 @@ class ImportJob(Row):
     __table_args__ = (
         CheckConstraint("mode IN ('good_rows','all_or_nothing')", name="mode"),
         CheckConstraint("covers IN ('all','some')", name="covers"),
-        CheckConstraint(
-            "step IN ('uploaded','staging','staged','validated','applied','done','failed','cancelled')", name="step"
-        ),
+        CheckConstraint("step IN ('uploaded','staging','staged','validated','done','failed','cancelled')", name="step"),
         Index("ix_import_job_company", "company_id", text("id DESC")),
     )
 
 
 class ImportMapping(Row):
     """A company's saved reading of files of one shape (the hash of the header): ``mapping`` field -> header,
-    ``conditions`` the file's word (values.condition_word) -> our condition."""
+    ``conditions`` the file's word (values.condition_word) -> our condition, null where it is left to our reading, whatever
+    the company said of it for files of other shapes."""
 
     __tablename__ = "import_mapping"
     company_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -90,8 +89,8 @@ class ImportStage(Row):
 
 class ImportRow(Row):
     """A staged row as typed values, between validation and landing. ``line_id``: the stock line it is about;
-    ``here_already``: units of it that the ledger has at the site without a stock line (bought, returned).
-    Unlogged, no policies, keyed by job."""
+    ``here_already``: units of it that the ledger has at the site without a stock line (bought, returned); ``was_quantity``
+    and ``was_condition``: what is on record where the row differs. Unlogged, no policies, keyed by job."""
 
     __tablename__ = "import_row"
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -124,10 +123,32 @@ class ImportRow(Row):
     line_id: Mapped[UUID | None]
     here_already: Mapped[int] = mapped_column(server_default=text("0"))
     bad: Mapped[bool] = mapped_column(server_default=text("false"))
+    was_quantity: Mapped[int | None]
+    was_condition: Mapped[str | None]
+    fate: Mapped[str] = mapped_column(
+        Computed(
+            "CASE WHEN bad THEN 'bad' WHEN was_quantity IS NOT NULL THEN 'changed' "
+            "WHEN line_id IS NULL AND quantity > here_already THEN 'new' ELSE 'same' END",
+            persisted=True,
+        )
+    )
+    """Final once the rows are checked."""
     __table_args__ = (
+        Index("ix_import_row_fate", "job_id", "fate", "row_no"),
         Index("ix_import_row_line", "line_id", postgresql_where=text("line_id IS NOT NULL")),
         {"prefixes": ["UNLOGGED"]},
     )
+
+
+class ImportVanished(Row):
+    """A stock line on record that a checked file does not name, and its units, until the file has landed.
+    Unlogged, no policies, keyed by job."""
+
+    __tablename__ = "import_vanished"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line_id: Mapped[UUID] = mapped_column(primary_key=True)
+    quantity: Mapped[int]
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
 
 
 class ImportIssue(Row):

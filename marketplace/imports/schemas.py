@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from marketplace.kit.wire import BodyIn
 from marketplace.ledger.kinds import Condition
 
 Mode = Literal["good_rows", "all_or_nothing"]
+Fate = Literal["good", "new", "changed", "same", "vanished"]
 Difference = Literal["more", "less", "vanished", "shortage", "condition"]
 Covers = Literal["all", "some"]
 Order = Literal["month_first", "day_first"]
@@ -82,9 +84,10 @@ class ConditionOut(BaseModel):
     """A file's word for a condition and what it is read as."""
 
     word: str
-    rows: int | None = Field(description="Rows that say so; null before the file was read.")
+    rows: int | None = Field(description="Rows that say so; null before the file was read: then of its first rows.")
     condition: str | None = Field(description="Null: we do not know the word; say in the mapping what it means.")
     chosen: bool = Field(description="Whether your company has said so; else it is our reading.")
+    elsewhere: bool = Field(description="Whether it said so for files with other headings.")
 
 
 class ImportDetail(ImportOut):
@@ -97,6 +100,7 @@ class ImportDetail(ImportOut):
     conditions: list[ConditionOut]
     missing: list[str]
     warnings: list[str]
+    unused: list[str] = Field(description="The file's columns that nothing is read from.")
     problems: list[ProblemOut]
     repeated: bool = Field(default=False, description="The same file for the same site and day was here before.")
 
@@ -117,8 +121,10 @@ class MappingIn(BodyIn):
     columns: dict[str, int | None] = Field(description="Field -> column from 0; null = not read.")
     save: bool = Field(default=True, description="Start with this mapping for the next file of this shape.")
     orders: dict[str, Order] = Field(default_factory=dict)
-    conditions: dict[str, Condition] | None = Field(
-        default=None, description="The file's word -> our condition, before our own reading. Unset: as they were."
+    conditions: dict[str, Condition | None] | None = Field(
+        default=None,
+        description="The file's word -> our condition, before our own reading; null leaves a word to our reading. Words "
+        "that are not named mean what you said for files with other headings. Unset: as they were.",
     )
     default_site_id: UUID | None = None
     default_maker: str | None = Field(default=None, max_length=80)
@@ -151,6 +157,53 @@ class IssueOut(BaseModel):
     code: str
     message: str
     value: str
+
+
+class ChangeOut(BaseModel):
+    """One thing that a row says otherwise than the record. A price is in your company's currency."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: Literal["quantity", "condition", "bin", "unit_cost", "list_price"]
+    before: int | str | Decimal | None
+    after: int | str | Decimal | None
+    proposed: bool = Field(
+        description="Landing makes a proposal of it that you accept or dismiss; else the line takes it over as the file says."
+    )
+
+
+class FateRowOut(BaseModel):
+    """A row of a checked file, or a line on record that the file does not name: what becomes of it."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "row_no": 17, "line_id": None, "fate": "changed", "number": "57114-TTA", "description": "HYDRAULIC PUMP",
+                "quantity": 12, "uom": "EA", "site": "Rockford", "bin": "A01-2", "condition": "new", "serial": None,
+                "batch": None, "here_already": 0,
+                "changes": [{"field": "quantity", "before": 10, "after": 12, "proposed": True}],
+            }
+        },
+    )  # fmt: skip
+
+    row_no: int | None = Field(description="The row in the file, the header being 1; null for a line it does not name.")
+    line_id: UUID | None = Field(description="The line on record that the file does not name; null for a row.")
+    fate: Literal["new", "changed", "same", "vanished"] = Field(
+        description="'new' on record; 'changed': units or condition differ from the record (a proposal); 'same': as on "
+        "record; 'vanished': on record, not in the file (a proposal)."
+    )
+    number: str
+    description: str
+    quantity: int | None = Field(description="Of the row; of a vanished line what is on record.")
+    uom: str | None
+    site: str | None
+    bin: str | None
+    condition: str | None
+    serial: str | None
+    batch: str | None
+    here_already: int = Field(description="Of a new row: units that came to the site by another way, and are not new.")
+    changes: list[ChangeOut]
 
 
 class ProposalOut(BaseModel):

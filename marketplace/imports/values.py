@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -114,21 +114,22 @@ def condition_word(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def choose_conditions(given: Mapping[str, str]) -> dict[str, str]:
-    """What a company says its words for conditions mean, by ``condition_word``. Raises ``import.mapping`` naming each
-    word that is not usable or means no condition of ours."""
+def choose_conditions(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What a company says its words for conditions mean, by ``condition_word``; None leaves a word to our reading. Raises
+    ``import.mapping`` naming each word that is not usable or means no condition of ours."""
     problems = [
         FieldError(f"conditions.{word[:_SHOWN]}", "import.mapping.condition", f"'{word[:_SHOWN]}': {why}")
         for word, name in given.items()
         if (
             why := f"'{name[:_SHOWN]}' is not a condition. Use {', '.join(CONDITION_NAMES)}."
-            if name not in CONDITION_NAMES
+            if name is not None and name not in CONDITION_NAMES
             else f"a word has 1 to {_WORD} characters."
             if not 0 < len(condition_word(word)) <= _WORD
             else ""
         )
     ]
-    if len(given) > MAX_CONDITION_WORDS:
+    # Twice as many may be named: a form names every word of the file, also those left to our reading.
+    if len([n for n in given.values() if n]) > MAX_CONDITION_WORDS or len(given) > MAX_CONDITION_WORDS * 2:
         problems.append(
             FieldError("conditions", "import.mapping.condition", f"At most {MAX_CONDITION_WORDS} words can be given.")
         )
@@ -140,16 +141,20 @@ def choose_conditions(given: Mapping[str, str]) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class ConditionReading:
     """A file's word for a condition and what it is read as. ``rows`` is None before the file was read; ``condition``
-    None where the word is unknown; ``chosen``: the company has said so."""
+    None where the word is unknown; ``chosen``: the company has said so; ``elsewhere``: for files with other headings."""
 
     word: str
     rows: int | None
     condition: str | None
     chosen: bool
+    elsewhere: bool = False
 
 
-def condition_readings(words: Iterable[tuple[str, int]], chosen: Mapping[str, str]) -> list[ConditionReading]:
-    """How each of a file's words is read, in the order given; then what was chosen for words it does not have."""
+def condition_readings(
+    words: Iterable[tuple[str, int | None]], chosen: Mapping[str, str], elsewhere: Collection[str] = ()
+) -> list[ConditionReading]:
+    """How each of a file's words is read, in the order given; then what was chosen for words it does not have, but for
+    those chosen ``elsewhere``: a company's other files may have any number of them."""
     found, seen = [], set()
     for word, rows in words:
         key = condition_word(word)
@@ -158,8 +163,12 @@ def condition_readings(words: Iterable[tuple[str, int]], chosen: Mapping[str, st
             condition = chosen.get(key) or parse_condition(word)
         except DomainError:
             condition = None
-        found.append(ConditionReading(word, rows, condition, key in chosen))
-    return found + [ConditionReading(word, None, name, True) for word, name in chosen.items() if word not in seen]
+        found.append(ConditionReading(word, rows, condition, key in chosen, key in elsewhere))
+    return found + [
+        ConditionReading(word, None, name, True)
+        for word, name in chosen.items()
+        if word not in seen and word not in elsewhere
+    ]
 
 
 def parse_condition(text: str) -> str:

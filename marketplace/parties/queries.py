@@ -79,6 +79,15 @@ FROM site s JOIN company c ON c.id = s.company_id
 """
 
 
+def _natural(text: str) -> str:
+    """SQL of a text that sorts as people read it: 'Site 2' before 'Site 10', whatever the case. Figures are filled up to
+    ten with zeros; the server's own build has no ICU, whose collations would do it."""
+    return f"regexp_replace(regexp_replace(lower({text}), '([0-9]+)', '0000000000\\1', 'g'), '[0-9]*([0-9]{{10}})', '\\1', 'g')"
+
+
+_BY_NAME = _natural("s.name")
+
+
 async def sites(
     session: AsyncSession,
     actor: Actor,
@@ -88,14 +97,14 @@ async def sites(
     after: Sequence[object] | None = None,
     limit: int = MOST_SITES + 1,
 ) -> Sequence[SiteRow]:
-    """The actor's own sites by name, by keyset (``after``: name and id of the last); open ones unless ``closed`` says
+    """The actor's own sites by name ('Site 2' before 'Site 10'), by keyset (``after``: name and id of the last); open ones unless ``closed`` says
     otherwise (None: both). ``search``: part of a name, code or town."""
     name, last = after or (None, None)
     rows = await fetch(
         session,
         _SITE + "WHERE s.company_id = $1 AND ($2::bool IS NULL OR (s.closed_at IS NOT NULL) = $2) "
         "AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', s.name, s.code, s.place)), lower($3)) > 0) "
-        "AND ($4::text IS NULL OR (s.name, s.id) > ($4, $5)) ORDER BY s.name, s.id LIMIT $6",
+        f"AND ($4::text IS NULL OR ({_BY_NAME}, s.id) > ({_natural('$4')}, $5)) ORDER BY {_BY_NAME}, s.id LIMIT $6",
         actor.company_id, closed, search, name, last, limit,
     )  # fmt: skip
     return [SiteRow(**dict(r)) for r in rows]

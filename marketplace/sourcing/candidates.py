@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -53,6 +53,8 @@ class StockRow(NamedTuple):
     withdrawn: int
     counted_at: datetime | None
     point: Point
+    snapshot_on: date | None = None
+    """The day of the stock file that last named it; own stock only."""
 
     @property
     def free(self) -> int:
@@ -129,6 +131,8 @@ class Candidate(NamedTuple):
     inspection_days: int
     payment_days: int
     masked: bool = False
+    snapshot_on: date | None = None
+    """The day of the stock file that last named it; own stock only."""
     worth: Money | None = None
     """What a unit counts against a delegate's limit: its price, or the list price of own stock, for which nothing is
     owed. None where nobody knows."""
@@ -258,7 +262,7 @@ def _own(
         quantity=row.quantity, callable=callable_here, group=key,
         group_cap=callable_here, unit_price=Money(Decimal(0), currency),
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
-        counted_at=row.counted_at, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
+        counted_at=row.counted_at, snapshot_on=row.snapshot_on, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
         inspection_days=0, payment_days=0, worth=None if listed is None else Money(listed, currency),
     )  # fmt: skip
 

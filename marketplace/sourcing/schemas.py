@@ -7,7 +7,7 @@ a model would check every field once more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -53,6 +53,9 @@ class CandidateOut:
     respond_by: datetime | None
     arrives: datetime | None
     counted_at: datetime | None
+    snapshot_on: Annotated[
+        date | None, Field(description="The day of the stock file that last named it; own stock only.")
+    ]
     blocked: list[BlockedOut]
     reasons: Annotated[
         list[str], Field(description="Why the clause allows it, and at what price; empty unless `explain`.")
@@ -67,7 +70,7 @@ class CandidateOut:
             clause=c.badge, clause_sentence=c.badge_sentence, quantity=c.quantity, callable=c.callable,
             unit_price=c.unit_price.amount if c.unit_price else None,
             currency=c.unit_price.currency if c.unit_price else None, respond_by=c.respond_by, arrives=c.arrives,
-            counted_at=c.counted_at, blocked=[BlockedOut(*b) for b in c.blocked], reasons=list(c.reasons),
+            counted_at=c.counted_at, snapshot_on=c.snapshot_on, blocked=[BlockedOut(*b) for b in c.blocked], reasons=list(c.reasons),
         )  # fmt: skip
 
 

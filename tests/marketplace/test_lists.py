@@ -176,6 +176,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             return str((await ok(job.planner.post(f"{API}/imports", files=upload), 201))["id"])
 
         imported = await uploaded(1)
+        # What becomes of the rows is listed once they are checked.
+        await ok(job.planner.post(f"{API}/imports/{imported}/validate"))
 
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
@@ -218,5 +220,5 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             # What they hold does not come of trading.
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
-            f"{API}/imports/{{job_id}}/proposals", f"{API}/settlement/totals", f"{API}/holdings/totals",
+            f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals",
         }, missing  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from marketplace.kit.errors import FieldError, invalid_fields
@@ -122,3 +125,12 @@ def test_a_local_path_is_kept() -> None:
 )
 def test_a_shipment_is_shown_as_it_was_stated(carrier: str | None, tracking: str | None, shown: dict[str, str]) -> None:
     assert shipment_values(carrier, tracking) == shown
+
+
+def test_no_field_says_both_that_it_is_optional_and_when_it_is_needed() -> None:
+    found = 0
+    for page in (Path(__file__).resolve().parents[2] / "web" / "templates").rglob("*.html"):
+        for field in re.findall(r'{{ f\.\w+\(form,[^}]*hint="Needed [^}]*}}', page.read_text()):
+            found += 1
+            assert "optional_word=false" in field or "required=true" in field, f"{page.name}: {field}"
+    assert found

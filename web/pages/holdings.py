@@ -53,7 +53,7 @@ ACTS: Final = (
 )
 CSV_HEADER: Final = (
     "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
-    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Value", "Currency",
+    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Stock file of", "Value", "Currency",
 )  # fmt: skip
 TO_COUNT_COLUMNS: Final = (
     Column("part", "Part"), Column("site", "Where"), Column("quantity", "Not found", "end"), Column("since", "Since"),
@@ -177,7 +177,8 @@ def _csv_row(r: queries.HoldingRow) -> list[object]:
         r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
         r.frozen, r.withdrawn, r.free, r.agreement or "", r.sentence or "", r.beneficiary or "",
         r.window_closes_at.date().isoformat() if r.window_closes_at else "",
-        r.counted_at.date().isoformat() if r.counted_at else "", "" if r.value is None else f"{r.value.normalize():f}",
+        r.counted_at.date().isoformat() if r.counted_at else "", r.snapshot_on.isoformat() if r.snapshot_on else "",
+        "" if r.value is None else f"{r.value.normalize():f}",
         r.currency or "",
     ]  # fmt: skip
 

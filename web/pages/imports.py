@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -14,11 +15,13 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from marketplace.db.requests import database
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.imports import queries, service
-from marketplace.imports.endpoints import bad_row_chunks
+from marketplace.imports.endpoints import bad_row_chunks, fate_page
+from marketplace.imports.fates import FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
-from marketplace.imports.queries import Job
+from marketplace.imports.queries import FateRow, Job
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
+from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties import queries as parties
@@ -26,6 +29,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now, resolve
 from web.errors import STATUS
 from web.exports import list_csv, wants_csv
+from web.formats import money, qty
 from web.forms import Fields, Form, Value
 from web.session import Sent, SentForm, Visit, looking, submit, uuid_of, visits
 from web.tables import Column, TableView
@@ -50,6 +54,21 @@ CSV_HEADER: Final = (
 ISSUE_COLUMNS: Final = (
     Column("row", "Row", "end"), Column("field", "Column"), Column("value", "Value"), Column("why", "What is wrong"),
 )  # fmt: skip
+ROW_COLUMNS: Final = (
+    Column("row", "Row", "end"), Column("part", "Part"), Column("quantity", "Quantity", "end"), Column("site", "Site"),
+    Column("bin", "Bin"), Column("condition", "Condition"), Column("changes", "Otherwise on record"),
+)  # fmt: skip
+VANISHED_COLUMNS: Final = (
+    Column("part", "Part"), Column("quantity", "On record", "end"), Column("site", "Site"), Column("bin", "Bin"),
+    Column("condition", "Condition"),
+)  # fmt: skip
+ROW_CSV: Final = (
+    "Row", "Fate", "Part number", "Description", "Serial", "Batch", "Quantity", "Unit", "Site", "Bin", "Condition",
+    "Quantity on record", "Condition on record", "Bin on record", "Unit cost on record", "List price on record",
+)  # fmt: skip
+FATE_WORDS: Final = {
+    "good": "Good rows", "new": "New", "changed": "Changed", "same": "As on record", "vanished": "Not in the file",
+}  # fmt: skip
 PROPOSAL_COLUMNS: Final = (
     Column("pick", "Choose", hidden_label=True), Column("part", "Part"), Column("site", "Site"),
     Column("ledger", "On record", "end"), Column("file", "In the file", "end"), Column("change", "Change", "end"),
@@ -62,7 +81,6 @@ AT: Final = {
     "staging": 3,
     "staged": 3,
     "validated": 4,
-    "applied": 4,
     "done": 5,
     "cancelled": 5,
 }
@@ -70,6 +88,9 @@ KINDS: Final = {
     "more": "More in the file", "less": "Fewer in the file", "vanished": "Not in the file any more", "shortage": "Shortage",
     "condition": "In another condition",
 }  # fmt: skip
+DECIDED: Final = {"changed": tuple(kind for kind in KINDS if kind != "vanished"), "gone": ("vanished",)}
+"""Views of differences whether decided or not, as the figures of an import count them."""
+DECIDED_WORDS: Final = {"changed": "All that are in the file", "gone": "All that are not in the file"}
 MODES: Final = (
     ("good_rows", "Land the good rows", "Bad rows stay out; download them, correct them, upload them again."),
     ("all_or_nothing", "All or nothing", "Nothing lands while a single row is bad."),
@@ -79,7 +100,7 @@ SAID: Final = (
     ("all", "All stock of its sites", "Lines that it does not name become proposals to count them away."),
 )
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
-RUNNING: Final = frozenset({"staging", "staged", "applied"})
+RUNNING: Final = frozenset({"staging", "staged"})
 
 
 @router.get("")
@@ -137,9 +158,9 @@ async def upload(request: Request, now: Now) -> Response:
             values = {name: text for name, text in data.items() if isinstance(text, str)}
             file = data.get("file")
             fields = Fields(values)
-            day = fields.day("snapshot_on", "The day the file tells about")
+            day = fields.day("snapshot_on", "Day of the stock in the file")
             site = uuid_of(values.get("site", "")) if isinstance(values.get("site"), str) else None  # type: ignore[arg-type]
-            maker = fields.text("maker", "Maker", required=False, most=80)
+            maker = fields.text("maker", "Maker of rows that name none", required=False, most=80)
             if not isinstance(file, UploadFile) or not file.filename:
                 fields.wrong("file", "Choose a file.")
             fields.check("import.invalid", "The file was not taken in.")
@@ -192,8 +213,9 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "at": AT[job.step],
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
-        "conditions": condition_readings(job.condition_words, job.conditions),
+        "conditions": condition_readings(job.condition_words, job.conditions, job.elsewhere),
         "known_conditions": list(CONDITION_WORDS.items()),
+        "unused": [f"{(header[c].strip() or 'a column without a name')} ({_letter(c)})" for c in job.unused],
         "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
         "modes": MODES,
         "said": SAID,
@@ -281,12 +303,12 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
             name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None for name in FIELDS
         }
         meant = {
-            form.value(f"word_{i}"): form.value(f"means_{i}")
+            form.value(f"word_{i}"): form.value(f"means_{i}") or None
             for i in range(MAX_CONDITION_WORDS * 2)
-            if form.value(f"word_{i}") and form.value(f"means_{i}")
+            if form.value(f"word_{i}")
         }
-        day = fields.day("snapshot_on", "The day the file tells about")
-        maker = fields.text("maker", "Maker", required=False, most=80)
+        day = fields.day("snapshot_on", "Day of the stock in the file")
+        maker = fields.text("maker", "Maker of rows that name none", required=False, most=80)
         fields.check("import.mapping", "The columns were not kept.")
         await service.change_mapping(
             session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
@@ -346,9 +368,62 @@ async def issues(visit: Imports, job_id: UUID) -> Response:
     some = cut(found, PER_PAGE, lambda row: [row.row_no, row.field], visit.secret)
     view = TableView.of(visit.request, ISSUE_COLUMNS).with_next(some.next)
     return visit.show(
-        "imports/issues.html", job=job, rows=some.items, view=view,
+        "imports/issues.html", job=job, rows=some.items, view=view, tabs=_fates(job),
         label=lambda name: FIELDS[name].label if name in FIELDS else name,
     )  # fmt: skip
+
+
+def _fates(job: Job) -> list[tuple[str, str, str, int | None]]:
+    """A tab for each fate that a row of a checked file can have; once it has landed only the bad rows are kept."""
+    bad = ("bad", "Bad rows", f"/imports/{job.id}/issues", job.rows_bad)
+    if job.step != "validated":
+        return [bad]
+    many = {
+        "good": job.rows_good, "new": job.lots_new, "changed": job.lots_changed, "same": job.as_on_record,
+        "vanished": job.lots_vanished,
+    }  # fmt: skip
+    return [*((fate, FATE_WORDS[fate], f"/imports/{job.id}/rows?fate={fate}", many[fate]) for fate in FATES), bad]
+
+
+@router.get("/{job_id}/rows")
+async def fates(visit: Imports, job_id: UUID) -> Response:
+    """What becomes of each row of a checked file: ``?fate=`` good, new, changed, same (as on record), vanished."""
+    job = await queries.job(visit.session, job_id)
+    refuse_unless_checked(job.step)
+    fate = visit.choice("fate", set(FATES)) or "good"
+
+    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[FateRow], str | None]:
+        some = await fate_page(session, job_id, fate, mark, rows, visit.secret)
+        return some.items, some.next
+
+    if wants_csv(visit):
+        return list_csv(visit, f"rows-{fate}", ROW_CSV, page, _fate_line)
+    found, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    view = TableView.of(visit.request, VANISHED_COLUMNS if fate == "vanished" else ROW_COLUMNS).with_next(following)
+    return visit.show(
+        "imports/rows.html", job=job, rows=found, view=view, tabs=_fates(job), fate=fate, words=FATE_WORDS,
+        said=lambda row, field, value: _said(row, field, value, visit.actor.currency), label=lambda name: FIELDS[name].label,
+    )  # fmt: skip
+
+
+def _said(row: FateRow, field: str, value: object, currency: str) -> str:
+    """One side of a change as pages write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, int):
+        return qty(value, row.uom or "EA")
+    if isinstance(value, Decimal):
+        return money(Money(value, currency))
+    return CONDITION_WORDS.get(str(value), str(value)) if field == "condition" else str(value)
+
+
+def _fate_line(row: FateRow) -> list[object]:
+    """What is on record stands only where it differs."""
+    was = {change.field: change.before for change in row.changes}
+    return [
+        row.row_no, FATE_WORDS[row.fate], row.number, row.description, row.serial, row.batch, row.quantity, row.uom,
+        row.site, row.bin, row.condition, *(was.get(f) for f in ("quantity", "condition", "bin", "unit_cost", "list_price")),
+    ]  # fmt: skip
 
 
 @router.get("/{job_id}/proposals")
@@ -359,11 +434,11 @@ async def proposals(visit: Imports, job_id: UUID) -> Response:
 
 async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
     job = await queries.job(visit.session, job_id)
-    show = visit.choice("show", {"all", *KINDS})
-    undecided, kind = show != "all", show if show in KINDS else None
+    show = visit.choice("show", {"all", *DECIDED, *KINDS})
+    undecided, kind = show not in {"all", *DECIDED}, show if show in KINDS else None
     key = read_bookmark(visit.request.query_params.get("after"), visit.secret, UUID)
     found = await queries.proposals(
-        visit.session, job_id, undecided=undecided, kind=kind, after=key[0] if key else None,
+        visit.session, job_id, undecided=undecided, kinds=[kind] if kind else DECIDED.get(show), after=key[0] if key else None,
         limit=PER_PAGE + 1,
     )  # fmt: skip
     waiting = await queries.count_open(visit.session, job_id)
@@ -374,8 +449,9 @@ async def _proposals(visit: Visit, job_id: UUID, form: Form) -> Response:
         ("", "To decide", here, sum(waiting.values())),
         *((name, KINDS[name], f"{here}?show={name}", n) for name, n in waiting.items() if n and len(waiting) > 1),
         ("all", "All", f"{here}?show=all", None),
+        *((name, words, f"{here}?show={name}", None) for name, words in DECIDED_WORDS.items() if name == show),
     ]
-    tab = "all" if not undecided else (kind or "")
+    tab = show if not undecided else (kind or "")
     open_here = waiting.get(kind, 0) if kind else sum(waiting.values())
     return visit.show(
         "imports/proposals.html", job=job, rows=some.items, view=view, form=form, kinds=KINDS, tabs=tabs, conditions=CONDITION_WORDS,

@@ -50,7 +50,7 @@ class HoldingRow:
     """Units of one part at one place under one agreement (None = nobody has a right in them), summed over lots.
 
     ``free`` = neither reserved nor on quality hold nor being looked for. ``value`` at the price paid, or where
-    there was no sale at list. ``site`` None = in transit. ``owner_told``: whether the reader may be given ``owner_id``.
+    there was no sale at list. ``site`` None = in transit. ``snapshot_on``: the day of the stock file that last named own units of it. ``owner_told``: whether the reader may be given ``owner_id``.
     """
 
     part_id: UUID
@@ -73,6 +73,7 @@ class HoldingRow:
     withdrawn: int
     lots: int
     counted_at: datetime | None
+    snapshot_on: date | None
     value: Decimal | None
     currency: str | None
     badge: str | None
@@ -116,7 +117,7 @@ WITH lines AS (
 )
 SELECT n.part_id, n.number_norm, t.number, t.description, t.uom, k.name AS maker, n.site_id, s.name AS site, n.condition,
        n.agreement_id, n.beneficiary_id, b.name AS beneficiary, n.owner_id, o.name AS owner, n.quantity, n.held, n.lots,
-       f.frozen, f.withdrawn, c.counted_at, coalesce(l.sale_price, t.list_price) * n.quantity AS value,
+       f.frozen, f.withdrawn, c.counted_at, y.snapshot_on, coalesce(l.sale_price, t.list_price) * n.quantity AS value,
        CASE WHEN l.sale_price IS NULL THEN t.currency ELSE a.currency END AS currency
 FROM lines n
 JOIN part t ON t.id = n.part_id JOIN maker k ON k.id = t.maker_id
@@ -138,6 +139,11 @@ CROSS JOIN LATERAL (
     WHERE x.holder_id = $1 AND x.part_id = n.part_id AND x.quantity > 0 AND x.site_id IS NOT DISTINCT FROM n.site_id
       AND x.condition = n.condition AND x.agreement_id IS NOT DISTINCT FROM n.agreement_id AND x.owner_id = n.owner_id
 ) f
+LEFT JOIN LATERAL (
+    SELECT max(snapshot_on) AS snapshot_on FROM stock_line
+    WHERE n.agreement_id IS NULL AND n.owner_id = $1 AND company_id = $1 AND part_id = n.part_id AND site_id = n.site_id
+      AND condition = n.condition AND vanished_on IS NULL
+) y ON true
 ORDER BY n.number_norm, n.part_id, coalesce(n.site_id, $17), n.condition, coalesce(n.agreement_id, $17), n.owner_id
 """
 

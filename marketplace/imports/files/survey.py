@@ -21,7 +21,8 @@ MAX_RATIO = 250
 """XML of real stock files packs 10 to 60 times; bombs pack 1,000 times."""
 _RATIO_FROM = 8 << 20
 MAX_CELLS = 30_000_000
-"""Rows times columns of a sheet: the reader keeps a full rectangle."""
+"""Rows times columns of a sheet. It is read row by row in little memory, but each of these cells is read and staged: a
+sheet formatted down to its last row would take hours to say nothing."""
 _GUESSES = ["cp1252", "cp1250", "latin_1"]
 _LETTERS = 26
 

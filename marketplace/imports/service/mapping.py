@@ -29,7 +29,7 @@ async def change_mapping(
     now: datetime,
     save: bool = True,
     orders: Mapping[str, str] | None = None,
-    conditions: Mapping[str, str] | None = None,
+    conditions: Mapping[str, str | None] | None = None,
     default_site_id: UUID | None = None,
     default_maker: str | None = None,
     snapshot_on: date | None = None,
@@ -41,11 +41,12 @@ async def change_mapping(
     """Sets the columns and what is meant where the file says nothing; the import starts over from its file.
 
     ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``conditions``: what the file's words for
-    conditions mean, where they mean something else than we read or nothing we know; None keeps what is set. ``save``: the next file of this shape
+    conditions mean, where they mean something else than we read or nothing we know; a word that means None is left to our
+    reading, and what was said of words for files of another shape stays where they are not named. None keeps what is set. ``save``: the next file of this shape
     starts with this mapping. Raises ``import.mapping`` naming every field, ``import.landed`` once it has landed.
     """
     job = await queries.job_for_update(session, job_id)
-    if job.step in ("applied", "done", "cancelled"):
+    if job.step in ("done", "cancelled"):
         raise conflict("import.landed", "This import has ended. Upload the file again to read it in another way.")
     wrong = sorted(set((orders or {}).values()) - {o.value for o in DateOrder})
     if wrong or (mode is not None and mode not in MODES):
@@ -54,7 +55,8 @@ async def change_mapping(
         )
     if covers is not None and covers not in COVERS:
         raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
-    words = job.conditions if conditions is None else choose_conditions(conditions)
+    given = None if conditions is None else choose_conditions(conditions)
+    own, elsewhere = _words(job, given)
     if default_site_id is not None:
         await parties.own_site(session, actor, default_site_id)
     if snapshot_on is not None:
@@ -68,8 +70,10 @@ async def change_mapping(
             session,
             "INSERT INTO import_mapping (company_id, fingerprint, mapping, conditions) "
             "VALUES ($1, $2, $3::jsonb, $4::jsonb) ON CONFLICT (company_id, fingerprint) "
-            "DO UPDATE SET mapping = excluded.mapping, conditions = excluded.conditions, saved_at = now()",
-            actor.company_id, fingerprint(table.header), json.dumps(plan.saved()), json.dumps(words),
+            "DO UPDATE SET mapping = excluded.mapping, saved_at = now(), "
+            "conditions = CASE WHEN $5 THEN import_mapping.conditions ELSE '{}' END || excluded.conditions",
+            actor.company_id, fingerprint(table.header), json.dumps(plan.saved()),
+            json.dumps({**own, **{word: None for word, name in (given or {}).items() if name is None}}), given is None,
         )  # fmt: skip
     await clear(session, job_id)
     await execute(
@@ -77,15 +81,25 @@ async def change_mapping(
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
         "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
         "lots_vanished = 0, lots_doubted = 0, covers_said = false, error = NULL, covers = $8 WHERE id = $1",
-        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=words)), default_site_id or job.default_site_id,
+        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=own, elsewhere=elsewhere)), default_site_id or job.default_site_id,
         (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
         table.sheet or None, covers or job.covers,
     )  # fmt: skip
 
 
+def _words(job: Job, given: Mapping[str, str | None] | None) -> tuple[dict[str, str], dict[str, str]]:
+    """(what is said of words for files of this shape, what stays from others). Whoever leaves a word as it was proposed
+    from another shape says nothing of its own: it goes on following that one."""
+    others = {word: name for word, name in job.conditions.items() if word in job.elsewhere}
+    if given is None:
+        return {word: name for word, name in job.conditions.items() if word not in others}, others
+    own = {word: name for word, name in given.items() if name and others.get(word) != name}
+    return own, {word: name for word, name in others.items() if given.get(word, name) == name}
+
+
 async def clear(session: WriteSession, job_id: UUID) -> None:
     """Forgets what was read of an import's file; the file itself is kept."""
-    for table in ("import_issue", "import_row", "import_stage"):
+    for table in ("import_issue", "import_row", "import_vanished", "import_stage"):
         await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
 
 

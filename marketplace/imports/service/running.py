@@ -60,7 +60,10 @@ async def run(
     except _LostError:
         # Staging is not logged: a server that went down took the rows with it. The file is still here.
         async with database.write(tenant) as session:
-            await execute(session, "UPDATE import_job SET step = 'uploaded', rows_staged = 0 WHERE id = $1", job_id)
+            await execute(
+                session,
+                "UPDATE import_job SET step = 'uploaded', rows_staged = 0 WHERE id = $1 AND step <> 'cancelled'", job_id,
+            )  # fmt: skip
         await _advance(database, tenant, job_id, actor_id, data_dir, now, land=land)
 
 
@@ -99,27 +102,40 @@ async def cancel(session: WriteSession, job_id: UUID, now: datetime) -> None:
     if job.step == "done":
         raise conflict("import.landed", "This import has landed; it cannot be cancelled. Correct single units instead.")
     await clear(session, job_id)
-    await execute(session, "UPDATE import_job SET step = 'cancelled', finished_at = $2 WHERE id = $1", job_id, now)
+    await execute(
+        session, "UPDATE import_job SET step = 'cancelled', error = NULL, finished_at = $2 WHERE id = $1", job_id, now
+    )
 
 
 async def ask_worker(session: WriteSession, *, job_id: UUID, company_id: UUID, actor_id: UUID, land: bool) -> None:
-    """Has the worker bring an import on once this transaction has committed."""
+    """Has the worker bring an import on once this transaction has committed. Why it did not go on before is no news
+    while it waits to be tried again."""
+    await execute(
+        session, "UPDATE import_job SET error = NULL WHERE id = $1 AND step NOT IN ('done', 'cancelled')", job_id
+    )
     await enqueue(
         session, RUN, {"job_id": str(job_id), "company_id": str(company_id), "actor_id": str(actor_id), "land": land}
     )
 
 
 async def note_refusal(database: Database, company_id: UUID, job_id: UUID, words: str) -> None:
-    """Keeps on the import why it did not go on, for the person who looks at it later."""
+    """Keeps on the import why it did not go on, for the person who looks at it later; not on one that has ended
+    meanwhile."""
     async with database.write(Tenant(company_id)) as session:
-        await execute(session, "UPDATE import_job SET error = $2 WHERE id = $1 AND step <> 'done'", job_id, words)
+        await execute(
+            session,
+            "UPDATE import_job SET error = $2 WHERE id = $1 AND step NOT IN ('done', 'cancelled')",
+            job_id,
+            words,
+        )
 
 
 async def _fail(database: Database, tenant: Tenant, job_id: UUID, error: DomainError) -> None:
     async with database.write(tenant) as session:
         await execute(
-            session, "UPDATE import_job SET step = 'failed', error = $2 WHERE id = $1 AND step <> 'done'", job_id,
-            error.message,
+            session,
+            "UPDATE import_job SET step = 'failed', error = $2 WHERE id = $1 AND step NOT IN ('done', 'cancelled')",
+            job_id, error.message,
         )  # fmt: skip
 
 
@@ -192,6 +208,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
             raise _LostError
         await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
+        await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
         orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
         known = await queries.lookups(session, job)
         # Without statistics of rows this young the planner would walk through them in a loop for each other.
@@ -206,7 +223,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
-        found = await _differences(session, job, sites)
+        found = await _differences(session, job, sites, noted=True)
         words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
@@ -234,9 +251,10 @@ class _Differences(NamedTuple):
     doubted: int
 
 
-async def _differences(session: WriteSession, job: Job, sites: list[UUID]) -> _Differences:
+async def _differences(session: WriteSession, job: Job, sites: list[UUID], *, noted: bool = False) -> _Differences:
+    statement = matching.NOTE_DIFFERENCES if noted else matching.COUNT_DIFFERENCES
     async with _whole_sides(session):
-        row = await fetch_one(session, matching.COUNT_DIFFERENCES, job.id, job.company_id, sites)
+        row = await fetch_one(session, statement, job.id, job.company_id, sites)
     assert row is not None  # noqa: S101 - a count always has a row
     return _Differences(**dict(row))
 
@@ -360,6 +378,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         key,
     )
     await execute(session, "DELETE FROM import_row WHERE job_id = $1", key)
+    await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", key)
     await execute(
         session,
         "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, "

@@ -88,24 +88,30 @@ async def upload(
         covers = "some"
         if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
             return Uploaded(known.id, True)
-    saved, conditions = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
-    plan = match_columns(table.header, [r.cells for r in table.sample], saved)
+    saved = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
+    plan = match_columns(table.header, [r.cells for r in table.sample], saved.mapping)
+    read = mapping_of(table, plan, conditions=saved.conditions, elsewhere=saved.elsewhere)
     job_id: UUID = await fetch_value(
         session,
         "INSERT INTO import_job (company_id, kind, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
         "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by, covers) "
         "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13, $14) RETURNING id",
         actor.company_id, Path(file_name).name[:200] or "upload", digest, file.size, f"{actor.company_id}/{file.kept.name}", table.sheet or None,
-        default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(mapping_of(table, plan, conditions=conditions)),
+        default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(read),
         _estimate(table, file.size), actor.user_id, covers,
     )  # fmt: skip
     return Uploaded(job_id, False)
 
 
 def mapping_of(
-    table: Table, plan: ColumnPlan, orders: dict[str, str] | None = None, *, conditions: dict[str, str] | None = None
+    table: Table,
+    plan: ColumnPlan,
+    orders: dict[str, str] | None = None,
+    *,
+    conditions: dict[str, str],
+    elsewhere: dict[str, str],
 ) -> dict[str, Any]:
-    """What an import keeps about how its file is read."""
+    """What an import keeps about how its file is read. ``elsewhere``: what words mean in the company's other files."""
     columns = {m.field: m.column for m in plan.matches}
     told = {
         field: date_order(r.cells[column] for r in table.sample if column < len(r.cells))
@@ -126,7 +132,8 @@ def mapping_of(
         "sample": [[cell[:80] for cell in r.cells] for r in table.sample[:_SHOWN_ROWS]],
         "sheets": list(table.sheets),
         "delimiter": table.delimiter,
-        "conditions": conditions or {},
+        "conditions": {**elsewhere, **conditions},
+        "elsewhere": [word for word in elsewhere if word not in conditions],
     }
 
 

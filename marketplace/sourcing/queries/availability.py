@@ -22,7 +22,7 @@ from marketplace.sourcing.freight import Point, rough
 _STOCK = """
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
-       s.lat, s.lon, coalesce(s.country, h.country) AS country
+       s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on
 FROM (
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::bigint AS quantity,
@@ -47,6 +47,11 @@ FROM (
 JOIN company h ON h.id = g.holder_id
 LEFT JOIN site s ON s.id = g.site_id
 LEFT JOIN stock_count c ON c.holder_id = g.holder_id AND c.site_id = g.site_id AND c.part_id = g.part_id
+LEFT JOIN LATERAL (
+    SELECT max(y.snapshot_on) AS snapshot_on FROM stock_line y
+    WHERE g.agreement_id IS NULL AND g.owner_id = g.holder_id AND y.company_id = g.holder_id AND y.part_id = g.part_id
+      AND y.site_id = g.site_id AND y.condition = g.condition AND y.vanished_on IS NULL
+) f ON true
 """
 
 
@@ -55,7 +60,7 @@ async def stock(
 ) -> list[StockRow]:
     """Every place with units of these parts that the makers own and hold or may call; one statement."""
     rows = await fetch(session, _STOCK, list(part_ids), list(makers), now)
-    return [StockRow._make((*row, Point(lat, lon, country))) for *row, lat, lon, country in rows]
+    return [StockRow._make((*row, Point(lat, lon, country), told)) for *row, lat, lon, country, told in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ WITHOUT_POLICY = {
     "attempt_bucket": "counts failed sign-ins, before anybody is known",
     "import_stage": "COPY is refused where there are policies; keyed by job, and jobs have policies",
     "import_row": "as import_stage",
+    "import_vanished": "as import_stage",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -36,6 +37,22 @@ def test_words_are_read_and_chosen() -> None:
         ("grade a", 3, "used_tested", True), ("new", 2, "new_old_stock", True), ("NOS", 1, "new_old_stock", False),
         ("grade A+", 1, None, False), ("b", None, "core", True),
     ]  # fmt: skip
+
+
+def test_words_of_other_files_are_told_only_where_this_one_has_them() -> None:
+    chosen = {"a1": "new_old_stock", "b": "core", "c": "used"}
+    read = condition_readings([("A1", 3), ("NOS", 2)], chosen, {"a1", "b"})
+    assert [(r.word, r.condition, r.chosen, r.elsewhere) for r in read] == [
+        ("A1", "new_old_stock", True, True), ("NOS", "new_old_stock", False, False), ("c", "used", True, False),
+    ]  # fmt: skip
+
+
+def test_a_word_may_be_left_to_our_reading() -> None:
+    assert choose_conditions({"New ": None, "B": "core"}) == {"new": None, "b": "core"}
+    many = {str(n): None for n in range(100)}
+    assert len(choose_conditions(many)) == 100
+    with pytest.raises(DomainError):
+        choose_conditions({**many, "x": None})
 
 
 @pytest.mark.parametrize("given", [{"A": "shiny"}, {" ": "new"}, {"x" * 41: "new"}, {str(i): "new" for i in range(51)}])
@@ -90,3 +107,83 @@ async def test_a_word_is_given_its_meaning_and_the_next_file_knows_it(
         await imports.upload(file(world.tag, (1, "Grade A")), world.buyer), world.buyer, land=False
     )
     assert (other.rows_bad, other.conditions) == (1, {})
+
+
+async def test_a_word_mapped_once_is_proposed_in_files_of_another_shape(
+    world: World, db: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    t = world.tag
+    imports = Importing(world, db, tmp_path)
+    app = create_app(Settings(data_dir=tmp_path), database=db)
+    token = await token_for(owner, world.maker.users["warehouse"], world.maker.id)
+    turn = 0
+
+    async def read(head: str) -> tuple[UUID, dict[str, tuple[str | None, bool]]]:
+        """The import of a file with these headings that says A1 and new, as it is read: word -> (condition, elsewhere)."""
+        nonlocal turn
+        turn += 1
+        job = await imports.upload(f"{head}\n{t}-{turn},5,A1\n{t}-{turn}-N,1,new\n")
+        await imports.run(job, land=False)
+        async with client_for(app, token) as client:
+            told = (await client.get(f"/api/v1/imports/{job}")).json()["conditions"]
+        return job, {c["word"]: (c["condition"], c["elsewhere"]) for c in told}
+
+    async def say(job: UUID, **meant: str | None) -> None:
+        async with client_for(app, token) as client:
+            body = {"columns": COLUMNS, "conditions": meant}
+            answer = await client.put(f"/api/v1/imports/{job}/mapping", json=body)
+            assert answer.status_code == 200, answer.text
+
+    async def staged(job: UUID) -> str | None:
+        await imports.run(job, land=False)
+        found: str | None = await owner.fetchval(
+            "SELECT condition FROM import_row WHERE job_id = $1 AND row_no = 2", job
+        )
+        return found
+
+    first, seen = await read("Part number,Qty,Condition")
+    assert seen == {"A1": ("new", False), "new": ("new", False)}
+    await say(first, A1="new_old_stock", Rare="core")
+
+    # Another shape: proposed, and read so without a word; what the file does not say is no noise.
+    second, seen = await read("Item,Count,Grade")
+    assert seen == {"A1": ("new_old_stock", True), "new": ("new", False)}
+    assert (
+        await owner.fetchval("SELECT condition FROM import_row WHERE job_id = $1 AND row_no = 2", second)
+        == "new_old_stock"
+    )
+    # What is left as it was proposed goes on following the other shape.
+    await say(second, A1="new_old_stock", new=None)
+    await say(first, A1="used")
+    third, seen = await read("Item,Count,Grade")
+    assert seen["A1"] == ("used", True)
+    # Corrected, for this shape only; the other keeps its own.
+    await say(third, A1="core")
+    assert await staged(third) == "core"
+    assert (await read("Item,Count,Grade"))[1]["A1"] == ("core", False)
+    assert (await read("Part number,Qty,Condition"))[1]["A1"] == ("used", False)
+    # Left to our reading, for this shape only.
+    fourth, _ = await read("Item,Count,Grade")
+    await say(fourth, A1=None)
+    assert await staged(fourth) == "new"
+    assert (await read("Item,Count,Grade"))[1]["A1"] == ("new", False)
+    # The last word counts for a shape that has none; a mapping that says nothing of words takes none away.
+    async with client_for(app, token) as client:
+        assert (await client.put(f"/api/v1/imports/{first}/mapping", json={"columns": COLUMNS})).status_code == 200
+    assert (await read("Article,Stock,State"))[1]["A1"] == ("used", True)
+    # Another company knows nothing of it.
+    other = await imports.upload(f"Article,Stock,State\n{t}-X,1,A1\n", world.buyer)
+    assert (await imports.job(other, world.buyer)).conditions == {}
+
+
+async def test_before_it_is_read_a_file_tells_the_words_of_its_first_rows(
+    world: World, db: Database, tmp_path: Path
+) -> None:
+    imports = Importing(world, db, tmp_path)
+    job = await imports.job(
+        await imports.upload(file(world.tag, (5, "Grade A"), (1, " grade  a"), (1, ""), (2, "NOS")))
+    )
+    assert [(word, rows) for word, rows in job.condition_words if word.casefold().split() != ["grade", "a"]] == [
+        ("NOS", None)
+    ]
+    assert len(job.condition_words) == 2

@@ -21,6 +21,7 @@ import pytest
 from marketplace.db.embedded import APP, Credentials
 from marketplace.db.session import Database, fetch_value
 from marketplace.imports import service
+from marketplace.imports.service import running
 from marketplace.imports.tasks import jobs
 from marketplace.kit.errors import DomainError
 from tests.importing import NOW, Importing, day
@@ -164,6 +165,7 @@ from pathlib import Path
 from uuid import UUID
 from marketplace.db.session import Database, fetch_value
 from marketplace.imports import service
+from marketplace.imports.service import running
 given = json.loads(sys.stdin.read())
 async def main():
     database = Database(given["dsn"], pool_size=2)
@@ -390,3 +392,54 @@ async def test_a_cancelled_import_is_forgotten(imports: Importing, world: World,
         with pytest.raises(DomainError) as refused:
             await service.cancel(session, done.id, NOW)
     assert refused.value.code == "import.landed"
+
+
+async def test_what_was_refused_is_not_told_of_an_import_that_was_cancelled_meanwhile(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    job = await imports.upload("Part number,Qty\nx-1,many\n", mode="all_or_nothing")
+    with pytest.raises(DomainError) as refused:
+        await imports.run(job)
+    assert refused.value.code == "import.bad_rows"
+    await service.note_refusal(imports.db, world.maker.id, job, refused.value.message)
+    assert (await imports.job(job)).error == refused.value.message
+    async with imports.db.write(world.maker.tenant) as session:
+        await service.cancel(session, job, NOW)
+    before = await imports.job(job)
+    assert (before.step, before.error) == ("cancelled", None)
+    await service.note_refusal(imports.db, world.maker.id, job, "too late")
+    # Nor does a file that cannot be read turn a cancelled import into a failed one.
+    await running._fail(imports.db, world.maker.tenant, job, refused.value)
+    assert await imports.job(job) == before
+    assert await owner.fetchval("SELECT count(*) FROM lot WHERE registered_by = $1", world.maker.id) == 0
+
+
+async def test_what_was_refused_before_is_no_news_while_the_worker_is_asked_again(
+    imports: Importing, world: World
+) -> None:
+    job = await imports.upload("Part number,Qty\nx-1,many\n", mode="all_or_nothing")
+    with pytest.raises(DomainError):
+        await imports.run(job)
+    await service.note_refusal(imports.db, world.maker.id, job, "1 row is not right")
+    async with imports.db.write(world.maker.tenant) as session:
+        await service.ask_worker(
+            session, job_id=job, company_id=world.maker.id, actor_id=world.maker.users["warehouse"], land=True
+        )
+    waiting = await imports.job(job)
+    assert (waiting.step, waiting.rows_bad, waiting.error) == ("validated", 1, None)
+
+
+async def test_rows_lost_with_the_server_do_not_wake_a_cancelled_import(
+    imports: Importing, world: World, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await imports.upload(many(world, 5))
+    await imports.run(job, land=False)
+
+    async def lost(*_args: object, **_more: object) -> None:
+        async with imports.db.write(world.maker.tenant) as session:
+            await service.cancel(session, job, NOW)
+        raise running._LostError
+
+    monkeypatch.setattr(running, "_land", lost)
+    assert (await imports.run(job)).step == "cancelled"
+    assert await owner.fetchval("SELECT count(*) FROM import_stage WHERE job_id = $1", job) == 0

@@ -264,3 +264,51 @@ async def test_keys_and_delegations_are_listed_in_pages(world: World, db: Databa
     async with client_for(app, await token_for(owner, world.buyer.users["admin"], world.buyer.id)) as client:
         assert (await client.get("/api/v1/api-keys")).json()["items"] == []
         assert [d["id"] for d in (await client.get("/api/v1/delegations")).json()["items"]] == given[:1]
+
+
+async def test_sites_are_listed_as_people_read_their_names(
+    world: World, db: Database, owner: asyncpg.Connection
+) -> None:
+    names = [
+        "Depot 10",
+        "depot 2",
+        "Depot 2 east",
+        "Depot 02",
+        "Depot 1",
+        "Annex",
+        "zone 1-10",
+        "Zone 1-9",
+        "Depot 12345678901",
+    ]
+    await owner.executemany(
+        "INSERT INTO site (company_id, code, name, place, region, country, timezone) VALUES ($1, $2, $3, 'N', 'AL', 'US', 'UTC')",
+        [(world.maker.id, f"NAT-{n}", name) for n, name in enumerate(names)],
+    )
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    wanted = [
+        "Annex",
+        "Depot 1",
+        "depot 2",
+        "Depot 02",
+        "Depot 2 east",
+        "Depot 10",
+        "Depot 12345678901",
+        "Zone 1-9",
+        "zone 1-10",
+    ]
+    async with client_for(app_for(db), token) as client:
+        whole = [s["name"] for s in (await client.get("/api/v1/sites")).json()["items"]]
+        listed = [name for name in whole if name in names]
+        assert sorted(listed[2:4]) == ["Depot 02", "depot 2"], "equal as people read them: told apart by their ids"
+        assert [*listed[:2], "depot 2", "Depot 02", *listed[4:]] == wanted
+        paged: list[str] = []
+        after = None
+        while True:
+            answer = (
+                await client.get("/api/v1/sites", params={"limit": 1, **({"after": after} if after else {})})
+            ).json()
+            paged += [s["name"] for s in answer["items"]]
+            after = answer["next"]
+            if after is None:
+                break
+    assert paged == whole

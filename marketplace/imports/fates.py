@@ -1,0 +1,43 @@
+"""What becomes of each row of a checked file, and what a row that is on record already would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from marketplace.kit.errors import conflict, gone
+
+IN_FILE = ("good", "new", "changed", "same")
+"""Fates of rows of the file; good is each of the three others. Bad rows are told with their reasons."""
+FATES = (*IN_FILE, "vanished")
+"""Also of lines on record that the file does not name."""
+
+
+def refuse_unless_checked(step: str) -> None:
+    """Raises ``import.not_validated`` before the rows were checked, and ``import.rows_gone`` once the import has ended:
+    then its rows have done their work, and the record says what became of them."""
+    if step in ("done", "cancelled"):
+        raise gone(
+            "import.rows_gone",
+            "This import has ended, and its good rows are kept no longer. What landed stands in the stock, what differed "
+            "among the differences of the import.",
+        )
+    if step != "validated":
+        raise conflict("import.not_validated", "The rows of this file are not checked yet. Check them first.")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a row says otherwise than the record; None = nothing said. ``proposed``: landing asks before it
+    changes this (units, their condition); else the line takes it over as the file says."""
+
+    field: str
+    before: int | str | Decimal | None
+    after: int | str | Decimal | None
+    proposed: bool
+
+
+def changes(told: Iterable[tuple[str, object, object, bool]]) -> tuple[Change, ...]:
+    """Those of (field, before, after, proposed) that differ."""
+    return tuple(Change(f, b, a, p) for f, b, a, p in told if b != a)  # type: ignore[arg-type]

@@ -1,0 +1,240 @@
+"""The pages of an import over HTTP: what becomes of each row, what is not used, before anything lands."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from marketplace.settings import Settings
+from tests.counting import counted
+from tests.web.job import Site, open_site, send
+from tests.world import World
+
+HEAD = "Part No,Description,Qty,Site,Bin,List price,Colour\n"
+
+
+@pytest.fixture
+async def site(world: World, tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        opened.app.state.settings = Settings(demo=False, secret_key="for tests", data_dir=tmp_path)
+        yield opened
+
+
+async def uploaded(client: httpx.AsyncClient, world: World, day: str, body: str, named: str = "stock.csv") -> str:
+    """The address of a file's import."""
+    data = {"maker": f"MK{world.tag}", "snapshot_on": day}
+    sent = await client.post("/imports", data=data, files={"file": (named, (HEAD + body).encode(), "text/csv")})
+    assert sent.status_code == 303, sent.text
+    return sent.headers["location"]
+
+
+async def checked(client: httpx.AsyncClient, address: str) -> httpx.Response:
+    await send(client, f"{address}/mapping", await client.get(address), save="yes")
+    return await client.get(address)
+
+
+async def two_days(client: httpx.AsyncClient, world: World) -> str:
+    """The address of today's file, checked, where yesterday's has landed."""
+    t = world.tag
+    first = await uploaded(
+        client, world, "2026-11-20",
+        f"{t}-SAME,SEAL,5,S1,A1,10,red\n{t}-MORE,PUMP,5,S1,A2,10,red\n{t}-GONE,HOSE,7,S1,A4,10,red\n",
+    )  # fmt: skip
+    await checked(client, first)
+    await send(client, f"{first}/apply", await client.get(f"{first}/apply"), mode="good_rows")
+    today = await uploaded(
+        client, world, "2026-11-21",
+        f"{t}-SAME,SEAL,5,S1,B9,12.5,red\n{t}-MORE,<b>PUMP</b>,8,S1,A2,10,red\n{t}-BAD,VALVE,none,S1,,10,red\n"
+        f"{t}-NEW,@SUM(1),3,S1,C1,10,red\n",
+    )  # fmt: skip
+    await checked(client, today)
+    return today
+
+
+async def test_each_figure_leads_to_its_rows(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await two_days(planner, site.world)
+    shown = (await planner.get(address)).text
+    tiles = dict(
+        re.findall(r'<a href="([^"]+)"><span class="stat-label">[^<]+</span><span class="stat-value">(\d+)<', shown)
+    )
+    assert tiles == {
+        f"{address}/rows?fate=good": "3", f"{address}/rows?fate=new": "1", f"{address}/rows?fate=changed": "1",
+        f"{address}/rows?fate=same": "1", f"{address}/rows?fate=vanished": "1", f"{address}/issues": "1",
+    }  # fmt: skip
+    named = {
+        "good": {"SAME", "MORE", "NEW"},
+        "new": {"NEW"},
+        "changed": {"MORE"},
+        "same": {"SAME"},
+        "vanished": {"GONE"},
+    }
+    for fate, numbers in named.items():
+        page = (await planner.get(f"{address}/rows?fate={fate}")).text
+        assert set(re.findall(rf"\b{t}-([A-Z]+)", page)) == numbers, fate
+        assert f'href="{address}/rows?fate={fate}" aria-current="page"' in page
+    changed = (await planner.get(f"{address}/rows?fate=changed")).text
+    assert "&lt;b&gt;PUMP&lt;/b&gt;" in changed
+    said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", changed)).replace("&nbsp;", " ")
+    assert "Quantity: 5 EA → 8 EA proposed" in said
+    same = re.sub(r"<[^>]+>", "", (await planner.get(f"{address}/rows?fate=same")).text).replace("&nbsp;", " ")
+    assert "Bin: A1 → B9" in same
+    assert "List price: 10.00 USD → 12.50 USD" in same
+    # A fate that is none is set aside; the bad rows have the same tabs.
+    assert f"{t}-SAME" in (await planner.get(f"{address}/rows?fate=lost")).text
+    assert f'href="{address}/rows?fate=new"' in (await planner.get(f"{address}/issues")).text
+    assert (await planner.get(f"{address}/rows?fate=good&after=junk")).status_code == 422
+    outsider = await site.browser(site.world.other, "admin")
+    assert (await outsider.get(f"{address}/rows?fate=good")).status_code == 404
+    # Nothing was landed by looking.
+    left = "SELECT sum(quantity)::int FROM position WHERE holder_id = $1"
+    assert await site.world.owner.fetchval(left, site.world.maker.id) == 17
+
+
+async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await two_days(planner, site.world)
+    await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+    shown = (await planner.get(address)).text
+    assert f"{address}/rows" not in shown
+    gone = await planner.get(f"{address}/rows?fate=good")
+    assert gone.status_code == 410
+    assert "What landed stands in the stock" in gone.text
+    assert f"{address}/rows" not in (await planner.get(f"{address}/issues")).text
+    for show, number in (("changed", f"{t}-MORE"), ("gone", f"{t}-GONE")):
+        assert f'href="{address}/proposals?show={show}"' in shown
+        page = (await planner.get(f"{address}/proposals?show={show}")).text
+        assert set(re.findall(rf"\b{t}-[A-Z]+", page)) == {number}
+    # Also once they are decided.
+    all_of_them = await planner.get(f"{address}/proposals/all?verdict=dismiss_all")
+    await send(planner, f"{address}/proposals", all_of_them, verdict="dismiss_all")
+    assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
+
+
+async def test_a_fate_is_downloaded_whole_and_safe(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await two_days(planner, site.world)
+    file = await planner.get(f"{address}/rows?fate=good&format=csv")
+    assert "rows-good-" in file.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))
+    assert [(r["Row"], r["Fate"], r["Part number"], r["Quantity"], r["Quantity on record"]) for r in rows] == [
+        ("2", "As on record", f"{t}-SAME", "5", ""), ("3", "Changed", f"{t}-MORE", "8", "5"), ("5", "New", f"{t}-NEW", "3", ""),
+    ]  # fmt: skip
+    assert rows[0]["Bin on record"] == "A1"
+    assert rows[2]["Description"] == "'@SUM(1)"
+    gone = (await planner.get(f"{address}/rows?fate=vanished&format=csv")).text
+    (line,) = csv.DictReader(io.StringIO(gone.lstrip("\ufeff")))
+    assert (line["Row"], line["Fate"], line["Part number"], line["Quantity"]) == (
+        "",
+        "Not in the file",
+        f"{t}-GONE",
+        "7",
+    )
+
+
+async def test_pages_of_rows_take_as_many_statements_as_one_row(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    sent, addresses = [], []
+    for day, rows in (("2026-11-20", 1), ("2026-11-21", 60)):
+        body = "".join(f"{t}-P-{n:02},PUMP,5,S1,A1,10,red\n" for n in range(rows))
+        addresses.append(await uploaded(planner, site.world, day, body))
+        await checked(planner, addresses[-1])
+        await planner.get(f"{addresses[-1]}/rows?fate=new")
+        with counted(site.world.db) as statements:
+            page = await planner.get(f"{addresses[-1]}/rows?fate=new")
+        sent.append(len(statements))
+    assert sent[0] == sent[1]
+    first = re.findall(rf"\b{t}-P-\d\d", page.text)
+    following = re.search(r'rel="next" href="([^"]+)"', page.text)
+    assert following
+    rest = re.findall(rf"\b{t}-P-\d\d", (await planner.get(following[1].replace("&amp;", "&"))).text)
+    assert (len(set(first)), len(set(rest)), len(set(first) | set(rest))) == (50, 10, 60)
+
+
+async def test_columns_that_nothing_is_read_from_are_named(site: Site) -> None:
+    planner = await site.browser(site.world.maker, "planner")
+    address = await uploaded(planner, site.world, "2026-11-20", f"{site.world.tag}-A,PUMP,5,S1,A1,10,red\n")
+    said = re.sub(r"<[^>]+>", "", (await planner.get(address)).text)
+    assert "Not used: Colour (G)." in said
+    # Where it is chosen for something, nothing is left over.
+    page = await planner.get(address)
+    await send(planner, f"{address}/mapping", page, c_batch="6", save="yes")
+    said = re.sub(r"<[^>]+>", "", (await planner.get(address)).text)
+    assert "Not used" not in said
+    assert "Every column of the file is used." in said
+
+
+async def test_a_word_for_a_condition_is_proposed_in_a_file_with_other_headings(site: Site) -> None:
+    world = site.world
+    planner = await site.browser(world.maker, "planner")
+
+    async def page_of(heads: str, part: str) -> tuple[str, httpx.Response]:
+        body = f"{heads}\n{world.tag}-{part},5,A1,S1\n"
+        files = {"file": ("words.csv", body.encode(), "text/csv")}
+        address = (await planner.post("/imports", data={"maker": f"MK{world.tag}"}, files=files)).headers["location"]
+        return address, await planner.get(address)
+
+    first, page = await page_of("Part No,Qty,Condition,Site", "A")
+    # Words of the first rows can be given a meaning before the file is read.
+    assert "As we read it: New" in page.text
+    await send(planner, f"{first}/mapping", page, means_0="new_old_stock", save="yes")
+    second, page = await page_of("Item,Count,Grade,Plant", "B")
+    assert "as in your other files" in page.text
+    await send(planner, f"{second}/mapping", page, save="yes")
+    condition = "SELECT r.condition FROM import_row r JOIN import_job j ON j.id = r.job_id WHERE j.id = $1"
+    assert await world.owner.fetchval(condition, second[9:]) == "new_old_stock"
+    page = await planner.get(second)
+    assert "as in your other files" in page.text
+    await send(planner, f"{second}/mapping", page, means_0="", save="yes")
+    assert await world.owner.fetchval(condition, second[9:]) == "new"
+    assert await world.owner.fetchval(condition, first[9:]) == "new_old_stock"
+
+
+async def test_own_stock_says_which_file_it_is_known_by(site: Site) -> None:
+    world, t = site.world, site.world.tag
+    planner = await site.browser(world.maker, "planner")
+    address = await uploaded(planner, world, "2026-11-20", f"{t}-SEAL,SEAL,5,S1,A1,10,red\n")
+    await checked(planner, address)
+    await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+
+    async def shown() -> list[str]:
+        """The own stock's line on either page."""
+        technician = await site.browser(world.maker, "technician")
+        pages = [
+            await technician.get("/requests", params={"q": f"{t}-SEAL"}),
+            await planner.get(f"/holdings?number={t}-SEAL"),
+        ]
+        return [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text)) for page in pages]
+
+    where, held = await shown()
+    assert "per file of 20 Nov 2026" in where
+    assert "never counted" not in where
+    assert "per file of 20 Nov 2026" in held
+    file = await planner.get("/holdings", params={"number": f"{t}-SEAL", "format": "csv"})
+    (line,) = csv.DictReader(io.StringIO(file.text.lstrip("\ufeff")))
+    assert (line["Last counted"], line["Stock file of"]) == ("", "2026-11-20")
+    # A count of a later day is newer than the file; one of an earlier day is not.
+    counted = "INSERT INTO stock_count (holder_id, site_id, part_id, counted_at, counted, expected, counted_by, beneficiaries) SELECT company_id, site_id, part_id, $2, 5, 5, $3, '{}' FROM stock_line WHERE company_id = $1 ON CONFLICT (holder_id, site_id, part_id) DO UPDATE SET counted_at = excluded.counted_at"  # fmt: skip
+    await world.owner.execute(
+        counted, world.maker.id, datetime(2026, 11, 21, 9, tzinfo=UTC), world.maker.users["warehouse"]
+    )
+    assert not any("per file of" in page for page in await shown())
+    await world.owner.execute(
+        counted, world.maker.id, datetime(2026, 11, 19, 9, tzinfo=UTC), world.maker.users["warehouse"]
+    )
+    assert all("per file of 20 Nov 2026" in page for page in await shown())
+    # What the last file did not name is known by none.
+    await world.owner.execute("DELETE FROM stock_count WHERE holder_id = $1", world.maker.id)
+    await world.owner.execute("UPDATE stock_line SET vanished_on = '2026-11-21' WHERE company_id = $1", world.maker.id)
+    assert "never counted" in (await shown())[0]
