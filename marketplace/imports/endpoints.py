@@ -301,21 +301,22 @@ async def rows(
 ) -> PageOut[FateRowOut]:
     """Of a checked file, paged by ``after``. Before it was checked ``import.not_validated``; once it has landed
     ``import.rows_gone``: then see proposals."""
-    refuse_unless_checked((await queries.job(session, job_id)).step)
-    page = await fate_page(session, job_id, fate, after, limit, secret)
+    job = await queries.job(session, job_id)
+    refuse_unless_checked(job.step)
+    page = await fate_page(session, job, fate, after, limit, secret)
     return PageOut(items=[FateRowOut.model_validate(r) for r in page.items], next=page.next)
 
 
 async def fate_page(
-    session: AsyncSession, job_id: UUID, fate: str, after: str | None, limit: int, secret: str
+    session: AsyncSession, job: Job, fate: str, after: str | None, limit: int, secret: str
 ) -> Page[FateRow]:
     """Rows of a checked file with this fate, behind a bookmark."""
     if fate == "vanished":
         line = read_bookmark(after, secret, UUID)
-        lines = await queries.vanished_lines(session, job_id, after=line[0] if line else None, limit=limit + 1)
+        lines = await queries.vanished_lines(session, job.id, after=line[0] if line else None, limit=limit + 1)
         return cut(lines, limit, lambda r: [r.line_id], secret)
     row = read_bookmark(after, secret, int)
-    found = await queries.fate_rows(session, job_id, fate, after=row[0] if row else 0, limit=limit + 1)
+    found = await queries.fate_rows(session, job, fate, after=row[0] if row else 0, limit=limit + 1)
     return cut(found, limit, lambda r: [r.row_no], secret)
 
 

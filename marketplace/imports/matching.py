@@ -5,6 +5,8 @@ $1 is the job, $2 the company; $3 the sites the file speaks of, where a statemen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 FORGET_MATCHES = """
 UPDATE import_row SET line_id = NULL, here_already = 0
 WHERE job_id = $1 AND (line_id IS NOT NULL OR here_already <> 0)
@@ -152,10 +154,12 @@ WITH told AS ({_TOLD}), standing AS (
     FROM import_row r
     WHERE r.job_id = $1 AND NOT r.bad AND r.line_id IS NULL AND r.here_already > r.quantity
     UNION ALL
-    -- A unit with a serial number stays that unit in another condition; other stock then is another line.
+    -- A unit with a serial number stays that unit in another condition, if the file tells conditions at all; other stock
+    -- then is another line.
     SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, r.quantity, s.loose, true, false, r.row_no, s.condition, r.condition
     FROM import_row r JOIN standing s ON s.id = r.line_id
     WHERE r.job_id = $1 AND NOT r.bad AND r.serial IS NOT NULL AND s.units = r.quantity AND s.condition <> r.condition
+      AND (SELECT j.mapping -> 'columns' ->> 'condition' FROM import_job j WHERE j.id = $1) IS NOT NULL
     UNION ALL
     SELECT s.id, s.lot_id, s.part_id, s.site_id, s.units, 0, s.loose, s.serialised, true, NULL, NULL, NULL
     FROM standing s
@@ -235,11 +239,27 @@ WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) AND k.vanished_on IS NUL
   AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = k.id)
 """
 
-UPDATE_LINES = """
-UPDATE stock_line k SET quantity = r.quantity, condition = r.condition, bin = r.bin, unit_cost = r.unit_cost,
-    list_price = r.list_price, currency = CASE WHEN coalesce(r.unit_cost, r.list_price) IS NOT NULL THEN $3 END,
-    last_issue_on = r.last_issue_on, usage_12 = r.usage_12, usage_24 = r.usage_24, usage_36 = r.usage_36,
-    package_quantity = coalesce(r.package_quantity, 1), protected = coalesce(r.protected, false), snapshot_on = $4,
-    job_id = $1, vanished_on = NULL
+KEPT_UNLESS_TOLD = (
+    "bin", "unit_cost", "list_price", "last_issue_on", "usage_12", "usage_24", "usage_36", "package_quantity", "protected",
+)  # fmt: skip
+"""What stays on a line as it is when a later file has no column for it: a file of fewer columns says less, and takes
+nothing back (a part would else lose that it is protected)."""
+_UNTOLD = {"package_quantity": "1", "protected": "false"}
+
+
+def update_lines(told: Iterable[str]) -> str:
+    """The statement that takes over what a file with columns for the fields ``told`` says of lines on record. $3 is the
+    company's currency, $4 the file's day."""
+    found = set(told)
+    takes = [
+        f"{name} = coalesce(r.{name}, {_UNTOLD[name]})" if name in _UNTOLD else f"{name} = r.{name}"
+        for name in KEPT_UNLESS_TOLD
+        if name in found
+    ]
+    prices = [f"{'r' if name in found else 'k'}.{name}" for name in ("unit_cost", "list_price")]
+    return f"""
+UPDATE stock_line k SET quantity = r.quantity, {"".join(f"{take}, " for take in ["condition = r.condition"] * ("condition" in found) + takes)}
+    currency = CASE WHEN coalesce({", ".join(prices)}) IS NOT NULL THEN $3 END, snapshot_on = $4, job_id = $1,
+    vanished_on = NULL
 FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND r.line_id = k.id AND k.company_id = $2
 """

@@ -330,7 +330,8 @@ _FATE_ROWS = """
 SELECT r.row_no, r.fate, r.number, coalesce(nullif(r.description, ''), t.description, '') AS description, r.quantity,
        coalesce(t.uom, r.uom) AS uom, s.name AS site, r.bin, r.condition, r.serial, r.batch, r.list_price, r.unit_cost,
        r.here_already, r.was_quantity, r.was_condition, k.id AS known, k.bin AS was_bin, k.list_price AS was_list_price,
-       k.unit_cost AS was_unit_cost
+       k.unit_cost AS was_unit_cost, coalesce(r.package_quantity, 1) AS package_quantity,
+       k.package_quantity AS was_package_quantity, coalesce(r.protected, false) AS protected, k.protected AS was_protected
 FROM (SELECT * FROM import_row WHERE {which} LIMIT $3) r
 LEFT JOIN part t ON t.id = r.part_id LEFT JOIN site s ON s.id = r.site_id LEFT JOIN stock_line k ON k.id = r.line_id
 ORDER BY r.row_no
@@ -344,22 +345,25 @@ _ROWS_OF_FATE = _FATE_ROWS.format(
 
 
 async def fate_rows(
-    session: AsyncSession, job_id: UUID, fate: str, *, after: int = 0, limit: int = 51
+    session: AsyncSession, job: Job, fate: str, *, after: int = 0, limit: int = 51
 ) -> Sequence[FateRow]:
     """Rows of a checked file with this fate (fates.IN_FILE), in the order of the file."""
-    args = (job_id, after, limit)
+    args, said = (job.id, after, limit), frozenset(job.staged)
     if fate == "good":
         rows = await fetch(session, _GOOD_ROWS, *args)
     else:
         rows = await fetch(session, _ROWS_OF_FATE, *args, fate)
-    return [_fate_row(r) for r in rows]
+    return [_fate_row(r, said) for r in rows]
 
 
-def _fate_row(r: asyncpg.Record) -> FateRow:
+_TAKEN_OVER = ("bin", "unit_cost", "list_price", "package_quantity", "protected")
+
+
+def _fate_row(r: asyncpg.Record, said: frozenset[str]) -> FateRow:
     told = [("quantity", r["was_quantity"], r["quantity"], True)] if r["was_quantity"] is not None else []
     told += [("condition", r["was_condition"], r["condition"], True)] if r["was_condition"] is not None else []
     if r["known"]:
-        told += [(f, r[f"was_{f}"], r[f], False) for f in ("bin", "unit_cost", "list_price")]
+        told += [(f, r[f"was_{f}"], r[f], False) for f in _TAKEN_OVER if f in said]
     return FateRow(
         row_no=r["row_no"], line_id=None, fate=r["fate"], number=r["number"], description=r["description"],
         quantity=r["quantity"], uom=r["uom"], site=r["site"], bin=r["bin"], condition=r["condition"], serial=r["serial"],

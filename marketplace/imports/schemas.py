@@ -164,9 +164,9 @@ class ChangeOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    field: Literal["quantity", "condition", "bin", "unit_cost", "list_price"]
-    before: int | str | Decimal | None
-    after: int | str | Decimal | None
+    field: Literal["quantity", "condition", "bin", "unit_cost", "list_price", "package_quantity", "protected"]
+    before: bool | int | str | Decimal | None
+    after: bool | int | str | Decimal | None
     proposed: bool = Field(
         description="Landing makes a proposal of it that you accept or dismiss; else the line takes it over as the file says."
     )

@@ -19,6 +19,7 @@ from marketplace.orders import queries, service
 from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
 from marketplace.orders.schemas import (
     DeclineIn,
+    DeliveryOut,
     NoteIn,
     OrderDetail,
     OrderIn,
@@ -27,6 +28,7 @@ from marketplace.orders.schemas import (
     ReceiveIn,
     Status,
 )
+from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
@@ -76,7 +78,7 @@ async def orders(
 
 @router.get("/export.csv", summary="Your orders as CSV", response_class=StreamingResponse)
 async def export(request: Request, actor: ReadsOrders, wanted: Wanted) -> StreamingResponse:
-    """The whole list, with the filters of the list. Streamed in pages; opens its own session, since this one closes before the body is sent."""
+    """A row for each line of the whole list, with the filters of the list. Streamed in pages; opens its own session, since this one closes before the body is sent."""
     return StreamingResponse(
         export_rows(request, actor, wanted), media_type="text/csv",
         headers={"content-disposition": 'attachment; filename="orders.csv"'},
@@ -84,13 +86,27 @@ async def export(request: Request, actor: ReadsOrders, wanted: Wanted) -> Stream
 
 
 HEADER = (
-    "reference", "status", "seller", "buyer", "po_number", "placed_at", "lines", "units", "total", "currency",
-    "carrier", "tracking",
+    "Order", "Status", "Seller", "Buyer", "PO number", "Placed", "Needed by", "Ship to", "Line", "PO line", "Part number",
+    "Description", "Condition", "Quantity", "Unit", "Price each", "Amount", "Currency", "Good", "Short", "Damaged", "Wrong",
+    "Carrier", "Tracking", "Accepted", "Shipped", "Received", "Ended", "Agreement",
 )  # fmt: skip
 
 
+def export_line(order: queries.OrderRow, line: queries.LineRow) -> list[object]:
+    """A line of an order as it stands in an export, under ``HEADER``: what was ordered, and once received what came."""
+    later = (order.accepted_at, order.shipped_at, order.received_at, order.ended_at)
+    return [
+        order.reference, order.shown_status, order.seller, order.buyer, order.po_number,
+        order.placed_at.isoformat(timespec="seconds"), order.requested_on, order.ship_to, line.line_no, line.po_line,
+        line.part_number, line.description, line.condition, line.quantity, line.uom, f"{line.unit_price.normalize():f}",
+        f"{(line.quantity * line.unit_price).normalize():f}", order.currency, line.good, line.short, line.damaged,
+        line.wrong, order.carrier, order.tracking,
+        *(moment.isoformat(timespec="seconds") if moment else None for moment in later), order.agreement_reference,
+    ]  # fmt: skip
+
+
 async def export_rows(request: Request, actor: Actor, wanted: Asked) -> AsyncIterator[str]:
-    """CSV text of the actor's orders, page by page."""
+    """CSV text of the actor's orders, a row for each line, page by page."""
     after: UUID | None = None
     first = True
     async with database(request).read(Tenant(actor.company_id, actor.sources)) as session:
@@ -98,11 +114,8 @@ async def export_rows(request: Request, actor: Actor, wanted: Asked) -> AsyncIte
             rows = await queries.orders(
                 session, actor.company_id, side=wanted.side, statuses=wanted.statuses, after=after, limit=MAX_PAGE
             )
-            cells = (
-                (r.reference, r.shown_status, r.seller, r.buyer, r.po_number, r.placed_at.isoformat(), r.lines, r.units,
-                 r.total, r.currency, r.carrier, r.tracking)
-                for r in rows
-            )  # fmt: skip
+            lines = await queries.lines_of(session, [r.id for r in rows])
+            cells = (export_line(r, x) for r in rows for x in lines[r.id])
             for chunk in csv_chunks(HEADER if first else None, cells):
                 yield chunk
             first = False
@@ -120,8 +133,10 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
     for unit in await queries.units(session, order_id):
         serials.setdefault(unit.line_no, []).extend([unit.serial] if unit.serial else [])
     events = await queries.events(session, order_id)
+    site = await parties.site_seen(session, found.ship_to_site_id)
     return OrderDetail(
         **OrderOut.model_validate(found).model_dump(),
+        delivery=DeliveryOut.model_validate(site) if site else None,
         line_items=[
             OrderLineOut.model_validate(x).model_copy(update={"serials": sorted(serials.get(x.line_no, []))})
             for x in lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,6 +30,8 @@ class OrderRow:
     currency: str
     po_number: str
     ship_to_site_id: UUID
+    ship_to: str | None
+    """The site's name, for both sides while they trade."""
     requested_on: date | None
     hold_expires_at: datetime | None
     agreement_id: UUID | None
@@ -57,13 +59,13 @@ class OrderRow:
 
 _COLUMNS = """
 SELECT o.id, o.reference, o.release_id, o.seller_id, s.name AS seller, o.buyer_id, b.name AS buyer, o.status,
-       o.currency, o.po_number, o.ship_to_site_id, o.requested_on, o.hold_expires_at, o.agreement_id,
+       o.currency, o.po_number, o.ship_to_site_id, h.name AS ship_to, o.requested_on, o.hold_expires_at, o.agreement_id,
        a.reference AS agreement_reference, a.status AS agreement_status, o.carrier, o.tracking, o.reason_code, o.note,
        o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
 """
 _JOINS = """
 JOIN company s ON s.id = o.seller_id JOIN company b ON b.id = o.buyer_id
-LEFT JOIN agreement a ON a.id = o.agreement_id
+LEFT JOIN agreement a ON a.id = o.agreement_id LEFT JOIN site h ON h.id = o.ship_to_site_id
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::bigint AS units,
            coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part
@@ -156,15 +158,24 @@ class LineRow:
 
 async def lines(session: AsyncSession, order_id: UUID) -> Sequence[LineRow]:
     """An order's lines by number."""
+    return (await lines_of(session, [order_id])).get(order_id, [])
+
+
+async def lines_of(session: AsyncSession, order_ids: Sequence[UUID]) -> Mapping[UUID, list[LineRow]]:
+    """Order -> its lines by number, in one statement."""
     rows = await fetch(
         session,
-        "SELECT x.line_no, x.listing_id, x.part_id, p.number AS part_number, p.description, m.name AS maker, p.uom, "
+        "SELECT x.order_id, x.line_no, x.listing_id, x.part_id, p.number AS part_number, p.description, m.name AS maker, p.uom, "
         "x.condition, x.quantity, x.unit_price, p.list_price, x.po_line, x.good, x.short, x.damaged, x.wrong, "
         "x.receipt_note FROM order_line x JOIN part p ON p.id = x.part_id JOIN maker m ON m.id = p.maker_id "
-        "WHERE x.order_id = $1 ORDER BY x.line_no",
-        order_id,
+        "WHERE x.order_id = ANY($1::uuid[]) ORDER BY x.order_id, x.line_no",
+        list(order_ids),
     )
-    return [LineRow(**dict(r)) for r in rows]
+    found: dict[UUID, list[LineRow]] = {}
+    for row in rows:
+        columns = dict(row)
+        found.setdefault(columns.pop("order_id"), []).append(LineRow(**columns))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ class OrderOut(BaseModel):
     shown_status: str
     currency: str
     po_number: str
+    ship_to_site_id: UUID
+    ship_to: str | None = Field(description="The name of that site.")
     requested_on: date | None
     hold_expires_at: datetime | None
     agreement_id: UUID | None
@@ -90,9 +92,23 @@ class OrderOut(BaseModel):
     total: Decimal
 
 
-class OrderDetail(OrderOut):
-    """An order with its lines and story."""
+class DeliveryOut(BaseModel):
+    """The site an order goes to, as whoever ships needs it."""
 
+    model_config = ConfigDict(from_attributes=True)
+    code: str
+    name: str
+    address: str
+    place: str
+    region: str
+    country: str
+    counter_phone: str
+
+
+class OrderDetail(OrderOut):
+    """An order with where it goes, its lines and story."""
+
+    delivery: DeliveryOut | None = Field(description="Null when the site is shown to you no longer.")
     line_items: list[OrderLineOut]
     events: list[dict[str, Any]]
 

@@ -65,7 +65,10 @@ VANISHED_COLUMNS: Final = (
 ROW_CSV: Final = (
     "Row", "Fate", "Part number", "Description", "Serial", "Batch", "Quantity", "Unit", "Site", "Bin", "Condition",
     "Quantity on record", "Condition on record", "Bin on record", "Unit cost on record", "List price on record",
+    "Package quantity on record", "Protected on record",
 )  # fmt: skip
+RECORD_FIELDS: Final = ("quantity", "condition", "bin", "unit_cost", "list_price", "package_quantity", "protected")
+"""What the last columns of that file are about."""
 FATE_WORDS: Final = {
     "good": "Good rows", "new": "New", "changed": "Changed", "same": "As on record", "vanished": "Not in the file",
 }  # fmt: skip
@@ -393,7 +396,7 @@ async def fates(visit: Imports, job_id: UUID) -> Response:
     fate = visit.choice("fate", set(FATES)) or "good"
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[FateRow], str | None]:
-        some = await fate_page(session, job_id, fate, mark, rows, visit.secret)
+        some = await fate_page(session, job, fate, mark, rows, visit.secret)
         return some.items, some.next
 
     if wants_csv(visit):
@@ -410,6 +413,8 @@ def _said(row: FateRow, field: str, value: object, currency: str) -> str:
     """One side of a change as pages write it."""
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, int):
         return qty(value, row.uom or "EA")
     if isinstance(value, Decimal):
@@ -422,7 +427,7 @@ def _fate_line(row: FateRow) -> list[object]:
     was = {change.field: change.before for change in row.changes}
     return [
         row.row_no, FATE_WORDS[row.fate], row.number, row.description, row.serial, row.batch, row.quantity, row.uom,
-        row.site, row.bin, row.condition, *(was.get(f) for f in ("quantity", "condition", "bin", "unit_cost", "list_price")),
+        row.site, row.bin, row.condition, *(was.get(f) for f in RECORD_FIELDS),
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.orders import queries
+from marketplace.orders.endpoints import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -49,10 +50,6 @@ STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
     "received": ("Received", ("received",)),
     "ended": ("Not fulfilled", ("declined", "cancelled", "expired")),
 }
-CSV_HEADER: Final = (
-    "Order", "Status", "Side", "Seller", "Buyer", "PO number", "Lines", "Units", "Total", "Currency", "Placed",
-    "Accepted", "Shipped", "Received", "Ended", "Carrier", "Tracking", "Agreement",
-)  # fmt: skip
 DONE: Final = {
     "placed": ("Order placed.", "The units are reserved for you until the seller answers or the time below runs out."),
     "accepted": ("Order accepted.", "The buyer was asked to read and sign the agreement."),
@@ -66,6 +63,7 @@ DONE: Final = {
     "shipment": ("Corrected.", "The buyer was told how it travels; what was said before stays in the story below."),
     "received": ("Received.", "What arrived in good order is yours, under the agreement."),
 }
+ExportRow = tuple[queries.OrderRow, queries.LineRow]
 STEPS: Final = ("Placed", "Accepted", "Signed by both", "Shipped", "Received")
 
 
@@ -91,8 +89,13 @@ async def orders(visit: ReadsOrders) -> Response:
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
 
+    async def lines(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[ExportRow], str | None]:
+        found, following = await page(session, mark, rows)
+        of = await queries.lines_of(session, [row.id for row in found])
+        return [(row, line) for row in found for line in of[row.id]], following
+
     if wants_csv(visit):
-        return list_csv(visit, "orders", CSV_HEADER, page, lambda row: _csv_row(row, company_id))
+        return list_csv(visit, "orders", HEADER, lines, lambda row: export_line(*row))
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     kept = {name: visit.asked(name) for name in ("side", "search") if visit.asked(name)}
@@ -105,16 +108,6 @@ async def orders(visit: ReadsOrders) -> Response:
 def _href(query: Mapping[str, str]) -> str:
     kept = {name: value for name, value in query.items() if value}
     return f"/orders?{urlencode(kept)}" if kept else "/orders"
-
-
-def _csv_row(row: queries.OrderRow, company_id: UUID) -> list[object]:
-    times = (row.placed_at, row.accepted_at, row.shipped_at, row.received_at, row.ended_at)
-    return [
-        row.reference, row.shown_status, "buying" if row.buyer_id == company_id else "selling", row.seller, row.buyer,
-        row.po_number, row.lines, row.units, f"{row.total.normalize():f}", row.currency,
-        *(moment.isoformat(timespec="seconds") if moment else "" for moment in times),
-        row.carrier, row.tracking, row.agreement_reference,
-    ]  # fmt: skip
 
 
 # -- one order -------------------------------------------------------------------------------------------

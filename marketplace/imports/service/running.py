@@ -365,7 +365,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
         await execute(session, matching.PROPOSE, key, company, sites)
         await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
-        await execute(session, matching.UPDATE_LINES, key, company, currency, job.snapshot_on)
+        await execute(session, matching.update_lines(job.staged), key, company, currency, job.snapshot_on)
         if new:
             await execute(session, landing.LINES, key, company, currency, job.snapshot_on, sites)
     if new > _MANY:

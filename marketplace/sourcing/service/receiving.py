@@ -8,6 +8,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
+from marketplace.agreements.states import CallState, move_call
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -104,6 +105,7 @@ async def inspect(
         raise invalid("call.inspect_note", "Say what is wrong with the rejected units.", field="note")
     if call.kind == "own_stock" or call.agreement_id is None:
         raise conflict("call.inspect", "Own stock needs no inspection.")
+    move_call(CallState(call.status), CallState.INSPECTED)
     async with acting_for(session, call.maker_id):
         accepted = _accepted(call, await queries.call_units(session, call.id), named, good)
         if good:
@@ -236,7 +238,8 @@ async def _install(
 ) -> None:
     steps: list[Step] = []
     for call in calls:
-        if call.status not in ("priced", "settled", "closed"):
+        # Also of a call in dispute: what was accepted of it is the maker's, and only that is found below.
+        if call.status not in ("priced", "settled", "closed", "disputed"):
             continue
         rows = await fetch(
             session,

@@ -50,7 +50,7 @@ async def rows_of(imports: Importing, job: Job, fate: str) -> list[FateRow]:
     async with imports.db.read(imports.world.maker.tenant) as session:
         if fate == "vanished":
             return list(await queries.vanished_lines(session, job.id))
-        return list(await queries.fate_rows(session, job.id, fate))
+        return list(await queries.fate_rows(session, job, fate))
 
 
 async def test_each_row_is_told_with_its_fate_and_what_it_changes(
@@ -128,6 +128,53 @@ async def test_checked_again_or_cancelled_an_import_keeps_nothing_of_before(
     async with imports.db.write(world.maker.tenant) as session:
         await service.cancel(session, job.id, NOW)
     assert await owner.fetchval(STAGED, job.id) == 0
+
+
+FULL = (
+    "Part number,Qty,Site,Bin,Condition,Serial,Unit cost,List price,Last issue date,Usage 12 months,Usage 24 months,"
+    "Usage 36 months,Package quantity,Protected\n"
+)
+LINE = (
+    "SELECT k.bin, k.condition, k.unit_cost, k.list_price, k.currency, k.last_issue_on, usage_12, usage_24, usage_36, k.package_quantity, "
+    "protected FROM stock_line k JOIN part t ON t.id = k.part_id WHERE k.company_id = $1 AND t.number = $2"
+)
+
+
+async def test_a_file_of_fewer_columns_takes_nothing_back(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    """A column that is not there says nothing: a part would else lose that it is protected, and be sold."""
+    t = world.tag
+    rest = "10,12.5,2026-01-05,1,2,3,4,yes\n"
+    await imports.landed(FULL + f"{t}-KEPT,8,S1,A1,used,,{rest}{t}-UNIT,1,S1,A2,used,SN-9,{rest}", snapshot_on=day(19))
+    lines = {n: await owner.fetchrow(LINE, world.maker.id, f"{t}-{n}") for n in ("KEPT", "UNIT")}
+    assert (lines["KEPT"]["protected"], lines["KEPT"]["package_quantity"], lines["KEPT"]["bin"]) == (True, 4, "A1")
+
+    fewer = await imports.upload(
+        f"Part number,Qty,Site,Condition,Serial\n{t}-KEPT,8,S1,used,\n{t}-UNIT,1,S1,used,SN-9\n", snapshot_on=day(20)
+    )
+    job = await imports.run(fewer, land=False)
+    assert [(r.fate, r.changes) for r in await rows_of(imports, job, "good")] == [("same", ()), ("same", ())]
+    await imports.run(fewer)
+    none = await imports.landed(
+        f"Part number,Qty,Site,Serial\n{t}-UNIT,1,S1,SN-9\n", snapshot_on=day(21), covers="some"
+    )
+    assert (none.lots_changed, list(await imports.proposals(none.id))) == (0, []), "no condition told, none differs"
+    for name, line in lines.items():
+        assert await owner.fetchrow(LINE, world.maker.id, f"{t}-{name}") == line
+
+    # A column that is there takes over what it says, also nothing; and the rows tell so before.
+    said = await imports.upload(
+        f"Part number,Qty,Site,Condition,Serial,List price,Protected,Package quantity\n{t}-KEPT,8,S1,used,,,no,2\n",
+        snapshot_on=day(22), covers="some",
+    )  # fmt: skip
+    (row,) = await rows_of(imports, await imports.run(said, land=False), "good")
+    assert [(c.field, c.before, c.after) for c in row.changes] == [
+        ("list_price", Decimal("12.5"), None), ("package_quantity", 4, 2), ("protected", True, False),
+    ]  # fmt: skip
+    await imports.run(said)
+    after = await owner.fetchrow(LINE, world.maker.id, f"{t}-KEPT")
+    assert dict(after) == {**lines["KEPT"], "list_price": None, "package_quantity": 2, "protected": False}
 
 
 def test_only_what_differs_is_a_change() -> None:

@@ -413,7 +413,24 @@ async def test_csv_export(job: Job) -> None:
     await job.sold(1)
     answer = await job.buyer.get(f"{API}/orders/export.csv")
     assert answer.status_code == 200
-    assert answer.text.count("\r\n") == 2
+    header, line = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))
+    told = dict(zip(header, line, strict=True))
+    order = (await ok(job.planner.get(f"{API}/orders")))["items"][0]
+    assert (told["Order"], told["Line"], told["Quantity"], told["Ship to"]) == (
+        order["reference"], "1", "1", order["ship_to"],
+    )  # fmt: skip
+    assert told["Part number"].startswith(job.world.tag)
+    assert (told["PO number"], told["Currency"], told["Agreement"][:4]) == (order["po_number"], "USD", "AGR-")
+
+
+async def test_whoever_ships_reads_where_to(job: Job) -> None:
+    """Over the API too: a program of the seller's has no page to look at."""
+    await job.sold(1)
+    found = await ok(job.planner.get(f"{API}/orders/{job.order}"))
+    assert found["ship_to_site_id"] == str(job.world.buyer.site)
+    assert found["delivery"]["name"] == found["ship_to"]
+    assert found["delivery"]["country"] == "US"
+    await refused(job.outsider.get(f"{API}/orders/{job.order}"), "order.not_found")
 
 
 async def test_the_export_has_the_filters_of_the_list_and_no_formulas(job: Job) -> None:
