@@ -293,3 +293,17 @@ async def test_an_answered_form_that_is_loaded_anew_leads_back_to_where_it_stand
     async with market.client(world.maker, "planner") as planner:
         again = await planner.get(f"/releases/{market.release}/lines/add")
         assert again.headers["location"] == f"/releases/{market.release}/lines"
+
+
+async def test_a_broken_package_is_said_at_its_field_and_nothing_is_saved(
+    market: Market, planner: httpx.AsyncClient
+) -> None:
+    key = f"{market.world.part}|{market.world.maker.sites[1]}|new"
+    draft = await drafted(planner, add=key)
+    form = fields((await planner.get(f"{draft}/lines")).text, f"{draft}/lines")
+    page = await planner.post(f"{draft}/lines", data={**form, "quantity_0": "10", "package_0": "7"})
+    assert page.status_code == 422
+    assert "10 is not a whole number of packages of 7: offer 7." in page.text
+    assert 'value="10"' in page.text, "what was typed is kept"
+    quantity = "SELECT quantity FROM listing WHERE release_id::text = $1"
+    assert await market.world.owner.fetchval(quantity, draft.rpartition("/")[2]) == 12

@@ -162,6 +162,7 @@ _FORM_NAMES: Final = {
     "quantity": "quantity",
     "unit_price": "price",
     "minimum_quantity": "minimum",
+    "package_quantity": "package",
     "minimum_to_keep": "keep",
     "part_id": "quantity",
     "site_id": "quantity",
