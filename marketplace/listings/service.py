@@ -494,8 +494,7 @@ async def stop_offering_what_is_gone(
         "FROM unnest($1::uuid[], $2::int[]) AS g (id, gone) WHERE l.id = g.id",
         list(gone), list(gone.values()),
     )  # fmt: skip
-    people = await people_to_tell(session, company_id, ("seller", "planner"))
-    await _tell_gone(session, company_id, [(locked[i], n) for i, n in gone.items()], people)
+    await tell_gone(session, company_id, [(locked[i], n) for i, n in gone.items()])
     return sum(gone.values())
 
 
@@ -503,10 +502,10 @@ MOST_NAMED = 20
 """Lines that a mail names one by one."""
 
 
-async def _tell_gone(
-    session: WriteSession, company_id: UUID, gone: Sequence[tuple[queries.ListingRow, int]], people: Sequence[str]
-) -> None:
-    """One event, and with it one mail, for everything that left its posting at once."""
+async def tell_gone(session: WriteSession, company_id: UUID, gone: Sequence[tuple[queries.ListingRow, int]]) -> None:
+    """One event, and with it one mail to the seller's people, for everything that left its posting at once: the lines
+    as they stood, and how many of each are gone."""
+    people = await people_to_tell(session, company_id, ("seller", "planner"))
     releases = sorted({line.release_id for line, _ in gone})
     units = sum(n for _, n in gone)
     told = [

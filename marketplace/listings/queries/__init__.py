@@ -42,6 +42,7 @@ from marketplace.listings.queries.stock import (
     protected,
     releasable,
     stock_for_update,
+    unpromised_for_update,
 )
 
 __all__ = [
@@ -82,4 +83,5 @@ __all__ = [
     "sellers_on_offer",
     "stock_for_update",
     "units",
+    "unpromised_for_update",
 ]
