@@ -261,12 +261,6 @@ async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
     return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0)
 
 
-async def order_by_reference(session: AsyncSession, reference: str) -> UUID | None:
-    """The visible order with this reference (ORD-7F3K2Q), whatever its case."""
-    row = await fetch_one(session, "SELECT id FROM purchase_order WHERE reference = upper($1)", reference)
-    return row["id"] if row else None
-
-
 async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:
     """How many of a buyer's orders are still to be delivered to a site."""
     count: int = await fetch_value(

@@ -75,6 +75,7 @@ class SettlementFilter:
     state: str | None = None
     other_id: UUID | None = None
     due_before: date | None = None
+    reference: str | None = None
 
 
 async def settlement_lines(
@@ -102,6 +103,7 @@ async def settlement_lines(
           AND ($4::uuid IS NULL OR l.payer_id = $4 OR l.payee_id = $4)
           AND ($5::date IS NULL OR l.due_on < $5 AND (l.payer_marked_at IS NULL OR l.payee_marked_at IS NULL))
           AND ($6::timestamptz IS NULL OR (l.created_at, l.id) < ($6, $7::uuid))
+          AND ($9::text IS NULL OR l.reference = upper($9))
         ORDER BY l.created_at DESC, l.id DESC LIMIT $8
         """,
         actor.company_id,
@@ -112,6 +114,7 @@ async def settlement_lines(
         key[0] if key else None,
         key[1] if key else None,
         limit + 1,
+        wanted.reference,
     )
     return cut([SettlementRow(**dict(r)) for r in rows], limit, lambda r: [r.created_at, r.id], secret)
 

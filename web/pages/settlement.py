@@ -43,10 +43,12 @@ CSV_HEADER: Final = (
 
 @router.get("")
 async def settlement(visit: ReadsOwed) -> Response:
-    """``?side=`` payer (we owe) or payee (we are owed), ``?state=`` a tab."""
+    """``?side=`` payer (we owe) or payee (we are owed), ``?state=`` a tab, ``?line=`` the one with this reference."""
     tab = visit.choice("state", {key for key, _ in TABS})
     side = visit.choice("side", {"payer", "payee"}) or None
-    wanted = SettlementFilter(side=side, state={"": "open", "all": None}.get(tab, tab))
+    wanted = SettlementFilter(
+        side=side, state={"": "open", "all": None}.get(tab, tab), reference=visit.asked("line")[:20] or None
+    )
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[SettlementRow], str | None]:
         found = await queries.settlement_lines(

@@ -24,7 +24,6 @@ from marketplace.listings.queries.releases import (
     begun,
     clause_versions,
     release,
-    release_by_reference,
     release_for_update,
     releases,
 )
@@ -77,7 +76,6 @@ __all__ = [
     "protected",
     "releasable",
     "release",
-    "release_by_reference",
     "release_for_update",
     "releases",
     "sellers_on_offer",
