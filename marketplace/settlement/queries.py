@@ -69,7 +69,7 @@ JOIN part t ON t.id = l.part_id LEFT JOIN agreement a ON a.id = l.agreement_id
 @dataclass(frozen=True, slots=True)
 class SettlementFilter:
     """Which lines; None = any. ``side``: payer = we owe, payee = we are owed. ``state``: open, waiting (for our
-    mark) or settled. ``due_before``: due earlier than that day and still open."""
+    mark), half (for our mark alone: the other side has marked it) or settled. ``due_before``: due earlier than that day and still open."""
 
     side: str | None = None
     state: str | None = None
@@ -97,6 +97,8 @@ async def settlement_lines(
           AND CASE $3::text
               WHEN 'settled' THEN l.payer_marked_at IS NOT NULL AND l.payee_marked_at IS NOT NULL
               WHEN 'open' THEN l.payer_marked_at IS NULL OR l.payee_marked_at IS NULL
+              WHEN 'half' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL AND l.payee_marked_at IS NOT NULL
+                            OR l.payee_id = $1 AND l.payee_marked_at IS NULL AND l.payer_marked_at IS NOT NULL
               WHEN 'waiting' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL
                                OR l.payee_id = $1 AND l.payee_marked_at IS NULL
               ELSE true END

@@ -34,7 +34,13 @@ COLUMNS: Final = (
     Column("marks", "Marked as settled"),
     Column("act", "Actions", "end", hidden_label=True),
 )
-TABS: Final = (("", "Open"), ("waiting", "Waits for our mark"), ("settled", "Settled"), ("all", "All"))
+TABS: Final = (
+    ("", "Open"),
+    ("half", "Marked by the other side"),
+    ("waiting", "Waits for our mark"),
+    ("settled", "Settled"),
+    ("all", "All"),
+)
 CSV_HEADER: Final = (
     "Line", "Payer", "Payee", "Order", "Agreement", "Part number", "Description", "Quantity", "Unit", "Price each",
     "Amount", "Currency", "Due", "Payer marked", "Payee marked", "Why",
