@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from markupsafe import Markup
 
@@ -96,13 +97,20 @@ _REASONS: Final = {
 """Codes that the service gives; what people wrote stands as they wrote it."""
 
 
-def event(row: HistoryRow, uom: str, corrected: frozenset[int], reader: Actor) -> dict[str, Any]:
-    """The transaction as ui/unit.html's timeline wants it."""
+def event(
+    row: HistoryRow, uom: str, corrected: frozenset[tuple[UUID, int]], reader: Actor, lot_id: UUID
+) -> dict[str, Any]:
+    """The transaction as ui/unit.html's timeline wants it, on the page of this lot."""
+    ours = row.lot_id == lot_id
+    wrong = (row.lot_id, row.seq) in corrected
     _, icon, tone = _known(row)
     words: list[Any] = [w for w in (_REASONS.get(row.reason or "", row.reason), row.note) if w]
-    if row.seq in corrected:
+    if wrong:
         words.append("Corrected later: this did not stand.")
-    if row.counterpart_lot_id:
+    if not ours:
+        of = "The lot it was split off from" if row.depth < 0 else "A lot split off from it"
+        words.append(Markup('<a href="/units/{}">{}</a>').format(row.lot_id, of))
+    if row.counterpart_lot_id and row.counterpart_lot_id != lot_id:
         words.append(Markup('<a href="/units/{}">The other lot</a>').format(row.counterpart_lot_id))
     if (row.agreement_id or row.to_agreement_id) and not row.veiled and reader.may("agreement.read"):
         words.append(
@@ -120,8 +128,10 @@ def event(row: HistoryRow, uom: str, corrected: frozenset[int], reader: Actor) -
         "title": sentence(row, uom),
         "text": Markup(" · ").join(words) if words else None,
         "icon": icon,
-        "actor": f"entry {row.seq}, by {row.company}" + (f", {cause}" if cause and not link else ""),
-        "tone": "bad" if row.seq in corrected else tone,
+        "mark": _mark(row),
+        "actor": f"entry {row.seq}{'' if ours else ' there'}, by {row.company}"
+        + (f", {cause}" if cause and not link else ""),
+        "tone": "bad" if wrong else tone,
         "known_at": row.recorded_at if late else None,
     }
 
@@ -143,7 +153,16 @@ def _concerns(row: HistoryRow, reader: Actor) -> bool:
     return row.cause_kind != "order" or reader.company_name in sides
 
 
-def events(rows: Sequence[HistoryRow], uom: str, reader: Actor) -> list[dict[str, Any]]:
-    """The whole history, oldest first."""
-    corrected = frozenset(r.corrects for r in rows if r.corrects is not None)
-    return [event(row, uom, corrected, reader) for row in rows]
+def _mark(row: HistoryRow) -> str | None:
+    """Where the story goes on in another lot, or with another owner."""
+    kind = row.purpose or row.kind
+    return {"split": "New lot", "title": "New owner"}.get(kind)
+
+
+def events(rows: Sequence[HistoryRow], uom: str, reader: Actor, lot_id: UUID) -> list[dict[str, Any]]:
+    """The whole chain's history on the page of one of its lots, oldest first. A split stands in both lots; where both
+    are told, it is told once."""
+    corrected = frozenset((r.lot_id, r.corrects) for r in rows if r.corrects is not None)
+    given = {r.counterpart_lot_id for r in rows if r.counterpart_lot_id and r.from_position}
+    told = [r for r in rows if not (r.kind == "split" and not r.from_position and r.lot_id in given)]
+    return [event(row, uom, corrected, reader, lot_id) for row in told]

@@ -75,6 +75,10 @@ async def _orders(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.receive, "delivery is on its way to you", "deliveries are on their way to you")
         href = "/orders?side=buying&status=shipped"
         found.append(Task("orders", waits.receive, words, "Say what arrived, line by line", href, "package-import"))
+    if may("settlement.mark"):
+        words = plural(waits.mark, "settlement line waits for your mark", "settlement lines wait for your mark")
+        hint = "The other side has marked it as settled"
+        found.append(Task("settlement", waits.mark, words, hint, "/settlement?state=half", "coin"))
     return found
 
 

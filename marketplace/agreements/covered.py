@@ -49,6 +49,10 @@ class Covered(NamedTuple):
         """The clause in a cell's width, and as a sentence."""
         return prose.badge(self.terms, self.facts)
 
+    def told_to(self, company_id: UUID) -> prose.Badge:
+        """The same from the side of the company that reads it."""
+        return prose.badge(self.terms, self.facts, to_maker=company_id == self.maker_id)
+
     @property
     def summary(self) -> tuple[str, ...]:
         """What the clause means for these units, in sentences to the holder."""

@@ -130,6 +130,9 @@ _KEPT: Mapping[AppliesTo, str] = {
 }  # fmt: skip
 
 
+_KEPT_BY_HOLDER: Mapping[AppliesTo, str] = {**_KEPT, AppliesTo.FREE: ", which stay the holder's"}
+
+
 class Badge(NamedTuple):
     """A clause in two lengths: what fits a table cell, and the sentence behind it."""
 
@@ -137,9 +140,10 @@ class Badge(NamedTuple):
     sentence: str
 
 
-def badge(terms: Terms, facts: Facts) -> Badge:
+def badge(terms: Terms, facts: Facts, *, to_maker: bool = False) -> Badge:
     """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, notice
-    24 hours (machine down) to 10 days (stock); keep 3 of 10.'
+    24 hours (machine down) to 10 days (stock); keep 3 of 10.' To the maker, and who orders on its behalf: 'at 85 % of
+    what it was sold for (350.29 USD a unit) ...; the holder keeps 3 of 10.'
     """
     span = window(terms, facts)
     until = phrases.month(span.last_day)
@@ -149,9 +153,11 @@ def badge(terms: Terms, facts: Facts) -> Badge:
         f"{phrases.count(terms.notice_days_stock, 'day')} (stock)"
     )
     keep = minimum(terms, facts)
-    kept = f"; keep {keep:,} of {facts.accepted:,}{_KEPT[terms.applies_to]}" if keep else ""
+    keeps, which = ("the holder keeps", _KEPT_BY_HOLDER) if to_maker else ("keep", _KEPT)
+    kept = f"; {keeps} {keep:,} of {facts.accepted:,}{which[terms.applies_to]}" if keep else ""
     if terms.clause == "buy-back":
-        sentence = f"May be bought back {between} at {_price_to_holder(terms, facts)}, {notice}{kept}."
+        price = _price_to_maker(terms, facts) if to_maker else _price_to_holder(terms, facts)
+        sentence = f"May be bought back {between} at {price}, {notice}{kept}."
         return Badge(f"Buy-back · until {until}", sentence)
     within = phrases.count(terms.replace_days, "day")
     sentence = (
@@ -171,6 +177,20 @@ def _price_to_holder(terms: BuyBackV1, facts: Facts) -> str:
     first, last = price.points[0], price.points[-1]
     shares = f"{phrases.percent(first.percent_bp)} to {phrases.percent(last.percent_bp)} of your price{handling}"
     return f"{shares}, by age"
+
+
+def _price_to_maker(terms: BuyBackV1, facts: Facts) -> str:
+    """The same from the other side, with the amount."""
+    price, words = terms.price, _price_to_holder(terms, facts)
+    if price.kind == "fixed":
+        return words
+    points = (
+        [price.percent_bp]
+        if price.kind == "percent_of_sale"
+        else [price.points[0].percent_bp, price.points[-1].percent_bp]
+    )
+    amounts = " to ".join(str(facts.sale_price.share(point, terms.rounding)) for point in points)
+    return words.replace("of your price", f"of what it was sold for ({amounts} a unit)")
 
 
 def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:

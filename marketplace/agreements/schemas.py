@@ -43,8 +43,10 @@ class AgreementOut(BaseModel):
     holder_signed_at: datetime | None
     waiting_for: list[str] = Field(description="Sides that have not signed yet.", examples=[["holder"]])
     lines: int
-    quantity_sold: int
-    value: Decimal = Field(description="Units sold at the prices paid.")
+    quantity_sold: int = Field(description="As signed.")
+    not_accepted: int = Field(description="Of those: short, damaged or the wrong part on receipt.")
+    remaining: int = Field(description="Of those: with the holder now.")
+    value: Decimal = Field(description="Units sold at the prices paid, as signed.")
 
 
 class LineOut(BaseModel):

@@ -28,8 +28,8 @@ class Line:
 
     @property
     def apart(self) -> bool:
-        """Somebody else's, under no agreement: received damaged or as the wrong part, to be kept for its owner."""
-        return self.place.agreement is None and self.place.owner != self.place.holder
+        """Kept for its owner (``kept_apart``)."""
+        return self.place.apart
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,12 @@ MAX_QUANTITY = 1_000_000_000
 MAX_STEPS = 5_000
 
 
+def kept_apart(owner_id: UUID, holder_id: UUID, agreement_id: UUID | None) -> bool:
+    """Whether units that stand so are somebody else's, under no agreement: received damaged or as the wrong part, to be
+    kept for their owner."""
+    return agreement_id is None and owner_id != holder_id
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a position is, apart from how many: who owns, who holds, where, in what condition, under which
@@ -26,6 +32,11 @@ class Place:
     condition: str
     agreement: UUID | None = None
     beneficiary: UUID | None = None
+
+    @property
+    def apart(self) -> bool:
+        """``kept_apart`` here."""
+        return kept_apart(self.owner, self.holder, self.agreement)
 
     def parties(self) -> set[UUID]:
         """The companies this place concerns."""

@@ -1,4 +1,8 @@
-"""How many may be ordered of a listing, and which lots it comes from. Pure."""
+"""How many may be ordered of a listing, and which lots it comes from. Pure.
+
+A line is offered in whole packages, and its smallest order is whole packages too. Units that are used or counted away
+later may leave a remainder: the buyer of all that is left takes it along; everybody else buys whole packages.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +51,24 @@ def wrong_quantity(wanted: int, *, available: int, minimum: int, package: int, u
     if wanted < minimum:
         return invalid("order.minimum", f"The smallest order is {min(minimum, available)} {uom}.", field="quantity")
     if wanted % package:
-        lower, upper = wanted // package * package, (wanted // package + 1) * package
-        return invalid(
-            "order.package", f"Sold in packages of {package} {uom}: order {lower or package} or {min(upper, available)}.",
-            field="quantity",
-        )  # fmt: skip
+        lower, upper = wanted // package * package, min((wanted // package + 1) * package, available)
+        nearest = either([lower, upper] if lower >= max(minimum, 1) else [upper])
+        return invalid("order.package", f"Sold in packages of {package} {uom}: order {nearest}.", field="quantity")
     return None
+
+
+def in_packages(quantity: int, package: int, *, most: int) -> tuple[int, ...] | None:
+    """The nearest quantities, of at most ``most``, that are whole packages; None where ``quantity`` is whole already.
+    Empty where not even one package fits."""
+    if quantity % package == 0:
+        return None
+    lower = min(quantity, most) // package * package
+    return tuple(n for n in (lower, lower + package) if 0 < n <= most)
+
+
+def either(numbers: Sequence[int]) -> str:
+    """Numbers to choose from, in words."""
+    return " or ".join(f"{n:,}" for n in numbers)
 
 
 def take(backing: Sequence[Backing], wanted: int) -> tuple[Take, ...] | None:

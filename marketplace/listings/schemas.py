@@ -48,10 +48,16 @@ class LineIn(BodyIn):
     part_id: UUID
     site_id: UUID
     condition: Condition
-    quantity: int
+    quantity: int = Field(description="A multiple of the package.")
     unit_price: Decimal = Field(max_digits=16, decimal_places=4)
-    minimum_quantity: int = 1
-    package_quantity: int = 1
+    minimum_quantity: int = Field(
+        default=1, description="The smallest order: a multiple of the package; 1 for none of its own."
+    )
+    package_quantity: int = Field(
+        default=1,
+        description="Sold in whole packages of so many. Where units go missing later, a buyer of all that is left takes "
+        "the remainder along.",
+    )
     minimum_to_keep: int = 0
 
 

@@ -16,7 +16,7 @@ from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields
 from marketplace.kit.ids import short_reference
 from marketplace.ledger.kinds import CONDITIONS
 from marketplace.listings import queries
-from marketplace.listings.quantities import Take, less, take
+from marketplace.listings.quantities import Take, either, in_packages, less, take
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import people_to_tell
@@ -183,8 +183,10 @@ async def _add_lines(
     wrong: list[FieldError] = []
     taken: list[tuple[Take, ...]] = []
     for number, line in enumerate(lines):
-        problem = _line_problem(line, terms, sites, known, kept_back)
         lots = free[_place(line)]
+        problem = _line_problem(line, terms, sites, known, kept_back) or _not_in_packages(
+            line, sum(x.free for x in lots)
+        )
         chosen = None if problem else take(lots, line.quantity)
         if problem is None and chosen is None:
             there = sum(x.free for x in lots)
@@ -274,6 +276,22 @@ def _line_problem(
     return None
 
 
+def _not_in_packages(line: NewLine, free: int) -> tuple[str, str, str] | None:
+    """Whole packages are offered, and bought at least. A smallest order of 1 says that there is none of its own."""
+    of = f"packages of {line.package_quantity:,}"
+    # Of more than is free, that is what is said.
+    nearest = None if line.quantity > free else in_packages(line.quantity, line.package_quantity, most=free)
+    if nearest is not None:
+        words = f"offer {either(nearest)}" if nearest else "choose a smaller package"
+        return "quantity", "release.package", f"{line.quantity:,} is not a whole number of {of}: {words}."
+    nearest = in_packages(line.minimum_quantity, line.package_quantity, most=line.quantity)
+    if nearest is not None and line.minimum_quantity != 1:
+        return "minimum_quantity", "release.package", (
+            f"A smallest order of {line.minimum_quantity:,} is not a whole number of {of}: make it {either(nearest)}."
+        )  # fmt: skip
+    return None
+
+
 def _keeps_too_little(minimum_to_keep: int, terms: Terms) -> bool:
     """Whether a right that reaches only the minimum to keep would reach nothing."""
     return terms.applies_to is AppliesTo.FLOOR and minimum_to_keep <= terms.holder_reserve
@@ -306,6 +324,14 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             f"The right reaches only the minimum to keep, and that is {terms.holder_reserve} or less for "
             f"{', '.join(unkept[:5])}: raise it there, then publish.",
         )
+    # Nor were packages always asked for.
+    loose = [x.part_number for x in lines if in_packages(x.quantity, x.package_quantity, most=x.quantity) is not None]
+    if loose:
+        raise conflict(
+            "release.package",
+            f"What is offered of {', '.join(loose[:5])} is not a whole number of packages: change the quantity or the "
+            "package there, then publish.",
+        )
     named = list(release.audience_ids) if release.audience == "named" else None
     await execute(
         session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
@@ -317,7 +343,8 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
 
 
 async def reduce(session: WriteSession, actor: Actor, listing_id: UUID, quantity: int) -> None:
-    """Offers only ``quantity`` in all from now on. What is ordered stays honoured: not below that."""
+    """Offers only ``quantity`` in all from now on. What is ordered stays honoured: not below that; what is left beside
+    it is whole packages. Raises ``listing.reduce``, ``listing.package``."""
     rows = await queries.listings_for_update(session, [listing_id])
     if not rows or rows[0].seller_id != actor.company_id:
         raise missing("listing.not_found", "No such listing of yours.")
@@ -327,6 +354,16 @@ async def reduce(session: WriteSession, actor: Actor, listing_id: UUID, quantity
             "listing.reduce",
             f"Between {line.ordered} (ordered already, honoured) and {line.quantity} (offered now). To offer more, "
             "post a new line.",
+            field="quantity",
+        )
+    left = in_packages(quantity - line.ordered, line.package_quantity, most=line.available)
+    if left is not None and quantity != line.quantity:
+        whole = sorted({line.ordered, *(line.ordered + n for n in left)})
+        nearest = [n for n in whole if abs(n - quantity) < line.package_quantity]
+        raise invalid(
+            "listing.package",
+            f"Sold in packages of {line.package_quantity:,} {line.uom}, of which {line.ordered:,} {line.uom} are ordered: "
+            f"offer {either(nearest)} in all.",
             field="quantity",
         )
     await _shrink(session, line, line.quantity - quantity)
@@ -457,8 +494,7 @@ async def stop_offering_what_is_gone(
         "FROM unnest($1::uuid[], $2::int[]) AS g (id, gone) WHERE l.id = g.id",
         list(gone), list(gone.values()),
     )  # fmt: skip
-    people = await people_to_tell(session, company_id, ("seller", "planner"))
-    await _tell_gone(session, company_id, [(locked[i], n) for i, n in gone.items()], people)
+    await tell_gone(session, company_id, [(locked[i], n) for i, n in gone.items()])
     return sum(gone.values())
 
 
@@ -466,10 +502,10 @@ MOST_NAMED = 20
 """Lines that a mail names one by one."""
 
 
-async def _tell_gone(
-    session: WriteSession, company_id: UUID, gone: Sequence[tuple[queries.ListingRow, int]], people: Sequence[str]
-) -> None:
-    """One event, and with it one mail, for everything that left its posting at once."""
+async def tell_gone(session: WriteSession, company_id: UUID, gone: Sequence[tuple[queries.ListingRow, int]]) -> None:
+    """One event, and with it one mail to the seller's people, for everything that left its posting at once: the lines
+    as they stood, and how many of each are gone."""
+    people = await people_to_tell(session, company_id, ("seller", "planner"))
     releases = sorted({line.release_id for line, _ in gone})
     units = sum(n for _, n in gone)
     told = [

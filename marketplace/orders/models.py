@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
@@ -25,6 +25,7 @@ class PurchaseOrder(Row):
     status: Mapped[str]
     currency: Mapped[Currency]
     po_number: Mapped[str]
+    po_upper: Mapped[str | None] = mapped_column(Text, Computed("upper(po_number)", persisted=True))
     ship_to_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     requested_on: Mapped[date | None]
     hold_expires_at: Mapped[datetime | None]
@@ -47,6 +48,7 @@ class PurchaseOrder(Row):
         CheckConstraint("seller_id <> buyer_id", name="not_self"),
         Index("ix_purchase_order_seller", "seller_id", text("id DESC")),
         Index("ix_purchase_order_buyer", "buyer_id", text("id DESC")),
+        Index("ix_purchase_order_po_upper", "po_upper"),
         Index("ix_purchase_order_hold", "hold_expires_at", postgresql_where=text("status = 'placed'")),
     )
 

@@ -44,6 +44,14 @@ def require_next(current: str, wanted: str) -> None:
         raise conflict("order.state", f"This order is {WORDS[current]}; it cannot be {wanted} now.", state=current)
 
 
+def lacking(told: int, shipped: int, of: str = "") -> str:
+    """How what was told of differs from what was shipped: 'add up to 3, but 4 were shipped: 1 is still to be told
+    of.'"""
+    more = told - shipped
+    lacks = f"{more:,} too many" if more > 0 else f"{-more:,} {'is' if more == -1 else 'are'} still to be told of"
+    return f"add up to {told:,}, but {shipped:,}{of} {'was' if shipped == 1 else 'were'} shipped: {lacks}."
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What arrived of one line: in good order, short, damaged, wrong part. ``note`` for the last three; ``named`` says
@@ -61,10 +69,13 @@ class Receipt:
         """Raises ``order.receipt`` unless the four add up to what was shipped. ``field`` is the line's place in what
         was sent."""
         counts = (self.good, self.short, self.damaged, self.wrong)
-        if any(c < 0 for c in counts) or sum(counts) != quantity:
+        if any(c < 0 for c in counts):
+            raise invalid("order.receipt", f"Line {self.line_no}: count zero or more of each.", field=field)
+        if (told := sum(counts)) != quantity:
             raise invalid(
                 "order.receipt",
-                f"Line {self.line_no}: good, short, damaged and wrong must add up to {quantity}; they add up to {sum(counts)}.",
+                f"Line {self.line_no}: good {self.good:,}, short {self.short:,}, damaged {self.damaged:,} and wrong part "
+                f"{self.wrong:,} {lacking(told, quantity)}",
                 field=field,
             )
         if sum(counts[1:]) and not self.note.strip():

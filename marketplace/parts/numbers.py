@@ -72,6 +72,11 @@ def parse_list(text: str, *, limit: int = MAX_NUMBERS) -> tuple[Asked, ...]:
     return tuple(found.values())
 
 
+def repeats(text: str, asked: int) -> int:
+    """How many numbers of a pasted list stand there again, of which ``parse_list`` made ``asked``."""
+    return sum(1 for piece in _pieces(text) if normalise(piece.strip().strip("\"'"))) - asked
+
+
 def _pieces(text: str) -> Iterable[str]:
     for line in re.split(r"[\n\r]+", text):
         if "\t" in line:

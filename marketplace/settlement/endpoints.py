@@ -27,7 +27,8 @@ router = APIRouter(prefix="/settlement", tags=["settlement"])
 def _filter(
     side: Annotated[Literal["payer", "payee"] | None, Query(description="payer: what you owe.")] = None,
     state: Annotated[
-        Literal["open", "waiting", "settled"] | None, Query(description="waiting: for your own mark.")
+        Literal["open", "waiting", "half", "settled"] | None,
+        Query(description="waiting: for your own mark; half: for it alone, the other side has marked it."),
     ] = None,
     other_id: Annotated[UUID | None, Query(description="The other company.")] = None,
     due_before: Day | None = None,

@@ -40,4 +40,15 @@ class SettlementLine(Row):
         CheckConstraint("quantity > 0 AND amount >= 0", name="amount"),
         Index("ix_settlement_payer", "payer_id", text("created_at DESC"), "id"),
         Index("ix_settlement_payee", "payee_id", text("created_at DESC"), "id"),
+        # What every page counts: the few that the other side alone has marked, however many there were.
+        Index(
+            "ix_settlement_payer_half",
+            "payer_id",
+            postgresql_where=text("payer_marked_at IS NULL AND payee_marked_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_settlement_payee_half",
+            "payee_id",
+            postgresql_where=text("payee_marked_at IS NULL AND payer_marked_at IS NOT NULL"),
+        ),
     )

@@ -69,12 +69,13 @@ JOIN part t ON t.id = l.part_id LEFT JOIN agreement a ON a.id = l.agreement_id
 @dataclass(frozen=True, slots=True)
 class SettlementFilter:
     """Which lines; None = any. ``side``: payer = we owe, payee = we are owed. ``state``: open, waiting (for our
-    mark) or settled. ``due_before``: due earlier than that day and still open."""
+    mark), half (for our mark alone: the other side has marked it) or settled. ``due_before``: due earlier than that day and still open."""
 
     side: str | None = None
     state: str | None = None
     other_id: UUID | None = None
     due_before: date | None = None
+    reference: str | None = None
 
 
 async def settlement_lines(
@@ -96,12 +97,15 @@ async def settlement_lines(
           AND CASE $3::text
               WHEN 'settled' THEN l.payer_marked_at IS NOT NULL AND l.payee_marked_at IS NOT NULL
               WHEN 'open' THEN l.payer_marked_at IS NULL OR l.payee_marked_at IS NULL
+              WHEN 'half' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL AND l.payee_marked_at IS NOT NULL
+                            OR l.payee_id = $1 AND l.payee_marked_at IS NULL AND l.payer_marked_at IS NOT NULL
               WHEN 'waiting' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL
                                OR l.payee_id = $1 AND l.payee_marked_at IS NULL
               ELSE true END
           AND ($4::uuid IS NULL OR l.payer_id = $4 OR l.payee_id = $4)
           AND ($5::date IS NULL OR l.due_on < $5 AND (l.payer_marked_at IS NULL OR l.payee_marked_at IS NULL))
           AND ($6::timestamptz IS NULL OR (l.created_at, l.id) < ($6, $7::uuid))
+          AND ($9::text IS NULL OR l.reference = upper($9))
         ORDER BY l.created_at DESC, l.id DESC LIMIT $8
         """,
         actor.company_id,
@@ -112,6 +116,7 @@ async def settlement_lines(
         key[0] if key else None,
         key[1] if key else None,
         limit + 1,
+        wanted.reference,
     )
     return cut([SettlementRow(**dict(r)) for r in rows], limit, lambda r: [r.created_at, r.id], secret)
 

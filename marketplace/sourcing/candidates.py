@@ -22,6 +22,7 @@ from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
+from marketplace.ledger.entries import kept_apart
 from marketplace.parties.actor import roughly
 from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, distance_km, haul
 
@@ -72,8 +73,8 @@ class StockRow(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """The owner's, with somebody who did not accept it: received damaged or as the wrong part."""
-        return self.agreement_id is None and self.holder_id != self.owner_id
+        """The owner's, with somebody who did not accept it."""
+        return kept_apart(self.owner_id, self.holder_id, self.agreement_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +341,7 @@ def _under(
     entitled = outcome if isinstance(outcome, Entitled) else None
     cap = entitled.callable if entitled else 0
     price = _price(entitled) if entitled else None
-    shown = badge(right.terms, facts)
+    shown = badge(right.terms, facts, to_maker=True)
     reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
     if len(members) > 1:

@@ -21,6 +21,7 @@ from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import (
     AnswersCalls,
     Approves,
+    FindsRecords,
     ReadsCalls,
     ReadsSourcing,
     ReceivesCalls,
@@ -40,6 +41,7 @@ from marketplace.sourcing.schemas import (
     OrderBackIn,
     OrderedOut,
     PlanOut,
+    RecordOut,
     RefuseIn,
     RequestIn,
     RequisitionOut,
@@ -81,6 +83,17 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
             )
         )
     return answer
+
+
+@sourcing.get("/records", summary="Your records that bear a number")
+async def records(
+    session: Reading, actor: FindsRecords, number: str = Query("", max_length=queries.LONGEST)
+) -> list[RecordOut]:
+    """Orders (by reference or the buyer's purchase order number), postings, agreements, buy-back orders, parts requests
+    (by reference or job number) and settlement lines with exactly this number, whatever its case: references first,
+    then the newest, at most twenty. Kinds that you may not read are left out."""
+    rows = await queries.by_number(session, actor, number)
+    return [RecordOut.model_validate(r) for r in rows[: queries.MOST_RECORDS]]
 
 
 def _part(located: queries.Located, part_id: UUID, relation: str | None) -> LocatedPart:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
@@ -30,6 +30,7 @@ class Requisition(Row):
     machine_model: Mapped[str] = mapped_column(server_default="")
     machine_serial: Mapped[str] = mapped_column(server_default="")
     job_number: Mapped[str] = mapped_column(server_default="")
+    job_upper: Mapped[str | None] = mapped_column(Text, Computed("upper(job_number)", persisted=True))
     substitutes: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str]
     outcome: Mapped[str | None]
@@ -46,6 +47,7 @@ class Requisition(Row):
         CheckConstraint("outcome IN ('received','fitted','returned_unused','cancelled')", name="outcome"),
         Index("ix_requisition_company", "company_id", text("id DESC")),
         Index("ix_requisition_maker", "maker_id", text("id DESC")),
+        Index("ix_requisition_job_upper", "job_upper", postgresql_where=text("job_upper <> ''")),
         # Row level security: a maker sees the sites that its units were asked for.
         Index("ix_requisition_destination", "destination_site_id", "maker_id"),
         # What every page counts: the few that are not finished, however many there were.

@@ -7,6 +7,7 @@ from typing import Annotated
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import reader, writer
 
+FindsRecords = Annotated[Actor, reader("listing.read")]
 ReadsSourcing = Annotated[Actor, reader("sourcing.read")]
 Requests = Annotated[Actor, writer("sourcing.request")]
 Approves = Annotated[Actor, writer("sourcing.approve")]

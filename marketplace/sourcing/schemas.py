@@ -250,6 +250,17 @@ class OrderedOut(BaseModel):
     awaiting_approval: bool
 
 
+class RecordOut(BaseModel):
+    """A record that bears a number."""
+
+    model_config = ConfigDict(from_attributes=True)
+    kind: Literal["order", "posting", "agreement", "call", "request", "settlement"]
+    id: UUID
+    reference: str
+    by: Literal["reference", "po_number", "job_number"] = Field(description="What of it is that number.")
+    about: str = Field(description="The other company, the part's number, or the posting's title.")
+
+
 class RequisitionOut(BaseModel):
     """A parts request as it stands."""
 

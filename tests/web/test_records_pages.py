@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
 from marketplace.settings import Settings
+from tests.counting import counted
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
 
@@ -257,3 +260,63 @@ async def test_the_scanner_leads_somewhere_without_script(site: Site) -> None:
     unknown = await technician.get("/scan", params={"q": "NOSUCHTHING"})
     assert unknown.status_code == 200
     assert "is no serial that you may see" in unknown.text
+
+
+async def test_a_units_whole_chain_is_one_story_on_each_of_its_pages(site: Site) -> None:
+    """Ten units, four sold and one of those ordered back: three lots, one timeline."""
+    world, job = site.world, site.job
+    await job.released(10)
+    first = str(job.lot)
+    auditor = await site.browser(world.maker, "auditor")
+    await auditor.get(f"/units/{first}")
+    with counted(world.db) as alone:
+        page = await auditor.get(f"/units/{first}")
+    assert "New lot" not in page.text
+    await job.ordered(4)
+    await job.signed()
+    await job.delivered(4)
+    second = await unit_of(site)
+    await job.called()
+    await job.came_back()
+    third = str(await world.owner.fetchval("SELECT lot_id FROM lot WHERE parent_lot_id = $1::text::uuid", second))
+    story = ["10 EA registered at", "4 EA split off", "received 4 EA at", "Ownership of 4 EA passed from", "1 EA split off",
+             "received 1 EA at", "Ownership of 1 EA passed from"]  # fmt: skip
+    for lot in (first, second, third):
+        with counted(world.db) as chained:
+            page = await auditor.get(f"/units/{lot}")
+        told = page.text.partition('<ol class="timeline"')[2].partition("</ol>")[0]
+        places = [told.find(words) for words in story]
+        assert places == sorted(places), (lot, places)
+        assert min(places) >= 0, (lot, places)
+        assert told.count("4 EA split off") == 1, "a split stands in both lots and is told once"
+        assert told.count("New lot") == 2
+        assert told.count("New owner") == 2
+        assert f'href="/units/{lot}"' not in told
+        file = await auditor.get(f"/units/{lot}", params={"format": "csv"})
+        assert {r["Lot"] for r in csv.DictReader(io.StringIO(file.text.lstrip("\ufeff")))} == {first, second, third}
+        # The page of a lot under an agreement also reads its clause.
+        if lot == first:
+            assert len(chained) == len(alone)
+    assert "4 EA split off" not in (await auditor.get(f"/units/{third}", params={"at": "2020-01-01"})).text
+
+    # What the maker had before is none of the buyer's business.
+    buyer = await site.browser(world.buyer, "buyer")
+    page = (await buyer.get(f"/units/{third}")).text
+    assert "Ownership of 1 EA passed from" in page
+    assert "received 4 EA at" in page
+    assert "10 EA registered" not in page
+    other = await site.browser(world.other, "buyer")
+    assert (await other.get(f"/units/{third}")).status_code == 404
+
+
+async def test_of_an_older_lot_only_what_led_here_is_told(site: Site) -> None:
+    world, job = site.world, site.job
+    await job.released(10)
+    await job.ordered(4)
+    await job.signed()
+    await job.delivered(4)
+    second = await unit_of(site)
+    await world.run(world.maker, Step(Kind.SCRAP, job.lot, 3, 1))
+    auditor = await site.browser(world.maker, "auditor")
+    assert "scrapped 3 EA" in (await auditor.get(f"/units/{job.lot}")).text
+    assert "scrapped 3 EA" not in (await auditor.get(f"/units/{second}")).text

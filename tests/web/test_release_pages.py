@@ -293,3 +293,70 @@ async def test_an_answered_form_that_is_loaded_anew_leads_back_to_where_it_stand
     async with market.client(world.maker, "planner") as planner:
         again = await planner.get(f"/releases/{market.release}/lines/add")
         assert again.headers["location"] == f"/releases/{market.release}/lines"
+
+
+async def test_a_broken_package_is_said_at_its_field_and_nothing_is_saved(
+    market: Market, planner: httpx.AsyncClient
+) -> None:
+    key = f"{market.world.part}|{market.world.maker.sites[1]}|new"
+    draft = await drafted(planner, add=key)
+    form = fields((await planner.get(f"{draft}/lines")).text, f"{draft}/lines")
+    page = await planner.post(f"{draft}/lines", data={**form, "quantity_0": "10", "package_0": "7"})
+    assert page.status_code == 422
+    assert "10 is not a whole number of packages of 7: offer 7." in page.text
+    assert 'value="10"' in page.text, "what was typed is kept"
+    quantity = "SELECT quantity FROM listing WHERE release_id::text = $1"
+    assert await market.world.owner.fetchval(quantity, draft.rpartition("/")[2]) == 12
+
+
+async def test_what_was_typed_stays_while_the_stock_is_filtered_turned_over_and_added(
+    market: Market, planner: httpx.AsyncClient
+) -> None:
+    world = market.world
+    for n in range(27):
+        part = await world.make_part(f"{world.tag}-MORE-{n:02d}")
+        await world.register(world.maker, 3, part=part)
+    draft = await drafted(planner, add=f"{world.part}|{world.maker.sites[1]}|new")
+    address = f"{draft}/lines"
+    form = fields((await planner.get(address)).text, address)
+    typed = {**form, "quantity_0": "7", "price_0": "41.5", "keep_0": "x"}
+
+    async def saved() -> list[tuple[int, str]]:
+        rows = await world.owner.fetch(
+            "SELECT quantity, unit_price FROM listing WHERE release_id::text = $1 ORDER BY id", draft.rpartition("/")[2]
+        )
+        return [(r["quantity"], f"{r['unit_price']:.2f}") for r in rows]
+
+    for then in ({"then": "filter"}, {}):  # the button, and the Enter key
+        page = await planner.post(address, data={**typed, "search": f"{world.tag}-MORE", **then})
+        assert page.status_code == 200
+        now = fields(page.text, address)
+        assert (now["quantity_0"], now["price_0"], now["keep_0"]) == ("7", "41.5", "x")
+        assert (now["search"], now["shown_search"]) == (f"{world.tag}-MORE", f"{world.tag}-MORE")
+        assert f"{world.tag}-MORE-00" in page.text
+        assert f"{world.tag}-MORE-26" not in page.text
+        assert await saved() == [(12, "72.00")], "looking saves nothing"
+    mark = re.search(r'name="then" value="(after:[^"]+)"', page.text)
+    assert mark, "a next page"
+    page = await planner.post(address, data={**now, "then": mark[1]})
+    assert f"{world.tag}-MORE-26" in page.text
+    now = fields(page.text, address)
+    assert (now["quantity_0"], now["search"]) == ("7", f"{world.tag}-MORE")
+
+    key = re.search(rf'name="add" value="([^"]+)" aria-label="Add {world.tag}-MORE-26', page.text)
+    assert key
+    wrong = await planner.post(f"{address}/add", data={**now, "add": key[1]})
+    assert wrong.status_code == 422
+    assert "is not a whole number" in wrong.text
+    assert f'value="{key[1]}" checked' in wrong.text
+    assert await saved() == [(12, "72.00")]
+    away = await planner.post(address, data={**fields(wrong.text, address), "search": "", "then": "filter"})
+    assert f'type="hidden" name="add" value="{key[1]}"' in away.text, "what was chosen is not forgotten"
+    right = fields(wrong.text, f"{address}") | {"keep_0": "0"}
+    done = await planner.post(f"{address}/add", data=right)
+    assert done.headers["location"] == f"{address}?search={world.tag}-MORE"
+    assert sorted(await saved()) == [(3, "72.00"), (7, "41.50")]
+    # Enter in a quantity saves.
+    form = fields((await planner.get(done.headers["location"])).text, address)
+    assert (await planner.post(address, data={**form, "quantity_0": "6"})).status_code == 303
+    assert sorted(q for q, _ in await saved()) in ([3, 6], [6, 7])

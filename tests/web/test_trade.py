@@ -191,7 +191,7 @@ async def test_from_order_to_delivery(market: Market, buyer: httpx.AsyncClient, 
     assert "corrected how it travels" in (await buyer.get(order)).text
     wrong = await step(buyer, order, "receive", good_1="3", short_1="0", damaged_1="0", wrong_1="0")
     assert wrong.status_code == 422
-    assert "add up to 3; 4 were shipped" in wrong.text
+    assert "Good, short, damaged and wrong add up to 3, but 4 were shipped: 1 is still to be told of." in wrong.text
     unsaid = await step(buyer, order, "receive", good_1="3", short_1="0", damaged_1="1", wrong_1="0")
     assert "Say in a few words what is wrong" in unsaid.text
     done = await step(buyer, order, "receive", good_1="3", short_1="0", damaged_1="1", wrong_1="0", note_1="Dented")

@@ -38,8 +38,8 @@ COLUMNS: Final = (
     Column("agreement", "Agreement"),
     Column("other", "With"),
     Column("clause", "Clause"),
-    Column("units", "Units sold", "end"),
-    Column("value", "Sold for", "end"),
+    Column("units", "Units", "end"),
+    Column("value", "Sold for, as signed", "end"),
     Column("until", "Right until"),
     Column("status", "Status"),
 )
@@ -49,7 +49,7 @@ TABS: Final = (
 )  # fmt: skip
 CSV_HEADER: Final = (
     "Agreement", "Status", "Manufacturer", "Holder", "Clause", "Version", "Schedule date", "Right from", "Right until",
-    "Lines", "Units sold", "Sold for", "Currency", "Manufacturer signed", "Holder signed", "Exercises",
+    "Lines", "Units signed", "Not accepted", "With the holder now", "Sold for, as signed", "Currency", "Manufacturer signed", "Holder signed", "Exercises",
 )  # fmt: skip
 EVENTS: Final = {
     "offered": ("{company} offered the agreement", "send", "info"),
@@ -100,7 +100,7 @@ def _until(row: AgreementRow) -> date:
 def _csv_row(r: AgreementRow) -> list[object]:
     return [
         r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
-        local_day(r.window_opens_at, r.zone).isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold,
+        local_day(r.window_opens_at, r.zone).isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold, r.not_accepted, r.remaining,
         f"{r.value.normalize():f}", r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
         r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -11,16 +10,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
-from marketplace.agreements import queries as agreements
 from marketplace.db.session import ReadSession
 from marketplace.kit.errors import DomainError
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger import queries as ledger
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.listings import queries as listings
-from marketplace.orders import queries as orders
 from marketplace.parts import queries as parts
-from marketplace.parts.numbers import Asked, Match, parse_list
+from marketplace.parts.numbers import Asked, Match, parse_list, repeats
 from marketplace.sourcing import queries as sourcing
 from web.clauses import CLAUSE_WORDS
 from web.exports import csv_file, list_csv, wants_csv
@@ -56,7 +53,13 @@ CSV_HEADER: Final = (
     "Price", "Currency", "Seller", "Place", "Region", "Country", "Kilometres by road", "Clause", "Notice days",
     "Smallest order", "Package", "Posted", "Listing",
 )  # fmt: skip
-_REFERENCE = re.compile(r"(ORD|REL|AGR|CALL|REQ)-[0-9A-Z]{6,7}", re.IGNORECASE)
+_KIND_WORDS: Final = {
+    "order": "Order", "posting": "Surplus posting", "agreement": "Agreement", "call": "Order back",
+    "request": "Parts request", "settlement": "Settlement line",
+}  # fmt: skip
+_PAGES: Final = {
+    "order": "orders", "posting": "releases", "agreement": "agreements", "call": "calls", "request": "requests",
+}  # fmt: skip
 MOST_BESIDE: Final = 20
 """Parts of the catalogue that are shown when nothing with the words is on offer."""
 _FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered")
@@ -81,10 +84,6 @@ def _texts(sent: Sent) -> dict[str, str]:
 
 async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
     q = given.get("q", "").strip()
-    if _REFERENCE.fullmatch(q):
-        address = await _by_reference(visit, q)
-        if address:
-            return RedirectResponse(address, 303)
     wanted, wrong = _wanted(visit, given)
     if not q:
         return await _browse(visit, given, wanted, wrong, words=None)
@@ -94,12 +93,17 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
         values: dict[str, Value] = {"q": q}
         return visit.show("find/too_many.html", status_code=422, form=Form.rejected(values, error), search=q[:200])
     single = "\n" not in q
+    records = await sourcing.by_number(visit.session, visit.actor, q) if single and not wants_csv(visit) else []
+    if len(records) == 1 and records[0].by == "reference":
+        return RedirectResponse(_address(records[0]), 303)
     looked = await _look_up(visit, visit.session, asked, wanted)
     # Words: one line without a digit, unless the catalogue has exactly that as a number; or a line of several words
     # that is no number at all.
+    if len(records) == 1 and not looked.count(Match.EXACT) and not await ledger.by_serial(visit.session, q, limit=1):
+        return RedirectResponse(_address(records[0]), 303)
     wordy = single and not any(c.isdigit() for c in q) and not looked.count(Match.EXACT)
     wordy = wordy or (single and " " in q and not looked.count(*Match) and await _described(visit, q))
-    if wordy:
+    if wordy and not records:
         return await _browse(visit, given, wanted, wrong, words=q)
     if given.get("format") == "csv":
         return _numbers_csv(visit, asked, wanted)
@@ -112,6 +116,9 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
         looked=looked,
         shown=[a for a in looked.answers if not given.get("offered") or a.offers],
         serials=serials,
+        records=_named(records),
+        more_records=len(records) > sourcing.MOST_RECORDS,
+        repeated=repeats(q, len(asked)),
         Match=Match,
         may_source=visit.actor.may_source,
         method="post" if len(q) > LONGEST_ADDRESS else "get",
@@ -124,21 +131,16 @@ async def _described(visit: Visit, words: str) -> bool:
     return bool(await parts.find_words(visit.session, words, limit=1))
 
 
-async def _by_reference(visit: Visit, reference: str) -> str | None:
-    """The page of an order, posting, agreement, buy-back order or parts request that the actor may see."""
-    session, kind = visit.session, reference.partition("-")[0].upper()
-    if kind == "ORD":
-        found = await orders.order_by_reference(session, reference)
-        return f"/orders/{found}" if found else None
-    if kind == "REL":
-        found = await listings.release_by_reference(session, reference)
-        return f"/releases/{found}" if found else None
-    if kind in ("CALL", "REQ"):
-        found = await sourcing.by_reference(session, reference)
-        return f"/{'calls' if kind == 'CALL' else 'requests'}/{found}" if found else None
-    wanted = agreements.AgreementFilter(reference=reference)
-    page = await agreements.agreements(session, visit.actor, wanted, limit=1, secret=visit.secret)
-    return f"/agreements/{page.items[0].id}" if page.items else None
+def _address(record: sourcing.RecordRow) -> str:
+    """The page of a record. A settlement line has none of its own; it stands alone in the list."""
+    if record.kind == "settlement":
+        return f"/settlement?state=all&line={record.reference}"
+    return f"/{_PAGES[record.kind]}/{record.id}"
+
+
+def _named(records: Sequence[sourcing.RecordRow]) -> list[tuple[str, str, str]]:
+    """Records that bear the number as links: (what, address, about)."""
+    return [(f"{_KIND_WORDS[r.kind]} {r.reference}", _address(r), r.about) for r in records[: sourcing.MOST_RECORDS]]
 
 
 def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, list[str]]:

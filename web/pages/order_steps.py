@@ -16,7 +16,7 @@ from marketplace.agreements.prose import summary_of_lines
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.orders import queries, service
-from marketplace.orders.states import DECLINE_REASONS, WORDS, Receipt
+from marketplace.orders.states import DECLINE_REASONS, WORDS, Receipt, lacking
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clauses import html
@@ -189,7 +189,7 @@ async def _receive(session: WriteSession, actor: Actor, order_id: UUID, sent: Se
         note = fields.text(f"note_{number}", f"Line {number}, note", required=False, most=500)
         if sum(counts) != loose:
             without = " without a serial number" if serialised else ""
-            fields.wrong(f"good_{number}", f"These add up to {sum(counts)}; {loose}{without} were shipped.")
+            fields.wrong(f"good_{number}", f"Good, short, damaged and wrong {lacking(sum(counts), loose, without)}")
         elif (sum(counts[1:]) or len(named["good"]) < len(serialised)) and not note:
             fields.wrong(f"note_{number}", "Say in a few words what is wrong.")
         good, short, damaged, wrong = (n + len(named[fate]) for n, fate in zip(counts, FATES, strict=True))

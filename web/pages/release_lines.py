@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -24,7 +26,7 @@ from marketplace.parts.numbers import normalise
 from web.forms import Fields, Form, Value
 from web.pages.releases import crumbs, own, steps
 from web.released_stock import lines_from_stock, stock_key
-from web.session import SentForm, Visit, submit, uuid_of, visits
+from web.session import SentForm, Visit, looking, submit, uuid_of, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
@@ -56,15 +58,16 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
     if release.status != "draft":
         return RedirectResponse(f"/releases/{release_id}", 303)
     rows = await queries.lines(visit.session, release_id)
-    search = visit.asked("search")
+    view = _stock_view(visit, form)
+    search = view.filter_value("search").strip()
     number = normalise(search)
     has_digit = any(c.isdigit() for c in search)
     wanted = queries.StockFilter(
-        site_id=visit.id("site"),
+        site_id=uuid_of(view.filter_value("site")),
         number=number if search and has_digit and len(number) >= 2 else None,
         words=search or None,
     )
-    key = read_bookmark(visit.request.query_params.get("after"), visit.secret, *queries.RELEASABLE_KINDS)
+    key = read_bookmark(view.after, visit.secret, *queries.RELEASABLE_KINDS)
     stock = await queries.releasable(visit.session, visit.actor.company_id, wanted, after=key, limit=STOCK_SHOWN + 1)
     some = cut(stock, STOCK_SHOWN, lambda row: row.key, visit.secret)
     currency = release.currency
@@ -75,16 +78,47 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
         crumbs=crumbs(release),
         lines=rows,
         form=form or Form(_values(rows)),
-        view=TableView.of(visit.request, STOCK_COLUMNS).with_next(some.next),
+        view=view.with_next(some.next),
         stock=some.items,
         stock_key=stock_key,
         labels={f"{n}_{i}": f"{x.part_number}, {words}" for i, x in enumerate(rows) for n, words in _COLUMNS.items()},
         taken={(x.part_id, x.site_id, x.condition) for x in rows},
         sites=[(str(s.id), s.name) for s in await parties.sites(visit.session, visit.actor)],
-        add_form=Form({"percent": str(DEFAULT_PERCENT)}),
+        percent=str(DEFAULT_PERCENT),
+        chosen_elsewhere=sorted(set(form.chosen("add")) - {stock_key(row) for row in some.items}) if form else [],
         list_price=lambda row: Money(row.list_price, currency) if row.list_price is not None else None,
         value=Money(release.value, currency).rounded(),
     )
+
+
+def _stock_view(visit: Visit, form: Form | None) -> TableView:
+    """Which of the stock is shown: as the address says, or as the form that was sent says."""
+    view = TableView.of(visit.request, STOCK_COLUMNS)
+    if form is None:
+        visit.id("site")
+        return view
+    then = form.value("then")
+    after = form.value("shown_after") if then not in {"", "filter"} or not _looks(form) else ""
+    if then.startswith("after:"):
+        after = then.removeprefix("after:")
+    return replace(view, query=_filter(form), after=after or None)
+
+
+def _filter(form: Form) -> tuple[tuple[str, str], ...]:
+    return tuple((name, form.value(name).strip()) for name in ("search", "site") if form.value(name).strip())
+
+
+def _back_to(release_id: UUID, form: Form) -> str:
+    """The editor, with the stock filtered as it was."""
+    kept = _filter(form)
+    return f"/releases/{release_id}/lines" + (f"?{urlencode(kept)}" if kept else "")
+
+
+def _looks(form: Form) -> bool:
+    """Whether only other stock is to be shown: the filter's button, a page of it, or Enter in a changed filter."""
+    then = form.value("then")
+    changed = any(form.value(name).strip() != form.value(f"shown_{name}") for name in ("search", "site"))
+    return then == "filter" or then.startswith("after:") or (not then and "shown_search" in form.values and changed)
 
 
 def _plain(amount: Decimal) -> str:
@@ -114,30 +148,43 @@ def _values(rows: Sequence[queries.ListingRow]) -> dict[str, Value]:
 
 @router.post("/{release_id}/lines")
 async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
-    """Saves all lines at once, and goes on to publishing where the button says so."""
-    go_on = sent.form().value("then") == "publish"
+    """Saves all lines at once, and goes on to publishing where the button says so; or only shows other stock to add,
+    with everything that was typed still there."""
+    typed = sent.form()
+    if _looks(typed):
+
+        async def show(visit: Visit) -> Response:
+            visit.actor.require("release.write")
+            return await _page(visit, release_id, typed)
+
+        return await looking(request, now, show)
+    go_on = typed.value("then") == "publish"
 
     async def act(session: WriteSession, actor: Actor) -> int:
-        fields = sent.fields()
-        kept: list[int] = []
-        wanted: list[NewLine] = []
-        for index, key in enumerate(fields.many("line")):
-            if fields.yes(f"remove_{index}"):
-                continue
-            kept.append(index)
-            wanted.append(_line(fields, index, key))
-        fields.check("release.lines", "Some lines do not fit.")
-        try:
-            await service.set_lines(session, actor, release_id, wanted)
-        except DomainError as error:
-            raise _named(error, kept) from None
-        return len(wanted)
+        return await _set_lines(session, actor, release_id, sent.fields())
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _page(visit, release_id, form)
 
-    to = f"/releases/{release_id}/{'publish' if go_on else 'lines'}"
+    to = f"/releases/{release_id}/publish" if go_on else _back_to(release_id, typed)
     return await submit(request, sent, "release.write", act, now=now, to=to, again=again)
+
+
+async def _set_lines(session: WriteSession, actor: Actor, release_id: UUID, fields: Fields) -> int:
+    """The lines as they stand in the form."""
+    kept: list[int] = []
+    wanted: list[NewLine] = []
+    for index, key in enumerate(fields.many("line")):
+        if fields.yes(f"remove_{index}"):
+            continue
+        kept.append(index)
+        wanted.append(_line(fields, index, key))
+    fields.check("release.lines", "Some lines do not fit.")
+    try:
+        await service.set_lines(session, actor, release_id, wanted)
+    except DomainError as error:
+        raise _named(error, kept) from None
+    return len(wanted)
 
 
 def _line(fields: Fields, index: int, key: str) -> NewLine:
@@ -162,6 +209,7 @@ _FORM_NAMES: Final = {
     "quantity": "quantity",
     "unit_price": "price",
     "minimum_quantity": "minimum",
+    "package_quantity": "package",
     "minimum_to_keep": "keep",
     "part_id": "quantity",
     "site_id": "quantity",
@@ -186,7 +234,7 @@ async def add_again(release_id: UUID) -> Response:
 
 @router.post("/{release_id}/lines/add")
 async def add(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
-    """Adds the chosen stock lines with all that is free of them."""
+    """Adds the chosen stock lines with all that is free of them, and saves the lines that were typed in before."""
 
     async def act(session: WriteSession, actor: Actor) -> int:
         fields = sent.fields()
@@ -195,6 +243,8 @@ async def add(request: Request, release_id: UUID, sent: SentForm, now: Now) -> R
         if not chosen:
             fields.wrong("add", "Choose at least one stock line.")
         fields.check()
+        if fields.many("line"):
+            await _set_lines(session, actor, release_id, fields)
         release = await queries.release(session, release_id)
         terms = parse_terms(release.clause, release.version, release.terms)
         made = await service.add_lines(
@@ -203,9 +253,8 @@ async def add(request: Request, release_id: UUID, sent: SentForm, now: Now) -> R
         return len(made)
 
     async def again(visit: Visit, form: Form) -> Response:
-        problem = form.errors.get("add") or form.errors.get("percent") or form.problem
-        return await _page(
-            visit, release_id, Form(_values(await queries.lines(visit.session, release_id)), {}, problem)
-        )
+        before = _values(await queries.lines(visit.session, release_id))
+        return await _page(visit, release_id, replace(form, values={**before, **form.values}))
 
-    return await submit(request, sent, "release.write", act, now=now, to=f"/releases/{release_id}/lines", again=again)
+    to = _back_to(release_id, sent.form())
+    return await submit(request, sent, "release.write", act, now=now, to=to, again=again)

@@ -34,7 +34,13 @@ COLUMNS: Final = (
     Column("marks", "Marked as settled"),
     Column("act", "Actions", "end", hidden_label=True),
 )
-TABS: Final = (("", "Open"), ("waiting", "Waits for our mark"), ("settled", "Settled"), ("all", "All"))
+TABS: Final = (
+    ("", "Open"),
+    ("half", "Marked by the other side"),
+    ("waiting", "Waits for our mark"),
+    ("settled", "Settled"),
+    ("all", "All"),
+)
 CSV_HEADER: Final = (
     "Line", "Payer", "Payee", "Order", "Agreement", "Part number", "Description", "Quantity", "Unit", "Price each",
     "Amount", "Currency", "Due", "Payer marked", "Payee marked", "Why",
@@ -43,10 +49,12 @@ CSV_HEADER: Final = (
 
 @router.get("")
 async def settlement(visit: ReadsOwed) -> Response:
-    """``?side=`` payer (we owe) or payee (we are owed), ``?state=`` a tab."""
+    """``?side=`` payer (we owe) or payee (we are owed), ``?state=`` a tab, ``?line=`` the one with this reference."""
     tab = visit.choice("state", {key for key, _ in TABS})
     side = visit.choice("side", {"payer", "payee"}) or None
-    wanted = SettlementFilter(side=side, state={"": "open", "all": None}.get(tab, tab))
+    wanted = SettlementFilter(
+        side=side, state={"": "open", "all": None}.get(tab, tab), reference=visit.asked("line")[:20] or None
+    )
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[SettlementRow], str | None]:
         found = await queries.settlement_lines(

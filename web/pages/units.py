@@ -55,6 +55,7 @@ AS_OF_CSV: Final = (
 HISTORY_CSV: Final = (
     "Entry", "Happened", "Recorded", "What", "Kind", "Quantity", "From owner", "From holder", "From place", "To owner",
     "To holder", "To place", "Condition before", "Condition after", "Recorded by", "Cause", "Reason", "Note", "Corrects",
+    "Lot",
 )  # fmt: skip
 DONE: Final = {
     "frozen": (
@@ -190,12 +191,13 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
         await holdings.holding(visit.session, visit.actor, lot_id)
 
         async def more(session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
-            rows = await ledger.history(session, visit.actor, lot_id, at=at, known_at=known)
+            rows = await ledger.history(session, visit.actor, lot_id, at=at, known_at=known, chain=True)
             return [_history_row(row) for row in rows], None
 
         return csv_file(visit, "unit-history", HISTORY_CSV, more)
     context = await _unit(visit, lot_id)
-    rows = await ledger.history(visit.session, visit.actor, lot_id, at=at, known_at=known)
+    told = await ledger.history(visit.session, visit.actor, lot_id, at=at, known_at=known, chain=True)
+    rows = [r for r in told if r.lot_id == lot_id]
     past = None
     if at is not None or known is not None:
         past = await ledger.as_of(
@@ -211,7 +213,8 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     }
     done = {r.corrects for r in rows if r.corrects is not None}
     return visit.show(
-        "units/unit.html", **context, events=events(rows, context["unit"].uom, visit.actor), past=past,
+        "units/unit.html", **context, events=events(told, context["unit"].uom, visit.actor, lot_id),
+        lots=len({r.lot_id for r in told}), most_lots=ledger.MOST_LOTS, past=past,
         at=visit.asked("at"), known=visit.asked("known"), export=f"/units/{lot_id}?{query + '&' if query else ''}format=csv",
         correctable=[r for r in rows if r.seq in own - done] if context["may_correct"] and past is None else [],
         sentence=sentence, done=DONE.get(visit.asked("done")),
@@ -226,7 +229,7 @@ def _history_row(row: ledger.HistoryRow) -> list[object]:
         row.seq, row.occurred_at.isoformat(timespec="seconds"), row.recorded_at.isoformat(timespec="seconds"),
         sentence(row, ""), row.purpose or row.kind, row.quantity, row.from_owner or "", row.from_holder or "",
         row.from_site or "", row.to_owner or "", row.to_holder or "", row.to_site or "", row.from_condition or "",
-        row.to_condition or "", row.company, row.cause_kind, row.reason or "", row.note or "", row.corrects or "",
+        row.to_condition or "", row.company, row.cause_kind, row.reason or "", row.note or "", row.corrects or "", row.lot_id,
     ]  # fmt: skip
 
 

@@ -56,7 +56,8 @@ async def clause_versions(session: AsyncSession) -> Sequence[ClauseRow]:
 
 @dataclass(frozen=True, slots=True)
 class AgreementRow:
-    """An agreement in a list. ``waiting_for`` names who has not signed yet (maker, holder)."""
+    """An agreement in a list. ``quantity_sold`` and ``value`` as signed; of those ``not_accepted`` on receipt, and
+    ``remaining`` with the holder now. ``waiting_for`` names who has not signed yet (maker, holder)."""
 
     id: UUID
     reference: str
@@ -82,6 +83,8 @@ class AgreementRow:
     holder_signed_at: datetime | None
     lines: int
     quantity_sold: int
+    not_accepted: int
+    remaining: int
     value: Decimal
 
     @property
@@ -96,11 +99,15 @@ class AgreementRow:
 _AGREEMENT = """
 SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.order_id, a.clause, a.version,
        c.title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.exercises,
-       a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold, l.value
+       a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
+       l.not_accepted, l.value,
+       coalesce((SELECT sum(p.quantity) FROM position p WHERE p.agreement_id = a.id AND p.holder_id = a.holder_id
+                 AND p.quantity > 0), 0)::bigint AS remaining
 FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 JOIN clause_version c ON c.clause = a.clause AND c.version = a.version
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(quantity_sold), 0)::bigint AS quantity_sold,
+           coalesce(sum(not_accepted), 0)::bigint AS not_accepted,
            coalesce(sum(quantity_sold * sale_price), 0) AS value
     FROM agreement_line WHERE agreement_id = a.id
 ) l

@@ -23,6 +23,7 @@ from marketplace.holdings.queries.standing import (
 )
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
+from marketplace.ledger.entries import kept_apart
 from marketplace.ledger.queries import Unit, unit
 from marketplace.parties.actor import Actor
 from marketplace.parts.numbers import after_prefix, normalise
@@ -84,8 +85,8 @@ class HoldingRow:
 
     @property
     def apart(self) -> bool:
-        """Somebody else's, under no agreement: received damaged or as the wrong part, to be kept for its owner."""
-        return self.agreement_id is None and self.owner_id != self.holder_id
+        """Kept for its owner."""
+        return kept_apart(self.owner_id, self.holder_id, self.agreement_id)
 
     @property
     def free(self) -> int:

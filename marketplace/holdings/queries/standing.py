@@ -211,10 +211,14 @@ async def freeze_targets(
 
 
 async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> asyncpg.Record | None:
-    """Who recorded a stock transaction, of what kind and how many, under which agreement; None where it is not visible."""
+    """Who recorded a stock transaction, of what kind and how many, under which agreement, from which site of the
+    recorder's own; None where it is not visible."""
     return await fetch_one(
         session,
-        "SELECT company_id, kind, purpose, quantity, cause_kind, agreement_id FROM movement WHERE lot_id = $1 AND seq = $2",
+        "SELECT m.company_id, m.kind, m.purpose, m.quantity, m.cause_kind, m.agreement_id, s.id AS from_site_id, "
+        "s.name AS from_site, p.uom FROM movement m JOIN lot l ON l.lot_id = m.lot_id JOIN part p ON p.id = l.part_id "
+        "LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position "
+        "LEFT JOIN site s ON s.id = f.site_id AND s.company_id = m.company_id WHERE m.lot_id = $1 AND m.seq = $2",
         lot_id,
         seq,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.service.telling import tell_taken
-from marketplace.kit.errors import forbidden, invalid, missing
+from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
 from marketplace.ledger.entries import Applied, Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
+from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 
 _OWN_KINDS = frozenset(
@@ -33,8 +36,8 @@ async def correct(
     """Takes back one of the company's own stock transactions: the same quantity the other way, dated when the
     wrong one happened. Record what is right after it.
 
-    Raises ``ledger.not_found``, ``holding.reason``, ``holding.correct_kind``, ``holding.correct_other``, and what
-    the ledger refuses (corrected already, contradicts later transactions).
+    Raises ``ledger.not_found``, ``holding.reason``, ``holding.correct_kind``, ``holding.correct_other``,
+    ``holding.correct_closed`` (it would bring units back to a site that is closed: nobody would find them), and what the ledger refuses (corrected already, contradicts later transactions).
     """
     if not reason.strip() or len(reason) > 200:
         raise invalid("holding.reason", "Give the reason, in at most 200 characters.", field="reason")
@@ -48,6 +51,8 @@ async def correct(
             "holding.correct_kind",
             f"A '{past['kind']}' is part of an order or call and is put right there, not by a correction.",
         )
+    if past["from_site_id"] is not None:
+        await _open_still(session, actor, past)
     step = Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())
     command = Command(command_id or uuid4(), actor.company_id, actor.user_id, (step,), "correction")
     done = await carry_out(session, command, now)
@@ -55,3 +60,18 @@ async def correct(
         gone = [(e.lot_id, e.from_position) for e in done.entries if e.from_position is not None]
         await tell_taken(session, actor, command.command_id, gone)
     return done
+
+
+async def _open_still(session: WriteSession, actor: Actor, past: Mapping[str, Any]) -> None:
+    """The site that units come back to is open, and stays so until this is done."""
+    try:
+        await parties.site_for_share(session, actor, past["from_site_id"])
+    except DomainError as error:
+        if error.code != "site.closed":
+            raise
+        raise conflict(
+            "holding.correct_closed",
+            f"This would bring {past['quantity']:,} {past['uom']} back to {past['from_site']}, which was closed meanwhile. Open "
+            "it again under Company, correct, and close it once the units have left; or record a new transaction where "
+            "the units are. Nothing was changed.",
+        ) from None

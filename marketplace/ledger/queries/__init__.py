@@ -3,10 +3,11 @@
 from marketplace.ledger.queries.checks import CHECKS, Mismatch, verify
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
 from marketplace.ledger.queries.past import AsOfRow, as_of
-from marketplace.ledger.queries.units import HistoryRow, SerialHit, Unit, UnitLine, by_serial, history, unit
+from marketplace.ledger.queries.units import MOST_LOTS, HistoryRow, SerialHit, Unit, UnitLine, by_serial, history, unit
 
 __all__ = [
     "CHECKS",
+    "MOST_LOTS",
     "AsOfRow",
     "HistoryRow",
     "Mismatch",

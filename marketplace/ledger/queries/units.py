@@ -60,10 +60,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One movement of a lot, with names in place of ids. ``*_site`` None with a holder = in transit. ``veiled``: a maker
+    """One movement of a lot, with names in place of ids. ``depth``: 0 for the lot that was asked for, below for the lots
+    it was split off from, above for those split off from it. ``*_site`` None with a holder = in transit. ``veiled``: a maker
     hides its holders from the reader, so companies and places are told only roughly, what others wrote not at all, and
     no agreement may be shown."""
 
+    lot_id: UUID
     seq: int
     kind: str
     purpose: str | None
@@ -91,6 +93,7 @@ class HistoryRow:
     corrects: int | None
     counterpart_lot_id: UUID | None
     machine: str | None
+    depth: int
     veiled: bool
 
 
@@ -160,6 +163,30 @@ async def by_serial(session: AsyncSession, serial: str, *, limit: int = 20) -> S
     return [SerialHit(**dict(r)) for r in rows]
 
 
+MOST_LOTS = 100
+"""Lots split off from one whose stories are told along with it."""
+# A lot's whole chain: the lots it was split off from, each up to the split that led here, and those split off from it.
+# Of lots that the tenant may not see nothing is told, nor of what lies behind them.
+_CHAIN = f"""
+WITH RECURSIVE me AS (SELECT lot_id, parent_lot_id, root_lot_id FROM lot WHERE lot_id = $1),
+family AS MATERIALIZED (SELECT l.lot_id, l.parent_lot_id FROM me JOIN lot l ON l.root_lot_id = me.root_lot_id WHERE $4),
+up AS (
+    SELECT lot_id, parent_lot_id, 0 AS depth, NULL::uuid AS child FROM me
+    UNION ALL
+    SELECT f.lot_id, f.parent_lot_id, u.depth - 1, u.lot_id FROM up u JOIN family f ON f.lot_id = u.parent_lot_id
+), down AS (
+    SELECT lot_id, 0 AS depth FROM me
+    UNION ALL
+    SELECT f.lot_id, d.depth + 1 FROM down d JOIN family f ON f.parent_lot_id = d.lot_id
+), chain AS MATERIALIZED (
+    SELECT u.lot_id, u.depth, (SELECT s.seq FROM movement s WHERE s.lot_id = u.lot_id AND s.counterpart_lot_id = u.child
+                               AND s.from_position IS NOT NULL ORDER BY s.seq LIMIT 1) AS until FROM up u
+    UNION ALL
+    (SELECT d.lot_id, d.depth, NULL FROM down d WHERE d.depth > 0 ORDER BY d.depth, d.lot_id LIMIT {MOST_LOTS})
+)
+"""
+
+
 async def history(
     session: AsyncSession,
     reader: Actor,
@@ -167,13 +194,16 @@ async def history(
     *,
     at: datetime | None = None,
     known_at: datetime | None = None,
+    chain: bool = False,
 ) -> Sequence[HistoryRow]:
     """The movements of a lot the tenant may see, told as the reader may see them, as they happened: oldest first by
-    occurrence. ``at`` leaves out what happened later, ``known_at`` what was recorded later."""
+    occurrence. ``at`` leaves out what happened later, ``known_at`` what was recorded later. ``chain``: along with the
+    lots it was split off from, up to there, and the first ``MOST_LOTS`` split off from it. One statement."""
     rows = await fetch(
         session,
-        """
-        SELECT m.seq, m.kind, m.purpose, m.quantity, m.occurred_at, m.recorded_at, c.name AS company, m.cause_kind,
+        _CHAIN
+        + """
+        SELECT m.lot_id, x.depth, m.seq, m.kind, m.purpose, m.quantity, m.occurred_at, m.recorded_at, c.name AS company, m.cause_kind,
                m.cause_id, m.reason_code AS reason, n.note, m.from_position, fo.name AS from_owner,
                fh.name AS from_holder, fs.name AS from_site, m.to_position, xo.name AS to_owner, xh.name AS to_holder,
                xs.name AS to_site, f.condition AS from_condition, t.condition AS to_condition, m.agreement_id,
@@ -181,7 +211,7 @@ async def history(
                f.owner_id AS from_owner_id, f.holder_id AS from_holder_id, f.beneficiary_id AS from_beneficiary_id,
                fs.region AS from_region, t.owner_id AS to_owner_id, t.holder_id AS to_holder_id,
                t.beneficiary_id AS to_beneficiary_id, xs.region AS to_region
-        FROM movement m
+        FROM chain x JOIN movement m ON m.lot_id = x.lot_id
         JOIN company c ON c.id = m.company_id
         LEFT JOIN movement_note n ON n.lot_id = m.lot_id AND n.seq = m.seq
         LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
@@ -190,13 +220,14 @@ async def history(
         LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
         LEFT JOIN company xo ON xo.id = t.owner_id LEFT JOIN company xh ON xh.id = t.holder_id
         LEFT JOIN site xs ON xs.id = t.site_id
-        WHERE m.lot_id = $1 AND ($2::timestamptz IS NULL OR m.occurred_at <= $2)
-          AND ($3::timestamptz IS NULL OR m.recorded_at <= $3)
-        ORDER BY m.occurred_at, m.seq
+        WHERE ($2::timestamptz IS NULL OR m.occurred_at <= $2) AND ($3::timestamptz IS NULL OR m.recorded_at <= $3)
+          AND (x.until IS NULL OR m.seq <= x.until OR m.corrects <= x.until)
+        ORDER BY m.occurred_at, x.depth, m.lot_id, m.seq
         """,
         lot_id,
         at,
         known_at,
+        chain,
     )
     return [_told(dict(r), reader) for r in rows]
 

@@ -24,7 +24,6 @@ from marketplace.listings.queries.releases import (
     begun,
     clause_versions,
     release,
-    release_by_reference,
     release_for_update,
     releases,
 )
@@ -42,6 +41,7 @@ from marketplace.listings.queries.stock import (
     protected,
     releasable,
     stock_for_update,
+    unpromised_for_update,
 )
 
 __all__ = [
@@ -76,10 +76,10 @@ __all__ = [
     "protected",
     "releasable",
     "release",
-    "release_by_reference",
     "release_for_update",
     "releases",
     "sellers_on_offer",
     "stock_for_update",
     "units",
+    "unpromised_for_update",
 ]

@@ -101,12 +101,6 @@ async def begun(session: AsyncSession, company_id: UUID) -> Begun:
     return Begun(**dict(row)) if row else Begun(stock=False, releases=False, sites=False)
 
 
-async def release_by_reference(session: AsyncSession, reference: str) -> UUID | None:
-    """The visible release with this reference (REL-7F3K2Q), whatever its case."""
-    row = await fetch_one(session, "SELECT id FROM release WHERE reference = upper($1)", reference)
-    return row["id"] if row else None
-
-
 async def clause_versions(session: AsyncSession) -> Sequence[tuple[str, int, str]]:
     """(clause, version, title) of every published clause version."""
     rows = await fetch(session, "SELECT clause, version, title FROM clause_version ORDER BY clause, version")

@@ -231,6 +231,39 @@ async def over_promised_for_update(
     return [Promised(**dict(r)) for r in rows]
 
 
+async def unpromised_for_update(
+    session: WriteSession, units: Sequence[tuple[UUID, int]], now: datetime
+) -> dict[tuple[UUID, int], int]:
+    """Locks these lots, whose listings the caller has locked, and reads how many of each (lot, position) are free, not
+    being looked for and behind no listing. A reservation past its time counts as free."""
+    lots, positions = [lot for lot, _ in units], [position for _, position in units]
+    await held_lots_for_update(session, lots)
+    rows = await fetch(
+        session,
+        """
+        SELECT p.lot_id, p.position_id,
+               greatest(p.quantity - p.held + coalesce(o.overdue, 0) - coalesce(w.missing, 0)
+                        - coalesce(b.listed, 0), 0)::int AS unpromised
+        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::int[]) AS u (lot_id, position_id)) u
+        JOIN position p USING (lot_id, position_id)
+        LEFT JOIN LATERAL (
+            SELECT sum(h.quantity) AS overdue FROM open_hold h
+            WHERE h.lot_id = u.lot_id AND h.position_id = u.position_id AND h.expires_at <= $3
+        ) o ON p.held > 0
+        LEFT JOIN LATERAL (
+            SELECT sum(d.quantity) AS missing FROM withdrawal d
+            WHERE d.lot_id = u.lot_id AND d.position_id = u.position_id AND d.resolved_at IS NULL
+        ) w ON true
+        LEFT JOIN LATERAL (
+            SELECT sum(x.quantity) AS listed FROM listing_lot x
+            WHERE x.lot_id = u.lot_id AND x.position_id = u.position_id
+        ) b ON true
+        """,
+        lots, positions, now,
+    )  # fmt: skip
+    return {**dict.fromkeys(units, 0), **{(r["lot_id"], r["position_id"]): r["unpromised"] for r in rows}}
+
+
 async def promised_beyond_free(
     session: AsyncSession, company_id: UUID, part_id: UUID, site_id: UUID, now: datetime
 ) -> int:

@@ -13,6 +13,7 @@ from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import held_lots_for_update
 from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
@@ -176,7 +177,9 @@ async def _undo(
     lines = {x.line_no: x for x in await queries.lines(session, order.id)}
     units = await queries.units(session, order.id)
     async with acting_for(session, order.seller_id):
-        await listings.listings_for_update(session, [x.listing_id for x in lines.values()])
+        locked = await listings.listings_for_update(session, [x.listing_id for x in lines.values()])
+        # All the lots, also those whose reservation somebody else has ended: what is decided is decided from these.
+        await held_lots_for_update(session, [u.lot_id for u in units])
         open_now = {
             (r["lot_id"], r["hold_seq"])
             for r in await fetch(session, "SELECT lot_id, hold_seq FROM open_hold WHERE cause_id = $1", order.id)
@@ -197,7 +200,7 @@ async def _undo(
             await carry_out(session, command, now)
         await count_ordered(session, [(x.listing_id, -x.quantity) for x in lines.values()])
         back = [(lines[u.line_no].listing_id, Take(u.lot_id, u.position_id, u.quantity)) for u in units]
-        await put_back(session, order.seller_id, back)
+        await put_back(session, order.seller_id, locked, back, now)
     if order.agreement_id:
         await agreements.withdraw(session, order.agreement_id, actor, reason, now)
     await execute(

@@ -13,6 +13,8 @@ from marketplace.kit.canonical import encode
 from marketplace.kit.errors import missing
 from marketplace.ledger.entries import Place
 from marketplace.listings.quantities import Take
+from marketplace.listings.queries import ListingRow, unpromised_for_update
+from marketplace.listings.service import tell_gone
 from marketplace.orders import queries
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
@@ -37,26 +39,54 @@ async def count_ordered(session: WriteSession, changes: Sequence[tuple[UUID, int
     )
 
 
-async def put_back(session: WriteSession, company: UUID, units: Sequence[tuple[UUID, Take]]) -> None:
-    """Units that are no longer ordered stand behind their listings again. Of a posting that was closed meanwhile
-    nothing is on offer: there they are free, and the listing is the smaller by them. Two statements; the caller has
-    locked the listings and counted the order off."""
+async def put_back(
+    session: WriteSession,
+    company: UUID,
+    locked: Sequence[ListingRow],
+    units: Sequence[tuple[UUID, Take]],
+    now: datetime,
+) -> None:
+    """Units that are no longer ordered stand behind their listings again, as far as they are still there and nobody else
+    was promised them: a reservation past its time lets others use, move or post them. The listing is the smaller by
+    what is gone, and the seller is told. Of a posting that was closed meanwhile nothing is on offer: there they are free.
+
+    ``locked``: the listings as locked before, the order still counted in. The caller has counted it off and freed the
+    units. However many units: the same number of statements.
+    """
+    lines = {x.id: x for x in locked}
+    left = await unpromised_for_update(session, [(t.lot_id, t.position_id) for _, t in units], now)
+    back: list[tuple[UUID, Take]] = []
+    freed: dict[UUID, int] = {}
+    gone: dict[UUID, int] = {}
+    for listing, t in units:
+        there = min(t.quantity, left[t.lot_id, t.position_id]) if lines[listing].published else 0
+        left[t.lot_id, t.position_id] -= there
+        freed[listing] = freed.get(listing, 0) + t.quantity
+        gone[listing] = gone.get(listing, 0) + t.quantity - there
+        if there:
+            back.append((listing, replace(t, quantity=there)))
     await execute(
         session,
-        "UPDATE listing l SET quantity = l.quantity - t.quantity FROM (SELECT listing_id, sum(quantity) AS quantity "
-        "FROM unnest($1::uuid[], $2::int[]) AS u (listing_id, quantity) GROUP BY 1) t "
-        "WHERE l.id = t.listing_id AND NOT l.published",
-        [listing for listing, _ in units], [t.quantity for _, t in units],
+        "UPDATE listing l SET quantity = l.quantity - g.gone FROM unnest($1::uuid[], $2::int[]) AS g (id, gone) "
+        "WHERE l.id = g.id AND g.gone > 0",
+        list(gone), list(gone.values()),
     )  # fmt: skip
     await execute(
         session,
         "INSERT INTO listing_lot AS b (listing_id, lot_id, position_id, company_id, quantity) "
         "SELECT t.listing_id, t.lot_id, t.position_id, $1, sum(t.quantity) "
         "FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::int[]) AS t (listing_id, lot_id, position_id, quantity) "
-        "JOIN listing l ON l.id = t.listing_id AND l.published GROUP BY 1, 2, 3 "
+        "GROUP BY 1, 2, 3 "
         "ON CONFLICT (listing_id, lot_id, position_id) DO UPDATE SET quantity = b.quantity + excluded.quantity",
-        company, *_columns(units),
+        company, *_columns(back),
     )  # fmt: skip
+    told = [
+        (replace(line, ordered=line.ordered - freed[i], available=line.available + freed[i]), gone[i])
+        for i, line in lines.items()
+        if line.published and gone.get(i)
+    ]
+    if told:
+        await tell_gone(session, company, told)
 
 
 async def take_backing(session: WriteSession, units: Sequence[tuple[UUID, Take]]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.parties.actor import Actor
+from marketplace.sourcing.queries.requisitions import DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ async def ordered_worth(session: AsyncSession, requisition_id: UUID) -> Worth:
         "SELECT coalesce(sum(k.quantity * k.unit_price), 0) AS owed, "
         "coalesce(sum(k.quantity * CASE WHEN k.kind = 'own_stock' THEN coalesce(p.list_price, 0) ELSE k.unit_price END), 0) "
         "AS worth FROM call k JOIN part p ON p.id = k.part_id WHERE k.requisition_id = $1 "
-        "AND k.status NOT IN ('refused','cancelled','defaulted','lost')",
+        f"AND k.status NOT IN {DEAD}",
         requisition_id,
     )
     assert row is not None  # noqa: S101 - a sum always answers

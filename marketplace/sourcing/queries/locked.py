@@ -104,10 +104,3 @@ async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
         actor.company_id,
     )
     return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
-
-
-async def by_reference(session: AsyncSession, reference: str) -> UUID | None:
-    """The visible call (CALL-...) or parts request (REQ-...) with this reference, whatever its case."""
-    table = "call" if reference.upper().startswith("CALL-") else "requisition"
-    row = await fetch_one(session, f"SELECT id FROM {table} WHERE reference = upper($1)", reference)
-    return row["id"] if row else None

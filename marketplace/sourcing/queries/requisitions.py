@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.parties.actor import Actor, roughly
+from marketplace.sourcing.states import CAME_TO_NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def _roughly(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "holder": roughly(region), "site": region, "distance": "distance not told"}
 
 
-_REQUISITION = """
+DEAD = "('" + "', '".join(CAME_TO_NOTHING) + "')"
+"""``CAME_TO_NOTHING`` as a list in SQL."""
+_REQUISITION = f"""
 SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS maker, m.mask_holders AS maker_masks,
        r.requested_by, r.part_id,
        p.number AS part_number, p.description, p.uom, r.quantity, r.destination_site_id, s.name AS destination,
@@ -83,7 +86,7 @@ JOIN part p ON p.id = r.part_id LEFT JOIN site s ON s.id = r.destination_site_id
 CROSS JOIN LATERAL (
     -- Of an order in dispute only what was accepted counts: the rest is lacking again.
     SELECT coalesce(sum(CASE WHEN k.status = 'disputed' THEN coalesce(k.inspected_good, 0) ELSE k.quantity END)
-                    FILTER (WHERE k.status NOT IN ('refused','cancelled','defaulted','lost')), 0)::bigint AS ordered,
+                    FILTER (WHERE k.status NOT IN {DEAD}), 0)::bigint AS ordered,
            coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::bigint AS on_the_way,
            coalesce(sum(coalesce(k.inspected_good, k.quantity))
                     FILTER (WHERE k.status IN ('received','priced','settled','closed','disputed')), 0)::bigint
@@ -94,12 +97,12 @@ CROSS JOIN LATERAL (
 
 
 # A parts request that needs another source: an order back came to nothing, and what is ordered does not make up for it.
-SHORT = """
+SHORT = f"""
 r.status IN ('open', 'ordered') AND EXISTS (
     SELECT 1 FROM call x WHERE x.requisition_id = r.id AND x.status IN ('refused', 'defaulted', 'lost', 'disputed'))
 AND r.quantity > (
     SELECT coalesce(sum(CASE WHEN x.status = 'disputed' THEN coalesce(x.inspected_good, 0) ELSE x.quantity END), 0)
-    FROM call x WHERE x.requisition_id = r.id AND x.status NOT IN ('refused', 'cancelled', 'defaulted', 'lost'))
+    FROM call x WHERE x.requisition_id = r.id AND x.status NOT IN {DEAD})
 """
 
 

@@ -25,6 +25,27 @@ def test_a_badge_reads_as_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
+    ("preset", "change", "words"),
+    [
+        ("access-first", {"handling_bp": 0}, "at 85 % of what it was sold for (350.29 USD a unit), notice"),
+        ("standard-buy-back", {}, "at 85 % of what it was sold for (350.29 USD a unit) plus 6 % handling, notice"),
+        (
+            "declining-buy-back",
+            {"applies_to": "free", "minimum_to_keep": 2},
+            "at 90 % to 40 % of what it was sold for (370.89 USD to 164.84 USD a unit), by age, notice",
+        ),
+        ("standard-buy-back", {"price": {"kind": "fixed", "amount": "1180.00"}}, "at 1,180.00 USD a unit"),
+    ],
+)
+def test_a_badge_to_the_maker_is_worded_from_its_side(preset: str, change: dict[str, Any], words: str) -> None:
+    sentence = badge(terms(preset, **change), facts(), to_maker=True).sentence
+    assert words in sentence
+    assert "your" not in sentence
+    if change.get("minimum_to_keep"):
+        assert sentence.endswith("; the holder keeps 2 of 10, which stay the holder's.")
+
+
+@pytest.mark.parametrize(
     ("preset", "change", "sentence"),
     [
         (

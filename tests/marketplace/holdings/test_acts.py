@@ -15,6 +15,7 @@ from marketplace.holdings.service import AtSite, Done, ExactLine, correct, insta
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
+from marketplace.sourcing.service.closing import close_site
 from tests.agreed import NOW, agreed, clock, delivered, person, rows_of, under
 from tests.world import World
 
@@ -263,3 +264,48 @@ async def test_corrections_compensate_and_only_ones_own(world: World) -> None:
     held = await world.owner.fetchval("SELECT max(seq) FROM movement WHERE lot_id = $1", bound)
     await refused(world, "holding.correct_kind", bound, act=lambda _: corrects(world.buyer, held))
     assert under(world, agreement_id).beneficiary == world.maker.id
+
+
+async def test_a_correction_brings_no_units_back_to_a_site_that_was_closed_meanwhile(world: World) -> None:
+    first, second = world.buyer.sites[:2]
+    lot = await world.register(world.buyer, 5, site=first)
+    async with world.db.write(world.buyer.tenant) as session:
+        await move(session, person(world.buyer), AtSite(world.part, first), 5, second, now=clock())
+    seq = await world.owner.fetchval("SELECT seq FROM movement WHERE lot_id = $1 AND kind = 'move'", lot)
+    async with world.db.write(world.buyer.tenant) as session:
+        await close_site(session, person(world.buyer), first, clock())
+
+    async def corrects(_: object = None) -> None:
+        async with world.db.write(world.buyer.tenant) as session:
+            await correct(session, person(world.buyer), lot, seq, "wrong shelf", now=clock())
+
+    error = await refused(world, "holding.correct_closed", lot, act=corrects)
+    assert "bring 5 EA back to" in error.message
+    assert "Open it again under Company" in error.message
+    await world.owner.execute("UPDATE site SET closed_at = NULL WHERE id = $1", first)
+    await corrects()
+    assert await world.positions(lot) == {1: (5, 0), 2: (0, 0)}
+
+
+async def test_a_correction_and_the_closing_of_its_site_at_once_leave_no_units_behind(world: World) -> None:
+    for _ in range(8):
+        first, second = world.buyer.sites[:2]
+        lot = await world.register(world.buyer, 1, site=first)
+        async with world.db.write(world.buyer.tenant) as session:
+            await move(session, person(world.buyer), ExactLine(lot, 1), 1, second, now=clock())
+
+        async def corrects(lot: UUID = lot) -> None:
+            async with world.db.write(world.buyer.tenant) as session:
+                await correct(session, person(world.buyer), lot, 2, "wrong shelf", now=clock())
+
+        async def closes(first: UUID = first) -> None:
+            async with world.db.write(world.buyer.tenant) as session:
+                await close_site(session, person(world.buyer), first, clock())
+
+        done = await asyncio.gather(corrects(), closes(), return_exceptions=True)
+        codes = sorted(e.code for e in done if isinstance(e, DomainError))
+        assert codes in (["holding.correct_closed"], ["site.in_use"]), done
+        await world.owner.execute("UPDATE site SET closed_at = NULL WHERE id = $1", first)
+        if codes == ["site.in_use"]:
+            async with world.db.write(world.buyer.tenant) as session:
+                await move(session, person(world.buyer), ExactLine(lot, 1), 1, second, now=clock())

@@ -133,3 +133,61 @@ async def test_lines_follow_the_minimum_of_the_terms_unless_they_have_their_own(
         body["terms"] = {**body["terms"], "minimum_to_keep": minimum}
         await ok(job.planner.put(release, json=body))
         assert await keeps() == expected, "never more than the line offers"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "minimum", "package", "field", "words"),
+    [
+        (10, 1, 7, "quantity", "10 is not a whole number of packages of 7: offer 7 or 14."),
+        (18, 1, 7, "quantity", "18 is not a whole number of packages of 7: offer 14."),
+        (3, 1, 50, "quantity", "3 is not a whole number of packages of 50: choose a smaller package."),
+        (10, 3, 2, "minimum_quantity", "A smallest order of 3 is not a whole number of packages of 2: make it 2 or 4."),
+        (
+            10,
+            9,
+            5,
+            "minimum_quantity",
+            "A smallest order of 9 is not a whole number of packages of 5: make it 5 or 10.",
+        ),
+    ],
+)
+async def test_lines_are_offered_in_whole_packages(
+    job: Job, quantity: int, minimum: int, package: int, field: str, words: str
+) -> None:
+    world = job.world
+    address = await draft(job)
+    part = await world.make_part(f"{world.tag}-PACKS")
+    await world.register(world.maker, 20, part=part)
+    await ok(job.planner.put(address, json={"lines": [line(world, part, 14, package_quantity=7)]}))
+    before = await kept(job, address)
+    wrong = line(world, part, quantity, minimum_quantity=minimum, package_quantity=package)
+    answer = await refused(job.planner.put(address, json={"lines": [wrong]}), "release.lines")
+    assert [(e["field"], e["code"], e["message"]) for e in answer["errors"]] == [
+        (f"lines.0.{field}", "release.package", words)
+    ]
+    assert await kept(job, address) == before
+    await ok(job.planner.put(address, json={"lines": [line(world, part, 20, package_quantity=5)]}))
+
+
+async def test_what_is_left_of_a_reduced_line_is_whole_packages(job: Job) -> None:
+    await job.released(21, package_quantity=7)
+    await job.ordered(7)
+    reduce = f"{API}/listings/{job.listing}/reduce"
+    for quantity, nearest in ((17, "14 or 21"), (9, "7 or 14")):
+        answer = await refused(job.planner.post(reduce, json={"quantity": quantity}), "listing.package")
+        assert f"offer {nearest} in all" in answer["detail"]
+    assert (await ok(job.planner.get(f"{API}/releases/{job.release}")))["quantity"] == 21
+    await ok(job.planner.post(reduce, json={"quantity": 14}))
+    await ok(job.planner.post(reduce, json={"quantity": 7}))
+
+
+async def test_a_draft_from_before_packages_were_asked_for_is_not_published(job: Job) -> None:
+    world = job.world
+    address = await draft(job)
+    part = await world.make_part(f"{world.tag}-OLD")
+    await world.register(world.maker, 20, part=part)
+    [made] = (await ok(job.planner.put(address, json={"lines": [line(world, part, 10)]})))["listing_ids"]
+    await world.owner.execute("UPDATE listing SET package_quantity = 7 WHERE id::text = $1", made)
+    answer = await refused(job.planner.post(f"{address.removesuffix('/lines')}/publish"), "release.package")
+    assert f"{world.tag}-OLD" in answer["detail"]
+    assert not await world.owner.fetchval("SELECT published FROM listing WHERE id::text = $1", made)

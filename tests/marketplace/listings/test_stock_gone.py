@@ -222,3 +222,23 @@ async def test_a_partner_tells_nobody_of_what_it_uses(job: Job) -> None:
         await ok(clerk.post(f"{API}/holdings/uses", json=body), 201)
     told = "SELECT count(*) FROM outbox_event WHERE name = 'holding.taken' AND $1 = ANY (company_ids)"
     assert await world.owner.fetchval(told, world.buyer.id) == 0
+
+
+async def test_of_a_broken_package_the_buyer_of_all_takes_the_rest_along(job: Job, worker_db: Database) -> None:
+    await job.released(21, package_quantity=7, minimum_quantity=14)
+    await clerk_does(job, *act(job, "use", 4))
+    await deliver(job, worker_db)
+    assert await offered(job) == (17, 0, 17)
+    for quantity, code, words in (
+        (16, "order.package", "order 14 or 17."),
+        (15, "order.package", "order 14 or 17."),
+        (7, "order.minimum", "14 EA"),
+    ):
+        answer = await refused(job.buyer.post(f"{API}/orders", json=want(job, quantity)), code)
+        assert words in answer["detail"]
+    assert await offered(job) == (17, 0, 17)
+    await ok(job.buyer.post(f"{API}/orders", json=want(job, 14)), 201)
+    answer = await refused(job.buyer.post(f"{API}/orders", json=want(job, 2)), "order.minimum")
+    assert "3 EA" in answer["detail"]
+    await ok(job.buyer.post(f"{API}/orders", json=want(job, 3)), 201)
+    assert await offered(job) == (17, 17, 0)

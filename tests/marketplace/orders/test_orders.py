@@ -63,7 +63,13 @@ async def test_what_arrived_short_or_damaged(job: Job) -> None:
     await ok(job.planner.post(f"{API}/orders/{job.order}/ship", json={"own_transport": True}))
     before = await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq")
     bad = {"lines": [{"line_no": 1, "good": 4, "short": 1}]}
-    await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt")
+    answer = await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt")
+    assert answer["errors"][0]["message"] == (
+        "Line 1: good 4, short 1, damaged 0 and wrong part 0 add up to 5, but 4 were shipped: 1 too many."
+    )
+    bad = {"lines": [{"line_no": 1, "good": 1, "damaged": 1, "note": "dented"}]}
+    answer = await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt")
+    assert answer["errors"][0]["message"].endswith("add up to 2, but 4 were shipped: 2 are still to be told of.")
     bad = {"lines": [{"line_no": 1, "good": 3, "short": 1}]}
     await refused(job.buyer.post(f"{API}/orders/{job.order}/receive", json=bad), "order.receipt_note")
     assert await job.world.owner.fetch("SELECT * FROM movement ORDER BY lot_id, seq") == before

@@ -1,0 +1,8 @@
+"""The states of a call that others count by; its whole machine is ``agreements/states.py``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CAME_TO_NOTHING: Final = ("refused", "cancelled", "defaulted", "lost")
+"""Calls by which no unit comes, or that is made up for by nobody: what was asked for is lacking again."""
