@@ -59,8 +59,9 @@ class StockRow(NamedTuple):
 
     @property
     def free(self) -> int:
-        """Neither reserved, nor on quality hold, nor waiting for a count, nor on the road, nor kept apart."""
-        if self.site_id is None or self.apart:
+        """Neither reserved, nor on quality hold, nor waiting for a count, nor on the road, nor kept apart, nor sent
+        back already."""
+        if self.site_id is None or self.apart or self.sent_back:
             return 0
         return max(self.quantity - self.held - self.frozen - self.withdrawn, 0)
 
@@ -70,6 +71,11 @@ class StockRow(NamedTuple):
             return self.apart and self.owner_id in mask
         maker = self.beneficiary_id or self.owner_id
         return maker in mask and self.holder_id != maker
+
+    @property
+    def sent_back(self) -> bool:
+        """Came back under the agreement and is not the maker's: not inspected yet, or rejected."""
+        return self.agreement_id is not None and self.holder_id != self.owner_id
 
     @property
     def apart(self) -> bool:
@@ -287,6 +293,9 @@ def _physical(row: StockRow) -> list[Blocked]:
         return [Blocked(row.quantity, "kept_apart", words)]
     if row.site_id is None:
         return [Blocked(row.quantity, "in_transit", f"{row.quantity} on the way, not received yet.")]
+    if row.sent_back:
+        words = f"{row.quantity} came back and not accepted: waiting for inspection, or rejected and the partner's own."
+        return [Blocked(row.quantity, "sent_back", words)]
     if row.held:
         blocked.append(Blocked(row.held, "held", f"{row.held} reserved for other orders."))
     if row.frozen:

@@ -6,7 +6,7 @@ since ``upper`` is not leakproof, while the equality of texts is.
 Undo: downgrade() drops the columns and with them their indexes; the numbers as written stay.
 
 Revision ID: 230000
-Revises: 190100
+Revises: 220100
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "230000"
-down_revision = "190100"
+down_revision = "220100"
 branch_labels = None
 depends_on = None
 

@@ -178,14 +178,38 @@ async def test_rejected_units_stay_the_holders(job: Job) -> None:
     await job.called(2)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"own_transport": True}))
+    before = await present(job)
+    await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 2}), "call.state")
+    assert await present(job) == before, "on its way it cannot be inspected"
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    assert await sent_back(job) == [(2, 0)], "what waits for inspection is not offered to be ordered back again"
     await refused(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 3}), "call.inspect")
     await refused(
         job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1}), "call.inspect_note"
     )
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 1, "note": "corroded"}))
-    assert await present(job) == {"buyer/buyer*": 2, "maker/maker": 1, "buyer/maker*": 1}
+    there = {"buyer/buyer*": 2, "maker/maker": 1, "buyer/maker*": 1}
+    assert await present(job) == there
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "disputed"
+    again = job.technician.post(f"{API}/sourcing/calls/{job.call}/inspect", json={"good": 2})
+    await refused(again, "call.state")
+    assert await present(job) == there
+
+    # The maker has it and does not own it: ordered back, it would be owed to nobody but itself.
+    assert await sent_back(job) == [(1, 0)]
+    assert sum(c["callable"] for c in await job.candidates() if c["kind"] != "own_stock") == 2
+    # What was accepted is fitted, whatever becomes of the rest.
+    await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "fitted"}))
+    assert await present(job) == {"buyer/buyer*": 2, "buyer/maker*": 1}
+
+
+async def sent_back(job: Job) -> list[tuple[int, int]]:
+    """(units, callable) of places whose units came back and were not accepted."""
+    return [
+        (c["quantity"], c["callable"])
+        for c in await job.candidates()
+        if [b["code"] for b in c["blocked"]] == ["sent_back"]
+    ]
 
 
 async def test_of_serial_units_the_inspection_says_which_are_rejected(job: Job) -> None:
