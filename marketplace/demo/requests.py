@@ -207,7 +207,7 @@ def _settlement(
     draws: Draws,
 ) -> Settlement:
     assert one.inspected_at is not None and one.received_at is not None  # noqa: S101, PT018 - the caller saw to it
-    words = "; ".join(r.words for r in found.reasons[:3])
+    words = " ".join(r.words for r in found.reasons if price.currency in r.words)
     total = price * one.quantity
     due = local_day(pay_by(terms, one.inspected_at, facts.zone) - timedelta(seconds=1), facts.zone)
     paid = one.settled_at

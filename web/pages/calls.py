@@ -232,8 +232,9 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         owed = (await settlement.lines_of_cause(visit.session, [call_id])).get(call_id)
     done = DONE.get(visit.asked("done"))
     return visit.show(
-        "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"])
-    )
+        "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"]),
+        due=Money(owed.amount, owed.currency) if owed else None,
+    )  # fmt: skip
 
 
 def _next(call: CallRow, holds: bool) -> str:

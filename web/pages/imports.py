@@ -56,7 +56,7 @@ ISSUE_COLUMNS: Final = (
 )  # fmt: skip
 ROW_COLUMNS: Final = (
     Column("row", "Row", "end"), Column("part", "Part"), Column("quantity", "Quantity", "end"), Column("site", "Site"),
-    Column("bin", "Bin"), Column("condition", "Condition"), Column("changes", "Otherwise on record"),
+    Column("bin", "Bin"), Column("condition", "Condition"), Column("changes", "Against the record"),
 )  # fmt: skip
 VANISHED_COLUMNS: Final = (
     Column("part", "Part"), Column("quantity", "On record", "end"), Column("site", "Site"), Column("bin", "Bin"),
