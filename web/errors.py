@@ -24,10 +24,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from marketplace.kit.errors import DomainError, Kind, forbidden
-from marketplace.parties.permissions import cookie_name
+from marketplace.parties.permissions import cookie_name, request_time
 from marketplace.problems import in_words, respond
+from web.forms import Form
 from web.headers import secure
+from web.kept import keep
 from web.rendering import render
+from web.sign_in_page import sign_in_page
 
 STATUS: Final = {
     Kind.INVALID: 422,
@@ -177,8 +180,13 @@ def _page_before(request: Request) -> URL | None:
 
 
 def domain_error_page(request: Request, error: DomainError) -> Response:
-    """A refusal as a page; somebody who is not signed in is sent to do so and comes back to the page they wanted."""
+    """A refusal as a page; somebody who is not signed in is sent to do so and comes back to the page they wanted, or is
+    shown the form to sign in at once, where what they sent can be carried along."""
     if error.kind is Kind.UNAUTHENTICATED:
+        if kept := keep(request, request_time()):
+            page = _page_before(request)
+            back = page.path + (f"?{page.query}" if page.query else "") if page else "/"
+            return sign_in_page(request, Form(), back, why="kept", kept=kept, status_code=401)
         return RedirectResponse(_to_sign_in(request), status_code=303)
     retry = error.extra.get("retry_after_seconds")
     return error_page(

@@ -221,6 +221,8 @@ class Sent:
     values: Mapping[str, Value]
     key: str | None
     confirmed: bool
+    whole: bool = True
+    """Whether the texts are all there was (no file)."""
 
     def fields(self) -> Fields:
         """For reading typed values out of the form, collecting what is wrong."""
@@ -239,7 +241,12 @@ async def _sent(request: Request) -> Sent:
         values[name] = texts[0] if len(texts) == 1 else texts
     key = values.pop(IDEMPOTENCY_FIELD, None)
     confirmed = values.pop(CONFIRMED, None) == "yes"
-    return Sent(values, key if isinstance(key, str) and key else None, confirmed)
+    whole = all(isinstance(value, str) for _, value in data.multi_items())
+    await data.close()  # a file that nobody asked for is not read
+    sent = Sent(values, key if isinstance(key, str) and key else None, confirmed, whole)
+    # For the answer to somebody whose session has ended meanwhile (web/kept.py).
+    request.state.sent = sent
+    return sent
 
 
 SentForm = Annotated[Sent, Depends(_sent)]

@@ -14,6 +14,7 @@ from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.settings import Settings
 from tests.counting import counted
+from tests.marketplace.main_job import API, ok
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
 
@@ -320,3 +321,21 @@ async def test_of_an_older_lot_only_what_led_here_is_told(site: Site) -> None:
     auditor = await site.browser(world.maker, "auditor")
     assert "scrapped 3 EA" in (await auditor.get(f"/units/{job.lot}")).text
     assert "scrapped 3 EA" not in (await auditor.get(f"/units/{second}")).text
+
+
+async def test_the_list_of_agreements_tells_units_as_signed_and_as_they_stand(site: Site) -> None:
+    job = site.job
+    await job.released(10)
+    await job.ordered(4)
+    await job.signed()
+    await job.delivered(3, damaged=1, note="dented")
+    await job.called()
+    await job.came_back()
+    planner = await site.browser(site.world.maker, "planner")
+    page = (await planner.get("/agreements")).text
+    for words in ("4 signed", "1 not accepted", "2 held now"):
+        assert words in page, words
+    row = next(csv.DictReader(io.StringIO((await planner.get("/agreements?format=csv")).text.lstrip("\ufeff"))))
+    assert [row[n] for n in ("Units signed", "Not accepted", "With the holder now")] == ["4", "1", "2"]
+    told = (await ok(job.planner.get(f"{API}/agreements")))["items"][0]
+    assert (told["quantity_sold"], told["not_accepted"], told["remaining"]) == (4, 1, 2)

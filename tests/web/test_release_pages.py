@@ -352,6 +352,10 @@ async def test_what_was_typed_stays_while_the_stock_is_filtered_turned_over_and_
     assert await saved() == [(12, "72.00")]
     away = await planner.post(address, data={**fields(wrong.text, address), "search": "", "then": "filter"})
     assert f'type="hidden" name="add" value="{key[1]}"' in away.text, "what was chosen is not forgotten"
+    none = await planner.post(address, data={**now, "search": "no such stock 9", "then": "filter"})
+    assert "No stock matches" in none.text
+    every = await planner.post(address, data={**fields(none.text, address), "then": "all"})
+    assert (fields(every.text, address)["search"], fields(every.text, address)["quantity_0"]) == ("", "7")
     right = fields(wrong.text, f"{address}") | {"keep_0": "0"}
     done = await planner.post(f"{address}/add", data=right)
     assert done.headers["location"] == f"{address}?search={world.tag}-MORE"

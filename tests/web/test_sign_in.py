@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import httpx
 import pytest
+import time_machine
 
 from marketplace.parties.service import hash_password
 from tests.clients import client_for
-from tests.web.trade import HTML, Market, open_market, site_for
+from tests.web.trade import HTML, Market, open_market, order_form, site_for
 from tests.world import World
 
 PASSWORD = "a long enough password"
@@ -181,3 +185,116 @@ async def test_home_of_a_new_manufacturer_says_where_to_begin(world: World) -> N
         assert "Import your stock first" in (await client.get("/")).text
         await world.register(world.maker, 3)
         assert "Post your first surplus" in (await client.get("/")).text
+
+
+# -- what was typed before signing in again -----------------------------------------------------------------------------
+
+
+def carried(html: str) -> str:
+    found = re.search(r'name="kept" value="([^"]*)"', html)
+    return found[1] if found else ""
+
+
+def form_again(html: str) -> tuple[str, dict[str, list[str]]]:
+    """Where the form to send again goes, and its fields."""
+    form = re.search(r'<form class="stack" action="([^"]+)" method="post".*?</form>', html, re.DOTALL)
+    assert form, html
+    fields: dict[str, list[str]] = {}
+    for name, text in re.findall(r'<textarea name="([^"]+)" hidden readonly>\n(.*?)</textarea>', form[0], re.DOTALL):
+        fields.setdefault(unescape(name), []).append(unescape(text))
+    return unescape(form[1]), fields
+
+
+async def ended(market: Market, client: httpx.AsyncClient) -> None:
+    """Signs in by the form, then the session ends in the database."""
+    await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
+    await market.world.owner.execute(
+        "UPDATE user_session SET expires_at = now() WHERE company_id = $1", market.world.buyer.id
+    )
+
+
+async def orders_of(market: Market) -> int:
+    return int(
+        await market.world.owner.fetchval(
+            "SELECT count(*) FROM purchase_order WHERE buyer_id = $1", market.world.buyer.id
+        )
+    )
+
+
+async def test_a_form_sent_after_the_session_ended_is_kept_and_sent_with_one_press(market: Market) -> None:
+    where = f"/listings/{market.listing}/order"
+    typed = {**order_form(market), "po_number": '<b>PO</b> "7"', "idempotency_key": "k-1", "confirmed": "yes"}
+    async with market.client() as client:
+        await ended(market, client)
+        page = await client.post(where, data=typed)
+        assert page.status_code == 401
+        assert "What you typed is kept" in page.text
+        kept = carried(page.text)
+        assert kept
+        again = await client.post("/sign-in", data={"email": email(market), "password": "wrong", "kept": kept})
+        assert again.status_code == 401
+        assert carried(again.text) == kept, "also after a slip of the pen"
+        page = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD, "kept": kept})
+        assert page.status_code == 200
+        assert "Nothing has been sent yet" in page.text
+        assert "<b>PO</b>" not in page.text
+        assert await orders_of(market) == 0
+        action, fields = form_again(page.text)
+        assert action == where
+        assert fields["po_number"] == [typed["po_number"]]
+        assert fields["idempotency_key"] == ["k-1"]
+        assert "confirmed" not in fields, "a binding step is shown once more"
+        look = await client.post(action, data=fields)
+        assert look.status_code == 200
+        assert await orders_of(market) == 0
+        for _ in range(2):
+            done = await client.post(action, data={**fields, "confirmed": "yes"})
+            assert done.status_code == 303
+        assert await orders_of(market) == 1
+
+
+async def test_nobody_else_is_shown_what_was_typed(market: Market) -> None:
+    world = market.world
+    await world.owner.execute(
+        "UPDATE user_account SET password_hash = (SELECT password_hash FROM user_account WHERE id = $2) WHERE id = $1",
+        world.buyer.users["warehouse"], world.buyer.users["buyer"],
+    )  # fmt: skip
+    other = f"warehouse@{world.buyer.code}.example".lower()
+    async with market.client() as client:
+        await ended(market, client)
+        kept = carried((await client.post(f"/listings/{market.listing}/order", data=order_form(market))).text)
+        assert kept
+        for login, text in ((other, kept), (email(market), kept[:-4] + "AAAA"), (email(market), "x" * 100)):
+            page = await client.post("/sign-in", data={"email": login, "password": PASSWORD, "kept": text})
+            assert "was not kept for you" in page.text
+            assert "PO 88-1204" not in page.text
+            await client.post("/sign-out")
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=61), tick=True):
+            page = await client.post("/sign-in", data={"email": email(market), "password": PASSWORD, "kept": kept})
+        assert "was not kept for you" in page.text
+    assert await orders_of(market) == 0
+
+
+async def test_what_is_never_carried(market: Market) -> None:
+    """No password, no file, nothing too large, nothing of whom this browser does not know, nothing from another site."""
+    where, form = f"/listings/{market.listing}/order", dict(order_form(market))
+    async with market.client() as client:
+        assert (await client.post(where, data=form)).status_code == 303, "who it was is not known"
+        await ended(market, client)
+        assert carried((await client.post(where, data=form)).text)
+        for path, data, files in (
+            ("/company/people/new", {"name": "A", "password": "hidden hidden"}, None),
+            (where, {**form, "note": "x" * 60_000}, None),
+            (where, form, {"paper": ("a.csv", b"a,b")}),
+        ):
+            answer = await client.post(path, data=data, files=files)
+            assert (answer.status_code, answer.headers["location"].partition("?")[2]) == (303, "why=unsent"), path
+        far = await client.post(
+            where, data=form, headers={"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
+        )
+        assert far.status_code == 403
+        assert not carried(far.text)
+        # Who signs out is forgotten.
+        await client.post("/sign-in", data={"email": email(market), "password": PASSWORD})
+        await client.post("/sign-out")
+        assert (await client.post(where, data=form)).status_code == 303

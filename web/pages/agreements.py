@@ -39,7 +39,7 @@ COLUMNS: Final = (
     Column("other", "With"),
     Column("clause", "Clause"),
     Column("units", "Units", "end"),
-    Column("value", "Sold for, as signed", "end"),
+    Column("value", "Signed value", "end"),
     Column("until", "Right until"),
     Column("status", "Status"),
 )

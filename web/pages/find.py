@@ -72,7 +72,7 @@ async def find(visit: FindsParts) -> Response:
 
 
 @router.post("/find")
-async def find_many(visit: FindsParts, sent: SentForm) -> Response:
+async def find_many(sent: SentForm, visit: FindsParts) -> Response:
     """The same for a pasted list too long for an address."""
     return await _find(visit, _texts(sent))
 

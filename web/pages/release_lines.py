@@ -98,13 +98,15 @@ def _stock_view(visit: Visit, form: Form | None) -> TableView:
         visit.id("site")
         return view
     then = form.value("then")
-    after = form.value("shown_after") if then not in {"", "filter"} or not _looks(form) else ""
+    after = form.value("shown_after") if then not in {"", "filter", "all"} or not _looks(form) else ""
     if then.startswith("after:"):
         after = then.removeprefix("after:")
     return replace(view, query=_filter(form), after=after or None)
 
 
 def _filter(form: Form) -> tuple[tuple[str, str], ...]:
+    if form.value("then") == "all":
+        return ()
     return tuple((name, form.value(name).strip()) for name in ("search", "site") if form.value(name).strip())
 
 
@@ -118,7 +120,11 @@ def _looks(form: Form) -> bool:
     """Whether only other stock is to be shown: the filter's button, a page of it, or Enter in a changed filter."""
     then = form.value("then")
     changed = any(form.value(name).strip() != form.value(f"shown_{name}") for name in ("search", "site"))
-    return then == "filter" or then.startswith("after:") or (not then and "shown_search" in form.values and changed)
+    return (
+        then in {"filter", "all"}
+        or then.startswith("after:")
+        or (not then and "shown_search" in form.values and changed)
+    )
 
 
 def _plain(amount: Decimal) -> str:

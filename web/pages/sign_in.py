@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -11,60 +11,33 @@ from marketplace.db.requests import database
 from marketplace.kit.errors import DomainError, Kind
 from marketplace.parties import service
 from marketplace.parties.permissions import Now, cookie_name, resolve
-from marketplace.settings import Settings
 from web.errors import STATUS
-from web.forms import Form
+from web.forms import IDEMPOTENCY_FIELD, Form
+from web.kept import KEPT, forget, read, remember
 from web.pages.preferences import local_path
-from web.rendering import render
-from web.session import Anybody, Sent, SentForm
+from web.session import Anybody, Sent, SentForm, Visit, looking, uuid_of
+from web.sign_in_page import settings_of, sign_in_page
 
-if TYPE_CHECKING:
-    from marketplace.demo.loader import DemoLogins
-
-WHY: Final = {
-    "ended": "Your session has ended. Sign in again to go on.",
-    "unsent": "Your session had ended, so what you sent was not carried out. Sign in again, then send it once more.",
-}
-"""Why somebody was sent here, where it is not for the first time."""
 router = APIRouter(include_in_schema=False)
-
-
-def _settings(request: Request) -> Settings:
-    return cast("Settings", request.app.state.settings)
-
-
-def _demo(request: Request) -> DemoLogins | None:
-    """The logins to show: none unless this is a demo."""
-    if not _settings(request).demo:
-        return None
-    from marketplace.demo.loader import demo_logins
-
-    return demo_logins(loaded=False)
-
-
-def _page(request: Request, form: Form, back: str, status_code: int = 200) -> Response:
-    return render(
-        request,
-        "sign_in/form.html",
-        status_code=status_code,
-        form=form,
-        back=back,
-        why=WHY.get(request.query_params.get("why", "")),
-        demo=_demo(request),
-    )
+MOST_TOLD: Final = 300
+"""Characters of a field that are shown before it is sent again; all of it is sent."""
 
 
 @router.get("/sign-in")
 async def form(request: Request, visit: Anybody) -> Response:
     """The form; somebody who is signed in already goes on to where they wanted."""
     back = local_path(request.query_params.get("next", "/"))
-    return RedirectResponse(back, 303) if visit is not None else _page(request, Form(), back)
+    if visit is not None:
+        return RedirectResponse(back, 303)
+    return sign_in_page(request, Form(), back, why=request.query_params.get("why", ""))
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, sent: SentForm, now: Now) -> Response:
-    """Makes a session and goes to where the person wanted; a refusal shows the form with the address kept."""
-    settings = _settings(request)
+    """Makes a session and goes to where the person wanted, or shows what they had typed before, to send it; a refusal
+    shows the form with the address kept."""
+    settings = settings_of(request)
+    carried = _text(sent, KEPT)
     back = local_path(_text(sent, "next") or "/")
     try:
         token = await service.sign_in(
@@ -78,9 +51,17 @@ async def sign_in(request: Request, sent: SentForm, now: Now) -> Response:
     except DomainError as error:
         if error.kind not in {Kind.UNAUTHENTICATED, Kind.BUSY} or not error.code.startswith("auth."):
             raise
-        kept = Form.rejected({"email": _text(sent, "email")}, error)
-        return _page(request, kept, back, STATUS[error.kind])
-    response = RedirectResponse(back, 303)
+        again = Form.rejected({"email": _text(sent, "email")}, error)
+        return sign_in_page(request, again, back, kept=carried, status_code=STATUS[error.kind])
+    # From here on the request is that of the person who has just signed in.
+    request.cookies[cookie_name()] = token
+
+    async def go_on(visit: Visit) -> Response:
+        answer = _typed_before(visit, carried, back) if carried else RedirectResponse(back, 303)
+        remember(request, answer, visit.actor, secure=settings.secure_cookies)
+        return answer
+
+    response = await looking(request, now, go_on)
     response.set_cookie(
         cookie_name(),
         token,
@@ -91,6 +72,21 @@ async def sign_in(request: Request, sent: SentForm, now: Now) -> Response:
         samesite="lax",
     )
     return response
+
+
+def _typed_before(visit: Visit, carried: str, back: str) -> Response:
+    kept = read(visit.request, carried, visit.now)
+    if kept is not None and not kept.is_of(visit.actor):
+        kept = None
+    told = []
+    for name, value in kept.values.items() if kept else ():
+        text = value if isinstance(value, str) else ", ".join(value)
+        # Ids say nothing to a person, and neither does the key against sending twice.
+        if text and name != IDEMPOTENCY_FIELD and uuid_of(text.partition("|")[0]) is None:
+            told.append(
+                (name.replace("_", " ").capitalize(), text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…")
+            )
+    return visit.show("sign_in/kept.html", kept=kept, told=told, back=back)
 
 
 @router.post("/sign-out")
@@ -104,7 +100,8 @@ async def sign_out(request: Request, now: Now) -> Response:
         if error.kind is not Kind.UNAUTHENTICATED:
             raise
     response = RedirectResponse("/", 303)
-    response.delete_cookie(cookie_name(), path="/", secure=_settings(request).secure_cookies, httponly=True)
+    response.delete_cookie(cookie_name(), path="/", secure=settings_of(request).secure_cookies, httponly=True)
+    forget(response, secure=settings_of(request).secure_cookies)
     return response
 
 

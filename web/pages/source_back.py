@@ -82,7 +82,7 @@ async def source_back(visit: Sources) -> Response:
 
 
 @router.post("/where")
-async def where(visit: Sources, sent: SentForm) -> Response:
+async def where(sent: SentForm, visit: Sources) -> Response:
     """The search as its form sends it: short ones get an address that can be kept and shared."""
     form = sent.form()
     given = {name: form.value(name).strip() for name in sent.values if form.value(name).strip()}
