@@ -17,7 +17,7 @@ MAKER, PART = UUID(int=1), UUID(int=2)
 
 def row(agreement: int | None, *, east: float = 0.0, quantity: int = 1, held: int = 0, part: UUID = PART) -> StockRow:
     return StockRow(
-        part, MAKER, UUID(int=3), "Holder", UUID(int=4), "Site", "KS", "new",
+        part, MAKER if agreement is None else UUID(int=3), UUID(int=3), "Holder", UUID(int=4), "Site", "KS", "new",
         None if agreement is None else UUID(int=100 + agreement), MAKER, quantity, held, 0, 0, None,
         Point(40.0, -100.0 + east, "US"),
     )  # fmt: skip
