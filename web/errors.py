@@ -157,17 +157,20 @@ def error_page(
 
 
 def _to_sign_in(request: Request) -> str:
-    """Where to sign in, why (a key of the page's own words), and the page to come back to: a form that was sent cannot
-    be sent again for them, so they come back to the page it stood on."""
-    asked = request.method in {"GET", "HEAD"}
-    page = request.url if asked else _page_before(request)
-    back = page.path + (f"?{page.query}" if page.query else "") if page else "/"
+    """Where to sign in, why (a key of the page's own words), and the page to come back to."""
+    back = _come_back(request)
     query = {"next": back} if back != "/" else {}
-    if not asked:
+    if request.method not in {"GET", "HEAD"}:
         query["why"] = "unsent"
     elif cookie_name() in request.cookies:
         query["why"] = "ended"
     return f"{SIGN_IN}?{urlencode(query, safe='/')}" if query else SIGN_IN
+
+
+def _come_back(request: Request) -> str:
+    """The page that was asked for; of a form that was sent, which cannot be asked for, the page it stood on."""
+    page = request.url if request.method in {"GET", "HEAD"} else _page_before(request)
+    return page.path + (f"?{page.query}" if page.query else "") if page else "/"
 
 
 def _page_before(request: Request) -> URL | None:
@@ -184,9 +187,7 @@ def domain_error_page(request: Request, error: DomainError) -> Response:
     shown the form to sign in at once, where what they sent can be carried along."""
     if error.kind is Kind.UNAUTHENTICATED:
         if kept := keep(request, request_time()):
-            page = _page_before(request)
-            back = page.path + (f"?{page.query}" if page.query else "") if page else "/"
-            return sign_in_page(request, Form(), back, why="kept", kept=kept, status_code=401)
+            return sign_in_page(request, Form(), _come_back(request), why="kept", kept=kept, status_code=401)
         return RedirectResponse(_to_sign_in(request), status_code=303)
     retry = error.extra.get("retry_after_seconds")
     return error_page(

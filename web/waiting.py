@@ -13,6 +13,7 @@ from marketplace.holdings import queries as holdings
 from marketplace.imports import queries as imports
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
+from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries as sourcing
 from web.formats import plural
 
@@ -35,6 +36,11 @@ async def tasks(session: ReadSession, actor: Actor) -> tuple[Task, ...]:
     found = await _sourcing(session, actor)
     if actor.may("order.read"):
         found += await _orders(session, actor)
+    if actor.may("settlement.mark"):
+        count = await settlement.half_marked(session, actor.company_id)
+        words = plural(count, "settlement line waits for your mark", "settlement lines wait for your mark")
+        hint = "The other side has marked it as settled"
+        found.append(Task("settlement", count, words, hint, "/settlement?state=half", "coin"))
     if actor.may("holding.act"):
         count = await holdings.waiting(session, actor)
         words = plural(count, "place waits for a count", "places wait for a count")
@@ -75,10 +81,6 @@ async def _orders(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.receive, "delivery is on its way to you", "deliveries are on their way to you")
         href = "/orders?side=buying&status=shipped"
         found.append(Task("orders", waits.receive, words, "Say what arrived, line by line", href, "package-import"))
-    if may("settlement.mark"):
-        words = plural(waits.mark, "settlement line waits for your mark", "settlement lines wait for your mark")
-        hint = "The other side has marked it as settled"
-        found.append(Task("settlement", waits.mark, words, hint, "/settlement?state=half", "coin"))
     return found
 
 

@@ -83,7 +83,7 @@ async def what_we_hold(
     return PageOut(items=[HoldingOut.of(r) for r in page.items], next=page.next)
 
 
-_COLUMNS = (
+EXPORT_HEADER = (
     "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
     "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Stock file of", "Value", "Currency",
 )  # fmt: skip
@@ -94,13 +94,13 @@ async def export(request: Request, actor: ReadsStock, secret: PageSecret, wanted
     """The whole list, streamed; cells that a spreadsheet would run as formulas are written as text."""
 
     async def pages() -> AsyncIterator[str]:
-        yield csv_start(_COLUMNS)
+        yield csv_start(EXPORT_HEADER)
         after: str | None = None
         # The request's own session is closed before the body is sent.
         async with database(request).read(Tenant(actor.company_id, actor.sources)) as session:
             while True:
                 page = await queries.what_we_hold(session, actor, wanted, after=after, limit=MAX_PAGE, secret=secret)
-                yield csv_rows(_cells(r) for r in page.items)
+                yield csv_rows(export_cells(r) for r in page.items)
                 after = page.next
                 if after is None:
                     return
@@ -109,11 +109,13 @@ async def export(request: Request, actor: ReadsStock, secret: PageSecret, wanted
     return StreamingResponse(pages(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _cells(r: queries.HoldingRow) -> tuple[object, ...]:
+def export_cells(r: queries.HoldingRow) -> tuple[object, ...]:
+    """A row of what is held as it stands in an export, under ``EXPORT_HEADER``."""
     return (
         r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
         r.frozen, r.withdrawn, r.free, r.agreement, r.sentence, r.beneficiary,
-        r.window_closes_at and r.window_closes_at.date(), r.counted_at and r.counted_at.date(), r.snapshot_on, r.value, r.currency,
+        r.window_closes_at and r.window_closes_at.date(), r.counted_at and r.counted_at.date(), r.snapshot_on,
+        None if r.value is None else f"{r.value.normalize():f}", r.currency,
     )  # fmt: skip
 
 

@@ -13,6 +13,13 @@ IN_FILE = ("good", "new", "changed", "same")
 FATES = (*IN_FILE, "vanished")
 """Also of lines on record that the file does not name."""
 
+TAKEN_OVER = ("bin", "unit_cost", "list_price", "package_quantity", "protected")
+"""Fields that a line takes over as the file says, told row by row before it lands. What a file says of past usage it takes
+over too, but that changes with every file and would hide what matters."""
+COMPARED = ("quantity", "condition", *TAKEN_OVER)
+"""All fields of a row that are told where they differ from the record."""
+Value = int | str | Decimal | None
+
 
 def refuse_unless_checked(step: str) -> None:
     """Raises ``import.not_validated`` before the rows were checked, and ``import.rows_gone`` once the import has ended:
@@ -33,11 +40,11 @@ class Change:
     changes this (units, their condition); else the line takes it over as the file says."""
 
     field: str
-    before: int | str | Decimal | None
-    after: int | str | Decimal | None
+    before: Value
+    after: Value
     proposed: bool
 
 
-def changes(told: Iterable[tuple[str, object, object, bool]]) -> tuple[Change, ...]:
+def changes(told: Iterable[tuple[str, Value, Value, bool]]) -> tuple[Change, ...]:
     """Those of (field, before, after, proposed) that differ."""
-    return tuple(Change(f, b, a, p) for f, b, a, p in told if b != a)  # type: ignore[arg-type]
+    return tuple(Change(f, b, a, p) for f, b, a, p in told if b != a)

@@ -5,7 +5,7 @@ $1 is the job, $2 the company; $3 the sites the file speaks of, where a statemen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 FORGET_MATCHES = """
 UPDATE import_row SET line_id = NULL, here_already = 0
@@ -239,27 +239,33 @@ WHERE k.company_id = $2 AND k.site_id = ANY($3::uuid[]) AND k.vanished_on IS NUL
   AND NOT EXISTS (SELECT 1 FROM import_row r WHERE r.job_id = $1 AND r.line_id = k.id)
 """
 
-KEPT_UNLESS_TOLD = (
-    "bin", "unit_cost", "list_price", "last_issue_on", "usage_12", "usage_24", "usage_36", "package_quantity", "protected",
-)  # fmt: skip
-"""What stays on a line as it is when a later file has no column for it: a file of fewer columns says less, and takes
-nothing back (a part would else lose that it is protected)."""
-_UNTOLD = {"package_quantity": "1", "protected": "false"}
+_TAKES = {
+    "condition": "r.condition",
+    "bin": "r.bin",
+    "unit_cost": "r.unit_cost",
+    "list_price": "r.list_price",
+    "last_issue_on": "r.last_issue_on",
+    "usage_12": "r.usage_12",
+    "usage_24": "r.usage_24",
+    "usage_36": "r.usage_36",
+    "package_quantity": "coalesce(r.package_quantity, 1)",
+    "protected": "coalesce(r.protected, false)",
+}
+"""What a line takes over from a row, by the field whose column says it. Where a later file has no such column the line
+stays as it is: a file of fewer columns says less, and takes nothing back (a part would else lose that it is protected)."""
+_PRICES = ("unit_cost", "list_price")
 
 
-def update_lines(told: Iterable[str]) -> str:
+def update_lines(told: Collection[str]) -> str:
     """The statement that takes over what a file with columns for the fields ``told`` says of lines on record. $3 is the
     company's currency, $4 the file's day."""
-    found = set(told)
-    takes = [
-        f"{name} = coalesce(r.{name}, {_UNTOLD[name]})" if name in _UNTOLD else f"{name} = r.{name}"
-        for name in KEPT_UNLESS_TOLD
-        if name in found
-    ]
-    prices = [f"{'r' if name in found else 'k'}.{name}" for name in ("unit_cost", "list_price")]
+    takes = {name: value for name, value in _TAKES.items() if name in told}
+    if any(name in takes for name in _PRICES):
+        prices = ", ".join(takes.get(name, f"k.{name}") for name in _PRICES)
+        takes["currency"] = f"CASE WHEN coalesce({prices}) IS NOT NULL THEN $3 END"
+    # $3 is named either way: a statement takes as many parameters as it names.
+    said = "".join(f", {name} = {value}" for name, value in takes.items())
     return f"""
-UPDATE stock_line k SET quantity = r.quantity, {"".join(f"{take}, " for take in ["condition = r.condition"] * ("condition" in found) + takes)}
-    currency = CASE WHEN coalesce({", ".join(prices)}) IS NOT NULL THEN $3 END, snapshot_on = $4, job_id = $1,
-    vanished_on = NULL
-FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND r.line_id = k.id AND k.company_id = $2
+UPDATE stock_line k SET quantity = r.quantity, snapshot_on = $4, job_id = $1, vanished_on = NULL{said}
+FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND r.line_id = k.id AND k.company_id = $2 AND $3::text IS NOT NULL
 """

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.imports.columns import CORRECTED, is_corrected
-from marketplace.imports.fates import Change, changes
+from marketplace.imports.fates import TAKEN_OVER, Change, changes
 from marketplace.imports.fields import FIELDS, ONE_OR_OTHER
 from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_word
@@ -356,14 +356,11 @@ async def fate_rows(
     return [_fate_row(r, said) for r in rows]
 
 
-_TAKEN_OVER = ("bin", "unit_cost", "list_price", "package_quantity", "protected")
-
-
 def _fate_row(r: asyncpg.Record, said: frozenset[str]) -> FateRow:
     told = [("quantity", r["was_quantity"], r["quantity"], True)] if r["was_quantity"] is not None else []
     told += [("condition", r["was_condition"], r["condition"], True)] if r["was_condition"] is not None else []
     if r["known"]:
-        told += [(f, r[f"was_{f}"], r[f], False) for f in _TAKEN_OVER if f in said]
+        told += [(f, r[f"was_{f}"], r[f], False) for f in TAKEN_OVER if f in said]
     return FateRow(
         row_no=r["row_no"], line_id=None, fate=r["fate"], number=r["number"], description=r["description"],
         quantity=r["quantity"], uom=r["uom"], site=r["site"], bin=r["bin"], condition=r["condition"], serial=r["serial"],

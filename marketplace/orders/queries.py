@@ -250,8 +250,6 @@ class Waiting:
     ship: int
     sign_buying: int
     receive: int
-    mark: int
-    """Settlement lines that the other side has marked as settled and we have not."""
 
 
 async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
@@ -265,16 +263,13 @@ async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
                count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'accepted' AND a.status = 'active')::int AS ship,
                count(*) FILTER (WHERE o.buyer_id = $1 AND a.status = 'offered' AND a.holder_signed_at IS NULL)::int
                    AS sign_buying,
-               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive,
-               (SELECT count(*)::int FROM settlement_line s
-                WHERE s.payer_id = $1 AND s.payer_marked_at IS NULL AND s.payee_marked_at IS NOT NULL
-                   OR s.payee_id = $1 AND s.payee_marked_at IS NULL AND s.payer_marked_at IS NOT NULL) AS mark
+               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive
         FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'
         WHERE (o.seller_id = $1 OR o.buyer_id = $1) AND o.status IN ('placed', 'accepted', 'shipped')
         """,
         company_id,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0)
 
 
 async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:

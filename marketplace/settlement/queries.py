@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -78,6 +78,17 @@ class SettlementFilter:
     reference: str | None = None
 
 
+# Marked by the other side alone; said as the two partial indexes say it.
+_HALF = """(l.payer_id = $1 AND l.payer_marked_at IS NULL AND l.payee_marked_at IS NOT NULL
+                            OR l.payee_id = $1 AND l.payee_marked_at IS NULL AND l.payer_marked_at IS NOT NULL)"""
+
+
+async def half_marked(session: AsyncSession, company_id: UUID) -> int:
+    """How many lines the other side has marked as settled and this company has not."""
+    count: int = await fetch_value(session, f"SELECT count(*)::int FROM settlement_line l WHERE {_HALF}", company_id)
+    return count
+
+
 async def settlement_lines(
     session: AsyncSession,
     actor: Actor,
@@ -92,13 +103,12 @@ async def settlement_lines(
     rows = await fetch(
         session,
         _LINE
-        + """
+        + f"""
         WHERE (l.payer_id = $1 AND $2::text IS DISTINCT FROM 'payee' OR l.payee_id = $1 AND $2 IS DISTINCT FROM 'payer')
           AND CASE $3::text
               WHEN 'settled' THEN l.payer_marked_at IS NOT NULL AND l.payee_marked_at IS NOT NULL
               WHEN 'open' THEN l.payer_marked_at IS NULL OR l.payee_marked_at IS NULL
-              WHEN 'half' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL AND l.payee_marked_at IS NOT NULL
-                            OR l.payee_id = $1 AND l.payee_marked_at IS NULL AND l.payer_marked_at IS NOT NULL
+              WHEN 'half' THEN {_HALF}
               WHEN 'waiting' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL
                                OR l.payee_id = $1 AND l.payee_marked_at IS NULL
               ELSE true END

@@ -71,6 +71,7 @@ async def find(visit: FindsParts) -> Response:
     return await _find(visit, {k: v for k, v in visit.request.query_params.items() if v.strip()})
 
 
+# The form first: it is kept where the session has ended (web/kept.py).
 @router.post("/find")
 async def find_many(sent: SentForm, visit: FindsParts) -> Response:
     """The same for a pasted list too long for an address."""

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries, service
+from marketplace.holdings.endpoints import EXPORT_HEADER, export_cells
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.service import AtSite
 from marketplace.kit.money import Money
@@ -51,10 +52,6 @@ ACTS: Final = (
     ("move", "Move", "To another of your sites; a right on them goes with them."),
     ("count", "Count", "What is really on the shelf of this part at this site."),
 )
-CSV_HEADER: Final = (
-    "Part number", "Description", "Maker", "Site", "Condition", "Quantity", "Unit", "Reserved", "Quality hold",
-    "Being counted", "Free", "Agreement", "Clause", "May be ordered back by", "Until", "Last counted", "Stock file of", "Value", "Currency",
-)  # fmt: skip
 TO_COUNT_COLUMNS: Final = (
     Column("part", "Part"), Column("site", "Where"), Column("quantity", "Not found", "end"), Column("since", "Since"),
     Column("act", "Actions", "end", hidden_label=True),
@@ -95,9 +92,9 @@ async def holdings(visit: ReadsStock) -> Response:
 
         async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
             page = await queries.what_we_hold(session, visit.actor, wanted, after=mark, limit=500, secret=visit.secret)
-            return [_csv_row(row) for row in page.items], page.next
+            return [export_cells(row) for row in page.items], page.next
 
-        return csv_file(visit, "what-we-hold", CSV_HEADER, more)
+        return csv_file(visit, "what-we-hold", EXPORT_HEADER, more)
     after = visit.request.query_params.get("after")
     page = await queries.what_we_hold(
         visit.session, visit.actor, wanted, after=after, limit=PER_PAGE, secret=visit.secret
@@ -170,17 +167,6 @@ def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
         value = f"{sum(t.quantity for t in same):,}"
         tiles.append({"label": words.get(clause, clause), "value": value, "href": href, "note": note})
     return tiles
-
-
-def _csv_row(r: queries.HoldingRow) -> list[object]:
-    return [
-        r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
-        r.frozen, r.withdrawn, r.free, r.agreement or "", r.sentence or "", r.beneficiary or "",
-        r.window_closes_at.date().isoformat() if r.window_closes_at else "",
-        r.counted_at.date().isoformat() if r.counted_at else "", r.snapshot_on.isoformat() if r.snapshot_on else "",
-        "" if r.value is None else f"{r.value.normalize():f}",
-        r.currency or "",
-    ]  # fmt: skip
 
 
 # -- acts ------------------------------------------------------------------------------------------------

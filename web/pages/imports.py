@@ -16,7 +16,7 @@ from marketplace.db.requests import database
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.imports import queries, service
 from marketplace.imports.endpoints import bad_row_chunks, fate_page
-from marketplace.imports.fates import FATES, refuse_unless_checked
+from marketplace.imports.fates import COMPARED, FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import FateRow, Job
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
@@ -64,11 +64,8 @@ VANISHED_COLUMNS: Final = (
 )  # fmt: skip
 ROW_CSV: Final = (
     "Row", "Fate", "Part number", "Description", "Serial", "Batch", "Quantity", "Unit", "Site", "Bin", "Condition",
-    "Quantity on record", "Condition on record", "Bin on record", "Unit cost on record", "List price on record",
-    "Package quantity on record", "Protected on record",
+    *(f"{FIELDS[name].label} on record" for name in COMPARED),
 )  # fmt: skip
-RECORD_FIELDS: Final = ("quantity", "condition", "bin", "unit_cost", "list_price", "package_quantity", "protected")
-"""What the last columns of that file are about."""
 FATE_WORDS: Final = {
     "good": "Good rows", "new": "New", "changed": "Changed", "same": "As on record", "vanished": "Not in the file",
 }  # fmt: skip
@@ -427,7 +424,7 @@ def _fate_line(row: FateRow) -> list[object]:
     was = {change.field: change.before for change in row.changes}
     return [
         row.row_no, FATE_WORDS[row.fate], row.number, row.description, row.serial, row.batch, row.quantity, row.uom,
-        row.site, row.bin, row.condition, *(was.get(f) for f in RECORD_FIELDS),
+        row.site, row.bin, row.condition, *(was.get(f) for f in COMPARED),
     ]  # fmt: skip
 
 

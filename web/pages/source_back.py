@@ -81,6 +81,7 @@ async def source_back(visit: Sources) -> Response:
     return await _availability(visit, given) if given.get("q") else await _list(visit, given)
 
 
+# The form first: it is kept where the session has ended (web/kept.py).
 @router.post("/where")
 async def where(sent: SentForm, visit: Sources) -> Response:
     """The search as its form sends it: short ones get an address that can be kept and shared."""

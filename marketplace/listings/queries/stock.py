@@ -197,6 +197,21 @@ class Promised:
     kept: int
 
 
+# Of each (lot, position) of $1 and $2 what is loose: neither reserved, but for reservations past their time ($3), nor being
+# looked for.
+_THERE = """FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::int[]) AS u (lot_id, position_id)) u
+        JOIN position p ON p.lot_id = u.lot_id AND p.position_id = u.position_id
+        LEFT JOIN LATERAL (
+            SELECT sum(h.quantity) AS overdue FROM open_hold h
+            WHERE h.lot_id = u.lot_id AND h.position_id = u.position_id AND h.expires_at <= $3
+        ) o ON p.held > 0
+        LEFT JOIN LATERAL (
+            SELECT sum(d.quantity) AS missing FROM withdrawal d
+            WHERE d.lot_id = u.lot_id AND d.position_id = u.position_id AND d.resolved_at IS NULL
+        ) w ON true"""
+_LOOSE = "p.quantity - p.held + coalesce(o.overdue, 0) - coalesce(w.missing, 0)"
+
+
 async def over_promised_for_update(
     session: WriteSession, listing_ids: Sequence[UUID], units: Sequence[tuple[UUID, int]], now: datetime
 ) -> list[Promised]:
@@ -207,26 +222,17 @@ async def over_promised_for_update(
     await held_lots_for_update(session, lots)
     rows = await fetch(
         session,
-        """
+        f"""
         SELECT x.listing_id, x.lot_id, x.position_id, x.quantity, x.kept FROM (
             SELECT b.listing_id, b.lot_id, b.position_id, b.quantity,
-                   least(b.quantity, greatest(p.quantity - p.held + coalesce(o.overdue, 0) - coalesce(w.missing, 0)
-                         - (sum(b.quantity) OVER earlier - b.quantity), 0))::int AS kept
-            FROM (SELECT DISTINCT * FROM unnest($2::uuid[], $3::int[]) AS u (lot_id, position_id)) u
-            JOIN position p USING (lot_id, position_id) JOIN listing_lot b USING (lot_id, position_id)
-            LEFT JOIN LATERAL (
-                SELECT sum(h.quantity) AS overdue FROM open_hold h
-                WHERE h.lot_id = u.lot_id AND h.position_id = u.position_id AND h.expires_at <= $4
-            ) o ON p.held > 0
-            LEFT JOIN LATERAL (
-                SELECT sum(d.quantity) AS missing FROM withdrawal d
-                WHERE d.lot_id = u.lot_id AND d.position_id = u.position_id AND d.resolved_at IS NULL
-            ) w ON true
-            WHERE b.listing_id = ANY($1::uuid[])
+                   least(b.quantity, greatest({_LOOSE} - (sum(b.quantity) OVER earlier - b.quantity), 0))::int AS kept
+            {_THERE}
+            JOIN listing_lot b ON b.lot_id = u.lot_id AND b.position_id = u.position_id
+            WHERE b.listing_id = ANY($4::uuid[])
             WINDOW earlier AS (PARTITION BY b.lot_id, b.position_id ORDER BY b.listing_id)
         ) x WHERE x.kept < x.quantity ORDER BY x.listing_id, x.lot_id, x.position_id
         """,
-        list(listing_ids), lots, positions, now,
+        lots, positions, now, list(listing_ids),
     )  # fmt: skip
     return [Promised(**dict(r)) for r in rows]
 
@@ -240,20 +246,9 @@ async def unpromised_for_update(
     await held_lots_for_update(session, lots)
     rows = await fetch(
         session,
-        """
-        SELECT p.lot_id, p.position_id,
-               greatest(p.quantity - p.held + coalesce(o.overdue, 0) - coalesce(w.missing, 0)
-                        - coalesce(b.listed, 0), 0)::int AS unpromised
-        FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::int[]) AS u (lot_id, position_id)) u
-        JOIN position p USING (lot_id, position_id)
-        LEFT JOIN LATERAL (
-            SELECT sum(h.quantity) AS overdue FROM open_hold h
-            WHERE h.lot_id = u.lot_id AND h.position_id = u.position_id AND h.expires_at <= $3
-        ) o ON p.held > 0
-        LEFT JOIN LATERAL (
-            SELECT sum(d.quantity) AS missing FROM withdrawal d
-            WHERE d.lot_id = u.lot_id AND d.position_id = u.position_id AND d.resolved_at IS NULL
-        ) w ON true
+        f"""
+        SELECT u.lot_id, u.position_id, greatest({_LOOSE} - coalesce(b.listed, 0), 0)::int AS unpromised
+        {_THERE}
         LEFT JOIN LATERAL (
             SELECT sum(x.quantity) AS listed FROM listing_lot x
             WHERE x.lot_id = u.lot_id AND x.position_id = u.position_id
