@@ -22,6 +22,19 @@ class Right(NamedTuple):
     facts: Facts
 
 
+class Standing(NamedTuple):
+    """Units of one part under one agreement that its holder has: all, reserved for calls, and of the others those on the
+    way and those on quality hold."""
+
+    remaining: int
+    held: int
+    in_transit: int
+    quality_held: int
+
+
+NOTHING = Standing(0, 0, 0, 0)
+
+
 class Covered(NamedTuple):
     """One part under one agreement. ``facts`` are for asking what could be called now: add requested, urgency and
     notice with ``dataclasses.replace(facts, ...)``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -14,17 +15,20 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+@lru_cache(maxsize=1024)
 def percent(basis_points: int) -> str:
     """8500 -> '85 %', 8550 -> '85.5 %'."""
     whole, rest = divmod(basis_points, 100)
     return f"{whole} %" if not rest else f"{whole}.{rest:02d}".rstrip("0") + " %"
 
 
+@lru_cache(maxsize=4096)
 def day(value: date) -> str:
     """'30 Nov 2034'."""
     return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
+@lru_cache(maxsize=1024)
 def month(value: date) -> str:
     """'Nov 2034'."""
     return f"{_MONTHS[value.month - 1]} {value.year}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from marketplace.agreements import phrases
@@ -148,10 +149,7 @@ def badge(terms: Terms, facts: Facts, *, to_maker: bool = False) -> Badge:
     span = window(terms, facts)
     until = phrases.month(span.last_day)
     between = f"from {phrases.month(span.first_day)} until {until}" if terms.window_start_months else f"until {until}"
-    notice = (
-        f"notice {phrases.count(terms.notice_hours_machine_down, 'hour')} (machine down) to "
-        f"{phrases.count(terms.notice_days_stock, 'day')} (stock)"
-    )
+    notice = _notice(terms.notice_hours_machine_down, terms.notice_days_stock)
     keep = minimum(terms, facts)
     keeps, which = ("the holder keeps", _KEPT_BY_HOLDER) if to_maker else ("keep", _KEPT)
     kept = f"; {keeps} {keep:,} of {facts.accepted:,}{which[terms.applies_to]}" if keep else ""
@@ -165,6 +163,12 @@ def badge(terms: Terms, facts: Facts, *, to_maker: bool = False) -> Badge:
         f"{purchase_price(terms, facts.sale_price, facts.list_price)}{kept}."
     )
     return Badge(f"Access · until {until}", sentence)
+
+
+# Thousands of badges of one search are made of few terms.
+@lru_cache(maxsize=1024)
+def _notice(hours: int, days: int) -> str:
+    return f"notice {phrases.count(hours, 'hour')} (machine down) to {phrases.count(days, 'day')} (stock)"
 
 
 def _price_to_holder(terms: BuyBackV1, facts: Facts) -> str:

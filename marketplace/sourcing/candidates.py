@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from operator import add
 from typing import NamedTuple
 from uuid import UUID
 
-from marketplace.agreements.covered import Right
+from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Refused
@@ -53,6 +54,9 @@ class StockRow(NamedTuple):
     frozen: int
     withdrawn: int
     counted_at: datetime | None
+    reserved: int
+    """As ``held``, with reservations whose time is over, and of frozen lots too."""
+    unreserved_frozen: int
     point: Point
     snapshot_on: date | None = None
     """The day of the stock file that last named it; own stock only."""
@@ -152,6 +156,24 @@ class Candidate(NamedTuple):
         if self.haul == STAYS:
             return "there already"
         return "distance unknown" if self.haul.km is None else f"{self.haul.km:,.0f} km"
+
+
+def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing]:
+    """By (agreement, part, holder) what it has of the units under the agreement, from all rows of a right."""
+    found: dict[tuple[UUID, UUID, UUID], Standing] = {}
+    for row in rows:
+        if row.agreement_id is None:
+            continue
+        key = (row.agreement_id, row.part_id, row.holder_id)
+        units = Standing(
+            row.quantity,
+            row.reserved,
+            row.quantity - row.reserved if row.site_id is None else 0,
+            0 if row.site_id is None else row.unreserved_frozen,
+        )
+        known = found.get(key)
+        found[key] = units if known is None else Standing(*map(add, known, units))
+    return found
 
 
 def nearest(

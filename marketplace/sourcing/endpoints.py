@@ -48,8 +48,16 @@ from marketplace.sourcing.schemas import (
 )
 from marketplace.sourcing.service.ordering import Choice
 
-PLACES_OF_MANY = 50
-"""Places looked at of one part where several numbers are asked for at once; a number alone gets all of them."""
+PLACES_OF_MANY = 12
+"""Places looked at of each part, at the least, where several numbers are asked for at once; a number alone gets all."""
+PLACES_TOGETHER = 2_000
+"""So many places are shared out among several numbers: few numbers get many places each."""
+
+
+def places_each(numbers: int) -> int | None:
+    """How many places of a part are looked at when so many numbers are asked for; None = all."""
+    return None if numbers <= 1 else max(PLACES_OF_MANY, PLACES_TOGETHER // numbers)
+
 
 sourcing = APIRouter(prefix="/sourcing", tags=["sourcing"])
 company = APIRouter(tags=["company"])
@@ -58,14 +66,15 @@ company = APIRouter(tags=["company"])
 @sourcing.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
 async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: Now) -> list[LocatedNumber]:
     """Own stock, units that can be ordered back, and units that cannot, each with the reason. A number alone is answered
-    with all its places, several with the nearest fifty of each part; ``farther`` counts the others."""
+    with all its places; of several at once only the nearest of each part are looked at: twelve of each where 500 are
+    asked for, hundreds of each where a few are. ``farther`` counts the others."""
     numbers = parse_list(asked.numbers)
     found = await parts.find(session, numbers)
     _, destination = await queries.destination_of(session, actor, asked.site_id)
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     located = await queries.locate(
         session, actor, ids, destination=destination, urgency=asked.urgency, now=now, explain=asked.explain,
-        most=None if len(numbers) == 1 else PLACES_OF_MANY,
+        most=places_each(len(numbers)),
     )  # fmt: skip
     related: dict[UUID, list[parts.Related]] = {}
     for r in located.related:

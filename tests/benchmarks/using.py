@@ -22,7 +22,7 @@ from marketplace.app import spare_the_collector
 from marketplace.db.embedded import APP, OWNER, EmbeddedServer
 from marketplace.db.session import Database, Tenant, driver
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.endpoints import locate
+from marketplace.sourcing.endpoints import locate, places_each
 from marketplace.sourcing.schemas import LocateIn
 from tests import demo_site
 from tests.benchmarks.bench import Credentials, Figure, percentile, size
@@ -98,7 +98,7 @@ async def _locate(service: _Located, floor: _Floor, http: _Located, numbers: lis
                 return taken
 
             taken = [await one(n) for n in range(-3, size(rounds, 2))][3:]
-            note = f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, why not; the nearest 50 places of a part; median {percentile(taken, 0.5):,.0f}"
+            note = f"{where}; {count} numbers, {share:.0%} mistyped, with stock, rights, prices, why not; the nearest {places_each(count)} places of a part; median {percentile(taken, 0.5):,.0f}"
             value, least = percentile(taken, 0.95), percentile(bare[3:], 0.95) if bare else None
             if least:
                 note += "; floor: its statements over bare asyncpg"

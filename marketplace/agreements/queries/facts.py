@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.covered import IN_FORCE, Covered, Right
+from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.db.session import WriteSession, fetch
@@ -93,14 +93,14 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep, l.taken_back,
-       l.not_accepted,
-       coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
-       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held"""
+       a.exercises, a.tolled_days, a.holder_id, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep,
+       l.taken_back, l.not_accepted"""
 _OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id
 JOIN agreement_line l ON l.agreement_id = w.agreement_id AND l.part_id = w.part_id
+"""
+_STANDING = """
 LEFT JOIN LATERAL (
     -- One look into the index per pair: as a joined aggregate the planner ran it once for every row.
     SELECT sum(p.quantity) AS remaining, sum(p.held) AS held,
@@ -112,9 +112,11 @@ LEFT JOIN LATERAL (
 """
 _RIGHTS = f"SELECT {_RIGHT} {_OF_PAIRS}"
 _FACTS = f"""
-SELECT {_RIGHT}, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.status_reason, a.clause, a.version,
-       a.use_class, a.window_opens_at, a.window_closes_at
-{_OF_PAIRS} JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
+SELECT {_RIGHT}, a.maker_id, m.name AS maker, h.name AS holder, a.status_reason, a.clause, a.version, a.use_class,
+       a.window_opens_at, a.window_closes_at,
+       coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
+       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held
+{_OF_PAIRS} {_STANDING} JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 """
 
 
@@ -132,20 +134,30 @@ async def terms_and_facts(
         (r["agreement_id"], r["part_id"]): Covered(
             r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],
             r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
-            r["window_opens_at"], r["window_closes_at"], terms[r["agreement_id"]], _facts(r, requested, urgency),
+            r["window_opens_at"], r["window_closes_at"], terms[r["agreement_id"]],
+            _facts(
+                r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency
+            ),
         )
         for r in rows
     }  # fmt: skip
 
 
 async def rights(
-    session: AsyncSession, pairs: Sequence[Pair], *, requested: int = 0, urgency: Urgency = Urgency.STOCK
+    session: AsyncSession,
+    standing: Mapping[tuple[UUID, UUID, UUID], Standing],
+    *,
+    requested: int = 0,
+    urgency: Urgency = Urgency.STOCK,
 ) -> dict[Pair, Right]:
-    """As ``terms_and_facts``, without what only a page about the agreement shows: for a search over thousands."""
-    rows, terms = await _standing(session, _RIGHTS, pairs)
+    """As ``terms_and_facts``, for a search over thousands that has read all units under these agreements already, by
+    (agreement, part, holder): without what only a page about the agreement shows."""
+    rows, terms = await _standing(session, _RIGHTS, [(agreement, part) for agreement, part, _ in standing])
     return {
-        (r["agreement_id"], r["part_id"]): Right(
-            r["reference"], terms[r["agreement_id"]], _facts(r, requested, urgency)
+        (agreement := r["agreement_id"], part := r["part_id"]): Right(
+            r["reference"],
+            terms[agreement],
+            _facts(r, standing.get((agreement, part, r["holder_id"]), NOTHING), requested, urgency),
         )
         for r in rows
     }
@@ -174,12 +186,12 @@ async def _standing(
     return rows, terms
 
 
-def _facts(r: asyncpg.Record, requested: int, urgency: Urgency) -> Facts:
+def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency) -> Facts:
     # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold.
-    remaining = min(r["remaining"], r["quantity_sold"] - r["not_accepted"])
-    held = min(r["held"], remaining)
-    in_transit = min(r["in_transit"], remaining - held)
-    quality_held = min(r["quality_held"], remaining - held - in_transit)
+    remaining = min(units.remaining, r["quantity_sold"] - r["not_accepted"])
+    held = min(units.held, remaining)
+    in_transit = min(units.in_transit, remaining - held)
+    quality_held = min(units.quality_held, remaining - held - in_transit)
     return Facts(
         schedule_date=r["schedule_date"],
         zone=r["zone"],

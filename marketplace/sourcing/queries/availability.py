@@ -15,20 +15,22 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, nearest
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, nearest, standing
 from marketplace.sourcing.freight import Point, rough
 
 # Names, places and counts are looked up after the sums, so that the rows to be sorted stay narrow.
 _STOCK = """
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
-       s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on
+       g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on
 FROM (
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::bigint AS quantity,
            sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::bigint AS held,
            sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::bigint AS frozen,
-           sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::bigint AS withdrawn
+           sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::bigint AS withdrawn,
+           sum(p.held)::bigint AS reserved,
+           sum(CASE WHEN l.frozen THEN p.quantity - p.held ELSE 0 END)::bigint AS unreserved_frozen
     FROM position p
     JOIN lot l ON l.lot_id = p.lot_id
     LEFT JOIN LATERAL (
@@ -142,8 +144,7 @@ async def locate(
     weights = {p.id: p.weight_grams for p in known.values()}
 
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
-        pairs = [(r.agreement_id, r.part_id) for r in at if r.agreement_id]
-        rights = await agreements.rights(session, pairs, requested=1, urgency=URGENCIES[urgency])
+        rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
             list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,

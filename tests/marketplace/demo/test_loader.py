@@ -24,6 +24,8 @@ from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.parties.service import sign_in
+from marketplace.sourcing.candidates import standing
+from marketplace.sourcing.queries.availability import stock
 from tests.conftest import clone
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -166,6 +168,21 @@ async def test_about_70_percent_can_be_called_and_every_reason_occurs(demo: Load
     assert await rows.fetchval(
         "SELECT count(*) FROM agreement_line l, delegation d WHERE l.sale_price > d.max_value_amount"
     ) > 0  # fmt: skip
+
+
+async def test_a_search_reads_the_same_of_an_agreement_as_its_page(demo: Loaded, rows: asyncpg.Connection) -> None:
+    """A search reckons what stands under a right from the places it has read; the page asks the database."""
+    maker = await rows.fetchval("SELECT id FROM company WHERE is_manufacturer")
+    parts = [r[0] for r in await rows.fetch("SELECT DISTINCT part_id FROM position WHERE beneficiary_id = $1", maker)]
+    async with demo.app.read(Tenant(maker)) as session:
+        places = await stock(session, parts, [maker], START)
+        found = await agreements.rights(session, standing(places))
+        asked = await agreements.terms_and_facts(session, list(found))
+    assert len(found) > 20_000
+    assert found.keys() == asked.keys()
+    assert not [pair for pair, right in found.items() if right.facts != asked[pair].facts]
+    for name in ("held", "in_transit", "quality_held"):
+        assert any(getattr(right.facts, name) for right in found.values()), name
 
 
 async def test_papers_read_as_if_they_had_been_offered(rows: asyncpg.Connection) -> None:

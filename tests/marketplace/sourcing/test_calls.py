@@ -92,6 +92,7 @@ async def test_many_numbers_get_the_nearest_places_and_a_number_alone_gets_all(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "PLACES_OF_MANY", 1)
+    monkeypatch.setattr(endpoints, "PLACES_TOGETHER", 2)
     await job.sold(4, offered=4)
     await job.sold(2, offered=2)
     number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.sourcing.candidates import StockRow, nearest
+from marketplace.sourcing.endpoints import places_each
 from marketplace.sourcing.freight import Point
 
 HERE = Point(40.0, -100.0, "US")
@@ -18,7 +19,7 @@ MAKER, PART = UUID(int=1), UUID(int=2)
 def row(agreement: int | None, *, east: float = 0.0, quantity: int = 1, held: int = 0, part: UUID = PART) -> StockRow:
     return StockRow(
         part, MAKER if agreement is None else UUID(int=3), UUID(int=3), "Holder", UUID(int=4), "Site", "KS", "new",
-        None if agreement is None else UUID(int=100 + agreement), MAKER, quantity, held, 0, 0, None,
+        None if agreement is None else UUID(int=100 + agreement), MAKER, quantity, held, 0, 0, None, held, 0,
         Point(40.0, -100.0 + east, "US"),
     )  # fmt: skip
 
@@ -57,3 +58,7 @@ def test_nothing_is_lost_and_what_fits_is_all_kept(made: Sequence[tuple[int, flo
     assert {r.agreement_id for r in kept}.isdisjoint({r.agreement_id for r in rest})
     if rest:
         assert sum(r.agreement_id is not None for r in kept) >= most
+
+
+def test_few_numbers_get_many_places_each_and_one_gets_all() -> None:
+    assert [places_each(n) for n in (1, 2, 10, 100, 500)] == [None, 1000, 200, 20, 12]
