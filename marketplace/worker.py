@@ -49,6 +49,9 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     done = {
         "orders_expired": await orders.expire_unanswered(database, SYSTEM_ACTOR, now),
         "calls_missed": await sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
+        # Accepting comes before buying: a worker that was away long finds both due.
+        "inspections_lapsed": await sourcing.accept_uninspected(database, SYSTEM_ACTOR, now),
+        "draws_bought": await sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": await sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
     }
     async with database.write() as session:

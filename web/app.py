@@ -31,6 +31,7 @@ from web.pages import (
     release_lines,
     release_terms,
     releases,
+    replacements,
     requests,
     scan,
     settlement,
@@ -45,7 +46,8 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
-    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, units, holdings,
+    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
+    holdings,
     settlement, notices, agreements, imports, scan,
 )  # fmt: skip
 

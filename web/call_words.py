@@ -26,6 +26,14 @@ def refusal_words(code: str | None) -> str:
     return REFUSALS.get(code or "", (code or "").replace("_", " "))
 
 
+SETTLEMENT_WORDS: Final[Mapping[str, str]] = {
+    "call_price": "Price",
+    "draw_fee": "Draw fee",
+    "draw_purchase": "Bought: not replaced in time",
+    "draw_undone": "Owed back: replaced after all",
+}
+"""What a settlement line is for, by its kind."""
+
 _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "requested": ("{company} reserved {quantity} {uom}", "lock", None),
     "noticed": ("Order sent to {holder}", "send", "info"),
@@ -38,6 +46,10 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "received": ("{company} received the units", "package-import", "good"),
     "inspected": ("{company} inspected: {good} accepted", "shield-check", "good"),
     "cancelled": ("{company} cancelled the order", "x", None),
+    "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
+    "replacement_sent": ("{company} sent {of} as a replacement", "truck-return", "info"),
+    "replacement_received": ("{company} received the replacement: {good} accepted", "package-import", "good"),
+    "bought": ("Not replaced in time: {of} bought", "coin", "warn"),
 }
 
 
@@ -70,7 +82,12 @@ def _text(event: CallEventRow) -> str | None:
     found = event.detail
     if event.kind == "refused":
         return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
-    if event.kind in {"shipped", "shipment_corrected"}:
+    if event.kind == "replacement_received" and (found.get("refused") or found.get("missing")):
+        wrong = [
+            f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
+        ]
+        return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind in {"shipped", "shipment_corrected", "replacement_sent"}:
         return ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p) or None
     if event.kind == "inspected" and found.get("rejected"):
         return f"{found['rejected']} rejected: {found.get('note')}"

@@ -96,6 +96,14 @@ async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
         found.append(
             Task("calls", waits.ship, words, hint, "/calls?side=holder&status=committed", "truck", urgent=True)
         )
+    if may("order.receive"):
+        words = plural(waits.replaced, "replacement is on its way to you", "replacements are on their way to you")
+        href = "/calls?side=holder&status=replacing"
+        found.append(Task("calls", waits.replaced, words, "Say when it has arrived", href, "package-import"))
+    if may("order.ship"):
+        words = plural(waits.replace, "draw is to be replaced", "draws are to be replaced")
+        hint = "Send equal units in time, or those that were drawn are bought"
+        found.append(Task("calls", waits.replace, words, hint, "/calls?side=maker&status=replace", "truck-return"))
     if may("sourcing.approve"):
         words = plural(waits.approve, "parts request waits for approval", "parts requests wait for approval")
         hint = "The units are reserved for 30 minutes"

@@ -13,6 +13,7 @@ from marketplace.agreements.deadlines import after_days, pay_by
 from marketplace.agreements.evaluation import evaluate_call
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled
+from marketplace.agreements.phrases import deadline
 from marketplace.agreements.terms import AccessBackV1, Terms, Urgency, parse_terms
 from marketplace.demo.called import Called, Manner
 from marketplace.demo.cast import Cast
@@ -118,18 +119,26 @@ def _add(rows: Requests, one: Called, terms: Terms, facts: Facts, cast: Cast, st
         else None
     )
     holder, maker = one.agreement.holder_id, cast.maker
+    fee = found.unit_price if found.replacement else None
+    # Nobody sent a replacement: what is not replaced by its day is bought.
+    bought = one.quantity if fee and one.inspected_at and replace_by and replace_by <= start else 0
+    lines = _settlements(one, reference, terms, facts, found, replace_by if bought else None, cast, start, draws)
+    status = _STATUS[one.manner]
+    if fee and one.inspected_at:
+        paid = all(line.payer_marked_at and line.payee_marked_at for line in lines)
+        status = "inspected" if not bought else "settled" if paid else "priced"
     rows.requisitions.append(_requisition(one, requisition_id, maker, asked, start, draws))
     rows.calls.append(
         Call(
             one.id, reference, "buy_back" if terms.clause == "buy-back" else "access_draw", requisition_id,
             one.company, maker, holder, one.agreement.id, one.part.id, one.site.id, one.destination.id, one.condition,
-            one.urgency, one.quantity, price.amount, _STATUS[one.manner], found.no_response.value,
+            one.urgency, one.quantity, price.amount, status, found.no_response.value,
             tuple(r.words for r in found.reasons), found.inspection_days, found.payment_days, replace_by,
             one.noticed_at, found.respond_by, found.ship_by, found.ship_by + timedelta(days=3),
             None if one.refusal else one.answered_at, one.shipped_at, one.received_at, ended, one.refusal,
             draws.one_of(_CARRIERS, "carrier", one.id) if one.shipped_at else None,
             f"{draws.below(10**10, 'tracking', one.id):010}" if one.shipped_at else None,
-            one.quantity if one.inspected_at else None, one.technician,
+            one.quantity if one.inspected_at else None, one.technician, fee.amount if fee else None, bought,
         )
     )  # fmt: skip
     shipped = one.lot_id if one.shipped_at else None
@@ -145,9 +154,12 @@ def _add(rows: Requests, one: Called, terms: Terms, facts: Facts, cast: Cast, st
                 one.lot_id, one.hold_seq, one.position, one.quantity, None, "call", one.id, maker, one.parties
             )
         )  # fmt: skip
-    rows.events.extend(_events(one, cast))
-    if one.inspected_at:
-        rows.settlements.append(_settlement(one, reference, terms, facts, found, price, cast, draws))
+    rows.events.extend(_events(one, cast, settled=status == "settled"))
+    if bought and replace_by:
+        rows.events.append(
+            CallEvent(one.id, maker, holder, one.company, "bought", {"quantity": bought}, one.technician, replace_by)
+        )
+    rows.settlements.extend(lines)
     if one.refusal in _WITHDRAWING and one.answered_at:
         counted = one.answered_at + _COUNTED_AFTER
         rows.withdrawals.append(
@@ -175,7 +187,7 @@ def _requisition(one: Called, key: UUID, maker: UUID, asked: datetime, start: da
     )  # fmt: skip
 
 
-def _events(one: Called, cast: Cast) -> list[CallEvent]:
+def _events(one: Called, cast: Cast, *, settled: bool) -> list[CallEvent]:
     holder, maker = one.agreement.holder_id, cast.maker
     store, works = cast.actor[holder, "warehouse"], cast.actor[maker, "warehouse"]
     planner, buyer = cast.actor[maker, "planner"], cast.actor[holder, "buyer"]
@@ -185,7 +197,7 @@ def _events(one: Called, cast: Cast) -> list[CallEvent]:
         (one.shipped_at, "shipped", {}, holder, store),
         (one.received_at, "received", {}, maker, works),
         (one.inspected_at, "inspected", {"good": one.quantity}, maker, works),
-        (one.settled_at, "settled", {}, maker, planner),
+        (one.settled_at if settled else None, "settled", {}, maker, planner),
     ]
     if one.refusal:
         steps[1][2]["code"] = one.refusal
@@ -196,27 +208,86 @@ def _events(one: Called, cast: Cast) -> list[CallEvent]:
     ]
 
 
-def _settlement(
+def _settlements(
     one: Called,
     reference: str,
     terms: Terms,
     facts: Facts,
     found: Entitled,
+    bought_at: datetime | None,
+    cast: Cast,
+    start: datetime,
+    draws: Draws,
+) -> list[Settlement]:
+    """What is owed once the units are inspected: the price; of a draw its fee, and the price of what was bought."""
+    if not one.inspected_at:
+        return []
+    inspected = one.inspected_at
+    if not found.replacement:
+        words = " ".join(r.words for r in found.reasons if found.unit_price.currency in r.words)
+        return [
+            _line(
+                one,
+                reference,
+                terms,
+                facts,
+                "call_price",
+                found.unit_price,
+                words,
+                inspected,
+                one.settled_at,
+                cast,
+                draws,
+            )
+        ]
+    lines = []
+    if found.unit_price.amount:
+        words = f"Draw fee {found.unit_price} a unit."
+        lines.append(
+            _line(
+                one,
+                reference,
+                terms,
+                facts,
+                "draw_fee",
+                found.unit_price,
+                words,
+                inspected,
+                one.settled_at,
+                cast,
+                draws,
+            )
+        )
+    if bought_at:
+        price = found.replacement.purchase_price
+        words = f"Not replaced by {deadline(bought_at, facts.zone)}: bought at {price} a unit."
+        paid = bought_at + timedelta(days=9, hours=4)
+        when = paid if one.settled_at and paid < start else None
+        lines.append(_line(one, reference, terms, facts, "draw_purchase", price, words, bought_at, when, cast, draws))
+    return lines
+
+
+def _line(
+    one: Called,
+    reference: str,
+    terms: Terms,
+    facts: Facts,
+    kind: str,
     price: Money,
+    words: str,
+    at: datetime,
+    paid: datetime | None,
     cast: Cast,
     draws: Draws,
 ) -> Settlement:
-    assert one.inspected_at is not None and one.received_at is not None  # noqa: S101, PT018 - the caller saw to it
-    words = " ".join(r.words for r in found.reasons if price.currency in r.words)
-    total = price * one.quantity
-    due = local_day(pay_by(terms, one.inspected_at, facts.zone) - timedelta(seconds=1), facts.zone)
-    paid = one.settled_at
+    purpose = () if kind == "call_price" else (kind,)
+    due = local_day(pay_by(terms, at, facts.zone) - timedelta(seconds=1), facts.zone)
     # Of what is open, half has been marked by the holder already.
-    marked = paid or (one.inspected_at + timedelta(hours=6) if draws.below(2, "marked", one.id) else None)
+    marked = paid or (at + timedelta(hours=6) if draws.below(2, "marked", one.id, *purpose) else None)
     maker, holder = cast.maker, one.agreement.holder_id
-    amount = total.amount.quantize(Decimal("0.0001"))
+    amount = (price * one.quantity).amount.quantize(Decimal("0.0001"))
     return Settlement(
-        draws.id(one.inspected_at, "settlement", one.id), draws.reference("SET", one.id), maker, holder,
-        "call_price", one.id, reference, one.agreement.id, one.part.id, one.quantity, price.amount, amount, words, due, paid, cast.actor[maker, "planner"] if paid else None, marked,
-        cast.actor[holder, "buyer"] if marked else None, one.inspected_at,
+        draws.id(at, "settlement", one.id, *purpose), draws.reference("SET", one.id, *purpose), maker, holder, kind, one.id,
+        reference, one.agreement.id, one.part.id, one.quantity, price.amount, amount, words, due, paid,
+        cast.actor[maker, "planner"] if paid else None, marked, cast.actor[holder, "buyer"] if marked else None, at,
     )  # fmt: skip

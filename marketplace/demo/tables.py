@@ -370,7 +370,7 @@ class Mapper:
             "id reference kind requisition_id company_id maker_id holder_id agreement_id part_id site_id "
             "destination_site_id condition urgency quantity unit_price status silence reasons inspection_days "
             "payment_days replace_by noticed_at respond_by ship_by expected_at accepted_at shipped_at received_at "
-            "ended_at refusal_code carrier tracking inspected_good requested_by currency created_at",
+            "ended_at refusal_code carrier tracking inspected_good requested_by draw_fee bought currency created_at",
             len(w.calls), ((*c[:17], json.dumps(c.reasons), *c[18:], "USD", c.noticed_at) for c in w.calls),
         )  # fmt: skip
         yield _table(

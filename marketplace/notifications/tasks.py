@@ -26,6 +26,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
     names = (
         "order.placed", "order.accepted", "order.declined", "order.cancelled", "order.expired", "order.shipped",
         "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
+        "call.replacement", "call.bought",
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
         "listing.shrunk",
     )  # fmt: skip

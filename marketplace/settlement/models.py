@@ -6,14 +6,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
 
 
 class SettlementLine(Row):
-    """What one company owes another, and why. Settled once both have marked it."""
+    """What one company owes another, and why. Settled once both have marked it. ``step_id``: which step of the cause,
+    where the same kind of line can be owed for several."""
 
     __tablename__ = "settlement_line"
     id: Mapped[Id]
@@ -21,7 +22,8 @@ class SettlementLine(Row):
     payer_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     payee_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     kind: Mapped[str]
-    cause_id: Mapped[UUID] = mapped_column(unique=True)
+    cause_id: Mapped[UUID]
+    step_id: Mapped[UUID | None]
     cause_reference: Mapped[str]
     agreement_id: Mapped[UUID | None]
     part_id: Mapped[UUID]
@@ -38,6 +40,7 @@ class SettlementLine(Row):
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND amount >= 0", name="amount"),
+        UniqueConstraint("cause_id", "kind", "step_id", postgresql_nulls_not_distinct=True),
         Index("ix_settlement_payer", "payer_id", text("created_at DESC"), "id"),
         Index("ix_settlement_payee", "payee_id", text("created_at DESC"), "id"),
         # What every page counts: the few that the other side alone has marked, however many there were.

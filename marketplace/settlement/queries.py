@@ -145,10 +145,10 @@ async def settlement_line_for_update(session: WriteSession, line_id: UUID) -> Se
     return await settlement_line(session, line_id)
 
 
-async def lines_of_cause(session: AsyncSession, cause_ids: Sequence[UUID]) -> dict[UUID, SettlementRow]:
-    """The line of each cause (a call), where there is one."""
-    rows = await fetch(session, _LINE + "WHERE l.cause_id = ANY($1::uuid[])", list(cause_ids))
-    return {r["cause_id"]: SettlementRow(**dict(r)) for r in rows}
+async def lines_of_cause(session: AsyncSession, cause_id: UUID) -> Sequence[SettlementRow]:
+    """What is owed for one cause (a call), oldest first."""
+    rows = await fetch(session, _LINE + "WHERE l.cause_id = $1 ORDER BY l.created_at, l.id", cause_id)
+    return [SettlementRow(**dict(r)) for r in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ async def owe(
     unit_price: Money,
     words: str,
     due_on: date,
+    step_id: UUID | None = None,
 ) -> UUID:
     """Writes what ``payer`` owes ``payee`` for one cause (a call) and returns the line's id.
 
-    The same cause again answers the line that is there, if it says the same; otherwise ``settlement.other_terms``.
+    The same kind of line for the same cause (and step of it) again answers the line that is there, if it says the same; otherwise ``settlement.other_terms``.
     The tenant must be one of the two. The amount is price times quantity, rounded to what can be paid.
     """
     if quantity < 1:
@@ -47,10 +48,10 @@ async def owe(
         made: UUID | None = await fetch_value(
             session,
             "INSERT INTO settlement_line (reference, payer_id, payee_id, kind, cause_id, cause_reference, agreement_id, "
-            "part_id, quantity, unit_price, amount, currency, words, due_on) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING RETURNING id",
+            "part_id, quantity, unit_price, amount, currency, words, due_on, step_id) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING RETURNING id",
             reference, payer_id, payee_id, kind, cause_id, cause_reference, agreement_id, part_id, quantity,
-            unit_price.amount, amount.amount, amount.currency, words, due_on,
+            unit_price.amount, amount.amount, amount.currency, words, due_on, step_id,
         )  # fmt: skip
         if made is not None:
             payload = {"reference": reference, "amount": amount.amount, "currency": amount.currency, "due_on": due_on}
@@ -59,8 +60,8 @@ async def owe(
         known = await fetch_one(
             session,
             "SELECT id, payer_id = $2 AND payee_id = $3 AND quantity = $4 AND amount = $5 AND currency = $6 AS same "
-            "FROM settlement_line WHERE cause_id = $1",
-            cause_id, payer_id, payee_id, quantity, amount.amount, amount.currency,
+            "FROM settlement_line WHERE cause_id = $1 AND kind = $7 AND step_id IS NOT DISTINCT FROM $8",
+            cause_id, payer_id, payee_id, quantity, amount.amount, amount.currency, kind, step_id,
         )  # fmt: skip
         if known is not None:
             if not known["same"]:

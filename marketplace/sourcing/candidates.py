@@ -144,6 +144,8 @@ class Candidate(NamedTuple):
     masked: bool = False
     snapshot_on: date | None = None
     """The day of the stock file that last named it; own stock only."""
+    draw_fee: Money | None = None
+    """Per unit of an access draw, whose price is owed only for units that are not replaced in time."""
     worth: Money | None = None
     """What a unit counts against a delegate's limit: its price, or the list price of own stock, for which nothing is
     owed. None where nobody knows."""
@@ -413,7 +415,7 @@ def _under(
                 silence=entitled.no_response.value if entitled else "refused",
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
-                worth=price,
+                draw_fee=entitled.unit_price if entitled and entitled.replacement else None, worth=price,
             )
         )  # fmt: skip
     return found

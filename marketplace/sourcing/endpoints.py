@@ -23,9 +23,12 @@ from marketplace.sourcing.permissions import (
     Approves,
     FindsRecords,
     ReadsCalls,
+    ReadsEqualStock,
     ReadsSourcing,
     ReceivesCalls,
+    ReceivesReplacements,
     Requests,
+    ShipsReplacements,
 )
 from marketplace.sourcing.schemas import (
     AcceptIn,
@@ -33,6 +36,7 @@ from marketplace.sourcing.schemas import (
     CandidateOut,
     ConfirmIn,
     ContactOut,
+    EqualStockOut,
     FinishIn,
     InspectIn,
     LocatedNumber,
@@ -41,8 +45,11 @@ from marketplace.sourcing.schemas import (
     OrderBackIn,
     OrderedOut,
     PlanOut,
+    ReceiveReplacementIn,
     RecordOut,
     RefuseIn,
+    ReplaceIn,
+    ReplacementOut,
     RequestIn,
     RequisitionOut,
 )
@@ -319,6 +326,52 @@ async def inspect(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(
             session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump()
+        ),
+    )  # fmt: skip
+
+
+@sourcing.get("/calls/{call_id}/replacements", summary="What was sent for drawn units")
+async def replacements(session: Reading, actor: ReadsCalls, call_id: UUID) -> list[ReplacementOut]:
+    """Oldest first; the order itself says how many are still to be replaced, and until when."""
+    await queries.call(session, call_id)
+    return [ReplacementOut.model_validate(r) for r in await queries.replacements(session, call_id)]
+
+
+@sourcing.get("/calls/{call_id}/equal-stock", summary="Your free units that can replace drawn ones")
+async def equal_stock(session: Reading, actor: ReadsEqualStock, call_id: UUID, now: Now) -> list[EqualStockOut]:
+    """The same part number in no worse condition, by place; the most first. For the maker."""
+    found = await queries.call(session, call_id)
+    if found.maker_id != actor.company_id:
+        raise missing("call.not_found", "No such order.")
+    return [EqualStockOut.model_validate(r) for r in await queries.equal_stock(session, found, now)]
+
+
+@sourcing.post("/calls/{call_id}/replacements", summary="Send equal units for drawn ones")
+async def send_replacement(
+    session: Writing, actor: ShipsReplacements, call_id: UUID, given: ReplaceIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """They go into transit; the holder says when they have arrived. What is not replaced by ``replace_by`` is bought."""
+    return await once_done(
+        session, actor, key, f"calls.replace:{call_id}", given.model_dump(),
+        lambda: service.send_replacement(
+            session, actor, call_id, quantity=given.quantity, site_id=given.site_id, condition=given.condition,
+            consignment=given.consignment(), now=now,
+        ),
+    )  # fmt: skip
+
+
+@sourcing.post("/replacements/{replacement_id}/receive", summary="Receive equal units for those that were drawn")
+async def receive_replacement(
+    session: Writing, actor: ReceivesReplacements, replacement_id: UUID, given: ReceiveReplacementIn, now: Now,
+    key: IdempotencyKey = None,
+) -> Done:  # fmt: skip
+    """Accepted units become the holder's and come under the agreement. What you accept after the time for it has ended
+    undoes the purchase: its price is then owed back."""
+    return await once_done(
+        session, actor, key, f"replacements.receive:{replacement_id}", given.model_dump(),
+        lambda: service.receive_replacement(
+            session, actor, replacement_id, good=given.good, missing_units=given.missing, note=given.note,
+            arrived_on=given.arrived_on, now=now, named=given.units.model_dump(),
         ),
     )  # fmt: skip
 

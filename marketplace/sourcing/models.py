@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -58,7 +58,9 @@ class Requisition(Row):
 class Call(Row):
     """The exercise of a right on one holder (or a draw on own stock), with its own clock.
 
-    ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
+    ``draw_fee``: per unit, of an access draw, whose ``unit_price`` is what a unit costs that is not replaced by
+    ``replace_by``. Of the accepted units, ``replaced`` have an equal one at the holder, for ``replacing`` it is on the
+    way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
     """
 
@@ -84,7 +86,11 @@ class Call(Row):
     reasons: Mapped[list[Any]]
     inspection_days: Mapped[int]
     payment_days: Mapped[int]
+    draw_fee: Mapped[Decimal | None]
     replace_by: Mapped[datetime | None]
+    replacing: Mapped[int] = mapped_column(server_default=text("0"))
+    replaced: Mapped[int] = mapped_column(server_default=text("0"))
+    bought: Mapped[int] = mapped_column(server_default=text("0"))
     noticed_at: Mapped[datetime | None]
     respond_by: Mapped[datetime | None]
     ship_by: Mapped[datetime | None]
@@ -92,6 +98,7 @@ class Call(Row):
     accepted_at: Mapped[datetime | None]
     shipped_at: Mapped[datetime | None]
     received_at: Mapped[datetime | None]
+    inspect_by: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     refusal_code: Mapped[str | None]
     note: Mapped[str | None]
@@ -112,7 +119,24 @@ class Call(Row):
         Index("ix_call_holder", "holder_id", "status", text("id DESC")),
         Index("ix_call_maker", "maker_id", "status", text("id DESC")),
         Index("ix_call_company", "company_id", text("id DESC")),
+        CheckConstraint(
+            "replacing >= 0 AND replaced >= 0 AND bought >= 0 AND replaced + bought <= coalesce(inspected_good, 0)",
+            name="replaced",
+        ),
         Index("ix_call_clock", "respond_by", postgresql_where=text("status = 'noticed'")),
+        Index("ix_call_inspect", "inspect_by", postgresql_where=text("status = 'received' AND inspect_by IS NOT NULL")),
+        Index(
+            "ix_call_replace",
+            "replace_by",
+            postgresql_where=text("draw_fee IS NOT NULL AND inspected_good > replaced + bought"),
+        ),
+        Index(
+            "ix_call_to_replace",
+            "maker_id",
+            "replace_by",
+            postgresql_where=text("draw_fee IS NOT NULL AND inspected_good > replaced + bought + replacing"),
+        ),
+        Index("ix_call_replacing", "holder_id", postgresql_where=text("replacing > 0")),
     )
 
 
@@ -130,6 +154,51 @@ class CallUnit(Row):
     quantity: Mapped[int]
     shipped_lot_id: Mapped[UUID | None]
     shipped_position_id: Mapped[int | None]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
+class Replacement(Row):
+    """Equal units that a maker sends for units it drew. ``arrived_on``: the day at the holder's site. Of ``quantity``,
+    ``good`` were accepted and ``missing`` did not arrive; the rest was not accepted and stays the maker's."""
+
+    __tablename__ = "replacement"
+    id: Mapped[Id]
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), index=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity: Mapped[int]
+    from_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
+    carrier: Mapped[str]
+    tracking: Mapped[str | None]
+    shipped_at: Mapped[datetime]
+    received_at: Mapped[datetime | None]
+    arrived_on: Mapped[date | None]
+    good: Mapped[int | None]
+    missing: Mapped[int | None]
+    note: Mapped[str | None]
+    sent_by: Mapped[UUID]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint(
+            "(received_at IS NULL) = (good IS NULL) AND (good IS NULL) = (missing IS NULL) "
+            "AND good >= 0 AND missing >= 0 AND good + missing <= quantity",
+            name="received",
+        ),
+    )
+
+
+class ReplacementUnit(Row):
+    """The units of a replacement, as the lots that they travel as; ``serial`` for the holder, who sees the lot only once
+    it has arrived."""
+
+    __tablename__ = "replacement_unit"
+    replacement_id: Mapped[UUID] = mapped_column(ForeignKey("replacement.id"), primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position_id: Mapped[int]
+    quantity: Mapped[int]
+    serial: Mapped[str | None]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment, ShipIn
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries import CallRow, RequisitionRow
@@ -49,6 +49,10 @@ class CandidateOut:
     quantity: int
     callable: int
     unit_price: Decimal | None
+    draw_fee: Annotated[
+        Decimal | None,
+        Field(description="Per unit of an access draw; its `unit_price` is owed only for units not replaced in time."),
+    ]
     currency: str | None
     respond_by: datetime | None
     arrives: datetime | None
@@ -69,6 +73,7 @@ class CandidateOut:
             distance=c.distance_words, condition=c.condition, agreement=None if c.masked else c.agreement,
             clause=c.badge, clause_sentence=c.badge_sentence, quantity=c.quantity, callable=c.callable,
             unit_price=c.unit_price.amount if c.unit_price else None,
+            draw_fee=c.draw_fee.amount if c.draw_fee else None,
             currency=c.unit_price.currency if c.unit_price else None, respond_by=c.respond_by, arrives=c.arrives,
             counted_at=c.counted_at, snapshot_on=c.snapshot_on, blocked=[BlockedOut(*b) for b in c.blocked], reasons=list(c.reasons),
         )  # fmt: skip
@@ -357,12 +362,21 @@ class CallOut(BaseModel):
     urgency: str
     quantity: int
     unit_price: Decimal
+    draw_fee: Decimal | None = Field(
+        description="Per unit of an access draw; its `unit_price` is owed only for units not replaced in time."
+    )
     currency: str
     status: str
     silence: str
     respond_by: datetime | None
     ship_by: datetime | None
     expected_at: datetime | None
+    inspect_by: datetime | None = Field(description="What is not rejected before is accepted; known once received.")
+    replace_by: datetime | None = Field(description="Drawn units not replaced before are bought; known once received.")
+    to_replace: int = Field(description="Drawn units that are neither replaced nor bought.")
+    replacing: int = Field(description="Units on their way to the holder in replacements.")
+    replaced: int
+    bought: int = Field(description="Drawn units that were not replaced in time.")
     carrier: str | None
     tracking: str | None
     refusal_code: str | None
@@ -420,6 +434,69 @@ class InspectIn(BodyIn):
     good: int
     note: str = Field(default="", max_length=1000)
     units: InspectedUnits = Field(default_factory=InspectedUnits)
+
+
+class ReplaceIn(ShipIn):
+    """Equal units (the same part number, in no worse condition) sent for drawn ones, from one of your sites."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "quantity": 1, "site_id": EXAMPLE_ID, "condition": "new",
+                    "carrier": "Tri-County Freight", "tracking": "1Z999",
+                }
+            ]
+        }
+    )  # fmt: skip
+    quantity: int
+    site_id: UUID
+    condition: str = Field(examples=["new"])
+
+
+class ReceivedUnits(BodyIn):
+    """Serial-numbered units by what became of them, each by its serial (or its lot id). Those not named are good."""
+
+    good: list[Name] = Field(default=[], max_length=10_000)
+    refused: list[Name] = Field(default=[], max_length=10_000)
+    missing: list[Name] = Field(default=[], max_length=10_000)
+
+
+class ReceiveReplacementIn(BodyIn):
+    """How many are accepted and how many did not arrive; the others are not accepted and stay the maker's."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"good": 1}, {"good": 0, "note": "wrong part"}]})
+    good: int
+    missing: int = 0
+    note: str = Field(default="", max_length=1000)
+    arrived_on: Day | None = Field(default=None, description="The day at your site; today if left out.")
+    units: ReceivedUnits = Field(default_factory=ReceivedUnits)
+
+
+class EqualStockOut(BaseModel):
+    """Free units of the maker that can replace drawn ones, at one place."""
+
+    model_config = ConfigDict(from_attributes=True)
+    site_id: UUID
+    site: str
+    condition: str
+    free: int
+
+
+class ReplacementOut(BaseModel):
+    """Equal units sent for drawn ones. `good` and `missing` once it was received."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    quantity: int
+    carrier: str
+    tracking: str | None
+    shipped_at: datetime
+    received_at: datetime | None
+    arrived_on: date | None
+    good: int | None
+    missing: int | None
+    note: str | None
 
 
 class FinishIn(BodyIn):

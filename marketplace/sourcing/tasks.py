@@ -32,6 +32,29 @@ async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> i
     return done
 
 
+async def accept_uninspected(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Units that nobody rejected in time are accepted, each order in a transaction of its own. Returns how many."""
+    async with database.read() as session:
+        due = await queries.uninspected(session, now)
+    done = 0
+    for call_id in due:
+        async with database.write() as session:
+            done += await service.accept_uninspected(session, actor_id, call_id, now)
+    return done
+
+
+async def buy_unreplaced(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Drawn units that were not replaced in time are bought, each order in a transaction of its own. Returns how
+    many units."""
+    async with database.read() as session:
+        due = await queries.unreplaced(session, now)
+    done = 0
+    for call_id in due:
+        async with database.write() as session:
+            done += await service.buy_unreplaced(session, actor_id, call_id, now)
+    return done
+
+
 async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> int:
     """Parts requests that nobody approved within 30 minutes. Returns how many."""
     async with database.read() as session:

@@ -59,6 +59,24 @@ async def came_this_far(site: Site) -> Job:
     return job
 
 
+async def drawn(site: Site) -> tuple[str, str]:
+    """An access draw of two units, one of them replaced by a unit on its way: the call and the replacement."""
+    job = site.job
+    kept = job.call, job.requisition, job.agreement
+    await job.sold(4, preset="wide-access")
+    key = next(c["key"] for c in await job.candidates() if c["kind"] == "access_draw")
+    asked = {**job.need(2), "key": key}
+    job.call = (await ok(job.technician.post("/api/v1/sourcing/order-back", json=asked), 201))["calls"][0]
+    await job.came_back(2)
+    draw = job.call
+    job.call, job.requisition, job.agreement = kept
+    body = {
+        "quantity": 1, "site_id": str(site.world.maker.site), "condition": "new", "carrier": "UPS", "tracking": "1Z",
+    }  # fmt: skip
+    made = await ok(job.planner.post(f"/api/v1/sourcing/calls/{draw}/replacements", json=body))
+    return draw, str(made["id"])
+
+
 async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: str, world: World) -> None:
     async with open_site(world) as site:
         job = await came_this_far(site)
@@ -68,8 +86,10 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
         )
         line = await world.owner.fetchval("SELECT id FROM settlement_line WHERE payer_id = $1", world.maker.id)
         held = f"part={world.part}&site={world.buyer.site}"
+        draw, sent = await drawn(site)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
+                "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
                 "requests": "/requests", "availability": f"/requests?q={number}",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
@@ -79,6 +99,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
             }),
             (world.buyer, "admin", {
+                "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "held-agreement": f"/agreements/{job.agreement}",

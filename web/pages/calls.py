@@ -23,8 +23,9 @@ from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
-from web.call_words import call_event, page_state, refusal_words
+from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
 from web.exports import list_csv, wants_csv
+from web.formats import plural
 from web.forms import Form, Value, shipment_values
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -53,6 +54,8 @@ class Tab:
     statuses: tuple[str, ...] | None
     unanswered: bool | None = None
     due: str | None = None
+    replacing: bool = False
+    """Only those with a replacement on its way."""
 
 
 TABS: Final[Mapping[str, Tab]] = {
@@ -61,6 +64,8 @@ TABS: Final[Mapping[str, Tab]] = {
     "shipped": Tab("Shipped", ("shipped",)),
     "inspect": Tab("To inspect", ("received",)),
     "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
+    "replace": Tab("To replace", ("inspected", "disputed"), due="replace_by"),
+    "replacing": Tab("Replacement on its way", None, replacing=True),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
     "declined": Tab("Declined", ("refused", "cancelled"), unanswered=False),
@@ -69,7 +74,8 @@ TABS: Final[Mapping[str, Tab]] = {
 CSV_HEADER: Final = (
     "Order", "Kind", "Status", "Part number", "Description", "Quantity", "Unit", "Price each", "Currency", "Holder",
     "Place", "Asked by", "Maker", "Agreement", "Urgency", "Sent", "Respond by", "Ship by", "Shipped", "Carrier",
-    "Tracking", "Received", "Accepted units", "Refused because", "Note",
+    "Tracking", "Received", "Accepted units", "Refused because", "Note", "Draw fee each", "Inspect by", "Replace by",
+    "Replaced units", "Bought units",
 )  # fmt: skip
 DONE: Final = {
     "accept": ("Committed.", "The units stay reserved; ship them by the date below."),
@@ -79,6 +85,14 @@ DONE: Final = {
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
+    "replace": (
+        "Sent.",
+        "The units are on their way in the ledger; the holder was told and says when they have arrived.",
+    ),
+    "replaced": (
+        "Received.",
+        "What you accepted is yours and stands under the agreement, like the units that were drawn.",
+    ),
 }
 VERBS: Final = {
     "accept": "call.answer",
@@ -109,7 +123,7 @@ async def calls(visit: ReadsCalls) -> Response:
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            after=key[0] if key else None, limit=rows + 1,
+            replacing=chosen.replacing, after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
@@ -152,7 +166,9 @@ def _csv_row(c: CallRow, *, named: bool) -> list[object]:
         f"{c.unit_price.normalize():f}", c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
         (c.agreement_reference or "") if named else "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
         c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
-        refusal_words(c.refusal_code), c.note or "",
+        refusal_words(c.refusal_code), c.note or "", "" if c.draw_fee is None else f"{c.draw_fee.normalize():f}",
+        iso(c.inspect_by), iso(c.replace_by), c.replaced if c.draw_fee is not None else "",
+        c.bought if c.draw_fee is not None else "",
     ]  # fmt: skip
 
 
@@ -189,9 +205,15 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("receive", "It has arrived", "package-import", primary=True))
         if call.status == "received" and call.kind != "own_stock":
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
+    if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
+        found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
     if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
         found.append(Step("cancel", "Cancel the order", "x"))
     return tuple(found)
+
+
+def _may_replace(call: CallRow, now: datetime) -> bool:
+    return call.to_replace > call.replacing and call.replace_by is not None and now < call.replace_by
 
 
 async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
@@ -211,6 +233,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "units": await queries.call_units(session, call_id),
         "price": Money(call.unit_price, call.currency),
         "total": Money(call.unit_price * call.quantity, call.currency),
+        "fee": None if call.draw_fee is None else Money(call.draw_fee, call.currency),
         "steps": steps(actor, call, visit.now),
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],
         "refusals": list(REFUSALS.items()),
@@ -227,13 +250,13 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     found = await detail(visit, call_id)
     call: CallRow = found["call"]
     events = [call_event(e, call) for e in await queries.call_events(visit.session, call_id) if e.kind != "requested"]
-    owed = None
-    if visit.actor.may("settlement.read"):
-        owed = (await settlement.lines_of_cause(visit.session, [call_id])).get(call_id)
+    owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
+    sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
     done = DONE.get(visit.asked("done"))
     return visit.show(
         "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"]),
-        due=Money(owed.amount, owed.currency) if owed else None,
+        amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
+        receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
     )  # fmt: skip
 
 
@@ -251,12 +274,17 @@ def _next(call: CallRow, holds: bool) -> str:
         return f"{call.company} says when it has arrived." if holds else "On the way. Say when it has arrived."
     if call.status == "received":
         return (
-            f"{call.company} inspects within {call.inspection_days} days."
+            f"{call.company} inspects within {call.inspection_days} days; what is not rejected by then is accepted."
             if holds
-            else "Inspect what arrived: accept it, or reject it with a note. Only then is it yours."
+            else "Inspect what arrived: accept it, or reject it with a note. Only then is it yours; what you do not reject "
+            "in time counts as accepted."
         )
+    if call.to_replace:
+        units = plural(call.to_replace, "unit is", "units are")
+        way = f" ({call.replacing:,} on the way)" if call.replacing else ""
+        return f"{units} to be replaced{way}, or bought at {Money(call.unit_price, call.currency)} each."
     if call.status == "priced":
-        return "Inspected and priced. Both sides mark the settlement line once it is paid."
+        return "Inspected and priced. Both sides mark each settlement line once it is paid."
     words = {
         "settled": "Settled by both sides.", "refused": f"Refused: {refusal_words(call.refusal_code).lower()}.",
         "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: settle it between you.",

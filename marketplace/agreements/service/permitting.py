@@ -25,8 +25,9 @@ _RETURN_KINDS = (Kind.RECEIVE, Kind.TITLE, Kind.REPOINT)
 _ACT_KINDS = {Act.USE: Kind.USE_UP, Act.INSTALL: Kind.INSTALL, Act.SCRAP: Kind.SCRAP, Act.RESELL: Kind.TITLE}
 # A permit for an act is used in the transaction that made it; the margin is for clocks.
 _ACT_LEAVE = timedelta(hours=1)
-# A return waits for its inspection, at most 90 days by the terms, and for a dispute about it.
-_RETURN_LEAVE = timedelta(days=180)
+# A return waits for its inspection, for a dispute about it, and for a clock that was stopped: what the clause decided
+# must not fail because it is written late.
+_RETURN_LEAVE = timedelta(days=3_650)
 
 
 async def permits_for_return(

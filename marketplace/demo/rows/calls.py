@@ -67,6 +67,8 @@ class Call(NamedTuple):
     tracking: str | None
     inspected_good: int | None
     requested_by: UUID
+    draw_fee: Decimal | None
+    bought: int
 
 
 class CallUnit(NamedTuple):

@@ -57,7 +57,11 @@ class CallRow:
     reasons: list[Any]
     inspection_days: int
     payment_days: int
+    draw_fee: Decimal | None
     replace_by: datetime | None
+    replacing: int
+    replaced: int
+    bought: int
     noticed_at: datetime | None
     respond_by: datetime | None
     ship_by: datetime | None
@@ -65,6 +69,7 @@ class CallRow:
     accepted_at: datetime | None
     shipped_at: datetime | None
     received_at: datetime | None
+    inspect_by: datetime | None
     ended_at: datetime | None
     refusal_code: str | None
     note: str | None
@@ -77,6 +82,11 @@ class CallRow:
     ship_from: dict[str, Any] | None
     proposal: dict[str, Any] | None
     lost_by: UUID | None
+
+    @property
+    def to_replace(self) -> int:
+        """Drawn units that were accepted and that the maker has neither replaced nor bought yet."""
+        return (self.inspected_good or 0) - self.replaced - self.bought if self.draw_fee is not None else 0
 
     def named_to(self, actor: Actor) -> bool:
         """Whether the holder is named to this person: where its maker hides holders, only once the order is sent. Not
@@ -98,8 +108,8 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
        k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,
        k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
-       k.payment_days, k.replace_by, k.noticed_at, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
-       k.received_at, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
+       k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
+       k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
        k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by
 FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id
 JOIN company h ON h.id = k.holder_id JOIN part p ON p.id = k.part_id
@@ -121,6 +131,8 @@ _SIDES = {
     "ours": "k.company_id = $1",
     "any": "(k.holder_id = $1 OR k.maker_id = $1 OR k.company_id = $1)",
 }
+TO_REPLACE = "k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bought + k.replacing"
+"""Calls with drawn units for which no equal one is on its way, as the partial index says it."""
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for no deadline, so that it sorts last."""
 _FAR = "timestamptz '9999-01-01 00:00:00+00'"
@@ -134,12 +146,14 @@ async def calls(
     statuses: Sequence[str] | None = None,
     requisition_id: UUID | None = None,
     unanswered: bool | None = None,
+    replacing: bool = False,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
     """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for, or
     others asked for our parts), 'ours' (only what we asked for), or 'any'.
-    ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others."""
+    ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others.
+    ``replacing``: only those with a replacement on its way to the holder."""
     rows = await fetch(
         session,
         _CALL
@@ -149,14 +163,15 @@ async def calls(
           AND ($4::uuid IS NULL OR k.id < $4)
           AND ($6::boolean IS NULL OR $6 = (k.status IN ('defaulted', 'lost')
                OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
+          AND (NOT $7::boolean OR k.replacing > 0)
         ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing,
     )  # fmt: skip
     return [_call(r) for r in rows]
 
 
-DEADLINES = frozenset({"respond_by", "ship_by"})
+DEADLINES = frozenset({"respond_by", "ship_by", "replace_by"})
 """What open calls are sorted by."""
 
 
@@ -179,16 +194,17 @@ async def calls_by_deadline(
     limit: int = 51,
 ) -> Sequence[CallRow]:
     """Calls in these states by one of their ``DEADLINES``, what is due first before the rest, by keyset: ``after`` is the
-    ``deadline_key`` of the last row."""
+    ``deadline_key`` of the last row. By ``replace_by`` only those that the maker still has to send units for."""
     if deadline not in DEADLINES:
         raise ValueError(deadline)
     due = f"coalesce(k.{deadline}, {_FAR})"
+    only = f"AND {TO_REPLACE}" if deadline == "replace_by" else ""
     moment, last = after or (None, None)
     rows = await fetch(
         session,
         _CALL
         + f"""
-        WHERE {_SIDES[side]} AND k.status = ANY($2::text[])
+        WHERE {_SIDES[side]} AND k.status = ANY($2::text[]) {only}
           AND ($3::timestamptz IS NULL OR ({due}, k.id) > ($3, $4::uuid))
         ORDER BY {due}, k.id LIMIT $5
         """,

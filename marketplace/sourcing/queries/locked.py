@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.candidates import Candidate
+from marketplace.sourcing.candidates import Candidate, StockRow
+from marketplace.sourcing.queries.calls import TO_REPLACE
 from marketplace.sourcing.queries.requisitions import SHORT
 
 
 async def lots_at(
-    session: AsyncSession, candidate: Candidate, owner_id: UUID | None, now: datetime
+    session: AsyncSession, candidate: Candidate | StockRow, owner_id: UUID | None, now: datetime
 ) -> Sequence[tuple[UUID, int, int]]:
     """(lot, position, free) of the lots behind a candidate, oldest lot first."""
     rows = await fetch(
@@ -62,6 +63,29 @@ async def silent(session: AsyncSession, now: datetime, *, limit: int = 200) -> S
     return [r["id"] for r in rows]
 
 
+async def uninspected(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Calls whose time to reject units has ended without an inspection (worker)."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM call WHERE status = 'received' AND inspect_by <= $1 ORDER BY inspect_by, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
+async def unreplaced(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Calls with drawn units that were not replaced in time and are not bought yet (worker)."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM call WHERE draw_fee IS NOT NULL AND inspected_good > replaced + bought AND replace_by <= $1 "
+        "ORDER BY replace_by, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
 async def unapproved(session: AsyncSession, before: datetime, *, limit: int = 200) -> Sequence[UUID]:
     """Parts requests that waited too long for an approver (worker)."""
     rows = await fetch(
@@ -84,6 +108,10 @@ class Waiting:
     inspect: int
     approve: int
     """Parts requests (of any company) whose orders are above the technician's limit."""
+    replace: int
+    """Orders with drawn units that the company has to replace, or else buys."""
+    replaced: int
+    """Orders for which a replacement is on its way to the company."""
     short: int
     """The company's own parts requests that a refusal or a lapse left short; see ``SHORT``."""
 
@@ -98,9 +126,11 @@ async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
         "count(*) FILTER (WHERE company_id = $1 AND status = 'shipped')::int AS receive, "
         "count(*) FILTER (WHERE company_id = $1 AND status = 'received')::int AS inspect, "
         "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approve, "
+        f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_REPLACE}) AS replace, "
+        "(SELECT count(*)::int FROM call k WHERE k.holder_id = $1 AND k.replacing > 0) AS replaced, "
         f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short "
         "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
         "('noticed','acknowledged','silent','accepted','picked','shipped','received','allocated')",
         actor.company_id,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0)

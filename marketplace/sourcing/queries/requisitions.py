@@ -89,7 +89,7 @@ CROSS JOIN LATERAL (
                     FILTER (WHERE k.status NOT IN {DEAD}), 0)::bigint AS ordered,
            coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::bigint AS on_the_way,
            coalesce(sum(coalesce(k.inspected_good, k.quantity))
-                    FILTER (WHERE k.status IN ('received','priced','settled','closed','disputed')), 0)::bigint
+                    FILTER (WHERE k.status IN ('received','inspected','priced','settled','closed','disputed')), 0)::bigint
                AS received
     FROM call k WHERE k.requisition_id = r.id
 ) t

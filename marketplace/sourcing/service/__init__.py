@@ -10,14 +10,17 @@ from marketplace.sourcing.service.answering import (
 )
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
-from marketplace.sourcing.service.receiving import finish, inspect, receive, settle
+from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
+from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
 
 __all__ = [
     "Asked",
     "accept",
+    "accept_uninspected",
     "act_on_silence",
     "approve",
+    "buy_unreplaced",
     "cancel_call",
     "close_site",
     "confirm",
@@ -29,7 +32,9 @@ __all__ = [
     "plan",
     "raise_request",
     "receive",
+    "receive_replacement",
     "refuse",
+    "send_replacement",
     "settle",
     "ship",
     "withdraw_request",

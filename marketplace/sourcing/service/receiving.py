@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
+from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
+from marketplace.agreements.evaluation import draw_outcome, inspect_by
+from marketplace.agreements.phrases import deadline
 from marketplace.agreements.states import CallState, move_call
+from marketplace.agreements.terms import AccessBackV1
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -22,8 +26,9 @@ from marketplace.parties.actor import Actor
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.replacing import conclude, settle_if_paid
 from marketplace.sourcing.service.requesting import own_request
-from marketplace.sourcing.service.shared import announce, mine, moved, places, set_status, tell
+from marketplace.sourcing.service.shared import By, OnBehalf, announce, mine, moved, places, set_status, tell
 
 OUTCOMES = {
     "received": "Received, kept in stock",
@@ -38,7 +43,8 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
     async with acting_for(session, call.maker_id):
         units = await queries.call_units(session, call.id)
         lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
-        await set_status(session, call, "received", received_at=now)
+        inspected, replaced = await _clocks(session, call, now)
+        await set_status(session, call, "received", received_at=now, inspect_by=inspected, replace_by=replaced)
         at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
         permits = {}
         if call.agreement_id:
@@ -77,6 +83,18 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
     )  # fmt: skip
 
 
+async def _clocks(session: WriteSession, call: CallRow, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Until when units can be rejected, and drawn ones be replaced: computed once, as the clause counts its days."""
+    if call.agreement_id is None:
+        return None, None
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair]))[pair]
+    until = inspect_by(covered.terms, now, covered.facts.zone)
+    if not isinstance(covered.terms, AccessBackV1):
+        return until, None
+    return until, draw_outcome(covered.terms, covered.facts, now, now).replace_by
+
+
 async def _requisition_received(session: WriteSession, call: CallRow) -> None:
     found = await queries.requisition_for_update(session, call.requisition_id)
     if found.received >= found.quantity and found.status == "ordered":
@@ -94,9 +112,10 @@ async def inspect(
     named: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """The maker accepts ``good`` units: title passes, the encumbrance ends, and one line at the clause's price is
-    owed. The rest is rejected with a note: it stays the holder's, and the call is in dispute. Which serial-numbered
-    units are 'good' and which 'rejected' is ``named`` by serial or lot id. Raises ``call.inspect``,
-    ``call.inspect_note``, ``call.inspect_unit``, ``call.inspect_which``."""
+    owed; of drawn units the fee, and they are to be replaced. The rest is rejected with a note: it stays the holder's,
+    and the call is in dispute. Which serial-numbered units are 'good' and which 'rejected' is ``named`` by serial or lot
+    id. Raises ``call.inspect``, ``call.inspect_note``, ``call.inspect_late`` for rejecting after the time for it,
+    ``call.inspect_unit``, ``call.inspect_which``."""
     call = await mine(session, actor, call_id, "asker")
     if not 0 <= good <= call.quantity:
         raise invalid("call.inspect", f"Accept 0 to {call.quantity}.", field="good")
@@ -106,29 +125,78 @@ async def inspect(
     if call.kind == "own_stock" or call.agreement_id is None:
         raise conflict("call.inspect", "Own stock needs no inspection.")
     move_call(CallState(call.status), CallState.INSPECTED)
+    ended = call.inspect_by is not None and now >= call.inspect_by
+    if rejected and ended and call.inspect_by is not None:
+        raise conflict(
+            "call.inspect_late",
+            f"The time to reject units ended with {deadline(call.inspect_by, call.agreement_zone or 'UTC')}: what was not "
+            f"rejected by then is accepted. Accept all {call.quantity:,}.",
+            field="good",
+        )
+    await _accept(session, actor, call, good, note, named, (call.inspect_by or now) if ended else now, now)
+
+
+async def accept_uninspected(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> bool:
+    """What was not rejected in time is accepted, on the day the time ended (worker). False when it was inspected
+    meanwhile; however late it runs, the stored deadline is what counts."""
+    call = await queries.call_for_update(session, call_id)
+    if call.status != "received" or call.inspect_by is None or now < call.inspect_by:
+        return False
+    clock = OnBehalf(actor_id, call.maker_id)
+    await _accept(session, clock, call, call.quantity, "", {}, call.inspect_by, now, kind="silent_inspected")
+    await announce(
+        session, "call.received", call, call.company_id, ("technician", "planner", "warehouse"),
+        f"{call.reference} counts as accepted", "Nothing was rejected in time: the units are yours, and their price is owed.",
+    )  # fmt: skip
+    return True
+
+
+async def _accept(
+    session: WriteSession,
+    by: By,
+    call: CallRow,
+    good: int,
+    note: str,
+    named: Mapping[str, Sequence[str]],
+    accepted_at: datetime,
+    now: datetime,
+    *,
+    kind: str = "inspected",
+) -> None:
+    """Writes an inspection; what is owed is due so many days after ``accepted_at``."""
+    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
+    rejected = call.quantity - good
+    drawn = call.draw_fee is not None
+    fee = Money(call.unit_price if call.draw_fee is None else call.draw_fee, call.currency)
     async with acting_for(session, call.maker_id):
         accepted = _accepted(call, await queries.call_units(session, call.id), named, good)
         if good:
-            await _take_title(session, actor, call, accepted, now)
-            amount = Money(call.unit_price, call.currency)
+            await _take_title(session, by, call, accepted, now)
+        if good and (fee.amount or not drawn):
             await settlement.owe(
-                session, payer_id=call.maker_id, payee_id=call.holder_id, kind="call_price", cause_id=call.id,
-                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good,
-                unit_price=amount, words=_price_words(call),
-                due_on=local_day(now, call.agreement_zone or "UTC") + timedelta(days=call.payment_days),
+                session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_fee" if drawn else "call_price",
+                cause_id=call.id, cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id,
+                quantity=good, unit_price=fee, words=f"Draw fee {fee} a unit." if drawn else _price_words(call),
+                due_on=local_day(accepted_at, call.agreement_zone or "UTC") + timedelta(days=call.payment_days),
             )  # fmt: skip
         if rejected:
             await agreements.note_given_back(
                 session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected
             )
             await set_status(session, call, "disputed", inspected_good=good, note=note.strip(), ended_at=now)
+        elif drawn:
+            await set_status(session, call, "inspected", inspected_good=good)
+            await conclude(session, call.id, now)
         else:
             await _priced(session, call, good, now)
-        await tell(session, actor, call, "inspected", {"good": good, "rejected": rejected, "note": note}, now)
+        await tell(session, by, call, kind, {"good": good, "rejected": rejected, "note": note}, now)
+    price = "at a draw fee of" if drawn else "at"
     await announce(
-        session, "call.received", call, call.holder_id, ("buyer",), f"{call.reference} was inspected",
-        f"{good} accepted at {call.unit_price:,.2f} {call.currency} each"
-        + (f", {rejected} rejected: {note}" if rejected else ""),
+        session, "call.received", call, call.holder_id, ("buyer",),
+        f"{call.reference} was inspected" if kind == "inspected" else f"{call.reference} counts as accepted",
+        f"{good} accepted {price} {fee} each"
+        + (f", {rejected} rejected: {note}" if rejected else "")
+        + (f". To be replaced by {deadline(call.replace_by, call.agreement_zone or 'UTC')}, or bought at {Money(call.unit_price, call.currency)}." if drawn and good and call.replace_by else ""),
     )  # fmt: skip
 
 
@@ -143,12 +211,9 @@ async def _priced(session: WriteSession, call: CallRow, good: int, now: datetime
 
 
 async def settle(session: WriteSession, call_id: UUID, now: datetime) -> bool:
-    """Both sides have marked what was owed: the call is settled (worker). False when it is already, or in dispute."""
-    call = await queries.call_for_update(session, call_id)
-    if call.status != "priced":
-        return False
-    await set_status(session, call, "settled", ended_at=now)
-    return True
+    """Both sides have marked a line of this call (worker): it is settled once that is so of every line. False when it
+    is not, or is settled already, or in dispute."""
+    return await settle_if_paid(session, await queries.call_for_update(session, call_id), now)
 
 
 Accepted = list[tuple[UUID, int | None, int]]
@@ -173,7 +238,7 @@ def _accepted(
     return found
 
 
-async def _take_title(session: WriteSession, actor: Actor, call: CallRow, lots: Accepted, now: datetime) -> None:
+async def _take_title(session: WriteSession, by: By, call: CallRow, lots: Accepted, now: datetime) -> None:
     """Title and the end of the encumbrance for the accepted units."""
     at = await places(session, [(lot, number or 0) for lot, number, _ in lots])
     permits = {
@@ -193,7 +258,7 @@ async def _take_title(session: WriteSession, actor: Actor, call: CallRow, lots: 
         steps.append(Step(Kind.TITLE, lot, count, number, to=owned, permit=permits.get((lot, "title"))))
         free = moved(owned, agreement=None, beneficiary=None)
         steps.append(Step(Kind.REPOINT, lot, count, at=owned, to=free, permit=permits.get((lot, "repoint"))))
-    command = Command(command_id("call.title", call.id), call.maker_id, actor.user_id, tuple(steps), "call", call.id)
+    command = Command(command_id("call.title", call.id), call.maker_id, by.user_id, tuple(steps), "call", call.id)
     await carry_out(session, command, now)
 
 
@@ -239,7 +304,7 @@ async def _install(
     steps: list[Step] = []
     for call in calls:
         # Also of a call in dispute: what was accepted of it is the maker's, and only that is found below.
-        if call.status not in ("priced", "settled", "closed", "disputed"):
+        if call.status not in ("inspected", "priced", "settled", "closed", "disputed"):
             continue
         rows = await fetch(
             session,

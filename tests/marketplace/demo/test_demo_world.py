@@ -178,7 +178,7 @@ def test_movements_change_only_what_their_kind_may(world: World) -> None:
 
 def test_calls_are_at_every_stage_and_priced_by_the_clause(world: World) -> None:
     stages = Counter(call.status for call in world.calls)
-    assert set(stages) == {"noticed", "accepted", "shipped", "priced", "settled", "refused"}
+    assert set(stages) == {"noticed", "accepted", "shipped", "inspected", "priced", "settled", "refused"}
     assert stages["noticed"] >= 15
     assert stages["settled"] >= 30
     by_id = {call.id: call for call in world.calls}
@@ -194,19 +194,32 @@ def test_calls_are_at_every_stage_and_priced_by_the_clause(world: World) -> None
         call.id for call in world.calls if call.status in ("noticed", "accepted")
     }
     lines = {(line.agreement_id, line.part_id): line for line in world.agreement_lines}
-    owed = {row.cause_id: row for row in world.settlements}
-    assert {key for key, call in by_id.items() if call.inspected_good} == set(owed)
-    for key, row in owed.items():
+    owed = {(row.cause_id, row.kind): row for row in world.settlements}
+    assert len(owed) == len(world.settlements)
+    assert {key for key, call in by_id.items() if call.inspected_good} == {key for key, _ in owed}
+    for (key, kind), row in owed.items():
         call, line = by_id[key], lines[by_id[key].agreement_id, by_id[key].part_id]
         assert row.amount == row.unit_price * row.quantity
         assert (row.payer_id, row.payee_id) == (call.maker_id, call.holder_id)
-        assert (row.payer_marked_at is None) == (call.status != "settled")
-        assert row.unit_price == call.unit_price
+        if call.status == "settled":
+            assert row.payer_marked_at
+            assert row.payee_marked_at
+        assert row.unit_price == (call.draw_fee if kind == "draw_fee" else call.unit_price)
         if call.kind == "buy_back":
+            assert kind == "call_price"
             assert line.sale_price * Decimal("0.4") <= call.unit_price <= line.sale_price * Decimal("1.05")
         else:
             assert call.unit_price in (line.list_price, (line.list_price * Decimal("1.05")).quantize(Decimal("0.01")))
-    settled = {row.cause_id for row in world.settlements if row.payer_marked_at}
+    # What is not replaced in time is bought; until then it stands open.
+    for call in world.calls:
+        if call.kind == "access_draw" and call.inspected_good:
+            late = call.replace_by <= START
+            assert call.bought == (call.inspected_good if late else 0)
+            assert ((call.id, "draw_purchase") in owed) == late
+            assert (call.status == "inspected") == (not late)
+    assert any(call.status == "inspected" for call in world.calls)
+    assert any(call.bought for call in world.calls)
+    settled = {call.id for call in world.calls if call.status == "settled"}
     requests = {r.id: r for r in world.requisitions}
     assert all(requests[by_id[key].requisition_id].status == "closed" for key in settled)
     # Somebody said that units are not on the shelf, and nobody has counted since.

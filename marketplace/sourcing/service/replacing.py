@@ -1,0 +1,360 @@
+"""Drawn units: the maker sends an equal one in time, or the unit is bought. What access-back says in its section 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from uuid import UUID
+
+from marketplace.agreements import phrases
+from marketplace.agreements import service as agreements
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.consignment import Consignment
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.fates import fates_of
+from marketplace.kit.ids import command_id
+from marketplace.kit.money import Money
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import CONDITION_WORDS, Kind
+from marketplace.ledger.service import carry_out
+from marketplace.listings.service import drop_from_listings
+from marketplace.parties.actor import Actor
+from marketplace.settlement import queries as owed
+from marketplace.settlement import service as settlement
+from marketplace.sourcing import queries
+from marketplace.sourcing.queries import CallRow, ReplacementUnitRow
+from marketplace.sourcing.service.shared import By, OnBehalf, announce, moved, places, set_status, tell
+
+
+async def send_replacement(
+    session: WriteSession,
+    actor: Actor,
+    call_id: UUID,
+    *,
+    quantity: int,
+    site_id: UUID,
+    condition: str,
+    consignment: Consignment,
+    now: datetime,
+) -> UUID:
+    """The maker sends ``quantity`` equal units from its free stock at a site; they go into transit. Returns the
+    replacement's id. Raises ``replacement.quantity`` (none, or more than are still to be replaced),
+    ``replacement.bought`` after the time has ended, ``replacement.stock`` where so many equal units are not free
+    there."""
+    call = await queries.call_for_update(session, call_id)
+    if actor.company_id != call.maker_id:
+        raise missing("call.not_found", "No such order that you could change.")
+    _require_replaceable(call, quantity, now)
+    await queries.supply_for_update(session, [call.part_id], call.maker_id)
+    equal = await queries.equal_stock(session, call, now)
+    here = next((row for row in equal if (row.site_id, row.condition) == (site_id, condition)), None)
+    if here is None or here.free < quantity:
+        there = f"{here.free:,} there" if here else "none there"
+        raise conflict(
+            "replacement.stock",
+            f"{quantity:,} equal units (the same part number, {CONDITION_WORDS[call.condition].lower()} or better) are "
+            f"needed, and {there} can be sent. Nothing was sent.",
+            field="quantity",
+            available=here.free if here else 0,
+        )
+    replacement_id: UUID = await fetch_value(session, "SELECT uuidv7()")
+    steps: list[Step] = []
+    sent: dict[UUID, int] = {}
+    left = quantity
+    found = await queries.lots_at(session, here, call.maker_id, now)
+    at = await places(session, [(lot, position) for lot, position, _ in found])
+    serials = await queries.serials_of(session, [lot for lot, _, _ in found])
+    for lot, position, free in found:
+        count = min(free, left)
+        if not count:
+            break
+        left -= count
+        await drop_from_listings(session, lot, position, count)
+        transit = moved(at[lot, position], site=None)
+        if lot in serials:
+            steps.append(Step(Kind.SHIP, lot, count, position, to=transit))
+            sent[lot] = count
+            continue
+        child = command_id("replacement.child", replacement_id, lot, position)
+        steps.append(Step(Kind.SPLIT, lot, count, position, child=child))
+        steps.append(Step(Kind.SHIP, child, count, 1, to=transit))
+        sent[child] = count
+    command = Command(
+        command_id("replacement.ship", replacement_id), call.maker_id, actor.user_id, tuple(steps), "call", call.id
+    )
+    landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    await execute(
+        session,
+        "INSERT INTO replacement (id, call_id, maker_id, holder_id, quantity, from_site_id, carrier, tracking, shipped_at, "
+        "sent_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        replacement_id, call.id, call.maker_id, call.holder_id, quantity, site_id, consignment.carrier,
+        consignment.tracking, now, actor.user_id,
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO replacement_unit (replacement_id, lot_id, position_id, quantity, serial, maker_id, holder_id) "
+        "SELECT $1, u.*, $6, $7 FROM unnest($2::uuid[], $3::int[], $4::int[], $5::text[]) AS u",
+        replacement_id, list(sent), [landed[lot] for lot in sent], list(sent.values()), [serials.get(x) for x in sent],
+        call.maker_id, call.holder_id,
+    )  # fmt: skip
+    await execute(session, "UPDATE call SET replacing = replacing + $2 WHERE id = $1", call.id, quantity)
+    await tell(session, actor, call, "replacement_sent", {"quantity": quantity, **consignment.detail()}, now)
+    await announce(
+        session, "call.replacement", call, call.holder_id, ("buyer", "warehouse"),
+        f"A replacement for {call.reference} is on its way",
+        f"{call.maker} shipped {quantity} x {call.part_number}: {consignment.words()}.",
+    )  # fmt: skip
+    return replacement_id
+
+
+def _require_replaceable(call: CallRow, quantity: int, now: datetime) -> None:
+    if call.draw_fee is None or call.inspected_good is None or call.replace_by is None:
+        raise conflict("replacement.not_due", "Nothing of this order is to be replaced.")
+    zone = call.agreement_zone or "UTC"
+    open_now = call.to_replace
+    if now >= call.replace_by and open_now:
+        raise conflict(
+            "replacement.bought",
+            f"The time to replace the units ended with {phrases.deadline(call.replace_by, zone)}: they are bought. "
+            "A replacement that arrives later does not undo that.",
+        )
+    most = open_now - call.replacing
+    if quantity < 1 or quantity > most:
+        way = f", {call.replacing:,} on the way" if call.replacing else ""
+        stands = f"{call.replaced:,} replaced, {call.bought:,} bought{way}"
+        raise invalid(
+            "replacement.quantity",
+            f"Send 1 to {most:,}: of {call.inspected_good:,} accepted, {stands}."
+            if most > 0
+            else f"Nothing is left to replace: of {call.inspected_good:,} accepted, {stands}.",
+            field="quantity",
+        )
+
+
+async def receive_replacement(
+    session: WriteSession,
+    actor: Actor,
+    replacement_id: UUID,
+    *,
+    good: int,
+    missing_units: int,
+    note: str,
+    arrived_on: date | None,
+    now: datetime,
+    named: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """The holder receives a replacement: ``good`` units become its own and come under the agreement, ``missing_units``
+    did not arrive, the others are not accepted and stay the maker's. ``arrived_on`` (today if left out) decides whether
+    it was in time. Units that had been bought meanwhile and are accepted all the same are owed back.
+
+    Raises ``replacement.received`` (done before), ``replacement.count``, ``replacement.note`` where something is wrong
+    and no word is said, ``replacement.arrived`` for a day before it was sent or to come, ``replacement.count_unit`` and
+    ``replacement.count_which`` for serial-numbered units."""
+    call = await queries.call_for_update(session, await queries.call_of_replacement(session, replacement_id))
+    found = next((r for r in await queries.replacements(session, call.id) if r.id == replacement_id), None)
+    if found is None or actor.company_id != found.holder_id:
+        raise missing("replacement.not_found", "No such replacement.")
+    if found.good is not None:
+        raise conflict("replacement.received", "This replacement was received already.")
+    refused = found.quantity - good - missing_units
+    if good < 0 or missing_units < 0 or refused < 0:
+        raise invalid(
+            "replacement.count", f"Accepted and missing must add up to at most {found.quantity:,}.", field="good"
+        )
+    if (refused or missing_units) and not note.strip():
+        raise invalid("replacement.note", "Say what is wrong with the units that you do not accept.", field="note")
+    zone = call.agreement_zone or "UTC"
+    arrived, day = _arrival(found.shipped_at, arrived_on, zone, now)
+    async with acting_for(session, call.maker_id):
+        units = await queries.replacement_units(session, replacement_id)
+        became = _fates(found.quantity, units, named, good, missing_units, refused)
+        await _take_in(session, actor, call, replacement_id, became, note, now)
+    undone = await _count(session, OnBehalf(actor.user_id, call.holder_id), call, found.quantity, good, arrived, now)
+    await execute(
+        session,
+        "UPDATE replacement SET received_at = $2, arrived_on = $3, good = $4, missing = $5, note = $6 WHERE id = $1",
+        replacement_id, now, day, good, missing_units, note.strip() or None,
+    )  # fmt: skip
+    if undone:
+        async with acting_for(session, call.holder_id):
+            await settlement.owe(
+                session, payer_id=call.holder_id, payee_id=call.maker_id, kind="draw_undone", cause_id=call.id, step_id=replacement_id,
+                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=undone,
+                unit_price=Money(call.unit_price, call.currency),
+                words=f"{phrases.count(undone, 'unit')} of {call.reference} had been bought and was replaced after all: the price is owed back.",
+                due_on=local_day(now, zone) + timedelta(days=call.payment_days),
+            )  # fmt: skip
+    detail = {"good": good, "refused": refused, "missing": missing_units, "note": note.strip()}
+    await tell(session, actor, call, "replacement_received", detail, now)
+    await announce(
+        session, "call.replacement", call, call.maker_id, ("planner", "warehouse"),
+        f"The replacement for {call.reference} has arrived",
+        f"{call.holder} accepted {good} of {found.quantity}" + (f": {note.strip()}" if refused or missing_units else ".")
+        + (f" {undone} had been bought: the price is owed back." if undone else ""),
+    )  # fmt: skip
+
+
+def _arrival(shipped_at: datetime, arrived_on: date | None, zone: str, now: datetime) -> tuple[datetime, date]:
+    """When it arrived, as far as deadlines care, and on which day at the holder's site."""
+    today = local_day(now, zone)
+    if arrived_on is None or arrived_on == today:
+        return now, today
+    if not local_day(shipped_at, zone) <= arrived_on < today:
+        raise invalid(
+            "replacement.arrived",
+            f"It was sent on {phrases.day(local_day(shipped_at, zone))}: say a day from then until today.",
+            field="arrived_on",
+        )
+    return end_of_day(arrived_on, zone) - timedelta(microseconds=1), arrived_on
+
+
+Became = list[tuple[str, ReplacementUnitRow, int]]
+"""(good, refused or missing; unit; how many of it)."""
+
+
+def _fates(
+    quantity: int,
+    units: Sequence[ReplacementUnitRow],
+    named: Mapping[str, Sequence[str]],
+    good: int,
+    lost: int,
+    refused: int,
+) -> Became:
+    serials = {u.lot_id: u.serial for u in units if u.serial is not None}
+    counts = {"good": good, "refused": refused, "missing": lost}
+    fate, rest = fates_of(
+        named, counts, serials, of=f"The replacement of {quantity:,}", code="replacement.count", field="units"
+    )
+    found: Became = [(fate[u.lot_id], u, 1) for u in units if u.serial is not None]
+    for u in units:
+        left = 0 if u.serial is not None else u.quantity
+        for outcome in rest:
+            part = min(left, rest[outcome])
+            if part:
+                found.append((outcome, u, part))
+                rest[outcome] -= part
+                left -= part
+    return found
+
+
+async def _take_in(
+    session: WriteSession, actor: Actor, call: CallRow, replacement_id: UUID, became: Became, note: str, now: datetime
+) -> None:
+    """Custody by the maker's leave; then title and the agreement's right for what the holder accepts."""
+    at = await places(session, [(u.lot_id, u.position_id) for _, u, _ in became])
+    arriving: list[Step] = []
+    keeping: list[Step] = []
+    good = 0
+    for outcome, u, count in became:
+        words = note.strip() or None
+        if outcome == "missing":
+            arriving.append(Step(Kind.LOSE, u.lot_id, count, u.position_id, reason="replacement_missing", note=words))
+            continue
+        here = moved(at[u.lot_id, u.position_id], site=call.site_id, holder=call.holder_id)
+        refused = outcome == "refused"
+        arriving.append(
+            Step(
+                Kind.RECEIVE, u.lot_id, count, u.position_id, to=here,
+                reason="replacement_refused" if refused else None, note=words if refused else None,
+            )
+        )  # fmt: skip
+        if refused:
+            continue
+        good += count
+        owned = moved(here, owner=call.holder_id)
+        bound = moved(owned, agreement=call.agreement_id, beneficiary=call.maker_id)
+        keeping.append(Step(Kind.TITLE, u.lot_id, count, at=here, to=owned))
+        keeping.append(Step(Kind.REPOINT, u.lot_id, count, at=owned, to=bound))
+    first = Command(
+        command_id("replacement.receive", replacement_id), call.maker_id, actor.user_id, tuple(arriving), "call", call.id
+    )  # fmt: skip
+    await carry_out(session, first, now)
+    if good and call.agreement_id:
+        await agreements.note_given_back(session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good)
+    if keeping:
+        async with acting_for(session, call.holder_id):
+            second = Command(
+                command_id("replacement.title", replacement_id), call.holder_id, actor.user_id, tuple(keeping), "call",
+                call.id,
+            )  # fmt: skip
+            await carry_out(session, second, now)
+
+
+async def _count(
+    session: WriteSession, by: By, call: CallRow, quantity: int, good: int, arrived: datetime, now: datetime
+) -> int:
+    """Counts what was replaced, and buys first what the clock has decided. Returns how many had been bought and are
+    replaced after all."""
+    assert call.replace_by is not None  # noqa: S101 - nothing is sent without it
+    in_time = min(good, call.to_replace) if arrived < call.replace_by else 0
+    await execute(
+        session,
+        "UPDATE call SET replacing = replacing - $2, replaced = replaced + $3 WHERE id = $1",
+        call.id,
+        quantity,
+        in_time,
+    )
+    after = await queries.call(session, call.id)
+    if now >= call.replace_by and after.to_replace:
+        await _buy(session, by, after, now)
+    # What is accepted beyond what was open had been bought; or, late, what the holder takes all the same.
+    undone = good - in_time
+    if undone:
+        await execute(
+            session, "UPDATE call SET replaced = replaced + $2, bought = bought - $2 WHERE id = $1", call.id, undone
+        )
+    await conclude(session, call.id, now)
+    return undone
+
+
+async def buy_unreplaced(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> int:
+    """Drawn units that were not replaced in time are bought (worker). Returns how many; 0 when that was done before.
+    However late it runs: the stored deadline is what counts."""
+    call = await queries.call_for_update(session, call_id)
+    if call.replace_by is None or now < call.replace_by or not call.to_replace:
+        return 0
+    count = call.to_replace
+    await _buy(session, OnBehalf(actor_id, call.maker_id), call, now)
+    await conclude(session, call_id, now)
+    return count
+
+
+async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> None:
+    count, zone = call.to_replace, call.agreement_zone or "UTC"
+    assert call.replace_by is not None  # noqa: S101 - the caller saw to it
+    price = Money(call.unit_price, call.currency)
+    by_when = phrases.deadline(call.replace_by, zone)
+    async with acting_for(session, call.maker_id):
+        await settlement.owe(
+            session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_purchase", cause_id=call.id,
+            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=count,
+            unit_price=price, words=f"Not replaced by {by_when}: bought at {price} a unit.",
+            due_on=local_day(call.replace_by - timedelta(microseconds=1), zone) + timedelta(days=call.payment_days),
+        )  # fmt: skip
+        await execute(session, "UPDATE call SET bought = bought + $2 WHERE id = $1", call.id, count)
+        await tell(session, by, call, "bought", {"quantity": count}, now)
+    for side, roles in ((call.maker_id, ("planner",)), (call.holder_id, ("buyer",))):
+        await announce(
+            session, "call.bought", call, side, roles, f"{call.reference}: {phrases.count(count, 'unit')} bought",
+            f"Not replaced by {by_when}: {price} a unit is owed to {call.holder}.",
+        )  # fmt: skip
+
+
+async def conclude(session: WriteSession, call_id: UUID, now: datetime) -> None:
+    """An inspected draw of which nothing is left to replace is priced, and settled where nothing is (or stays) owed."""
+    call = await queries.call(session, call_id)
+    if call.status == "inspected" and not call.to_replace:
+        await set_status(session, call, "priced", ended_at=now)
+        await settle_if_paid(session, await queries.call(session, call_id), now)
+
+
+async def settle_if_paid(session: WriteSession, call: CallRow, now: datetime) -> bool:
+    """Ends a priced call once every line that is owed for it has both marks; whether it did."""
+    if call.status != "priced":
+        return False
+    if not all(line.settled for line in await owed.lines_of_cause(session, call.id)):
+        return False
+    await set_status(session, call, "settled", ended_at=now)
+    return True
