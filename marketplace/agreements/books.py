@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements.classification import (
@@ -170,7 +171,7 @@ def _right(terms: Terms, sold: Sold, unit_class: UnitClass, schedule_date: date)
 
 def _dates(terms: Terms, schedule_date: date) -> str:
     first, last = (add_months(schedule_date, m) for m in (terms.window_start_months, terms.window_end_months))
-    return f"Were it signed on {phrases.day(schedule_date)}, from {phrases.day(first)} to {phrases.day(last)}."
+    return f"Counted from {phrases.day(schedule_date)} that is from {phrases.day(first)} to {phrases.day(last)}."
 
 
 def exercises(terms: BuyBackV1, sale_price: Money) -> tuple[Exercise, ...]:
@@ -215,7 +216,31 @@ def total(lines: Sequence[LineBooks]) -> Totals:
     return Totals(units, int(now * 10_000 / value) if value else 0, at_least, needs_rate)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedLine:
+    """The books of one line with the part it is of."""
+
+    part_id: UUID
+    number: str
+    uom: str
+    books: LineBooks
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The books of several lines: of a posting as it would be sold, or of an agreement. ``rate_bp``: the discount rate that
+    they were reckoned with."""
+
+    rate_bp: int | None
+    lines: tuple[NamedLine, ...]
+
+    @property
+    def totals(self) -> Totals:
+        """What all lines come to."""
+        return total([line.books for line in self.lines])
+
+
 __all__ = [
-    "CLASS_WORDS", "Booked", "Classification", "Kind", "LineBooks", "Sold", "Step", "Totals", "UnitClass", "book_line",
+    "CLASS_WORDS", "Booked", "Books", "Classification", "Kind", "LineBooks", "NamedLine", "Sold", "Step", "Totals", "UnitClass", "book_line",
     "exercises", "total",
 ]  # fmt: skip

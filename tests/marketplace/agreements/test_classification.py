@@ -318,7 +318,10 @@ def test_every_step_within_the_window_counts(price, opens: int, kind: Kind) -> N
 
 def test_dates_are_told() -> None:
     line = book_line(terms(), Sold(1, usd("100"), 0), SIGNED, 800)
-    assert "from 30 Nov 2026 to 30 Nov 2031" in line.classes[0].classification.trace[0].answer
+    assert (
+        "Counted from 30 Nov 2026 that is from 30 Nov 2026 to 30 Nov 2031."
+        in line.classes[0].classification.trace[0].answer
+    )
 
 
 def test_totals_are_by_value() -> None:

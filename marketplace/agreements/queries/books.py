@@ -1,0 +1,66 @@
+"""The maker's books of an agreement: what was kept when its schedule was made. Row level security shows it to the maker
+alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements.books import Booked, Books, LineBooks, NamedLine, Sold, UnitClass, book_line
+from marketplace.agreements.classification import Classification, Kind, Step
+from marketplace.agreements.queries.lists import AgreementDetail
+from marketplace.db.session import fetch
+from marketplace.kit.money import Money
+from marketplace.parties.actor import Actor
+from marketplace.parties.queries import discount_rate
+
+
+class AgreementBooks(NamedTuple):
+    """``recorded_at``: when it was classified and kept; None for an agreement from before that was done, whose books are
+    reckoned by its terms at today's rate."""
+
+    recorded_at: datetime | None
+    books: Books
+
+
+async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks | None:
+    """The books of an agreement for its maker; None for everybody else. One statement, or two where nothing was kept."""
+    if found.row.maker_id != actor.company_id:
+        return None
+    rows = await fetch(
+        session,
+        "SELECT part_id, unit_class, units, kind, needs_rate, trace, rate_bp, at FROM agreement_classification "
+        "WHERE agreement_id = $1 ORDER BY unit_class",
+        found.row.id,
+    )
+    if not rows:
+        rate = await discount_rate(session, actor.company_id)
+        return AgreementBooks(None, Books(rate, tuple(_reckoned(found, rate))))
+    by_part: dict[UUID, list[Booked]] = {}
+    for r in rows:
+        steps = tuple(Step(**step) for step in r["trace"])
+        classified = Classification(Kind(r["kind"]), steps, needs_rate=r["needs_rate"])
+        by_part.setdefault(r["part_id"], []).append(Booked(UnitClass(r["unit_class"]), r["units"], classified))
+    lines = tuple(
+        NamedLine(
+            x.part_id,
+            x.number,
+            x.uom,
+            LineBooks(Money(x.sale_price, found.row.currency), tuple(by_part.get(x.part_id, ()))),
+        )
+        for x in found.lines
+    )
+    return AgreementBooks(rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+
+
+def _reckoned(found: AgreementDetail, rate: int | None) -> list[NamedLine]:
+    row = found.row
+    made = []
+    for x in found.lines:
+        price = Money(x.sale_price, row.currency)
+        sold = Sold(x.quantity_sold, price, x.minimum_to_keep)
+        made.append(NamedLine(x.part_id, x.number, x.uom, book_line(found.terms, sold, row.schedule_date, rate)))
+    return made

@@ -1,0 +1,63 @@
+"""What is kept with a schedule when it is made: the findings of the law, and the classification for the maker's books."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from marketplace.agreements import queries
+from marketplace.agreements.books import Booked, Sold, book_line
+from marketplace.agreements.law import Finding, Jurisdiction, ask, check_law, refuse_blocked
+from marketplace.agreements.paper import ScheduleLine
+from marketplace.agreements.terms import Terms
+from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.parties.queries import CompanyRow, discount_rate
+
+
+def allowed(terms: Terms, maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None) -> tuple[Finding, ...]:
+    """What the law says about a schedule between two companies, the units going to ``units_at``. Raises ``law.blocked``."""
+    places = queries.places_of(holder.country, units_at)
+    findings = check_law(queries.rules(), ask(terms, Jurisdiction(maker.country), places, every_holder=True))
+    refuse_blocked(findings)
+    return findings
+
+
+async def still_allowed(session: WriteSession, agreement_id: UUID) -> None:
+    """As ``allowed``, for an offer that is about to be signed: the limits may have changed since. Raises
+    ``law.blocked``."""
+    refuse_blocked(check_law(queries.rules(), await queries.question_of(session, agreement_id)))
+
+
+async def keep_books(
+    session: WriteSession,
+    agreement_id: UUID,
+    maker_id: UUID,
+    terms: Terms,
+    part_ids: Sequence[UUID],
+    schedule: Sequence[ScheduleLine],
+    schedule_date: date,
+    now: datetime,
+) -> None:
+    """Classifies each class of units of each line with the maker's discount rate of today, and keeps it with the tests
+    asked. On behalf of the maker: nobody else may read or write it. Two statements, however many lines."""
+    if session.tenant.company != maker_id:
+        async with acting_for(session, maker_id):
+            await keep_books(session, agreement_id, maker_id, terms, part_ids, schedule, schedule_date, now)
+        return
+    rate = await discount_rate(session, maker_id)
+    rows: list[tuple[UUID, Booked]] = []
+    for part_id, line in zip(part_ids, schedule, strict=True):
+        sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep, line.list_price)
+        rows += [(part_id, booked) for booked in book_line(terms, sold, schedule_date, rate).classes]
+    await execute(
+        session,
+        "INSERT INTO agreement_classification (agreement_id, part_id, unit_class, maker_id, units, kind, needs_rate, "
+        "trace, rate_bp, at) SELECT $1, x.part_id, x.unit_class, $2, x.units, x.kind, x.needs_rate, x.trace::jsonb, $3, $4 "
+        "FROM unnest($5::uuid[], $6::text[], $7::int[], $8::text[], $9::bool[], $10::text[]) "
+        "AS x (part_id, unit_class, units, kind, needs_rate, trace)",
+        agreement_id, maker_id, rate, now, [part_id for part_id, _ in rows], [b.unit_class.value for _, b in rows],
+        [b.units for _, b in rows], [b.kind.value for _, b in rows], [b.classification.needs_rate for _, b in rows],
+        [json.dumps([step.plain() for step in b.classification.trace], ensure_ascii=False) for _, b in rows],
+    )  # fmt: skip
