@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from marketplace.agreements.books import CLASS_WORDS, Books
@@ -39,6 +40,12 @@ def law_badge(finding: Finding) -> tuple[str, str, str]:
     return MAYBE if finding.action is Action.BLOCK and not finding.certain else ACTIONS[finding.action]
 
 
+def figure(text: str) -> str:
+    """An amount of a trace as people read it: to the cent, unless that would hide what small parts cost."""
+    amount = Decimal(text)
+    return f"{amount:,.4f}" if 0 < abs(amount) < 1 else f"{amount:,.2f}"
+
+
 def shown(books: Books | None, law: Sequence[Finding]) -> dict[str, Any]:
     """What the templates of ``ui/books.html`` need. ``books``: None where the terms do not fit yet."""
     return {
@@ -47,6 +54,7 @@ def shown(books: Books | None, law: Sequence[Finding]) -> dict[str, Any]:
         "law_badge": law_badge,
         "kinds": KINDS,
         "class_words": CLASS_WORDS,
+        "figure": figure,
         "indicative": INDICATIVE,
         "most_traced": MOST_TRACED,
     }

@@ -48,7 +48,7 @@ class UnitClass(StrEnum):
 CLASS_WORDS = {
     UnitClass.FLOOR: "within the minimum to keep",
     UnitClass.FREE: "above the minimum to keep",
-    UnitClass.RESERVE: "the holder's own reserve",
+    UnitClass.RESERVE: "in the holder's own reserve",
 }
 
 

@@ -479,9 +479,7 @@ def _after(months: int) -> str:
 def _span(exercises: Sequence[Exercise]) -> str:
     first, last = exercises[0].months, exercises[-1].months
     if first == last:
-        return f"at {_after(first)}"
-    return (
-        f"from {_after(first)} to {_after(last)}"
-        if first == 0
-        else f"from {_after(first)} to {_after(last)} after the sale"
-    )
+        return f"on {_after(first)}" if first == 0 else f"{_after(first)} after the sale"
+    if first == 0:
+        return f"from the day of the sale until {_after(last)} after it"
+    return f"from {_after(first)} until {_after(last)} after the sale"

@@ -185,11 +185,12 @@ def _concerns(book: LawBook, rule: Rule, question: Question) -> Finding | None:
     where = _where(book, rule, question)
     if where is None:
         return None
-    words = f"{rule.place[0].upper()}{rule.place[1:]}: {rule.words}"
-    if not where:
-        words = f"If the units go to {rule.place}: {rule.words[0].lower()}{rule.words[1:]}"
-        if rule.subject is Subject.BORDER:
-            words = f"If the units leave {rule.place}: {rule.words[0].lower()}{rule.words[1:]}"
+    says = f"{rule.words[0].lower()}{rule.words[1:]}"
+    if where:
+        words = f"{rule.place[0].upper()}{rule.place[1:]}: {says}"
+    else:
+        act = "leave" if rule.subject is Subject.BORDER else "go to"
+        words = f"If the units {act} {rule.place}: {says}"
     if rule.words_runs and question.runs_with_the_unit:
         words += f" {rule.words_runs}"
     if rule.status is Status.TO_BE_CONFIRMED:
