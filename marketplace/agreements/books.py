@@ -138,9 +138,10 @@ def book_line(terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None
     """How one line is booked under these terms, were its schedule dated ``schedule_date``; ``rate_bp``: the maker's
     discount rate a year, None = not stated. Each class of units apart; classes without units are left out."""
     made: list[Booked] = []
+    dates = exercises(terms, sold.unit_price) if terms.clause == "buy-back" else ()
     for unit_class, units, reached in _classes(terms, sold):
         if units:
-            rights = (_right(terms, sold, unit_class, schedule_date),) if reached else ()
+            rights = (_right(terms, dates, unit_class, schedule_date),) if reached else ()
             made.append(Booked(unit_class, units, classify(BookFacts(sold.unit_price, rights, rate_bp))))
     return LineBooks(sold.unit_price, tuple(made))
 
@@ -160,13 +161,13 @@ def _classes(terms: Terms, sold: Sold) -> list[tuple[UnitClass, int, bool]]:
     ]
 
 
-def _right(terms: Terms, sold: Sold, unit_class: UnitClass, schedule_date: date) -> Arrangement:
+def _right(terms: Terms, dates: tuple[Exercise, ...], unit_class: UnitClass, schedule_date: date) -> Arrangement:
     if terms.clause == "access-back":
         return Exchange()
     note = _dates(terms, schedule_date)
     if unit_class is UnitClass.FREE and terms.use_free_above_minimum:
         note += f" {_REMAINING}"
-    return Call(exercises(terms, sold.unit_price), note)
+    return Call(dates, note)
 
 
 def _dates(terms: Terms, schedule_date: date) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -46,6 +46,10 @@ class Exercise:
 
     months: int
     price: Decimal
+
+
+_Valued: TypeAlias = tuple[Exercise, Decimal]
+"""A date with the present value of its price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +144,16 @@ class Classification:
     needs_market: bool = False
 
 
+# A context is asked directly: to enter one for each of the thousands of values of a posting takes longer than the value.
+_EXACT = Context(prec=50)
+
+
 @lru_cache(maxsize=4096)
 def _growth(rate_bp: int, months: int) -> Decimal:
     years, rest = divmod(months, 12)
-    base = 1 + Decimal(rate_bp) / 10_000
-    with localcontext() as context:
-        context.prec = 50
-        return base**years * (base ** (Decimal(rest) / 12) if rest else Decimal(1))
+    base = _EXACT.divide(Decimal(10_000 + rate_bp), Decimal(10_000))
+    whole = _EXACT.power(base, years)
+    return _EXACT.multiply(whole, _EXACT.power(base, _EXACT.divide(Decimal(rest), Decimal(12)))) if rest else whole
 
 
 def present_value(amount: Decimal, rate_bp: int, months: int) -> Decimal:
@@ -155,9 +162,13 @@ def present_value(amount: Decimal, rate_bp: int, months: int) -> Decimal:
     an auditor reads is what decided."""
     if rate_bp == 0 or months == 0:
         return amount.quantize(_STEP, ROUND_HALF_UP)
-    with localcontext() as context:
-        context.prec = 50
-        return (amount / _growth(rate_bp, months)).quantize(_STEP, ROUND_HALF_UP)
+    return _EXACT.divide(amount, _growth(rate_bp, months)).quantize(_STEP, ROUND_HALF_UP)
+
+
+# The classes of one line ask about the same dates.
+@lru_cache(maxsize=64)
+def _valued(exercises: tuple[Exercise, ...], rate_bp: int) -> tuple[_Valued, ...]:
+    return tuple((e, present_value(e.price, rate_bp, e.months)) for e in exercises)
 
 
 def classify(facts: BookFacts) -> Classification:
@@ -375,7 +386,7 @@ class _Compared:
     unsaid: bool = False
 
 
-def _compare(facts: BookFacts, exercises: Sequence[Exercise], trace: list[Step], reference: str) -> _Compared:
+def _compare(facts: BookFacts, exercises: tuple[Exercise, ...], trace: list[Step], reference: str) -> _Compared:
     question = "Is the repurchase price, at its present value, less than the price paid on every date?"
     paid, currency = facts.price.amount, facts.price.currency
     prices = [exercise.price for exercise in exercises]
@@ -395,7 +406,7 @@ def _compare(facts: BookFacts, exercises: Sequence[Exercise], trace: list[Step],
             answer += f" {_what_rates_say(paid, exercises)}"
         trace.append(Step(question, reference, figures, answer))
         return _Compared(below=False, above=False, unsaid=True)
-    dates = [(e, present_value(e.price, facts.rate_bp, e.months)) for e in exercises]
+    dates = _valued(exercises, facts.rate_bp)
     low, high = min(value for _, value in dates), max(value for _, value in dates)
     below, above = low < paid, high >= paid
     figures |= {
@@ -412,7 +423,7 @@ def _compare(facts: BookFacts, exercises: Sequence[Exercise], trace: list[Step],
     return _Compared(below, above)
 
 
-def _some(dates: list[tuple[Exercise, Decimal]], low: Decimal, high: Decimal) -> list[tuple[Exercise, Decimal]]:
+def _some(dates: Sequence[_Valued], low: Decimal, high: Decimal) -> Sequence[_Valued]:
     if len(dates) <= _MOST_DATES:
         return dates
     every = -(-len(dates) // (_MOST_DATES - 4))

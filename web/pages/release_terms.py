@@ -22,7 +22,7 @@ from marketplace.listings import queries, service, wording
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
-from web.book_words import shown
+from web.book_words import MOST_TRACED, shown
 from web.clauses import clause_html
 from web.forms import Fields, Form, Value
 from web.found import offered
@@ -62,7 +62,7 @@ async def terms(visit: EditsReleases, release_id: UUID) -> Response:
 
 async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_code: int = 200) -> Response:
     clause, version = _clause_of(form)
-    lines = await queries.lines(visit.session, release.id)
+    lines = await queries.lines(visit.session, release.id, limit=MOST_TRACED + 1)
     published = await agreements.clause_version(visit.session, clause, version)
     partners = await parties.companies(visit.session, partners_only=True, limit=MOST_CHOICES + 1)
     return visit.show(
@@ -130,7 +130,7 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
         visit.session, visit.actor.company_id, found, named if form.value("audience") == "named" and named else None
     )
     if lines:
-        kept = _as_typed(found, lines)
+        kept = _as_typed(found, lines[:MOST_TRACED])
         books = await queries.books_of_lines(visit.session, visit.actor.company_id, found, kept, visit.today)
     else:
         rate = await parties.discount_rate(visit.session, visit.actor.company_id)
@@ -139,6 +139,7 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
     return {
         "words": wording.clause(found, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
         **shown(books, law),
+        "first_lines": MOST_TRACED if len(lines) > MOST_TRACED else 0,
     }  # fmt: skip
 
 
@@ -171,7 +172,7 @@ async def preview_fragment(visit: EditsReleases, sent: SentForm) -> Response:
     """The preview alone, for the page to put beside the form while somebody types."""
     form = sent.form()
     release_id = uuid_of(form.value("release_id"))
-    lines = await queries.lines(visit.session, release_id) if release_id else []
+    lines = await queries.lines(visit.session, release_id, limit=MOST_TRACED + 1) if release_id else []
     return visit.show("releases/preview.html", **await preview(visit, form, lines))
 
 

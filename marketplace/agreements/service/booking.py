@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -47,10 +48,8 @@ async def keep_books(
             await keep_books(session, agreement_id, maker_id, terms, part_ids, schedule, schedule_date, now)
         return
     rate = await discount_rate(session, maker_id)
-    rows: list[tuple[UUID, Booked]] = []
-    for part_id, line in zip(part_ids, schedule, strict=True):
-        sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep, line.list_price)
-        rows += [(part_id, booked) for booked in book_line(terms, sold, schedule_date, rate).classes]
+    # A price that changes monthly has hundreds of dates a line: nobody else waits for them.
+    rows = await asyncio.to_thread(_classified, terms, part_ids, schedule, schedule_date, rate)
     await execute(
         session,
         "INSERT INTO agreement_classification (agreement_id, part_id, unit_class, maker_id, units, kind, needs_rate, "
@@ -61,3 +60,13 @@ async def keep_books(
         [b.units for _, b in rows], [b.kind.value for _, b in rows], [b.classification.needs_rate for _, b in rows],
         [json.dumps([step.plain() for step in b.classification.trace], ensure_ascii=False) for _, b in rows],
     )  # fmt: skip
+
+
+def _classified(
+    terms: Terms, part_ids: Sequence[UUID], schedule: Sequence[ScheduleLine], schedule_date: date, rate: int | None
+) -> list[tuple[UUID, Booked]]:
+    rows: list[tuple[UUID, Booked]] = []
+    for part_id, line in zip(part_ids, schedule, strict=True):
+        sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep, line.list_price)
+        rows += [(part_id, booked) for booked in book_line(terms, sold, schedule_date, rate).classes]
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
@@ -15,6 +16,9 @@ from marketplace.agreements.terms import Terms
 from marketplace.kit.money import Money
 from marketplace.listings.queries.offers import ListingRow
 from marketplace.parties.queries import countries, discount_rate
+
+FEW = 50
+"""Lines that are reckoned at once."""
 
 
 async def law_of_terms(
@@ -33,18 +37,16 @@ async def books_of_lines(
 ) -> Books:
     """The books of the lines of a posting as if all of each were sold today. One statement."""
     rate = await discount_rate(session, company_id)
-    return Books(
-        rate,
-        tuple(
-            NamedLine(
-                x.part_id,
-                x.part_number,
-                x.uom,
-                book_line(
-                    terms, Sold(x.quantity, Money(x.unit_price, x.currency), x.minimum_to_keep), today, rate
-                ),
-            )
-            for x in lines
-            if x.quantity
-        ),
-    )  # fmt: skip
+    # A price that changes monthly has hundreds of dates a line: many lines are reckoned beside the event loop.
+    if len(lines) > FEW:
+        return await asyncio.to_thread(_reckon, terms, lines, today, rate)
+    return _reckon(terms, lines, today, rate)
+
+
+def _reckon(terms: Terms, lines: Sequence[ListingRow], today: date, rate: int | None) -> Books:
+    named = []
+    for x in lines:
+        if x.quantity:
+            sold = Sold(x.quantity, Money(x.unit_price, x.currency), x.minimum_to_keep)
+            named.append(NamedLine(x.part_id, x.part_number, x.uom, book_line(terms, sold, today, rate)))
+    return Books(rate, tuple(named))
