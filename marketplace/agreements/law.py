@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -62,8 +63,10 @@ class Rule:
     action: Action
     status: Status
     source: str
+    in_force: date
     words: str
     words_runs: str
+    for_counsel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,14 @@ class Jurisdiction:
 class Question:
     """What the law is asked about. ``window_end_months``: how long the right runs from the sale; ``answer_days``: how long
     a first refusal may be answered. ``holders``: where the units are or may be; ``every_holder``: all of them will hold
-    units (the one that signs, or the named partners), rather than any one of them may."""
+    units (the one that signs, or the named partners), rather than any one of them may. ``on``: the day it is asked."""
 
     rights: frozenset[Right]
     window_end_months: int
     maker: Jurisdiction
     holders: tuple[Jurisdiction, ...]
     every_holder: bool
+    on: date
     runs_with_the_unit: bool = False
     answer_days: int | None = None
     governing: Jurisdiction | None = None
@@ -100,7 +104,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that concerns the agreement. ``certain``: False where it depends on who buys or where the units go."""
+    """A rule that concerns the agreement. ``certain``: False where it depends on who buys or where the units go.
+    ``in_force``: since when the cited text stands. ``for_counsel``: what is doubtful about it, empty where nothing is
+    known to be."""
 
     rule: str
     term: str
@@ -110,6 +116,8 @@ class Finding:
     source: str
     words: str
     certain: bool
+    in_force: date
+    for_counsel: str = ""
 
     @property
     def blocks(self) -> bool:
@@ -121,12 +129,18 @@ class Finding:
         return {
             "rule": self.rule, "term": self.term, "action": self.action.value, "status": self.status.value,
             "place": self.place, "source": self.source, "words": self.words, "certain": self.certain,
+            "in_force": self.in_force.isoformat(), "for_counsel": self.for_counsel,
         }  # fmt: skip
 
 
 def found_again(raw: Mapping[str, Any]) -> Finding:
     """A stored finding."""
-    return Finding(**{**raw, "action": Action(raw["action"]), "status": Status(raw["status"])})
+    typed = {
+        "action": Action(raw["action"]),
+        "status": Status(raw["status"]),
+        "in_force": date.fromisoformat(raw["in_force"]),
+    }
+    return Finding(**{**raw, **typed})
 
 
 def read_rules(content: bytes) -> LawBook:
@@ -145,13 +159,17 @@ def _rule(raw: Mapping[str, Any]) -> Rule:
             raw["id"], raw["country"], raw.get("subdivision"),
             frozenset(name.casefold() for name in raw.get("subdivision_names", ())), raw["place"],
             frozenset(Right(name) for name in raw["rights"]), Subject(raw["subject"]), raw.get("months"),
-            raw.get("days"), raw["term"], Action(raw["action"]), Status(raw["status"]), raw["source"], raw["words"],
-            raw.get("words_runs", ""),
+            raw.get("days"), raw["term"], Action(raw["action"]), Status(raw["status"]), raw["source"], raw["in_force"],
+            raw["words"], raw.get("words_runs", ""), raw.get("for_counsel", ""),
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise ValueError(f"legal_limits.toml: rule {raw.get('id', '(without id)')}: {error}") from None
     if rule.action is Action.BLOCK and rule.status is not Status.SETTLED:
         raise ValueError(f"legal_limits.toml: rule {rule.id} blocks before counsel has confirmed it")
+    if type(rule.in_force) is not date:
+        raise ValueError(f"legal_limits.toml: rule {rule.id} needs the day since which it is in force, as 1995-01-01")
+    if rule.status is not Status.SETTLED and not rule.for_counsel:
+        raise ValueError(f"legal_limits.toml: rule {rule.id} does not say what counsel is to confirm")
     if rule.subject is Subject.ANSWER and rule.days is None:
         raise ValueError(f"legal_limits.toml: rule {rule.id} needs a limit in days")
     return rule
@@ -163,12 +181,13 @@ def ask(
     holders: Sequence[Jurisdiction],
     *,
     every_holder: bool,
+    on: date,
     governing: Jurisdiction | None = None,
 ) -> Question:
     """The question for an agreement under these terms."""
     return Question(
         rights=rights_of(terms), window_end_months=terms.window_end_months, maker=maker, holders=tuple(holders),
-        every_holder=every_holder, runs_with_the_unit=terms.runs_with_the_unit, governing=governing,
+        every_holder=every_holder, on=on, runs_with_the_unit=terms.runs_with_the_unit, governing=governing,
     )  # fmt: skip
 
 
@@ -180,7 +199,7 @@ def check_law(book: LawBook, question: Question) -> tuple[Finding, ...]:
 
 
 def _concerns(book: LawBook, rule: Rule, question: Question) -> Finding | None:
-    if not rule.rights & question.rights or not _exceeds(rule, question):
+    if rule.in_force > question.on or not rule.rights & question.rights or not _exceeds(rule, question):
         return None
     where = _where(book, rule, question)
     if where is None:
@@ -193,9 +212,9 @@ def _concerns(book: LawBook, rule: Rule, question: Question) -> Finding | None:
         words = f"If the units {act} {rule.place}: {says}"
     if rule.words_runs and question.runs_with_the_unit:
         words += f" {rule.words_runs}"
-    if rule.status is Status.TO_BE_CONFIRMED:
-        words += " To be confirmed by counsel."
-    return Finding(rule.id, rule.term, rule.action, rule.status, rule.place, rule.source, words, where)
+    return Finding(
+        rule.id, rule.term, rule.action, rule.status, rule.place, rule.source, words, where, rule.in_force, rule.for_counsel
+    )  # fmt: skip
 
 
 def _exceeds(rule: Rule, question: Question) -> bool:

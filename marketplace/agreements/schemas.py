@@ -97,6 +97,8 @@ class FindingOut(BaseModel):
     source: str = Field(examples=["Louisiana Civil Code, art. 2568"])
     words: str
     certain: bool = Field(description="False where it depends on who buys or where the units go.")
+    in_force: date = Field(description="Since when the cited text stands.", examples=["1995-01-01"])
+    for_counsel: str = Field(description="What is doubtful about it; empty where nothing is known to be.")
 
 
 class StepOut(BaseModel):

@@ -143,7 +143,7 @@ async def books(session: Reading, actor: ReadsReleases, release_id: UUID, now: N
     terms = terms_of(found.clause, found.version, found.terms)
     lines = await queries.lines(session, release_id)
     named = found.audience_ids if found.audience == "named" else None
-    law = await queries.law_of_terms(session, actor.company_id, terms, named)
+    law = await queries.law_of_terms(session, actor.company_id, terms, named, now.date())
     reckoned = await queries.books_of_lines(session, actor.company_id, terms, lines, now.date())
     return ReleaseBooksOut.of(reckoned, law=[FindingOut.model_validate(finding) for finding in law])
 

@@ -335,7 +335,7 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             "package there, then publish.",
         )
     named = list(release.audience_ids) if release.audience == "named" else None
-    refuse_blocked(await queries.law_of_terms(session, actor.company_id, terms, named))
+    refuse_blocked(await queries.law_of_terms(session, actor.company_id, terms, named, now.date()))
     await execute(
         session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
     )

@@ -127,8 +127,9 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
     price = Money(line.unit_price, line.currency) if line else None
     named = [partner for text in form.chosen("audience_ids") if (partner := uuid_of(text))]
     law = await queries.law_of_terms(
-        visit.session, visit.actor.company_id, found, named if form.value("audience") == "named" and named else None
-    )
+        visit.session, visit.actor.company_id, found,
+        named if form.value("audience") == "named" and named else None, visit.today,
+    )  # fmt: skip
     if lines:
         kept = _as_typed(found, lines[:MOST_TRACED])
         books = await queries.books_of_lines(visit.session, visit.actor.company_id, found, kept, visit.today)

@@ -228,7 +228,7 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     lines = await queries.lines(visit.session, release_id)
     terms = wording.terms_of(row.clause, row.version, row.terms)
     named = row.audience_ids if row.audience == "named" else None
-    law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named)
+    law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named, visit.today)
     books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)
     return visit.show(
         "releases/publish.html",

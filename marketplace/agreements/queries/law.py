@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.law import Jurisdiction, LawBook, Question, ask, read_rules
-from marketplace.agreements.queries.facts import keep_terms
+from marketplace.agreements.terms import parse_terms
 from marketplace.db.session import fetch_one
 from marketplace.kit.errors import missing
 
@@ -28,8 +29,8 @@ def places_of(holder_country: str, units_at: Jurisdiction | None) -> tuple[Juris
     return (units_at,) if units_at.country == holder_country else (units_at, Jurisdiction(holder_country))
 
 
-async def question_of(session: AsyncSession, agreement_id: UUID) -> Question:
-    """What the law is asked about an agreement as it was offered. Raises ``agreement.not_found``."""
+async def question_of(session: AsyncSession, agreement_id: UUID, on: date) -> Question:
+    """What the law is asked on a day about an agreement as it was offered. Raises ``agreement.not_found``."""
     row = await fetch_one(
         session,
         "SELECT a.clause, a.version, a.terms::text AS terms, m.country AS maker, h.country AS holder, "
@@ -42,5 +43,5 @@ async def question_of(session: AsyncSession, agreement_id: UUID) -> Question:
         raise missing("agreement.not_found", "No such agreement.")
     at = json.loads(row["units_at"]) if row["units_at"] else None
     units_at = Jurisdiction(at["country"], at["subdivision"]) if at else None
-    terms = keep_terms(agreement_id, row["clause"], row["version"], row["terms"])
-    return ask(terms, Jurisdiction(row["maker"]), places_of(row["holder"], units_at), every_holder=True)
+    terms = parse_terms(row["clause"], row["version"], json.loads(row["terms"]))
+    return ask(terms, Jurisdiction(row["maker"]), places_of(row["holder"], units_at), every_holder=True, on=on)

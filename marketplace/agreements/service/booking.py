@@ -17,18 +17,21 @@ from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.parties.queries import CompanyRow, discount_rate
 
 
-def allowed(terms: Terms, maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None) -> tuple[Finding, ...]:
-    """What the law says about a schedule between two companies, the units going to ``units_at``. Raises ``law.blocked``."""
+def allowed(
+    terms: Terms, maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None, on: date
+) -> tuple[Finding, ...]:
+    """What the law of the day ``on`` says about a schedule between two companies, the units going to ``units_at``. Raises
+    ``law.blocked``."""
     places = queries.places_of(holder.country, units_at)
-    findings = check_law(queries.rules(), ask(terms, Jurisdiction(maker.country), places, every_holder=True))
+    findings = check_law(queries.rules(), ask(terms, Jurisdiction(maker.country), places, every_holder=True, on=on))
     refuse_blocked(findings)
     return findings
 
 
-async def still_allowed(session: WriteSession, agreement_id: UUID) -> None:
+async def still_allowed(session: WriteSession, agreement_id: UUID, on: date) -> None:
     """As ``allowed``, for an offer that is about to be signed: the limits may have changed since. Raises
     ``law.blocked``."""
-    refuse_blocked(check_law(queries.rules(), await queries.question_of(session, agreement_id)))
+    refuse_blocked(check_law(queries.rules(), await queries.question_of(session, agreement_id, on)))
 
 
 async def keep_books(

@@ -85,7 +85,7 @@ async def offer(
     _check_use(given, use_class)
     published = await queries.clause_version(session, clause, version)
     maker, holder = await company(session, maker_id), await company(session, holder_id)
-    findings = allowed(given, maker, holder, units_at)
+    findings = allowed(given, maker, holder, units_at, schedule_date)
     schedule = await _schedule(session, given, currency, lines)
     framework_id, framework_reference = await _framework(session, maker_id, holder_id, published)
     span = window(given, _facts(schedule[0], schedule_date, zone))

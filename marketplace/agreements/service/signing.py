@@ -51,7 +51,7 @@ async def sign(
     found = await party_lock(session, agreement_id, actor)
     side = "maker" if actor.company_id == found.maker_id else "holder"
     _check(found, side, wording_sha256)
-    await still_allowed(session, agreement_id)
+    await still_allowed(session, agreement_id, now.date())
     await execute(
         session,
         f"UPDATE agreement SET {side}_signed_by = $2, {side}_signed_at = $3 WHERE id = $1",

@@ -22,14 +22,14 @@ FEW = 50
 
 
 async def law_of_terms(
-    session: AsyncSession, company_id: UUID, terms: Terms, partners: Sequence[UUID] | None
+    session: AsyncSession, company_id: UUID, terms: Terms, partners: Sequence[UUID] | None, on: date
 ) -> tuple[Finding, ...]:
-    """What the law says about terms that a company offers to named ``partners`` (every one must be able to sign), or, where
+    """What the law of a day says about terms that a company offers to named ``partners`` (every one must be able to sign), or, where
     it is None, to all (any one of them may buy). Only countries are known: the law is asked again when an order is
     accepted. One statement."""
     own, others = await countries(session, company_id, partners)
     holders = [Jurisdiction(country) for country in others]
-    return check_law(rules(), ask(terms, Jurisdiction(own), holders, every_holder=partners is not None))
+    return check_law(rules(), ask(terms, Jurisdiction(own), holders, every_holder=partners is not None, on=on))
 
 
 async def books_of_lines(

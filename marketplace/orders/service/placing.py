@@ -79,7 +79,7 @@ async def place(
         raise forbidden(
             "order.partner", "Only partner companies order from postings. Ask the operator to make yours one."
         )
-    await _law_allows(session, actor, seen[0], site)
+    await _law_allows(session, actor, seen[0], site, now.date())
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):
@@ -122,12 +122,14 @@ async def place(
     return order_id
 
 
-async def _law_allows(session: WriteSession, actor: Actor, line: listings.ListingRow, site: parties.SiteRow) -> None:
+async def _law_allows(
+    session: WriteSession, actor: Actor, line: listings.ListingRow, site: parties.SiteRow, on: date
+) -> None:
     """Units are not reserved for an order whose schedule could not be signed. Raises ``law.blocked``."""
     seller, buyer = await parties.countries(session, line.seller_id, [actor.company_id])
     terms = terms_of(line.clause, line.version, line.terms)
     places = agreements.places_of(buyer[0], Jurisdiction(site.country, site.region or None))
-    question = ask(terms, Jurisdiction(seller), places, every_holder=True)
+    question = ask(terms, Jurisdiction(seller), places, every_holder=True, on=on)
     refuse_blocked(check_law(agreements.rules(), question))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -29,8 +30,9 @@ CALL = frozenset({Right.CALL})
 
 def question(holder: Jurisdiction, months: int, **more: object) -> Question:
     usual = Question(
-        rights=CALL, window_end_months=months, maker=Jurisdiction("CH"), holders=(holder,), every_holder=True
-    )
+        rights=CALL, window_end_months=months, maker=Jurisdiction("CH"), holders=(holder,), every_holder=True,
+        on=date(2026, 11, 30),
+    )  # fmt: skip
     return replace(usual, **more)
 
 
@@ -43,10 +45,16 @@ def test_every_limit_has_a_source_and_words() -> None:
     assert len(book.rules) == 11
     for rule in book.rules:
         assert rule.source
+        assert date(1800, 1, 1) < rule.in_force < date(2026, 11, 30)
+        assert rule.action in Action
         assert rule.words.endswith(".")
         assert rule.rights
+        assert not rule.for_counsel or (
+            rule.for_counsel.endswith(".") and not rule.for_counsel.startswith("For counsel")
+        )
     unsure = {rule.id for rule in book.rules if rule.status is Status.TO_BE_CONFIRMED}
     assert unsure == {"it-call", "es-call", "at-call", "ca-qc-call"}
+    assert {rule.id for rule in book.rules if not rule.for_counsel} == {"de-469"}, "doubts are said in words"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,8 @@ def test_windows(holder: Jurisdiction, within: int, beyond: int, rule: str, acti
     assert rule not in found(question(holder, within))
     finding = found(question(holder, beyond))[rule]
     assert (finding.action, finding.certain, finding.term) == (action, True, "window_end_months")
-    assert finding.words.endswith("To be confirmed by counsel.") == (finding.status is Status.TO_BE_CONFIRMED)
+    assert finding.for_counsel.startswith(("Whether", "Which"))
+    assert finding.in_force < date(2026, 11, 30)
     assert rule not in found(question(holder, beyond, rights=frozenset({Right.PUT})))
 
 
@@ -114,6 +123,18 @@ def test_goods_that_come_back_over_a_border() -> None:
     assert some.words.startswith("If the units leave the United States: goods")
 
 
+def test_what_was_made_in_the_us_comes_back_free_of_duty_at_any_time() -> None:
+    words = found(question(DE, 37, maker=US))["us-9801"].words
+    assert "made elsewhere" in words
+    assert "products of the United States at any time" in words
+
+
+def test_a_rule_is_not_asked_before_it_is_in_force() -> None:
+    late = replace(question(Jurisdiction("US", "LA"), 61), on=date(1994, 12, 31))
+    assert "us-la-2568" not in found(late)
+    assert found(replace(late, on=date(1995, 1, 1)))["us-la-2568"].blocks
+
+
 def test_bankruptcy_of_a_holder_in_the_us() -> None:
     plain = found(question(US, 12))["us-365"]
     runs = found(question(US, 12, runs_with_the_unit=True))["us-365"]
@@ -137,7 +158,7 @@ def test_what_blocks_comes_first_and_names_the_term() -> None:
 def test_terms_say_what_is_asked() -> None:
     assert rights_of(terms()) == CALL
     assert rights_of(terms("standard-access")) == {Right.ACCESS_EXCHANGE, Right.CALL}
-    asked = ask(terms("access-first"), US, [FR], every_holder=True)
+    asked = ask(terms("access-first"), US, [FR], every_holder=True, on=date(2026, 11, 30))
     assert (asked.window_end_months, asked.runs_with_the_unit, asked.holders) == (96, True, (FR,))
 
 
@@ -158,6 +179,7 @@ term = "window_end_months"
 action = "BLOCK"
 status = "settled"
 source = "art."
+in_force = 1804-03-16
 words = "Words."
 """
 
@@ -167,6 +189,9 @@ words = "Words."
     [
         (_RULE.replace('"settled"', '"to_be_confirmed"'), "blocks before counsel"),
         (_RULE.replace('"call"', '"lien"'), "rule x"),
+        (_RULE.replace("1804-03-16", '"long ago"'), "day since which"),
+        (_RULE.replace("in_force = 1804-03-16", ""), "in_force"),
+        (_RULE.replace('"BLOCK"', '"WARN"').replace('"settled"', '"to_be_confirmed"'), "counsel is to confirm"),
         (_RULE.replace('"window"', '"answer"'), "limit in days"),
         (_RULE + _RULE.partition("[areas]")[2], "one id"),
     ],
