@@ -30,7 +30,7 @@ ACTIONS: Final = {
 }
 MAYBE: Final = ("Not allowed for some", "warn", "alert-triangle")
 CSV_HEADER: Final = (
-    "Agreement", "Part", "Units", "Class of units", "Price per unit", "Currency", "Kind", "Discount rate (basis points)",
+    "Agreement", "Part", "Units signed", "Of those not accepted", "Class of units", "Price per unit", "Currency", "Kind", "Discount rate (basis points)",
     "Kept at", "Test", "Reference", "Question", "Answer", "Notice",
 )  # fmt: skip
 

@@ -5,10 +5,12 @@ each class of units is booked, and what that comes to. Pure. Indicative, an audi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
+from itertools import pairwise
 from uuid import UUID
 
 from marketplace.agreements import phrases
@@ -59,9 +61,6 @@ class Sold:
     quantity: int
     unit_price: Money
     minimum_to_keep: int
-    list_price: Money | None = None
-    expected_market: Money | None = None
-    """What a unit is expected to be worth when the right can be used. Only a put asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class Totals:
         """'3 of 10 units will be leases: revenue now 70 %.'"""
         total = sum(self.units.values())
         if not total:
-            return "No units yet."
+            return "No units, so nothing to book."
         named = [(kind, n) for kind in _KIND_WORDS if (n := self.units.get(kind, 0))]
         if not named:
             who = "The unit is a plain sale" if total == 1 else f"All {total:,} units are plain sales"
@@ -139,17 +138,27 @@ def book_line(terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None
     discount rate a year, None = not stated. Each class of units apart; classes without units are left out."""
     made: list[Booked] = []
     dates = exercises(terms, sold.unit_price) if terms.clause == "buy-back" else ()
-    for unit_class, units, reached in _classes(terms, sold):
+    for unit_class, units, reached in _classes(terms, sold.quantity, sold.minimum_to_keep):
         if units:
             rights = (_right(terms, dates, unit_class, schedule_date),) if reached else ()
             made.append(Booked(unit_class, units, classify(BookFacts(sold.unit_price, rights, rate_bp))))
     return LineBooks(sold.unit_price, tuple(made))
 
 
-def _classes(terms: Terms, sold: Sold) -> list[tuple[UnitClass, int, bool]]:
+def accepted(terms: Terms, signed: LineBooks, minimum_to_keep: int, not_accepted: int) -> LineBooks:
+    """A line as it was signed, without the units that were not accepted on receipt: those were not sold. How a class of
+    units is booked is asked when the contract begins and stays; how many are in it follows the rule by which they were
+    split, so that what is missing comes off the units above the minimum first, as the right itself takes it."""
+    left = {unit_class: n for unit_class, n, _ in _classes(terms, signed.units - not_accepted, minimum_to_keep)}
+    return replace(
+        signed, classes=tuple(replace(b, units=n) for b in signed.classes if (n := min(b.units, left[b.unit_class])))
+    )
+
+
+def _classes(terms: Terms, quantity: int, minimum_to_keep: int) -> list[tuple[UnitClass, int, bool]]:
     """(class, how many, whether the right reaches them). The reserve is the last of what the right reaches."""
-    floor = min(sold.minimum_to_keep, sold.quantity)
-    free = sold.quantity - floor
+    floor = min(minimum_to_keep, quantity)
+    free = quantity - floor
     floor_reached, free_reached = terms.applies_to is not AppliesTo.FREE, terms.applies_to is not AppliesTo.FLOOR
     left = terms.holder_reserve
     of_floor = min(left, floor) if floor_reached else 0
@@ -177,28 +186,37 @@ def _dates(terms: Terms, schedule_date: date) -> str:
 
 def exercises(terms: BuyBackV1, sale_price: Money) -> tuple[Exercise, ...]:
     """The dates that decide: the first and the last of the window, and, where the price changes, the last moment of the
-    old price and the first of the new. Between two of them the price stands still and its present value only falls, so
-    that what holds on these dates holds on every date."""
+    old price and the first of the new. Between two of them the price stands still or falls, so that its present value
+    only falls, and what holds on these dates holds on every date."""
     start, end = terms.window_start_months, terms.window_end_months
-    price = buy_back_price(terms, sale_price, start).amount
-    made = [Exercise(start, price)]
+
+    @cache
+    def price(month: int) -> Decimal:
+        return buy_back_price(terms, sale_price, month).amount
+
+    made = [Exercise(start, price(start))]
     for month in _changes(terms):
         if start < month <= end:
-            new = buy_back_price(terms, sale_price, month).amount
-            if new != price:
-                made += [Exercise(month, price), Exercise(month, new)]
-                price = new
-    if made[-1].months != end:
-        made.append(Exercise(end, price))
-    return tuple(made)
+            old, new = price(month - 1), price(month)
+            if old != new or old != made[-1].price:
+                made += [Exercise(month, old), Exercise(month, new)] if old != new else [Exercise(month, old)]
+    last = Exercise(end, price(end))
+    return tuple(made if made[-1] == last else [*made, last])
 
 
 def _changes(terms: BuyBackV1) -> Sequence[int]:
-    """The months in which the price may change."""
+    """The months in which the price may change. While it falls evenly from point to point, the points alone: what lies
+    between is worth less than the one and more than the other."""
     if terms.price.kind != "schedule":
         return ()
-    points = [point.after_months for point in terms.price.points]
-    return points if terms.price.shape == "step" else range(points[0] + 1, points[-1] + 1)
+    points = terms.price.points
+    if terms.price.shape == "step":
+        return [point.after_months for point in points]
+    months: list[int] = []
+    for first, then in pairwise(points):
+        rises = then.percent_bp > first.percent_bp
+        months += range(first.after_months + 1, then.after_months + 1) if rises else [then.after_months]
+    return months
 
 
 def total(lines: Sequence[LineBooks]) -> Totals:
@@ -242,6 +260,6 @@ class Books:
 
 
 __all__ = [
-    "CLASS_WORDS", "Booked", "Books", "Classification", "Kind", "LineBooks", "NamedLine", "Sold", "Step", "Totals", "UnitClass", "book_line",
-    "exercises", "total",
+    "CLASS_WORDS", "Booked", "Books", "Classification", "Kind", "LineBooks", "NamedLine", "Sold", "Step", "Totals", "UnitClass", "accepted",
+    "book_line", "exercises", "total",
 ]  # fmt: skip

@@ -79,13 +79,13 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
 
 @router.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")
 async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> BooksOut:
-    """Each class of units with the tests asked by IFRS 15 and ASC 606, as kept when the schedule was made. Indicative, auditor
-    to confirm. To the manufacturer alone: it is its accounting."""
+    """Each class of units with the tests asked by IFRS 15 and ASC 606, as kept when the schedule was made, and what is
+    left of them after receipt. Indicative, auditor to confirm. To the manufacturer alone: it is its accounting."""
     found = await queries.agreement(session, actor, agreement_id)
     kept = await queries.agreement_books(session, actor, found)
     if kept is None:
         raise missing("agreement.no_books", "No books of yours for this agreement.")
-    return BooksOut.of(kept.books, kept.recorded_at)
+    return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted)
 
 
 def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:

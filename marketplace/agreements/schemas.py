@@ -115,7 +115,10 @@ class BookedOut(BaseModel):
     """Units of one line that are booked alike."""
 
     unit_class: UnitClass
-    units: int
+    units: int = Field(description="Of an agreement: as signed.")
+    not_accepted: int = Field(
+        default=0, description="Of those: short, damaged or the wrong part on receipt, so that they were not sold."
+    )
     kind: Kind
     needs_rate: bool = Field(description="Whether a discount rate would decide.")
     trace: list[StepOut] = Field(description="The tests in their order; the last one decided.")
@@ -132,6 +135,16 @@ class LineBooksOut(BaseModel):
     classes: list[BookedOut]
 
 
+class AcceptedOut(BaseModel):
+    """What the books come to without the units that were not accepted on receipt."""
+
+    model_config = ConfigDict(from_attributes=True)
+    headline: str
+    units: dict[Kind, int]
+    revenue_now_bp: int
+    at_least: bool
+
+
 class BooksOut(BaseModel):
     """How units are booked by whoever sells them, by IFRS 15 and ASC 606."""
 
@@ -145,26 +158,32 @@ class BooksOut(BaseModel):
     recorded_at: datetime | None = Field(
         description="When it was kept with the agreement; null = reckoned now, nothing is kept."
     )
+    accepted: AcceptedOut | None = Field(
+        default=None, description="After receipt; null where nothing was refused, or nothing was received yet."
+    )
     lines: list[LineBooksOut]
 
     @classmethod
-    def of(cls, books: Books, recorded_at: datetime | None = None, **more: Any) -> Self:
+    def of(cls, books: Books, recorded_at: datetime | None = None, accepted: Books | None = None, **more: Any) -> Self:
         """From the books of a posting or an agreement."""
         totals = books.totals
         return cls(
             headline=totals.headline, units=totals.units, revenue_now_bp=totals.revenue_now_bp,
             at_least=totals.at_least, needs_rate=totals.needs_rate, discount_rate_bp=books.rate_bp,
-            recorded_at=recorded_at, lines=[_line_books(line) for line in books.lines], **more,
+            recorded_at=recorded_at, accepted=AcceptedOut.model_validate(accepted.totals) if accepted else None,
+            lines=[_line_books(a, b) for a, b in zip(books.lines, (accepted or books).lines, strict=True)], **more,
         )  # fmt: skip
 
 
-def _line_books(line: NamedLine) -> LineBooksOut:
+def _line_books(line: NamedLine, after: NamedLine) -> LineBooksOut:
     price = line.books.unit_price
+    left = {booked.unit_class: booked.units for booked in after.books.classes}
     return LineBooksOut(
         part_id=line.part_id, number=line.number, uom=line.uom, unit_price=price.amount, currency=price.currency,
         classes=[
             BookedOut(
-                unit_class=booked.unit_class, units=booked.units, kind=booked.kind,
+                unit_class=booked.unit_class, units=booked.units,
+                not_accepted=booked.units - left.get(booked.unit_class, 0), kind=booked.kind,
                 needs_rate=booked.classification.needs_rate,
                 trace=[StepOut.model_validate(step) for step in booked.classification.trace],
             )

@@ -36,7 +36,7 @@ GRANT SELECT ON agreement_classification TO backstock_worker;
 ALTER TABLE agreement_classification ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agreement_classification FORCE ROW LEVEL SECURITY;
 CREATE POLICY app_read ON agreement_classification FOR SELECT TO backstock_app USING (maker_id = app_company());
-CREATE POLICY app_insert ON agreement_classification FOR INSERT TO backstock_app WITH CHECK (maker_id = app_company());
+CREATE POLICY app_insert ON agreement_classification FOR INSERT TO backstock_app WITH CHECK (maker_id = app_company() AND EXISTS (SELECT 1 FROM agreement a WHERE a.id = agreement_classification.agreement_id AND a.maker_id = app_company()));
 CREATE POLICY worker_all ON agreement_classification TO backstock_worker USING (true) WITH CHECK (true);
 """
 

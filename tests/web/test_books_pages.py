@@ -124,7 +124,7 @@ async def test_an_agreement_shows_its_books_to_the_maker_alone(market: Market, p
     assert file.headers["content-type"].startswith("text/csv")
     rows = list(csv.reader(io.StringIO(file.text.removeprefix("\ufeff"))))
     assert tuple(rows[0]) == CSV_HEADER
-    assert {(row[2], row[3], row[6]) for row in rows[1:]} == {
+    assert {(row[2], row[4], row[7]) for row in rows[1:]} == {
         ("3", "within the minimum to keep", "Lease"),
         ("7", "above the minimum to keep", "Plain sale"),
     }
@@ -140,14 +140,29 @@ async def test_an_agreement_shows_its_books_to_the_maker_alone(market: Market, p
         assert "11 USC § 365" in (await holder.get(f"/agreements/{made}")).text, "the law is both sides'"
 
 
+async def test_what_was_not_accepted_is_told_beside_what_was_signed(market: Market, planner: httpx.AsyncClient) -> None:
+    made = await agreed(market.world, preset="access-first", applies_to="floor")
+    await market.world.owner.execute("UPDATE agreement_line SET not_accepted = 8 WHERE agreement_id = $1", made)
+    page = (await planner.get(f"/agreements/{made}")).text
+    assert "2 of 2 units will be leases: revenue now 0 %." in page
+    assert "Without 8 units not accepted on receipt, which were not sold." in page
+    assert "As signed: 3 of 10 units will be leases: revenue now 70 %." in page
+    rows = list(csv.reader(io.StringIO((await planner.get(f"/agreements/{made}/books.csv")).text)))
+    assert {(row[2], row[3], row[4]) for row in rows[1:]} == {
+        ("3", "1", "within the minimum to keep"),
+        ("7", "7", "above the minimum to keep"),
+    }
+
+
 async def test_an_agreement_from_before_says_that_nothing_was_kept(market: Market, planner: httpx.AsyncClient) -> None:
     made = await agreed(market.world)
     await market.world.owner.execute("DELETE FROM agreement_classification WHERE agreement_id = $1", made)
     page = (await planner.get(f"/agreements/{made}")).text
-    assert "Nothing was kept when it was made" in page
+    assert "Not stored: reckoned now" in page
+    assert "Kept when the schedule was made" not in page
     assert "10 of 10 units will be leases: revenue now 0 %." in page
     file = (await planner.get(f"/agreements/{made}/books.csv")).text
-    assert "not kept, reckoned now" in file
+    assert "not stored, reckoned now" in file
 
 
 async def test_the_discount_rate_is_stated_under_company(market: Market, planner: httpx.AsyncClient) -> None:

@@ -155,7 +155,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
     return visit.show(
         "agreements/agreement.html", **context, events=events, done=visit.asked("done"), kept=kept,
-        **shown(kept.books if kept else None, context["found"].law),
+        **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
 
 
@@ -166,14 +166,20 @@ async def books(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     kept = await queries.agreement_books(visit.session, visit.actor, found)
     if kept is None:
         raise missing("agreement.no_books", "No books of yours for this agreement.")
-    at = kept.recorded_at.isoformat(timespec="seconds") if kept.recorded_at else "not kept, reckoned now"
+    at = kept.recorded_at.isoformat(timespec="seconds") if kept.recorded_at else "not stored, reckoned now"
+    left = {
+        (line.part_id, booked.unit_class): booked.units
+        for line in (kept.accepted or kept.signed).lines
+        for booked in line.books.classes
+    }
     rows = [
         [
-            found.row.reference, line.number, booked.units, CLASS_WORDS[booked.unit_class],
+            found.row.reference, line.number, booked.units,
+            booked.units - left.get((line.part_id, booked.unit_class), 0), CLASS_WORDS[booked.unit_class],
             f"{line.books.unit_price.amount.normalize():f}", line.books.unit_price.currency, KINDS[booked.kind][0],
-            kept.books.rate_bp, at, number, step.reference, step.question, step.answer, INDICATIVE,
+            kept.signed.rate_bp, at, number, step.reference, step.question, step.answer, INDICATIVE,
         ]
-        for line in kept.books.lines
+        for line in kept.signed.lines
         for booked in line.books.classes
         for number, step in enumerate(booked.classification.trace, 1)
     ]  # fmt: skip

@@ -3,13 +3,14 @@ alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.books import Booked, Books, LineBooks, NamedLine, Sold, UnitClass, book_line
+from marketplace.agreements.books import Booked, Books, LineBooks, NamedLine, Sold, UnitClass, accepted, book_line
 from marketplace.agreements.classification import Classification, Kind, Step
 from marketplace.agreements.queries.lists import AgreementDetail
 from marketplace.db.session import fetch
@@ -20,10 +21,17 @@ from marketplace.parties.queries import discount_rate
 
 class AgreementBooks(NamedTuple):
     """``recorded_at``: when it was classified and kept; None for an agreement from before that was done, whose books are
-    reckoned by its terms at today's rate."""
+    reckoned by its terms at today's rate. ``signed``: the books of all units of the schedule, as they were kept.
+    ``accepted``: the same without what was not accepted on receipt, which was not sold; None where all of it was."""
 
     recorded_at: datetime | None
-    books: Books
+    signed: Books
+    accepted: Books | None
+
+    @property
+    def not_accepted(self) -> int:
+        """How many units were short, damaged or the wrong part on receipt."""
+        return sum(self.signed.totals.units.values()) - sum((self.accepted or self.signed).totals.units.values())
 
 
 async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks | None:
@@ -38,7 +46,7 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
     )
     if not rows:
         rate = await discount_rate(session, actor.company_id)
-        return AgreementBooks(None, Books(rate, tuple(_reckoned(found, rate))))
+        return _with_receipt(found, None, Books(rate, tuple(_reckoned(found, rate))))
     by_part: dict[UUID, list[Booked]] = {}
     for r in rows:
         steps = tuple(Step(**step) for step in r["trace"])
@@ -53,7 +61,17 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
         )
         for x in found.lines
     )
-    return AgreementBooks(rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+    return _with_receipt(found, rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+
+
+def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: Books) -> AgreementBooks:
+    if not any(x.not_accepted for x in found.lines):
+        return AgreementBooks(recorded_at, signed, None)
+    left = tuple(
+        replace(line, books=accepted(found.terms, line.books, x.minimum_to_keep, x.not_accepted))
+        for line, x in zip(signed.lines, found.lines, strict=True)
+    )
+    return AgreementBooks(recorded_at, signed, replace(signed, lines=left))
 
 
 def _reckoned(found: AgreementDetail, rate: int | None) -> list[NamedLine]:

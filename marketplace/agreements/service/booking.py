@@ -59,17 +59,20 @@ async def keep_books(
         "trace, rate_bp, at) SELECT $1, x.part_id, x.unit_class, $2, x.units, x.kind, x.needs_rate, x.trace::jsonb, $3, $4 "
         "FROM unnest($5::uuid[], $6::text[], $7::int[], $8::text[], $9::bool[], $10::text[]) "
         "AS x (part_id, unit_class, units, kind, needs_rate, trace)",
-        agreement_id, maker_id, rate, now, [part_id for part_id, _ in rows], [b.unit_class.value for _, b in rows],
-        [b.units for _, b in rows], [b.kind.value for _, b in rows], [b.classification.needs_rate for _, b in rows],
-        [json.dumps([step.plain() for step in b.classification.trace], ensure_ascii=False) for _, b in rows],
+        agreement_id, maker_id, rate, now, [part_id for part_id, _, _ in rows], [b.unit_class.value for _, b, _ in rows],
+        [b.units for _, b, _ in rows], [b.kind.value for _, b, _ in rows],
+        [b.classification.needs_rate for _, b, _ in rows], [trace for _, _, trace in rows],
     )  # fmt: skip
 
 
 def _classified(
     terms: Terms, part_ids: Sequence[UUID], schedule: Sequence[ScheduleLine], schedule_date: date, rate: int | None
-) -> list[tuple[UUID, Booked]]:
-    rows: list[tuple[UUID, Booked]] = []
+) -> list[tuple[UUID, Booked, str]]:
+    """(part, how units of it are booked, the tests asked as JSON text)."""
+    rows: list[tuple[UUID, Booked, str]] = []
     for part_id, line in zip(part_ids, schedule, strict=True):
-        sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep, line.list_price)
-        rows += [(part_id, booked) for booked in book_line(terms, sold, schedule_date, rate).classes]
+        sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep)
+        for booked in book_line(terms, sold, schedule_date, rate).classes:
+            trace = [step.plain() for step in booked.classification.trace]
+            rows.append((part_id, booked, json.dumps(trace, ensure_ascii=False)))
     return rows

@@ -151,15 +151,16 @@ async def test_only_the_maker_reads_its_books_in_the_database(world: World) -> N
         assert await fetch_value(session, "SELECT 1 FROM agreement WHERE id = $1", made), (
             "a delegate sees the agreement"
         )
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with world.db.write(world.buyer.tenant) as session:
-            await execute(
-                session,
-                "INSERT INTO agreement_classification SELECT agreement_id, part_id, 'reserve', $2, 1, 'sale', false, "
-                "'[]', NULL, now() FROM agreement_line WHERE agreement_id = $1",
-                made,
-                world.maker.id,
-            )
+    for whose in (world.maker.id, world.buyer.id):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with world.db.write(world.buyer.tenant) as session:
+                await execute(
+                    session,
+                    "INSERT INTO agreement_classification SELECT agreement_id, part_id, 'reserve', $2, 1, 'sale', "
+                    "false, '[]', NULL, now() FROM agreement_line WHERE agreement_id = $1",
+                    made,
+                    whose,
+                )
     assert len(await world.visible(world.maker, KEPT, made)) == 1
 
 
@@ -198,6 +199,43 @@ async def test_an_agreement_from_before_is_reckoned_and_says_so(job: Job) -> Non
     found = await ok(job.planner.get(f"{API}/agreements/{job.agreement}/books"))
     assert found["recorded_at"] is None
     assert found["headline"] == "4 of 4 units will be leases: revenue now 0 %."
+
+
+async def test_what_was_not_accepted_on_receipt_is_not_sold(job: Job) -> None:
+    """Kept is what was signed; what is left after receipt is told beside it: the missing units come off those above the
+    minimum first."""
+    await state_rate(job.world, 800)
+    await job.released(preset="access-first", minimum_to_keep=3)
+    await job.ordered(5)
+    await job.signed()
+    path = f"{API}/agreements/{job.agreement}/books"
+    before = await job.world.owner.fetch(KEPT, UUID(job.agreement))
+    found = await ok(job.planner.get(path))
+    assert (found["units"], found["accepted"]) == ({"lease": 5}, None)
+    await job.delivered(1, short=3, damaged=1, note="Crate was open")
+    found = await ok(job.planner.get(path))
+    assert found["headline"] == "5 of 5 units will be leases: revenue now 0 %."
+    assert (found["accepted"]["units"], found["accepted"]["headline"]) == (
+        {"lease": 1},
+        "1 of 1 unit will be a lease: revenue now 0 %.",
+    )
+    classes = [(c["unit_class"], c["units"], c["not_accepted"]) for c in found["lines"][0]["classes"]]
+    assert classes == [("floor", 2, 1), ("free", 3, 3)]
+    assert await job.world.owner.fetch(KEPT, UUID(job.agreement)) == before
+    # The same for an agreement of which nothing was kept.
+    await job.world.owner.execute("DELETE FROM agreement_classification WHERE agreement_id = $1", UUID(job.agreement))
+    reckoned = await ok(job.planner.get(path))
+    assert reckoned["recorded_at"] is None
+    assert (reckoned["accepted"], reckoned["lines"]) == (found["accepted"], found["lines"])
+
+
+async def test_of_nothing_accepted_nothing_is_booked(job: Job) -> None:
+    await job.released()
+    await job.ordered()
+    await job.signed()
+    await job.delivered(0, short=4, note="Nothing came")
+    found = await ok(job.planner.get(f"{API}/agreements/{job.agreement}/books"))
+    assert (found["accepted"]["units"], found["accepted"]["headline"]) == ({}, "No units, so nothing to book.")
 
 
 # -- the posting before it is out ------------------------------------------------------------------------

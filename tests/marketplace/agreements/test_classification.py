@@ -27,7 +27,7 @@ from marketplace.agreements.classification import (
     present_value,
 )
 from marketplace.agreements.prices import unit_price
-from marketplace.agreements.terms import BuyBackV1
+from marketplace.agreements.terms import AppliesTo, BuyBackV1
 from marketplace.kit.clock import add_months
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
@@ -49,8 +49,8 @@ def put(paid: str, price: str, market: str | None, rate_bp: int | None = None) -
     return classify(BookFacts(usd(paid), (Put(at(12, price), market_value),), rate_bp))
 
 
-def refusal(**ties: bool) -> Classification:
-    return classify(BookFacts(usd("200"), (FirstRefusal("before scrapping", **ties),)))
+def refusal(before: str = "before scrapping", **ties: bool) -> Classification:
+    return classify(BookFacts(usd("200"), (FirstRefusal(before, **ties),)))
 
 
 def indexed(years: int) -> tuple[Exercise, ...]:
@@ -72,7 +72,7 @@ GOLDEN: Sequence[tuple[str, Callable[[], Classification], Kind]] = (
     ("5b: the rate decides, 6 %", lambda: call("3500000", 12, "3700000", 600), Kind.LEASE),
     ("6: put below the market", lambda: put("3500000", "2900000", "4000000"), Kind.SALE_WITH_RETURN),
     ("7: first refusal at a matched price before scrap", refusal, Kind.SALE),
-    ("8: first refusal before use at a fixed price", lambda: refusal(fixed_price=True), Kind.JUDGEMENT),
+    ("8: first refusal before use at a fixed price", lambda: refusal("before use", fixed_price=True), Kind.JUDGEMENT),
     (
         "10: indexed call that opens after day 1",
         lambda: classify(BookFacts(usd("100"), (Call(indexed(20)),), 800)),
@@ -96,6 +96,31 @@ def test_golden_case(make: Callable[[], Classification], kind: Kind) -> None:
         assert step.answer.endswith(".")
         assert "IFRS 15" in step.reference
         assert "ASC 606-10" in step.reference
+
+
+FIGURES: Sequence[tuple[str, dict[str, object]]] = (
+    ("1", {"price": "1000000.0000 USD", "rate_bp": 500, "highest_present_value": "1047619.0476",
+           "interest": "100000.0000 USD", "interest_at_months": 12}),
+    ("2", {"price": "1000000.0000 USD", "highest_price": "900000.0000", "expected_market": "750000.0000"}),
+    ("3", {"price": "1200.0000 USD", "rate_bp": 500, "highest_present_value": "1122.9889", "until_months": 36}),
+    ("4", {"price": "3500000.0000 USD", "highest_price": "2900000.0000"}),
+    ("5a", {"rate_bp": 400, "highest_present_value": "3557692.3077", "interest": "200000.0000 USD"}),
+    ("5b", {"rate_bp": 600, "highest_present_value": "3490566.0377"}),
+    ("6", {"price": "3500000.0000 USD", "highest_price": "2900000.0000", "expected_market": "4000000.0000"}),
+    ("7", {"fixed_price": False, "holder_compelled": False, "common_practice": False}),
+    ("8", {"fixed_price": True, "holder_compelled": False, "common_practice": False}),
+    # The first month is the dearest: from then on 8 % outruns the 2 %.
+    ("10", {"from_months": 1, "until_months": 240, "rate_bp": 800, "highest_present_value": "99.3607"}),
+    ("11", {"paid_on_withdrawal": True, "title_kept": False}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "expected"), FIGURES, ids=[case for case, _ in FIGURES])
+def test_a_golden_case_keeps_its_figures(case: str, expected: dict[str, object]) -> None:
+    """What an auditor finds in the trace that is kept."""
+    make = next(m for name, m, _ in GOLDEN if name.startswith(f"{case}:"))
+    kept = {name: figure for step in make().trace for name, figure in step.figures.items()}
+    assert {name: kept[name] for name in expected} == expected
 
 
 def test_golden_case_9_floor_with_a_call_and_the_rest_free() -> None:
@@ -316,6 +341,38 @@ def test_every_step_within_the_window_counts(price, opens: int, kind: Kind) -> N
     assert line.classes[0].kind is kind
 
 
+@given(
+    st.integers(1, 60), st.integers(0, 60), st.integers(0, 10), st.sampled_from(list(AppliesTo)), st.integers(0, 60),
+)  # fmt: skip
+def test_what_was_not_accepted_is_in_no_class_and_no_class_grows(
+    units: int, keep: int, reserve: int, applies: AppliesTo, missing: int
+) -> None:
+    """After receipt each class has what it would have, had only the accepted units been sold."""
+    keep, missing = min(keep, units), min(missing, units)
+    if applies is AppliesTo.FLOOR:
+        keep, reserve = max(keep, 1), 0
+    found = terms("access-first", applies_to=applies, holder_reserve=reserve)
+    signed = book_line(found, Sold(units, usd("100"), keep), SIGNED, 800)
+    left = books.accepted(found, signed, keep, missing)
+    assert left.units == units - missing
+    of_signed = {b.unit_class: b.units for b in signed.classes}
+    assert all(b.units <= of_signed[b.unit_class] for b in left.classes)
+    if units > missing:
+        assert left == book_line(found, Sold(units - missing, usd("100"), keep), SIGNED, 800)
+
+
+def test_a_price_that_falls_evenly_is_reckoned_at_its_ends() -> None:
+    """A thousand lines of a price that falls monthly are a page, not a coffee."""
+    found = terms("declining-buy-back", window_start_months=0, window_end_months=100, price={
+        "kind": "schedule", "shape": "linear", "declining": True,
+        "points": [{"after_months": 0, "percent_bp": 9_000}, {"after_months": 90, "percent_bp": 4_500}],
+    })  # fmt: skip
+    assert isinstance(found, BuyBackV1)
+    dates = [(e.months, e.price) for e in books.exercises(found, usd("100"))]
+    share = Decimal(10_000 + found.handling_bp) / 10_000
+    assert dates == [(0, 90 * share), (90, Decimal("45.50") * share), (90, 45 * share), (100, 45 * share)]
+
+
 def test_dates_are_told() -> None:
     line = book_line(terms(), Sold(1, usd("100"), 0), SIGNED, 800)
     assert (
@@ -343,4 +400,4 @@ def test_headlines() -> None:
     )
     assert headline("standard-buy-back", 1, 0) == "1 of 1 unit will be a lease: revenue now 0 %."
     assert headline("access-first", 3, 3, applies_to="free") == "All 3 units are plain sales: revenue now 100 %."
-    assert total([]).headline == "No units yet."
+    assert total([]).headline == "No units, so nothing to book."
