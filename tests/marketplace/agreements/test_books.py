@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,8 @@ from marketplace.agreements.service import OfferLine, sign
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.session import Tenant, execute, fetch, fetch_value
 from marketplace.kit.errors import DomainError
+from marketplace.listings.queries import books_of_lines
+from marketplace.listings.queries import lines as lines_of
 from tests.agreed import NOW, agreed, offered, person, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -274,6 +278,35 @@ async def test_the_books_of_a_draft(job: Job) -> None:
         for party in (job.world.buyer, job.world.other):
             admin = await client(job.world, party, "admin", stack)
             await refused(admin.get(f"{API}/releases/{release}/books"), "release.not_found")
+
+
+async def test_nobody_waits_while_a_thousand_lines_are_reckoned(job: Job) -> None:
+    """A price that rises monthly has two dates a month: of a thousand lines that takes a second or more."""
+    await drafted(job)
+    world = job.world
+    price = {
+        "kind": "schedule", "shape": "linear", "declining": False,
+        "points": [{"after_months": 0, "percent_bp": 5_000}, {"after_months": 90, "percent_bp": 8_000}],
+    }  # fmt: skip
+    ticks, done = 0, asyncio.Event()
+
+    async def tick() -> None:
+        nonlocal ticks
+        while not done.is_set():
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    async with world.db.read(world.maker.tenant) as session:
+        release = await fetch_value(session, "SELECT release_id FROM listing WHERE company_id = $1", world.maker.id)
+        (line,) = await lines_of(session, release)
+        many = [replace(line, unit_price=Decimal(100 + n)) for n in range(1_000)]
+        beside = asyncio.create_task(tick())
+        terms = PRESETS["access-first"].terms(price=price)
+        found = await books_of_lines(session, world.maker.id, terms, many, NOW.date())
+        done.set()
+        await beside
+    assert len(found.lines) == 1_000
+    assert ticks > 10
 
 
 async def test_a_rate_is_asked_for_where_it_decides(job: Job) -> None:
