@@ -12,7 +12,6 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from marketplace.agreements import phrases
 from marketplace.agreements.rights import Right, rights_of
 from marketplace.agreements.terms import Terms
 from marketplace.kit.errors import DomainError, FieldError, Kind
@@ -257,10 +256,13 @@ def _in(book: LawBook, rule: Rule, place: Jurisdiction) -> bool | None:
     return True if known == rule.subdivision.casefold() or known in rule.subdivision_names else None
 
 
+_NOT_ALLOWED = "The law does not allow these terms."
+
+
 def refuse_blocked(findings: Sequence[Finding]) -> None:
     """Raises ``law.blocked``, naming the term of every rule that blocks, if there is one."""
-    wrong = tuple(FieldError(f.term, f"law.{f.rule}", f"{f.words} ({f.source})") for f in findings if f.blocks)
-    if wrong:
-        message = f"The law does not allow {phrases.listed(sorted({f.field for f in wrong}))} as it is. "
-        message += " ".join(w.message for w in wrong) + " Nothing was changed."
+    blocking = [f for f in findings if f.blocks]
+    if blocking:
+        wrong = tuple(FieldError(f.term, f"law.{f.rule}", f"{_NOT_ALLOWED} {f.words} ({f.source})") for f in blocking)
+        message = " ".join([_NOT_ALLOWED, *(f"{f.words} ({f.source})" for f in blocking)])
         raise DomainError(Kind.INVALID, "law.blocked", message, wrong)

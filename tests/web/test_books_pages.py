@@ -85,12 +85,34 @@ async def test_what_the_law_blocks_is_said_before_and_refused(market: Market, pl
     draft = await with_line(market, planner)
     look = (await planner.get(f"{draft}/publish")).text
     assert "The law does not allow these terms" in look
+    assert f'href="{draft}/terms#f-t_window_end_months"' in look
     before = await rows_of(world, "release", "listing")
     sent = {"idempotency_key": key_of(look), "confirmed": "yes"}
     refused = await planner.post(f"{draft}/publish", data=sent)
     assert refused.status_code == 422
     assert "Code civil, art. 1660" in refused.text
     assert await rows_of(world, "release", "listing") == before
+
+
+async def test_who_may_not_sign_by_law_is_told_so_when_ordering(world: World) -> None:
+    market = await open_market(world)
+    terms = "jsonb_set(terms, '{window_end_months}', '96')"
+    await world.owner.execute(f"UPDATE release SET terms = {terms} WHERE id = $1", market.release)
+    await world.owner.execute("UPDATE site SET region = 'LA' WHERE company_id = $1", world.buyer.id)
+    before = await rows_of(world, "purchase_order", "order_line", "listing")
+    async with market.client(world.buyer, "buyer") as client:
+        page = await client.get(f"/releases/{market.release}")
+        data = {
+            "idempotency_key": key_of(page.text), "confirmed": "yes", f"q_{market.listing}": "6",
+            "po_number": "PO 88-1204", "ship_to": str(world.buyer.site),
+        }  # fmt: skip
+        answer = await client.post(f"/releases/{market.release}/order", data=data)
+    assert answer.status_code == 422, answer.text
+    assert answer.text.count("The law does not allow these terms. Louisiana: a right to buy back movables") == 1
+    assert answer.text.count("Nothing was changed") == 1
+    assert "window_end" not in answer.text
+    assert 'value="PO 88-1204"' in answer.text, "what was typed is still there"
+    assert await rows_of(world, "purchase_order", "order_line", "listing") == before
 
 
 async def test_the_publish_page_takes_as_many_statements_for_many_lines(
