@@ -85,7 +85,7 @@ async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) ->
     kept = await queries.agreement_books(session, actor, found)
     if kept is None:
         raise missing("agreement.no_books", "No books of yours for this agreement.")
-    return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted)
+    return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted, kept.now)
 
 
 def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:

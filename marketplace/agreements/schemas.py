@@ -135,8 +135,8 @@ class LineBooksOut(BaseModel):
     classes: list[BookedOut]
 
 
-class AcceptedOut(BaseModel):
-    """What the books come to without the units that were not accepted on receipt."""
+class BooksTotalsOut(BaseModel):
+    """What books come to."""
 
     model_config = ConfigDict(from_attributes=True)
     headline: str
@@ -158,19 +158,33 @@ class BooksOut(BaseModel):
     recorded_at: datetime | None = Field(
         description="When it was kept with the agreement; null = reckoned now, nothing is kept."
     )
-    accepted: AcceptedOut | None = Field(
-        default=None, description="After receipt; null where nothing was refused, or nothing was received yet."
+    accepted: BooksTotalsOut | None = Field(
+        default=None,
+        description="Without the units not accepted on receipt; null where there are none, or nothing was received yet.",
+    )
+    now: BooksTotalsOut | None = Field(
+        default=None,
+        description="Of an agreement kept before a rate was stated that decides: what is left of it at today's rate. "
+        "Nothing of it is kept.",
     )
     lines: list[LineBooksOut]
 
     @classmethod
-    def of(cls, books: Books, recorded_at: datetime | None = None, accepted: Books | None = None, **more: Any) -> Self:
+    def of(
+        cls,
+        books: Books,
+        recorded_at: datetime | None = None,
+        accepted: Books | None = None,
+        now: Books | None = None,
+        **more: Any,
+    ) -> Self:
         """From the books of a posting or an agreement."""
         totals = books.totals
         return cls(
             headline=totals.headline, units=totals.units, revenue_now_bp=totals.revenue_now_bp,
             at_least=totals.at_least, needs_rate=totals.needs_rate, discount_rate_bp=books.rate_bp,
-            recorded_at=recorded_at, accepted=AcceptedOut.model_validate(accepted.totals) if accepted else None,
+            recorded_at=recorded_at, accepted=BooksTotalsOut.model_validate(accepted.totals) if accepted else None,
+            now=BooksTotalsOut.model_validate(now.totals) if now else None,
             lines=[_line_books(a, b) for a, b in zip(books.lines, (accepted or books).lines, strict=True)], **more,
         )  # fmt: skip
 

@@ -167,13 +167,31 @@ async def test_what_was_not_accepted_is_told_beside_what_was_signed(market: Mark
     await market.world.owner.execute("UPDATE agreement_line SET not_accepted = 8 WHERE agreement_id = $1", made)
     page = (await planner.get(f"/agreements/{made}")).text
     assert "2 of 2 units will be leases: revenue now 0 %." in page
-    assert "Without 8 units not accepted on receipt, which were not sold." in page
+    assert "Told without 8 units not accepted on receipt, which were not sold." in page
     assert "As signed: 3 of 10 units will be leases: revenue now 70 %." in page
     rows = list(csv.reader(io.StringIO((await planner.get(f"/agreements/{made}/books.csv")).text)))
     assert {(row[2], row[3], row[4]) for row in rows[1:]} == {
         ("3", "1", "within the minimum to keep"),
         ("7", "7", "above the minimum to keep"),
     }
+
+
+async def test_what_was_kept_without_a_rate_is_told_at_todays_beside_it(
+    market: Market, planner: httpx.AsyncClient
+) -> None:
+    world = market.world
+    made = await agreed(world, price={"kind": "fixed", "amount": "150.00"}, handling_bp=0, window_start_months=1)
+    page = (await planner.get(f"/agreements/{made}")).text
+    assert "10 of 10 units need an auditor" in page
+    assert "State one under Company to see what it would come to." in page
+    assert "it decides between lease and financing" not in page, "stating one does not change what was kept"
+    await world.owner.execute(
+        "INSERT INTO company_books (company_id, discount_rate_bp, changed_by, changed_at) VALUES ($1, 300, $1, now())",
+        world.maker.id,
+    )
+    page = (await planner.get(f"/agreements/{made}")).text
+    assert "10 of 10 units need an auditor" in page
+    assert "10 of 10 units will be financing: revenue now 0 %. That is reckoned now, and not stored." in page
 
 
 async def test_an_agreement_from_before_says_that_nothing_was_kept(market: Market, planner: httpx.AsyncClient) -> None:

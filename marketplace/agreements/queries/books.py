@@ -22,11 +22,13 @@ from marketplace.parties.queries import discount_rate
 class AgreementBooks(NamedTuple):
     """``recorded_at``: when it was classified and kept; None for an agreement from before that was done, whose books are
     reckoned by its terms at today's rate. ``signed``: the books of all units of the schedule, as they were kept.
-    ``accepted``: the same without what was not accepted on receipt, which was not sold; None where all of it was."""
+    ``accepted``: the same without what was not accepted on receipt, which was not sold; None where all of it was.
+    ``now``: where it was kept before there was a rate that decides, what is left of it reckoned at today's; never kept."""
 
     recorded_at: datetime | None
     signed: Books
     accepted: Books | None
+    now: Books | None = None
 
     @property
     def not_accepted(self) -> int:
@@ -35,7 +37,8 @@ class AgreementBooks(NamedTuple):
 
 
 async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks | None:
-    """The books of an agreement for its maker; None for everybody else. One statement, or two where nothing was kept."""
+    """The books of an agreement for its maker; None for everybody else. One statement, or two where nothing was kept or a
+    rate was missing."""
     if found.row.maker_id != actor.company_id:
         return None
     rows = await fetch(
@@ -45,8 +48,7 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
         found.row.id,
     )
     if not rows:
-        rate = await discount_rate(session, actor.company_id)
-        return _with_receipt(found, None, Books(rate, tuple(_reckoned(found, rate))))
+        return await _now(session, actor, found)
     by_part: dict[UUID, list[Booked]] = {}
     for r in rows:
         steps = tuple(Step(**step) for step in r["trace"])
@@ -61,7 +63,16 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
         )
         for x in found.lines
     )
-    return _with_receipt(found, rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+    kept = _with_receipt(found, rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+    if not kept.signed.totals.needs_rate:
+        return kept
+    today = await _now(session, actor, found)
+    return kept if today.signed.rate_bp is None else kept._replace(now=today.accepted or today.signed)
+
+
+async def _now(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks:
+    rate = await discount_rate(session, actor.company_id)
+    return _with_receipt(found, None, Books(rate, tuple(_reckoned(found, rate))))
 
 
 def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: Books) -> AgreementBooks:

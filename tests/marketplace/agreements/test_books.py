@@ -233,6 +233,19 @@ async def test_what_was_not_accepted_on_receipt_is_not_sold(job: Job) -> None:
     assert (reckoned["accepted"], reckoned["lines"]) == (found["accepted"], found["lines"])
 
 
+async def test_what_todays_rate_would_say_is_told_beside_what_was_kept_without_one(job: Job) -> None:
+    made = await agreed(job.world, price={"kind": "fixed", "amount": "150.00"}, handling_bp=0, window_start_months=1)
+    path = f"{API}/agreements/{made}/books"
+    found = await ok(job.planner.get(path))
+    assert (found["units"], found["needs_rate"], found["now"]) == ({"judgement": 10}, True, None)
+    await state_rate(job.world, 300)
+    await job.world.owner.execute("UPDATE agreement_line SET not_accepted = 4 WHERE agreement_id = $1", made)
+    found = await ok(job.planner.get(path))
+    assert (found["units"], found["discount_rate_bp"]) == ({"judgement": 10}, None)
+    assert found["accepted"]["units"] == {"judgement": 6}
+    assert found["now"]["units"] == {"financing": 6}
+
+
 async def test_of_nothing_accepted_nothing_is_booked(job: Job) -> None:
     await job.released()
     await job.ordered()
