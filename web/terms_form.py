@@ -221,7 +221,7 @@ def from_form(fields: Fields, clause: str, version: int) -> dict[str, Any]:
         if field.kind == "price":
             raw[field.name] = _price(fields)
         elif field.kind == "share":
-            raw[field.name] = _share(fields, name, field.label, field.low, field.high, optional=field.optional)
+            raw[field.name] = read_share(fields, name, field.label, field.low, field.high, optional=field.optional)
         elif field.kind == "number":
             if field.optional and not fields.text(name, field.label, required=False):
                 raw[field.name] = None
@@ -233,9 +233,10 @@ def from_form(fields: Fields, clause: str, version: int) -> dict[str, Any]:
     return raw
 
 
-def _share(
+def read_share(
     fields: Fields, name: str, label: str, low: int | None, high: int | None, *, optional: bool = False
 ) -> int | None:
+    """A share typed in percent, in basis points; None where it may be left out, or cannot be read (noted in ``fields``)."""
     text = fields.text(name, label, required=not optional).removesuffix("%").strip()
     if not text:
         return None
@@ -254,7 +255,7 @@ def _price(fields: Fields) -> dict[str, Any]:
     if kind == "fixed":
         return {"kind": kind, "amount": f"{fields.amount(PREFIX + 'price_amount', 'The fixed amount'):f}"}
     if kind == "percent_of_sale":
-        share = _share(fields, PREFIX + "price_percent", "The share of the price paid", 0, 300)
+        share = read_share(fields, PREFIX + "price_percent", "The share of the price paid", 0, 300)
         return {"kind": kind, "percent_bp": share or 0}
     if kind != "schedule":
         return {"kind": kind}

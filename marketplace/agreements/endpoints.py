@@ -15,7 +15,9 @@ from marketplace.agreements.queries import AgreementFilter, LineRow
 from marketplace.agreements.schemas import (
     AgreementDetailOut,
     AgreementOut,
+    BooksOut,
     EventOut,
+    FindingOut,
     LineOut,
     NoticeIn,
     NoticeOut,
@@ -25,6 +27,7 @@ from marketplace.agreements.schemas import (
 )
 from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
@@ -69,8 +72,20 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
         wording_sha256=found.wording_sha256,
         framework_reference=found.framework_reference,
         schedule=[_line(line, covered.get((agreement_id, line.part_id)), now) for line in found.lines],
+        law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
     )
+
+
+@router.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")
+async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> BooksOut:
+    """Each class of units with the tests asked by IFRS 15 and ASC 606, as kept when the schedule was made, and what is
+    left of them after receipt. Indicative, auditor to confirm. To the manufacturer alone: it is its accounting."""
+    found = await queries.agreement(session, actor, agreement_id)
+    kept = await queries.agreement_books(session, actor, found)
+    if kept is None:
+        raise missing("agreement.no_books", "No books of yours for this agreement.")
+    return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted, kept.now)
 
 
 def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:

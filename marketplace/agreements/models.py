@@ -120,6 +120,31 @@ class AgreementLine(Row):
     )
 
 
+class AgreementClassification(Row):
+    """How one class of units of a line was classified for the maker's books when the schedule was made, with the tests
+    asked (``trace``) and the discount rate of that day. Rows never change; the maker alone reads them."""
+
+    __tablename__ = "agreement_classification"
+    agreement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(primary_key=True)
+    unit_class: Mapped[str] = mapped_column(primary_key=True)
+    maker_id: Mapped[UUID]
+    units: Mapped[int]
+    kind: Mapped[str]
+    needs_rate: Mapped[bool]
+    trace: Mapped[list[Any]]
+    rate_bp: Mapped[int | None]
+    at: Mapped[datetime]
+    __table_args__ = (
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        CheckConstraint("units > 0", name="units"),
+        CheckConstraint("unit_class IN ('floor','free','reserve')", name="unit_class"),
+        CheckConstraint(
+            "kind IN ('sale','sale_with_return','lease','financing','consignment','judgement')", name="kind"
+        ),
+    )
+
+
 class AgreementEvent(Row):
     """What happened to an agreement or framework, in order, for both sides."""
 

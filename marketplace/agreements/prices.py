@@ -17,11 +17,18 @@ def unit_price(terms: Terms, sale_price: Money, schedule_date: date, on_day: dat
     """
     if terms.clause == "access-back":
         return sale_price.share(terms.draw_fee_bp, terms.rounding)
+    # Days are counted only where the price depends on them: a search asks thousands of times.
+    months = months_between(schedule_date, on_day) if terms.price.kind == "schedule" else 0
+    return buy_back_price(terms, sale_price, months)
+
+
+def buy_back_price(terms: BuyBackV1, sale_price: Money, months: int) -> Money:
+    """The same by whole months after the schedule date: it stays until the next whole month begins."""
     price = terms.price
     if price.kind == "fixed":
         amount = Money(price.amount, sale_price.currency).share(10_000 + terms.handling_bp, terms.rounding)
     else:
-        percent_bp = percent_on(price, schedule_date, on_day)
+        percent_bp = percent_after(price, months)
         # One rounding, at the end: share of the price paid, times one plus handling.
         shared = sale_price.amount * (percent_bp * (10_000 + terms.handling_bp)) / 100_000_000
         amount = Money(shared, sale_price.currency).rounded(terms.rounding)
@@ -29,14 +36,18 @@ def unit_price(terms: Terms, sale_price: Money, schedule_date: date, on_day: dat
 
 
 def percent_on(price: PercentOfSale | PriceSchedule, schedule_date: date, on_day: date) -> int:
-    """Share of the price paid, in basis points, after the whole months between the two days.
+    """Share of the price paid, in basis points, after the whole months between the two days."""
+    return percent_after(price, months_between(schedule_date, on_day) if price.kind == "schedule" else 0)
+
+
+def percent_after(price: PercentOfSale | PriceSchedule, months: int) -> int:
+    """Share of the price paid, in basis points, after so many whole months.
 
     A linear schedule moves evenly month by month, rounded down to the basis point; after the last point the
     share stays.
     """
     if price.kind == "percent_of_sale":
         return price.percent_bp
-    months = months_between(schedule_date, on_day)
     current = price.points[0]
     for later in price.points[1:]:
         if months < later.after_months:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.agreements.books import Books, NamedLine, UnitClass
+from marketplace.agreements.classification import INDICATIVE, Kind
+from marketplace.agreements.law import Action
+from marketplace.agreements.law import Status as LawStatus
 from marketplace.kit.wire import BodyIn
 
 Status = Literal[
@@ -81,6 +85,127 @@ class EventOut(BaseModel):
     at: datetime
 
 
+class FindingOut(BaseModel):
+    """A legal limit that concerns the terms. Not legal advice."""
+
+    model_config = ConfigDict(from_attributes=True)
+    rule: str = Field(examples=["us-la-2568"])
+    term: str = Field(description="The term it is about.", examples=["window_end_months"])
+    action: Action = Field(description="BLOCK is neither published nor signed; the others are shown and kept.")
+    status: LawStatus
+    place: str = Field(examples=["Louisiana"])
+    source: str = Field(examples=["Louisiana Civil Code, art. 2568"])
+    words: str
+    certain: bool = Field(description="False where it depends on who buys or where the units go.")
+    in_force: date = Field(description="Since when the cited text stands.", examples=["1995-01-01"])
+    for_counsel: str = Field(description="What is doubtful about it; empty where nothing is known to be.")
+
+
+class StepOut(BaseModel):
+    """One test that was asked, where the standards ask it, with its figures and the answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+    question: str
+    reference: str = Field(examples=["IFRS 15 B66-B67; ASC 606-10-55-68, 55-69"])
+    figures: dict[str, Any]
+    answer: str
+
+
+class BookedOut(BaseModel):
+    """Units of one line that are booked alike."""
+
+    unit_class: UnitClass
+    units: int = Field(description="Of an agreement: as signed.")
+    not_accepted: int = Field(
+        default=0, description="Of those: short, damaged or the wrong part on receipt, so that they were not sold."
+    )
+    kind: Kind
+    needs_rate: bool = Field(description="Whether a discount rate would decide.")
+    trace: list[StepOut] = Field(description="The tests in their order; the last one decided.")
+
+
+class LineBooksOut(BaseModel):
+    """One line with its classes of units."""
+
+    part_id: UUID
+    number: str
+    uom: str
+    unit_price: Decimal
+    currency: str
+    classes: list[BookedOut]
+
+
+class BooksTotalsOut(BaseModel):
+    """What books come to."""
+
+    model_config = ConfigDict(from_attributes=True)
+    headline: str
+    units: dict[Kind, int]
+    revenue_now_bp: int
+    at_least: bool
+
+
+class BooksOut(BaseModel):
+    """How units are booked by whoever sells them, by IFRS 15 and ASC 606."""
+
+    notice: str = Field(default=INDICATIVE, examples=[INDICATIVE])
+    headline: str = Field(examples=["3 of 10 units will be leases: revenue now 70 %."])
+    units: dict[Kind, int]
+    revenue_now_bp: int = Field(description="Share of the price that is revenue on delivery, in basis points.")
+    at_least: bool = Field(description="Whether more may follow from a judgement or from units not expected back.")
+    needs_rate: bool
+    discount_rate_bp: int | None = Field(description="A year, in basis points; null = not stated.")
+    recorded_at: datetime | None = Field(
+        description="When it was kept with the agreement; null = reckoned now, nothing is kept."
+    )
+    accepted: BooksTotalsOut | None = Field(
+        default=None,
+        description="Without the units not accepted on receipt; null where there are none, or nothing was received yet.",
+    )
+    now: BooksTotalsOut | None = Field(
+        default=None,
+        description="Of an agreement kept before a rate was stated that decides: what is left of it at today's rate. "
+        "Nothing of it is kept.",
+    )
+    lines: list[LineBooksOut]
+
+    @classmethod
+    def of(
+        cls,
+        books: Books,
+        recorded_at: datetime | None = None,
+        accepted: Books | None = None,
+        now: Books | None = None,
+        **more: Any,
+    ) -> Self:
+        """From the books of a posting or an agreement."""
+        totals = books.totals
+        return cls(
+            headline=totals.headline, units=totals.units, revenue_now_bp=totals.revenue_now_bp,
+            at_least=totals.at_least, needs_rate=totals.needs_rate, discount_rate_bp=books.rate_bp,
+            recorded_at=recorded_at, accepted=BooksTotalsOut.model_validate(accepted.totals) if accepted else None,
+            now=BooksTotalsOut.model_validate(now.totals) if now else None,
+            lines=[_line_books(a, b) for a, b in zip(books.lines, (accepted or books).lines, strict=True)], **more,
+        )  # fmt: skip
+
+
+def _line_books(line: NamedLine, after: NamedLine) -> LineBooksOut:
+    price = line.books.unit_price
+    left = {booked.unit_class: booked.units for booked in after.books.classes}
+    return LineBooksOut(
+        part_id=line.part_id, number=line.number, uom=line.uom, unit_price=price.amount, currency=price.currency,
+        classes=[
+            BookedOut(
+                unit_class=booked.unit_class, units=booked.units,
+                not_accepted=booked.units - left.get(booked.unit_class, 0), kind=booked.kind,
+                needs_rate=booked.classification.needs_rate,
+                trace=[StepOut.model_validate(step) for step in booked.classification.trace],
+            )
+            for booked in line.books.classes
+        ],
+    )  # fmt: skip
+
+
 class AgreementDetailOut(AgreementOut):
     """An agreement with its text, terms, schedule and history."""
 
@@ -90,6 +215,7 @@ class AgreementDetailOut(AgreementOut):
     wording_sha256: str = Field(description="SHA-256 of `wording`; signatures name it.")
     framework_reference: str | None
     schedule: list[LineOut]
+    law: list[FindingOut] = Field(description="What the legal limits said when it was offered. Not legal advice.")
     events: list[EventOut]
 
 

@@ -26,6 +26,10 @@ STOCK_COLUMNS = {
 }
 
 
+DISCOUNT_RATE_BP = 800
+"""The manufacturer's, so that its books show figures. Made up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Rows for one table. ``count`` is how many there will be; ``words`` is what a progress bar says."""
@@ -69,6 +73,10 @@ class Mapper:
         yield _table(
             "company", "companies", "id code name is_manufacturer is_partner currency country created_at",
             len(w.companies), ((*c[:7], start) for c in w.companies),
+        )  # fmt: skip
+        yield _table(
+            "company_books", "companies", "company_id discount_rate_bp changed_by changed_at", 1,
+            [(self.maker, DISCOUNT_RATE_BP, self.actor[self.maker, "admin"], start)],
         )  # fmt: skip
         others = [c.id for c in w.companies if c.id != self.maker]
         pairs = [(a, b, start) for o in others for a, b in ((self.maker, o), (o, self.maker))]

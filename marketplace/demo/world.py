@@ -68,7 +68,7 @@ MADE_UP = (
     ),
     (
         "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and all orders for units "
-        "back, past and open, with what was paid for them, are made up, dated so that about 70 % of the units can be called when the demo starts."
+        "back, past and open, with what was paid for them, and the manufacturer's discount rate are made up, dated so that about 70 % of the units can be called when the demo starts."
     ),
     (
         "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made "

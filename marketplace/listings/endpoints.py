@@ -11,8 +11,10 @@ from fastapi import APIRouter, Query
 
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, summary
+from marketplace.agreements.schemas import FindingOut
 from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.ledger.kinds import Condition
@@ -25,6 +27,7 @@ from marketplace.listings.schemas import (
     ListingDetail,
     ListingOut,
     ReduceIn,
+    ReleaseBooksOut,
     ReleaseDetail,
     ReleaseIn,
     ReleaseOut,
@@ -128,6 +131,21 @@ async def release(session: Reading, actor: ReadsReleases, release_id: UUID) -> R
         # Partners do not learn who else was asked.
         shown.audience_ids = None
     return ReleaseDetail(**shown.model_dump(), line_items=[ListingOut.model_validate(x) for x in lines])
+
+
+@router.get("/releases/{release_id}/books", summary="How a posting would be booked, and what the law says")
+async def books(session: Reading, actor: ReadsReleases, release_id: UUID, now: Now) -> ReleaseBooksOut:
+    """Each class of units of each line with the tests asked by IFRS 15 and ASC 606, as if all were sold today; and the legal
+    limits that concern the terms. Indicative, auditor to confirm; not legal advice. Of your own postings."""
+    found = await queries.release(session, release_id)
+    if found.company_id != actor.company_id:
+        raise missing("release.not_found", "No such surplus posting of yours.")
+    terms = terms_of(found.clause, found.version, found.terms)
+    lines = await queries.lines(session, release_id)
+    named = found.audience_ids if found.audience == "named" else None
+    law = await queries.law_of_terms(session, actor.company_id, terms, named, now.date())
+    reckoned = await queries.books_of_lines(session, actor.company_id, terms, lines, now.date())
+    return ReleaseBooksOut.of(reckoned, law=[FindingOut.model_validate(finding) for finding in law])
 
 
 @router.post("/releases", status_code=201, summary="Draft a surplus posting")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.agreements.schemas import BooksOut, FindingOut
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 from marketplace.ledger.kinds import Condition
 
@@ -138,6 +139,12 @@ class ReleaseDetail(ReleaseOut):
     """A release with its lines."""
 
     line_items: list[ListingOut]
+
+
+class ReleaseBooksOut(BooksOut):
+    """How a posting would be booked if all of it were sold today, and what the law says about its terms."""
+
+    law: list[FindingOut]
 
 
 class LinesSet(BaseModel):

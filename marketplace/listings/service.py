@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from marketplace.agreements.law import refuse_blocked
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
@@ -299,7 +300,8 @@ def _keeps_too_little(minimum_to_keep: int, terms: Terms) -> bool:
 
 async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
     """Puts a draft out. Its units are checked once more under their locks: what was reserved or moved since the
-    draft is named, and nothing is published."""
+    draft is named, and nothing is published. Raises ``law.blocked`` for terms that the law of the seller's country, or of a
+    named partner's, does not allow."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
     lines = await queries.lines(session, release_id, limit=MAX_LINES)
@@ -333,6 +335,7 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             "package there, then publish.",
         )
     named = list(release.audience_ids) if release.audience == "named" else None
+    refuse_blocked(await queries.law_of_terms(session, actor.company_id, terms, named, now.date()))
     await execute(
         session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
     )
@@ -414,8 +417,9 @@ async def close(session: WriteSession, actor: Actor, release_id: UUID, now: date
 
 
 async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: int, quantity: int) -> None:
-    """Own units that are used elsewhere (a technician's draw on listed stock) leave the listings behind them,
-    unsold quantity first. The caller acts for the listing's company and has locked the lot."""
+    """Own units were just taken from where they stood (a technician's draw on listed stock): of the unsold quantity
+    behind listings goes what the rest can no longer give. The caller acts for the listing's company and has locked the
+    lot."""
     behind = await fetch(
         session, "SELECT listing_id FROM listing_lot WHERE lot_id = $1 AND position_id = $2", lot_id, position_id
     )
@@ -429,7 +433,10 @@ async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: i
         lot_id,
         position_id,
     )
-    left = quantity
+    free: int | None = await fetch_value(
+        session, "SELECT quantity - held FROM position WHERE lot_id = $1 AND position_id = $2", lot_id, position_id
+    )
+    left = min(quantity, sum(max(r["unsold"], 0) for r in rows) - max(free or 0, 0))
     for r in rows:
         cut = min(left, max(r["unsold"], 0))
         if cut <= 0:

@@ -18,6 +18,7 @@ from marketplace.parties.schemas import (
     ChangedUser,
     CompanyOut,
     DelegationOut,
+    DiscountRateIn,
     KeyOut,
     ListedKey,
     MaskIn,
@@ -54,7 +55,9 @@ async def me(actor: ReadingActor) -> Me:
 @router.get("/company", summary="Your own company and its settings")
 async def own_company(session: Reading, actor: ReadsCompany) -> OwnCompanyOut:
     """As it stands now."""
-    return OwnCompanyOut.model_validate(await queries.company(session, actor.company_id))
+    own = OwnCompanyOut.model_validate(await queries.company(session, actor.company_id))
+    own.discount_rate_bp = await queries.discount_rate(session, actor.company_id)
+    return own
 
 
 @router.put("/company/mask-holders", summary="Hide who holds your units, or show it again")
@@ -65,6 +68,18 @@ async def mask_holders(session: Writing, actor: ManagesCompany, new: MaskIn, key
     return await once_done(
         session, actor, key, "company.mask-holders", new.model_dump(),
         lambda: service.mask_holders(session, actor, hidden=new.mask_holders),
+    )  # fmt: skip
+
+
+@router.put("/company/discount-rate", summary="State the discount rate that your books are reckoned with")
+async def set_discount_rate(
+    session: Writing, actor: ManagesCompany, new: DiscountRateIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """It decides between lease and financing where units are sold under a right to buy them back. What was classified before
+    keeps the rate of its day. Of a manufacturer only; nobody else sees it."""
+    return await once_done(
+        session, actor, key, "company.discount-rate", new.model_dump(),
+        lambda: service.set_discount_rate(session, actor, new.discount_rate_bp, now),
     )  # fmt: skip
 
 

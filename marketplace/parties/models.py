@@ -30,6 +30,18 @@ class Company(Row):
     __table_args__ = (CheckConstraint("is_manufacturer OR is_partner", name="kind"),)
 
 
+class CompanyBooks(Row):
+    """What a company's accounting needs, for itself alone: everybody may read ``company``. ``discount_rate_bp``: a year, in
+    basis points; null = not stated."""
+
+    __tablename__ = "company_books"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    discount_rate_bp: Mapped[int | None]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("discount_rate_bp BETWEEN 0 AND 10000", name="discount_rate"),)
+
+
 class Counterparty(Row):
     """Two companies that deal with each other, by an agreement or an order, and so see each other's sites for good. Kept in
     both directions."""

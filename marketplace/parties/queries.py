@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import ReadSession, Tenant, WriteSession, become, fetch, fetch_one
+from marketplace.db.session import ReadSession, Tenant, WriteSession, become, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import conflict, missing, unauthenticated
 from marketplace.parties.actor import Actor
 
@@ -331,6 +331,28 @@ async def companies(
         partners_only, search, None if ids is None else list(ids), name, last, limit,
     )  # fmt: skip
     return [CompanyRow(**dict(r)) for r in rows]
+
+
+async def discount_rate(session: AsyncSession, company_id: UUID) -> int | None:
+    """The company's discount rate a year in basis points; None where it has stated none, and to anybody but itself."""
+    rate: int | None = await fetch_value(
+        session, "SELECT discount_rate_bp FROM company_books WHERE company_id = $1", company_id
+    )
+    return rate
+
+
+async def countries(
+    session: AsyncSession, company_id: UUID, partners: Sequence[UUID] | None
+) -> tuple[str, tuple[str, ...]]:
+    """The country of a company, and the countries of these partners (None: of all there are) without double."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT id = $1 AS own, country FROM company WHERE id = $1 OR (is_partner AND ($2::uuid[] IS NULL "
+        "OR id = ANY ($2))) ORDER BY country",
+        company_id,
+        None if partners is None else list(partners),
+    )
+    return next(r["country"] for r in rows if r["own"]), tuple(r["country"] for r in rows if not r["own"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,19 @@ class OwnCompanyOut(CompanyOut):
     mask_holders: bool = Field(
         description="Whether your technicians and your delegates learn who holds your units only once an order back is sent."
     )
+    discount_rate_bp: int | None = Field(
+        default=None,
+        description="A year, in basis points, as your books are reckoned; null = not stated. Nobody else sees it.",
+    )
+
+
+class DiscountRateIn(BodyIn):
+    """The discount rate that your books are reckoned with."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"discount_rate_bp": 800}]})
+    discount_rate_bp: int | None = Field(
+        ge=0, le=10_000, description="A year, in basis points (800 = 8 %); null takes it away."
+    )
 
 
 class MaskIn(BodyIn):

@@ -175,6 +175,15 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             upload = {"file": ("stock.csv", file.encode(), "text/csv")}
             return str((await ok(job.planner.post(f"{API}/imports", files=upload), 201))["id"])
 
+        async def replaced() -> None:
+            """One more unit sent for those that were drawn."""
+            body = {"quantity": 1, "site_id": str(world.maker.site), "condition": "new", "own_transport": True}
+            await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/replacements", json=body))
+
+        await job.sold(6, preset="wide-access")
+        await job.called(4)
+        await job.came_back(4)
+        draw = job.call
         imported = await uploaded(1)
         # What becomes of the rows is listed once they are checked.
         await ok(job.planner.post(f"{API}/imports/{imported}/validate"))
@@ -184,7 +193,11 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             statements: dict[str, int] = {}
             rows: dict[str, int] = {}
             for path, operation in LISTS:
-                url = path.replace("{site_id}", str(world.maker.site)).replace("{job_id}", imported)
+                url = (
+                    path.replace("{site_id}", str(world.maker.site))
+                    .replace("{job_id}", imported)
+                    .replace("{call_id}", draw)
+                )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
                     url += f"?seller_id={world.maker.id}"
                 if path == f"{API}/sourcing/records":
@@ -209,9 +222,11 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     assert not any(re.search(r"\bOFFSET\s+[$1-9]", s) for s in sent), f"{path} skips rows by counting"
             return statements, rows
 
+        await replaced()
         await round_of_everything(job, 1)
         one, few = await read()
         for turn in (2, 3, 4):
+            await replaced()
             await round_of_everything(job, turn)
             await uploaded(turn)
         many, more = await read()
@@ -223,4 +238,5 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals",
+            f"{API}/sourcing/calls/{{call_id}}/equal-stock",
         }, missing  # fmt: skip

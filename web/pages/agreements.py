@@ -11,18 +11,22 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
+from marketplace.agreements.books import CLASS_WORDS
+from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
-from marketplace.kit.errors import conflict
+from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
+from web.book_words import KINDS, shown
 from web.clauses import html
-from web.exports import list_csv, wants_csv
+from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
@@ -148,7 +152,42 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
             {"at": e.at, "title": title.replace("{company}", e.company), "text": str(text) if text else None,
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
-    return visit.show("agreements/agreement.html", **context, events=events, done=visit.asked("done"))
+    kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
+    return visit.show(
+        "agreements/agreement.html", **context, events=events, done=visit.asked("done"), kept=kept,
+        **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
+    )  # fmt: skip
+
+
+@router.get("/{agreement_id}/books.csv")
+async def books(visit: ReadsAgreements, agreement_id: UUID) -> Response:
+    """The maker's books of an agreement as a file: a row for each test. Nobody else has them."""
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
+    kept = await queries.agreement_books(visit.session, visit.actor, found)
+    if kept is None:
+        raise missing("agreement.no_books", "No books of yours for this agreement.")
+    at = kept.recorded_at.isoformat(timespec="seconds") if kept.recorded_at else "not stored, reckoned now"
+    left = {
+        (line.part_id, booked.unit_class): booked.units
+        for line in (kept.accepted or kept.signed).lines
+        for booked in line.books.classes
+    }
+    rows = [
+        [
+            found.row.reference, line.number, booked.units,
+            booked.units - left.get((line.part_id, booked.unit_class), 0), CLASS_WORDS[booked.unit_class],
+            f"{line.books.unit_price.amount.normalize():f}", line.books.unit_price.currency, KINDS[booked.kind][0],
+            kept.signed.rate_bp, at, number, step.reference, step.question, step.answer, INDICATIVE,
+        ]
+        for line in kept.signed.lines
+        for booked in line.books.classes
+        for number, step in enumerate(booked.classification.trace, 1)
+    ]  # fmt: skip
+
+    async def all_of_it(_session: ReadSession, _mark: str | None) -> tuple[Sequence[Sequence[object]], None]:
+        return rows, None
+
+    return csv_file(visit, f"books-{found.row.reference}", CSV_HEADER_OF_BOOKS, all_of_it)
 
 
 async def _sign_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:

@@ -18,6 +18,7 @@ from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now
 from web.forms import Form
 from web.session import SentForm, Visit, looking, submit, visits
+from web.terms_form import read_share, share_text
 
 router = APIRouter(prefix="/company", include_in_schema=False)
 ReadsCompany = Annotated[Visit, visits("company.read")]
@@ -39,6 +40,7 @@ ROLE_WORDS: Final[Mapping[str, str]] = {
 DONE: Final = {
     "holders-hidden": "Who holds your units is hidden from your technicians and delegates, from their next click.",
     "holders-shown": "Who holds your units is shown to your technicians and delegates again.",
+    "rate": "The discount rate was changed. What was classified before keeps the rate of its day.",
     "site": "The site was added.",
     "site-changed": "The site was changed.",
     "site-closed": "The site was closed. It stands under closed sites, should you need it again.",
@@ -61,16 +63,19 @@ async def company(visit: ReadsCompany) -> Response:
     return await _company_page(visit)
 
 
-async def _company_page(visit: Visit, form: Form | None = None) -> Response:
+async def _company_page(visit: Visit, form: Form | None = None, rate_form: Form | None = None) -> Response:
     session, actor = visit.session, visit.actor
     manages = actor.may("company.manage")
     opened, closed = await queries.count_sites(session, actor)
     people = await queries.users(session, actor, limit=FIRST + 1)
     own = await queries.company(session, actor.company_id)
+    rate = await queries.discount_rate(session, actor.company_id)
     return visit.show(
         "company/company.html",
         company=own,
         form=form or Form({"mask_holders": "yes"} if own.mask_holders else {}),
+        rate=rate,
+        rate_form=rate_form or Form({"discount_rate": "" if rate is None else share_text(rate)}),
         sites=await queries.sites(session, actor, limit=FIRST),
         all_sites=opened,
         closed=closed,
@@ -98,6 +103,22 @@ async def mask_holders(request: Request, sent: SentForm, now: Now) -> Response:
 
     to = f"/company?done={'holders-hidden' if hidden else 'holders-shown'}"
     return await submit(request, sent, "company.manage", act, now=now, to=to, again=again)
+
+
+@router.post("/discount-rate")
+async def discount_rate(request: Request, sent: SentForm, now: Now) -> Response:
+    """States the discount rate that books are reckoned with; an empty box takes it away."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        fields = sent.fields()
+        rate = read_share(fields, "discount_rate", "The discount rate", 0, 100, optional=True)
+        fields.check()
+        await service.set_discount_rate(session, actor, rate, now)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _company_page(visit, None, form)
+
+    return await submit(request, sent, "company.manage", act, now=now, to="/company?done=rate", again=again)
 
 
 def company_page(visit: Visit, what: str, form: Form, **more: Any) -> Response:

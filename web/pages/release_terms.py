@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.books import Books, NamedLine, Sold, book_line
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.db.session import WriteSession
@@ -21,6 +22,7 @@ from marketplace.listings import queries, service, wording
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from web.book_words import MOST_TRACED, shown
 from web.clauses import clause_html
 from web.forms import Fields, Form, Value
 from web.found import offered
@@ -32,6 +34,8 @@ router = APIRouter(prefix="/releases", include_in_schema=False)
 EditsReleases = Annotated[Visit, visits("release.write")]
 MOST_CHOICES = 1_000
 """Partners to tick."""
+NO_PART = UUID(int=0)
+"""Of the example that is told while a posting has no lines."""
 EXAMPLE_PRICE, EXAMPLE_QUANTITY = Decimal(100), 10
 
 
@@ -58,7 +62,7 @@ async def terms(visit: EditsReleases, release_id: UUID) -> Response:
 
 async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_code: int = 200) -> Response:
     clause, version = _clause_of(form)
-    lines = await queries.lines(visit.session, release.id, limit=1)
+    lines = await queries.lines(visit.session, release.id, limit=MOST_TRACED + 1)
     published = await agreements.clause_version(visit.session, clause, version)
     partners = await parties.companies(visit.session, partners_only=True, limit=MOST_CHOICES + 1)
     return visit.show(
@@ -78,7 +82,7 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         more_partners=MOST_CHOICES if len(partners) > MOST_CHOICES else 0,
         clause_title=published.title,
         version=version,
-        **preview(form, lines[0] if lines else None, visit.today, visit.zone, visit.actor.currency),
+        **await preview(visit, form, lines),
         whole=_whole_text(published.wording, form),
     )
 
@@ -103,9 +107,11 @@ def read_terms(fields: Fields, clause: str, version: int, use_class: str) -> Ter
         raise named_for_form(error) from None
 
 
-def preview(form: Form, line: queries.ListingRow | None, today: date, zone: str, currency: str) -> Mapping[str, Any]:
-    """What the terms in a form mean, told by the first line or an example: sentences, or what does not fit."""
+async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow]) -> Mapping[str, Any]:
+    """What the terms in a form mean, told by the first line or an example: sentences, what the law says, how the units are
+    booked; or what does not fit."""
     clause, version = _clause_of(form)
+    line = lines[0] if lines else None
     try:
         found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
     except DomainError as error:
@@ -114,10 +120,38 @@ def preview(form: Form, line: queries.ListingRow | None, today: date, zone: str,
             "unfit": [wrong.message for wrong in error.fields] or [error.message],
             "line": line,
             "price": None,
+            **shown(None, ()),
         }
+    currency = visit.actor.currency
     example = offered(line, line.quantity) if line else _example(found, currency)
     price = Money(line.unit_price, line.currency) if line else None
-    return {"words": wording.clause(found, example, today, zone), "unfit": [], "line": line, "price": price}
+    named = [partner for text in form.chosen("audience_ids") if (partner := uuid_of(text))]
+    law = await queries.law_of_terms(
+        visit.session, visit.actor.company_id, found,
+        named if form.value("audience") == "named" and named else None, visit.today,
+    )  # fmt: skip
+    if lines:
+        kept = _as_typed(found, lines[:MOST_TRACED])
+        books = await queries.books_of_lines(visit.session, visit.actor.company_id, found, kept, visit.today)
+    else:
+        rate = await parties.discount_rate(visit.session, visit.actor.company_id)
+        sold = Sold(example.quantity, Money(example.unit_price, currency), example.minimum_to_keep)
+        books = Books(rate, (NamedLine(NO_PART, "", "", book_line(found, sold, visit.today, rate)),))
+    return {
+        "words": wording.clause(found, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
+        **shown(books, law),
+        "first_lines": MOST_TRACED if len(lines) > MOST_TRACED else 0,
+    }  # fmt: skip
+
+
+def _as_typed(terms: Terms, lines: Sequence[queries.ListingRow]) -> list[queries.ListingRow]:
+    """The lines as they will be once these terms are saved: a minimum to keep that was the terms' follows them."""
+
+    def keep(line: queries.ListingRow) -> int:
+        follows = line.minimum_to_keep == min(line.quantity, line.terms["minimum_to_keep"])
+        return min(line.quantity, terms.minimum_to_keep) if follows else line.minimum_to_keep
+
+    return [replace(line, minimum_to_keep=keep(line)) for line in lines]
 
 
 def _example(terms: Terms, currency: str) -> wording.Offered:
@@ -139,9 +173,8 @@ async def preview_fragment(visit: EditsReleases, sent: SentForm) -> Response:
     """The preview alone, for the page to put beside the form while somebody types."""
     form = sent.form()
     release_id = uuid_of(form.value("release_id"))
-    lines = await queries.lines(visit.session, release_id, limit=1) if release_id else []
-    found = preview(form, lines[0] if lines else None, visit.today, visit.zone, visit.actor.currency)
-    return visit.show("releases/preview.html", **found)
+    lines = await queries.lines(visit.session, release_id, limit=MOST_TRACED + 1) if release_id else []
+    return visit.show("releases/preview.html", **await preview(visit, form, lines))
 
 
 @router.post("/{release_id}/terms")

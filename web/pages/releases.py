@@ -14,10 +14,11 @@ from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
-from marketplace.listings import queries, service
+from marketplace.listings import queries, service, wording
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from web.book_words import shown
 from web.clauses import CLAUSE_WORDS
 from web.exports import list_csv, wants_csv
 from web.forms import Form
@@ -225,6 +226,10 @@ async def release(visit: ReadsListings, release_id: UUID) -> Response:
 async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     row = await own(visit, release_id)
     lines = await queries.lines(visit.session, release_id)
+    terms = wording.terms_of(row.clause, row.version, row.terms)
+    named = row.audience_ids if row.audience == "named" else None
+    law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named, visit.today)
+    books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)
     return visit.show(
         "releases/publish.html",
         release=row,
@@ -233,6 +238,7 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
         crumbs=crumbs(row),
         form=form,
         value=Money(row.value, row.currency).rounded(),
+        **shown(books, law),
         **await in_words(visit, row, lines),
     )
 

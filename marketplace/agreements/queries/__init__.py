@@ -1,5 +1,6 @@
 """Reads of agreements. Row level security shows an agreement to its maker, its holder and the maker's delegates."""
 
+from marketplace.agreements.queries.books import AgreementBooks, agreement_books
 from marketplace.agreements.queries.facts import (
     Locked,
     Pair,
@@ -8,6 +9,7 @@ from marketplace.agreements.queries.facts import (
     rights,
     terms_and_facts,
 )
+from marketplace.agreements.queries.law import places_of, question_of, rules
 from marketplace.agreements.queries.lists import (
     AgreementDetail,
     AgreementFilter,
@@ -25,6 +27,7 @@ from marketplace.agreements.queries.lists import (
 from marketplace.agreements.queries.notices import Notice, NoticeRow, notices, notices_running, open_notices
 
 __all__ = [
+    "AgreementBooks",
     "AgreementDetail",
     "AgreementFilter",
     "AgreementRow",
@@ -36,6 +39,7 @@ __all__ = [
     "NoticeRow",
     "Pair",
     "agreement",
+    "agreement_books",
     "agreement_for_update",
     "agreement_of_order",
     "agreements",
@@ -45,7 +49,10 @@ __all__ = [
     "notices",
     "notices_running",
     "open_notices",
+    "places_of",
+    "question_of",
     "rights",
+    "rules",
     "terms_and_facts",
     "waiting_for_signature",
 ]

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import keep_terms
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import fetch, fetch_one, fetch_value
@@ -231,6 +232,12 @@ class AgreementDetail:
     holder_signed_by: str | None
     lines: tuple[LineRow, ...]
     events: tuple[EventRow, ...]
+
+    @property
+    def law(self) -> tuple[Finding, ...]:
+        """What the legal limits said when it was offered; nothing to a delegate, who sees no events."""
+        offered = next((event for event in self.events if event.kind == "offered"), None)
+        return tuple(found_again(raw) for raw in offered.detail.get("law", ())) if offered else ()
 
 
 async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> AgreementDetail:

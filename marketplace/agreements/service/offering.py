@@ -13,8 +13,10 @@ from uuid import UUID
 from marketplace.agreements import phrases, queries
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.law import Jurisdiction
 from marketplace.agreements.paper import ScheduleLine, check_schedule, minimum_of_line, write_paper
 from marketplace.agreements.queries import ClauseRow
+from marketplace.agreements.service.booking import allowed, keep_books
 from marketplace.agreements.service.standing import note
 from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
@@ -70,17 +72,20 @@ async def offer(
     schedule_date: date,
     lines: Sequence[OfferLine],
     now: datetime,
+    units_at: Jurisdiction | None = None,
 ) -> UUID:
     """Offers a schedule to both sides and returns the agreement's id. The tenant must be one of the sides.
 
-    Makes the framework of the pair and clause version where there is none. Raises ``terms.invalid``,
-    ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
-    ``clause.not_found``, ``part.not_found``, ``company.not_found``.
+    Makes the framework of the pair and clause version where there is none. ``units_at``: where the units go; None = only
+    the holder's country is known. What the law says and how the maker books it are kept with the schedule. Raises
+    ``terms.invalid``, ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
+    ``clause.not_found``, ``part.not_found``, ``company.not_found``, ``law.blocked``.
     """
     given = parse_terms(clause, version, terms)
     _check_use(given, use_class)
     published = await queries.clause_version(session, clause, version)
     maker, holder = await company(session, maker_id), await company(session, holder_id)
+    findings = allowed(given, maker, holder, units_at, schedule_date)
     schedule = await _schedule(session, given, currency, lines)
     framework_id, framework_reference = await _framework(session, maker_id, holder_id, published)
     span = window(given, _facts(schedule[0], schedule_date, zone))
@@ -111,9 +116,14 @@ async def offer(
     else:
         raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
     await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
+    parts_of_lines = [line.part_id for line in lines]
+    await keep_books(session, agreement_id, maker_id, given, parts_of_lines, schedule, schedule_date, now)
     by = _By(session.tenant.company or maker_id, actor_id)
     sides = (maker_id, holder_id)
-    await note(session, agreement_id, sides, "offered", by, now, {"wording_sha256": digest.hex()})
+    detail: dict[str, Any] = {"wording_sha256": digest.hex(), "law": [finding.plain() for finding in findings]}
+    if units_at is not None:
+        detail["units_at"] = {"country": units_at.country, "subdivision": units_at.subdivision}
+    await note(session, agreement_id, sides, "offered", by, now, detail)
     # The order that led here tells the holder by mail; this event is for programs that listen.
     payload = {"reference": reference, "order_reference": order_reference}
     await emit(session, "agreement.offered", "agreement", agreement_id, sides, payload)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.queries import Locked
+from marketplace.agreements.service.booking import still_allowed
 from marketplace.agreements.service.standing import By, note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one
@@ -45,11 +46,12 @@ async def sign(
 
     ``wording_sha256``: the hash of the text the signer saw; where given it must be the text's. Raises
     ``agreement.not_found``, ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``,
-    ``agreement.other_text``.
+    ``agreement.other_text``, ``law.blocked``.
     """
     found = await party_lock(session, agreement_id, actor)
     side = "maker" if actor.company_id == found.maker_id else "holder"
     _check(found, side, wording_sha256)
+    await still_allowed(session, agreement_id, now.date())
     await execute(
         session,
         f"UPDATE agreement SET {side}_signed_by = $2, {side}_signed_at = $3 WHERE id = $1",

@@ -1,5 +1,6 @@
 """Reads of releases and listings. Row level security shows a partner only what is published to it."""
 
+from marketplace.listings.queries.books import books_of_lines, law_of_terms
 from marketplace.listings.queries.offers import (
     FAR,
     SORTS,
@@ -58,12 +59,14 @@ __all__ = [
     "Wanted",
     "backing",
     "begun",
+    "books_of_lines",
     "browse",
     "browse_key",
     "browse_kinds",
     "classes_on_offer",
     "clause_versions",
     "known_parts",
+    "law_of_terms",
     "lines",
     "listing",
     "listings",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
+from marketplace.agreements.law import Jurisdiction
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -110,6 +111,7 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         schedule_date=local_day(now, site.timezone),
         lines=merged,
         now=now,
+        units_at=Jurisdiction(site.country, site.region or None),
     )
 
 

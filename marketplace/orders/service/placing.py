@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from marketplace.agreements import queries as agreements
+from marketplace.agreements.law import Jurisdiction, ask, check_law, refuse_blocked
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
@@ -16,6 +18,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take, take, wrong_quantity
+from marketplace.listings.wording import terms_of
 from marketplace.orders.service.shared import announce, count_ordered, take_backing, tell
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -49,7 +52,7 @@ async def place(
     """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now.
 
     All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.partner``, ``order.site``,
-    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``.
+    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``, ``law.blocked``.
     """
     if not lines or len(lines) > MAX_LINES:
         raise invalid("order.empty", f"An order has 1 to {MAX_LINES} lines.", field="lines")
@@ -76,6 +79,7 @@ async def place(
         raise forbidden(
             "order.partner", "Only partner companies order from postings. Ask the operator to make yours one."
         )
+    await _law_allows(session, actor, seen[0], site, now.date())
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):
@@ -116,6 +120,17 @@ async def place(
         session, "order.placed", order_id, (seller, actor.company_id), reference, people, f"New order {reference}", text
     )
     return order_id
+
+
+async def _law_allows(
+    session: WriteSession, actor: Actor, line: listings.ListingRow, site: parties.SiteRow, on: date
+) -> None:
+    """Units are not reserved for an order whose schedule could not be signed. Raises ``law.blocked``."""
+    seller, buyer = await parties.countries(session, line.seller_id, [actor.company_id])
+    terms = terms_of(line.clause, line.version, line.terms)
+    places = agreements.places_of(buyer[0], Jurisdiction(site.country, site.region or None))
+    question = ask(terms, Jurisdiction(seller), places, every_holder=True, on=on)
+    refuse_blocked(check_law(agreements.rules(), question))
 
 
 async def _reserve(

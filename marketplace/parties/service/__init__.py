@@ -12,6 +12,7 @@ from marketplace.parties.service.places import (
     mask_holders,
     remove_contact,
     reopen_site,
+    set_discount_rate,
 )
 from marketplace.parties.service.repeating import Answer, once, once_done, plain_answer
 from marketplace.parties.service.signing_in import (
@@ -47,6 +48,7 @@ __all__ = [
     "reopen_site",
     "revoke_api_key",
     "revoke_delegation",
+    "set_discount_rate",
     "sign_in",
     "sign_out",
     "switch_user",

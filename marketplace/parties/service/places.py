@@ -61,6 +61,25 @@ async def mask_holders(session: WriteSession, actor: Actor, *, hidden: bool) -> 
     await execute(session, "UPDATE company SET mask_holders = $2 WHERE id = $1", actor.company_id, hidden)
 
 
+async def set_discount_rate(session: WriteSession, actor: Actor, rate_bp: int | None, now: datetime) -> None:
+    """The discount rate a year, in basis points, that the company's books are reckoned with from now on; None takes it
+    away. What was classified before keeps the rate of its day. Raises ``company.discount_rate``, ``company.maker``."""
+    if not actor.is_manufacturer:
+        raise conflict(
+            "company.maker",
+            "Only a manufacturer sells under clauses that a rate decides about.",
+            field="discount_rate_bp",
+        )
+    if rate_bp is not None and not 0 <= rate_bp <= 10_000:
+        raise invalid("company.discount_rate", "A discount rate is from 0 to 100 % a year.", field="discount_rate_bp")
+    await execute(
+        session,
+        "INSERT INTO company_books (company_id, discount_rate_bp, changed_by, changed_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (company_id) DO UPDATE SET discount_rate_bp = $2, changed_by = $3, changed_at = $4",
+        actor.company_id, rate_bp, actor.user_id, now,
+    )  # fmt: skip
+
+
 def _check_site(timezone: str, lat: float | None, lon: float | None, opens: time | None, closes: time | None) -> None:
     if opens is not None and closes is not None and opens >= closes:
         raise invalid("site.hours", "A site opens before it closes on the same day.", field="closes")

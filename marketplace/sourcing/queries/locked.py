@@ -19,7 +19,8 @@ from marketplace.sourcing.queries.requisitions import SHORT
 async def lots_at(
     session: AsyncSession, candidate: Candidate | StockRow, owner_id: UUID | None, now: datetime
 ) -> Sequence[tuple[UUID, int, int]]:
-    """(lot, position, free) of the lots behind a candidate, oldest lot first."""
+    """(lot, position, free) of the lots behind a candidate: those that nobody offers for sale before others, then the
+    oldest lot first."""
     rows = await fetch(
         session,
         """
@@ -32,7 +33,8 @@ async def lots_at(
         WHERE p.part_id = $1 AND p.holder_id = $2 AND p.site_id = $3 AND p.condition = $4
           AND p.agreement_id IS NOT DISTINCT FROM $5 AND ($6::uuid IS NULL OR p.owner_id = $6) AND p.quantity > 0
           AND NOT l.frozen
-        ORDER BY p.lot_id, p.position_id
+        ORDER BY EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id),
+                 p.lot_id, p.position_id
         """,
         candidate.part_id, candidate.holder_id, candidate.site_id, candidate.condition, candidate.agreement_id,
         owner_id, now,

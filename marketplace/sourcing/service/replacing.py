@@ -62,6 +62,7 @@ async def send_replacement(
     replacement_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     steps: list[Step] = []
     sent: dict[UUID, int] = {}
+    taken: list[tuple[UUID, int, int]] = []
     left = quantity
     found = await queries.lots_at(session, here, call.maker_id, now)
     at = await places(session, [(lot, position) for lot, position, _ in found])
@@ -71,7 +72,7 @@ async def send_replacement(
         if not count:
             break
         left -= count
-        await drop_from_listings(session, lot, position, count)
+        taken.append((lot, position, count))
         transit = moved(at[lot, position], site=None)
         if lot in serials:
             steps.append(Step(Kind.SHIP, lot, count, position, to=transit))
@@ -84,7 +85,10 @@ async def send_replacement(
     command = Command(
         command_id("replacement.ship", replacement_id), call.maker_id, actor.user_id, tuple(steps), "call", call.id
     )
-    landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    entries = (await carry_out(session, command, now)).entries
+    for lot, position, count in taken:
+        await drop_from_listings(session, lot, position, count)
+    landed = {e.lot_id: e.to_position for e in entries if e.to_position}
     await execute(
         session,
         "INSERT INTO replacement (id, call_id, maker_id, holder_id, quantity, from_site_id, carrier, tracking, shipped_at, "

@@ -1,0 +1,95 @@
+"""The maker's books of an agreement: what was kept when its schedule was made. Row level security shows it to the maker
+alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements.books import Booked, Books, LineBooks, NamedLine, Sold, UnitClass, accepted, book_line
+from marketplace.agreements.classification import Classification, Kind, Step
+from marketplace.agreements.queries.lists import AgreementDetail
+from marketplace.db.session import fetch
+from marketplace.kit.money import Money
+from marketplace.parties.actor import Actor
+from marketplace.parties.queries import discount_rate
+
+
+class AgreementBooks(NamedTuple):
+    """``recorded_at``: when it was classified and kept; None for an agreement from before that was done, whose books are
+    reckoned by its terms at today's rate. ``signed``: the books of all units of the schedule, as they were kept.
+    ``accepted``: the same without what was not accepted on receipt, which was not sold; None where all of it was.
+    ``now``: where it was kept before there was a rate that decides, what is left of it reckoned at today's; never kept."""
+
+    recorded_at: datetime | None
+    signed: Books
+    accepted: Books | None
+    now: Books | None = None
+
+    @property
+    def not_accepted(self) -> int:
+        """How many units were short, damaged or the wrong part on receipt."""
+        return sum(self.signed.totals.units.values()) - sum((self.accepted or self.signed).totals.units.values())
+
+
+async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks | None:
+    """The books of an agreement for its maker; None for everybody else. One statement, or two where nothing was kept or a
+    rate was missing."""
+    if found.row.maker_id != actor.company_id:
+        return None
+    rows = await fetch(
+        session,
+        "SELECT part_id, unit_class, units, kind, needs_rate, trace, rate_bp, at FROM agreement_classification "
+        "WHERE agreement_id = $1 ORDER BY unit_class",
+        found.row.id,
+    )
+    if not rows:
+        return await _now(session, actor, found)
+    by_part: dict[UUID, list[Booked]] = {}
+    for r in rows:
+        steps = tuple(Step(**step) for step in r["trace"])
+        classified = Classification(Kind(r["kind"]), steps, needs_rate=r["needs_rate"])
+        by_part.setdefault(r["part_id"], []).append(Booked(UnitClass(r["unit_class"]), r["units"], classified))
+    lines = tuple(
+        NamedLine(
+            x.part_id,
+            x.number,
+            x.uom,
+            LineBooks(Money(x.sale_price, found.row.currency), tuple(by_part.get(x.part_id, ()))),
+        )
+        for x in found.lines
+    )
+    kept = _with_receipt(found, rows[0]["at"], Books(rows[0]["rate_bp"], lines))
+    if not kept.signed.totals.needs_rate:
+        return kept
+    today = await _now(session, actor, found)
+    return kept if today.signed.rate_bp is None else kept._replace(now=today.accepted or today.signed)
+
+
+async def _now(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks:
+    rate = await discount_rate(session, actor.company_id)
+    return _with_receipt(found, None, Books(rate, tuple(_reckoned(found, rate))))
+
+
+def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: Books) -> AgreementBooks:
+    if not any(x.not_accepted for x in found.lines):
+        return AgreementBooks(recorded_at, signed, None)
+    left = tuple(
+        replace(line, books=accepted(found.terms, line.books, x.minimum_to_keep, x.not_accepted))
+        for line, x in zip(signed.lines, found.lines, strict=True)
+    )
+    return AgreementBooks(recorded_at, signed, replace(signed, lines=left))
+
+
+def _reckoned(found: AgreementDetail, rate: int | None) -> list[NamedLine]:
+    row = found.row
+    made = []
+    for x in found.lines:
+        price = Money(x.sale_price, row.currency)
+        sold = Sold(x.quantity_sold, price, x.minimum_to_keep)
+        made.append(NamedLine(x.part_id, x.number, x.uom, book_line(found.terms, sold, row.schedule_date, rate)))
+    return made

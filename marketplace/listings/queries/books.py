@@ -1,0 +1,52 @@
+"""What a posting would be to the seller's books, and what the law says about its terms, before anybody has bought."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements.books import Books, NamedLine, Sold, book_line
+from marketplace.agreements.law import Finding, Jurisdiction, ask, check_law
+from marketplace.agreements.queries import rules
+from marketplace.agreements.terms import Terms
+from marketplace.kit.money import Money
+from marketplace.listings.queries.offers import ListingRow
+from marketplace.parties.queries import countries, discount_rate
+
+FEW = 50
+"""Lines that are reckoned at once."""
+
+
+async def law_of_terms(
+    session: AsyncSession, company_id: UUID, terms: Terms, partners: Sequence[UUID] | None, on: date
+) -> tuple[Finding, ...]:
+    """What the law of a day says about terms that a company offers to named ``partners`` (every one must be able to sign), or, where
+    it is None, to all (any one of them may buy). Only countries are known: the law is asked again when an order is
+    accepted. One statement."""
+    own, others = await countries(session, company_id, partners)
+    holders = [Jurisdiction(country) for country in others]
+    return check_law(rules(), ask(terms, Jurisdiction(own), holders, every_holder=partners is not None, on=on))
+
+
+async def books_of_lines(
+    session: AsyncSession, company_id: UUID, terms: Terms, lines: Sequence[ListingRow], today: date
+) -> Books:
+    """The books of the lines of a posting as if all of each were sold today. One statement."""
+    rate = await discount_rate(session, company_id)
+    # A price that changes monthly has hundreds of dates a line: many lines are reckoned beside the event loop.
+    if len(lines) > FEW:
+        return await asyncio.to_thread(_reckon, terms, lines, today, rate)
+    return _reckon(terms, lines, today, rate)
+
+
+def _reckon(terms: Terms, lines: Sequence[ListingRow], today: date, rate: int | None) -> Books:
+    named = []
+    for x in lines:
+        if x.quantity:
+            sold = Sold(x.quantity, Money(x.unit_price, x.currency), x.minimum_to_keep)
+            named.append(NamedLine(x.part_id, x.part_number, x.uom, book_line(terms, sold, today, rate)))
+    return Books(rate, tuple(named))
