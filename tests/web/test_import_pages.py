@@ -106,6 +106,16 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
     shown = (await planner.get(address)).text
     assert f"{address}/rows" not in shown
+    # What landed has no list of its own: these are figures, and all own stock is called that.
+    tiles = shown[shown.index('aria-label="What the file does"') :]
+    tiles = tiles[: tiles.index("</ul>")]
+    assert set(re.findall(r'href="([^"]+)"', tiles)) == {
+        f"{address}/proposals?show=changed", f"{address}/proposals?show=gone", f"{address}/issues",
+    }  # fmt: skip
+    assert len(re.findall(r'class="stat-value">\d+<', tiles)) == 6
+    assert re.findall(r'<a [^>]*href="/stock"[^>]*>(?:<svg.*?</svg>)?([^<]+)</a>', shown[shown.index(tiles) :]) == [
+        "See all own stock"
+    ]
     gone = await planner.get(f"{address}/rows?fate=good")
     assert gone.status_code == 410
     assert "What landed stands in the stock" in gone.text
