@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
 from marketplace.settings import Settings
 from tests.counting import counted
 from tests.web.job import Site, open_site, send
@@ -128,6 +130,25 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     all_of_them = await planner.get(f"{address}/proposals/all?verdict=dismiss_all")
     await send(planner, f"{address}/proposals", all_of_them, verdict="dismiss_all")
     assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
+
+
+async def test_a_difference_that_later_movements_overtook_is_called_that(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await two_days(planner, site.world)
+    await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+    lot = await site.world.owner.fetchval(
+        "SELECT lot_id FROM import_proposal JOIN part ON part.id = part_id WHERE kind = 'vanished' AND number = $1",
+        f"{t}-GONE",
+    )
+    await site.world.run(site.world.maker, Step(Kind.USE_UP, lot, 7, 1))
+    page = await planner.get(f"{address}/proposals/all?verdict=accept_all&kind=vanished")
+    done = await send(planner, f"{address}/proposals", page, verdict="accept_all")
+    shown = (await planner.get(done.headers["location"])).text
+    assert "or their units have left since" in shown
+    told = (await planner.get(f"{address}/proposals?show=gone")).text
+    assert "overtaken: its units have left since" in told
+    assert await site.world.owner.fetchval("SELECT count(*) FROM movement WHERE lot_id = $1", lot) == 2
 
 
 async def test_a_fate_is_downloaded_whole_and_safe(site: Site) -> None:
