@@ -210,12 +210,12 @@ def _from(wanted: int, there: int) -> int:
     return min(wanted, max(there - 1, 0)) // PLACES_SHOWN * PLACES_SHOWN
 
 
-def numbers_in(text: str) -> tuple[Asked, ...]:
-    """The numbers in what somebody typed. Raises ``parts.too_many``, ``parts.too_long``, ``requests.empty``."""
+async def numbers_in(session: ReadSession, text: str) -> tuple[Asked, ...]:
+    """The numbers in what somebody typed, also several known ones on one line. Raises ``parts.too_many``, ``parts.too_long``, ``requests.empty``."""
     asked = parse_list(text)
     if not asked:
         raise invalid("requests.empty", "Type a part number or a serial.", field="q")
-    return asked
+    return await parts.told_apart(session, asked)
 
 
 async def candidate(

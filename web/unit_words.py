@@ -112,7 +112,7 @@ def event(
         words.append(Markup('<a href="/units/{}">{}</a>').format(row.lot_id, of))
     if row.counterpart_lot_id and row.counterpart_lot_id != lot_id:
         words.append(Markup('<a href="/units/{}">The other lot</a>').format(row.counterpart_lot_id))
-    if (row.agreement_id or row.to_agreement_id) and not row.veiled and reader.may("agreement.read"):
+    if (row.agreement_id or row.to_agreement_id) and row.party and not row.veiled and reader.may("agreement.read"):
         words.append(
             Markup('<a href="/agreements/{}">The agreement</a>').format(row.to_agreement_id or row.agreement_id)
         )

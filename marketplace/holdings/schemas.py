@@ -116,7 +116,7 @@ class WithdrawalOut(BaseModel):
 
 class LinePlaceOut(BaseModel):
     """Where some of a lot is. Where the maker hides its holders from you, companies and place are told only roughly,
-    without ids and agreement."""
+    without ids and agreement; the agreement also where you are no party to it."""
 
     model_config = ConfigDict(from_attributes=True)
     position_id: int
@@ -134,14 +134,16 @@ class LinePlaceOut(BaseModel):
     @classmethod
     def of(cls, line: UnitLine, counted_at: datetime | None) -> LinePlaceOut:
         """The wire form; what is veiled has no ids."""
-        untold = {"site_id": None, "agreement_id": None} if line.veiled else {}
+        untold: dict[str, None] = {"site_id": None, "agreement_id": None} if line.veiled else {}
+        if not line.party:
+            untold["agreement_id"] = None
         return cls.model_validate(line).model_copy(update={"counted_at": counted_at, **untold})
 
 
 class RightOut(BaseModel):
     """What one agreement says about the part as things stand."""
 
-    agreement_id: UUID | None = Field(description="Null where the maker hides its holders from you.")
+    agreement_id: UUID | None = Field(description="Null where you are no party to it.")
     agreement: str | None
     status: str
     badge: str

@@ -547,6 +547,28 @@ async def counted_since(session: WriteSession, found: Job, ids: Sequence[UUID]) 
     return {row["id"] for row in rows}
 
 
+async def moved_since(session: WriteSession, found: Job, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Those of these proposals of whose line units have left the place since the file landed (sold, used, moved), and how
+    many are still there, promised or not. The lots are locked."""
+    rows = await fetch(
+        session,
+        """
+        SELECT p.id, coalesce((
+            SELECT sum(h.quantity) FROM position h
+            WHERE h.lot_id = p.lot_id AND h.site_id = p.site_id AND h.holder_id = p.company_id), 0)::int AS there
+        FROM import_proposal p
+        WHERE p.id = ANY($1::uuid[]) AND p.kind <> 'more' AND EXISTS (
+            SELECT 1 FROM movement m JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
+            LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
+            WHERE m.lot_id = p.lot_id AND m.recorded_at > $2 AND f.site_id = p.site_id AND f.holder_id = p.company_id
+              AND (t.site_id, t.holder_id) IS DISTINCT FROM (f.site_id, f.holder_id)
+              AND m.kind NOT IN ('hold', 'void', 'expire', 'freeze', 'lift'))
+        """,
+        list(ids), found.finished_at,
+    )  # fmt: skip
+    return {row["id"]: row["there"] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """A position of a lot at a site in the company's own hands: how many may be counted away."""

@@ -253,7 +253,10 @@ class DecisionOut(BaseModel):
 
     accepted: int
     dismissed: int
-    overtaken: int = Field(description="Places counted after the file was made: they stay as counted.")
+    overtaken: int = Field(
+        description="Places that were counted after the file was made, or that all units have left since it landed: they stay as they "
+        "are on record, and their differences are dismissed."
+    )
     counted_in: int
     counted_away: int
     left_as_shortage: int

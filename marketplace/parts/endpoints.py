@@ -12,7 +12,7 @@ from marketplace.kit.wire import Done, Made
 from marketplace.parties.permissions import IdempotencyKey
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries, service
-from marketplace.parts.numbers import parse_list
+from marketplace.parts.numbers import parse_list, unknown
 from marketplace.parts.permissions import ReadsParts, WritesParts
 from marketplace.parts.schemas import (
     FindIn,
@@ -31,8 +31,9 @@ router = APIRouter(prefix="/parts", tags=["parts"])
 
 @router.post("/find", summary="Find up to 500 part numbers")
 async def find(session: Reading, actor: ReadsParts, asked: FindIn) -> list[FoundNumber]:
-    """Each number by exact match, else prefix, else substring, else close spelling; the step is part of the answer."""
-    numbers = parse_list(asked.numbers)
+    """Each number by exact match, else prefix, else substring, else close spelling; the step is part of the answer. A line
+    that is no known number but known ones between blanks is looked up as those."""
+    numbers = await queries.told_apart(session, parse_list(asked.numbers, field="numbers"), field="numbers")
     found = await queries.find(session, numbers)
     known = await queries.parts(session, {h.part_id for hits in found.hits.values() for h in hits})
     return [
@@ -40,6 +41,7 @@ async def find(session: Reading, actor: ReadsParts, asked: FindIn) -> list[Found
             asked=n.written,
             step=found.hits[n.norm][0].step if n.norm in found.hits else None,
             more=n.norm in found.more,
+            words=None if n.norm in found.hits else unknown(n.written),
             parts=[
                 FoundPart(
                     step=h.step, through=h.through, closeness=h.closeness, part=PartOut.model_validate(known[h.part_id])

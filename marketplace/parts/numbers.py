@@ -43,11 +43,12 @@ class Asked:
     norm: str
 
 
-def parse_list(text: str, *, limit: int = MAX_NUMBERS) -> tuple[Asked, ...]:
+def parse_list(text: str, *, limit: int = MAX_NUMBERS, field: str = "q") -> tuple[Asked, ...]:
     """The numbers in a pasted list: one a line, or parted by commas, semicolons or tabs; repeats dropped.
 
     A line may carry a quantity or words after a tab; only its first cell is a number. Raises ``parts.too_many``
-    beyond ``limit`` and ``parts.too_long`` for a number over 80 characters; nothing is cut off silently.
+    beyond ``limit`` and ``parts.too_long`` for a number over 80 characters, naming the ``field`` that the text came in;
+    nothing is cut off silently.
     """
     found: dict[str, Asked] = {}
     for piece in _pieces(text):
@@ -60,16 +61,36 @@ def parse_list(text: str, *, limit: int = MAX_NUMBERS) -> tuple[Asked, ...]:
                 "parts.too_long",
                 f"'{written[:30]}...' is too long for a part number ({len(written)} characters, at most {MAX_LENGTH}). "
                 "Put one number on each line.",
-                field="q",
+                field=field,
             )
         found.setdefault(norm, Asked(written, norm))
-    if len(found) > limit:
+    refuse_too_many(len(found), limit=limit, field=field)
+    return tuple(found.values())
+
+
+def refuse_too_many(many: int, *, limit: int = MAX_NUMBERS, field: str = "q") -> None:
+    """Raises ``parts.too_many`` for a list that is not looked up at once."""
+    if many > limit:
         raise invalid(
             "parts.too_many",
-            f"These are {len(found):,} numbers; at most {limit} can be looked up at once. Split the list.",
-            field="q",
+            f"These are {many:,} numbers; at most {limit} can be looked up at once. Split the list.",
+            field=field,
         )
-    return tuple(found.values())
+
+
+def between_blanks(asked: Asked) -> tuple[Asked, ...]:
+    """The numbers that a line would be if blanks parted them; empty where they cannot: printed numbers hold blanks too,
+    and pieces of less than ``MINIMUM_PREFIX`` letters and digits are parts of one."""
+    pieces = {piece.norm: piece for word in asked.written.split() if (piece := Asked(word, normalise(word))).norm}
+    return tuple(pieces.values()) if len(pieces) > 1 and min(map(len, pieces)) >= MINIMUM_PREFIX else ()
+
+
+def unknown(written: str) -> str:
+    """What is said of a number that leads to no part: what was tried, and what to do."""
+    return (
+        f"No part has the number '{written}': neither exactly this, nor one that begins with it, contains it or is spelled "
+        "much like it. Leave out prefixes that the maker does not print, try the older number, and put one number on each line."
+    )
 
 
 def repeats(text: str, asked: int) -> int:

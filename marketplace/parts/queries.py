@@ -13,7 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import driver, fetch, fetch_one
 from marketplace.kit.errors import missing
-from marketplace.parts.numbers import MINIMUM_FUZZY, MINIMUM_PREFIX, MINIMUM_SUBSTRING, Asked, Match, after_prefix
+from marketplace.parts.numbers import (
+    MINIMUM_FUZZY,
+    MINIMUM_PREFIX,
+    MINIMUM_SUBSTRING,
+    Asked,
+    Match,
+    after_prefix,
+    between_blanks,
+    refuse_too_many,
+)
 
 PER_NUMBER = 20
 """Parts shown for one number that is not exact; when there are more, the result says so."""
@@ -185,6 +194,24 @@ async def find(session: AsyncSession, asked: Sequence[Asked], *, per_number: int
         await connection.execute(f"SET LOCAL pg_trgm.similarity_threshold = {FUZZY_THRESHOLD}")
         keep(Match.FUZZY, await connection.fetch(_FUZZY, wanted, limit))
     return Found(hits, frozenset(more))
+
+
+async def told_apart(session: AsyncSession, asked: Sequence[Asked], *, field: str = "q") -> tuple[Asked, ...]:
+    """The numbers asked for, where a line that is no known number but only known ones between blanks is those. At most
+    one statement, none where no line holds blanks. Raises ``parts.too_many``."""
+    apart = {a.norm: pieces for a in asked if (pieces := between_blanks(a))}
+    if not apart:
+        return tuple(asked)
+    norms = {*apart, *(piece.norm for pieces in apart.values() for piece in pieces)}
+    known = {r["asked"] for r in await (await driver(session)).fetch(_EXACT, sorted(norms))}
+    found: dict[str, Asked] = {}
+    for a in asked:
+        pieces = apart.get(a.norm, ())
+        lines = pieces if a.norm not in known and pieces and all(p.norm in known for p in pieces) else (a,)
+        for line in lines:
+            found.setdefault(line.norm, line)
+    refuse_too_many(len(found), field=field)
+    return tuple(found.values())
 
 
 async def find_words(session: AsyncSession, words: str, *, limit: int = 50) -> Sequence[UUID]:

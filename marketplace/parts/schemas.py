@@ -58,11 +58,12 @@ class FoundNumber(BaseModel):
     asked: str
     step: str | None = Field(description="exact, prefix, substring or fuzzy; null when nothing was found.")
     more: bool
+    words: str | None = Field(description="Where nothing was found: what was tried, and what to do. Else null.")
     parts: list[FoundPart]
 
 
 class FindIn(BodyIn):
-    """Up to 500 numbers as people write them, one a line or parted by commas."""
+    """Up to 500 numbers as people write them, one a line or parted by commas (or by blanks, where each is a known number)."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"numbers": "2815-01-234-5678\n57114-TTA-J030"}]})
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678\n57114-TTA-J030"])

@@ -16,7 +16,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadsCompany
 from marketplace.parties.service import once, once_done
 from marketplace.parts import queries as parts
-from marketplace.parts.numbers import parse_list
+from marketplace.parts.numbers import parse_list, unknown
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import (
     AnswersCalls,
@@ -75,7 +75,7 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
     """Own stock, units that can be ordered back, and units that cannot, each with the reason. A number alone is answered
     with all its places; of several at once only the nearest of each part are looked at: twelve of each where 500 are
     asked for, hundreds of each where a few are. ``farther`` counts the others."""
-    numbers = parse_list(asked.numbers)
+    numbers = await parts.told_apart(session, parse_list(asked.numbers, field="numbers"), field="numbers")
     found = await parts.find(session, numbers)
     _, destination = await queries.destination_of(session, actor, asked.site_id)
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
@@ -95,6 +95,7 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
             LocatedNumber(
                 asked=n.written,
                 step=hits[0].step if hits else None,
+                words=None if hits else unknown(n.written),
                 parts=[_part(located, part_id, relation) for part_id, relation in dict(shown).items()],
             )
         )

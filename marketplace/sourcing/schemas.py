@@ -121,6 +121,9 @@ class LocatedNumber:
 
     asked: str
     step: str | None
+    words: Annotated[
+        str | None, Field(description="Where nothing was found: what was tried, and what to do. Else null.")
+    ]
     parts: list[LocatedPart]
 
 

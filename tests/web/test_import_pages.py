@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
 from marketplace.settings import Settings
 from tests.counting import counted
 from tests.web.job import Site, open_site, send
@@ -106,6 +108,16 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
     shown = (await planner.get(address)).text
     assert f"{address}/rows" not in shown
+    # What landed has no list of its own: these are figures, and all own stock is called that.
+    tiles = shown[shown.index('aria-label="What the file does"') :]
+    tiles = tiles[: tiles.index("</ul>")]
+    assert set(re.findall(r'href="([^"]+)"', tiles)) == {
+        f"{address}/proposals?show=changed", f"{address}/proposals?show=gone", f"{address}/issues",
+    }  # fmt: skip
+    assert len(re.findall(r'class="stat-value">\d+<', tiles)) == 6
+    assert re.findall(r'<a [^>]*href="/stock"[^>]*>(?:<svg.*?</svg>)?([^<]+)</a>', shown[shown.index(tiles) :]) == [
+        "See all own stock"
+    ]
     gone = await planner.get(f"{address}/rows?fate=good")
     assert gone.status_code == 410
     assert "What landed stands in the stock" in gone.text
@@ -118,6 +130,25 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     all_of_them = await planner.get(f"{address}/proposals/all?verdict=dismiss_all")
     await send(planner, f"{address}/proposals", all_of_them, verdict="dismiss_all")
     assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
+
+
+async def test_a_difference_that_later_movements_overtook_is_called_that(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await two_days(planner, site.world)
+    await send(planner, f"{address}/apply", await planner.get(f"{address}/apply"), mode="good_rows")
+    lot = await site.world.owner.fetchval(
+        "SELECT lot_id FROM import_proposal JOIN part ON part.id = part_id WHERE kind = 'vanished' AND number = $1",
+        f"{t}-GONE",
+    )
+    await site.world.run(site.world.maker, Step(Kind.USE_UP, lot, 7, 1))
+    page = await planner.get(f"{address}/proposals/all?verdict=accept_all&kind=vanished")
+    done = await send(planner, f"{address}/proposals", page, verdict="accept_all")
+    shown = (await planner.get(done.headers["location"])).text
+    assert "or their units have left since" in shown
+    told = (await planner.get(f"{address}/proposals?show=gone")).text
+    assert "overtaken: its units have left since" in told
+    assert await site.world.owner.fetchval("SELECT count(*) FROM movement WHERE lot_id = $1", lot) == 2
 
 
 async def test_a_fate_is_downloaded_whole_and_safe(site: Site) -> None:

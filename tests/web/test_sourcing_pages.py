@@ -298,6 +298,44 @@ async def test_unknown_and_too_many_numbers_are_answered_with_help(site: Site) -
     assert "sources no maker" in (await buyer.get("/requests")).text
 
 
+async def test_where_nothing_can_be_ordered_there_are_other_ways(site: Site) -> None:
+    technician = await site.browser(site.world.maker, "technician")
+    auditor = await site.browser(site.world.maker, "auditor")
+    number = await site.number()
+    raised = "Raise a parts request anyway"
+    for known in (False, True):
+        if known:  # All units that there are wait for an answer.
+            await site.job.sold(2, offered=2)
+            await site.job.called(2)
+        page = (await technician.get("/requests", params={"q": number, "urgency": "urgent"})).text
+        assert ("Not callable now" in page) == known
+        assert "No unit of this part is known" in page or known
+        offered = re.search(r'href="(/find\?q=[^"]+)">(?:<svg.*?</svg>)?See who offers it', page, re.DOTALL)
+        assert offered, page
+        assert number in (await technician.get(offered[1])).text
+        anyway = re.search(rf'href="(/requests/new\?[^"]+)">{raised}', page)
+        assert anyway, page
+        form = await technician.get(anyway[1].replace("&amp;", "&"))
+        assert 'value="urgent" checked' in form.text
+        made = await send(technician, "/requests/new", form, machine_model="EX-200")
+        assert made.status_code == 303, made.text
+        shown = (await technician.get(made.headers["location"])).text
+        assert "No unit can be ordered back right now." in shown
+        assert f'href="/find?q={number}"' in shown
+        # Who only looks is offered no request.
+        looked = (await auditor.get("/requests", params={"q": number})).text
+        assert "See who offers it" in looked
+        assert raised not in looked
+
+
+async def test_where_something_can_be_ordered_that_is_the_way(site: Site) -> None:
+    await site.job.sold(2, offered=2)
+    technician = await site.browser(site.world.maker, "technician")
+    page = (await technician.get("/requests", params={"q": await site.number()})).text
+    assert "Order this unit back" in page
+    assert "Raise a parts request anyway" not in page
+
+
 async def test_references_lead_from_the_search_box(site: Site) -> None:
     await site.job.sold(2, offered=2)
     technician = await site.browser(site.world.maker, "technician")

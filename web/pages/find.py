@@ -89,7 +89,8 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
     if not q:
         return await _browse(visit, given, wanted, wrong, words=None)
     try:
-        asked = parse_list(q)
+        lines = parse_list(q)
+        asked = await parts.told_apart(visit.session, lines)
     except DomainError as error:
         values: dict[str, Value] = {"q": q}
         return visit.show("find/too_many.html", status_code=422, form=Form.rejected(values, error), search=q[:200])
@@ -119,7 +120,7 @@ async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
         serials=serials,
         records=_named(records),
         more_records=len(records) > sourcing.MOST_RECORDS,
-        repeated=repeats(q, len(asked)),
+        repeated=repeats(q, len(lines)),
         Match=Match,
         may_source=visit.actor.may_source,
         method="post" if len(q) > LONGEST_ADDRESS else "get",

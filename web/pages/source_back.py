@@ -131,7 +131,7 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
     as_file = given.get("format") == "csv"
     turned = Turned(visit.id("of"), _place_at(visit, "from"), _place_at(visit, "blocked"))
     try:
-        asked = numbers_in(q)
+        asked = await numbers_in(visit.session, q)
         # The file reads for itself; whether anything may be looked up at all one number tells.
         answers = await look(
             visit.session, visit.actor, asked[:1] if as_file else asked, need, visit.now, turned=turned
@@ -144,7 +144,7 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
         serials = await ledger.by_serial(visit.session, asked[0].written)
         if serials and not answers[0].found:
             # A serial leads to its part: that is what somebody who scanned a unit wants to know about.
-            asked = numbers_in("\n".join(dict.fromkeys(s.part_number for s in serials)))
+            asked = await numbers_in(visit.session, "\n".join(dict.fromkeys(s.part_number for s in serials)))
             answers = await look(visit.session, visit.actor, asked, need, visit.now, turned=turned)
     if as_file:
         return _availability_csv(visit, asked, need)
@@ -214,7 +214,7 @@ async def places(visit: Sources) -> Response:
     need = await _need(visit, visit.session, given)
     answers: tuple[NumberPlaces, ...] = ()
     if given.get("q"):
-        answers = await look(visit.session, visit.actor, numbers_in(given["q"]), need, visit.now)
+        answers = await look(visit.session, visit.actor, await numbers_in(visit.session, given["q"]), need, visit.now)
     return JSONResponse(geojson(answers), media_type="application/geo+json")
 
 

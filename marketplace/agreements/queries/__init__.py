@@ -1,4 +1,5 @@
-"""Reads of agreements. Row level security shows an agreement to its maker, its holder and the maker's delegates."""
+"""Reads of agreements. Row level security shows an agreement to its maker, its holder and the maker's delegates; as a record
+it is its two parties' only."""
 
 from marketplace.agreements.queries.books import AgreementBooks, agreement_books
 from marketplace.agreements.queries.facts import (

@@ -218,8 +218,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class AgreementDetail:
-    """An agreement with its text, schedule, framework and history. The framework's fields are None for a
-    delegate, who is not a party to it."""
+    """An agreement with its text, schedule, framework and history."""
 
     row: AgreementRow
     terms: Terms
@@ -241,10 +240,10 @@ class AgreementDetail:
 
 
 async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> AgreementDetail:
-    """One agreement. Raises ``agreement.not_found``, to a maker's delegate also where the maker hides its holders. The
-    name of a signer is known to the signer's company only; the other side sees the company."""
+    """One agreement of the actor's company. Raises ``agreement.not_found``, also to a maker's delegate: row level security
+    shows it the agreement, since plans are made with its terms, but it is no party and reads no paper of it. The name of a signer is known to the signer's company only; the other side sees the company."""
     row = await fetch_one(session, _AGREEMENT + "WHERE a.id = $1", agreement_id)
-    if row is None or (row["maker_id"] in actor.masked and row["holder_id"] != actor.company_id):
+    if row is None or actor.company_id not in (row["maker_id"], row["holder_id"]):
         raise missing("agreement.not_found", "No such agreement.")
     more = await fetch_one(
         session,

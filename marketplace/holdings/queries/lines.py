@@ -332,8 +332,9 @@ class Holding:
 
     @property
     def untold(self) -> frozenset[UUID]:
-        """Agreements that the reader is not told, since a maker hides its holders."""
-        return frozenset(line.agreement_id for line in self.unit.lines if line.veiled and line.agreement_id)
+        """Agreements that the reader is not told: it is no party, or a maker hides its holders from it."""
+        hidden = (line.agreement_id for line in self.unit.lines if line.veiled or not line.party)
+        return frozenset(agreement for agreement in hidden if agreement)
 
 
 async def holding(session: AsyncSession, actor: Actor, lot_id: UUID) -> Holding:

@@ -80,6 +80,8 @@ async def visible_units(
 def _told(values: dict[str, Any], reader: Actor) -> UnitRow:
     owner, holder, region = values.pop("owner_id"), values.pop("holder_id"), values.pop("region")
     right = values.pop("beneficiary_id")
+    if reader.company_id not in (owner, holder, right):
+        values["agreement_id"] = None  # no party to it
     if reader.veils(owner, holder, right):
         values["owner"] = reader.told(owner, values["owner"], veiled=True)
         values["holder"] = reader.told(holder, values["holder"], veiled=True, region=region)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -26,7 +26,8 @@ MAX_AT_ONCE = 2_000
 class Decision:
     """What came of deciding: how many were accepted and dismissed, by how much the ledger changed, and how much of
     the differences stays because it is listed, reserved or under agreement. ``overtaken``: were to be accepted, but the
-    place was counted after the file was made; the count stands and the difference is dismissed."""
+    place was counted after the file was made, or all units there have left since the file landed; what is on record stands
+    and the difference is dismissed."""
 
     accepted: int
     dismissed: int
@@ -53,7 +54,7 @@ async def decide(
     nothing.
 
     What is free is read again under the locks of the lots: units listed or reserved meanwhile stay, and a place that was
-    counted after the file was made stays as counted. Raises
+    counted after the file was made stays as counted; units that have left since are not counted away again. Raises
     ``import.proposal_twice``, ``import.too_many``, ``import.proposal_not_found``, ``import.decided`` (the other way).
     """
     job = await queries.job(session, job_id)
@@ -85,8 +86,11 @@ async def decide(
     # Under the locks of the lots, so that no count comes in between.
     await queries.lots_for_update(session, [p.lot_id for p in open_now if p.lot_id])
     counted = await queries.counted_since(session, job, [p.id for p in open_now])
-    open_now = [p for p in open_now if p.id not in counted]
-    accept = [key for key in accept if key not in counted]
+    moved = await queries.moved_since(session, job, [p.id for p in open_now if p.id not in counted])
+    left_since = {key for key, there in moved.items() if not there}
+    overtaken = counted | left_since
+    open_now = [p for p in open_now if p.id not in overtaken]
+    accept = [key for key in accept if key not in overtaken]
     rising = sorted({p.site_id for p in open_now if p.kind == "more"})
     if closed := await queries.closed_sites_for_share(session, job.company_id, rising):
         raise conflict(
@@ -94,7 +98,7 @@ async def decide(
             f"{', '.join(closed)} {'was' if len(closed) == 1 else 'were'} closed since: nothing is counted in there, and "
             "nothing was decided. Dismiss those differences, or open the site again under Company.",
         )
-    steps, short = await _steps(session, job.company_id, open_now)
+    steps, short = await _steps(session, job.company_id, open_now, moved)
     if steps:
         key = command_id("import.decide", job_id, *sorted(p.id for p in open_now))
         command = Command(key, job.company_id, actor.user_id, tuple(steps), "import", job_id)
@@ -106,21 +110,25 @@ async def decide(
             "WHERE id = ANY($1::uuid[]) AND decided IS NULL",
             list(ids), word, now, actor.user_id,
         )  # fmt: skip
-    if counted:
-        await execute(
-            session,
-            "UPDATE import_proposal SET decided = 'dismissed', decided_at = $2, decided_by = $3, "
-            "detail = detail || jsonb_build_object('counted_since', true) WHERE id = ANY($1::uuid[]) AND decided IS NULL",
-            list(counted), now, actor.user_id,
-        )  # fmt: skip
+    for late, why in ((counted, "counted_since"), (left_since, "left_since")):
+        if late:
+            await execute(
+                session,
+                "UPDATE import_proposal SET decided = 'dismissed', decided_at = $2, decided_by = $3, "
+                "detail = detail || jsonb_build_object($4::text, true) WHERE id = ANY($1::uuid[]) AND decided IS NULL",
+                list(late), now, actor.user_id, why,
+            )  # fmt: skip
     arriving = sum(s.quantity for s in steps if s.to is not None and s.kind is Kind.COUNT_ADJUST)
     leaving = sum(s.quantity for s in steps if s.to is None)
     left = await queries.count_open(session, job_id)
-    return Decision(len(accept), len(dismiss), len(counted), arriving, leaving, short, sum(left.values()))
+    return Decision(len(accept), len(dismiss), len(overtaken), arriving, leaving, short, sum(left.values()))
 
 
-async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[ProposalRow]) -> tuple[list[Step], int]:
-    """The counts that bring the ledger to the file, and what cannot be brought. The lots are locked."""
+async def _steps(
+    session: WriteSession, company_id: UUID, accepted: Sequence[ProposalRow], moved: Mapping[UUID, int]
+) -> tuple[list[Step], int]:
+    """The counts that bring the ledger to the file, and what cannot be brought. ``moved``: how many are still there where
+    some have left since; no more than those can be short. The lots are locked."""
     lots = [p.lot_id for p in accepted if p.lot_id]
     if not lots:
         return [], sum(p.quantity_before - p.quantity_file for p in accepted if p.kind != "more")
@@ -147,6 +155,7 @@ async def _steps(session: WriteSession, company_id: UUID, accepted: Sequence[Pro
             steps.append(Step(Kind.COUNT_ADJUST, p.lot_id, p.applicable, to=place, reason="import"))
             continue
         left = p.quantity_before - p.quantity_file
+        left = min(left, moved.get(p.id, left))
         for shelf in here:
             cut = min(left, shelf.loose)
             if cut and p.lot_id:

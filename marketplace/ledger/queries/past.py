@@ -17,7 +17,7 @@ from marketplace.parties.actor import Actor
 @dataclass(frozen=True, slots=True)
 class AsOfRow:
     """How many of a lot were where at a time. Where a maker hides its holders from the reader, companies and place are
-    told only roughly and ``agreement_id`` is None."""
+    told only roughly; ``agreement_id`` is None to whom the agreement does not bind."""
 
     lot_id: UUID
     part_id: UUID
@@ -87,7 +87,10 @@ async def as_of(
 
 def _told(values: dict[str, Any], reader: Actor) -> AsOfRow:
     owner, holder, region = values.pop("owner_id"), values.pop("holder_id"), values.pop("region")
-    if reader.veils(owner, holder, values.pop("beneficiary_id")):
+    right = values.pop("beneficiary_id")
+    if reader.company_id not in (owner, holder, right):
+        values["agreement_id"] = None
+    if reader.veils(owner, holder, right):
         values["owner"] = reader.told(owner, values["owner"], veiled=True)
         values["holder"] = reader.told(holder, values["holder"], veiled=True, region=region)
         values["site"] = reader.told_place(holder, values["site"], veiled=True, region=region)

@@ -18,7 +18,8 @@ from marketplace.parties.actor import HIDDEN, Actor
 @dataclass(frozen=True, slots=True)
 class UnitLine:
     """One stock line of a lot as it stands now. ``veiled``: a maker hides its holders from the reader, so companies and
-    place are told only roughly, and neither ``site_id`` nor ``agreement_id`` may be shown."""
+    place are told only roughly, and neither ``site_id`` nor ``agreement_id`` may be shown. ``party``: the reader's company
+    owns or holds it or has the right in it, so that it may read the agreement."""
 
     position_id: int
     owner_id: UUID
@@ -34,6 +35,7 @@ class UnitLine:
     quantity: int
     held: int
     veiled: bool
+    party: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class HistoryRow:
     """One movement of a lot, with names in place of ids. ``depth``: 0 for the lot that was asked for, below for the lots
     it was split off from, above for those split off from it. ``*_site`` None with a holder = in transit. ``veiled``: a maker
     hides its holders from the reader, so companies and places are told only roughly, what others wrote not at all, and
-    no agreement may be shown."""
+    no agreement may be shown. ``party``: the reader's company owned or held it or had the right in it, before or after."""
 
     lot_id: UUID
     seq: int
@@ -95,6 +97,7 @@ class HistoryRow:
     machine: str | None
     depth: int
     veiled: bool
+    party: bool
 
 
 async def unit(session: AsyncSession, reader: Actor, lot_id: UUID) -> Unit | None:
@@ -137,7 +140,7 @@ def _line(r: asyncpg.Record, reader: Actor) -> UnitLine:
         reader.told_place(r["holder_id"], r["site_name"], veiled=veiled, region=r["region"]), r["condition"],
         r["agreement_id"], r["beneficiary_id"],
         r["beneficiary_id"] and reader.told(r["beneficiary_id"], r["beneficiary_name"], veiled=veiled),
-        r["quantity"], r["held"], veiled,
+        r["quantity"], r["held"], veiled, reader.company_id in (r["owner_id"], r["holder_id"], r["beneficiary_id"]),
     )  # fmt: skip
 
 
@@ -257,4 +260,5 @@ def _told(values: dict[str, Any], reader: Actor) -> HistoryRow:
         # Also of units that were the maker's alone: a buyer's order reserves them. What people wrote may name them and
         # their machines.
         values |= {"company": HIDDEN, "reason": None, "note": None, "machine": None}
-    return HistoryRow(**values, veiled=veiled)
+    party = reader.company_id in {*ids.values(), *rights.values()}
+    return HistoryRow(**values, veiled=veiled, party=party)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +10,7 @@ from uuid import UUID
 from asyncpg import UniqueViolationError
 
 from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.emails import check_email
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties import queries
 from marketplace.parties.actor import ROLES, VERBS, Actor
@@ -54,15 +54,14 @@ async def create_user(
     _check_roles(roles)
     if actor is not None:
         _no_wider(actor, roles)
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email.strip()) or len(email) > 200:
-        raise invalid("user.email", f"'{email[:60]}' is not an e-mail address.", field="email")
+    address = check_email(email, "user.email")
     hashed = await hash_password(password)
     try:
         made: UUID = await fetch_value(
             session,
             "INSERT INTO user_account (company_id, email, name, password_hash, roles, site_id, order_limit_amount) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-            company_id, email.strip(), name, hashed, sorted(set(roles)), site_id, order_limit,
+            company_id, address, name, hashed, sorted(set(roles)), site_id, order_limit,
         )  # fmt: skip
     except UniqueViolationError:
         raise conflict("user.email", "This e-mail address is in use already.", field="email") from None

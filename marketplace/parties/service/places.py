@@ -16,6 +16,7 @@ from marketplace.db.session import (
     execute,
     fetch_value,
 )
+from marketplace.kit.emails import check_email
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.parties import queries
 from marketplace.parties.actor import Actor
@@ -218,14 +219,16 @@ async def reopen_site(session: WriteSession, actor: Actor, site_id: UUID) -> Non
 async def add_contact(
     session: WriteSession, actor: Actor, site_id: UUID, *, name: str, role: str, telephone: str, email: str
 ) -> UUID:
-    """A person to ring at a site; counterparties see them too. Raises ``contact.reach`` without a way to reach them."""
+    """A person to ring at a site; counterparties see them too. Raises ``contact.reach`` without a way to reach them,
+    ``contact.email``."""
     if not telephone.strip() and not email.strip():
         raise invalid("contact.reach", "Give a telephone number or an e-mail address.", field="telephone")
+    address = check_email(email, "contact.email") if email.strip() else ""
     made: UUID = await fetch_value(
         session,
         "INSERT INTO site_contact (company_id, site_id, name, role, telephone, email) VALUES ($1,$2,$3,$4,$5,$6) "
         "RETURNING id",
-        actor.company_id, site_id, name, role, telephone.strip(), email.strip(),
+        actor.company_id, site_id, name, role, telephone.strip(), address,
     )  # fmt: skip
     return made
 

@@ -11,6 +11,8 @@ from marketplace.db.session import Database
 from marketplace.holdings.service import count
 from marketplace.imports import service
 from marketplace.kit.errors import DomainError
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
 from tests.importing import NOW, Importing, actor_of, day
 from tests.world import World
 
@@ -183,6 +185,35 @@ async def test_a_place_counted_after_the_file_stays_as_counted(imports: Importin
     told = {p.part_number: (p.decided, p.detail.get("counted_since")) for p in await imports.proposals(job.id)}
     assert told[f"{t}-0"] == ("dismissed", True)
     assert told[f"{t}-1"] == ("accepted", None)
+
+
+async def test_units_that_left_since_are_overtaken_and_no_shortage(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    t = world.tag
+    await imports.landed("Part number,Qty\n" + "".join(f"{t}-{n},10\n" for n in range(5)), snapshot_on=day(20))
+    job = await imports.landed(f"Part number,Qty\n{t}-0,6\n{t}-1,6\n{t}-2,6\n{t}-3,6\n", snapshot_on=day(21))
+    proposals = {p.part_number: p for p in await imports.proposals(job.id)}
+    lot = {n: p.lot_id for n, p in proposals.items()}
+    assert all(lot.values())
+    # All of two are used up since (one of them was gone from the file), of one all but two, of one all but two reserved.
+    gone = [(f"{t}-0", 10), (f"{t}-4", 10), (f"{t}-1", 8), (f"{t}-2", 8)]
+    await world.run(world.maker, *(Step(Kind.USE_UP, lot[n], q, 1) for n, q in gone))  # type: ignore[arg-type]
+    await world.run(world.maker, Step(Kind.HOLD, lot[f"{t}-2"], 2, 1))  # type: ignore[arg-type]
+    before = await imports.stock()
+    entries = "SELECT count(*) FROM movement WHERE lot_id = ANY($1::uuid[])"
+    had = await owner.fetchval(entries, [lot[f"{t}-0"], lot[f"{t}-4"]])
+    late = [proposals[f"{t}-0"].id, proposals[f"{t}-4"].id]
+    done = await imports.decide(job.id, accept=late)
+    assert done == service.Decision(0, 0, overtaken=2, counted_in=0, counted_away=0, left_as_shortage=0, open=3)
+    assert await imports.stock() == before
+    assert await owner.fetchval(entries, [lot[f"{t}-0"], lot[f"{t}-4"]]) == had
+    told = {p.part_number: (p.decided, p.detail.get("left_since")) for p in await imports.proposals(job.id)}
+    assert told[f"{t}-0"] == told[f"{t}-4"] == ("dismissed", True)
+    # What is still there is counted away, or is short because it is promised; what left is neither.
+    done = await imports.decide(job.id, accept_all=["less"])
+    assert done == service.Decision(3, 0, overtaken=0, counted_in=0, counted_away=6, left_as_shortage=2, open=0)
+    assert await imports.stock() == {f"{t}-2": 2, f"{t}-3": 6}
 
 
 async def test_a_file_of_all_stock_overtakes_what_an_older_one_said_of_lines_it_leaves_out(

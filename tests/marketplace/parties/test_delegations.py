@@ -18,6 +18,7 @@ import pytest
 from tests.agreed import agreed
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
+from tests.web.job import open_site
 from tests.world import Party, World
 
 Client = Callable[[Party, str], Awaitable[httpx.AsyncClient]]
@@ -133,3 +134,38 @@ async def test_the_migration_forgets_who_only_delegated(world: World) -> None:
         assert left == {(world.maker.id, world.buyer.id), (world.buyer.id, world.maker.id)}
     finally:
         await transaction.rollback()
+
+
+async def test_a_delegate_is_no_party_and_is_led_to_no_agreement(world: World, client: Client) -> None:
+    """What it needs of the terms it is told with the units; the signed paper and its prices are the two sides' own."""
+    async with open_site(world) as site:
+        await site.job.sold(4, offered=4)
+        await delegated(world, client)
+        delegate = await client(world.other, "technician")
+        agreement = f"{API}/agreements/{site.job.agreement}"
+        await refused(delegate.get(agreement), "agreement.not_found")
+        assert (await ok(delegate.get(f"{API}/agreements")))["items"] == []
+        for party, role in ((world.maker, "technician"), (world.buyer, "buyer")):
+            await ok((await client(party, role)).get(agreement))
+        done = await ordered_by_delegate(world, site.job, delegate)
+        browser = await site.browser(world.other, "technician")
+        assert (await browser.get(f"/agreements/{site.job.agreement}")).status_code == 404
+        unit = await world.owner.fetchval(
+            "SELECT lot_id FROM position WHERE agreement_id = $1 AND quantity > 0", UUID(site.job.agreement)
+        )
+        lot = f"{API}/holdings/lots/{unit}"
+        told = await ok(delegate.get(lot))
+        assert {line["agreement_id"] for line in (*told["lines"], *told["rights"])} == {None}
+        assert "bought back until" in told["rights"][0]["sentence"]
+        pages = [
+            f"/units/{unit}", f"/units?q={await site.number()}", f"/units?q={await site.number()}&at=2099-01-01",
+            f"/requests?q={await site.number()}", f"/calls/{done['calls'][0]}", f"/requests/{done['requisition_id']}", "/calls", "/",
+        ]  # fmt: skip
+        for page in pages:
+            shown = await browser.get(page)
+            assert shown.status_code == 200, page
+            assert "/agreements/" not in shown.text, page
+        # Its two sides go on finding it from there.
+        planner = await site.browser(world.maker, "planner")
+        for page in (f"/calls/{done['calls'][0]}", *pages[:2]):
+            assert f'href="/agreements/{site.job.agreement}"' in (await planner.get(page)).text, page

@@ -312,3 +312,37 @@ async def test_sites_are_listed_as_people_read_their_names(
             if after is None:
                 break
     assert paged == whole
+
+
+NO_ADDRESS = (
+    "<b>@x.example", "Sam <sam@x.example>", "sam@x", "sam@@x.example", "@x.example", "sam@", "sam ortiz@x.example",
+    ".sam@x.example", "sam..o@x.example", "sam@-x.example", "sam@x..example", "sam@127.0.0.1", "s\u00e4m@x.example",
+    "sam@x.example, pat@x.example", "sam@x.example\nbcc: pat@x.example", "x" * 65 + "@x.example", "sam@" + "x" * 64 + ".example",
+)  # fmt: skip
+
+
+async def test_only_addresses_that_mail_can_be_sent_to(world: World, db: Database, owner: asyncpg.Connection) -> None:
+    token = await token_for(owner, world.maker.users["admin"], world.maker.id)
+    person = {"name": "Sam", "roles": ["buyer"], "password": "long enough, and odd"}
+    contacts = f"/api/v1/sites/{world.maker.site}/contacts"
+    people = "SELECT (SELECT count(*) FROM user_account) + (SELECT count(*) FROM site_contact)"
+    had = await owner.fetchval(people)
+    async with client_for(app_for(db), token) as client:
+        for wrong in NO_ADDRESS:
+            for path, body, code in (
+                ("/api/v1/users", person, "user.email"), (contacts, {"name": "Sam", "role": "stores"}, "contact.email"),
+            ):  # fmt: skip
+                answer = await client.post(path, json=body | {"email": wrong})
+                assert (answer.status_code, answer.json()["code"]) == (422, code), (wrong, answer.text)
+                assert [e["field"] for e in answer.json()["errors"]] == ["email"]
+                assert "Write it like sam@example.com" in answer.json()["detail"]
+        assert await owner.fetchval(people) == had
+        for n, right in enumerate(("sam.o+stores@{t}.example", "o'neil_7@sub.{t}-x.example", " SAM@{t}.XN--P1AI ")):
+            address = right.format(t=world.tag)
+            made = await client.post("/api/v1/users", json=person | {"email": address})
+            assert made.status_code == 201, made.text
+            told = await client.post(contacts, json={"name": f"Sam {n}", "role": "stores", "email": address})
+            assert told.status_code == 201, told.text
+    kept = await owner.fetch("SELECT email FROM user_account WHERE name = 'Sam' AND company_id = $1", world.maker.id)
+    assert len(kept) == 3
+    assert all(r["email"] == r["email"].strip() for r in kept)

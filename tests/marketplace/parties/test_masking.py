@@ -104,7 +104,7 @@ def test_a_key_needs_the_scope(scopes: set[str] | None, sees: bool) -> None:
 
 def entry(by: UUID, owner: UUID, holder: UUID) -> dict[str, object]:
     """A reservation of units that stand so, as the history's statement answers it."""
-    names = {field: None for field in HistoryRow.__dataclass_fields__ if field != "veiled"}
+    names = {field: None for field in HistoryRow.__dataclass_fields__ if field not in {"veiled", "party"}}
     sides = {
         f"{side}_{what}": None
         for side in ("from", "to")
