@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries, service
 from marketplace.agreements.covered import IN_FORCE
+from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
@@ -149,6 +150,12 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
     return visit.show("agreements/agreement.html", **context, events=events, done=visit.asked("done"))
+
+
+@router.get("/{agreement_id}/paper.pdf")
+async def paper(visit: ReadsAgreements, agreement_id: UUID) -> Response:
+    """The agreement as PDF, for its two parties."""
+    return await pdf_of(visit.session, visit.actor, agreement_id)
 
 
 async def _sign_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:

@@ -23,6 +23,7 @@ from marketplace.agreements.queries.lists import (
     waiting_for_signature,
 )
 from marketplace.agreements.queries.notices import Notice, NoticeRow, notices, notices_running, open_notices
+from marketplace.agreements.queries.papers import printed_agreement
 
 __all__ = [
     "AgreementDetail",
@@ -45,6 +46,7 @@ __all__ = [
     "notices",
     "notices_running",
     "open_notices",
+    "printed_agreement",
     "rights",
     "terms_and_facts",
     "waiting_for_signature",
