@@ -14,11 +14,12 @@ ROOT = Path(__file__).resolve().parents[1]
 MARKETPLACE = ROOT / "marketplace"
 DOMAINS = (
     "parties", "parts", "ledger", "agreements", "holdings", "settlement", "listings", "orders", "sourcing", "imports",
-    "notifications", "outbox", "jobs",
+    "notifications", "documents", "outbox", "jobs",
 )  # fmt: skip
 LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries", "models", "tasks"})
-# Edges declared in the open (README, decisions): the file reader is to files what db/ is to the database.
-IO_EDGES = ("marketplace/imports/files/",)
+# Edges declared in the open (README, decisions): the file reader is to files what db/ is to the database, and the
+# typesetter is a program of its own.
+IO_EDGES = ("marketplace/imports/files/", "marketplace/documents/typesetter.py")
 # Pure libraries the core may use: they compute, and touch neither files, network, clock nor database.
 PURE_LIBRARIES = frozenset(
     {"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions"}

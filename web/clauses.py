@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from functools import cache
 from typing import Final
 
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from marketplace.agreements.prose import render_clause
 from marketplace.agreements.terms import Terms
+from marketplace.documents.markdown import reader
 
 CLAUSE_WORDS: Final = {"buy-back": "Buy-back", "access-back": "Access-back"}
 """The clauses by the name the trade uses."""
@@ -19,18 +18,13 @@ DEEPER: Final = 2
 """Headings of the text start below the page's own."""
 
 
-@cache
-def _reader() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
-
-
 def html(text: str) -> Markup:
     """Markdown as HTML, headings two levels deeper; a table can be scrolled by keyboard."""
-    tokens = _reader().parse(text)
+    tokens = reader().parse(text)
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + DEEPER, 6)}"
-    body = str(_reader().renderer.render(tokens, _reader().options, {}))
+    body = str(reader().renderer.render(tokens, reader().options, {}))
     numbers = itertools.count(1)
     body = re.sub(
         "<table>",

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from marketplace.agreements import queries, service
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, ReadsAgreements, SignsAgreements
+from marketplace.agreements.printed import printed
 from marketplace.agreements.queries import AgreementFilter, LineRow
 from marketplace.agreements.schemas import (
     AgreementDetailOut,
@@ -27,9 +29,12 @@ from marketplace.agreements.schemas import (
 )
 from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.db.session import ReadSession
+from marketplace.documents.service import typeset
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import PageOut
+from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 
@@ -109,6 +114,30 @@ def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
         badge=covered.badge.short if covered else None,
         summary=list(covered.summary) if covered else [],
     )
+
+
+@router.get(
+    "/{agreement_id}/paper.pdf",
+    summary="The agreement as PDF",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def paper(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> Response:
+    """The stored text exactly as it is signed, the list of terms and the signatures, for the two parties only. Until
+    both have signed it is marked as a draft. Who signed is named to the signer's own company. The same state of an
+    agreement gives one company the same bytes; the text itself is inside as a file, for its SHA-256."""
+    return await pdf_of(session, actor, agreement_id)
+
+
+async def pdf_of(session: ReadSession, actor: Actor, agreement_id: UUID) -> Response:
+    """The paper of an agreement as an answer. ``session`` is closed: nobody's connection waits for the typesetter."""
+    found = await queries.printed_agreement(session, actor, agreement_id)
+    await session.close()
+    headers = {
+        "content-disposition": f'attachment; filename="{found.reference}.pdf"',
+        "cache-control": "no-store",
+    }
+    return Response(await typeset(lambda: printed(found)), media_type="application/pdf", headers=headers)
 
 
 @router.post("/{agreement_id}/sign", summary="Sign an agreement")

@@ -13,6 +13,7 @@ from marketplace.kit.errors import FieldError, invalid, invalid_fields
 from marketplace.kit.money import Money
 
 MAX_LINES = 2_000
+SCHEDULE_HEADING = "Schedule of units"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +81,5 @@ def write_paper(
 ) -> tuple[str, bytes]:
     """The whole text of an agreement (markdown) and its SHA-256, which both signatures name."""
     body = render_clause(clause_text, terms, particulars)
-    text = f"{body.rstrip()}\n\n## Schedule of units\n\n{schedule_table(lines)}\n"
+    text = f"{body.rstrip()}\n\n## {SCHEDULE_HEADING}\n\n{schedule_table(lines)}\n"
     return text, hashlib.sha256(text.encode()).digest()

@@ -283,12 +283,15 @@ async def test_records_kept_with_a_partner_are_closed_to_technicians_and_say_why
         "settlement",
         "settlement/totals",
         f"agreements/{hidden.secrets['agreement id']}",
+        f"agreements/{hidden.secrets['agreement id']}/paper.pdf",
     ):
         problem = await refused(hidden.technician.get(f"{API}/{path}"), "actor.masked")
         assert "hides who holds its units" in problem["detail"], problem
     # A delegate's own records stay open to its people; the maker's agreement is none of them.
     assert (await hidden.delegate.get(f"{API}/agreements")).status_code == 200
-    await refused(hidden.delegate.get(f"{API}/agreements/{hidden.secrets['agreement id']}"), "agreement.not_found")
+    for path in ("", "/paper.pdf"):
+        address = f"{API}/agreements/{hidden.secrets['agreement id']}{path}"
+        await refused(hidden.delegate.get(address), "agreement.not_found")
     me = await ok(hidden.technician.get(f"{API}/me"))
     assert not {"agreement.read", "order.read", "settlement.read", "stock.holders"} & set(me["verbs"])
     for scopes, sees in ((["stock.read", "agreement.read"], False), (["stock.*", "agreement.read"], True)):

@@ -139,6 +139,15 @@ async def test_an_agreement_is_read_and_signed_once(site: Site) -> None:
     assert (await buyer.get(f"{agreement}/sign")).status_code == 409
     shown = await buyer.get(agreement)
     assert "buyer of" in shown.text
+    assert f'href="{agreement}/paper.pdf"' in shown.text
+    paper = await buyer.get(f"{agreement}/paper.pdf")
+    assert (paper.status_code, paper.headers["content-type"]) == (200, "application/pdf")
+    assert re.fullmatch('attachment; filename="AGR-[0-9A-Z]+.pdf"', paper.headers["content-disposition"])
+    assert paper.headers["cache-control"] == "no-store"
+    assert paper.content.startswith(b"%PDF-")
+    stranger = await site.browser(site.world.other, "buyer")
+    missing = await stranger.get(f"{agreement}/paper.pdf")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
     file = await buyer.get("/agreements", params={"format": "csv"})
     assert len(list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))) == 1
 

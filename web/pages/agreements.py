@@ -14,6 +14,7 @@ from marketplace.agreements import queries, service
 from marketplace.agreements.books import CLASS_WORDS
 from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE
+from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
@@ -188,6 +189,12 @@ async def books(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         return rows, None
 
     return csv_file(visit, f"books-{found.row.reference}", CSV_HEADER_OF_BOOKS, all_of_it)
+
+
+@router.get("/{agreement_id}/paper.pdf")
+async def paper(visit: ReadsAgreements, agreement_id: UUID) -> Response:
+    """The agreement as PDF, for its two parties."""
+    return await pdf_of(visit.session, visit.actor, agreement_id)
 
 
 async def _sign_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:

@@ -26,6 +26,7 @@ from marketplace.agreements.queries.lists import (
     waiting_for_signature,
 )
 from marketplace.agreements.queries.notices import Notice, NoticeRow, notices, notices_running, open_notices
+from marketplace.agreements.queries.papers import printed_agreement
 
 __all__ = [
     "AgreementBooks",
@@ -51,6 +52,7 @@ __all__ = [
     "notices_running",
     "open_notices",
     "places_of",
+    "printed_agreement",
     "question_of",
     "rights",
     "rules",

@@ -1,0 +1,1 @@
+"""Documents: papers as typed blocks, and those blocks set as PDF."""
