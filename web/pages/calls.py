@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
@@ -149,7 +149,7 @@ def _csv_row(c: CallRow, *, named: bool) -> list[object]:
 
     return [
         c.reference, KINDS[c.kind], page_state(c), c.part_number, c.description, c.quantity, c.uom,
-        f"{c.unit_price.normalize():f}", c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
+        price_cell(c.unit_price, c.currency), c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
         (c.agreement_reference or "") if named else "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
         c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
         refusal_words(c.refusal_code), c.note or "",
