@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -46,16 +46,28 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     from marketplace.orders import tasks as orders
     from marketplace.sourcing import tasks as sourcing
 
-    done = {
-        "orders_expired": await orders.expire_unanswered(database, SYSTEM_ACTOR, now),
-        "calls_missed": await sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
-        # Accepting comes before buying: a worker that was away long finds both due.
-        "inspections_lapsed": await sourcing.accept_uninspected(database, SYSTEM_ACTOR, now),
-        "draws_bought": await sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
-        "approvals_lapsed": await sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
+    async def expire_holds() -> int:
+        async with database.write() as session:
+            return await expire_overdue(session, actor=SYSTEM_ACTOR, now=now)
+
+    # Accepting comes before buying: a worker that was away long finds both due.
+    steps: Mapping[str, Callable[[], Awaitable[int]]] = {
+        "orders_expired": lambda: orders.expire_unanswered(database, SYSTEM_ACTOR, now),
+        "calls_missed": lambda: sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
+        "inspections_lapsed": lambda: sourcing.accept_uninspected(database, SYSTEM_ACTOR, now),
+        "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
+        "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
+        "holds_expired": expire_holds,
     }
-    async with database.write() as session:
-        done["holds_expired"] = await expire_overdue(session, actor=SYSTEM_ACTOR, now=now)
+    done: dict[str, int] = {}
+    failed: list[Exception] = []
+    for name, step in steps.items():
+        try:
+            done[name] = await step()
+        except Exception as error:  # noqa: BLE001 - what is wrong with one step must not stop the clock of the others
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("steps of the clock failed; the others were done", failed)
     return done
 
 

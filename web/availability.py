@@ -287,7 +287,7 @@ def csv_rows(answers: Sequence[NumberPlaces]) -> list[list[object]]:
 def _csv_place(c: Candidate) -> list[object]:
     return [
         c.holder, c.site, KINDS[c.kind], CONDITION_WORDS[c.condition], c.quantity, c.callable,
-        "" if c.unit_price is None else f"{c.unit_price.amount.normalize():f}",
+        "" if c.unit_price is None else c.unit_price.plain,
         "" if c.unit_price is None else c.unit_price.currency, _iso(c.respond_by), _iso(c.arrives), c.distance_words,
         c.badge_sentence, _iso(c.counted_at), " ".join(b.words for b in c.blocked),
     ]  # fmt: skip

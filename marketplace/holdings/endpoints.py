@@ -42,6 +42,7 @@ from marketplace.holdings.schemas import (
 from marketplace.holdings.service import AtSite, Done, ExactLine, Selection, Target
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.ids import command_id
+from marketplace.kit.money import amount_cell
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import Moment, PageOut
 from marketplace.ledger.kinds import CONDITION_WORDS, Condition
@@ -115,7 +116,7 @@ def export_cells(r: queries.HoldingRow) -> tuple[object, ...]:
         r.number, r.description, r.maker, r.site or "in transit", CONDITION_WORDS[r.condition], r.quantity, r.uom, r.held,
         r.frozen, r.withdrawn, r.free, r.agreement, r.sentence, r.beneficiary,
         r.window_closes_at and r.window_closes_at.date(), r.counted_at and r.counted_at.date(), r.snapshot_on,
-        None if r.value is None else f"{r.value.normalize():f}", r.currency,
+        amount_cell(r.value, r.currency), r.currency,
     )  # fmt: skip
 
 

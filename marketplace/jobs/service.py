@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -16,6 +17,7 @@ from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
 
 from marketplace.db.session import WriteSession, driver
+from marketplace.kit.errors import DomainError, Kind
 
 JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
 ScheduledHandler = Callable[[], Awaitable[None]]
@@ -31,6 +33,20 @@ async def enqueue(
     """Asks the worker to run ``job`` once this transaction has committed (``after``: not before that long)."""
     queries = Queries.from_asyncpg_connection(await driver(session))
     await queries.enqueue(job, json.dumps(dict(payload or {})).encode(), execute_after=after)
+
+
+async def each(ids: Iterable[UUID], act: Callable[[UUID], Awaitable[int]]) -> int:
+    """Acts on each, in a transaction of its own: what cannot be done for one now holds up none of the others, and is tried
+    again with the next tick. The sum of what was done."""
+    done = 0
+    for key in ids:
+        try:
+            done += await act(key)
+        except DomainError as error:
+            if error.kind is Kind.BUSY:
+                raise  # the database is away: for all of them
+            structlog.get_logger("clock").warning("not done now", id=str(key), code=error.code, words=error.message)
+    return done
 
 
 async def run(

@@ -88,13 +88,29 @@ class Money:
         return int(self.rounded().amount.scaleb(minor_digits(self.currency)))
 
     def __str__(self) -> str:
-        digits = minor_digits(self.currency)
         if self.amount.same_quantum(_STEPS[self.currency]):
             return f"{self.amount:,f} {self.currency}"
-        shown = self.amount.normalize()
-        exponent = shown.as_tuple().exponent
-        places = max(digits, -exponent if isinstance(exponent, int) else digits)
-        return f"{shown:,.{places}f} {self.currency}"
+        return f"{self.amount:,.{self._places()}f} {self.currency}"
+
+    def _places(self) -> int:
+        """The currency's digits, or more where a unit price has more."""
+        exponent = self.amount.normalize().as_tuple().exponent
+        return max(minor_digits(self.currency), -exponent if isinstance(exponent, int) else 0)
+
+    @property
+    def plain(self) -> str:
+        """The amount alone, for a program to read: '1250.00', '0.0125', in yen '1250'."""
+        return f"{self.amount:.{self._places()}f}"
+
+
+def price_cell(amount: Decimal | None, currency: str | None) -> str:
+    """A unit price as files hold it: in the currency's digits, and more where it has more; empty where there is none."""
+    return "" if amount is None or not currency else Money(amount, currency).plain
+
+
+def amount_cell(amount: Decimal | None, currency: str | None) -> str:
+    """What is paid or worth as files hold it: rounded to the currency's digits; empty where there is none."""
+    return "" if amount is None or not currency else Money(amount, currency).rounded().plain
 
 
 def parse_amount(text: str) -> Decimal:

@@ -63,8 +63,11 @@ RULES: dict[Kind, Rule] = {
     Kind.RECEIVE: Rule(
         leaves=True, arrives=True, changes=_changes("site", "holder"), while_frozen=True, in_transit=True
     ),
-    Kind.TITLE: Rule(leaves=True, arrives=True, changes=_changes("owner"), in_transit=True),
-    Kind.REPOINT: Rule(leaves=True, arrives=True, changes=_changes("agreement", "beneficiary"), in_transit=True),
+    # A quality hold is about the thing: it stops use and shipping, not who owns it or has a right in it.
+    Kind.TITLE: Rule(leaves=True, arrives=True, changes=_changes("owner"), while_frozen=True, in_transit=True),
+    Kind.REPOINT: Rule(
+        leaves=True, arrives=True, changes=_changes("agreement", "beneficiary"), while_frozen=True, in_transit=True
+    ),
     Kind.USE_UP: Rule(leaves=True, arrives=False),
     Kind.INSTALL: Rule(leaves=True, arrives=False),
     Kind.REMOVE: Rule(leaves=False, arrives=True),

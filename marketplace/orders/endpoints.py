@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
+from marketplace.kit.money import amount_cell, price_cell
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.orders import queries, service
@@ -98,8 +99,8 @@ def export_line(order: queries.OrderRow, line: queries.LineRow) -> list[object]:
     return [
         order.reference, order.shown_status, order.seller, order.buyer, order.po_number,
         order.placed_at.isoformat(timespec="seconds"), order.requested_on, order.ship_to, line.line_no, line.po_line,
-        line.part_number, line.description, line.condition, line.quantity, line.uom, f"{line.unit_price.normalize():f}",
-        f"{(line.quantity * line.unit_price).normalize():f}", order.currency, line.good, line.short, line.damaged,
+        line.part_number, line.description, line.condition, line.quantity, line.uom, price_cell(line.unit_price, order.currency),
+        amount_cell(line.quantity * line.unit_price, order.currency), order.currency, line.good, line.short, line.damaged,
         line.wrong, order.carrier, order.tracking,
         *(moment.isoformat(timespec="seconds") if moment else None for moment in later), order.agreement_reference,
     ]  # fmt: skip

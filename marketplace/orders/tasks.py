@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.db.session import Database
+from marketplace.jobs.service import each
 from marketplace.orders import queries, service
 
 
@@ -13,8 +14,9 @@ async def expire_unanswered(database: Database, actor_id: UUID, now: datetime) -
     """Ends orders whose reservation has run out, each in a transaction of its own. Returns how many."""
     async with database.read() as session:
         due = await queries.unanswered(session, now)
-    done = 0
-    for order_id in due:
+
+    async def act(order_id: UUID) -> int:
         async with database.write() as session:
-            done += await service.expire(session, actor_id, order_id, now)
-    return done
+            return await service.expire(session, actor_id, order_id, now)
+
+    return await each(due, act)

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_rows, csv_start
+from marketplace.kit.money import amount_cell, price_cell
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import Day, PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
@@ -84,7 +85,7 @@ async def export(request: Request, actor: ReadsSettlement, secret: PageSecret, w
 def _cells(r: SettlementRow) -> tuple[object, ...]:
     return (
         r.reference, r.payer, r.payee, r.kind, r.cause_reference, r.agreement, r.number, r.description, r.quantity, r.uom,
-        r.unit_price, r.amount, r.currency, r.due_on, r.payer_marked_at and r.payer_marked_at.date(),
+        price_cell(r.unit_price, r.currency), amount_cell(r.amount, r.currency), r.currency, r.due_on, r.payer_marked_at and r.payer_marked_at.date(),
         r.payee_marked_at and r.payee_marked_at.date(), r.words,
     )  # fmt: skip
 

@@ -356,7 +356,7 @@ async def send_replacement(
         session, actor, key, f"calls.replace:{call_id}", given.model_dump(),
         lambda: service.send_replacement(
             session, actor, call_id, quantity=given.quantity, site_id=given.site_id, condition=given.condition,
-            consignment=given.consignment(), now=now,
+            consignment=given.consignment(), now=now, serials=given.serials,
         ),
     )  # fmt: skip
 

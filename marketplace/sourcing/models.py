@@ -154,7 +154,10 @@ class CallUnit(Row):
     quantity: Mapped[int]
     shipped_lot_id: Mapped[UUID | None]
     shipped_position_id: Mapped[int | None]
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        Index("ix_call_unit_shipped_lot_id", "shipped_lot_id", postgresql_where=text("shipped_lot_id IS NOT NULL")),
+    )
 
 
 class Replacement(Row):

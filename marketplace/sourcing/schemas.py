@@ -455,6 +455,9 @@ class ReplaceIn(ShipIn):
     quantity: int
     site_id: UUID
     condition: str = Field(examples=["new"])
+    serials: list[Name] = Field(
+        default=[], max_length=10_000, description="Which units are sent, where those at the place have serial numbers."
+    )
 
 
 class ReceivedUnits(BodyIn):
@@ -484,6 +487,7 @@ class EqualStockOut(BaseModel):
     site: str
     condition: str
     free: int
+    serials: list[str] = Field(description="Of those that have one.")
 
 
 class ReplacementOut(BaseModel):

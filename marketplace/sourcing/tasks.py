@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from marketplace.db.session import Database
+from marketplace.jobs.service import each
 from marketplace.outbox.service import Event, Handler
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
@@ -25,22 +26,24 @@ async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> i
     """Calls whose deadline has passed without an answer, each in a transaction of its own. Returns how many."""
     async with database.read() as session:
         due = await queries.silent(session, now)
-    done = 0
-    for call_id in due:
+
+    async def act(call_id: UUID) -> int:
         async with database.write() as session:
-            done += await service.act_on_silence(session, actor_id, call_id, now) is not None
-    return done
+            return await service.act_on_silence(session, actor_id, call_id, now) is not None
+
+    return await each(due, act)
 
 
 async def accept_uninspected(database: Database, actor_id: UUID, now: datetime) -> int:
     """Units that nobody rejected in time are accepted, each order in a transaction of its own. Returns how many."""
     async with database.read() as session:
         due = await queries.uninspected(session, now)
-    done = 0
-    for call_id in due:
+
+    async def act(call_id: UUID) -> int:
         async with database.write() as session:
-            done += await service.accept_uninspected(session, actor_id, call_id, now)
-    return done
+            return await service.accept_uninspected(session, actor_id, call_id, now)
+
+    return await each(due, act)
 
 
 async def buy_unreplaced(database: Database, actor_id: UUID, now: datetime) -> int:
@@ -48,23 +51,25 @@ async def buy_unreplaced(database: Database, actor_id: UUID, now: datetime) -> i
     many units."""
     async with database.read() as session:
         due = await queries.unreplaced(session, now)
-    done = 0
-    for call_id in due:
+
+    async def act(call_id: UUID) -> int:
         async with database.write() as session:
-            done += await service.buy_unreplaced(session, actor_id, call_id, now)
-    return done
+            return await service.buy_unreplaced(session, actor_id, call_id, now)
+
+    return await each(due, act)
 
 
 async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> int:
     """Parts requests that nobody approved within 30 minutes. Returns how many."""
     async with database.read() as session:
         due = await queries.unapproved(session, now - timedelta(minutes=APPROVAL_MINUTES))
-    done = 0
-    for requisition_id in due:
+
+    async def act(requisition_id: UUID) -> int:
         async with database.write() as session:
             found = await queries.requisition(session, requisition_id)
-            done += await service.lapse(session, _Clock(actor_id, found.maker_id), requisition_id, now)
-    return done
+            return await service.lapse(session, _Clock(actor_id, found.maker_id), requisition_id, now)
+
+    return await each(due, act)
 
 
 def listeners(database: Database) -> Mapping[str, Handler]:

@@ -21,7 +21,7 @@ from marketplace.agreements.queries import AgreementFilter, AgreementRow
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, amount_cell
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
@@ -106,7 +106,7 @@ def _csv_row(r: AgreementRow) -> list[object]:
     return [
         r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
         local_day(r.window_opens_at, r.zone).isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold, r.not_accepted, r.remaining,
-        f"{r.value.normalize():f}", r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
+        amount_cell(r.value, r.currency), r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
         r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
     ]  # fmt: skip
 

@@ -12,9 +12,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from marketplace.agreements import phrases
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
@@ -93,6 +94,10 @@ DONE: Final = {
         "Received.",
         "What you accepted is yours and stands under the agreement, like the units that were drawn.",
     ),
+    "not_replaced": (
+        "Recorded.",
+        "Nothing was accepted: the units are still to be replaced, and the maker was told why.",
+    ),
 }
 VERBS: Final = {
     "accept": "call.answer",
@@ -163,7 +168,7 @@ def _csv_row(c: CallRow, *, named: bool) -> list[object]:
 
     return [
         c.reference, KINDS[c.kind], page_state(c), c.part_number, c.description, c.quantity, c.uom,
-        f"{c.unit_price.normalize():f}", c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
+        price_cell(c.unit_price, c.currency), c.currency, c.holder if named else "", (c.site or "") if named else "", c.company, c.maker,
         (c.agreement_reference or "") if named else "", c.urgency, iso(c.noticed_at), iso(c.respond_by), iso(c.ship_by), iso(c.shipped_at),
         c.carrier or "", c.tracking or "", iso(c.received_at), "" if c.inspected_good is None else c.inspected_good,
         refusal_words(c.refusal_code), c.note or "", "" if c.draw_fee is None else f"{c.draw_fee.normalize():f}",
@@ -216,6 +221,11 @@ def _may_replace(call: CallRow, now: datetime) -> bool:
     return call.to_replace > call.replacing and call.replace_by is not None and now < call.replace_by
 
 
+def replace_words(call: CallRow) -> str:
+    """Until when drawn units can be replaced, as people say it: the end of a day at the holder's site."""
+    return phrases.deadline(call.replace_by, call.agreement_zone or "UTC") if call.replace_by else ""
+
+
 async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     """What the page of an order and the pages of its steps show."""
     session, actor = visit.session, visit.actor
@@ -233,6 +243,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "units": await queries.call_units(session, call_id),
         "price": Money(call.unit_price, call.currency),
         "total": Money(call.unit_price * call.quantity, call.currency),
+        "replace_words": replace_words(call),
         "fee": None if call.draw_fee is None else Money(call.draw_fee, call.currency),
         "steps": steps(actor, call, visit.now),
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.db.session import ReadSession
 from marketplace.kit.errors import DomainError
+from marketplace.kit.money import price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger import queries as ledger
 from marketplace.ledger.kinds import CONDITION_WORDS
@@ -291,7 +292,7 @@ def _csv_row(asked: str, found_by: str, relation: str, offer: Offer) -> list[obj
     row = offer.row
     return [
         asked, found_by, row.part_number, row.description, row.maker, relation, CONDITION_WORDS[row.condition],
-        row.available, row.uom, f"{row.unit_price.normalize():f}", row.currency, row.seller, row.place, row.region,
+        row.available, row.uom, price_cell(row.unit_price, row.currency), row.currency, row.seller, row.place, row.region,
         row.country, "" if row.distance_km is None else round(row.distance_km), offer.badge.sentence,
         offer.notice_days, row.minimum_quantity, row.package_quantity,
         row.published_at.date().isoformat() if row.published_at else "", f"/listings/{row.id}",

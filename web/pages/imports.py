@@ -21,7 +21,7 @@ from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import FateRow, Job
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties import queries as parties
@@ -397,7 +397,7 @@ async def fates(visit: Imports, job_id: UUID) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-        return list_csv(visit, f"rows-{fate}", ROW_CSV, page, _fate_line)
+        return list_csv(visit, f"rows-{fate}", ROW_CSV, page, lambda row: _fate_line(row, visit.actor.currency))
     found, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, VANISHED_COLUMNS if fate == "vanished" else ROW_COLUMNS).with_next(following)
     return visit.show(
@@ -419,9 +419,12 @@ def _said(row: FateRow, field: str, value: object, currency: str) -> str:
     return CONDITION_WORDS.get(str(value), str(value)) if field == "condition" else str(value)
 
 
-def _fate_line(row: FateRow) -> list[object]:
+def _fate_line(row: FateRow, currency: str) -> list[object]:
     """What is on record stands only where it differs."""
-    was = {change.field: change.before for change in row.changes}
+    was = {
+        change.field: price_cell(change.before, currency) if isinstance(change.before, Decimal) else change.before
+        for change in row.changes
+    }
     return [
         row.row_no, FATE_WORDS[row.fate], row.number, row.description, row.serial, row.batch, row.quantity, row.uom,
         row.site, row.bin, row.condition, *(was.get(f) for f in COMPARED),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from marketplace.agreements.presets import PRESETS
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, amount_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries, service, wording
 from marketplace.parties import queries as parties
@@ -103,7 +103,7 @@ async def releases(visit: ReadsReleases) -> Response:
 def _csv_row(row: queries.ReleaseRow) -> list[object]:
     return [
         row.reference, row.title, row.status, row.clause, row.version, row.lines, row.quantity, row.ordered,
-        f"{row.value.normalize():f}", row.currency,
+        amount_cell(row.value, row.currency), row.currency,
         row.published_at.isoformat(timespec="seconds") if row.published_at else "",
     ]  # fmt: skip
 

@@ -17,10 +17,10 @@ from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
-from marketplace.sourcing.candidates import StockRow
-from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.queries import CallRow, EqualStock
 from web.formats import plural
 from web.forms import Form
+from web.pages.calls import replace_words
 from web.session import Sent, SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/calls", include_in_schema=False)
@@ -32,6 +32,7 @@ def _shared(call: CallRow) -> dict[str, Any]:
     return {
         "call": call,
         "price": Money(call.unit_price, call.currency),
+        "replace_words": replace_words(call),
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call.id}")],
     }
 
@@ -39,7 +40,7 @@ def _shared(call: CallRow) -> dict[str, Any]:
 # -- the maker sends -------------------------------------------------------------------------------------
 
 
-def _key(row: StockRow) -> str:
+def _key(row: EqualStock) -> str:
     return f"{row.site_id}/{row.condition}"
 
 
@@ -52,13 +53,10 @@ async def _send_page(visit: Visit, call_id: UUID, form: Form) -> Response:
             "replacement.not_due", "Nothing of this order is to be replaced now. Open it to see how it stands."
         )
     equal = await queries.equal_stock(visit.session, call, visit.now)
-    places = [
-        (_key(row), f"{row.site or 'unknown place'}: {row.free:,} {CONDITION_WORDS[row.condition].lower()}")
-        for row in equal
-    ]
+    places = [(_key(row), f"{row.site}: {row.free:,} {CONDITION_WORDS[row.condition].lower()}") for row in equal]
     return visit.show(
         "calls/replace.html", **_shared(call), form=form, places=places, most=call.to_replace - call.replacing,
-        condition=CONDITION_WORDS[call.condition].lower(),
+        condition=CONDITION_WORDS[call.condition].lower(), serials=[n for row in equal for n in row.serials],
     )  # fmt: skip
 
 
@@ -77,13 +75,13 @@ async def replace(request: Request, call_id: UUID, sent: SentForm, now: Now) -> 
         quantity = fields.whole("quantity", "Quantity", low=0)
         equal = await queries.equal_stock(session, await queries.call(session, call_id), now)
         chosen = fields.one_of("place", "where they come from", {_key(row) for row in equal})
+        serials = fields.text("serials", "Serial numbers", required=False, most=20_000).replace(",", "\n").splitlines()
         consignment = fields.consignment()
         fields.check("replacement.invalid", "The replacement could not be sent.")
         row = next(row for row in equal if _key(row) == chosen)
-        assert row.site_id is not None  # noqa: S101 - free units lie somewhere
         return await service.send_replacement(
             session, actor, call_id, quantity=quantity, site_id=row.site_id, condition=row.condition,
-            consignment=consignment, now=now,
+            consignment=consignment, now=now, serials=serials,
         )  # fmt: skip
 
     async def again(visit: Visit, form: Form) -> Response:
@@ -125,18 +123,18 @@ async def receive(request: Request, call_id: UUID, replacement_id: UUID, sent: S
     """Receives it."""
 
     async def act(session: WriteSession, actor: Actor) -> str:
-        await _receive(session, actor, replacement_id, sent, now)
-        return "replaced"
+        good = await _receive(session, actor, replacement_id, sent, now)
+        return "replaced" if good else "not_replaced"
 
     async def shown(visit: Visit, form: Form, _outcome: object = None) -> Response:
         return await _receive_page(visit, call_id, replacement_id, form)
 
     return await submit(
-        request, sent, "order.receive", act, now=now, to=f"/calls/{call_id}?done=replaced", again=shown
+        request, sent, "order.receive", act, now=now, to=lambda done: f"/calls/{call_id}?done={done}", again=shown
     )  # fmt: skip
 
 
-async def _receive(session: WriteSession, actor: Actor, replacement_id: UUID, sent: Sent, now: datetime) -> None:
+async def _receive(session: WriteSession, actor: Actor, replacement_id: UUID, sent: Sent, now: datetime) -> int:
     fields = sent.fields()
     units = await queries.replacement_units(session, replacement_id)
     named: dict[str, list[str]] = {fate: [] for fate in FATES}
@@ -153,3 +151,4 @@ async def _receive(session: WriteSession, actor: Actor, replacement_id: UUID, se
     await service.receive_replacement(
         session, actor, replacement_id, good=good, missing_units=gone, note=note, arrived_on=day, now=now, named=named
     )  # fmt: skip
+    return good

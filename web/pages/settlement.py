@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, amount_cell, price_cell
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
@@ -101,7 +101,7 @@ def _mine(row: SettlementRow, actor: Actor) -> bool:
 def _csv_row(r: SettlementRow) -> list[object]:
     return [
         r.reference, r.payer, r.payee, r.cause_reference, r.agreement or "", r.number, r.description, r.quantity, r.uom,
-        f"{r.unit_price.normalize():f}", f"{r.amount.normalize():f}", r.currency, r.due_on.isoformat(),
+        price_cell(r.unit_price, r.currency), amount_cell(r.amount, r.currency), r.currency, r.due_on.isoformat(),
         r.payer_marked_at.isoformat(timespec="seconds") if r.payer_marked_at else "",
         r.payee_marked_at.isoformat(timespec="seconds") if r.payee_marked_at else "", r.words,
     ]  # fmt: skip

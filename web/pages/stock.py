@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from marketplace.db.session import ReadSession
 from marketplace.kit.clock import add_months
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.listings import queries
@@ -69,7 +69,7 @@ async def stock(visit: ReadsStock) -> Response:
         return some.items, some.next
 
     if wants_csv(visit):
-        return list_csv(visit, "stock", CSV_HEADER, page, _csv_row)
+        return list_csv(visit, "stock", CSV_HEADER, page, lambda row: _csv_row(row, visit.actor.currency))
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     currency = visit.actor.currency
     return visit.show(
@@ -84,11 +84,11 @@ async def stock(visit: ReadsStock) -> Response:
     )
 
 
-def _csv_row(row: queries.Releasable) -> list[object]:
+def _csv_row(row: queries.Releasable, currency: str) -> list[object]:
     return [
         row.part_number, row.description, row.site, CONDITION_WORDS[row.condition], row.quantity, row.uom, row.left,
         row.quantity - row.free, row.listed, "yes" if row.protected else "no",
         row.last_issue_on.isoformat() if row.last_issue_on else "", row.usage_12,
-        "" if row.unit_cost is None else f"{row.unit_cost.normalize():f}",
-        "" if row.list_price is None else f"{row.list_price.normalize():f}", row.package_quantity,
+        price_cell(row.unit_cost, currency),
+        price_cell(row.list_price, currency), row.package_quantity,
     ]  # fmt: skip

@@ -37,13 +37,13 @@ from marketplace.sourcing.queries.locked import (
 )
 from marketplace.sourcing.queries.references import LONGEST, MOST_RECORDS, READ_BY, RecordRow, by_number
 from marketplace.sourcing.queries.replacements import (
+    EqualStock,
     ReplacementRow,
     ReplacementUnitRow,
     call_of_replacement,
     equal_stock,
     replacement_units,
     replacements,
-    serials_of,
 )
 from marketplace.sourcing.queries.requisitions import (
     RequisitionRow,
@@ -61,6 +61,7 @@ __all__ = [
     "CallEventRow",
     "CallRow",
     "CallUnitRow",
+    "EqualStock",
     "Located",
     "RecordRow",
     "ReplacementRow",
@@ -92,7 +93,6 @@ __all__ = [
     "requisition_for_update",
     "requisitions",
     "scope",
-    "serials_of",
     "silent",
     "stock",
     "supply_for_update",

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.candidates import Candidate, StockRow
+from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries.calls import TO_REPLACE
 from marketplace.sourcing.queries.requisitions import SHORT
 
 
 async def lots_at(
-    session: AsyncSession, candidate: Candidate | StockRow, owner_id: UUID | None, now: datetime
+    session: AsyncSession, candidate: Candidate, owner_id: UUID | None, now: datetime
 ) -> Sequence[tuple[UUID, int, int]]:
     """(lot, position, free) of the lots behind a candidate: those that nobody offers for sale before others, then the
     oldest lot first."""

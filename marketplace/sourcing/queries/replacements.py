@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,8 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import fetch, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.ledger.kinds import CONDITIONS
-from marketplace.sourcing.candidates import StockRow
-from marketplace.sourcing.queries.availability import stock
 from marketplace.sourcing.queries.calls import CallRow
 
 
@@ -80,25 +79,65 @@ async def replacement_units(session: AsyncSession, replacement_id: UUID) -> Sequ
     return [ReplacementUnitRow(**dict(r)) for r in rows]
 
 
-async def serials_of(session: AsyncSession, lots: Sequence[UUID]) -> dict[UUID, str]:
-    """The serial numbers of those lots that have one."""
+@dataclass(frozen=True, slots=True)
+class EqualLot:
+    """Free units of one lot that can be sent."""
+
+    lot_id: UUID
+    position_id: int
+    free: int
+    serial: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EqualStock:
+    """The maker's free units at one place that can replace drawn ones; lots in the order in which they are taken: what
+    nobody offers for sale first, then the oldest."""
+
+    site_id: UUID
+    site: str
+    condition: str
+    lots: tuple[EqualLot, ...]
+
+    @property
+    def free(self) -> int:
+        """How many in all."""
+        return sum(lot.free for lot in self.lots)
+
+    @property
+    def serials(self) -> tuple[str, ...]:
+        """Serial numbers of those that have one."""
+        return tuple(lot.serial for lot in self.lots if lot.serial is not None)
+
+
+async def equal_stock(session: AsyncSession, call: CallRow, now: datetime) -> list[EqualStock]:
+    """Places of the maker with free units that can replace those drawn: the same part number, in no worse condition; the
+    most first. Units that came back for a parts request that has not been closed are for that, and are left out."""
     rows = await fetch(
-        session, "SELECT lot_id, serial FROM lot WHERE lot_id = ANY($1::uuid[]) AND serial IS NOT NULL", list(lots)
+        session,
+        """
+        SELECT f.* FROM (
+            SELECT p.site_id, s.name AS site, p.condition, p.lot_id, p.position_id, l.serial,
+                   EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id) AS listed,
+                   (p.quantity - p.held + coalesce((SELECT sum(x.quantity) FROM open_hold x WHERE x.lot_id = p.lot_id
+                        AND x.position_id = p.position_id AND x.expires_at <= $4), 0)
+                    - coalesce((SELECT sum(w.quantity) FROM withdrawal w WHERE w.lot_id = p.lot_id
+                        AND w.position_id = p.position_id AND w.resolved_at IS NULL), 0))::int AS free
+            FROM position p JOIN lot l ON l.lot_id = p.lot_id JOIN site s ON s.id = p.site_id
+            WHERE p.part_id = $1 AND p.owner_id = $2 AND p.holder_id = $2 AND p.agreement_id IS NULL
+              AND p.condition = ANY($3::text[]) AND p.quantity > 0 AND NOT l.frozen
+              AND NOT EXISTS (
+                  SELECT FROM call_unit u JOIN call k ON k.id = u.call_id JOIN requisition r ON r.id = k.requisition_id
+                  WHERE u.shipped_lot_id = p.lot_id AND r.status NOT IN ('closed', 'cancelled'))
+        ) f WHERE f.free > 0 ORDER BY f.site, f.site_id, f.condition, f.listed, f.lot_id, f.position_id
+        """,
+        call.part_id,
+        call.maker_id,
+        list(CONDITIONS[: CONDITIONS.index(call.condition) + 1]),
+        now,
     )
-    return {r["lot_id"]: r["serial"] for r in rows}
-
-
-async def equal_stock(session: AsyncSession, call: CallRow, now: datetime) -> list[StockRow]:
-    """Places of the maker with free units that can replace those drawn: the same part number, in no worse condition;
-    the most first."""
-    worst = CONDITIONS.index(call.condition)
-    rows = await stock(session, [call.part_id], [call.maker_id], now)
-    equal = [
-        row
-        for row in rows
-        if row.agreement_id is None
-        and row.holder_id == call.maker_id
-        and row.free
-        and CONDITIONS.index(row.condition) <= worst
-    ]
-    return sorted(equal, key=lambda row: (-row.free, row.site or "", row.condition))
+    found: list[EqualStock] = []
+    for (site_id, site, condition), lots in groupby(rows, key=lambda r: (r["site_id"], r["site"], r["condition"])):
+        units = tuple(EqualLot(r["lot_id"], r["position_id"], r["free"], r["serial"]) for r in lots)
+        found.append(EqualStock(site_id, site, condition, units))
+    return sorted(found, key=lambda place: -place.free)

@@ -149,6 +149,13 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
         if call.agreement_id and call.noticed_at:
             await agreements.note_exercise(session, call.agreement_id, cancelled=True)
     await set_status(session, call, "cancelled", ended_at=now)
+    # The last of what waited for an approver: nothing waits any more, and the request can be planned again.
+    await execute(
+        session,
+        "UPDATE requisition SET status = 'open' WHERE id = $1 AND status = 'awaiting_approval' "
+        "AND NOT EXISTS (SELECT FROM call WHERE requisition_id = $1 AND status = 'allocated')",
+        call.requisition_id,
+    )
     await tell(session, actor, call, "cancelled", {}, now)
     await announce(
         session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",

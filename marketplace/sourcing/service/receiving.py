@@ -302,10 +302,12 @@ async def _install(
     session: WriteSession, actor: Actor, requisition_id: UUID, calls: Sequence[CallRow], machine: str, now: datetime
 ) -> None:
     steps: list[Step] = []
+    received = 0
     for call in calls:
         # Also of a call in dispute: what was accepted of it is the maker's, and only that is found below.
         if call.status not in ("inspected", "priced", "settled", "closed", "disputed"):
             continue
+        received += call.inspected_good or 0
         rows = await fetch(
             session,
             "SELECT p.lot_id, p.position_id, p.quantity - p.held AS free FROM call_unit u "
@@ -315,6 +317,13 @@ async def _install(
             call.maker_id,
         )
         steps.extend(Step(Kind.INSTALL, r["lot_id"], r["free"], r["position_id"], machine=machine) for r in rows)
+    there = sum(step.quantity for step in steps)
+    if there < received:
+        raise conflict(
+            "requisition.gone",
+            f"Of {received:,} received {there:,} can be fitted: the others have been used, sent on or reserved since. Say "
+            "that the units were received, and record what was fitted where they are.",
+        )
     if steps:
         maker = calls[0].maker_id
         command = Command(

@@ -24,7 +24,8 @@ from marketplace.parties.actor import Actor
 from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
-from marketplace.sourcing.queries import CallRow, ReplacementUnitRow
+from marketplace.sourcing.queries import CallRow, EqualStock, ReplacementUnitRow
+from marketplace.sourcing.queries.replacements import EqualLot
 from marketplace.sourcing.service.shared import By, OnBehalf, announce, moved, places, set_status, tell
 
 
@@ -38,56 +39,49 @@ async def send_replacement(
     condition: str,
     consignment: Consignment,
     now: datetime,
+    serials: Sequence[str] = (),
 ) -> UUID:
-    """The maker sends ``quantity`` equal units from its free stock at a site; they go into transit. Returns the
-    replacement's id. Raises ``replacement.quantity`` (none, or more than are still to be replaced),
+    """The maker sends ``quantity`` equal units from its free stock at a site; they go into transit. Which serial-numbered
+    ones is told by ``serials``: nobody guesses what is in the box. Returns the replacement's id. Raises ``replacement.quantity`` (none, or more than are still to be replaced),
     ``replacement.bought`` after the time has ended, ``replacement.stock`` where so many equal units are not free
-    there."""
+    there, ``replacement.which`` for serial numbers that are not there, or missing."""
     call = await queries.call_for_update(session, call_id)
     if actor.company_id != call.maker_id:
         raise missing("call.not_found", "No such order that you could change.")
     _require_replaceable(call, quantity, now)
     await queries.supply_for_update(session, [call.part_id], call.maker_id)
     equal = await queries.equal_stock(session, call, now)
-    here = next((row for row in equal if (row.site_id, row.condition) == (site_id, condition)), None)
+    here = next((place for place in equal if (place.site_id, place.condition) == (site_id, condition)), None)
     if here is None or here.free < quantity:
         there = f"{here.free:,} there" if here else "none there"
         raise conflict(
             "replacement.stock",
-            f"{quantity:,} equal units (the same part number, {CONDITION_WORDS[call.condition].lower()} or better) are "
-            f"needed, and {there} can be sent. Nothing was sent.",
+            f"{phrases.count(quantity, 'equal unit')} (the same part number, {CONDITION_WORDS[call.condition].lower()} or "
+            f"better, not kept for an open parts request) needed, and {there} can be sent. Nothing was sent.",
             field="quantity",
             available=here.free if here else 0,
         )
     replacement_id: UUID = await fetch_value(session, "SELECT uuidv7()")
+    taken = _choose(here, quantity, serials)
+    at = await places(session, [(lot.lot_id, lot.position_id) for lot, _ in taken])
     steps: list[Step] = []
-    sent: dict[UUID, int] = {}
-    taken: list[tuple[UUID, int, int]] = []
-    left = quantity
-    found = await queries.lots_at(session, here, call.maker_id, now)
-    at = await places(session, [(lot, position) for lot, position, _ in found])
-    serials = await queries.serials_of(session, [lot for lot, _, _ in found])
-    for lot, position, free in found:
-        count = min(free, left)
-        if not count:
-            break
-        left -= count
-        taken.append((lot, position, count))
-        transit = moved(at[lot, position], site=None)
-        if lot in serials:
-            steps.append(Step(Kind.SHIP, lot, count, position, to=transit))
-            sent[lot] = count
+    sent: dict[UUID, tuple[int, str | None]] = {}
+    for lot, count in taken:
+        transit = moved(at[lot.lot_id, lot.position_id], site=None)
+        if lot.serial is not None:
+            steps.append(Step(Kind.SHIP, lot.lot_id, count, lot.position_id, to=transit))
+            sent[lot.lot_id] = (count, lot.serial)
             continue
-        child = command_id("replacement.child", replacement_id, lot, position)
-        steps.append(Step(Kind.SPLIT, lot, count, position, child=child))
+        child = command_id("replacement.child", replacement_id, lot.lot_id, lot.position_id)
+        steps.append(Step(Kind.SPLIT, lot.lot_id, count, lot.position_id, child=child))
         steps.append(Step(Kind.SHIP, child, count, 1, to=transit))
-        sent[child] = count
+        sent[child] = (count, None)
     command = Command(
         command_id("replacement.ship", replacement_id), call.maker_id, actor.user_id, tuple(steps), "call", call.id
     )
     entries = (await carry_out(session, command, now)).entries
-    for lot, position, count in taken:
-        await drop_from_listings(session, lot, position, count)
+    for lot, count in taken:
+        await drop_from_listings(session, lot.lot_id, lot.position_id, count)
     landed = {e.lot_id: e.to_position for e in entries if e.to_position}
     await execute(
         session,
@@ -100,7 +94,7 @@ async def send_replacement(
         session,
         "INSERT INTO replacement_unit (replacement_id, lot_id, position_id, quantity, serial, maker_id, holder_id) "
         "SELECT $1, u.*, $6, $7 FROM unnest($2::uuid[], $3::int[], $4::int[], $5::text[]) AS u",
-        replacement_id, list(sent), [landed[lot] for lot in sent], list(sent.values()), [serials.get(x) for x in sent],
+        replacement_id, list(sent), [landed[lot] for lot in sent], [n for n, _ in sent.values()], [serial for _, serial in sent.values()],
         call.maker_id, call.holder_id,
     )  # fmt: skip
     await execute(session, "UPDATE call SET replacing = replacing + $2 WHERE id = $1", call.id, quantity)
@@ -111,6 +105,34 @@ async def send_replacement(
         f"{call.maker} shipped {quantity} x {call.part_number}: {consignment.words()}.",
     )  # fmt: skip
     return replacement_id
+
+
+def _choose(here: EqualStock, quantity: int, serials: Sequence[str]) -> list[tuple[EqualLot, int]]:
+    """Which lots are sent, and how many of each: the serial-numbered units that are named, the rest without a number."""
+    by_serial = {lot.serial: lot for lot in here.lots if lot.serial is not None}
+    named = list(dict.fromkeys(text for serial in serials if (text := serial.strip())))
+    have = f"There are {', '.join(list(by_serial)[:20])}{' and more' if len(by_serial) > 20 else ''}."
+    unknown = [serial for serial in named if serial not in by_serial]
+    if unknown:
+        words = have if by_serial else "No unit there has a serial number."
+        raise invalid("replacement.which", f"{unknown[0][:60]} cannot be sent from there. {words}", field="serials")
+    if len(named) > quantity:
+        raise invalid(
+            "replacement.which",
+            f"{len(named):,} serial numbers for {phrases.count(quantity, 'unit')}.",
+            field="serials",
+        )
+    taken = [(by_serial[serial], 1) for serial in named]
+    left = quantity - len(named)
+    for lot in here.lots:
+        if left and lot.serial is None:
+            taken.append((lot, min(left, lot.free)))
+            left -= min(left, lot.free)
+    if left:
+        raise invalid(
+            "replacement.which", f"Say which units are sent, by serial number: {left:,} more. {have}", field="serials"
+        )
+    return taken
 
 
 def _require_replaceable(call: CallRow, quantity: int, now: datetime) -> None:
@@ -187,7 +209,7 @@ async def receive_replacement(
                 session, payer_id=call.holder_id, payee_id=call.maker_id, kind="draw_undone", cause_id=call.id, step_id=replacement_id,
                 cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=undone,
                 unit_price=Money(call.unit_price, call.currency),
-                words=f"{phrases.count(undone, 'unit')} of {call.reference} had been bought and was replaced after all: the price is owed back.",
+                words=f"{phrases.count(undone, 'unit')} of {call.reference} replaced after being bought: the price is owed back.",
                 due_on=local_day(now, zone) + timedelta(days=call.payment_days),
             )  # fmt: skip
     detail = {"good": good, "refused": refused, "missing": missing_units, "note": note.strip()}

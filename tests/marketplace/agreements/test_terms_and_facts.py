@@ -191,7 +191,7 @@ async def test_a_permit_is_used_once(world: World) -> None:
         await world.run(
             world.maker,
             Step(Kind.TITLE, lot, 2, 3, to=replace(here, owner=world.maker.id), permit=permits[lot][Kind.TITLE]),
-            now=NOW + timedelta(days=400),
+            now=NOW + timedelta(days=4_000),
         )
     assert late.value.code == "ledger.permit_invalid"
     assert await world.snapshot(lot) == before

@@ -25,7 +25,7 @@ FOLLOWS: dict[str, set[str]] = {
     },
     "reserved": {"post", "void", "freeze"},
     "in transit": {"receive", "title", "repoint", "scrap", "lose", "correct", "freeze"},
-    "on quality hold": {"move", "regrade", "lose", "count_adjust", "lift"},
+    "on quality hold": {"move", "regrade", "lose", "count_adjust", "lift", "title", "repoint"},
     "in a machine": {"remove", "correct", "freeze", "found by count"},
     "missing": {"find", "correct", "freeze", "found by count"},
     "used up": {"correct", "freeze", "found by count"},

@@ -17,6 +17,7 @@ import pytest
 
 from tests.agreed import agreed
 from tests.clients import app_for, client_for, token_for
+from tests.importing import Importing, day
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.web.job import open_site
 from tests.world import Party, World
@@ -169,3 +170,25 @@ async def test_a_delegate_is_no_party_and_is_led_to_no_agreement(world: World, c
         planner = await site.browser(world.maker, "planner")
         for page in (f"/calls/{done['calls'][0]}", *pages[:2]):
             assert f'href="/agreements/{site.job.agreement}"' in (await planner.get(page)).text, page
+
+
+async def test_a_delegate_is_not_told_that_the_makers_stock_was_never_counted(
+    world: World, client: Client, tmp_path: Path
+) -> None:
+    """Neither the maker's files nor its counts are open to it, so the page does not pretend to know."""
+    async with open_site(world) as site:
+        await site.job.sold(4, offered=4)
+        await delegated(world, client)
+        number = await site.number()
+        imports = Importing(world, world.db, tmp_path)
+        file = f"maker,number,quantity,list price\n{world.maker.code},{number},3,9\n"
+        assert (await imports.landed(file, snapshot_on=day(20))).rows_good == 1
+        shown = {}
+        for party in (world.maker, world.other):
+            browser = await site.browser(party, "technician")
+            shown[party.id] = (await browser.get("/requests", params={"q": number, "urgency": "urgent"})).text
+        assert 'per file of <time datetime="2026-11-20">' in shown[world.maker.id]
+        assert "last count not shown to you" in shown[world.other.id]
+        # Of what a partner holds for the maker both are told when it was counted: never.
+        for text in shown.values():
+            assert text.count("never counted") == 1, text

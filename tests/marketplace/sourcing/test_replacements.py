@@ -15,6 +15,7 @@ import pytest
 
 from marketplace.db.session import Database
 from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.errors import conflict
 from marketplace.outbox.service import deliver_waiting
 from marketplace.settings import Settings
 from marketplace.sourcing import service, tasks
@@ -124,9 +125,15 @@ async def test_a_drawn_unit_is_replaced_and_only_the_fee_is_owed(job: Job, worke
     assert await owed(job) == {"draw_fee": (2, FEE * 2, "maker")}
 
     equal = await ok(job.planner.get(f"{API}/sourcing/calls/{job.call}/equal-stock"))
-    assert [(x["site_id"], x["condition"], x["free"]) for x in equal] == [(str(job.world.maker.site), "new", 6)]
+    assert [(x["site_id"], x["condition"], x["free"]) for x in equal] == [(str(job.world.maker.site), "new", 4)]
     replacement = await send(job, 2)
     assert (await call_now(job))["replacing"] == 2
+    # The units that were drawn are for the parts request, which is still open: they are not sent back.
+    own = await job.world.owner.fetch(
+        "SELECT shipped_lot_id FROM call_unit WHERE call_id = $1 AND shipped_lot_id IN "
+        "(SELECT parent_lot_id FROM lot l JOIN replacement_unit u ON u.lot_id = l.lot_id)", UUID(job.call),
+    )  # fmt: skip
+    assert own == []
     assert await stands(job) == {"buyer/buyer*": 4, "maker/maker": 4, "maker/maker away": 2}
     (seen,) = await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}/replacements"))
     assert (seen["id"], seen["quantity"], seen["tracking"], seen["good"]) == (replacement, 2, "1Z9", None)
@@ -265,7 +272,7 @@ async def test_what_is_missing_or_not_accepted_is_still_to_be_replaced(job: Job)
     before = await snapshot(job)
     await refused(job.buyer.post(path, json={"good": 1}), "replacement.received")
     assert await snapshot(job) == before
-    await send(job, 2)
+    await send(job, 1)
 
 
 async def test_refusals_of_a_replacement_change_nothing(job: Job) -> None:
@@ -302,28 +309,55 @@ async def test_stock_in_worse_condition_is_no_equal_unit(job: Job) -> None:
 
 async def test_serial_numbered_units_are_named(job: Job) -> None:
     await drawn(job, 2, serial=True)
-    replacement = await send(job, 2)
-    serials = [
+    (place,) = await ok(job.planner.get(f"{API}/sourcing/calls/{job.call}/equal-stock"))
+    assert (place["free"], len(place["serials"])) == (4, 4)
+    chosen = sorted(place["serials"])[:2]
+    (drawn_one, *_) = [
         r[0]
         for r in await job.world.owner.fetch(
-            "SELECT serial FROM replacement_unit WHERE replacement_id = $1 ORDER BY serial", UUID(replacement)
+            "SELECT l.serial FROM call_unit u JOIN lot l ON l.lot_id = u.shipped_lot_id WHERE u.call_id = $1",
+            UUID(job.call),
         )
     ]
+    path = f"{API}/sourcing/calls/{job.call}/replacements"
+    body = {"quantity": 2, "site_id": str(job.world.maker.site), "condition": "new", **CARRIER}
+    before = await snapshot(job)
+    for wrong in ([], chosen[:1], [*chosen, sorted(place["serials"])[2]], [chosen[0], "NONE"], [chosen[0], drawn_one]):
+        await refused(job.planner.post(path, json={**body, "serials": wrong}), "replacement.which")
+    assert await snapshot(job) == before
+    replacement = await send(job, 2, serials=chosen)
     path = f"{API}/sourcing/replacements/{replacement}/receive"
     before = await snapshot(job)
     await refused(job.buyer.post(path, json={"good": 1, "note": "dented"}), "replacement.count_which")
     assert await snapshot(job) == before
-    body = {"good": 1, "note": "dented", "units": {"refused": [serials[0]]}}
-    await ok(job.buyer.post(path, json=body))
+    await ok(job.buyer.post(path, json={"good": 1, "note": "dented", "units": {"refused": [chosen[0]]}}))
     owners = {
         r["serial"]: r["owner_id"]
         for r in await job.world.owner.fetch(
             'SELECT l.serial, p.owner_id FROM lot l JOIN "position" p ON p.lot_id = l.lot_id AND p.quantity > 0 '
             "WHERE l.serial = ANY($1)",
-            serials,
+            chosen,
         )
     }
-    assert owners == {serials[0]: job.world.maker.id, serials[1]: job.world.buyer.id}
+    assert owners == {chosen[0]: job.world.maker.id, chosen[1]: job.world.buyer.id}
+
+
+async def test_fitting_says_when_units_have_gone(job: Job) -> None:
+    await drawn(job, 2)
+    await job.world.owner.execute(
+        'UPDATE "position" SET held = 1 WHERE lot_id IN (SELECT shipped_lot_id FROM call_unit WHERE call_id = $1) '
+        "AND quantity > 0 AND owner_id = $2", UUID(job.call), job.world.maker.id,
+    )  # fmt: skip
+    finish = f"{API}/sourcing/requests/{job.requisition}/finish"
+    before = await snapshot(job)
+    said = await refused(job.technician.post(finish, json={"outcome": "fitted"}), "requisition.gone")
+    assert "Of 2 received 1 can be fitted" in said["detail"]
+    assert await snapshot(job) == before
+    await job.world.owner.execute('UPDATE "position" SET held = 0 WHERE part_id = $1', job.world.part)
+    await ok(job.technician.post(finish, json={"outcome": "received"}))
+    # Kept in stock: now they are as good as any other.
+    (place,) = await ok(job.planner.get(f"{API}/sourcing/calls/{job.call}/equal-stock"))
+    assert place["free"] == 6
 
 
 async def test_receipt_and_clock_at_once_agree(job: Job, worker_db: Database) -> None:
@@ -423,3 +457,82 @@ async def test_of_a_partly_rejected_draw_only_the_accepted_are_replaced(job: Job
     await ok(job.buyer.post(f"{API}/sourcing/replacements/{replacement}/receive", json={"good": 1}))
     call = await call_now(job)
     assert (call["status"], call["to_replace"], call["replaced"]) == ("disputed", 0, 1)
+
+
+async def test_a_quality_hold_stops_use_and_neither_acceptance_nor_the_clock(job: Job, worker_db: Database) -> None:
+    """A maker's hold on what it received does not put off what it owes; and what fails for one order is no other's."""
+    await received(job)
+    await ok(job.planner.post(f"{API}/holdings/freeze", json={"part_id": str(job.world.part), "reason": "crack"}), 201)
+    assert await job.world.owner.fetchval("SELECT bool_or(frozen) FROM lot WHERE part_id = $1", job.world.part)
+    ends_at = await ends(job, "inspect_by", days_ago=3)
+    assert await accepts(job, worker_db, datetime.now(UTC))
+    call = await call_now(job)
+    assert (call["status"], call["inspected_good"]) == ("priced", 2)
+    assert ends_at < datetime.now(UTC)
+
+
+async def test_a_replacement_on_quality_hold_is_received_and_stays_on_hold(job: Job) -> None:
+    await drawn(job)
+    replacement = await send(job, 1)
+    await ok(job.planner.post(f"{API}/holdings/freeze", json={"part_id": str(job.world.part), "reason": "crack"}), 201)
+    await ok(job.buyer.post(f"{API}/sourcing/replacements/{replacement}/receive", json={"good": 1}))
+    assert (await call_now(job))["replaced"] == 1
+    lot = await job.world.owner.fetchrow(
+        "SELECT l.frozen, p.owner_id FROM replacement_unit u JOIN lot l ON l.lot_id = u.lot_id "
+        'JOIN "position" p ON p.lot_id = l.lot_id AND p.quantity > 0 WHERE u.replacement_id = $1', UUID(replacement),
+    )  # fmt: skip
+    assert tuple(lot) == (True, job.world.buyer.id)
+
+
+async def test_what_cannot_be_done_for_one_order_holds_up_no_other(
+    job: Job, worker_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await received(job)
+    first = job.call
+    await job.called(1)
+    for step, body in (("accept", {}), ("ship", CARRIER)):
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/{step}", json=body))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    await ends(job, "inspect_by", days_ago=3)
+    second, job.call = job.call, first
+    await ends(job, "inspect_by", days_ago=4)
+    real = service.accept_uninspected
+
+    async def poisoned(session: Any, actor: UUID, call_id: UUID, now: datetime) -> bool:
+        if call_id == UUID(first):
+            raise conflict("ledger.frozen", "Not now.")
+        return await real(session, actor, call_id, now)
+
+    monkeypatch.setattr(service, "accept_uninspected", poisoned)
+    await tick(worker_db, datetime.now(UTC))
+    status = "SELECT status FROM call WHERE id = $1"
+    assert await job.world.owner.fetchval(status, UUID(first)) == "received"
+    assert await job.world.owner.fetchval(status, UUID(second)) == "priced"
+
+
+async def test_a_step_of_the_clock_that_fails_stops_no_other(
+    job: Job, worker_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drawn(job)
+    await ends(job, "replace_by")
+
+    async def broken(*_: Any) -> int:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(tasks, "accept_uninspected", broken)
+    with pytest.raises(ExceptionGroup, match="the others were done"):
+        await tick(worker_db, datetime.now(UTC))
+    assert (await call_now(job))["bought"] == 2
+
+
+async def test_cancelling_what_waited_for_approval_opens_the_request_again(job: Job) -> None:
+    await job.sold(6)
+    await job.world.owner.execute(
+        "UPDATE user_account SET order_limit_amount = 10 WHERE id = $1", job.world.maker.users["technician"]
+    )
+    await job.called(2)
+    request = f"{API}/sourcing/requests/{job.requisition}"
+    assert (await ok(job.technician.get(request)))["status"] == "awaiting_approval"
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/cancel"))
+    assert (await ok(job.technician.get(request)))["status"] == "open"
+    await refused(job.planner.post(f"{request}/approve"), "requisition.state")
