@@ -132,6 +132,39 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
 
 
+async def test_landing_says_only_what_it_will_do(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+
+    async def effects(address: str) -> list[str]:
+        page = (await planner.get(f"{address}/apply")).text
+        found = re.search(r'<ul class="effects">(.*?)</ul>', page, re.DOTALL)
+        assert found, page
+        return [re.sub(r"<[^>]+>", "", line).strip() for line in re.findall(r"<li>(.*?)</li>", found[1], re.DOTALL)]
+
+    first = await uploaded(planner, site.world, "2026-11-19", f"{t}-ONE,SEAL,5,S1,A1,10,red\n")
+    await checked(planner, first)
+    assert await effects(first) == [
+        "Register 1 new line as your own stock, in the ledger.", "Change no quantity that is on record.",
+    ]  # fmt: skip
+    await send(planner, f"{first}/apply", await planner.get(f"{first}/apply"), mode="good_rows")
+    same = await uploaded(planner, site.world, "2026-11-20", f"{t}-ONE,SEAL,5,S1,A1,11,red\n")
+    await checked(planner, same)
+    assert await effects(same) == [
+        "Register nothing new: every good row is on record.", "Change no quantity: the file and the record agree.",
+    ]  # fmt: skip
+    other = await uploaded(
+        planner, site.world, "2026-11-21", f"{t}-ONE,SEAL,4,S1,A1,11,red\n{t}-TWO,SEAL,none,S1,A1,11,red\n"
+    )
+    await checked(planner, other)
+    assert await effects(other) == [
+        "Register nothing new: every good row is on record.",
+        "Turn 1 difference from what is on record into a proposal that you accept or dismiss.",
+        "Touch nothing that is listed, reserved or under agreement: a shortage is only shown.",
+        "Leave 1 bad row out, or land nothing at all, as you choose below.",
+    ]
+
+
 async def test_a_difference_that_later_movements_overtook_is_called_that(site: Site) -> None:
     t = site.world.tag
     planner = await site.browser(site.world.maker, "planner")
