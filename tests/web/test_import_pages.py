@@ -132,6 +132,36 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
 
 
+async def test_only_what_was_changed_is_chosen_by_you(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await uploaded(planner, site.world, "2026-11-20", f"{t}-A,SEAL,5,S1,A1,10,red\n")
+
+    async def why() -> dict[str, str]:
+        rows = re.findall(r'id="c-(\w+)".*?</td>', page := (await planner.get(address)).text, re.DOTALL)
+        told = {}
+        for name in rows:
+            cell = page[page.index(f'id="c-{name}"') :]
+            found = re.search(r'<span class="fine">([^<]+)', cell[: cell.index("</td>")])
+            if found:
+                told[name] = found[1]
+        return told
+
+    proposed = await why()
+    assert set(proposed.values()) == {"recognised by its heading"}
+    # Confirmed as proposed: nothing was chosen.
+    await send(planner, f"{address}/mapping", await planner.get(address), save="yes")
+    assert await why() == proposed
+    # One column more is the person's own choice, the others go on resting on what they did.
+    await send(planner, f"{address}/mapping", await planner.get(address), c_unit_cost="5", c_list_price="", save="yes")
+    changed = await why()
+    assert changed.pop("unit_cost") == "chosen by you"
+    assert changed == {name: words for name, words in proposed.items() if name != "list_price"}
+    # And stays it when it is confirmed again.
+    await send(planner, f"{address}/mapping", await planner.get(address), save="yes")
+    assert (await why())["unit_cost"] == "chosen by you"
+
+
 async def test_landing_says_only_what_it_will_do(site: Site) -> None:
     t = site.world.tag
     planner = await site.browser(site.world.maker, "planner")
