@@ -162,6 +162,29 @@ async def test_only_what_was_changed_is_chosen_by_you(site: Site) -> None:
     assert (await why())["unit_cost"] == "chosen by you"
 
 
+async def test_blank_conditions_are_said_with_their_number(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    head, rows = (
+        "Part No,Description,Qty,Site,Condition\n",
+        f"{t}-A,SEAL,5,S1,\n{t}-B,SEAL,5,S1,\n{t}-C,SEAL,5,S1,used\n",
+    )
+    for body, said in (
+        (head + rows, "In 2 good rows the condition is blank: taken as new."),
+        (head + f"{t}-C,SEAL,5,S1,used\n", None),
+        (
+            "Part No,Description,Qty,Site\n" + f"{t}-D,SEAL,5,S1\n",
+            "No column says a condition: 1 good row is taken as new.",
+        ),
+    ):
+        data = {"maker": f"MK{t}", "snapshot_on": "2026-11-20"}
+        sent = await planner.post("/imports", data=data, files={"file": ("stock.csv", body.encode(), "text/csv")})
+        page = await checked(planner, sent.headers["location"])
+        told = re.sub(r"<[^>]+>", "", page.text)
+        assert said is None or said in told
+        assert ("taken as new" in told) == bool(said)
+
+
 async def test_landing_says_only_what_it_will_do(site: Site) -> None:
     t = site.world.tag
     planner = await site.browser(site.world.maker, "planner")
