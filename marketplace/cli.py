@@ -425,6 +425,7 @@ async def _import(
 ) -> int:
     from marketplace.db.session import Database, Tenant
     from marketplace.imports import queries, service
+    from marketplace.imports.staging import DEFAULT_CONDITION
     from marketplace.kit.errors import missing
     from marketplace.kit.exports import csv_chunks
     from marketplace.parties import queries as parties
@@ -462,6 +463,8 @@ async def _import(
             f"{file.name}: {job.step}. {job.rows_total:,} row{'s' * (job.rows_total != 1)}, {job.rows_good:,} good, {job.rows_bad:,} bad; "
             f"{job.lots_new:,} new, {job.lots_changed:,} changed, {job.lots_vanished:,} gone (the last two are proposals)."
         )
+        if job.without_condition:
+            typer.echo(f"{job.without_condition:,} good rows say no condition: taken as {DEFAULT_CONDITION}.", err=True)
         if job.unused_names:
             typer.echo(f"Not used, since nothing is read from them: {', '.join(job.unused_names)}.", err=True)
         if job.error:

@@ -99,8 +99,11 @@ def match_columns(
     return _plan(header, matches)
 
 
-def choose_columns(header: Sequence[str], chosen: Mapping[str, int | None]) -> ColumnPlan:
-    """The plan a person has chosen: field -> column (None = not read).
+def choose_columns(
+    header: Sequence[str], chosen: Mapping[str, int | None], proposed: Mapping[str, tuple[int, str]] | None = None
+) -> ColumnPlan:
+    """The plan a person has chosen: field -> column (None = not read). ``proposed``: field -> (column, why) of the plan that
+    was shown; what is left as it was goes on resting on that.
 
     Raises ``import.mapping`` naming every field that is unknown, out of range, or shares its column.
     """
@@ -119,7 +122,8 @@ def choose_columns(header: Sequence[str], chosen: Mapping[str, int | None]) -> C
             problems.append(FieldError(field, "import.mapping.twice", words))
         else:
             used[column] = field
-            matches[field] = Match(field, column, Why.CHOSEN)
+            shown = (proposed or {}).get(field)
+            matches[field] = Match(field, column, Why(shown[1]) if shown and shown[0] == column else Why.CHOSEN)
     problems += [
         FieldError(
             field, "import.mapping.either",

@@ -78,6 +78,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
             for f in FIELDS.values()
         ],
         conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions, job.elsewhere)],
+        without_condition=job.without_condition,
         missing=mapping["missing"],
         warnings=mapping["warnings"],
         unused=job.unused_names,

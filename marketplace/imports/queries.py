@@ -108,6 +108,11 @@ class Job:
         return frozenset(self.mapping.get("elsewhere", ()))
 
     @property
+    def without_condition(self) -> int:
+        """Good rows of the checked file that say no condition and are taken as ``staging.DEFAULT_CONDITION``."""
+        return int(self.mapping.get("without_condition", 0)) if self.step in {"validated", "done"} else 0
+
+    @property
     def condition_words(self) -> list[tuple[str, int | None]]:
         """(word, rows) of the condition column as it was last read, the most frequent first; before the file was read
         those of its first rows, without a number."""
@@ -271,6 +276,18 @@ async def condition_words(session: AsyncSession, found: Job, *, limit: int) -> S
         found.id, column + 1, limit,
     )  # fmt: skip
     return [(r["word"], r["rows"]) for r in rows]
+
+
+async def without_condition(session: AsyncSession, found: Job) -> int:
+    """Good rows whose cell in the condition column is blank: all of them where there is no such column."""
+    column = found.columns.get("condition")
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*)::int FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND ($2::int IS NULL OR EXISTS ("
+        "SELECT 1 FROM import_stage s WHERE s.job_id = r.job_id AND s.row_no = r.row_no AND s.cells[$2::int] = ''))",
+        found.id, None if column is None else column + 1,
+    )  # fmt: skip
+    return count
 
 
 async def sites_of_file(session: AsyncSession, job_id: UUID) -> list[UUID]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.imports.staging import DEFAULT_CONDITION
 from marketplace.kit.wire import BodyIn
 from marketplace.ledger.kinds import Condition
 
@@ -98,6 +99,9 @@ class ImportDetail(ImportOut):
     sheets: list[str]
     columns: list[ColumnOut]
     conditions: list[ConditionOut]
+    without_condition: int = Field(
+        description=f"Good rows of the checked file that say no condition: taken as {DEFAULT_CONDITION!r}."
+    )
     missing: list[str]
     warnings: list[str]
     unused: list[str] = Field(description="The file's columns that nothing is read from.")

@@ -132,6 +132,92 @@ async def test_once_landed_the_figures_lead_to_what_became_of_the_rows(site: Sit
     assert f"{t}-GONE" in (await planner.get(f"{address}/proposals?show=gone")).text
 
 
+async def test_only_what_was_changed_is_chosen_by_you(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await uploaded(planner, site.world, "2026-11-20", f"{t}-A,SEAL,5,S1,A1,10,red\n")
+
+    async def why() -> dict[str, str]:
+        rows = re.findall(r'id="c-(\w+)".*?</td>', page := (await planner.get(address)).text, re.DOTALL)
+        told = {}
+        for name in rows:
+            cell = page[page.index(f'id="c-{name}"') :]
+            found = re.search(r'<span class="fine">([^<]+)', cell[: cell.index("</td>")])
+            if found:
+                told[name] = found[1]
+        return told
+
+    proposed = await why()
+    assert set(proposed.values()) == {"recognised by its heading"}
+    # Confirmed as proposed: nothing was chosen.
+    await send(planner, f"{address}/mapping", await planner.get(address), save="yes")
+    assert await why() == proposed
+    # One column more is the person's own choice, the others go on resting on what they did.
+    await send(planner, f"{address}/mapping", await planner.get(address), c_unit_cost="5", c_list_price="", save="yes")
+    changed = await why()
+    assert changed.pop("unit_cost") == "chosen by you"
+    assert changed == {name: words for name, words in proposed.items() if name != "list_price"}
+    # And stays it when it is confirmed again.
+    await send(planner, f"{address}/mapping", await planner.get(address), save="yes")
+    assert (await why())["unit_cost"] == "chosen by you"
+
+
+async def test_blank_conditions_are_said_with_their_number(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    head, rows = (
+        "Part No,Description,Qty,Site,Condition\n",
+        f"{t}-A,SEAL,5,S1,\n{t}-B,SEAL,5,S1,\n{t}-C,SEAL,5,S1,used\n",
+    )
+    for body, said in (
+        (head + rows, "In 2 good rows the condition is blank: taken as new."),
+        (head + f"{t}-C,SEAL,5,S1,used\n", None),
+        (
+            "Part No,Description,Qty,Site\n" + f"{t}-D,SEAL,5,S1\n",
+            "No column says a condition: 1 good row is taken as new.",
+        ),
+    ):
+        data = {"maker": f"MK{t}", "snapshot_on": "2026-11-20"}
+        sent = await planner.post("/imports", data=data, files={"file": ("stock.csv", body.encode(), "text/csv")})
+        page = await checked(planner, sent.headers["location"])
+        told = re.sub(r"<[^>]+>", "", page.text)
+        assert said is None or said in told
+        assert ("taken as new" in told) == bool(said)
+
+
+async def test_landing_says_only_what_it_will_do(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+
+    async def effects(address: str) -> list[str]:
+        page = (await planner.get(f"{address}/apply")).text
+        found = re.search(r'<ul class="effects">(.*?)</ul>', page, re.DOTALL)
+        assert found, page
+        return [re.sub(r"<[^>]+>", "", line).strip() for line in re.findall(r"<li>(.*?)</li>", found[1], re.DOTALL)]
+
+    first = await uploaded(planner, site.world, "2026-11-19", f"{t}-ONE,SEAL,5,S1,A1,10,red\n")
+    await checked(planner, first)
+    assert await effects(first) == [
+        "Register 1 new line as your own stock, in the ledger.", "Change no quantity that is on record.",
+    ]  # fmt: skip
+    await send(planner, f"{first}/apply", await planner.get(f"{first}/apply"), mode="good_rows")
+    same = await uploaded(planner, site.world, "2026-11-20", f"{t}-ONE,SEAL,5,S1,A1,11,red\n")
+    await checked(planner, same)
+    assert await effects(same) == [
+        "Register nothing new: every good row is on record.", "Change no quantity: the file and the record agree.",
+    ]  # fmt: skip
+    other = await uploaded(
+        planner, site.world, "2026-11-21", f"{t}-ONE,SEAL,4,S1,A1,11,red\n{t}-TWO,SEAL,none,S1,A1,11,red\n"
+    )
+    await checked(planner, other)
+    assert await effects(other) == [
+        "Register nothing new: every good row is on record.",
+        "Turn 1 difference from what is on record into a proposal that you accept or dismiss.",
+        "Touch nothing that is listed, reserved or under agreement: a shortage is only shown.",
+        "Leave 1 bad row out, or land nothing at all, as you choose below.",
+    ]
+
+
 async def test_a_difference_that_later_movements_overtook_is_called_that(site: Site) -> None:
     t = site.world.tag
     planner = await site.browser(site.world.maker, "planner")

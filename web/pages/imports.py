@@ -19,6 +19,7 @@ from marketplace.imports.endpoints import bad_row_chunks, fate_page
 from marketplace.imports.fates import COMPARED, FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import FateRow, Job
+from marketplace.imports.staging import DEFAULT_CONDITION
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
 from marketplace.kit.money import Money, price_cell
@@ -214,6 +215,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
         "conditions": condition_readings(job.condition_words, job.conditions, job.elsewhere),
+        "default_condition": CONDITION_WORDS[DEFAULT_CONDITION],
         "known_conditions": list(CONDITION_WORDS.items()),
         "unused": [f"{(header[c].strip() or 'a column without a name')} ({_letter(c)})" for c in job.unused],
         "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],

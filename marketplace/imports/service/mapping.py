@@ -64,7 +64,8 @@ async def change_mapping(
     _, table = await open_kept(
         data_dir, job, sheet=sheet or job.sheet, delimiter=delimiter or job.mapping["delimiter"] or None
     )
-    plan = choose_columns(table.header, columns)
+    shown = {field: (at, job.mapping["why"][field]) for field, at in job.columns.items()}
+    plan = choose_columns(table.header, columns, shown if list(table.header) == job.mapping["header"] else None)
     if save:
         await execute(
             session,

@@ -229,8 +229,9 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
             session,
             "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
             "lots_vanished = $6, lots_doubted = $8, error = NULL, "
-            "mapping = mapping || jsonb_build_object('condition_words', $7::jsonb) WHERE id = $1",
+            "mapping = mapping || jsonb_build_object('condition_words', $7::jsonb, 'without_condition', $9::int) WHERE id = $1",
             job_id, rows - bad, bad, new, found.changed, found.vanished, json.dumps(words), found.doubted,
+            await queries.without_condition(session, job),
         )  # fmt: skip
 
 

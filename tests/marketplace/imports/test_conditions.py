@@ -187,3 +187,22 @@ async def test_before_it_is_read_a_file_tells_the_words_of_its_first_rows(
         ("NOS", None)
     ]
     assert len(job.condition_words) == 2
+
+
+async def test_rows_that_say_no_condition_are_counted(world: World, db: Database, tmp_path: Path) -> None:
+    t = world.tag
+    imports = Importing(world, db, tmp_path)
+    app = create_app(Settings(data_dir=tmp_path), database=db)
+    token = await token_for(world.owner, world.maker.users["warehouse"], world.maker.id)
+    blank = f"Part number,Qty,Condition\n{t}-0,1,used\n{t}-1,2,\n{t}-2,3,  \n{t}-3,none,\n"
+    job = await imports.upload(blank, snapshot_on=day(20))
+    assert (await imports.job(job)).without_condition == 0, "not read yet"
+    await imports.run(job, land=False)
+    async with client_for(app, token) as client:
+        assert (await client.get(f"/api/v1/imports/{job}")).json()["without_condition"] == 2, "good rows only"
+    done = await imports.run(job)
+    assert done.without_condition == 2
+    kept = "SELECT condition FROM stock_line JOIN part ON part.id = part_id WHERE company_id = $1 ORDER BY number"
+    assert [r["condition"] for r in await world.owner.fetch(kept, world.maker.id)] == ["used", "new", "new"]
+    without = await imports.landed(f"Part number,Qty\n{t}-5,1\n{t}-6,2\n", snapshot_on=day(21), covers="some")
+    assert without.without_condition == 2
