@@ -184,6 +184,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         await job.called(4)
         await job.came_back(4)
         draw = job.call
+        # Kept in stock, so that it is they that are sent and nothing that is on offer.
+        await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "received"}))
         imported = await uploaded(1)
         # What becomes of the rows is listed once they are checked.
         await ok(job.planner.post(f"{API}/imports/{imported}/validate"))
