@@ -19,7 +19,8 @@ def counted(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def log(record: LoggedQuery) -> None:
-        if not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
+        # A new connection asks once what types there are: the driver's question, not the application's.
+        if "pg_type" not in record.query and not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
             sent.append(record.query)
 
     def out(connection: Any, _record: object, _proxy: object) -> None:
