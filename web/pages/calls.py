@@ -223,7 +223,7 @@ def _may_replace(call: CallRow, now: datetime) -> bool:
 
 def replace_words(call: CallRow) -> str:
     """Until when drawn units can be replaced, as people say it: the end of a day at the holder's site."""
-    return phrases.deadline(call.replace_by, call.agreement_zone or "UTC") if call.replace_by else ""
+    return phrases.deadline(call.replace_by, call.zone) if call.replace_by else ""
 
 
 async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:

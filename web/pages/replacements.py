@@ -21,7 +21,7 @@ from marketplace.sourcing.queries import CallRow, EqualStock
 from web.formats import plural
 from web.forms import Form
 from web.pages.calls import replace_words
-from web.session import Sent, SentForm, Visit, submit, visits
+from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 
 router = APIRouter(prefix="/calls", include_in_schema=False)
 Sends = Annotated[Visit, visits("order.ship")]
@@ -73,14 +73,16 @@ async def replace(request: Request, call_id: UUID, sent: SentForm, now: Now) -> 
     async def act(session: WriteSession, actor: Actor) -> UUID:
         fields = sent.fields()
         quantity = fields.whole("quantity", "Quantity", low=0)
-        equal = await queries.equal_stock(session, await queries.call(session, call_id), now)
-        chosen = fields.one_of("place", "where they come from", {_key(row) for row in equal})
+        site, _, condition = fields.text("place", "Where they come from").partition("/")
+        site_id = uuid_of(site)
+        if site_id is None:
+            fields.wrong("place", "Choose where they come from.")
         serials = fields.text("serials", "Serial numbers", required=False, most=20_000).replace(",", "\n").splitlines()
         consignment = fields.consignment()
         fields.check("replacement.invalid", "The replacement could not be sent.")
-        row = next(row for row in equal if _key(row) == chosen)
+        assert site_id is not None  # noqa: S101 - checked above
         return await service.send_replacement(
-            session, actor, call_id, quantity=quantity, site_id=row.site_id, condition=row.condition,
+            session, actor, call_id, quantity=quantity, site_id=site_id, condition=condition,
             consignment=consignment, now=now, serials=serials,
         )  # fmt: skip
 
@@ -104,7 +106,7 @@ async def _receive_page(visit: Visit, call_id: UUID, replacement_id: UUID, form:
         raise conflict("replacement.received", "This replacement was received already.")
     units = await queries.replacement_units(visit.session, replacement_id)
     serials = [u for u in units if u.serial]
-    zone = call.agreement_zone or "UTC"
+    zone = call.zone
     return visit.show(
         "calls/replacement.html", **_shared(call), form=form, sent=found, serials=serials,
         loose=found.quantity - len(serials), today=local_day(visit.now, zone), first=local_day(found.shipped_at, zone),

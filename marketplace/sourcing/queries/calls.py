@@ -84,6 +84,11 @@ class CallRow:
     lost_by: UUID | None
 
     @property
+    def zone(self) -> str:
+        """The time zone in which the agreement's days end."""
+        return self.agreement_zone or "UTC"
+
+    @property
     def to_replace(self) -> int:
         """Drawn units that were accepted and that the maker has neither replaced nor bought yet."""
         return (self.inspected_good or 0) - self.replaced - self.bought if self.draw_fee is not None else 0

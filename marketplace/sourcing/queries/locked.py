@@ -15,6 +15,19 @@ from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries.calls import TO_REPLACE
 from marketplace.sourcing.queries.requisitions import SHORT
 
+OFFERED = "EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id)"
+"""Whether units of position ``p`` stand behind a listing."""
+
+
+def free_of(now: str) -> str:
+    """How many units of position ``p`` are free at the moment ``now`` (a parameter): a reservation whose time is over no
+    longer counts; what is said not to be on the shelf does."""
+    return f"""(p.quantity - p.held
+        + coalesce((SELECT sum(x.quantity) FROM open_hold x WHERE x.lot_id = p.lot_id
+            AND x.position_id = p.position_id AND x.expires_at <= {now}), 0)
+        - coalesce((SELECT sum(w.quantity) FROM withdrawal w WHERE w.lot_id = p.lot_id
+            AND w.position_id = p.position_id AND w.resolved_at IS NULL), 0))::int"""
+
 
 async def lots_at(
     session: AsyncSession, candidate: Candidate, owner_id: UUID | None, now: datetime
@@ -23,18 +36,13 @@ async def lots_at(
     oldest lot first."""
     rows = await fetch(
         session,
-        """
-        SELECT p.lot_id, p.position_id,
-               (p.quantity - p.held + coalesce((SELECT sum(x.quantity) FROM open_hold x WHERE x.lot_id = p.lot_id
-                    AND x.position_id = p.position_id AND x.expires_at <= $7), 0)
-                - coalesce((SELECT sum(w.quantity) FROM withdrawal w WHERE w.lot_id = p.lot_id
-                    AND w.position_id = p.position_id AND w.resolved_at IS NULL), 0))::int AS free
+        f"""
+        SELECT p.lot_id, p.position_id, {free_of("$7")} AS free
         FROM position p JOIN lot l ON l.lot_id = p.lot_id
         WHERE p.part_id = $1 AND p.holder_id = $2 AND p.site_id = $3 AND p.condition = $4
           AND p.agreement_id IS NOT DISTINCT FROM $5 AND ($6::uuid IS NULL OR p.owner_id = $6) AND p.quantity > 0
           AND NOT l.frozen
-        ORDER BY EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id),
-                 p.lot_id, p.position_id
+        ORDER BY {OFFERED}, p.lot_id, p.position_id
         """,
         candidate.part_id, candidate.holder_id, candidate.site_id, candidate.condition, candidate.agreement_id,
         owner_id, now,

@@ -14,6 +14,7 @@ from marketplace.db.session import fetch, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.ledger.kinds import CONDITIONS
 from marketplace.sourcing.queries.calls import CallRow
+from marketplace.sourcing.queries.locked import OFFERED, free_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ class EqualLot:
     position_id: int
     free: int
     serial: str | None
+    listed: bool
+    """Whether units of it stand behind a posting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,10 @@ async def equal_stock(session: AsyncSession, call: CallRow, now: datetime) -> li
     most first. Units that came back for a parts request that has not been closed are for that, and are left out."""
     rows = await fetch(
         session,
-        """
+        f"""
         SELECT f.* FROM (
             SELECT p.site_id, s.name AS site, p.condition, p.lot_id, p.position_id, l.serial,
-                   EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id) AS listed,
-                   (p.quantity - p.held + coalesce((SELECT sum(x.quantity) FROM open_hold x WHERE x.lot_id = p.lot_id
-                        AND x.position_id = p.position_id AND x.expires_at <= $4), 0)
-                    - coalesce((SELECT sum(w.quantity) FROM withdrawal w WHERE w.lot_id = p.lot_id
-                        AND w.position_id = p.position_id AND w.resolved_at IS NULL), 0))::int AS free
+                   {OFFERED} AS listed, {free_of("$4")} AS free
             FROM position p JOIN lot l ON l.lot_id = p.lot_id JOIN site s ON s.id = p.site_id
             WHERE p.part_id = $1 AND p.owner_id = $2 AND p.holder_id = $2 AND p.agreement_id IS NULL
               AND p.condition = ANY($3::text[]) AND p.quantity > 0 AND NOT l.frozen
@@ -138,6 +137,6 @@ async def equal_stock(session: AsyncSession, call: CallRow, now: datetime) -> li
     )
     found: list[EqualStock] = []
     for (site_id, site, condition), lots in groupby(rows, key=lambda r: (r["site_id"], r["site"], r["condition"])):
-        units = tuple(EqualLot(r["lot_id"], r["position_id"], r["free"], r["serial"]) for r in lots)
+        units = tuple(EqualLot(r["lot_id"], r["position_id"], r["free"], r["serial"], r["listed"]) for r in lots)
         found.append(EqualStock(site_id, site, condition, units))
     return sorted(found, key=lambda place: -place.free)

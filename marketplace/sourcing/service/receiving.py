@@ -129,7 +129,7 @@ async def inspect(
     if rejected and ended and call.inspect_by is not None:
         raise conflict(
             "call.inspect_late",
-            f"The time to reject units ended with {deadline(call.inspect_by, call.agreement_zone or 'UTC')}: what was not "
+            f"The time to reject units ended with {deadline(call.inspect_by, call.zone)}: what was not "
             f"rejected by then is accepted. Accept all {call.quantity:,}.",
             field="good",
         )
@@ -177,7 +177,7 @@ async def _accept(
                 session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_fee" if drawn else "call_price",
                 cause_id=call.id, cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id,
                 quantity=good, unit_price=fee, words=f"Draw fee {fee} a unit." if drawn else _price_words(call),
-                due_on=local_day(accepted_at, call.agreement_zone or "UTC") + timedelta(days=call.payment_days),
+                due_on=local_day(accepted_at, call.zone) + timedelta(days=call.payment_days),
             )  # fmt: skip
         if rejected:
             await agreements.note_given_back(
@@ -196,7 +196,7 @@ async def _accept(
         f"{call.reference} was inspected" if kind == "inspected" else f"{call.reference} counts as accepted",
         f"{good} accepted {price} {fee} each"
         + (f", {rejected} rejected: {note}" if rejected else "")
-        + (f". To be replaced by {deadline(call.replace_by, call.agreement_zone or 'UTC')}, or bought at {Money(call.unit_price, call.currency)}." if drawn and good and call.replace_by else ""),
+        + (f". To be replaced by {deadline(call.replace_by, call.zone)}, or bought at {Money(call.unit_price, call.currency)}." if drawn and good and call.replace_by else ""),
     )  # fmt: skip
 
 

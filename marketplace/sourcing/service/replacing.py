@@ -42,8 +42,10 @@ async def send_replacement(
     serials: Sequence[str] = (),
 ) -> UUID:
     """The maker sends ``quantity`` equal units from its free stock at a site; they go into transit. Which serial-numbered
-    ones is told by ``serials``: nobody guesses what is in the box. Returns the replacement's id. Raises ``replacement.quantity`` (none, or more than are still to be replaced),
-    ``replacement.bought`` after the time has ended, ``replacement.stock`` where so many equal units are not free
+    ones is told by ``serials``: nobody guesses what is in the box. Returns the replacement's id.
+
+    Raises ``replacement.quantity`` (none, or more than are still to be replaced), ``replacement.bought`` after the time
+    has ended, ``replacement.stock`` where so many equal units are not free
     there, ``replacement.which`` for serial numbers that are not there, or missing."""
     call = await queries.call_for_update(session, call_id)
     if actor.company_id != call.maker_id:
@@ -80,7 +82,7 @@ async def send_replacement(
         command_id("replacement.ship", replacement_id), call.maker_id, actor.user_id, tuple(steps), "call", call.id
     )
     entries = (await carry_out(session, command, now)).entries
-    for lot, count in taken:
+    for lot, count in (x for x in taken if x[0].listed):
         await drop_from_listings(session, lot.lot_id, lot.position_id, count)
     landed = {e.lot_id: e.to_position for e in entries if e.to_position}
     await execute(
@@ -138,7 +140,7 @@ def _choose(here: EqualStock, quantity: int, serials: Sequence[str]) -> list[tup
 def _require_replaceable(call: CallRow, quantity: int, now: datetime) -> None:
     if call.draw_fee is None or call.inspected_good is None or call.replace_by is None:
         raise conflict("replacement.not_due", "Nothing of this order is to be replaced.")
-    zone = call.agreement_zone or "UTC"
+    zone = call.zone
     open_now = call.to_replace
     if now >= call.replace_by and open_now:
         raise conflict(
@@ -191,7 +193,7 @@ async def receive_replacement(
         )
     if (refused or missing_units) and not note.strip():
         raise invalid("replacement.note", "Say what is wrong with the units that you do not accept.", field="note")
-    zone = call.agreement_zone or "UTC"
+    zone = call.zone
     arrived, day = _arrival(found.shipped_at, arrived_on, zone, now)
     async with acting_for(session, call.maker_id):
         units = await queries.replacement_units(session, replacement_id)
@@ -348,7 +350,7 @@ async def buy_unreplaced(session: WriteSession, actor_id: UUID, call_id: UUID, n
 
 
 async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> None:
-    count, zone = call.to_replace, call.agreement_zone or "UTC"
+    count, zone = call.to_replace, call.zone
     assert call.replace_by is not None  # noqa: S101 - the caller saw to it
     price = Money(call.unit_price, call.currency)
     by_when = phrases.deadline(call.replace_by, zone)
