@@ -7,7 +7,6 @@ to make.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -25,7 +24,7 @@ from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import kept_apart
 from marketplace.parties.actor import roughly
-from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, distance_km, haul
+from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, haul
 
 URGENCIES: Mapping[str, Urgency] = {
     "machine_down": Urgency.MACHINE_DOWN,
@@ -176,46 +175,6 @@ def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing
         known = found.get(key)
         found[key] = units if known is None else Standing(*map(add, known, units))
     return found
-
-
-def nearest(
-    rows: Iterable[StockRow], destination: Point, most: int
-) -> tuple[list[StockRow], dict[UUID, list[StockRow]]]:
-    """The rows worth evaluating of each part when many are asked for at once, and by part what was left out.
-
-    Own stock always; then the rights, whole (a right over several sites is one), those with free units first and the
-    nearest first, until ``most`` places of the part are reached.
-    """
-    kept: list[StockRow] = []
-    bound: dict[UUID, list[StockRow]] = {}
-    for row in rows:
-        if row.agreement_id is None:
-            kept.append(row)
-        else:
-            bound.setdefault(row.part_id, []).append(row)
-    left: dict[UUID, list[StockRow]] = {}
-    for part_id, places in bound.items():
-        if len(places) <= most:
-            kept += places
-            continue
-        rights: dict[UUID | None, list[StockRow]] = {}
-        for row in places:
-            rights.setdefault(row.agreement_id, []).append(row)
-
-        def rank(item: tuple[UUID | None, list[StockRow]]) -> tuple[bool, float, str]:
-            agreement_id, members = item
-            free = [row for row in members if row.free]
-            way = [km for row in free or members if (km := distance_km(row.point, destination)) is not None]
-            return not free, min(way, default=math.inf), str(agreement_id)
-
-        taken = 0
-        for _, members in sorted(rights.items(), key=rank):
-            if taken < most:
-                kept += members
-                taken += len(members)
-            else:
-                left.setdefault(part_id, []).extend(members)
-    return kept, left
 
 
 def assemble(

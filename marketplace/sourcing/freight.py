@@ -22,7 +22,7 @@ ROAD_FACTOR = 1.2
 UNKNOWN_WEIGHT_GRAMS = 2000
 
 
-_ROUGH = 2.0
+ROUGH = 2.0
 """Degrees: some 200 km."""
 
 
@@ -106,7 +106,7 @@ def rough(point: Point) -> Point:
     costs are reckoned from there, or whoever moves the destination about could measure the place out."""
     if point.lat is None or point.lon is None:
         return point
-    lat, lon = (math.floor(at / _ROUGH) * _ROUGH + _ROUGH / 2 for at in (point.lat, point.lon))
+    lat, lon = (math.floor(at / ROUGH) * ROUGH + ROUGH / 2 for at in (point.lat, point.lon))
     return Point(lat, lon, point.country)
 
 

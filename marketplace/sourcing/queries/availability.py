@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import queries as agreements
@@ -15,15 +16,11 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, nearest, standing
-from marketplace.sourcing.freight import Point, rough
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, standing
+from marketplace.sourcing.freight import ROUGH, Point, rough
 
-# Names, places and counts are looked up after the sums, so that the rows to be sorted stay narrow.
-_STOCK = """
-SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
-       g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
-       g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on
-FROM (
+# Units of one part at one place: $1 parts, $2 makers, $3 now.
+_PLACES = """
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::bigint AS quantity,
            sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::bigint AS held,
@@ -45,7 +42,49 @@ FROM (
       AND (p.beneficiary_id = ANY($2::uuid[])
            OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[])))
     GROUP BY p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id
-) g
+"""
+# Of each part the places of the nearest rights, those with free units first, until $4 places are reached; a right over
+# several sites is whole or left out, and what is under no right always comes. $5, $6: where units should come to; $7:
+# makers whose holders are to be found only as `freight.rough` tells them. A number may have thousands of places, of which
+# a search for many numbers wants a few: what is left out is never sent, named or evaluated.
+_NEAREST = f"""
+SELECT g.*, g.rivals - count(*) OVER (PARTITION BY g.part_id, g.bound) AS farther FROM (
+    SELECT r.*, count(*) OVER (PARTITION BY r.part_id, r.bound) AS rivals,
+           count(*) OVER (
+               PARTITION BY r.part_id, r.bound ORDER BY NOT r.gives, r.way NULLS LAST, r.agreement_id
+               GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+           ) AS nearer
+    FROM (
+        SELECT d.*, d.agreement_id IS NOT NULL AS bound, bool_or(d.open) OVER one AS gives,
+               CASE WHEN bool_or(d.open) OVER one THEN min(d.h) FILTER (WHERE d.open) OVER one
+                    ELSE min(d.h) OVER one END AS way
+        FROM (
+            SELECT p.*, p.site_id IS NOT NULL AND p.holder_id = p.owner_id
+                        AND p.quantity - p.held - p.frozen - p.withdrawn > 0 AS open,
+                   power(sind((a.lat - $5::float8) / 2), 2)
+                   + cosd($5::float8) * cosd(a.lat) * power(sind((a.lon - $6::float8) / 2), 2) AS h
+            FROM ({_PLACES}) p LEFT JOIN site s ON s.id = p.site_id
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN m.veiled THEN floor(s.lat / {ROUGH}) * {ROUGH} + {ROUGH} / 2 ELSE s.lat END AS lat,
+                       CASE WHEN m.veiled THEN floor(s.lon / {ROUGH}) * {ROUGH} + {ROUGH} / 2 ELSE s.lon END AS lon
+                FROM (SELECT coalesce(p.beneficiary_id, p.owner_id) = ANY($7::uuid[])
+                             AND coalesce(p.beneficiary_id, p.owner_id) <> p.holder_id AS veiled) m
+            ) a
+        ) d
+        WINDOW one AS (PARTITION BY d.part_id, d.agreement_id)
+    ) r
+) g WHERE g.nearer < $4 OR NOT g.bound
+"""
+
+
+def _told(places: str, farther: str) -> str:
+    """Names, points and counts are looked up after the sums, so that the rows to be sorted stay narrow."""
+    return f"""
+SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
+       g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
+       g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
+       {farther} AS farther
+FROM ({places}) g
 JOIN company h ON h.id = g.holder_id
 LEFT JOIN site s ON s.id = g.site_id
 LEFT JOIN stock_count c ON c.holder_id = g.holder_id AND c.site_id = g.site_id AND c.part_id = g.part_id
@@ -57,12 +96,41 @@ LEFT JOIN LATERAL (
 """
 
 
+_ALL_TOLD = _told(_PLACES, "0")
+# Rows that are no right's are never left out, and say so.
+_NEAREST_TOLD = _told(_NEAREST, "CASE WHEN g.bound THEN g.farther ELSE 0 END")
+
+
 async def stock(
     session: AsyncSession, part_ids: Iterable[UUID], makers: Iterable[UUID], now: datetime
 ) -> list[StockRow]:
     """Every place with units of these parts that the makers own and hold or may call; one statement."""
-    rows = await fetch(session, _STOCK, list(part_ids), list(makers), now)
-    return [StockRow._make((*row, Point(lat, lon, country), told)) for *row, lat, lon, country, told in rows]
+    rows = await fetch(session, _ALL_TOLD, list(part_ids), list(makers), now)
+    return [_row(r) for r in rows]
+
+
+async def nearest_stock(
+    session: AsyncSession,
+    part_ids: Iterable[UUID],
+    makers: Iterable[UUID],
+    now: datetime,
+    *,
+    destination: Point,
+    most: int,
+    mask: frozenset[UUID],
+) -> tuple[list[StockRow], dict[UUID, int]]:
+    """As ``stock``, of each part so many places as are worth a look when many parts are asked for at once, and by part
+    how many more there are. Own stock always; then the rights, whole, those with free units first and the nearest
+    first, until ``most`` places are reached."""
+    rows = await fetch(
+        session, _NEAREST_TOLD, list(part_ids), list(makers), now, most, destination.lat, destination.lon, list(mask)
+    )
+    return [_row(r) for r in rows], {r["part_id"]: r["farther"] for r in rows if r["farther"]}
+
+
+def _row(r: asyncpg.Record) -> StockRow:
+    *row, lat, lon, country, told, _ = r
+    return StockRow._make((*row, Point(lat, lon, country), told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +203,18 @@ async def locate(
     related = await parts.related(session, part_ids) if with_related else []
     wanted = list(dict.fromkeys([*part_ids, *(r.other_id for r in related)]))
     known = await parts.parts(session, wanted)
-    rows: Sequence[StockRow] = await stock(session, wanted, who.makers, now)
-    if who.mask:
-        rows = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in rows]
-    left: dict[UUID, list[StockRow]] = {}
-    if most is not None:
-        rows, left = nearest(rows, destination, most)
+    farther: dict[UUID, int] = {}
+    if most is None:
+        rows = await stock(session, wanted, who.makers, now)
+    else:
+        rows, farther = await nearest_stock(
+            session, wanted, who.makers, now, destination=destination, most=most, mask=who.mask
+        )
     weights = {p.id: p.weight_grams for p in known.values()}
 
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
+        if who.mask:
+            at = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in at]
         rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
@@ -154,13 +225,13 @@ async def locate(
     found: dict[UUID, list[Candidate]] = {p: [] for p in wanted}
     for candidate in await look(rows):
         found[candidate.part_id].append(candidate)
-    if bare := [p for p in left if not any(c.callable for c in found[p])]:
-        more = await look([row for p in bare for row in left.pop(p)])
-        for candidate in more:
-            found[candidate.part_id].append(candidate)
+    if bare := [p for p in farther if not any(c.callable for c in found[p])]:
         for p in bare:
-            found[p].sort(key=lambda c: not c.callable)
-    return Located(found, known, related, destination, {p: len(members) for p, members in left.items()})
+            found[p] = []
+            del farther[p]
+        for candidate in await look(await stock(session, bare, who.makers, now)):
+            found[candidate.part_id].append(candidate)
+    return Located(found, known, related, destination, farther)
 
 
 async def destination_of(session: AsyncSession, actor: Actor, site_id: UUID | None) -> tuple[UUID | None, Point]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -24,8 +26,9 @@ from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.parties.service import sign_in
-from marketplace.sourcing.candidates import standing
-from marketplace.sourcing.queries.availability import stock
+from marketplace.sourcing.candidates import StockRow, standing
+from marketplace.sourcing.freight import Point, distance_km, rough
+from marketplace.sourcing.queries.availability import nearest_stock, stock
 from tests.conftest import clone
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -183,6 +186,57 @@ async def test_a_search_reads_the_same_of_an_agreement_as_its_page(demo: Loaded,
     assert not [pair for pair, right in found.items() if right.facts != asked[pair].facts]
     for name in ("held", "in_transit", "quality_held"):
         assert any(getattr(right.facts, name) for right in found.values()), name
+
+
+def nearest(
+    rows: Sequence[StockRow], destination: Point, most: int, mask: frozenset[UUID]
+) -> tuple[set[StockRow], dict[UUID, int]]:
+    """The model of ``nearest_stock``: what it takes of all places, and by part how many it leaves out."""
+    kept = {row for row in rows if row.agreement_id is None}
+    rights: dict[UUID, dict[UUID, list[StockRow]]] = {}
+    for row in rows:
+        if row.agreement_id is not None:
+            rights.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
+
+    def rank(members: list[StockRow]) -> tuple[bool, float, str]:
+        free = [row for row in members if row.free]
+        points = [rough(row.point) if row.masked(mask) else row.point for row in free or members]
+        way = [km for point in points if (km := distance_km(point, destination)) is not None]
+        return not free, min(way, default=math.inf), str(members[0].agreement_id)
+
+    left: dict[UUID, int] = {}
+    for part, by_right in rights.items():
+        taken = 0
+        for members in sorted(by_right.values(), key=rank):
+            if taken < most:
+                kept.update(members)
+                taken += len(members)
+            else:
+                left[part] = left.get(part, 0) + len(members)
+    return kept, left
+
+
+async def test_a_search_for_many_numbers_reads_the_nearest_places_of_each(
+    demo: Loaded, rows: asyncpg.Connection
+) -> None:
+    maker = await rows.fetchval("SELECT id FROM company WHERE is_manufacturer")
+    parts = [r[0] for r in await rows.fetch("SELECT DISTINCT part_id FROM position WHERE beneficiary_id = $1", maker)]
+    async with demo.app.read(Tenant(maker)) as session:
+        places = await stock(session, parts, [maker], START)
+        # Near Kansas City, by the date line, nowhere.
+        for at in (Point(39.1, -94.6, "US"), Point(-16.5, 179.9, "FJ"), Point(None, None, "US")):
+            for most, mask in ((1, frozenset()), (3, frozenset({maker})), (12, frozenset())):
+                found, farther = await nearest_stock(
+                    session, parts, [maker], START, destination=at, most=most, mask=mask
+                )
+                kept, left = nearest(places, at, most, mask)
+                assert len(found) == len(set(found))
+                # Ways of the same length to the last digit are the only thing that the two may tell apart.
+                assert len(set(found) ^ kept) <= 4, (at, most)
+                assert farther == left, (at, most)
+    assert len({row.agreement_id for row in places}) < len(places) - 100, "rights over several places"
+    assert any(row.agreement_id is None for row in places)
+    assert sum(left.values()) > 1_000
 
 
 async def test_papers_read_as_if_they_had_been_offered(rows: asyncpg.Connection) -> None:
