@@ -12,6 +12,7 @@ from web.assets import PREFIX
 from web.headers import SecurityHeaders
 from web.pages import (
     about_demo,
+    agreement_changes,
     agreements,
     api_docs,
     calls,
@@ -48,7 +49,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, notices, agreements, imports, scan,
+    settlement, notices, agreement_changes, agreements, imports, scan,
 )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
     """Resolves the actor and puts the shell onto the request, so that error pages have it too."""
     actor = await resolve(request, session, now)
     home = await parties.home_site(session, actor)
-    found = await tasks(session, actor)
+    found = await tasks(session, actor, now)
     request.state.now = now
     request.state.shell = Shell(
         user_name=actor.user_name,

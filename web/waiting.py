@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from marketplace.agreements import queries as agreements
 from marketplace.db.session import ReadSession
 from marketplace.holdings import queries as holdings
 from marketplace.imports import queries as imports
@@ -31,11 +33,16 @@ class Task:
     urgent: bool = False
 
 
-async def tasks(session: ReadSession, actor: Actor) -> tuple[Task, ...]:
+async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task, ...]:
     """What waits for the actor to do something, the most urgent first; only what the actor may do."""
     found = await _sourcing(session, actor)
     if actor.may("order.read"):
         found += await _orders(session, actor)
+    if actor.may("agreement.sign"):
+        count = await agreements.proposals_to_answer(session, actor.company_id, now)
+        words = plural(count, "change of an agreement is proposed to you", "changes of agreements are proposed to you")
+        hint = "Sign it, answer with other terms, or decline before it lapses"
+        found.append(Task("agreements", count, words, hint, "/agreements?status=proposed", "message-circle"))
     if actor.may("settlement.mark"):
         count = await settlement.half_marked(session, actor.company_id)
         words = plural(count, "settlement line waits for your mark", "settlement lines wait for your mark")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,29 +11,37 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
+from marketplace.agreements.changes import LineMinimum, differences, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
-from marketplace.agreements.queries import AgreementFilter, LineRow
+from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow
 from marketplace.agreements.schemas import (
+    AcceptedOut,
     AgreementDetailOut,
     AgreementOut,
     BooksOut,
+    DifferenceOut,
     EventOut,
     FindingOut,
+    HoldIn,
     LineOut,
     NoticeIn,
     NoticeOut,
+    ProposalIn,
+    ProposalOut,
+    ReasonIn,
     SignedOut,
     SignIn,
+    StandingOut,
     Status,
 )
 from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.documents.service import typeset
-from marketplace.kit.errors import missing
+from marketplace.kit.errors import invalid, missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import PageOut
 from marketplace.parties.actor import Actor
@@ -176,3 +186,188 @@ async def give_notice(
     inputs = {"agreement_id": agreement_id, **given.model_dump()}
     answer = await once(session, actor, key, "agreements.notice", inputs, act)
     return NoticeOut.model_validate(answer.content)
+
+
+# -- standing ------------------------------------------------------------------------------------------------
+
+
+async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
+    found = await queries.agreement_for_update(session, agreement_id)
+    return StandingOut.model_validate(
+        {"agreement_id": agreement_id, "status": found.status, "legal_hold": found.legal_hold}
+    )
+
+
+async def _once(
+    session: Writing, actor: Actor, key: str | None, verb: str, inputs: Any, act: Callable[[], Awaitable[Any]]
+) -> Any:
+    return (await once(session, actor, key, f"agreements.{verb}", inputs, act, status=200)).content
+
+
+@router.post("/{agreement_id}/suspend", summary="Suspend an agreement")
+async def suspend(
+    session: Writing, actor: SignsAgreements, agreement_id: UUID, given: ReasonIn, now: Now, key: IdempotencyKey = None
+) -> StandingOut:
+    """For a stated reason: nothing is called, moved or used until your company resumes it. The days are added to the end
+    of the right."""
+
+    async def act() -> Any:
+        await service.suspend(session, agreement_id, actor, given.reason, now)
+        return await _stands(session, agreement_id)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump()}
+    return StandingOut.model_validate(await _once(session, actor, key, "suspend", inputs, act))
+
+
+@router.post("/{agreement_id}/resume", summary="Resume a suspended agreement")
+async def resume(
+    session: Writing, actor: SignsAgreements, agreement_id: UUID, now: Now, key: IdempotencyKey = None
+) -> StandingOut:
+    """Only by the side that suspended it."""
+
+    async def act() -> Any:
+        await service.resume(session, agreement_id, actor, now)
+        return await _stands(session, agreement_id)
+
+    return StandingOut.model_validate(await _once(session, actor, key, "resume", {"agreement_id": agreement_id}, act))
+
+
+@router.post("/{agreement_id}/legal-hold", summary="Put an agreement under legal hold, or lift it")
+async def legal_hold(
+    session: Writing, actor: SignsAgreements, agreement_id: UUID, given: HoldIn, now: Now, key: IdempotencyKey = None
+) -> StandingOut:
+    """Insolvency or a court order: the units stay where and as they are. Only the side that set it lifts it."""
+
+    async def act() -> Any:
+        await service.set_legal_hold(session, agreement_id, actor, given.held, given.reason, now)
+        return await _stands(session, agreement_id)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump()}
+    return StandingOut.model_validate(await _once(session, actor, key, "legal_hold", inputs, act))
+
+
+@router.post("/{agreement_id}/close", summary="Close an agreement whose right has ended")
+async def close(
+    session: Writing, actor: SignsAgreements, agreement_id: UUID, now: Now, key: IdempotencyKey = None
+) -> StandingOut:
+    """By either side alone: the units that the holder has stand under no agreement any more."""
+
+    async def act() -> Any:
+        await service.close_ended(session, actor, agreement_id, now)
+        return await _stands(session, agreement_id)
+
+    return StandingOut.model_validate(await _once(session, actor, key, "close", {"agreement_id": agreement_id}, act))
+
+
+# -- changing and ending by both sides -------------------------------------------------------------------------
+
+
+@router.get("/{agreement_id}/proposals", summary="Proposals to change or end an agreement")
+async def proposals(session: Reading, actor: ReadsAgreements, agreement_id: UUID, now: Now) -> list[ProposalOut]:
+    """Newest first, with what each would change term by term; at most 100."""
+    await queries.agreement(session, actor, agreement_id)
+    text = await queries.agreement_text(session, agreement_id)
+    return [_proposal(p, text, now) for p in await queries.proposals(session, actor, agreement_id)]
+
+
+def minimums_of(text: AgreementText, proposal: ProposalRow) -> Sequence[LineMinimum]:
+    """By line the minimum to keep as signed and as proposed; none where the agreement is to end."""
+    if proposal.terms is None:
+        return ()
+    after = proposal.terms
+    return [
+        LineMinimum(
+            line.number,
+            line.minimum_to_keep,
+            minimum_after(
+                text.terms, after, quantity=line.quantity_sold, minimum=line.minimum_to_keep,
+                stated=proposal.minimums.get(line.part_id),
+            ),
+        )
+        for line in text.lines
+    ]  # fmt: skip
+
+
+def _proposal(row: ProposalRow, text: AgreementText, now: datetime) -> ProposalOut:
+    changed = differences(text.terms, row.terms, minimums_of(text, row)) if row.terms else ()
+    return ProposalOut.model_validate(
+        {
+            "id": row.id, "agreement_id": row.agreement_id, "kind": row.kind, "status": row.standing(now),
+            "proposed_by": row.proposer, "proposed_at": row.proposed_at, "valid_until": row.valid_until,
+            "answers_id": row.answers_id, "note": row.note, "reason": row.reason, "reference": row.reference,
+            "differences": [DifferenceOut.model_validate(d) for d in changed],
+            "terms": dump_terms(row.terms) if row.terms else None, "wording": row.wording,
+            "wording_sha256": row.wording_sha256.hex(),
+        }
+    )  # fmt: skip
+
+
+@router.post("/{agreement_id}/proposals", status_code=201, summary="Propose to change or end an agreement")
+async def propose(
+    session: Writing,
+    actor: SignsAgreements,
+    agreement_id: UUID,
+    given: ProposalIn,
+    now: Now,
+    key: IdempotencyKey = None,
+) -> ProposalOut:
+    """Signed by your company with this; the other side signs, counters with a proposal of its own, or declines. One is
+    open at a time. A change makes a new agreement in the old one's place and moves every unit to it."""
+
+    async def act() -> Any:
+        if given.ends:
+            if given.terms or given.clause or given.version or given.minimums:
+                raise invalid("proposal.terms", "An end has no terms: leave them out.", field="terms")
+            made = await service.propose_end(
+                session, actor, agreement_id, text=given.note, now=now, valid_days=given.valid_days
+            )
+        elif given.terms is None or given.clause is None or given.version is None:
+            raise invalid(
+                "proposal.terms", "Give clause, version and all terms as they are to be, or say that it ends.",
+                field="terms",
+            )  # fmt: skip
+        else:
+            made = await service.propose_change(
+                session, actor, agreement_id, clause=given.clause, version=given.version, terms=given.terms,
+                minimums={m.part_id: m.minimum_to_keep for m in given.minimums}, text=given.note, now=now,
+                valid_days=given.valid_days,
+            )  # fmt: skip
+        text = await queries.agreement_text(session, agreement_id)
+        row = next(p for p in await queries.proposals(session, actor, agreement_id) if p.id == made.id)
+        return _proposal(row, text, now)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump(mode="json")}
+    answer = await once(session, actor, key, "agreements.propose", inputs, act)
+    return ProposalOut.model_validate(answer.content)
+
+
+@router.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
+async def accept(
+    session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
+    key: IdempotencyKey = None,
+) -> AcceptedOut:  # fmt: skip
+    """Carries it out. Not while units are reserved, on the way or waiting for inspection under the agreement."""
+    sha256 = given.wording_sha256 if given else None
+
+    async def act() -> Any:
+        return AcceptedOut.model_validate(
+            await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=sha256)
+        )
+
+    inputs = {"proposal_id": proposal_id, "wording_sha256": sha256}
+    return AcceptedOut.model_validate(await _once(session, actor, key, "accept_proposal", inputs, act))
+
+
+@router.post("/proposals/{proposal_id}/decline", status_code=204, summary="Decline a proposal, or take your own back")
+async def decline(
+    session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: ReasonIn | None = None,
+    key: IdempotencyKey = None,
+) -> None:  # fmt: skip
+    """The agreement stays as it is. The other side's is declined with a reason; your own is taken back without one."""
+
+    async def act() -> Any:
+        await service.decline_proposal(session, actor, proposal_id, given.reason if given else "", now)
+        return {}
+
+    inputs = {"proposal_id": proposal_id, "reason": given.reason if given else ""}
+    await _once(session, actor, key, "decline_proposal", inputs, act)

@@ -61,6 +61,7 @@ class Agreement(Row):
     holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
     order_id: Mapped[UUID | None] = mapped_column(unique=True)
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
+    replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"), unique=True)
     clause: Mapped[str]
     version: Mapped[int]
     terms: Mapped[dict[str, Any]]
@@ -95,6 +96,7 @@ class Agreement(Row):
         CheckConstraint("exercises >= 0 AND tolled_days >= 0", name="counters"),
         Index("ix_agreement_maker_status", "maker_id", "status", "id"),
         Index("ix_agreement_window", "maker_id", "window_closes_at"),
+        Index("ix_agreement_ending", "window_closes_at", postgresql_where=text("status IN ('active','expiring')")),
     )
 
 
@@ -142,6 +144,51 @@ class AgreementClassification(Row):
         CheckConstraint(
             "kind IN ('sale','sale_with_return','lease','financing','consignment','judgement')", name="kind"
         ),
+    )
+
+
+class AgreementProposal(Row):
+    """What one side proposes to change in an agreement, or that it ends, signed by whoever proposes it. The other side's
+    signature carries it out; of one agreement one is open at a time."""
+
+    __tablename__ = "agreement_proposal"
+    id: Mapped[Id]
+    agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"))
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    kind: Mapped[str]
+    answers_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement_proposal.id"), unique=True)
+    reference: Mapped[str | None] = mapped_column(unique=True)
+    clause: Mapped[str | None]
+    version: Mapped[int | None]
+    terms: Mapped[dict[str, Any] | None]
+    minimums: Mapped[dict[str, Any] | None]
+    wording: Mapped[str]
+    wording_sha256: Mapped[bytes] = mapped_column(BYTEA)
+    note: Mapped[str]
+    proposed_by: Mapped[UUID]
+    proposed_by_user: Mapped[UUID]
+    proposed_at: Mapped[datetime]
+    valid_until: Mapped[datetime]
+    status: Mapped[str]
+    answered_by_user: Mapped[UUID | None]
+    answered_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("kind IN ('change','end')", name="kind"),
+        CheckConstraint("status IN ('open','accepted','declined','withdrawn','countered','lapsed')", name="status"),
+        CheckConstraint(
+            "(kind = 'end') = (terms IS NULL) AND (terms IS NULL) = (reference IS NULL) "
+            "AND (terms IS NULL) = (clause IS NULL) AND (terms IS NULL) = (version IS NULL) "
+            "AND (terms IS NULL) = (minimums IS NULL)",
+            name="terms",
+        ),
+        CheckConstraint("(status = 'open') = (answered_at IS NULL)", name="answered"),
+        ForeignKeyConstraint(["clause", "version"], ["clause_version.clause", "clause_version.version"]),
+        Index("ix_agreement_proposal_agreement_id", "agreement_id", "id"),
+        Index("uq_agreement_proposal_open", "agreement_id", unique=True, postgresql_where=text("status = 'open'")),
+        Index("ix_agreement_proposal_maker", "maker_id", "valid_until", postgresql_where=text("status = 'open'")),
+        Index("ix_agreement_proposal_holder", "holder_id", "valid_until", postgresql_where=text("status = 'open'")),
     )
 
 

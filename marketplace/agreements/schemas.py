@@ -270,3 +270,94 @@ class NoticeOut(BaseModel):
     clear_from: datetime
     clear_until: datetime
     words: str
+
+
+class ReasonIn(BodyIn):
+    """Why: the other side reads it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Export licence under review."}]})
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class HoldIn(BodyIn):
+    """Puts under legal hold, or lifts it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"held": True, "reason": "Insolvency proceedings were opened."}]}
+    )
+    held: bool
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class MinimumIn(BodyIn):
+    """Another minimum to keep for one line."""
+
+    part_id: UUID
+    minimum_to_keep: int = Field(ge=0)
+
+
+class ProposalIn(BodyIn):
+    """Other terms for an agreement, or that it ends. Give ``clause``, ``version`` and all ``terms`` for a change; neither
+    for an end."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ends": True, "note": "We close the site in spring.", "valid_days": 14}]}
+    )
+    ends: bool = Field(default=False, description="Proposes to end it; then no terms are given.")
+    clause: str | None = Field(default=None, examples=["buy-back"])
+    version: int | None = None
+    terms: dict[str, Any] | None = Field(
+        default=None, description="All terms as they are to be, not only what changes."
+    )
+    minimums: list[MinimumIn] = Field(
+        default_factory=list, max_length=2_000, description="Lines whose minimum to keep is to be another."
+    )
+    note: str = Field(default="", max_length=500)
+    valid_days: int = Field(default=30, ge=1, le=180, description="How long it can be answered.")
+
+
+class DifferenceOut(BaseModel):
+    """One term that changes."""
+
+    model_config = ConfigDict(from_attributes=True)
+    term: str = Field(examples=["window_end_months"])
+    label: str = Field(examples=["Window end months"])
+    before: str = Field(examples=["96 months"])
+    after: str = Field(examples=["120 months"])
+
+
+class ProposalOut(BaseModel):
+    """A proposal to change or to end an agreement."""
+
+    id: UUID
+    agreement_id: UUID
+    kind: Literal["change", "end"]
+    status: Literal["open", "accepted", "declined", "withdrawn", "countered", "lapsed"]
+    proposed_by: str = Field(description="The company that made and signed it.")
+    proposed_at: datetime
+    valid_until: datetime
+    answers_id: UUID | None = Field(description="The proposal of the other side that it counters.")
+    note: str
+    reason: str | None = Field(description="Why it was declined.")
+    reference: str | None = Field(description="Of the agreement to come; null where it ends.")
+    differences: list[DifferenceOut]
+    terms: dict[str, Any] | None
+    wording: str = Field(description="The text that both sign (markdown).")
+    wording_sha256: str
+
+
+class AcceptedOut(BaseModel):
+    """What the second signature brought about."""
+
+    model_config = ConfigDict(from_attributes=True)
+    agreement_id: UUID | None = Field(description="The agreement that holds now; null where it ended.")
+    reference: str | None
+    units: int = Field(description="Units that moved to it, or that are free of the right now.")
+
+
+class StandingOut(BaseModel):
+    """How an agreement stands after it was suspended, resumed, held or closed."""
+
+    agreement_id: UUID
+    status: Status
+    legal_hold: bool

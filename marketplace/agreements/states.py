@@ -77,7 +77,7 @@ AGREEMENT_TRANSITIONS: Mapping[AgreementState, frozenset[AgreementState]] = {
     _A.ACTIVE: frozenset({_A.SUSPENDED, _A.RENEWED, _A.EXPIRING, _A.TERMINATED, _A.SUPERSEDED}),
     _A.SUSPENDED: frozenset({_A.ACTIVE, _A.TERMINATED}),
     _A.RENEWED: frozenset({_A.SUSPENDED, _A.RENEWED, _A.EXPIRING, _A.TERMINATED, _A.SUPERSEDED}),
-    _A.EXPIRING: frozenset({_A.SUSPENDED, _A.RENEWED, _A.RUN_OFF, _A.TERMINATED}),
+    _A.EXPIRING: frozenset({_A.SUSPENDED, _A.RENEWED, _A.RUN_OFF, _A.TERMINATED, _A.SUPERSEDED}),
     _A.RUN_OFF: frozenset({_A.CLOSED, _A.TERMINATED}),
     _A.CLOSED: frozenset(),
     _A.TERMINATED: frozenset(),
@@ -179,7 +179,9 @@ _AGREEMENT_DONE: Mapping[AgreementState, str] = {
     _A.ACTIVE: "put in force",
     _A.SUSPENDED: "suspended",
     _A.RENEWED: "renewed",
-    _A.TERMINATED: "terminated",
+    _A.TERMINATED: "ended by both sides",
+    _A.SUPERSEDED: "changed",
+    _A.CLOSED: "closed",
     _A.WITHDRAWN: "withdrawn",
 }
 _CALL_DONE: Mapping[CallState, str] = {

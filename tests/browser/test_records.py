@@ -87,6 +87,8 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
         line = await world.owner.fetchval("SELECT id FROM settlement_line WHERE payer_id = $1", world.maker.id)
         held = f"part={world.part}&site={world.buyer.site}"
         draw, sent = await drawn(site)
+        end = {"ends": True, "note": "We close the site in spring."}
+        asked = await ok(job.planner.post(f"/api/v1/agreements/{job.agreement}/proposals", json=end), 201)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
@@ -102,7 +104,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
-                "notice": f"/agreements/{job.agreement}/notice", "held-agreement": f"/agreements/{job.agreement}",
+                "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:

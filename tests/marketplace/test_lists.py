@@ -180,7 +180,13 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             body = {"quantity": 1, "site_id": str(world.maker.site), "condition": "new", "own_transport": True}
             await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/replacements", json=body))
 
+        async def proposed() -> None:
+            """One more proposal about an agreement, in the place of the one before."""
+            end = {"ends": True, "note": "We close the site."}
+            await ok(job.planner.post(f"{API}/agreements/{bound}/proposals", json=end), 201)
+
         await job.sold(6, preset="wide-access")
+        bound = job.agreement
         await job.called(4)
         await job.came_back(4)
         draw = job.call
@@ -199,6 +205,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     path.replace("{site_id}", str(world.maker.site))
                     .replace("{job_id}", imported)
                     .replace("{call_id}", draw)
+                    .replace("{agreement_id}", bound)
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
                     url += f"?seller_id={world.maker.id}"
@@ -225,10 +232,12 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             return statements, rows
 
         await replaced()
+        await proposed()
         await round_of_everything(job, 1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
+            await proposed()
             await round_of_everything(job, turn)
             await uploaded(turn)
         many, more = await read()

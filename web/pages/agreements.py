@@ -29,9 +29,11 @@ from web.book_words import KINDS, shown
 from web.clauses import html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
+from web.pages.agreement_changes import can, proposals_of
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
+from web.terms_form import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -49,7 +51,7 @@ COLUMNS: Final = (
     Column("status", "Status"),
 )
 TABS: Final = (
-    ("", "All"), ("waiting", "Waits for our signature"), ("active", "Active"), ("soon", "Right ends in 90 days"),
+    ("", "All"), ("waiting", "Waits for our signature"), ("proposed", "Changes to answer"), ("active", "Active"), ("soon", "Right ends in 90 days"),
     ("suspended", "Suspended"), ("run_off", "Run-off"),
 )  # fmt: skip
 CSV_HEADER: Final = (
@@ -65,6 +67,17 @@ EVENTS: Final = {
     "withdrawn": ("{company} withdrew the offer", "x", None),
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
     "notice": ("{company} gave notice", "bell", "info"),
+    "change_proposed": ("{company} proposed other terms", "message-circle", "info"),
+    "end_proposed": ("{company} proposed to end the agreement", "message-circle", "info"),
+    "proposal_declined": ("{company} declined the proposal", "x", None),
+    "proposal_withdrawn": ("{company} took its proposal back", "package-off", None),
+    "renewed": ("{company} signed: the right was made longer", "certificate", "good"),
+    "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
+    "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
+    "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
+    "expiring": ("The right ends soon", "clock", "warn"),
+    "run_off": ("The right has ended", "hourglass", None),
+    "closed": ("{company} closed the agreement", "lock", None),
     "notice_used": ("{company} acted on its notice", "check", None),
 }
 
@@ -75,11 +88,12 @@ async def agreements(visit: ReadsAgreements) -> Response:
     tab = visit.choice("status", {key for key, _ in TABS})
     clause = visit.choice("clause", {"buy-back", "access-back"}) or None
     wanted = AgreementFilter(
-        status="active" if tab == "soon" else tab if tab not in {"", "waiting"} else None,
+        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed"} else None,
         clause=clause,
         reference=visit.asked("reference")[:20] or None,
         closes_before=visit.now + SOON if tab == "soon" else None,
         waiting=tab == "waiting",
+        proposed_at=visit.now if tab == "proposed" else None,
     )
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AgreementRow], str | None]:
@@ -156,6 +170,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
     return visit.show(
         "agreements/agreement.html", **context, events=events, done=visit.asked("done"), kept=kept,
+        changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),
+        term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
 

@@ -117,7 +117,8 @@ CROSS JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class AgreementFilter:
-    """Which agreements to list; None = any. ``waiting``: only those that wait for the actor's own signature."""
+    """Which agreements to list; None = any. ``waiting``: only those that wait for the actor's own signature;
+    ``proposed_at``: only those with a proposal of the other side that can be answered at that moment."""
 
     status: str | None = None
     clause: str | None = None
@@ -126,6 +127,7 @@ class AgreementFilter:
     part_id: UUID | None = None
     closes_before: datetime | None = None
     waiting: bool = False
+    proposed_at: datetime | None = None
 
 
 async def agreements(
@@ -151,6 +153,9 @@ async def agreements(
           AND ($8::uuid IS NULL OR EXISTS (
               SELECT 1 FROM agreement_line x WHERE x.agreement_id = a.id AND x.part_id = $8))
           AND ($9::uuid IS NULL OR a.id < $9)
+          AND ($11::timestamptz IS NULL OR a.id IN (
+              SELECT q.agreement_id FROM agreement_proposal q WHERE q.status = 'open' AND q.proposed_by <> $1
+              AND (q.maker_id = $1 OR q.holder_id = $1) AND q.valid_until > $11))
         ORDER BY a.id DESC LIMIT $10
         """,
         actor.company_id,
@@ -163,6 +168,7 @@ async def agreements(
         wanted.part_id,
         key[0] if key else None,
         limit + 1,
+        wanted.proposed_at,
     )
     return cut([AgreementRow(**dict(r)) for r in rows], limit, lambda r: [r.id], secret)
 
@@ -255,13 +261,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         agreement_id,
     )
     assert more is not None  # noqa: S101 - the row was there in the statement before
-    lines = await fetch(
-        session,
-        "SELECT l.part_id, p.number, p.description, p.uom, l.quantity_sold, l.sale_price, l.list_price, "
-        "l.minimum_to_keep, l.taken_back, l.not_accepted FROM agreement_line l JOIN part p ON p.id = l.part_id "
-        "WHERE l.agreement_id = $1 ORDER BY p.number_norm, p.id",
-        agreement_id,
-    )
+    lines = await lines_of(session, agreement_id)
     events = await fetch(
         session,
         "SELECT e.id, e.kind, e.detail, c.name AS company, e.at FROM agreement_event e "
@@ -278,9 +278,21 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         framework_holder_signed_at=more["holder_signed_at"],
         maker_signed_by=more["maker_signed_by"],
         holder_signed_by=more["holder_signed_by"],
-        lines=tuple(LineRow(**dict(r)) for r in lines),
+        lines=lines,
         events=tuple(EventRow(**dict(r)) for r in events),
     )
+
+
+async def lines_of(session: AsyncSession, agreement_id: UUID) -> tuple[LineRow, ...]:
+    """The lines of a schedule by part number."""
+    rows = await fetch(
+        session,
+        "SELECT l.part_id, p.number, p.description, p.uom, l.quantity_sold, l.sale_price, l.list_price, "
+        "l.minimum_to_keep, l.taken_back, l.not_accepted FROM agreement_line l JOIN part p ON p.id = l.part_id "
+        "WHERE l.agreement_id = $1 ORDER BY p.number_norm, p.id",
+        agreement_id,
+    )
+    return tuple(LineRow(**dict(r)) for r in rows)
 
 
 async def agreement_of_order(session: AsyncSession, order_id: UUID) -> UUID | None:

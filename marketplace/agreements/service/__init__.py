@@ -1,5 +1,6 @@
-"""The verbs of agreements: publish clauses, offer, sign, withdraw, suspend, and give permits."""
+"""The verbs of agreements: publish clauses, offer, sign, withdraw, change, end, suspend, and give permits."""
 
+from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     give_notice,
@@ -10,21 +11,39 @@ from marketplace.agreements.service.permitting import (
     permits_for_return,
     refusal,
 )
+from marketplace.agreements.service.proposing import (
+    MOST_VALID_DAYS,
+    VALID_DAYS,
+    Proposed,
+    decline_proposal,
+    propose_change,
+    propose_end,
+)
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.signing import SignedState, sign
-from marketplace.agreements.service.standing import By, resume, set_legal_hold, suspend, withdraw
+from marketplace.agreements.service.standing import By, note_endings, resume, set_legal_hold, suspend, withdraw
 
 __all__ = [
+    "MOST_VALID_DAYS",
+    "VALID_DAYS",
+    "Accepted",
     "By",
     "OfferLine",
+    "Proposed",
     "SignedState",
+    "accept_proposal",
+    "close_ended",
+    "decline_proposal",
     "give_notice",
+    "note_endings",
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
     "offer",
     "permits_for_act",
     "permits_for_return",
+    "propose_change",
+    "propose_end",
     "publish_library",
     "refusal",
     "resume",

@@ -87,14 +87,14 @@ async def offer(
     maker, holder = await company(session, maker_id), await company(session, holder_id)
     findings = allowed(given, maker, holder, units_at, schedule_date)
     schedule = await _schedule(session, given, currency, lines)
-    framework_id, framework_reference = await _framework(session, maker_id, holder_id, published)
+    framework_id, framework_reference = await framework_of(session, maker_id, holder_id, published)
     span = window(given, _facts(schedule[0], schedule_date, zone))
     for _ in range(_ATTEMPTS):
         reference = short_reference("AGR")
         wording, digest = write_paper(
             published.wording,
             given,
-            _particulars(
+            particulars(
                 maker, holder, published, reference, framework_reference, order_reference, use_class, currency, zone,
                 schedule_date,
             ),
@@ -175,7 +175,7 @@ def _facts(line: ScheduleLine, schedule_date: date, zone: str) -> Facts:
     )
 
 
-def _particulars(
+def particulars(
     maker: CompanyRow,
     holder: CompanyRow,
     published: ClauseRow,
@@ -187,6 +187,7 @@ def _particulars(
     zone: str,
     schedule_date: date,
 ) -> dict[str, str]:
+    """What stands at the head of a schedule's text, by label."""
     return {
         "Manufacturer": f"{maker.name} ({maker.code})",
         "Holder": f"{holder.name} ({holder.code})",
@@ -201,7 +202,9 @@ def _particulars(
     }
 
 
-async def _framework(session: WriteSession, maker_id: UUID, holder_id: UUID, published: ClauseRow) -> tuple[UUID, str]:
+async def framework_of(
+    session: WriteSession, maker_id: UUID, holder_id: UUID, published: ClauseRow
+) -> tuple[UUID, str]:
     """The framework agreement of the pair for this clause version; made, unsigned, where there is none."""
     for _ in range(_ATTEMPTS):
         await execute(

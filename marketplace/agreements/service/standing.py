@@ -173,3 +173,27 @@ async def _tell(
     sides = (found.maker_id, found.holder_id)
     await note(session, found.id, sides, kind, actor, now, detail)
     await emit(session, f"agreement.{kind}", "agreement", found.id, sides, {"reference": found.reference, **detail})
+
+
+async def note_endings(session: WriteSession, actor: By, agreement_id: UUID, now: datetime, soon: datetime) -> int:
+    """What the clock says of one agreement: that its right ends soon, or has ended. Returns how many steps it went."""
+    locked = await queries.agreements_for_update(session, [agreement_id])
+    found = locked.get(agreement_id)
+    closes: datetime | None = await fetch_value(
+        session, "SELECT window_closes_at FROM agreement WHERE id = $1", agreement_id
+    )
+    steps = 0
+    if found is None or closes is None:
+        return steps
+    sides = (found.maker_id, found.holder_id)
+    state = AgreementState(found.status)
+    for reached, target in ((closes <= soon, AgreementState.EXPIRING), (closes <= now, AgreementState.RUN_OFF)):
+        if reached and state in {AgreementState.ACTIVE, AgreementState.EXPIRING} and state is not target:
+            state = move_agreement(state, target)
+            await note(session, agreement_id, sides, state.value, actor, now, {"closes_at": closes})
+            steps += 1
+    if steps:
+        await execute(session, "UPDATE agreement SET status = $2 WHERE id = $1", agreement_id, state.value)
+        payload = {"reference": found.reference, "closes_at": closes}
+        await emit(session, f"agreement.{state.value}", "agreement", agreement_id, sides, payload)
+    return steps

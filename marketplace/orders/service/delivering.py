@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
-from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
@@ -122,8 +123,7 @@ async def receive(
         for index, receipt in enumerate(receipts)
     }
     arriving: list[Step] = []
-    keeping: list[Step] = []
-    agreement = order.agreement_id
+    accepted: list[tuple[UUID, int, Place]] = []
     async with acting_for(session, order.seller_id):
         at_now = await places(session, [(u.shipped_lot_id, u.shipped_position_id) for u in units])
         for number, receipt in given.items():
@@ -147,14 +147,15 @@ async def receive(
                     )
                 )
                 if outcome == "good":
-                    owned = moved(here, owner=order.buyer_id)
-                    keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
-                    bound = moved(owned, agreement=agreement, beneficiary=order.seller_id)
-                    keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
+                    accepted.append((lot, count, here))
         first = Command(
             command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
         )
         await carry_out(session, first, now)
+        # Under its lock, after the lots: it may have been changed by both sides, or ended, while the units were on the way.
+        agreement = (
+            await agreement_queries.in_place_of_for_share(session, order.agreement_id) if order.agreement_id else None
+        )
         refused: dict[UUID, int] = {}
         for number, receipt in given.items():
             if receipt.not_good:
@@ -162,6 +163,13 @@ async def receive(
                 refused[part] = refused.get(part, 0) + receipt.not_good
         if refused and agreement:
             await agreements.note_not_accepted(session, agreement, refused)
+    keeping: list[Step] = []
+    for lot, count, here in accepted:
+        owned = moved(here, owner=order.buyer_id)
+        keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
+        if agreement:
+            bound = moved(owned, agreement=agreement, beneficiary=order.seller_id)
+            keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
     if keeping:
         second = Command(
             command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from marketplace.agreements import phrases
+from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import end_of_day, local_day
@@ -16,7 +17,7 @@ from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
-from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import CONDITION_WORDS, Kind
 from marketplace.ledger.service import carry_out
 from marketplace.listings.service import drop_from_listings
@@ -273,8 +274,7 @@ async def _take_in(
     """Custody by the maker's leave; then title and the agreement's right for what the holder accepts."""
     at = await places(session, [(u.lot_id, u.position_id) for _, u, _ in became])
     arriving: list[Step] = []
-    keeping: list[Step] = []
-    good = 0
+    accepted: list[tuple[UUID, int, Place]] = []
     for outcome, u, count in became:
         words = note.strip() or None
         if outcome == "missing":
@@ -288,26 +288,32 @@ async def _take_in(
                 reason="replacement_refused" if refused else None, note=words if refused else None,
             )
         )  # fmt: skip
-        if refused:
-            continue
-        good += count
-        owned = moved(here, owner=call.holder_id)
-        bound = moved(owned, agreement=call.agreement_id, beneficiary=call.maker_id)
-        keeping.append(Step(Kind.TITLE, u.lot_id, count, at=here, to=owned))
-        keeping.append(Step(Kind.REPOINT, u.lot_id, count, at=owned, to=bound))
+        if not refused:
+            accepted.append((u.lot_id, count, here))
     first = Command(
         command_id("replacement.receive", replacement_id), call.maker_id, actor.user_id, tuple(arriving), "call", call.id
     )  # fmt: skip
     await carry_out(session, first, now)
-    if good and call.agreement_id:
-        await agreements.note_given_back(session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=good)
-    if keeping:
-        async with acting_for(session, call.holder_id):
-            second = Command(
-                command_id("replacement.title", replacement_id), call.holder_id, actor.user_id, tuple(keeping), "call",
-                call.id,
-            )  # fmt: skip
-            await carry_out(session, second, now)
+    if not accepted:
+        return
+    # Under its lock, after the lots: it may have been changed by both sides, or ended, since the unit was drawn.
+    agreement = await agreement_queries.in_place_of_for_share(session, call.agreement_id) if call.agreement_id else None
+    if agreement:
+        good = sum(count for _, count, _ in accepted)
+        await agreements.note_given_back(session, agreement_id=agreement, part_id=call.part_id, quantity=good)
+    keeping: list[Step] = []
+    for lot, count, here in accepted:
+        owned = moved(here, owner=call.holder_id)
+        keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
+        if agreement:
+            bound = moved(owned, agreement=agreement, beneficiary=call.maker_id)
+            keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
+    async with acting_for(session, call.holder_id):
+        second = Command(
+            command_id("replacement.title", replacement_id), call.holder_id, actor.user_id, tuple(keeping), "call",
+            call.id,
+        )  # fmt: skip
+        await carry_out(session, second, now)
 
 
 async def _count(

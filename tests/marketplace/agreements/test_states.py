@@ -81,7 +81,7 @@ def test_the_refusal_says_what_is_possible() -> None:
     with pytest.raises(DomainError) as caught:
         move_agreement(AgreementState.SUSPENDED, AgreementState.RENEWED)
     assert caught.value.message == (
-        "This agreement is suspended; it cannot be renewed now. It can be put in force or terminated."
+        "This agreement is suspended; it cannot be renewed now. It can be put in force or ended by both sides."
     )
     with pytest.raises(DomainError, match=r"closed; it cannot be put in force now.$"):
         move_agreement(AgreementState.CLOSED, AgreementState.ACTIVE)

@@ -1,0 +1,86 @@
+"""What a proposal changes: the terms as they are against the terms as they are to be, term by term, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from marketplace.agreements import phrases
+from marketplace.agreements.paper import minimum_of_line
+from marketplace.agreements.prose import term_words
+from marketplace.agreements.terms import Terms
+
+NOT_THERE = "no such term"
+_OUTSIDE = frozenset({"clause", "version"})
+
+
+class Difference(NamedTuple):
+    """One term that changes. ``term``: its name, or ``minimum_to_keep`` with the part's number behind a colon."""
+
+    term: str
+    label: str
+    before: str
+    after: str
+
+
+class LineMinimum(NamedTuple):
+    """The minimum to keep of one line of the schedule, as signed and as proposed."""
+
+    number: str
+    before: int
+    after: int
+
+
+def differences(before: Terms, after: Terms, lines: Iterable[LineMinimum] = ()) -> tuple[Difference, ...]:
+    """Every term that is not the same, in the order of the clause proposed, then what only the clause before it had, then
+    the lines whose minimum to keep changes. Nothing where both say the same."""
+    found: list[Difference] = []
+    if (before.clause, before.version) != (after.clause, after.version):
+        found.append(
+            Difference(
+                "clause", "Clause", f"{before.clause}, version {before.version}",
+                f"{after.clause}, version {after.version}",
+            )
+        )  # fmt: skip
+    known, wanted = type(before).model_fields, type(after).model_fields
+    for name in [*wanted, *(n for n in known if n not in wanted)]:
+        if name in _OUTSIDE:
+            continue
+        old = _said(before, name) if name in known else NOT_THERE
+        new = _said(after, name) if name in wanted else NOT_THERE
+        same = name in known and name in wanted and getattr(before, name) == getattr(after, name)
+        if not same:
+            found.append(Difference(name, label(name), old, new))
+    found += [
+        Difference(
+            f"minimum_to_keep:{line.number}", f"Minimum to keep of {line.number}",
+            phrases.count(line.before, "unit"), phrases.count(line.after, "unit"),
+        )
+        for line in lines
+        if line.before != line.after
+    ]  # fmt: skip
+    return tuple(found)
+
+
+def minimum_after(before: Terms, after: Terms, *, quantity: int, minimum: int, stated: int | None) -> int:
+    """The minimum to keep of a line under other terms: the one stated for it; else the terms' where it was the terms'
+    before; else the line's own."""
+    if stated is None and minimum != minimum_of_line(before, quantity, None):
+        stated = minimum
+    return minimum_of_line(after, quantity, stated)
+
+
+def label(name: str) -> str:
+    """A term's name as people read it: 'Window end months'."""
+    return name.removesuffix("_bp").replace("_", " ").capitalize()
+
+
+def only_longer(before: Terms, after: Terms, found: Iterable[Difference]) -> bool:
+    """Whether nothing changes but that the right ends later: what people call a renewal."""
+    return {difference.term for difference in found} == {
+        "window_end_months"
+    } and after.window_end_months > before.window_end_months
+
+
+def _said(terms: Terms, name: str) -> str:
+    return term_words(terms, name).strip().rstrip(",")

@@ -1,0 +1,240 @@
+"""Carrying out what both sides signed: a new agreement in the old one's place, or an end, and the stock transactions that
+move every unit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from marketplace.agreements import phrases, queries
+from marketplace.agreements.changes import only_longer
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.queries import Locked, ProposalRow, Under
+from marketplace.agreements.service.booking import keep_books
+from marketplace.agreements.service.offering import framework_of
+from marketplace.agreements.service.proposing import (
+    answer,
+    close_open,
+    draft_of,
+    facts_of,
+    law_of,
+    still_open,
+    tell,
+)
+from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.states import AgreementState, move_agreement
+from marketplace.agreements.terms import dump_terms
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.errors import busy, conflict, forbidden
+from marketplace.kit.ids import command_id
+from marketplace.ledger.entries import MAX_STEPS, Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import add_permits, carry_out
+
+_LEAVE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a second signature brought about: the agreement that holds now, None where it ended; how many units moved."""
+
+    agreement_id: UUID | None
+    reference: str | None
+    units: int
+
+
+async def accept_proposal(
+    session: WriteSession, actor: By, proposal_id: UUID, now: datetime, *, wording_sha256: str | None = None
+) -> Accepted:
+    """The other side's signature, which carries the proposal out.
+
+    Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
+    ``agreement.state``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
+    ``law.blocked``.
+    """
+    agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
+    before = await queries.units_for_update(session, agreement_id)
+    found = await party_lock(session, agreement_id, actor)
+    proposal = await queries.proposal_for_update(session, actor.company_id, proposal_id)
+    if proposal.proposed_by == actor.company_id:
+        raise forbidden("proposal.own", "Your company made this proposal; the other side signs it.")
+    still_open(proposal, now)
+    if wording_sha256 is not None and wording_sha256.lower() != proposal.wording_sha256.hex():
+        raise conflict(
+            "agreement.other_text",
+            "The text you saw is not the text that is proposed. Read it again, then sign.",
+            field="wording_sha256",
+        )
+    ends = proposal.kind == "end"
+    target = AgreementState.TERMINATED if ends else AgreementState.SUPERSEDED
+    move_agreement(AgreementState(found.status), target)
+    units = await queries.units_under(session, agreement_id)
+    _at_rest(found, before, units)
+    await answer(session, proposal.id, "accepted", actor, now)
+    new_id: UUID | None = None
+    if not ends:
+        assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
+        await law_of(session, found, proposal.terms, now)
+        new_id = await _replace(session, actor, found, proposal, now)
+    await execute(
+        session, "UPDATE agreement SET status = $2, status_reason = $3 WHERE id = $1", found.id, target.value,
+        proposal.note or None if ends else None,
+    )  # fmt: skip
+    moved = await _move(session, actor, found, units, new_id, proposal.id, now)
+    detail: dict[str, Any] = {"proposal": proposal.id, "units": moved, "note": proposal.note}
+    if new_id is not None:
+        detail["replaced_by"] = proposal.reference
+    await tell(
+        session, actor, found, proposal.id, target.value, now, detail,
+        f"{found.reference}: {'ended by both sides' if ends else f'replaced by {proposal.reference}'}",
+        f"{phrases.count(moved, 'unit')} {'free of the right now' if ends else 'under the new terms now'}.",
+        link=new_id or found.id,
+    )  # fmt: skip
+    return Accepted(new_id, proposal.reference, moved)
+
+
+async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now: datetime) -> Accepted:
+    """Closes an agreement whose right has ended, by either side alone: its units stand under no agreement any more.
+    Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``."""
+    before = await queries.units_for_update(session, agreement_id)
+    found = await party_lock(session, agreement_id, actor)
+    move_agreement(AgreementState(found.status), AgreementState.CLOSED)
+    units = await queries.units_under(session, agreement_id)
+    _at_rest(found, before, units)
+    await close_open(session, actor, found, now)
+    await execute(session, "UPDATE agreement SET status = 'closed' WHERE id = $1", found.id)
+    moved = await _move(session, actor, found, units, None, found.id, now)
+    await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, {"units": moved})
+    return Accepted(None, None, moved)
+
+
+def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> None:
+    """Units that are under way somewhere finish under the terms they set out with."""
+    if not {u.lot_id for u in units} <= {u.lot_id for u in before}:
+        raise busy("agreement.units_moved", "Units came under the agreement just now. Nothing was changed; try again.")
+    reserved = sum(u.held for u in units)
+    on_the_way = sum(u.quantity for u in units if u.place.site is None)
+    away = sum(u.quantity for u in units if u.place.site is not None and u.place.holder != found.holder_id)
+    words = [
+        f"{phrases.count(count, 'unit')} {what}"
+        for count, what in (
+            (reserved, "reserved for orders"),
+            (on_the_way, "on the way"),
+            (away, "with the manufacturer, not accepted yet or rejected"),
+        )
+        if count
+    ]
+    if words:
+        raise conflict(
+            "agreement.units_busy",
+            f"Not while units under {found.reference} are under way: {phrases.listed(words, 'and')}. Finish or cancel those "
+            "orders first; the proposal stays open.",
+        )
+
+
+async def _replace(session: WriteSession, actor: By, found: Locked, proposal: ProposalRow, now: datetime) -> UUID:
+    """The new agreement with both signatures; lines and counters go on from where the old one's stood."""
+    assert proposal.terms is not None  # noqa: S101
+    terms = proposal.terms
+    draft = await draft_of(session, found, terms.clause, terms.version, dump_terms(terms), proposal.minimums)
+    published = await queries.clause_version(session, terms.clause, terms.version)
+    framework_id, _ = await framework_of(session, found.maker_id, found.holder_id, published)
+    span = window(terms, facts_of(draft.schedule[0], found))
+    proposer = "maker" if proposal.proposed_by == found.maker_id else "holder"
+    other = "holder" if proposer == "maker" else "maker"
+    new_id: UUID = await fetch_value(
+        session,
+        f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
+        f"version, terms, currency, use_class, zone, schedule_date, status, legal_hold, wording, wording_sha256, exercises, "
+        f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
+        f"{other}_signed_at, created_at) "
+        "SELECT $2, $3, maker_id, holder_id, NULL, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
+        "schedule_date, 'active', legal_hold, $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14 "
+        "FROM agreement WHERE id = $1 RETURNING id",
+        found.id, proposal.reference, framework_id, terms.clause, terms.version, json.dumps(dump_terms(terms)),
+        proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
+        proposal.proposed_at, actor.user_id, now,
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
+        "minimum_to_keep, taken_back, not_accepted) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
+        "l.sale_price, l.list_price, k.keep, l.taken_back, l.not_accepted FROM agreement_line l "
+        "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
+        found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],
+    )  # fmt: skip
+    sides = (found.maker_id, found.holder_id)
+    # The proposer's signature under the framework was given with its proposal, the other's is given now.
+    await execute(
+        session,
+        f"UPDATE framework SET {proposer}_signed_by = coalesce({proposer}_signed_by, $2), "
+        f"{proposer}_signed_at = coalesce({proposer}_signed_at, $3), {other}_signed_by = coalesce({other}_signed_by, $4), "
+        f"{other}_signed_at = coalesce({other}_signed_at, $5) WHERE id = $1",
+        framework_id, proposal.proposed_by_user, proposal.proposed_at, actor.user_id, now,
+    )  # fmt: skip
+    await keep_books(
+        session, new_id, found.maker_id, terms, [line.part_id for line in draft.lines], draft.schedule,
+        found.schedule_date, now,
+    )  # fmt: skip
+    law = await law_of(session, found, terms, now)
+    detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
+    units_at = await queries.where_units_went(session, found.id)
+    if units_at is not None:
+        detail["units_at"] = {"country": units_at.country, "subdivision": units_at.subdivision}
+    await note(
+        session, new_id, sides, "offered", _Proposer(proposal.proposed_by, proposal.proposed_by_user), now, detail
+    )
+    renewed = only_longer(draft.before, terms, draft.found)
+    await note(
+        session, new_id, sides, "renewed" if renewed else "active", actor, now,
+        {"replaces": found.reference, "differences": [list(d) for d in draft.found]},
+    )  # fmt: skip
+    return new_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposer:
+    company_id: UUID
+    user_id: UUID
+
+
+async def _move(
+    session: WriteSession,
+    actor: By,
+    found: Locked,
+    units: Sequence[Under],
+    to: UUID | None,
+    cause: UUID,
+    now: datetime,
+) -> int:
+    """Moves units from one agreement to another, or to none, by the holder's leave: they are its own. Returns how many."""
+    permits = {(u.lot_id, u.position_id): uuid4() for u in units}
+    if not permits:
+        return 0
+    async with acting_for(session, found.holder_id):
+        await add_permits(
+            session,
+            agreement_id=found.id,
+            company_id=found.holder_id,
+            maker_id=found.maker_id,
+            permits=[(u.lot_id, permits[u.lot_id, u.position_id], Kind.REPOINT, u.quantity) for u in units],
+            expires_at=now + _LEAVE,
+            reason="replaced" if to else "ended",
+        )
+        steps = [
+            Step(
+                Kind.REPOINT, u.lot_id, u.quantity, u.position_id,
+                to=replace(u.place, agreement=to, beneficiary=u.place.beneficiary if to else None),
+                permit=permits[u.lot_id, u.position_id],
+            )
+            for u in units
+        ]  # fmt: skip
+        for first in range(0, len(steps), MAX_STEPS):
+            key = command_id("agreement.repoint", cause, first)
+            chunk = tuple(steps[first : first + MAX_STEPS])
+            await carry_out(session, Command(key, found.holder_id, actor.user_id, chunk, "agreement", found.id), now)
+    return sum(u.quantity for u in units)

@@ -1,0 +1,36 @@
+"""What the clock does with agreements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from marketplace.agreements import queries, service
+from marketplace.db.session import Database, fetch_value
+from marketplace.jobs.service import each
+
+SOON = timedelta(days=90)
+"""So long before its right ends an agreement says so: time to agree on more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The clock, on behalf of a company."""
+
+    user_id: UUID
+    company_id: UUID
+
+
+async def mark_ends(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Agreements whose right ends within 90 days, or has ended, each in a transaction of its own. Rights are not touched:
+    the window decides about them, to the minute. Returns how many steps were gone."""
+    async with database.read() as session:
+        due = await queries.ending(session, now, now + SOON)
+
+    async def act(agreement_id: UUID) -> int:
+        async with database.write() as session:
+            maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
+            return await service.note_endings(session, _Clock(actor_id, maker), agreement_id, now, now + SOON)
+
+    return await each(due, act)

@@ -1,0 +1,277 @@
+"""Changing an agreement: other terms or an end, proposed and signed by one side and signed by the other; suspension, legal
+hold, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from marketplace.agreements import queries, service
+from marketplace.agreements.changes import Difference, LineMinimum, differences, minimum_after
+from marketplace.agreements.endpoints import minimums_of
+from marketplace.agreements.queries import AgreementDetail, ProposalRow
+from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
+from marketplace.agreements.terms import Terms, dump_terms
+from marketplace.db.session import WriteSession
+from marketplace.kit.errors import DomainError, conflict, missing
+from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
+from web.clauses import html
+from web.forms import Fields, Form, Value
+from web.pages.release_terms import read_terms
+from web.session import SentForm, Visit, submit, visits
+from web.terms_form import LABELS as TERM_LABELS
+from web.terms_form import PRICE_KINDS, SHAPES, groups, labels, to_form
+
+router = APIRouter(prefix="/agreements", include_in_schema=False)
+ReadsAgreements = Annotated[Visit, visits("agreement.read")]
+Signs = Annotated[Visit, visits("agreement.sign")]
+LABELS: Final = {"note": "What you say to the other side", "valid_days": "To be answered within", "reason": "Reason"}
+KEEP: Final = "keep_"
+"""Before a part's id: the field with the minimum to keep of its line."""
+MOST_LINES: Final = 40
+"""So many lines have a field for their minimum to keep; longer schedules are changed over the API."""
+_OVER: Final = frozenset({"offered", "withdrawn", "closed", "terminated", "superseded"})
+
+
+def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
+    """What the actor may do with an agreement as it stands: change, end, suspend, resume, close, hold, lift."""
+    side = actor.company_id in (found.row.maker_id, found.row.holder_id) and actor.may("agreement.sign")
+    possible = AGREEMENT_TRANSITIONS[AgreementState(found.row.status)] if side else frozenset()
+    living = side and found.row.status not in _OVER
+    return {
+        "change": AgreementState.SUPERSEDED in possible and living,
+        "end": AgreementState.TERMINATED in possible and living,
+        "suspend": AgreementState.SUSPENDED in possible,
+        "resume": side and found.row.status == "suspended",
+        "close": AgreementState.CLOSED in possible,
+        "hold": living and not found.row.legal_hold,
+        "lift": living and found.row.legal_hold,
+    }
+
+
+Told = tuple[ProposalRow, str, tuple[Difference, ...]]
+"""A proposal, its standing, and what it changes term by term."""
+
+
+async def proposals_of(visit: Visit, agreement_id: UUID) -> list[Told]:
+    """The proposals about an agreement, newest first."""
+    rows = await queries.proposals(visit.session, visit.actor, agreement_id)
+    if not rows:
+        return []
+    text = await queries.agreement_text(visit.session, agreement_id)
+    return [
+        (row, row.standing(visit.now), differences(text.terms, row.terms, minimums_of(text, row)) if row.terms else ())
+        for row in rows
+    ]
+
+
+async def _one(visit: Visit, agreement_id: UUID, proposal_id: UUID) -> tuple[AgreementDetail, Told]:
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
+    told = next((t for t in await proposals_of(visit, agreement_id) if t[0].id == proposal_id), None)
+    if told is None:
+        raise missing("proposal.not_found", "No such proposal.")
+    return found, told
+
+
+# -- proposing -----------------------------------------------------------------------------------------------
+
+
+@router.get("/{agreement_id}/change")
+async def change_page(visit: Signs, agreement_id: UUID) -> Response:
+    """The terms as they are, to be changed; ``?answer=`` a proposal of the other side, whose terms are filled in."""
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
+    if not can(found, visit.actor)["change"]:
+        raise conflict("agreement.state", "The terms of this agreement cannot be changed as it stands.")
+    terms, minimums = found.terms, {}
+    for row in await queries.proposals(visit.session, visit.actor, agreement_id):
+        if str(row.id) == visit.asked("answer") and row.terms and type(row.terms) is type(terms):
+            terms, minimums = row.terms, row.minimums
+    values: dict[str, Value] = {
+        **to_form(terms.clause, terms.version, dump_terms(terms)),
+        **{f"{KEEP}{x.part_id}": str(minimums.get(x.part_id, x.minimum_to_keep)) for x in found.lines[:MOST_LINES]},
+        "valid_days": str(service.VALID_DAYS),
+    }
+    return _change_page(visit, found, Form(values))
+
+
+def _change_page(visit: Visit, found: AgreementDetail, form: Form) -> Response:
+    clause, version = found.terms.clause, found.terms.version
+    lines = found.lines[:MOST_LINES]
+    return visit.show(
+        "agreements/change.html", form=form, found=found, term_labels=TERM_LABELS, row=found.row, lines=lines, keep=KEEP,
+        more_lines=len(found.lines) - len(lines), groups=groups(clause, version),
+        labels=labels(clause, version) | LABELS | {f"{KEEP}{x.part_id}": f"Minimum to keep of {x.number}" for x in lines},
+        price_kinds=PRICE_KINDS, shapes=SHAPES, most_days=service.MOST_VALID_DAYS, **_looked_at(found, form),
+    )  # fmt: skip
+
+
+def _read(fields: Fields, found: AgreementDetail) -> tuple[Terms, dict[UUID, int]]:
+    """The terms of the form, and the minimum to keep of lines where it was changed. Raises ``form.invalid``,
+    ``terms.invalid``."""
+    minimums: dict[UUID, int] = {}
+    for line in found.lines[:MOST_LINES]:
+        name = f"{KEEP}{line.part_id}"
+        keep = fields.whole(name, f"The minimum to keep of {line.number}", low=0, high=line.quantity_sold)
+        if keep != line.minimum_to_keep:
+            minimums[line.part_id] = keep
+    return read_terms(fields, found.terms.clause, found.terms.version, found.terms.use_class.value), minimums
+
+
+def _looked_at(found: AgreementDetail, form: Form) -> dict[str, Any]:
+    """What the form would change, or what does not fit yet."""
+    try:
+        terms, minimums = _read(Fields(form.values), found)
+    except DomainError as error:
+        return {"changes": (), "unfit": [wrong.message for wrong in error.fields] or [error.message]}
+    lines = [
+        LineMinimum(
+            line.number,
+            line.minimum_to_keep,
+            minimum_after(
+                found.terms, terms, quantity=line.quantity_sold, minimum=line.minimum_to_keep,
+                stated=minimums.get(line.part_id),
+            ),
+        )
+        for line in found.lines
+    ]  # fmt: skip
+    return {"changes": differences(found.terms, terms, lines), "unfit": []}
+
+
+@router.post("/{agreement_id}/change/preview")
+async def change_preview(visit: Signs, agreement_id: UUID, sent: SentForm) -> Response:
+    """What would change, alone, for the page to put beside the form while somebody types."""
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
+    return visit.show("agreements/changes.html", term_labels=TERM_LABELS, **_looked_at(found, sent.form()))
+
+
+@router.post("/{agreement_id}/change")
+async def change(request: Request, agreement_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Shows what would change; once confirmed, proposes it and signs it for the company."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        fields = sent.fields()
+        note = fields.text("note", LABELS["note"], required=False, most=500)
+        days = fields.whole("valid_days", LABELS["valid_days"], low=1, high=service.MOST_VALID_DAYS)
+        found = await queries.agreement(session, actor, agreement_id)
+        terms, minimums = _read(fields, found)
+        await service.propose_change(
+            session, actor, agreement_id, clause=terms.clause, version=terms.version, terms=dump_terms(terms),
+            minimums=minimums, text=note, now=now, valid_days=days,
+        )  # fmt: skip
+        return "proposed"
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return _change_page(visit, await queries.agreement(visit.session, visit.actor, agreement_id), form)
+
+    async def confirm(visit: Visit, form: Form, _outcome: str) -> Response:
+        found = await queries.agreement(visit.session, visit.actor, agreement_id)
+        return visit.show(
+            "agreements/change_confirm.html",
+            form=form,
+            row=found.row,
+            term_labels=TERM_LABELS,
+            **_looked_at(found, form),
+        )
+
+    return await submit(
+        request, sent, "agreement.sign", act, now=now, to=f"/agreements/{agreement_id}?done=proposed#changes",
+        again=again, confirm=confirm,
+    )  # fmt: skip
+
+
+# -- answering -----------------------------------------------------------------------------------------------
+
+
+@router.get("/{agreement_id}/proposals/{proposal_id}")
+async def proposal_page(visit: ReadsAgreements, agreement_id: UUID, proposal_id: UUID) -> Response:
+    """What is proposed, term by term, and the text that both sign; to sign, to answer with other terms, to decline."""
+    return await _proposal_page(visit, agreement_id, proposal_id, Form())
+
+
+async def _proposal_page(visit: Visit, agreement_id: UUID, proposal_id: UUID, form: Form) -> Response:
+    found, (proposal, stands, changes) = await _one(visit, agreement_id, proposal_id)
+    theirs = proposal.proposed_by != visit.actor.company_id
+    may = stands == "open" and visit.actor.may("agreement.sign")
+    return visit.show(
+        "agreements/proposal.html", form=form, row=found.row, term_labels=TERM_LABELS, proposal=proposal, stands=stands, changes=changes, unfit=(),
+        paper=html(proposal.wording), may_sign=may and theirs, may_take_back=may and not theirs,
+        may_counter=may and theirs and can(found, visit.actor)["change"], labels=LABELS,
+        other=found.row.holder if visit.actor.company_id == found.row.maker_id else found.row.maker,
+    )  # fmt: skip
+
+
+@router.post("/{agreement_id}/proposals/{proposal_id}")
+async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Signs the proposal, or declines it; whoever made it takes it back."""
+    declines = sent.form().value("answer") == "decline"
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        fields = sent.fields()
+        if declines:
+            reason = fields.text("reason", LABELS["reason"], required=False, most=500)
+            await service.decline_proposal(session, actor, proposal_id, reason, now)
+            return f"/agreements/{agreement_id}?done=declined#changes"
+        text = sent.form().value("wording_sha256") or None
+        done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
+        return f"/agreements/{done.agreement_id or agreement_id}?done={'changed' if done.agreement_id else 'ended'}"
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _proposal_page(visit, agreement_id, proposal_id, form)
+
+    return await submit(request, sent, "agreement.sign", act, now=now, to=str, again=again)
+
+
+# -- how it stands -------------------------------------------------------------------------------------------
+
+ACTS: Final = ("end", "suspend", "resume", "hold", "lift", "close")
+
+
+@router.get("/{agreement_id}/standing")
+async def standing_page(visit: Signs, agreement_id: UUID) -> Response:
+    """What can be done with the agreement as a whole, each with what it does."""
+    return await _standing_page(visit, agreement_id, Form())
+
+
+async def _standing_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
+    found = await queries.agreement(visit.session, visit.actor, agreement_id)
+    row = found.row
+    return visit.show(
+        "agreements/standing.html", form=form, row=row, can=can(found, visit.actor), labels=LABELS,
+        other=row.holder if visit.actor.company_id == row.maker_id else row.maker,
+    )  # fmt: skip
+
+
+@router.post("/{agreement_id}/standing")
+async def standing(request: Request, agreement_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Proposes an end; suspends, resumes, holds, lifts or closes at once."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        fields = sent.fields()
+        what = fields.one_of("act", "what to do", ACTS)
+        reason = fields.text("reason", LABELS["reason"], required=what in {"end", "suspend", "hold", "lift"}, most=500)
+        fields.check("agreement.reason", "Nothing was done.")
+        if what == "end":
+            await service.propose_end(session, actor, agreement_id, text=reason, now=now)
+            return "end_proposed"
+        if what == "suspend":
+            await service.suspend(session, agreement_id, actor, reason, now)
+        elif what == "resume":
+            await service.resume(session, agreement_id, actor, now)
+        elif what == "close":
+            await service.close_ended(session, actor, agreement_id, now)
+        else:
+            await service.set_legal_hold(session, agreement_id, actor, what == "hold", reason, now)
+        return what
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _standing_page(visit, agreement_id, form)
+
+    return await submit(
+        request, sent, "agreement.sign", act, now=now, to=lambda done: f"/agreements/{agreement_id}?done={done}",
+        again=again,
+    )  # fmt: skip
