@@ -34,6 +34,7 @@ from web.pages import (
     releases,
     replacements,
     requests,
+    resales,
     scan,
     settlement,
     sign_in,
@@ -49,7 +50,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, notices, agreement_changes, agreements, imports, scan,
+    settlement, resales, notices, agreement_changes, agreements, imports, scan,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from marketplace.holdings import queries as holdings
 from marketplace.imports import queries as imports
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
+from marketplace.resales import queries as resales
 from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries as sourcing
 from web.formats import plural
@@ -43,6 +44,8 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         words = plural(count, "change of an agreement is proposed to you", "changes of agreements are proposed to you")
         hint = "Sign it, answer with other terms, or decline before it lapses"
         found.append(Task("agreements", count, words, hint, "/agreements?status=proposed", "message-circle"))
+    if actor.may("agreement.read"):
+        found += await _resales(session, actor)
     if actor.may("settlement.mark"):
         count = await settlement.half_marked(session, actor.company_id)
         words = plural(count, "settlement line waits for your mark", "settlement lines wait for your mark")
@@ -88,6 +91,27 @@ async def _orders(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.receive, "delivery is on its way to you", "deliveries are on their way to you")
         href = "/orders?side=buying&status=shipped"
         found.append(Task("orders", waits.receive, words, "Say what arrived, line by line", href, "package-import"))
+    return found
+
+
+async def _resales(session: ReadSession, actor: Actor) -> list[Task]:
+    waits, may = await resales.waiting(session, actor.company_id), actor.may
+    found: list[Task] = []
+    if may("agreement.sign"):
+        words = plural(waits.consent, "resale waits for your consent", "resales wait for your consent")
+        hint = "No answer is no consent"
+        found.append(Task("agreements", waits.consent, words, hint, "/resales?waits=consent", "certificate"))
+        words = plural(waits.accede, "resale waits for your signature", "resales wait for your signature")
+        hint = "Read what you join, then sign"
+        found.append(Task("agreements", waits.accede, words, hint, "/resales?waits=accede", "certificate"))
+    if may("call.answer"):
+        words = plural(waits.ship, "resale is to be shipped", "resales are to be shipped")
+        hint = "The buyer has signed; the units are reserved"
+        found.append(Task("agreements", waits.ship, words, hint, "/resales?waits=ship", "truck"))
+    if may("order.receive"):
+        words = plural(waits.receive, "resale is on its way to you", "resales are on their way to you")
+        hint = "Say what has arrived"
+        found.append(Task("agreements", waits.receive, words, hint, "/resales?waits=receive", "package-import"))
     return found
 
 

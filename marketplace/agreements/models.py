@@ -114,10 +114,12 @@ class AgreementLine(Row):
     minimum_to_keep: Mapped[int]
     taken_back: Mapped[int] = mapped_column(server_default=text("0"))
     not_accepted: Mapped[int] = mapped_column(server_default=text("0"))
+    minimum_passed_on: Mapped[int] = mapped_column(server_default=text("0"))
     __table_args__ = (
         CheckConstraint("quantity_sold > 0 AND sale_price >= 0", name="positive"),
         CheckConstraint("minimum_to_keep BETWEEN 0 AND quantity_sold", name="minimum"),
         CheckConstraint("taken_back >= 0", name="taken_back"),
+        CheckConstraint("minimum_passed_on BETWEEN 0 AND minimum_to_keep", name="passed_on"),
         CheckConstraint("not_accepted BETWEEN 0 AND quantity_sold", name="not_accepted"),
     )
 

@@ -88,6 +88,11 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
         held = f"part={world.part}&site={world.buyer.site}"
         draw, sent = await drawn(site)
         end = {"ends": True, "note": "We close the site in spring."}
+        await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+        resold = await ok(job.buyer.post("/api/v1/resales", json={
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 1,
+        }), 201)  # fmt: skip
         asked = await ok(job.planner.post(f"/api/v1/agreements/{job.agreement}/proposals", json=end), 201)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
@@ -97,14 +102,14 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
                 "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
-                "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "imports": "/imports", "scan": "/scan",
+                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "imports": "/imports", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
             }),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
-                "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
+                "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:

@@ -18,6 +18,7 @@ from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
+from marketplace.agreements.terms import Terms
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
@@ -147,12 +148,21 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "numbers": {line.part_id: line.number for line in found.lines},
         **standing(visit),
         "may_notice": side == "holder" and row.status in IN_FORCE and actor.may("holding.act"),
+        "may_resell": side == "holder"
+        and row.status in IN_FORCE
+        and actor.may("agreement.sign")
+        and resale_of(found.terms),
         "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
         "price": lambda line: Money(line.sale_price, row.currency),
         "since": local_day(row.window_opens_at, row.zone),
         "until": _until(row),
         "paper": html(found.wording),
     }
+
+
+def resale_of(terms: Terms) -> bool:
+    """Whether the clause lets units be sold on, if only with consent."""
+    return terms.resale != "not_allowed"
 
 
 @router.get("/{agreement_id}")

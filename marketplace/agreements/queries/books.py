@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.books import Booked, Books, LineBooks, NamedLine, Sold, UnitClass, accepted, book_line
 from marketplace.agreements.classification import Classification, Kind, Step
 from marketplace.agreements.queries.lists import AgreementDetail
-from marketplace.db.session import fetch
+from marketplace.db.session import fetch, fetch_value
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import discount_rate
@@ -48,6 +48,9 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
         found.row.id,
     )
     if not rows:
+        # What a buyer joined was no sale of the maker's: it is booked with the agreement that was joined.
+        if await fetch_value(session, "SELECT parent_id FROM agreement WHERE id = $1", found.row.id):
+            return None
         return await _now(session, actor, found)
     by_part: dict[UUID, list[Booked]] = {}
     for r in rows:

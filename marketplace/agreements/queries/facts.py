@@ -93,7 +93,8 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.holder_id, l.quantity_sold, l.sale_price, l.list_price, l.minimum_to_keep,
+       a.exercises, a.tolled_days, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted"""
 _OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)

@@ -199,6 +199,8 @@ class LineRow:
     """As signed; evaluation never asks for more than was accepted."""
     taken_back: int
     not_accepted: int
+    minimum_passed_on: int
+    """Of the minimum: kept by buyers of units sold on."""
 
     @property
     def accepted(self) -> int:
@@ -208,7 +210,7 @@ class LineRow:
     @property
     def kept(self) -> int:
         """The minimum to keep that can be asked for."""
-        return min(self.minimum_to_keep, self.accepted)
+        return min(self.minimum_to_keep - self.minimum_passed_on, self.accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,7 @@ async def lines_of(session: AsyncSession, agreement_id: UUID) -> tuple[LineRow, 
     rows = await fetch(
         session,
         "SELECT l.part_id, p.number, p.description, p.uom, l.quantity_sold, l.sale_price, l.list_price, "
-        "l.minimum_to_keep, l.taken_back, l.not_accepted FROM agreement_line l JOIN part p ON p.id = l.part_id "
+        "l.minimum_to_keep, l.taken_back, l.not_accepted, l.minimum_passed_on FROM agreement_line l JOIN part p ON p.id = l.part_id "
         "WHERE l.agreement_id = $1 ORDER BY p.number_norm, p.id",
         agreement_id,
     )

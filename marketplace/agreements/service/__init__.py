@@ -1,5 +1,14 @@
 """The verbs of agreements: publish clauses, offer, sign, withdraw, change, end, suspend, and give permits."""
 
+from marketplace.agreements.service.acceding import (
+    Leave,
+    accede,
+    draft_accession,
+    may_resell,
+    pass_on,
+    permits_for_resale,
+    undo_accession,
+)
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
@@ -28,19 +37,25 @@ __all__ = [
     "VALID_DAYS",
     "Accepted",
     "By",
+    "Leave",
     "OfferLine",
     "Proposed",
     "SignedState",
+    "accede",
     "accept_proposal",
     "close_ended",
     "decline_proposal",
+    "draft_accession",
     "give_notice",
+    "may_resell",
     "note_endings",
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
     "offer",
+    "pass_on",
     "permits_for_act",
+    "permits_for_resale",
     "permits_for_return",
     "propose_change",
     "propose_end",
@@ -50,5 +65,6 @@ __all__ = [
     "set_legal_hold",
     "sign",
     "suspend",
+    "undo_accession",
     "withdraw",
 ]

@@ -1,0 +1,226 @@
+"""Joining an agreement: whoever buys units on that somebody has a right in signs a child agreement under the same terms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from marketplace.agreements import queries
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.evaluation import evaluate_holder_act
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
+from marketplace.agreements.paper import ScheduleLine, check_schedule, write_paper
+from marketplace.agreements.service.booking import allowed
+from marketplace.agreements.service.offering import framework_of, particulars
+from marketplace.agreements.service.permitting import refusal
+from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.terms import dump_terms
+from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.money import Money
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import add_permits
+from marketplace.parties.queries import company
+from marketplace.parties.service import know_each_other
+
+# Used in the transaction that made it; the margin is for clocks.
+_LEAVE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """What selling units on needs. ``consent``: the maker's, in writing; ``runs``: the right stays on the units, so that
+    the buyer joins the agreement; ``words`` for a person."""
+
+    consent: bool
+    runs: bool
+    words: str
+
+
+async def may_resell(
+    session: WriteSession, actor: By, agreement_id: UUID, part_id: UUID, quantity: int, passed_on: int, now: datetime
+) -> Leave:
+    """Whether the holder may sell so many units on, ``passed_on`` of the minimum to keep with them. Locks the agreement;
+    the lots are locked before. Raises ``agreement.not_found``, ``agreement.<what the evaluator says>``,
+    ``resale.minimum``."""
+    found = await party_lock(session, agreement_id, actor)
+    if actor.company_id != found.holder_id:
+        raise missing("agreement.not_found", "No such agreement.")
+    covered = (await queries.terms_and_facts(session, [(agreement_id, part_id)])).get((agreement_id, part_id))
+    if covered is None:
+        raise missing("agreement.not_found", "The agreement does not cover this part.")
+    keep = covered.facts.minimum_to_keep or 0
+    if not 0 <= passed_on <= min(keep, quantity):
+        raise invalid(
+            "resale.minimum",
+            f"Of the minimum to keep {min(keep, quantity):,} can go with these units; {passed_on:,} were given.",
+            field="minimum_passed_on",
+        )
+    facts = replace(covered.facts, minimum_to_keep=keep - passed_on)
+    answer = evaluate_holder_act(covered.terms, facts, Act.RESELL, quantity, now)
+    if isinstance(answer, Refused):
+        raise refusal(answer)
+    if isinstance(answer, Free):
+        return Leave(consent=False, runs=False, words=answer.words)
+    assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
+    return Leave(consent=True, runs=answer.accession_required, words=answer.words)
+
+
+async def draft_accession(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    buyer_id: UUID,
+    part_id: UUID,
+    quantity: int,
+    passed_on: int,
+    reference: str,
+    now: datetime,
+) -> tuple[str, bytes]:
+    """The text that the buyer signs: the same clause with the same terms and dates, for its units. On behalf of the holder,
+    who is a party. Raises ``agreement.lines`` where the right would be empty, ``law.blocked``."""
+    text = await queries.agreement_text(session, agreement_id)
+    head = await _head(session, agreement_id)
+    maker, buyer = await company(session, head.maker_id), await company(session, buyer_id)
+    allowed(text.terms, maker, buyer, None, now.date())
+    published = await queries.clause_version(session, text.terms.clause, text.terms.version)
+    seller = await company(session, head.holder_id)
+    stated = particulars(
+        maker, buyer, published, reference, "that of the two companies for this clause version", "", text.use_class,
+        text.currency, head.zone, head.schedule_date,
+    )  # fmt: skip
+    stated["Order"] = f"a sale by {seller.name} ({seller.code}), on whose units the manufacturer's right stays"
+    stated["Accession"] = (
+        "The holder joins for the units below as if it had bought them under the schedule from the first day: dates and "
+        "the price paid are those of that sale, whatever it pays to whom it buys from"
+    )
+    schedule = [_line(text, part_id, quantity, passed_on)]
+    check_schedule(text.terms, schedule)
+    return write_paper(published.wording, text.terms, stated, schedule)
+
+
+async def accede(
+    session: WriteSession,
+    actor: By,
+    *,
+    agreement_id: UUID,
+    part_id: UUID,
+    quantity: int,
+    passed_on: int,
+    reference: str,
+    wording: str,
+    wording_sha256: bytes,
+    consented_by: UUID,
+    consented_at: datetime,
+    now: datetime,
+) -> UUID:
+    """The child agreement with the maker's consent and the buyer's signature (``actor``); the parent's minimum to keep is
+    the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id."""
+    text = await queries.agreement_text(session, agreement_id)
+    head = await _head(session, agreement_id)
+    published = await queries.clause_version(session, text.terms.clause, text.terms.version)
+    framework_id, _ = await framework_of(session, head.maker_id, actor.company_id, published)
+    line = _line(text, part_id, quantity, passed_on)
+    span = window(text.terms, _facts(line, head))
+    child: UUID = await fetch_value(
+        session,
+        "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, parent_id, clause, version, terms, currency, "
+        "use_class, zone, schedule_date, status, wording, wording_sha256, tolled_days, window_opens_at, window_closes_at, "
+        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'active', $13, $14, $15, $16, $17, $18, $19, "
+        "$20, $21, $21) RETURNING id",
+        reference, framework_id, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
+        json.dumps(dump_terms(text.terms)), text.currency, text.use_class, head.zone, head.schedule_date, wording,
+        wording_sha256, head.tolled_days, span.opens, span.closes, consented_by, consented_at, actor.user_id, now,
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
+        "minimum_to_keep) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        child, part_id, head.maker_id, actor.company_id, quantity, line.sale_price.amount,
+        line.list_price.amount if line.list_price else None, passed_on,
+    )  # fmt: skip
+    await execute(
+        session,
+        "UPDATE framework SET maker_signed_by = coalesce(maker_signed_by, $2), maker_signed_at = coalesce(maker_signed_at, $3), "
+        "holder_signed_by = coalesce(holder_signed_by, $4), holder_signed_at = coalesce(holder_signed_at, $5) WHERE id = $1",
+        framework_id, consented_by, consented_at, actor.user_id, now,
+    )  # fmt: skip
+    await know_each_other(session, head.maker_id, actor.company_id)
+    sides = (head.maker_id, actor.company_id)
+    await note(session, child, sides, "acceded", actor, now, {"wording_sha256": wording_sha256.hex()})
+    return child
+
+
+async def pass_on(session: WriteSession, agreement_id: UUID, part_id: UUID, units: int) -> None:
+    """So many more of a line's minimum to keep are kept by buyers now (fewer, where negative: a resale was cancelled)."""
+    if units:
+        await execute(
+            session,
+            "UPDATE agreement_line SET minimum_passed_on = minimum_passed_on + $3 WHERE agreement_id = $1 AND part_id = $2",
+            agreement_id,
+            part_id,
+            units,
+        )
+
+
+async def undo_accession(session: WriteSession, actor: By, child_id: UUID, reason: str, now: datetime) -> None:
+    """A child agreement whose units never came ends. The caller acts for one of its sides."""
+    found = await queries.agreement_for_update(session, child_id)
+    await execute(
+        session, "UPDATE agreement SET status = 'terminated', status_reason = $2 WHERE id = $1", child_id, reason
+    )
+    await note(session, child_id, (found.maker_id, found.holder_id), "terminated", actor, now, {"reason": reason})
+
+
+async def permits_for_resale(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    company_id: UUID,
+    kinds: Sequence[Kind],
+    lots: Sequence[tuple[UUID, int]],
+    now: datetime,
+) -> dict[tuple[UUID, Kind], UUID]:
+    """Leave for one of the two sides of a resale that was consented to and joined: for the seller to hand the units over,
+    for the buyer to take title and to come under its own agreement. Permits by lot and kind."""
+    permits = {(lot, kind): uuid4() for lot, _ in lots for kind in kinds}
+    await add_permits(
+        session,
+        agreement_id=agreement_id,
+        company_id=company_id,
+        maker_id=maker_id,
+        permits=[(lot, permits[lot, kind], kind, quantity) for lot, quantity in lots for kind in kinds],
+        expires_at=now + _LEAVE,
+        reason="resell",
+    )
+    return permits
+
+
+async def _head(session: WriteSession, agreement_id: UUID) -> queries.Locked:
+    row = (await queries.agreements_for_update(session, [agreement_id])).get(agreement_id)
+    if row is None:
+        raise missing("agreement.not_found", "No such agreement.")
+    return row
+
+
+def _line(text: queries.AgreementText, part_id: UUID, quantity: int, passed_on: int) -> ScheduleLine:
+    line = next((x for x in text.lines if x.part_id == part_id), None)
+    if line is None:
+        raise conflict("agreement.not_found", "The agreement does not cover this part.")
+    return ScheduleLine(
+        line.number, line.description, line.uom, quantity, Money(line.sale_price, text.currency),
+        None if line.list_price is None else Money(line.list_price, text.currency), passed_on,
+    )  # fmt: skip
+
+
+def _facts(line: ScheduleLine, head: queries.Locked) -> Facts:
+    return Facts(
+        schedule_date=head.schedule_date, zone=head.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
+        remaining=0, tolled_days=head.tolled_days,
+    )  # fmt: skip
