@@ -7,7 +7,18 @@ from importlib import import_module
 from fastapi import APIRouter
 
 # Floor to roof, as in the architecture; a domain without routes of its own (the ledger) is not here.
-_DOMAINS = ("parties", "parts", "agreements", "holdings", "settlement", "listings", "orders", "sourcing", "imports")
+_DOMAINS = (
+    "parties",
+    "parts",
+    "agreements",
+    "holdings",
+    "settlement",
+    "listings",
+    "orders",
+    "sourcing",
+    "obligations",
+    "imports",
+)
 
 
 def api_router() -> APIRouter:
