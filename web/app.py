@@ -14,6 +14,7 @@ from web.pages import (
     about_demo,
     agreements,
     api_docs,
+    calendar,
     calls,
     company,
     company_people,
@@ -48,7 +49,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, notices, agreements, imports, scan,
+    settlement, notices, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 
