@@ -15,7 +15,7 @@ from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
 from marketplace.kit.wire import Moment, PageOut
 from marketplace.obligations import queries, service
-from marketplace.obligations.kinds import Kind, Obligation
+from marketplace.obligations.kinds import Obligation, ObligationKind
 from marketplace.obligations.permissions import ChangesReminders, ReadsObligations
 from marketplace.obligations.queries import ObligationFilter
 from marketplace.obligations.reminding import Setting
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/obligations", tags=["obligations"])
 
 def _filter(
     side: Annotated[Literal["mine", "theirs"] | None, Query(description="mine: what your company has to do.")] = None,
-    kind: Kind | None = None,
+    kind: ObligationKind | None = None,
     overdue: Annotated[bool, Query(description="Only what is past its deadline.")] = False,
     agreement_id: UUID | None = None,
     due_after: Annotated[Moment | None, Query(description="Exclusive, as deadlines are.")] = None,
@@ -57,7 +57,7 @@ async def obligations(
 
 
 COLUMNS = (
-    "Due", "Told", "Zone", "Kind", "What", "If not", "Who", "To whom", "Reference", "Agreement", "Part number",
+    "Due", "Told", "Zone", "ObligationKind", "What", "If not", "Who", "To whom", "Reference", "Agreement", "Part number",
     "Quantity",
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from icalendar import Alarm, Calendar, Event
 
-from marketplace.obligations.kinds import KINDS, Kind, Obligation
+from marketplace.obligations.kinds import KINDS, Obligation, ObligationKind
 from marketplace.obligations.reminding import USUAL, Setting, remind_at
 
 MARK: Final = timedelta(minutes=15)
@@ -37,7 +37,7 @@ def _event(row: Obligation, site: str, host: str, now: datetime, setting: Settin
     event = Event()
     event.add("uid", f"{row.key}@{host}")
     event.add("dtstamp", now)
-    begins = row.due if row.kind is Kind.WINDOW_OPENS else row.due - MARK
+    begins = row.due if row.kind is ObligationKind.WINDOW_OPENS else row.due - MARK
     event.add("dtstart", begins)
     event.add("dtend", begins + MARK)
     event.add("summary", row.what if row.mine or row.owes is None else f"{row.what} ({row.owes})")

@@ -21,7 +21,7 @@ LEAST: Final = timedelta(microseconds=1)
 """Deadlines are exclusive bounds: what ends with a day ends at the midnight after it, and is told by that day."""
 
 
-class Kind(StrEnum):
+class ObligationKind(StrEnum):
     """What is due."""
 
     ANSWER_CALL = "answer_call"
@@ -50,19 +50,19 @@ class About:
     lingers: bool = False
 
 
-KINDS: Final[Mapping[Kind, About]] = {
-    Kind.ANSWER_CALL: About("Answer an order back", "call.read", "call.answer"),
-    Kind.SHIP_CALL: About("Ship units ordered back", "call.read", "call.answer", lingers=True),
-    Kind.INSPECT_CALL: About("Inspect units that came back", "call.read", "call.receive"),
-    Kind.REPLACE_DRAW: About("Replace drawn units", "call.read", "order.ship"),
-    Kind.ANSWER_ORDER: About("Answer an order", "order.read", "order.decide"),
-    Kind.ORDER_NOTICED: About("Order back before units go", "agreement.read", "sourcing.request"),
-    Kind.ACT_ON_NOTICE: About("Act on a notice", "agreement.read", "holding.act"),
-    Kind.WINDOW_OPENS: About("First day to order back", "agreement.read", "sourcing.request", long=True),
-    Kind.WINDOW_CLOSES: About("Last day to order back", "agreement.read", "sourcing.request", long=True),
-    Kind.SETTLE: About("Pay", "settlement.read", "settlement.mark", long=True, lingers=True),
+KINDS: Final[Mapping[ObligationKind, About]] = {
+    ObligationKind.ANSWER_CALL: About("Answer an order back", "call.read", "call.answer"),
+    ObligationKind.SHIP_CALL: About("Ship units ordered back", "call.read", "call.answer", lingers=True),
+    ObligationKind.INSPECT_CALL: About("Inspect units that came back", "call.read", "call.receive"),
+    ObligationKind.REPLACE_DRAW: About("Replace drawn units", "call.read", "order.ship"),
+    ObligationKind.ANSWER_ORDER: About("Answer an order", "order.read", "order.decide"),
+    ObligationKind.ORDER_NOTICED: About("Order back before units go", "agreement.read", "sourcing.request"),
+    ObligationKind.ACT_ON_NOTICE: About("Act on a notice", "agreement.read", "holding.act"),
+    ObligationKind.WINDOW_OPENS: About("First day to order back", "agreement.read", "sourcing.request", long=True),
+    ObligationKind.WINDOW_CLOSES: About("Last day to order back", "agreement.read", "sourcing.request", long=True),
+    ObligationKind.SETTLE: About("Pay", "settlement.read", "settlement.mark", long=True, lingers=True),
 }
-WINDOWS: Final = frozenset({Kind.WINDOW_OPENS, Kind.WINDOW_CLOSES})
+WINDOWS: Final = frozenset({ObligationKind.WINDOW_OPENS, ObligationKind.WINDOW_CLOSES})
 LONG: Final = frozenset(kind for kind, about in KINDS.items() if about.long)
 LINGERING: Final = frozenset(kind for kind, about in KINDS.items() if about.lingers)
 _WISH: Final = {"use": "use up", "install": "fit", "scrap": "scrap", "resell": "resell"}
@@ -77,7 +77,7 @@ class Obligation:
     notice the act. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
     """
 
-    kind: Kind
+    kind: ObligationKind
     subject_id: UUID
     mine: bool
     due: datetime
@@ -118,7 +118,7 @@ class Obligation:
     @property
     def by(self) -> str:
         """The deadline as its agreement counts it: 'by the end of 30 Nov 2026', 'from 1 Dec 2026'."""
-        if self.kind is Kind.WINDOW_OPENS:
+        if self.kind is ObligationKind.WINDOW_OPENS:
             return f"from {day(local_day(self.due, self.zone))}"
         return f"by {deadline(self.due, self.zone)}"
 
@@ -126,18 +126,23 @@ class Obligation:
     def path(self) -> str:
         """The page where it is done."""
         match self.kind:
-            case Kind.ANSWER_ORDER:
+            case ObligationKind.ANSWER_ORDER:
                 return f"/orders/{self.record_id}"
-            case Kind.SETTLE:
+            case ObligationKind.SETTLE:
                 return f"/settlement?state=all&line={self.reference}"
-            case Kind.ORDER_NOTICED | Kind.ACT_ON_NOTICE | Kind.WINDOW_OPENS | Kind.WINDOW_CLOSES:
+            case (
+                ObligationKind.ORDER_NOTICED
+                | ObligationKind.ACT_ON_NOTICE
+                | ObligationKind.WINDOW_OPENS
+                | ObligationKind.WINDOW_CLOSES
+            ):
                 return f"/agreements/{self.record_id}"
             case _:
                 return f"/calls/{self.record_id}"
 
     def on(self, zone: str) -> date:
         """The day it stands on in a calendar of this zone: the last one, or the first of a window that opens."""
-        return local_day(self.due if self.kind is Kind.WINDOW_OPENS else self.due - LEAST, zone)
+        return local_day(self.due if self.kind is ObligationKind.WINDOW_OPENS else self.due - LEAST, zone)
 
     def overdue(self, now: datetime) -> bool:
         """Whether the time for it is over."""
@@ -154,52 +159,52 @@ def units(row: Obligation) -> str:
 def _what(row: Obligation) -> str:
     some, act = units(row), _WISH.get(row.detail, "use")
     match row.kind:
-        case Kind.ANSWER_CALL:
+        case ObligationKind.ANSWER_CALL:
             return f"Answer {row.reference}: {some} ordered back"
-        case Kind.SHIP_CALL:
+        case ObligationKind.SHIP_CALL:
             return f"Ship {some} for {row.reference}"
-        case Kind.INSPECT_CALL:
+        case ObligationKind.INSPECT_CALL:
             return f"Inspect {some} that came back for {row.reference}"
-        case Kind.REPLACE_DRAW:
+        case ObligationKind.REPLACE_DRAW:
             return f"Replace {some} drawn by {row.reference}"
-        case Kind.ANSWER_ORDER:
+        case ObligationKind.ANSWER_ORDER:
             return f"Accept or decline {row.reference}"
-        case Kind.ORDER_NOTICED:
+        case ObligationKind.ORDER_NOTICED:
             return f"Order back {some} under {row.reference}, or leave them"
-        case Kind.ACT_ON_NOTICE:
+        case ObligationKind.ACT_ON_NOTICE:
             return f"{act.capitalize()} {some} as noticed under {row.reference}"
-        case Kind.WINDOW_OPENS:
+        case ObligationKind.WINDOW_OPENS:
             return f"First day to order units back under {row.reference}"
-        case Kind.WINDOW_CLOSES:
+        case ObligationKind.WINDOW_CLOSES:
             return f"Last day to order units back under {row.reference}"
-        case Kind.SETTLE:
+        case ObligationKind.SETTLE:
             return f"Pay {_money(row)}, {row.reference}"
 
 
 def _otherwise(row: Obligation) -> str:
     owes, owed = row.owes or "nobody", row.owed or "the other side"
     match row.kind:
-        case Kind.ANSWER_CALL if row.detail == "accepted":
+        case ObligationKind.ANSWER_CALL if row.detail == "accepted":
             return "No answer counts as a commitment to ship."
-        case Kind.ANSWER_CALL:
+        case ObligationKind.ANSWER_CALL:
             return "No answer counts as a refusal: the units are asked for elsewhere."
-        case Kind.SHIP_CALL:
+        case ObligationKind.SHIP_CALL:
             return f"Nothing happens by itself: {owes} is in delay, and {owed} may cancel the order."
-        case Kind.INSPECT_CALL:
+        case ObligationKind.INSPECT_CALL:
             return "What was not rejected by then counts as accepted, and is owed."
-        case Kind.REPLACE_DRAW:
+        case ObligationKind.REPLACE_DRAW:
             return f"What was not replaced by then is bought, at {_money(row)} each."
-        case Kind.ANSWER_ORDER:
+        case ObligationKind.ANSWER_ORDER:
             return "The order ends, and its units are on offer again."
-        case Kind.ORDER_NOTICED:
+        case ObligationKind.ORDER_NOTICED:
             return f"{owed} is then free to {_WISH.get(row.detail, 'use')} them."
-        case Kind.ACT_ON_NOTICE:
+        case ObligationKind.ACT_ON_NOTICE:
             return "The leave ends; another notice is needed."
-        case Kind.WINDOW_OPENS:
+        case ObligationKind.WINDOW_OPENS:
             return "Nobody has to do anything: from then on units can be ordered back."
-        case Kind.WINDOW_CLOSES:
+        case ObligationKind.WINDOW_CLOSES:
             return "The right ends: nothing more can be ordered back under it."
-        case Kind.SETTLE:
+        case ObligationKind.SETTLE:
             return "Nothing happens by itself: the line stays open and counts as overdue."
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from marketplace.agreements.phrases import count
-from marketplace.obligations.kinds import LONG, Kind, Obligation
+from marketplace.obligations.kinds import LONG, Obligation, ObligationKind
 
 MOST_HOURS: Final = 168
 MOST_DAYS: Final = 60
@@ -46,7 +46,9 @@ class Setting:
 USUAL: Final = Setting()
 
 
-def remind_at(kind: Kind, due: datetime, started: datetime | None, urgency: str, setting: Setting = USUAL) -> datetime:
+def remind_at(
+    kind: ObligationKind, due: datetime, started: datetime | None, urgency: str, setting: Setting = USUAL
+) -> datetime:
     """From when on somebody is reminded."""
     if kind in LONG:
         return due - timedelta(days=setting.days_before)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import BodyIn
-from marketplace.obligations.kinds import Kind
+from marketplace.obligations.kinds import ObligationKind
 from marketplace.obligations.reminding import MOST_DAYS, MOST_HOURS
 
 
@@ -18,7 +18,7 @@ class ObligationOut(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
     key: str = Field(examples=["ship_call-0198c0de-0000-7000-8000-000000000001"], description="Names it for good.")
-    kind: Kind
+    kind: ObligationKind
     what: str = Field(examples=["Ship 2 units of 100-A for CALL-7F3K2Q"])
     otherwise: str = Field(examples=["No answer counts as a commitment to ship."])
     mine: bool = Field(description="Your company owes it.")

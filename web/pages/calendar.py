@@ -20,7 +20,7 @@ from marketplace.obligations import queries, service
 from marketplace.obligations.endpoints import COLUMNS as CSV_HEADER
 from marketplace.obligations.endpoints import cells
 from marketplace.obligations.feed import calendar_of
-from marketplace.obligations.kinds import KINDS, WINDOWS, Kind, Obligation
+from marketplace.obligations.kinds import KINDS, WINDOWS, Obligation, ObligationKind
 from marketplace.obligations.queries import DayCount, ObligationFilter
 from marketplace.obligations.reminding import MOST_DAYS, MOST_HOURS, Setting
 from marketplace.parties import queries as parties
@@ -39,6 +39,8 @@ PER_PAGE: Final = 50
 FEED_MOST: Final = 500
 """Entries of a feed, what is due first before the rest; the page says so."""
 WEEK: Final = timedelta(days=7)
+AHEAD: Final = timedelta(days=30)
+"""How far the list looks ahead before it is asked for more: windows of agreements go on for decades."""
 TABS: Final = (("", "Everything"), ("mine", "Ours to do"), ("theirs", "Others'"), ("overdue", "Overdue"))
 CHOICES: Final = (
     ("trade", "All but windows of agreements"),
@@ -126,7 +128,8 @@ def grouped(rows: Sequence[Obligation], now: datetime, today: date, zone: str) -
 
 @router.get("")
 async def calendar(visit: ReadsCalendar) -> Response:
-    """``?show=`` mine, theirs or overdue, ``?kind=``, ``?agreement=``, ``?month=2026-11``, ``?day=2026-11-30``."""
+    """``?show=`` mine, theirs or overdue, ``?kind=``, ``?agreement=``, ``?month=2026-11``, ``?day=2026-11-30``, ``?when=all``
+    for what is due later than in 30 days as well."""
     return await _page(visit)
 
 
@@ -137,13 +140,19 @@ async def _page(visit: Visit, form: Form | None = None) -> Response:
     first, asked = _month(visit, day)
     whole = ObligationFilter(
         side=show if show in {"mine", "theirs"} else None,
-        kinds=frozenset(Kind) - WINDOWS if kind == "trade" else frozenset({Kind(kind)}) if kind else None,
+        kinds=frozenset(ObligationKind) - WINDOWS
+        if kind == "trade"
+        else frozenset({ObligationKind(kind)})
+        if kind
+        else None,
         overdue=show == "overdue",
         agreement_id=agreement_id,
     )
     after = until = None
     if day is not None:
         after, until = _start(day, visit.zone), end_of_day(day, visit.zone)
+    elif not asked and not agreement_id and visit.choice("when", {"all"}) != "all":
+        until = end_of_day(visit.today + AHEAD, visit.zone)
     elif asked:
         after, until = _start(first, visit.zone), _start(add_months(first, 1), visit.zone)
     wanted = _bounded(whole, after, until)
@@ -168,7 +177,9 @@ async def _page(visit: Visit, form: Form | None = None) -> Response:
         bounded=f"{first:%B %Y}" if asked and not day else "",
         tabs=[(key, words, _href(view, show=key), None) for key, words in TABS], tab=show, choices=CHOICES,
         before=_href(view, month=f"{add_months(first, -1):%Y-%m}", day=""),
-        behind=_href(view, month=f"{add_months(first, 1):%Y-%m}", day=""), whole=_href(view, month="", day=""),
+        behind=_href(view, month=f"{add_months(first, 1):%Y-%m}", day=""), whole=_href(view, month="", day="", when=""),
+        ahead=AHEAD.days if until is not None and not day and not asked else 0,
+        later=_href(view, when="all", day="", month=""),
         of=await _reference(visit, agreement_id), without=_href(view, agreement=""), agreement=agreement_id,
         feed=await parties.feed_since(visit.session, visit.actor), most=FEED_MOST, reminders=reminders,
         form=form or _reminder_form(reminders), limits=(MOST_HOURS, MOST_DAYS), zone=visit.zone,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries as agreements
 from marketplace.listings import queries as listings
 from marketplace.obligations import queries as obligations
-from marketplace.obligations.kinds import KINDS, Kind
+from marketplace.obligations.kinds import KINDS, ObligationKind
 from marketplace.obligations.queries import ObligationFilter
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
@@ -26,12 +26,12 @@ FEW: Final = 20
 NEXT: Final = 5
 SOON: Final = timedelta(days=30)
 _TASKS: Final = (
-    Kind.ANSWER_CALL, Kind.SHIP_CALL, Kind.INSPECT_CALL, Kind.REPLACE_DRAW, Kind.ANSWER_ORDER, Kind.ORDER_NOTICED,
+    ObligationKind.ANSWER_CALL, ObligationKind.SHIP_CALL, ObligationKind.INSPECT_CALL, ObligationKind.REPLACE_DRAW, ObligationKind.ANSWER_ORDER, ObligationKind.ORDER_NOTICED,
 )  # fmt: skip
 """What stands above as a task or note already, for whoever may do it."""
 
 
-def _told(actor: Actor) -> frozenset[Kind]:
+def _told(actor: Actor) -> frozenset[ObligationKind]:
     return frozenset(kind for kind in _TASKS if actor.may(KINDS[kind].acts))
 
 
@@ -61,7 +61,9 @@ async def home(request: Request, visit: Anybody) -> Response:
             words = f"More than {FEW} surplus postings are drafts"
         notes.append(Task("releases", drafts, words, "Finish and publish", "/releases?status=draft", "pencil"))
     soon = ObligationFilter(
-        due_until=visit.now + SOON, kinds=frozenset(Kind) - {Kind.WINDOW_OPENS}, but_mine=_told(actor)
+        due_until=visit.now + SOON,
+        kinds=frozenset(ObligationKind) - {ObligationKind.WINDOW_OPENS},
+        but_mine=_told(actor),
     )
     return visit.show(
         "home/home.html",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from marketplace.obligations.kinds import Kind
+from marketplace.obligations.kinds import ObligationKind
 
 PARAMETERS: Final = (
     "asked AS (SELECT $1::uuid, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::uuid, $6::timestamptz)"
@@ -24,7 +24,7 @@ class Piece:
     two columns keeps no order. ``columns``: started, owes, owed, agreement, record, reference, part, quantity, amount,
     currency, detail, urgency, zone."""
 
-    kind: Kind
+    kind: ObligationKind
     due: str
     key: str
     columns: str
@@ -37,11 +37,14 @@ class Piece:
 
     def sql(self, side: str, *, of_agreement: bool, more: str = "", tail: str = "") -> str:
         """The rows of one side ('mine', 'theirs', or 'all')."""
-        opens = self.kind is Kind.WINDOW_OPENS
+        opens = self.kind is ObligationKind.WINDOW_OPENS
         bounds = f"{self.due} >= $3 AND {self.due} < $4" if opens else f"{self.due} > $3 AND {self.due} <= $4"
         conditions = [self.where, bounds, *filter(None, (dict(self.sides)[side], self.near, more))]
         if of_agreement:
-            conditions.append(f"{self.agreement} = $5")
+            # To its two sides: whoever else may see its row is told of no agreement.
+            conditions.append(
+                f"{self.agreement} = $5 AND EXISTS (SELECT FROM agreement g WHERE g.id = $5 AND $1 IN (g.maker_id, g.holder_id))"
+            )
         return (
             f"SELECT '{self.kind.value}' COLLATE \"C\" AS kind, {self.key} AS key, {self.due} AS due, {self.columns} "
             f"FROM {self.tables} WHERE {' AND '.join(conditions)} {tail}"
@@ -79,17 +82,17 @@ _PAID_BY = "((l.due_on + 1)::timestamp AT TIME ZONE coalesce(z.zone, 'UTC'))"
 
 PIECES: Final = (
     Piece(
-        Kind.ANSWER_CALL, "k.respond_by", "k.id",
+        ObligationKind.ANSWER_CALL, "k.respond_by", "k.id",
         _CALL.format(started="noticed_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="k.silence"),
         "call k", "k.status IN ('noticed', 'acknowledged')", _HOLDER, "k.agreement_id",
     ),
     Piece(
-        Kind.SHIP_CALL, "k.ship_by", "k.id",
+        ObligationKind.SHIP_CALL, "k.ship_by", "k.id",
         _CALL.format(started="accepted_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="''"),
         "call k", "k.status IN ('accepted', 'picked')", _HOLDER, "k.agreement_id",
     ),
     Piece(
-        Kind.INSPECT_CALL, "k.inspect_by", "k.id",
+        ObligationKind.INSPECT_CALL, "k.inspect_by", "k.id",
         _CALL.format(started="received_at", owes="company_id", owed="holder_id", quantity="k.quantity", detail="''"),
         "call k", "k.status = 'received'",
         (
@@ -99,7 +102,7 @@ PIECES: Final = (
         ), "k.agreement_id",
     ),
     Piece(
-        Kind.REPLACE_DRAW, "k.replace_by", "k.id",
+        ObligationKind.REPLACE_DRAW, "k.replace_by", "k.id",
         _CALL.format(
             started="received_at", owes="maker_id", owed="holder_id",
             quantity="k.inspected_good - k.replaced - k.bought - k.replacing", detail="''",
@@ -108,7 +111,7 @@ PIECES: Final = (
         (("mine", "k.maker_id = $1"), ("theirs", "k.holder_id = $1"), ("all", "true")), "k.agreement_id",
     ),
     Piece(
-        Kind.ANSWER_ORDER, "o.hold_expires_at", "o.id",
+        ObligationKind.ANSWER_ORDER, "o.hold_expires_at", "o.id",
         "o.placed_at AS started, o.seller_id AS owes, o.buyer_id AS owed, o.agreement_id, o.id AS record_id, o.reference, "
         "NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, o.currency::text AS currency, '' AS detail, "
         "'' AS urgency, (SELECT s.timezone FROM site s WHERE s.id = o.ship_to_site_id) AS zone",
@@ -116,27 +119,27 @@ PIECES: Final = (
         (("mine", "o.seller_id = $1"), ("theirs", "o.buyer_id = $1"), ("all", "true")), "o.agreement_id",
     ),
     Piece(
-        Kind.ORDER_NOTICED, "(n.detail ->> 'clear_from')::timestamptz", _NOTICE_KEY,
+        ObligationKind.ORDER_NOTICED, "(n.detail ->> 'clear_from')::timestamptz", _NOTICE_KEY,
         _NOTICE.format(owes="maker_id", owed="holder_id"), _NOTICES, _RUNNING.format("clear_from"),
         (("mine", "n.maker_id = $1"), ("theirs", "n.holder_id = $1"), ("all", "true")), "n.subject_id",
     ),
     Piece(
-        Kind.ACT_ON_NOTICE, "(n.detail ->> 'clear_until')::timestamptz", _NOTICE_KEY,
+        ObligationKind.ACT_ON_NOTICE, "(n.detail ->> 'clear_until')::timestamptz", _NOTICE_KEY,
         _NOTICE.format(owes="holder_id", owed="maker_id"), _NOTICES, _RUNNING.format("clear_until"),
         (("mine", "n.holder_id = $1"), ("theirs", "n.maker_id = $1"), ("all", "true")), "n.subject_id",
     ),
     Piece(
-        Kind.WINDOW_OPENS, "a.window_opens_at", "a.id",
+        ObligationKind.WINDOW_OPENS, "a.window_opens_at", "a.id",
         _WINDOW.format(owes="NULL::uuid", owed="NULL::uuid"), "agreement a", f"{LIVE} AND a.window_opens_at > $2",
         (("maker", "a.maker_id = $1"), ("holder", "a.holder_id = $1"), ("all", "false")), "a.id",
     ),
     Piece(
-        Kind.WINDOW_CLOSES, "a.window_closes_at", "a.id",
+        ObligationKind.WINDOW_CLOSES, "a.window_closes_at", "a.id",
         _WINDOW.format(owes="a.maker_id", owed="a.holder_id"), "agreement a", f"{LIVE} AND a.window_closes_at > $2",
         (("mine", "a.maker_id = $1"), ("theirs", "a.holder_id = $1"), ("all", "true")), "a.id",
     ),
     Piece(
-        Kind.SETTLE, _PAID_BY, "l.id",
+        ObligationKind.SETTLE, _PAID_BY, "l.id",
         "l.created_at AS started, l.payer_id AS owes, l.payee_id AS owed, l.agreement_id, l.id AS record_id, l.reference, "
         "l.part_id, l.quantity, l.amount, l.currency::text AS currency, '' AS detail, '' AS urgency, z.zone",
         "settlement_line l LEFT JOIN agreement z ON z.id = l.agreement_id", "l.payer_marked_at IS NULL",

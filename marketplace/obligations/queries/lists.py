@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.queries.notices import LONGEST
 from marketplace.db.session import fetch
 from marketplace.kit.pages import Page, cut, read_bookmark
-from marketplace.obligations.kinds import KINDS, WINDOWS, Kind, Obligation
+from marketplace.obligations.kinds import KINDS, WINDOWS, Obligation, ObligationKind
 from marketplace.obligations.queries.branches import PARAMETERS, PIECES
 from marketplace.parties.actor import Actor
 
@@ -28,12 +28,12 @@ class ObligationFilter:
     ``due_until`` bound the deadline. ``but_mine``: kinds left out of what is mine, since the reader finds them elsewhere."""
 
     side: str | None = None
-    kinds: frozenset[Kind] | None = None
+    kinds: frozenset[ObligationKind] | None = None
     overdue: bool = False
     agreement_id: UUID | None = None
     due_after: datetime | None = None
     due_until: datetime | None = None
-    but_mine: frozenset[Kind] = frozenset()
+    but_mine: frozenset[ObligationKind] = frozenset()
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
         """From and until when."""
@@ -41,10 +41,14 @@ class ObligationFilter:
         return max(self.due_after or FIRST, FIRST), min(until, now) if self.overdue else until
 
 
-def _pieces(actor: Actor, wanted: ObligationFilter, more: Callable[[Kind, str, str], tuple[str, str]]) -> list[str]:
+def _pieces(
+    actor: Actor, wanted: ObligationFilter, more: Callable[[ObligationKind, str, str], tuple[str, str]]
+) -> list[str]:
     """The pieces of the statement that can hold something for this reader. ``more``: from kind, due and key to a further
     condition and what follows it."""
     found: list[str] = []
+    if wanted.agreement_id is not None and not actor.may("agreement.read"):
+        return found
     for piece in PIECES:
         if not actor.may(KINDS[piece.kind].verb) or (wanted.kinds is not None and piece.kind not in wanted.kinds):
             continue
@@ -77,7 +81,7 @@ LEFT JOIN agreement a ON a.id = x.agreement_id LEFT JOIN part p ON p.id = x.part
 def told(row: Any, company_id: UUID, *, agreements: bool) -> Obligation:
     """A row as its reader may see it: no agreement to whom agreements are closed."""
     return Obligation(
-        kind=Kind(row["kind"]), subject_id=row["key"], mine=row["owes"] == company_id, due=row["due"],
+        kind=ObligationKind(row["kind"]), subject_id=row["key"], mine=row["owes"] == company_id, due=row["due"],
         started=row["started"], zone=row["told_zone"], owes_id=row["owes"], owes=row["owes_name"], owed_id=row["owed"],
         owed=row["owed_name"], record_id=row["record_id"], reference=row["reference"],
         agreement_id=row["agreement_id"] if agreements else None, agreement=row["agreement"] if agreements else None,
@@ -104,7 +108,7 @@ async def obligations(
 ) -> Page[Obligation]:
     """What the actor's company owes and is owed to be done, what is due first before the rest, by keyset; one statement.
     Raises ``page.bookmark``."""
-    key = read_bookmark(after, secret, datetime.fromisoformat, lambda text: Kind(text).value, UUID)
+    key = read_bookmark(after, secret, datetime.fromisoformat, lambda text: ObligationKind(text).value, UUID)
     rows = await _rows(session, actor, wanted, now, key or [FIRST, "", _NIL], limit + 1)
     return cut(rows, limit, lambda r: [r.due.isoformat(), r.kind.value, r.subject_id], secret)
 
@@ -119,7 +123,7 @@ async def coming(
 async def _rows(
     session: AsyncSession, actor: Actor, wanted: ObligationFilter, now: datetime, key: Sequence[Any], limit: int
 ) -> list[Obligation]:
-    def more(kind: Kind, due: str, subject: str) -> tuple[str, str]:
+    def more(kind: ObligationKind, due: str, subject: str) -> tuple[str, str]:
         # Each piece brings as many as are wanted altogether, in order, so that none reads on to its end.
         return (
             f"{due} >= $7::timestamptz AND ({due}, '{kind.value}' COLLATE \"C\", {subject}) > ($7, $8::text, $9::uuid)",
