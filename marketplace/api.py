@@ -17,6 +17,7 @@ _DOMAINS = (
     "listings",
     "orders",
     "sourcing",
+    "obligations",
     "imports",
 )
 

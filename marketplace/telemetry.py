@@ -21,6 +21,8 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+_SECRET_PATH = re.compile(r"^/calendar/[^/]+\.ics$")
+"""The address of a calendar feed opens it, so it stands in no log."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -73,7 +75,7 @@ class RequestLog:
         try:
             await self.app(scope, receive, watch)
         except Exception as error:
-            self.log.exception("defect", method=scope["method"], path=scope["path"])
+            self.log.exception("defect", method=scope["method"], path=_told(scope["path"]))
             # Raised further, the server would answer and then drop the connection, and the next request on it would
             # fail too. Only an answer that broke off half-way must be seen as broken.
             answer = scope["app"].exception_handlers.get(Exception) if "app" in scope else None
@@ -89,12 +91,17 @@ class RequestLog:
             self.log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=_told(scope["path"]),
                 status=status,
                 ms=round(seconds * 1000, 1),
                 company=actor.company_code if actor else None,
             )
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _told(path: str) -> str:
+    """A path as it may stand in a log."""
+    return _SECRET_PATH.sub("/calendar/(secret).ics", path)
 
 
 def metrics() -> tuple[bytes, str]:

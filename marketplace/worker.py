@@ -21,6 +21,8 @@ from marketplace.settings import Settings
 
 SYSTEM_ACTOR = UUID(int=0)
 EVERY_QUARTER_MINUTE = "* * * * * */15"
+EVERY_FIVE_MINUTES = "*/5 * * * *"
+"""What comes due about the same time is told in one mail."""
 
 
 def _now() -> datetime:
@@ -78,6 +80,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     if settings.worker_database_url is None:
         raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
     from marketplace.imports import tasks as imports
+    from marketplace.obligations import tasks as obligations
     from marketplace.parties import tasks as parties
 
     log = structlog.get_logger("worker")
@@ -97,6 +100,10 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     async def on_tidy() -> None:
         log.info("tidied", rows=await parties.tidy(database, _now()))
 
+    async def on_remind() -> None:
+        if told := await obligations.remind(database, _now()):
+            log.info("reminded", companies=told)
+
     async def on_tick() -> None:
         done = {k: v for k, v in (await tick(database, _now())).items() if v}
         if done:
@@ -109,6 +116,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             {DELIVER: deliver, **imports.jobs(database, settings.data_dir)},
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
+                "obligations.remind": (EVERY_FIVE_MINUTES, on_remind),
                 "outbox.sweep": ("* * * * *", scheduled_delivery),
                 "parties.tidy": ("17 * * * *", on_tidy),
             },

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MARKETPLACE = ROOT / "marketplace"
 DOMAINS = (
-    "parties", "parts", "ledger", "agreements", "holdings", "settlement", "listings", "orders", "sourcing", "imports",
+    "parties", "parts", "ledger", "agreements", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "imports",
     "notifications", "documents", "outbox", "jobs",
 )  # fmt: skip
 LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries", "models", "tasks"})
@@ -22,7 +22,7 @@ LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries",
 IO_EDGES = ("marketplace/imports/files/", "marketplace/documents/typesetter.py")
 # Pure libraries the core may use: they compute, and touch neither files, network, clock nor database.
 PURE_LIBRARIES = frozenset(
-    {"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions"}
+    {"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions", "icalendar"}
 )
 FORBIDDEN_STDLIB = frozenset(
     [

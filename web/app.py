@@ -15,6 +15,7 @@ from web.pages import (
     agreement_changes,
     agreements,
     api_docs,
+    calendar,
     calls,
     company,
     company_people,
@@ -50,7 +51,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, resales, notices, agreement_changes, agreements, imports, scan,
+    settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 

@@ -101,6 +101,7 @@ NAVIGATION: Final = (
         _roles("buyer", "seller", "warehouse", "planner", "auditor"),
         "Calls",
     ),
+    NavItem("calendar", "Calendar", "/calendar", "calendar-due", "Work"),
     NavItem(
         "orders",
         "Orders",

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
 
+_LIVE = "status IN ('active', 'renewed', 'expiring')"
+
 
 class ClauseVersion(Row):
     """A released clause, as published from contracts/. Rows never change; anybody may read them."""
@@ -97,6 +99,13 @@ class Agreement(Row):
         Index("ix_agreement_maker_status", "maker_id", "status", "id"),
         Index("ix_agreement_window", "maker_id", "window_closes_at"),
         Index("ix_agreement_ending", "window_closes_at", postgresql_where=text("status IN ('active','expiring')")),
+        # The calendar: windows of agreements in force, in order, for either side; and for the clock.
+        *(
+            Index(f"ix_agreement_{side}_{end}", f"{side}_id", f"window_{end}_at", "id", postgresql_where=text(_LIVE))
+            for side in ("maker", "holder")
+            for end in ("opens", "closes")
+        ),
+        Index("ix_agreement_closes", "window_closes_at", postgresql_where=text(_LIVE)),
     )
 
 

@@ -10,7 +10,7 @@ from marketplace.db.base import Row
 
 DOMAINS = (
     "outbox", "parties", "parts", "ledger", "agreements", "holdings", "settlement", "resales", "listings", "orders", "sourcing",
-    "imports",
+    "obligations", "imports",
 )  # fmt: skip
 
 

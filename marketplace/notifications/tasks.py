@@ -28,7 +28,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
         "call.replacement", "call.bought",
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
-        "listing.shrunk",
+        "listing.shrunk", "obligations.due",
     )  # fmt: skip
     return dict.fromkeys(names, send)
 

@@ -50,6 +50,16 @@ class PurchaseOrder(Row):
         Index("ix_purchase_order_buyer", "buyer_id", text("id DESC")),
         Index("ix_purchase_order_po_upper", "po_upper"),
         Index("ix_purchase_order_hold", "hold_expires_at", postgresql_where=text("status = 'placed'")),
+        # The calendar: what waits for an answer, by when.
+        Index(
+            "ix_purchase_order_placed_seller",
+            "seller_id",
+            "hold_expires_at",
+            postgresql_where=text("status = 'placed'"),
+        ),
+        Index(
+            "ix_purchase_order_placed_buyer", "buyer_id", "hold_expires_at", postgresql_where=text("status = 'placed'")
+        ),
     )
 
 

@@ -54,6 +54,11 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ),
         ("call.answer", "admin buyer warehouse", "answer buy-back orders and access draws"),
         ("call.receive", "admin planner technician warehouse", "receive and inspect units that come back"),
+        (
+            "obligation.read",
+            "admin planner buyer seller warehouse technician auditor",
+            "see what is due, of the records that one may see",
+        ),
         ("settlement.read", "admin planner buyer seller technician auditor", "see what is owed"),
         ("settlement.mark", "admin planner buyer", "mark lines as settled"),
     )

@@ -161,6 +161,24 @@ class ApiKey(Row):
     )
 
 
+class CalendarFeed(Row):
+    """The address at which a person's calendar asks for what is due. Only the SHA-256 of its token is kept."""
+
+    __tablename__ = "calendar_feed"
+    id: Mapped[Id]
+    company_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    token_hash: Mapped[bytes] = mapped_column(BYTEA)
+    created_at: Mapped[Created]
+    revoked_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id", "company_id"], ["user_account.id", "user_account.company_id"]),
+        UniqueConstraint("token_hash"),
+        Index("uq_calendar_feed_person", "user_id", unique=True, postgresql_where=text("revoked_at IS NULL")),
+        Index("ix_calendar_feed_user", "user_id", "company_id"),
+    )
+
+
 class Delegation(Row):
     """A manufacturer lets another company's technicians source its parts, within limits per request."""
 

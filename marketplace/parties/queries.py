@@ -45,6 +45,15 @@ async def actor_of_key(session: AsyncSession, key_hash: bytes, now: datetime) ->
     return _actor(row, scopes=frozenset(row["scopes"]))
 
 
+async def actor_of_feed(session: AsyncSession, token_hash: bytes) -> Actor:
+    """The person behind the address of a calendar feed, with the roles of today. Raises ``feed.not_found`` when there is
+    none, or it is in force no more: which of these is not told."""
+    row = await fetch_one(session, f"SELECT a.*, {_MASKING} FROM auth_feed($1) a", token_hash)
+    if row is None:
+        raise missing("feed.not_found", "No such calendar.")
+    return _actor(row)
+
+
 @dataclass(frozen=True, slots=True)
 class SiteRow:
     """A site as its own company and its counterparties see it."""
@@ -413,6 +422,17 @@ async def api_keys(
         actor.company_id, after, limit,
     )  # fmt: skip
     return [KeyRow(**dict(r)) for r in rows]
+
+
+async def feed_since(session: AsyncSession, actor: Actor) -> datetime | None:
+    """Since when the person's calendar feed is in force; None when there is none."""
+    since: datetime | None = await fetch_value(
+        session,
+        "SELECT created_at FROM calendar_feed WHERE user_id = $1 AND company_id = $2 AND revoked_at IS NULL",
+        actor.user_id,
+        actor.company_id,
+    )
+    return since
 
 
 async def people_to_tell(session: AsyncSession, company_id: UUID, roles: Sequence[str]) -> list[str]:

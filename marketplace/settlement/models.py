@@ -43,6 +43,10 @@ class SettlementLine(Row):
         UniqueConstraint("cause_id", "kind", "step_id", postgresql_nulls_not_distinct=True),
         Index("ix_settlement_payer", "payer_id", text("created_at DESC"), "id"),
         Index("ix_settlement_payee", "payee_id", text("created_at DESC"), "id"),
+        # The calendar: what is not paid yet, by when; for either side and for the clock.
+        Index("ix_settlement_payer_unpaid", "payer_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
+        Index("ix_settlement_payee_unpaid", "payee_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
+        Index("ix_settlement_unpaid", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
         # What every page counts: the few that the other side alone has marked, however many there were.
         Index(
             "ix_settlement_payer_half",

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
 
+_OPEN = "status IN ('noticed', 'acknowledged', 'accepted', 'picked', 'received')"
+
 
 class Requisition(Row):
     """A parts request: so many of a part, at a place, by a time, this urgently, for this machine."""
@@ -137,6 +139,16 @@ class Call(Row):
             postgresql_where=text("draw_fee IS NOT NULL AND inspected_good > replaced + bought + replacing"),
         ),
         Index("ix_call_replacing", "holder_id", postgresql_where=text("replacing > 0")),
+        # The calendar: the few that are not finished, however many there were.
+        Index("ix_call_open_company", "company_id", postgresql_where=text(_OPEN)),
+        Index("ix_call_open_maker", "maker_id", postgresql_where=text(_OPEN)),
+        Index("ix_call_open_holder", "holder_id", postgresql_where=text(_OPEN)),
+        Index(
+            "ix_call_to_be_replaced",
+            "holder_id",
+            "replace_by",
+            postgresql_where=text("draw_fee IS NOT NULL AND inspected_good > replaced + bought + replacing"),
+        ),
     )
 
 

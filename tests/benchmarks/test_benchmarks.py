@@ -18,7 +18,7 @@ NAMES = {
     "import": {"import.stock", "import.memory"},
     "demo": {
         "locate.bulk500", "locate.bulk500_mistyped", "locate.bulk500_http", "locate.bulk500_mistyped_http",
-        "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
+        "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
     },
     "plan": {"plan.1000x10000", "clauses.evaluate"},
 }  # fmt: skip

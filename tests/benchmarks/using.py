@@ -165,7 +165,11 @@ async def _pages(client: httpx.AsyncClient, numbers: list[str], lots: list[UUID]
     rounds = min(size(100, 4), len(numbers) - 3, len(lots) - 3)
     find = await _times(rounds, lambda n: page(f"/find?q={numbers[n + 3]}"))
     unit = await _times(rounds, lambda n: page(f"/units/{lots[n + 3]}"))
+    due = await _times(rounds, lambda n: page("/calendar" if n % 2 else "/calendar?show=mine"))
     return [
+        Figure(
+            "page.calendar", percentile(due, 0.95), "ms", None, None, 1, "what is due for the manufacturer, its month"
+        ),
         Figure(
             "page.find", percentile(find, 0.95), "ms", None, None, 1, "server time and HTTP on one machine, demo data"
         ),

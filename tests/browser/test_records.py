@@ -104,12 +104,14 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
                 "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "imports": "/imports", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
+                "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
+                "held-calendar": "/calendar",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:

@@ -28,7 +28,17 @@ from tests.world import Party, World, make_company
 SPEC: dict[str, Any] = create_app(Settings()).openapi()["paths"]
 DIRECTORY = f"{API}/companies"
 """Every company is in it, whoever holds what."""
-FILES = ("/units", "/calls", "/requests", "/holdings", "/agreements", "/agreements/notices", "/orders", "/settlement")
+FILES = (
+    "/calendar",
+    "/units",
+    "/calls",
+    "/requests",
+    "/holdings",
+    "/agreements",
+    "/agreements/notices",
+    "/orders",
+    "/settlement",
+)
 MOST_ALIKE = 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,11 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.listings import queries as listings
+from marketplace.obligations import queries as obligations
+from marketplace.obligations.kinds import KINDS, ObligationKind
+from marketplace.obligations.queries import ObligationFilter
 from marketplace.orders import queries as orders
+from marketplace.parties.actor import Actor
 from web.formats import plural
 from web.rendering import render
 from web.session import Anybody
@@ -18,6 +23,16 @@ from web.waiting import Task
 
 router = APIRouter(include_in_schema=False)
 FEW: Final = 20
+NEXT: Final = 5
+SOON: Final = timedelta(days=30)
+_TASKS: Final = (
+    ObligationKind.ANSWER_CALL, ObligationKind.SHIP_CALL, ObligationKind.INSPECT_CALL, ObligationKind.REPLACE_DRAW, ObligationKind.ANSWER_ORDER, ObligationKind.ORDER_NOTICED,
+)  # fmt: skip
+"""What stands above as a task or note already, for whoever may do it."""
+
+
+def _told(actor: Actor) -> frozenset[ObligationKind]:
+    return frozenset(kind for kind in _TASKS if actor.may(KINDS[kind].acts))
 
 
 @router.get("/")
@@ -45,8 +60,14 @@ async def home(request: Request, visit: Anybody) -> Response:
         if drafts > FEW:
             words = f"More than {FEW} surplus postings are drafts"
         notes.append(Task("releases", drafts, words, "Finish and publish", "/releases?status=draft", "pencil"))
+    soon = ObligationFilter(
+        due_until=visit.now + SOON,
+        kinds=frozenset(ObligationKind) - {ObligationKind.WINDOW_OPENS},
+        but_mine=_told(actor),
+    )
     return visit.show(
         "home/home.html",
+        coming=await obligations.coming(visit.session, actor, soon, visit.now, NEXT),
         notes=[note for note in notes if note.count],
         begun=begun,
         latest=latest,

@@ -23,7 +23,14 @@ from marketplace.parties.service.signing_in import (
     sign_out,
     token_hash,
 )
-from marketplace.parties.service.trusting import create_api_key, delegate, revoke_api_key, revoke_delegation
+from marketplace.parties.service.trusting import (
+    create_api_key,
+    delegate,
+    end_feed,
+    make_feed,
+    revoke_api_key,
+    revoke_delegation,
+)
 
 __all__ = [
     "MINIMUM_PASSWORD",
@@ -37,9 +44,11 @@ __all__ = [
     "create_site",
     "create_user",
     "delegate",
+    "end_feed",
     "forget_old",
     "hash_password",
     "know_each_other",
+    "make_feed",
     "mask_holders",
     "once",
     "once_done",

@@ -15,6 +15,7 @@ from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties import queries
 from marketplace.parties.actor import ROLES, VERBS, Actor
 from marketplace.parties.service.signing_in import hash_password
+from marketplace.parties.service.trusting import end_feed
 
 
 def _check_roles(roles: Sequence[str]) -> None:
@@ -97,7 +98,7 @@ async def change_user(
 
 
 async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, active: bool, now: datetime) -> None:
-    """Switches a person off: sessions and API keys end at once and for good. Or on: they may sign in again.
+    """Switches a person off: sessions, API keys and calendar feed end at once and for good. Or on: they may sign in again.
     Raises ``user.not_found``, ``user.last_admin``, ``user.self``."""
     if user_id == actor.user_id:
         raise conflict("user.self", "You cannot switch yourself off. Ask another administrator.")
@@ -109,6 +110,7 @@ async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, act
         await execute(
             session, "UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", user_id, now
         )
+        await end_feed(session, user_id, now)
 
 
 async def _keep_an_admin(session: WriteSession, actor: Actor, user_id: UUID, *, stays: bool) -> None:

@@ -58,6 +58,28 @@ async def revoke_api_key(session: WriteSession, key_id: UUID, now: datetime) -> 
         raise missing("apikey.not_found", "No such API key, or it was revoked already.")
 
 
+async def make_feed(session: WriteSession, actor: Actor, now: datetime) -> str:
+    """A new address for the person's own calendar: the token in it, which is shown this once. The one before ends.
+    Raises ``feed.person`` for an API key: a calendar sees what its person sees, which may be more than the key does."""
+    if actor.scopes is not None:
+        raise forbidden("feed.person", "Only a person who is signed in makes a calendar address of their own.")
+    await end_feed(session, actor.user_id, now)
+    token = secrets.token_urlsafe(32)
+    await execute(
+        session, "INSERT INTO calendar_feed (company_id, user_id, token_hash) VALUES ($1, $2, $3)",
+        actor.company_id, actor.user_id, token_hash(token),
+    )  # fmt: skip
+    return token
+
+
+async def end_feed(session: WriteSession, user_id: UUID, now: datetime) -> bool:
+    """Ends a person's calendar feed at once. False when there was none."""
+    ended = await execute(
+        session, "UPDATE calendar_feed SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", user_id, now
+    )
+    return ended != "UPDATE 0"
+
+
 async def delegate(
     session: WriteSession,
     actor: Actor,

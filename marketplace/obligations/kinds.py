@@ -1,0 +1,212 @@
+"""The kinds of obligations: who owes what to whom, by which stored deadline, and what happens if nothing is done.
+
+Nothing here computes a deadline: each was computed once, by its clause, and stored where it arose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from marketplace.agreements.phrases import count, day, deadline
+from marketplace.kit.clock import local_day
+from marketplace.kit.money import Money
+
+LEAST: Final = timedelta(microseconds=1)
+"""Deadlines are exclusive bounds: what ends with a day ends at the midnight after it, and is told by that day."""
+
+
+class ObligationKind(StrEnum):
+    """What is due."""
+
+    ANSWER_CALL = "answer_call"
+    SHIP_CALL = "ship_call"
+    INSPECT_CALL = "inspect_call"
+    REPLACE_DRAW = "replace_draw"
+    ANSWER_ORDER = "answer_order"
+    ORDER_NOTICED = "order_noticed"
+    """The maker may order units back before the holder does what it gave notice of."""
+    ACT_ON_NOTICE = "act_on_notice"
+    """The holder may do so until then."""
+    WINDOW_OPENS = "window_opens"
+    WINDOW_CLOSES = "window_closes"
+    SETTLE = "settle"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A kind in words. ``verb`` opens it; ``acts``: the verb of who does it; ``long``: planned for days ahead;
+    ``lingers``: nothing happens by itself at the deadline, so it can be overdue for long."""
+
+    words: str
+    verb: str
+    acts: str
+    long: bool = False
+    lingers: bool = False
+
+
+KINDS: Final[Mapping[ObligationKind, About]] = {
+    ObligationKind.ANSWER_CALL: About("Answer an order back", "call.read", "call.answer"),
+    ObligationKind.SHIP_CALL: About("Ship units ordered back", "call.read", "call.answer", lingers=True),
+    ObligationKind.INSPECT_CALL: About("Inspect units that came back", "call.read", "call.receive"),
+    ObligationKind.REPLACE_DRAW: About("Replace drawn units", "call.read", "order.ship"),
+    ObligationKind.ANSWER_ORDER: About("Answer an order", "order.read", "order.decide"),
+    ObligationKind.ORDER_NOTICED: About("Order back before units go", "agreement.read", "sourcing.request"),
+    ObligationKind.ACT_ON_NOTICE: About("Act on a notice", "agreement.read", "holding.act"),
+    ObligationKind.WINDOW_OPENS: About("First day to order back", "agreement.read", "sourcing.request", long=True),
+    ObligationKind.WINDOW_CLOSES: About("Last day to order back", "agreement.read", "sourcing.request", long=True),
+    ObligationKind.SETTLE: About("Pay", "settlement.read", "settlement.mark", long=True, lingers=True),
+}
+WINDOWS: Final = frozenset({ObligationKind.WINDOW_OPENS, ObligationKind.WINDOW_CLOSES})
+LONG: Final = frozenset(kind for kind, about in KINDS.items() if about.long)
+LINGERING: Final = frozenset(kind for kind, about in KINDS.items() if about.lingers)
+_WISH: Final = {"use": "use up", "install": "fit", "scrap": "scrap", "resell": "resell"}
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something that is due at ``due`` (an exclusive bound; of ``window_opens`` the bound is the moment it opens).
+
+    ``subject_id`` and ``kind`` name it for good. ``owes_id`` is None where nobody has to do anything. ``mine``: whether
+    the reader's company owes it. ``started``: since when its clock runs. ``detail``: of a call what silence means, of a
+    notice the act. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
+    """
+
+    kind: ObligationKind
+    subject_id: UUID
+    mine: bool
+    due: datetime
+    started: datetime | None
+    zone: str
+    owes_id: UUID | None
+    owes: str | None
+    owed_id: UUID | None
+    owed: str | None
+    record_id: UUID
+    reference: str
+    agreement_id: UUID | None
+    agreement: str | None
+    part_number: str | None
+    description: str | None
+    uom: str | None
+    quantity: int | None
+    amount: Decimal | None
+    currency: str | None
+    detail: str
+    urgency: str
+
+    @property
+    def key(self) -> str:
+        """What names it for good: the same as long as it stands, whoever reads it."""
+        return f"{self.kind.value}-{self.subject_id}"
+
+    @property
+    def what(self) -> str:
+        """What is to be done, in a few words."""
+        return _what(self)
+
+    @property
+    def otherwise(self) -> str:
+        """What happens if nothing is done."""
+        return _otherwise(self)
+
+    @property
+    def by(self) -> str:
+        """The deadline as its agreement counts it: 'by the end of 30 Nov 2026', 'from 1 Dec 2026'."""
+        if self.kind is ObligationKind.WINDOW_OPENS:
+            return f"from {day(local_day(self.due, self.zone))}"
+        return f"by {deadline(self.due, self.zone)}"
+
+    @property
+    def path(self) -> str:
+        """The page where it is done."""
+        match self.kind:
+            case ObligationKind.ANSWER_ORDER:
+                return f"/orders/{self.record_id}"
+            case ObligationKind.SETTLE:
+                return f"/settlement?state=all&line={self.reference}"
+            case (
+                ObligationKind.ORDER_NOTICED
+                | ObligationKind.ACT_ON_NOTICE
+                | ObligationKind.WINDOW_OPENS
+                | ObligationKind.WINDOW_CLOSES
+            ):
+                return f"/agreements/{self.record_id}"
+            case _:
+                return f"/calls/{self.record_id}"
+
+    def on(self, zone: str) -> date:
+        """The day it stands on in a calendar of this zone: the last one, or the first of a window that opens."""
+        return local_day(self.due if self.kind is ObligationKind.WINDOW_OPENS else self.due - LEAST, zone)
+
+    def overdue(self, now: datetime) -> bool:
+        """Whether the time for it is over."""
+        return self.kind not in WINDOWS and self.due <= now
+
+
+def units(row: Obligation) -> str:
+    """'3 units of 100-A', or just 'units'."""
+    if row.quantity is None:
+        return "units"
+    return count(row.quantity, "unit") + (f" of {row.part_number}" if row.part_number else "")
+
+
+def _what(row: Obligation) -> str:
+    some, act = units(row), _WISH.get(row.detail, "use")
+    match row.kind:
+        case ObligationKind.ANSWER_CALL:
+            return f"Answer {row.reference}: {some} ordered back"
+        case ObligationKind.SHIP_CALL:
+            return f"Ship {some} for {row.reference}"
+        case ObligationKind.INSPECT_CALL:
+            return f"Inspect {some} that came back for {row.reference}"
+        case ObligationKind.REPLACE_DRAW:
+            return f"Replace {some} drawn by {row.reference}"
+        case ObligationKind.ANSWER_ORDER:
+            return f"Accept or decline {row.reference}"
+        case ObligationKind.ORDER_NOTICED:
+            return f"Order back {some} under {row.reference}, or leave them"
+        case ObligationKind.ACT_ON_NOTICE:
+            return f"{act.capitalize()} {some} as noticed under {row.reference}"
+        case ObligationKind.WINDOW_OPENS:
+            return f"First day to order units back under {row.reference}"
+        case ObligationKind.WINDOW_CLOSES:
+            return f"Last day to order units back under {row.reference}"
+        case ObligationKind.SETTLE:
+            return f"Pay {_money(row)}, {row.reference}"
+
+
+def _otherwise(row: Obligation) -> str:
+    owes, owed = row.owes or "nobody", row.owed or "the other side"
+    match row.kind:
+        case ObligationKind.ANSWER_CALL if row.detail == "accepted":
+            return "No answer counts as a commitment to ship."
+        case ObligationKind.ANSWER_CALL:
+            return "No answer counts as a refusal: the units are asked for elsewhere."
+        case ObligationKind.SHIP_CALL:
+            return f"Nothing happens by itself: {owes} is in delay, and {owed} may cancel the order."
+        case ObligationKind.INSPECT_CALL:
+            return "What was not rejected by then counts as accepted, and is owed."
+        case ObligationKind.REPLACE_DRAW:
+            return f"What was not replaced by then is bought, at {_money(row)} each."
+        case ObligationKind.ANSWER_ORDER:
+            return "The order ends, and its units are on offer again."
+        case ObligationKind.ORDER_NOTICED:
+            return f"{owed} is then free to {_WISH.get(row.detail, 'use')} them."
+        case ObligationKind.ACT_ON_NOTICE:
+            return "The leave ends; another notice is needed."
+        case ObligationKind.WINDOW_OPENS:
+            return "Nobody has to do anything: from then on units can be ordered back."
+        case ObligationKind.WINDOW_CLOSES:
+            return "The right ends: nothing more can be ordered back under it."
+        case ObligationKind.SETTLE:
+            return "Nothing happens by itself: the line stays open and counts as overdue."
+
+
+def _money(row: Obligation) -> str:
+    return str(Money(row.amount, row.currency)) if row.amount is not None and row.currency else "the amount"
