@@ -36,6 +36,7 @@ router = APIRouter(prefix="/calendar", include_in_schema=False)
 ReadsCalendar = Annotated[Visit, visits("obligation.read")]
 
 PER_PAGE: Final = 50
+YEARS: Final = range(2000, 2200)
 FEED_MOST: Final = 500
 """Entries of a feed, what is due first before the rest; the page says so."""
 WEEK: Final = timedelta(days=7)
@@ -69,7 +70,7 @@ def _months(text: str) -> date | None:
         found = date.fromisoformat(f"{text}-01")
     except ValueError:
         return None
-    return found if 2000 <= found.year < 2200 else None
+    return found if found.year in YEARS else None
 
 
 def _month(visit: Visit, day: date | None) -> tuple[date, bool]:
@@ -86,6 +87,11 @@ def _href(view: TableView, **changed: str) -> str:
     kept = {**dict(view.query), **changed}
     query = urlencode({k: v for k, v in kept.items() if v})
     return f"/calendar?{query}" if query else "/calendar"
+
+
+def _month_href(view: TableView, first: date) -> str | None:
+    """This page for a month, or None beyond the years that a calendar here has."""
+    return _href(view, month=f"{first:%Y-%m}", day="", when="") if first.year in YEARS else None
 
 
 def _weeks(view: TableView, first: date, counts: Sequence[DayCount]) -> list[list[Cell]]:
@@ -176,8 +182,7 @@ async def _page(visit: Visit, form: Form | None = None) -> Response:
         groups=[("", list(rows))] if day else grouped(rows, visit.now, visit.today, visit.zone),
         bounded=f"{first:%B %Y}" if asked and not day else "",
         tabs=[(key, words, _href(view, show=key), None) for key, words in TABS], tab=show, choices=CHOICES,
-        before=_href(view, month=f"{add_months(first, -1):%Y-%m}", day=""),
-        behind=_href(view, month=f"{add_months(first, 1):%Y-%m}", day=""), whole=_href(view, month="", day="", when=""),
+        before=_month_href(view, add_months(first, -1)), behind=_month_href(view, add_months(first, 1)), whole=_href(view, month="", day="", when=""),
         ahead=AHEAD.days if until is not None and not day and not asked else 0,
         later=_href(view, when="all", day="", month=""),
         of=await _reference(visit, agreement_id), without=_href(view, agreement=""), agreement=agreement_id,
