@@ -43,6 +43,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "accepted": ("{company} committed to {of}", "check", "good"),
     "refused": ("{company} refused", "circle-x", "bad"),
     "silent_accepted": ("No response by the deadline: it counts as accepted", "clock-exclamation", "warn"),
+    "clock_moved": ("The agreement stood still: the deadlines moved by that time", "clock", None),
     "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),
     "shipped": ("{company} shipped", "truck", "info"),
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),

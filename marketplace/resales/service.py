@@ -256,6 +256,7 @@ async def ship(session: WriteSession, actor: Actor, resale_id: UUID, consignment
         travelling[key] = child
     command = Command(command_id("resale.ship", row.id), row.holder_id, actor.user_id, tuple(steps), "resale", row.id)
     went = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    await agreements.require_live(session, row.agreement_id)
     keys = list(travelling)
     await execute(
         session,

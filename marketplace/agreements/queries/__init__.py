@@ -43,6 +43,7 @@ from marketplace.agreements.queries.proposals import (
     units_for_update,
     units_under,
 )
+from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stood_still
 
 __all__ = [
     "AgreementBooks",
@@ -59,6 +60,7 @@ __all__ = [
     "NoticeRow",
     "Pair",
     "ProposalRow",
+    "Still",
     "Under",
     "agreement",
     "agreement_books",
@@ -84,6 +86,9 @@ __all__ = [
     "question_of",
     "rights",
     "rules",
+    "stands_still",
+    "stands_still_for_share",
+    "stood_still",
     "terms_and_facts",
     "units_for_update",
     "units_under",

@@ -30,7 +30,15 @@ from marketplace.agreements.service.proposing import (
 )
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.signing import SignedState, sign
-from marketplace.agreements.service.standing import By, note_endings, resume, set_legal_hold, suspend, withdraw
+from marketplace.agreements.service.standing import (
+    By,
+    note_endings,
+    require_live,
+    resume,
+    set_legal_hold,
+    suspend,
+    withdraw,
+)
 
 __all__ = [
     "MOST_VALID_DAYS",
@@ -61,6 +69,7 @@ __all__ = [
     "propose_end",
     "publish_library",
     "refusal",
+    "require_live",
     "resume",
     "set_legal_hold",
     "sign",

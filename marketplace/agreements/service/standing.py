@@ -62,6 +62,20 @@ async def party_lock(session: WriteSession, agreement_id: UUID, by: By) -> Locke
     return found
 
 
+async def require_live(session: WriteSession, agreement_id: UUID) -> None:
+    """Raises ``agreement.suspended`` or ``agreement.legal_hold`` while the agreement stands still; it does not begin to
+    until this transaction ends. Asked after the lots are locked."""
+    still = await queries.stands_still_for_share(session, agreement_id)
+    if still is None:
+        return
+    who = still.by or "the side that did so"
+    if still.why == "legal_hold":
+        words = f"{still.reference} is under legal hold: the units stay where they are until {who} lifts it."
+    else:
+        words = f"{still.reference} is suspended: nothing under it is answered or shipped until {who} resumes it."
+    raise conflict(f"agreement.{still.why}", f"{words} No time runs meanwhile; an order back can still be refused.")
+
+
 async def withdraw(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:
     """Takes an offer back that not both have signed: its order was declined, cancelled or ran out of time.
 

@@ -62,11 +62,16 @@ async def supply_for_update(session: WriteSession, part_ids: Iterable[UUID], mak
     )
 
 
+# Calls whose agreement stands still would fill the head of the list and keep the others from their turn.
+_LIVE = "NOT EXISTS (SELECT FROM agreement a WHERE a.id = k.agreement_id AND (a.legal_hold OR a.status = 'suspended'))"
+
+
 async def silent(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
-    """Calls whose answer is overdue (worker), the longest overdue first."""
+    """Calls whose answer is overdue (worker), the longest overdue first; none whose agreement stands still."""
     rows = await fetch(
         session,
-        "SELECT id FROM call WHERE status = 'noticed' AND respond_by <= $1 ORDER BY respond_by, id LIMIT $2",
+        f"SELECT k.id FROM call k WHERE k.status = 'noticed' AND k.respond_by <= $1 AND {_LIVE} "
+        "ORDER BY k.respond_by, k.id LIMIT $2",
         now,
         limit,
     )
@@ -88,8 +93,8 @@ async def unreplaced(session: AsyncSession, now: datetime, *, limit: int = 200) 
     """Calls with drawn units that were not replaced in time and are not bought yet (worker)."""
     rows = await fetch(
         session,
-        "SELECT id FROM call WHERE draw_fee IS NOT NULL AND inspected_good > replaced + bought AND replace_by <= $1 "
-        "ORDER BY replace_by, id LIMIT $2",
+        "SELECT k.id FROM call k WHERE k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bought "
+        f"AND k.replace_by <= $1 AND {_LIVE} ORDER BY k.replace_by, k.id LIMIT $2",
         now,
         limit,
     )

@@ -16,6 +16,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries
+from marketplace.sourcing.service.clocks import caught_up, require_live, still
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.shared import (
@@ -40,10 +41,13 @@ async def accept(
     wanted = call.quantity if quantity is None else quantity
     if not 0 < wanted <= call.quantity:
         raise invalid("call.quantity", f"Commit to 1 to {call.quantity}, or refuse.", field="quantity")
+    call = await caught_up(session, actor, call, now)
     await _require_in_time(call, now)
     await set_status(session, call, "accepted", accepted_at=now)
     if wanted < call.quantity:
         await _shrink(session, actor, call, wanted, now)
+    await require_live(session, call)
+    if wanted < call.quantity:
         await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     await tell(session, actor, call, "accepted", {"quantity": wanted}, now)
     await announce(
@@ -106,7 +110,7 @@ async def refuse(
         raise invalid("call.reason", f"Choose a reason: {', '.join(REFUSALS)}.", field="code")
     if code == "other" and not note.strip():
         raise invalid("call.note", "Say in a few words why.", field="note")
-    call = await mine(session, actor, call_id, "holder")
+    call = await caught_up(session, actor, await mine(session, actor, call_id, "holder"), now)
     await _require_in_time(call, now)
     await free_units(session, actor, call, "refuse", now)
     if code in WITHDRAWING:
@@ -190,6 +194,7 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
     )
     command = Command(command_id("call.ship", call.id), actor.company_id, actor.user_id, tuple(steps), "call", call.id)
     landed = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    await require_live(session, call)
     await execute(
         session,
         "UPDATE call_unit u SET shipped_lot_id = n.child, shipped_position_id = n.number "
@@ -227,11 +232,14 @@ async def correct_shipment(
 
 async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> str | None:
     """No response by the deadline acts as the clause says (worker). Returns what it came to, or None when it was
-    answered meanwhile. However late it runs, the stored deadline is what counts."""
+    answered meanwhile, or its agreement stands still. However late it runs, the stored deadline is what counts."""
     call = await queries.call_for_update(session, call_id)
-    if call.status != "noticed" or call.respond_by is None or call.respond_by > now:
-        return None
     clock: By = OnBehalf(actor_id, call.maker_id)
+    if call.status != "noticed" or await still(session, call):
+        return None
+    call = await caught_up(session, clock, call, now)
+    if call.respond_by is None or call.respond_by > now:
+        return None
     if call.silence == "accepted":
         await set_status(session, call, "accepted", by_way_of="silent", accepted_at=call.respond_by)
         await tell(session, clock, call, "silent_accepted", {}, now)

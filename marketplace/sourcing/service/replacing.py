@@ -27,6 +27,7 @@ from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, EqualStock, ReplacementUnitRow
 from marketplace.sourcing.queries.replacements import EqualLot
+from marketplace.sourcing.service.clocks import caught_up, still
 from marketplace.sourcing.service.shared import By, OnBehalf, announce, moved, places, set_status, tell
 
 
@@ -347,7 +348,10 @@ async def buy_unreplaced(session: WriteSession, actor_id: UUID, call_id: UUID, n
     """Drawn units that were not replaced in time are bought (worker). Returns how many; 0 when that was done before.
     However late it runs: the stored deadline is what counts."""
     call = await queries.call_for_update(session, call_id)
-    if call.replace_by is None or now < call.replace_by or not call.to_replace:
+    if call.replace_by is None or not call.to_replace or await still(session, call):
+        return 0
+    call = await caught_up(session, OnBehalf(actor_id, call.maker_id), call, now)
+    if call.replace_by is None or now < call.replace_by:
         return 0
     count = call.to_replace
     await _buy(session, OnBehalf(actor_id, call.maker_id), call, now)

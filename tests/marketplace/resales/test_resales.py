@@ -230,6 +230,26 @@ async def test_what_does_not_arrive_is_lost_on_the_way_and_never_the_buyers(job:
         assert sum((await stand(job)).values()) == 3
 
 
+async def test_nothing_is_sold_on_while_the_agreement_stands_still(job: Job) -> None:
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(4, offered=4)
+        resale = await asked(job)
+        await ok(job.planner.post(at(resale, "consent")))
+        hold = {"held": True, "reason": "Insolvency proceedings were opened."}
+        await ok(job.planner.post(f"{API}/agreements/{job.agreement}/legal-hold", json=hold))
+        before = await rows_of(job.world, *TABLES)
+        await refused(third.post(at(resale, "join")), "agreement.legal_hold")
+        await refused(job.buyer.post(f"{API}/resales", json=body(job)), "agreement.legal_hold")
+        assert await rows_of(job.world, *TABLES) == before
+        await ok(job.planner.post(f"{API}/agreements/{job.agreement}/legal-hold", json={**hold, "held": False}))
+        await ok(third.post(at(resale, "join")))
+        await ok(job.planner.post(f"{API}/agreements/{job.agreement}/legal-hold", json=hold))
+        before = await rows_of(job.world, *TABLES)
+        await refused(job.buyer.post(at(resale, "ship"), json=SHIPPED), "agreement.legal_hold")
+        assert await rows_of(job.world, *TABLES) == before
+
+
 async def test_serial_numbered_units_are_followed(job: Job) -> None:
     async with AsyncExitStack() as stack:
         third = await keeper(job, stack)

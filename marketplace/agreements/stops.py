@@ -1,0 +1,36 @@
+"""When an agreement stood still: suspended, or under legal hold. Time in which nobody may act is nobody's delay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+_BEGINS = {"suspended": "resumed", "legal_hold": "legal_hold_lifted"}
+_ENDS = {end: begin for begin, end in _BEGINS.items()}
+EVENTS = (*_BEGINS, *_ENDS)
+"""The events of an agreement that stop its clocks and let them go on."""
+
+
+def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, until: datetime) -> timedelta:
+    """How long of [since, until) an agreement stood still, from its events (kind, when) in order. Suspension and hold at
+    the same time count once; a stop that still lasts counts to ``until``."""
+    running: set[str] = set()
+    begun: datetime | None = None
+    total = timedelta()
+    for kind, at in events:
+        if kind in _BEGINS:
+            if not running:
+                begun = at
+            running.add(kind)
+        elif kind in _ENDS:
+            running.discard(_ENDS[kind])
+            if not running and begun is not None:
+                total += _overlap(begun, at, since, until)
+                begun = None
+    if begun is not None:
+        total += _overlap(begun, until, since, until)
+    return total
+
+
+def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:
+    return max(min(ended, until) - max(begun, since), timedelta())
