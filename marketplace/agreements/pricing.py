@@ -82,12 +82,12 @@ def _basis(price: AnyPrice, facts: Facts, on_day: date) -> _Basis:
         return _Basis(moved, f"{_of(price.percent_bp, f'the price paid, {sale}')}, {read.words}")
     if price.kind == "percent_of_list":
         listed = known.list_price_now or facts.list_price or sale
-        where = (
-            "the list price" if known.list_price_now else
-            "the last list price" if facts.list_price else "the price paid, as there is no list price"
+        where, why = (
+            ("the list price", "") if known.list_price_now else
+            ("the last list price", "") if facts.list_price else ("the price paid", ", as there is no list price")
         )  # fmt: skip
         share = price.superseded_bp if known.superseded else price.percent_bp
-        why = ", as the part is superseded" if known.superseded else ""
+        why += ", as the part is superseded" if known.superseded else ""
         return _Basis(_part(listed.amount, share), f"{_of(share, f'{where}, {listed}')}{why}")
     if price.kind == "cost_plus":
         return _cost_plus(price, facts, on_day)

@@ -11,6 +11,7 @@ from marketplace.agreements.pricing import price_on
 from marketplace.agreements.reach import minimum
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.term_kinds import AtEnd, Renewal, ResaleRule, ScrapRule, Title, UseRule
+from marketplace.agreements.term_words import price_words
 from marketplace.agreements.terms import AppliesTo, Party, TermsV2, UseClass
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TitleKeptV1
 
@@ -49,13 +50,15 @@ def _badge_head(terms: TermsV2, facts: Facts, between: str, notice: str) -> str:
         return f"May be drawn {between}, {notice}; replaced within {within} or bought at {_price_now(terms, facts)}"
     if terms.clause == "first-refusal":
         return f"Offered to the manufacturer first {between}, before units are {_before(terms)}"
-    return f"Stays the manufacturer's {between} until taken out; may be taken back, {notice}"
+    return f"Stays the manufacturer's until taken out; may be taken back {between}, {notice}"
 
 
 def _price_now(terms: BuyBackV2 | AccessBackV2 | FirstRefusalV1, facts: Facts) -> str:
     """The price as it would be on the schedule date; of a price that moves it is where it starts."""
     amount = price_on(terms, facts, facts.schedule_date).amount
-    return str(amount) if terms.price.kind in ("fixed", "percent_of_sale") else f"{amount} at first"
+    if terms.price.kind in ("fixed", "percent_of_sale"):
+        return str(amount)
+    return f"{amount} {'at first' if terms.price.kind in ('schedule', 'cost_plus') else 'as things stand'}"
 
 
 def _before(terms: FirstRefusalV1) -> str:
@@ -85,7 +88,7 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
     if terms.clause == "first-refusal":
         which = "any unit" if terms.applies_to is not AppliesTo.FLOOR else f"the last {minimum(terms, facts):,}"
         yield f"{dates} you offer {which} to the manufacturer before units are {_before(terms)}."
-        yield f"For what it takes you get {_price_now(terms, facts)} a unit: {price_on(terms, facts, facts.schedule_date).words}."
+        yield f"For a unit that it takes you get {price_words(terms.price).replace('the price paid', 'your price')}."
         return
     keep = minimum(terms, facts)
     reach = {
@@ -159,6 +162,7 @@ def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
     if terms.holder_reserve:
         reserve = phrases.count(terms.holder_reserve, "unit")
         yield f"Your own reserve is {reserve}: no order takes the last within reach."
+    above_is_free = terms.applies_to is AppliesTo.FLOOR and terms.clause != "first-refusal"
     use = {
         UseClass.INTERMEDIATE_GOOD: "use units up in your production",
         UseClass.NON_CAPITAL_SPARE: "fit units as spares",
@@ -169,10 +173,12 @@ def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
         UseRule.WITHIN_ALLOWANCE: "within your allowance without asking",
         UseRule.AFTER_NOTICE: f"after {phrases.count(terms.use_notice_days, 'day')}' notice",
         UseRule.CONSENT: "only with consent",
-    }[terms.use_rule]
+    }[UseRule.FREE if above_is_free else terms.use_rule]
     above = "Above the minimum to keep you" if keep else "You"
     yield f"{above} may {use} {asking}; report it within {phrases.count(terms.report_within_days, 'day')}."
-    if terms.scrap_rule is not ScrapRule.FREE:
+    if above_is_free:
+        yield "Above it you may scrap units without asking, too."
+    elif terms.scrap_rule is not ScrapRule.FREE:
         days = phrases.count(terms.scrap_notice_days, "day")
         offer = (
             "offer the units to the manufacturer for"

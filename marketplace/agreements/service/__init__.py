@@ -1,5 +1,6 @@
 """The verbs of agreements: publish clauses, offer, sign, withdraw, suspend, and give permits."""
 
+from marketplace.agreements.service.drafting import new_version, release_version
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     give_notice,
@@ -19,6 +20,7 @@ __all__ = [
     "OfferLine",
     "SignedState",
     "give_notice",
+    "new_version",
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
@@ -27,6 +29,7 @@ __all__ = [
     "permits_for_return",
     "publish_library",
     "refusal",
+    "release_version",
     "resume",
     "set_legal_hold",
     "sign",
