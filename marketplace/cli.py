@@ -221,6 +221,30 @@ def contracts_publish(
     _run(publish())
 
 
+@contracts_app.command("new")
+def contracts_new(
+    clause: Annotated[str, typer.Argument(help="The clause, such as buy-back.")],
+    folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
+) -> None:
+    """Starts the next version of a clause as a copy of its newest one, or a new clause."""
+    from marketplace.agreements.service import new_version
+
+    place = new_version(folder, clause)
+    typer.echo(f"{clause}/{place.name}: made in {place}. README.md of the folder says what to write where.")
+
+
+@contracts_app.command("release")
+def contracts_release(
+    clause: Annotated[str, typer.Argument(help="The clause, such as buy-back.")],
+    version: Annotated[int, typer.Argument(min=1, help="Its version, such as 2.")],
+    folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
+) -> None:
+    """Releases a version that passes every check: from then on its files never change. Publish copies it."""
+    from marketplace.agreements.service import release_version
+
+    typer.echo(f"{clause}/v{version}: released as {release_version(folder, clause, version)}")
+
+
 @contracts_app.command("check")
 def contracts_check(
     folder: Annotated[Path, typer.Option(help="The folder contracts/.")] = ROOT / "contracts",
@@ -251,7 +275,8 @@ def contracts_check(
         whole = set(CLAUSE_FILES) <= set(files)
         if (clause, version) in released and not (whole and digest_clause(files) == released[clause, version]):
             problems.append("This version is released and was changed. Put it back, and make a new version instead.")
-        typer.echo(f"{clause}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}")
+        draft = "" if (clause, version) in released else " (not released)"
+        typer.echo(f"{clause}/{place.name}: {'ok' if not problems else f'{len(problems)} problems'}{draft}")
         for problem in problems:
             typer.echo(f"  {problem}")
         wrong += len(problems)

@@ -22,7 +22,17 @@ LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries",
 IO_EDGES = ("marketplace/imports/files/", "marketplace/documents/typesetter.py")
 # Pure libraries the core may use: they compute, and touch neither files, network, clock nor database.
 PURE_LIBRARIES = frozenset(
-    {"pydantic", "pydantic_core", "annotated_types", "ortools", "markdown_it", "yaml", "typing_extensions", "icalendar"}
+    {
+        "pydantic",
+        "pydantic_core",
+        "annotated_types",
+        "ortools",
+        "markdown_it",
+        "yaml",
+        "typing_extensions",
+        "icalendar",
+        "holidays",
+    }
 )
 FORBIDDEN_STDLIB = frozenset(
     [

@@ -49,7 +49,8 @@ async def environment(cluster: Credentials, worker_id: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "command",
     [[], ["demo"], ["serve"], ["worker"], ["migrate"], ["import"], ["company", "create"], ["user", "create"],
-     ["apikey", "create"], ["contracts", "publish"], ["contracts", "check"], ["ledger", "verify"]],
+     ["apikey", "create"], ["contracts", "publish"], ["contracts", "check"], ["contracts", "new"],
+     ["contracts", "release"], ["ledger", "verify"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = backstock(*command, "--help")
@@ -133,6 +134,51 @@ def test_a_released_clause_that_was_changed_is_found(tmp_path: Path) -> None:
     (folder / "released.toml").write_text("[access-back]\nv1 = 'x'\n")
     done = backstock("contracts", "check", "--folder", str(folder))
     assert (done.returncode, "must be a version like v1" in done.stderr) == (2, True)
+
+
+def test_a_clause_is_drafted_and_released(tmp_path: Path) -> None:
+    folder = tmp_path / "contracts"
+    shutil.copytree(ROOT / "contracts", folder)
+    before = (folder / "released.toml").read_bytes()
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = backstock("contracts", *arguments, "--folder", str(folder))
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    code, words = run("new", "buy-back")
+    assert (code, "buy-back/v2 is not released yet" in words) == (5, True), words
+    code, words = run("release", "buy-back", "3")
+    assert (code, "There is no buy-back/v3" in words) == (4, True), words
+    text = folder / "buy-back" / "v2" / "clause.md"
+    kept = text.read_text()
+    text.write_text(kept.replace("{{ payment_days }}", "30 days"))
+    code, words = run("release", "buy-back", "2")
+    assert (code, "The term payment_days has no blank." in words) == (2, True), words
+    assert (folder / "released.toml").read_bytes() == before
+    text.write_text(kept)
+    code, words = run("release", "buy-back", "2")
+    assert (code, words.startswith("buy-back/v2: released as ")) == (0, True), words
+    assert run("release", "buy-back", "2") == (code, words)
+    released = (folder / "released.toml").read_text()
+    assert f'v2 = "{words.rsplit(" ", 1)[1].strip()}"' in released
+    assert set(before.decode().splitlines()) < set(released.splitlines())
+    code, words = run("check")
+    assert (code, "buy-back/v2: ok\n" in words, "first-refusal/v1: ok (not released)" in words) == (0, True, True), (
+        words
+    )
+    text.write_text(kept + "\nAnd one thing more.\n")
+    code, words = run("release", "buy-back", "2")
+    assert (code, "released with other contents" in words) == (5, True), words
+    code, words = run("new", "buy-back")
+    assert (code, (folder / "buy-back" / "v3" / "clause.md").read_text().splitlines()[0]) == (
+        0, "# Buy-back of units sold (buy-back, version 3)"
+    ), words  # fmt: skip
+    assert run("new", "spare-loan")[0] == 0
+    assert run("new", "../outside")[0] == 2
+    assert not (tmp_path / "outside").exists()
+    code, words = run("check")
+    assert (code, "The program has no terms type for spare-loan/v1." in words) == (1, True), words
 
 
 @pytest.mark.parametrize(

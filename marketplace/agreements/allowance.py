@@ -8,7 +8,7 @@ from datetime import datetime
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
-from marketplace.agreements.reach import usable
+from marketplace.agreements.reach import declining_day, usable
 from marketplace.agreements.terms import Terms
 
 Noticed = tuple[datetime, int]
@@ -25,7 +25,12 @@ def most_allowed(
         return wanted, None
     unreserved = facts.remaining - facts.held
     # What could be allowed instead, most first: the clause limits by the minimum, by reservations, by transit.
-    fewer = {usable(terms, facts), unreserved, unreserved - facts.in_transit, *(left for _, left in noticed)}
+    fewer = {
+        usable(terms, facts, declining_day(terms, facts, now)),
+        unreserved,
+        unreserved - facts.in_transit,
+        *(left for _, left in noticed),
+    }
     for quantity in sorted(fewer, reverse=True):
         if 0 < quantity < wanted and _allowed(terms, facts, act, quantity, now, noticed) is None:
             return quantity, first

@@ -19,14 +19,18 @@ from marketplace.agreements.classification import (
     BookFacts,
     Call,
     Classification,
+    Consigned,
     Exchange,
     Exercise,
     Kind,
+    Put,
     Step,
     classify,
 )
+from marketplace.agreements.price_bounds import bounded_exercises, first_refusal, open_price
 from marketplace.agreements.prices import buy_back_price
-from marketplace.agreements.terms import AppliesTo, BuyBackV1, Terms
+from marketplace.agreements.term_kinds import Title
+from marketplace.agreements.terms import AppliesTo, BuyBackV1, BuyBackV2, Terms
 from marketplace.kit.clock import add_months
 from marketplace.kit.money import Money
 
@@ -137,10 +141,10 @@ def book_line(terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None
     """How one line is booked under these terms, were its schedule dated ``schedule_date``; ``rate_bp``: the maker's
     discount rate a year, None = not stated. Each class of units apart; classes without units are left out."""
     made: list[Booked] = []
-    dates = exercises(terms, sold.unit_price) if terms.clause == "buy-back" else ()
+    dates = call_dates(terms, sold.unit_price) if terms.clause == "buy-back" else ()
     for unit_class, units, reached in _classes(terms, sold.quantity, sold.minimum_to_keep):
         if units:
-            rights = (_right(terms, dates, unit_class, schedule_date),) if reached else ()
+            rights = _rights(terms, dates, unit_class, schedule_date, sold.unit_price) if reached else ()
             made.append(Booked(unit_class, units, classify(BookFacts(sold.unit_price, rights, rate_bp))))
     return LineBooks(sold.unit_price, tuple(made))
 
@@ -170,18 +174,39 @@ def _classes(terms: Terms, quantity: int, minimum_to_keep: int) -> list[tuple[Un
     ]
 
 
-def _right(terms: Terms, dates: tuple[Exercise, ...], unit_class: UnitClass, schedule_date: date) -> Arrangement:
+def _rights(
+    terms: Terms, dates: tuple[Exercise, ...], unit_class: UnitClass, schedule_date: date, sale_price: Money
+) -> tuple[Arrangement, ...]:
     if terms.clause == "access-back":
-        return Exchange()
+        return (Exchange(),)
+    if terms.clause == "title-kept":
+        return (Consigned(paid_on_withdrawal=terms.title is Title.CONSIGNED, title_kept=True),)
+    if terms.clause == "first-refusal":
+        return (first_refusal(terms),)
     note = _dates(terms, schedule_date)
     if unit_class is UnitClass.FREE and terms.use_free_above_minimum:
         note += f" {_REMAINING}"
-    return Call(dates, note)
+    call = Call(dates, note, open_price(terms))
+    if terms.version == 1 or terms.put_percent_bp is None:
+        return (call,)
+    price = sale_price.share(terms.put_percent_bp, terms.rounding).amount
+    first, last = terms.put_start_months, terms.window_end_months
+    # At the price of the call on the call's own dates the two are a forward, which the tests ask by the dates.
+    put_dates = tuple(dict.fromkeys((Exercise(first, price), Exercise(last, price))))
+    return (call, Put(put_dates, None))
 
 
 def _dates(terms: Terms, schedule_date: date) -> str:
     first, last = (add_months(schedule_date, m) for m in (terms.window_start_months, terms.window_end_months))
     return f"Counted from {phrases.day(schedule_date)} that is from {phrases.day(first)} to {phrases.day(last)}."
+
+
+def call_dates(terms: BuyBackV1 | BuyBackV2, sale_price: Money) -> tuple[Exercise, ...]:
+    """The dates that decide, with the price on each: one that the terms alone say, or the least and the most that it can
+    come to. What nothing bounds is named by ``open_price``."""
+    if terms.version == 1:
+        return exercises(terms, sale_price)
+    return bounded_exercises(terms, sale_price)
 
 
 def exercises(terms: BuyBackV1, sale_price: Money) -> tuple[Exercise, ...]:

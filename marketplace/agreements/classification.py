@@ -54,10 +54,12 @@ _Valued: TypeAlias = tuple[Exercise, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The maker may buy back. ``note``: why it is taken as substantive, where that is not plain."""
+    """The maker may buy back. ``note``: why it is taken as substantive, where that is not plain. ``open_price``: what the
+    price follows where nothing bounds it; the exercises are then dates without a price to go by."""
 
     exercises: tuple[Exercise, ...]
     note: str = ""
+    open_price: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,15 @@ def _called(facts: BookFacts, call: Call, puts: Sequence[Put], trace: list[Step]
             + (" With the holder's put at the same price it is in effect a forward." if forward else ""),
         )
     )  # fmt: skip
+    if call.open_price:
+        trace.append(
+            Step(
+                "Is the repurchase price known, or bounded, when the contract begins?", "IFRS 15 B66-B67; ASC 606-10-55-68, 55-69",
+                {"follows": call.open_price},
+                f"No: it follows {call.open_price}, and no floor and cap decide. What it is expected to be is for the auditor.",
+            )
+        )  # fmt: skip
+        return Classification(Kind.JUDGEMENT, tuple(trace))
     compared = _compare(facts, call.exercises, trace, "IFRS 15 B66-B67; ASC 606-10-55-68, 55-69")
     if compared.unsaid:
         return Classification(Kind.JUDGEMENT, tuple(trace), needs_rate=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from marketplace.agreements import holder_acts
-from marketplace.agreements.clauses import access_back, buy_back
+from marketplace.agreements.clauses import access_back, buy_back, first_refusal, title_kept
 from marketplace.agreements.clauses.access_back import draw_outcome
 from marketplace.agreements.deadlines import Window, inspect_by, pay_by, window
 from marketplace.agreements.facts import Facts
@@ -75,6 +75,10 @@ def evaluate_call(terms: Terms, facts: Facts, now: datetime, *, explain: bool = 
     # Asked by name, here and below: to ask a pydantic model for its class takes longer than a price.
     if terms.clause == "buy-back":
         return buy_back.evaluate(terms, facts, moment, explain=explain)
+    if terms.clause == "first-refusal":
+        return first_refusal.evaluate(terms, facts, moment, explain=explain)
+    if terms.clause == "title-kept":
+        return title_kept.evaluate(terms, facts, moment, explain=explain)
     return access_back.evaluate(terms, facts, moment, explain=explain)
 
 
@@ -86,8 +90,11 @@ def evaluate_holder_act(
 
 
 def after_silence(terms: Terms, respond_by: datetime, now: datetime) -> NoResponse | None:
-    """What silence has come to mean at ``now``; None while the clock still runs.
+    """What silence has come to mean at ``now``; None while the clock still runs, or
+    where an order needs no answer.
 
     Depends on the stored deadline only, so a late tick changes nothing.
     """
+    if not terms.answers:
+        return None
     return terms.no_response if require_utc(now) >= respond_by else None

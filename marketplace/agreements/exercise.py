@@ -9,9 +9,10 @@ from typing import NamedTuple
 from marketplace.agreements import deadlines, phrases
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Entitled, Reason, RefusalCode, Refused, Replacement
+from marketplace.agreements.pricing import PricedTerms, price_on
 from marketplace.agreements.reach import blocked, nothing_callable, reason, split_given
-from marketplace.agreements.terms import NoResponse, Party, Terms, Urgency
-from marketplace.kit.clock import require_utc
+from marketplace.agreements.terms import NoResponse, Party, Terms, TermsV2, Urgency
+from marketplace.kit.clock import add_months, local_day, require_utc
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
 
@@ -38,12 +39,12 @@ def evaluate(
     block = blocked(terms, facts, moment)
     if block:
         return block
-    parts = split_given(terms, facts, None)
+    parts = split_given(terms, facts, None, moment)
     if not parts.callable:
-        return nothing_callable(terms, facts, parts)
-    wrong_size = _wrong_size(terms, facts.requested, parts.callable)
-    if wrong_size:
-        return wrong_size
+        return nothing_callable(terms, facts, parts, moment)
+    refused = wrong_size(terms, facts.requested, parts.callable)
+    if refused:
+        return refused
     zone = facts.zone
     respond = deadlines.respond_by(terms, facts.urgency, moment, zone)
     ship = deadlines.ship_by(terms, facts.urgency, moment, zone)
@@ -62,15 +63,27 @@ def evaluate(
         terms.no_response,
         (
             _reach_reason(terms, facts, granted, parts.words),
-            *_clock_reasons(terms, facts, respond, ship),
+            *clock_reasons(terms, facts, respond, ship),
             *price.reasons,
         )
         if explain
         else (),
+        deadlines.acknowledge_by(terms, facts.urgency, moment, zone),
+        deadlines.deliver_by(terms, facts.urgency, moment, zone),
     )
 
 
-def _wrong_size(terms: Terms, requested: int, available: int) -> Refused | None:
+def priced(terms: PricedTerms, facts: Facts, moment: datetime) -> Cost:
+    """What a unit costs on the day of notice, where the terms state a price of any kind."""
+    price = price_on(terms, facts, local_day(moment, facts.zone))
+    grounds = [reason(terms, "price", f"{price.amount} a unit ({price.words}).")]
+    if price.held:
+        grounds.append(reason(terms, price.term, price.held))
+    return Cost(price.amount, None, tuple(grounds))
+
+
+def wrong_size(terms: Terms, requested: int, available: int) -> Refused | None:
+    """Why one order cannot be for so many of the units that can be had; None if it can."""
     # Taking all that is left is always allowed: a remainder below the minimum must not be stranded.
     if requested >= available:
         return None
@@ -110,20 +123,41 @@ _CLOCK_TERMS = {
 
 def _reach_reason(terms: Terms, facts: Facts, granted: int, where: str) -> Reason:
     short = f"; this order gets {granted:,} of {facts.requested:,}" if granted < facts.requested else ""
-    return reason(terms, "applies_to", f"{_COVERS[terms.applies_to]}: {where}{short}.")
+    term = "title" if terms.clause == "title-kept" else "applies_to"
+    return reason(terms, term, f"{_COVERS[terms.applies_to]}: {where}{short}.")
 
 
-def _clock_reasons(terms: Terms, facts: Facts, respond: datetime, ship: datetime) -> tuple[Reason, ...]:
+def clock_reasons(terms: Terms, facts: Facts, respond: datetime, ship: datetime) -> tuple[Reason, ...]:
+    """Until when each side acts and how the units travel, in words with the terms behind them."""
     name, respond_term, ship_term = _CLOCK_TERMS[facts.urgency]
     last_day = deadlines.window(terms, facts).last_day
-    silence = "accepted" if terms.no_response is NoResponse.ACCEPTED else "refused"
+    until = reason(terms, "window_end_months", f"Notice may be given until {phrases.day(last_day)}.")
+    ships = reason(terms, ship_term, f"{name.capitalize()}: the units ship by {phrases.deadline(ship, facts.zone)}.")
     payer = "manufacturer" if terms.freight_payer is Party.MANUFACTURER else "holder"
-    return (
-        reason(terms, "window_end_months", f"Notice may be given until {phrases.day(last_day)}."),
-        reason(
-            terms, respond_term, f"{name.capitalize()}: the holder answers by {phrases.deadline(respond, facts.zone)}."
-        ),
-        reason(terms, "no_response", f"No response by the deadline means {silence}."),
-        reason(terms, ship_term, f"{name.capitalize()}: the units ship by {phrases.deadline(ship, facts.zone)}."),
-        reason(terms, "freight_payer", f"The {payer} pays the freight."),
+    if terms.generation == 1:
+        freight: tuple[Reason, ...] = (reason(terms, "freight_payer", f"The {payer} pays the freight."),)
+    else:
+        rule = f"{terms.incoterm.value} {terms.incoterm_place} (Incoterms 2020)"
+        freight = (reason(terms, "incoterm", f"{rule}: the {payer} pays the freight."), *_on_the_way(terms, facts))
+    if not terms.answers:
+        return (until, ships, *freight)
+    silence = "accepted" if terms.no_response is NoResponse.ACCEPTED else "refused"
+    answers = reason(
+        terms, respond_term, f"{name.capitalize()}: the holder answers by {phrases.deadline(respond, facts.zone)}."
     )
+    meant = reason(terms, "no_response", f"No response by the deadline means {silence}.")
+    return (until, answers, meant, ships, *freight)
+
+
+def _on_the_way(terms: TermsV2, facts: Facts) -> tuple[Reason, ...]:
+    """What the law of borders and dangerous goods asks of units that go back."""
+    known = facts.circumstances
+    said: list[Reason] = []
+    if terms.hazmat_un is not None:
+        words = f"Dangerous goods UN {terms.hazmat_un:04d}: packed, marked and declared as such."
+        said.append(reason(terms, "hazmat_un", words))
+    if terms.returned_goods_months and known.crosses_border and known.exported_on is not None:
+        last = add_months(known.exported_on, terms.returned_goods_months)
+        words = f"Free of duty as returned goods until {phrases.day(last)}."
+        said.append(reason(terms, "returned_goods_months", words))
+    return tuple(said)

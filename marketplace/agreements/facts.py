@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from marketplace.agreements.circumstances import ORDINARY, Circumstances
 from marketplace.agreements.terms import Urgency
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
@@ -56,6 +57,8 @@ class Facts:
     """Days of past suspensions, added to the end of the window."""
     notice_at: datetime | None = None
     """When notice of the call was given; None = it is being given now."""
+    circumstances: Circumstances = ORDINARY
+    """What only terms of the second library ask about."""
 
     def __post_init__(self) -> None:
         counts = (
@@ -84,8 +87,20 @@ class Facts:
             raise invalid("facts.invalid", "More units are reserved, on the way, on hold or being counted than remain.")
         if self.notice_at is not None and self.notice_at.tzinfo is None:
             raise invalid("facts.invalid", "Give the time of notice with its zone.")
+        if self.circumstances is not ORDINARY:
+            self._check_circumstances()
         if self.list_price is not None and self.list_price.currency != self.sale_price.currency:
             raise invalid("facts.invalid", "The list price must be in the currency of the sale.")
+
+    def _check_circumstances(self) -> None:
+        known = self.circumstances
+        offered = known.intent.offer if known.intent else None
+        market = known.market.amount if known.market else None
+        for money in (known.stated_cost, known.inbound_freight, known.list_price_now, offered, market):
+            if money is not None and money.currency != self.sale_price.currency:
+                raise invalid("facts.invalid", "All prices and costs must be in the currency of the sale.")
+        if known.cleared + self.held > self.remaining:
+            raise invalid("facts.invalid", "More units are cleared for use and reserved than remain.")
 
     @property
     def accepted(self) -> int:

@@ -183,10 +183,11 @@ def ask(
     on: date,
     governing: Jurisdiction | None = None,
 ) -> Question:
-    """The question for an agreement under these terms."""
+    """The question for an agreement under these terms. A window that renews itself is as long as it can come to be."""
     return Question(
-        rights=rights_of(terms), window_end_months=terms.window_end_months, maker=maker, holders=tuple(holders),
+        rights=rights_of(terms), window_end_months=terms.window_end_months + terms.longest_renewals, maker=maker, holders=tuple(holders),
         every_holder=every_holder, on=on, runs_with_the_unit=terms.runs_with_the_unit, governing=governing,
+        answer_days=terms.notice_days_longest if terms.clause == "first-refusal" else None,
     )  # fmt: skip
 
 

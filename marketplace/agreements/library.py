@@ -21,6 +21,7 @@ from marketplace.agreements.terms import TERMS_TYPES, terms_schema
 
 CLAUSE_FILES = ("clause.md", "terms.schema.json", "examples.yaml", "notes.md")
 LEAST_EXAMPLES = 12
+CLAUSE_NAME = re.compile(r"[a-z]+(-[a-z]+)*")
 _STRAY_BRACE = re.compile(r"\{\{|\}\}")
 
 
@@ -110,3 +111,51 @@ def read_released(content: bytes) -> dict[tuple[str, int], str]:
                 raise ValueError(f"released.toml: {clause}.{label} must be a version like v1 and a sha256")
             released[clause, int(label[1:])] = digest
     return released
+
+
+def with_release(content: bytes, clause: str, version: int, digest: str) -> bytes:
+    """``released.toml`` with one more version, everything else as it was."""
+    lines = content.decode().rstrip("\n").split("\n")
+    entry = f'v{version} = "{digest}"'
+    head = f"[{clause}]"
+    if head in lines:
+        at = lines.index(head) + 1
+        while at < len(lines) and lines[at].strip() and not lines[at].startswith("["):
+            at += 1
+        lines.insert(at, entry)
+    else:
+        lines += ["", head, entry]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def as_next_version(clause: str, version: int, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The four files of a version as the next one starts from them: named after it, with notes of its own."""
+    made = {name: files.get(name, b"") for name in CLAUSE_FILES}
+    wording = made["clause.md"].decode()
+    made["clause.md"] = wording.replace(
+        f"({clause}, version {version})", f"({clause}, version {version + 1})", 1
+    ).encode()
+    examples = made["examples.yaml"].decode()
+    made["examples.yaml"] = examples.replace(f"{clause}/v{version}", f"{clause}/v{version + 1}", 1).encode()
+    made["notes.md"] = (
+        f"# Notes on {clause}/v{version + 1}\n\n**Not released.** The text may still change; no agreement can be made under "
+        f"it.\n\n**Intent.** As version {version}.\n\n**Changes from version {version}.** None yet.\n"
+    ).encode()
+    return made
+
+
+def first_drafts(clause: str) -> dict[str, bytes]:
+    """The four files of the first version of a clause, to be written."""
+    title = clause.replace("-", " ").capitalize()
+    return {
+        "clause.md": f"# {title} ({clause}, version 1)\n\n## 1. Meaning of words\n".encode(),
+        "terms.schema.json": b"{}\n",
+        "examples.yaml": (
+            f"# Worked examples of {clause}/v1. Every example starts from the terms and facts below and changes a few.\n"
+            "terms: {}\nfacts: {}\nexamples: []\n"
+        ).encode(),
+        "notes.md": (
+            f"# Notes on {clause}/v1\n\n**Not released.** The text may still change; no agreement can be made under it.\n\n"
+            "**Intent.**\n"
+        ).encode(),
+    }

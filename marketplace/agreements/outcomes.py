@@ -30,10 +30,19 @@ class RefusalCode(StrEnum):
     NOT_MULTIPLE = "not_multiple"
     EXERCISES_USED_UP = "exercises_used_up"
     NOTHING_LEFT = "nothing_left"
+    # Terms of the second library only:
+    CLEARED = "cleared"
+    BLACKOUT = "blackout"
+    PERIOD_USED_UP = "period_used_up"
+    EXPORT_LICENCE = "export_licence"
+    NO_NOTICE = "no_notice"
+    ANSWER_TIME_OVER = "answer_time_over"
+    NO_PUT = "no_put"
     # Holder's acts only:
     BELOW_MINIMUM = "below_minimum"
     WRONG_USE = "wrong_use"
     RESALE_NOT_ALLOWED = "resale_not_allowed"
+    NOT_PAID = "not_paid"
 
 
 class Reason(NamedTuple):
@@ -72,6 +81,8 @@ class Split(NamedTuple):
     """Units that the right reaches but that cannot be called now, whatever their state."""
     blocked_by: RefusalCode | None
     """Why ``blocked`` is not 0: window, legal hold, suspension, or no orders left."""
+    cleared: int = 0
+    """Units that the holder was cleared to use, sell or scrap."""
 
     @property
     def words(self) -> str:
@@ -84,6 +95,7 @@ class Split(NamedTuple):
                 (self.in_transit, "on the way"),
                 (self.quality_held, "on quality hold"),
                 (self.withdrawn, "being counted"),
+                (self.cleared, "cleared for the holder"),
                 (self.holder_reserve, "holder's reserve"),
                 (self.not_covered, "not covered by the right"),
             )
@@ -100,6 +112,9 @@ BLOCKED_SHORT = {
     RefusalCode.WINDOW_NOT_OPEN: "right not open yet",
     RefusalCode.WINDOW_CLOSED: "right has ended",
     RefusalCode.EXERCISES_USED_UP: "no orders left",
+    RefusalCode.BLACKOUT: "no orders on these days of the year",
+    RefusalCode.PERIOD_USED_UP: "most units of this period ordered",
+    RefusalCode.EXPORT_LICENCE: "no export licence",
 }
 
 
@@ -128,6 +143,10 @@ class Entitled(NamedTuple):
     freight_payer: Party
     no_response: NoResponse
     reasons: tuple[Reason, ...]
+    acknowledge_by: datetime | None = None
+    """None where the terms ask for no acknowledgement."""
+    deliver_by: datetime | None = None
+    """None where the terms state no day of arrival."""
 
     @property
     def total(self) -> Money:
@@ -154,7 +173,9 @@ class Need(StrEnum):
     OFFER = "offer"
     """First offer to the manufacturer."""
     CONSENT = "consent"
-    """The manufacturer's yes; no response is a no."""
+    """The manufacturer's yes; the terms say what no response means."""
+    ACCESSION = "accession"
+    """The buyer's signature under the clause."""
 
 
 class Free(NamedTuple):

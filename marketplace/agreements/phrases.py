@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&])")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -53,3 +55,8 @@ def deadline(bound: datetime, zone: str) -> str:
     if not (local.hour or local.minute or local.second):
         return f"the end of {day(local - timedelta(days=1))}"
     return f"{day(local)}, {local.hour:02d}:{local.minute:02d} {local.tzname()}"
+
+
+def escaped(value: str) -> str:
+    """``value`` on one line with markdown's signs escaped: a company may be called ``A|B *Ltd*``."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))

@@ -1,16 +1,16 @@
-"""What a unit costs under the clause on a given day. Exact, in the currency of the sale."""
+"""What a unit costs under a clause of the first library on a given day. Exact, in the currency of the sale."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from marketplace.agreements.price_rules import PercentOfSale, PriceSchedule
-from marketplace.agreements.terms import AccessBackV1, BuyBackV1, Terms
+from marketplace.agreements.terms import AccessBackV1, BuyBackV1
 from marketplace.kit.clock import months_between
 from marketplace.kit.money import Money
 
 
-def unit_price(terms: Terms, sale_price: Money, schedule_date: date, on_day: date) -> Money:
+def unit_price(terms: BuyBackV1 | AccessBackV1, sale_price: Money, schedule_date: date, on_day: date) -> Money:
     """Due per unit if notice is given on ``on_day``: the buy-back price, or the draw fee of access-back.
 
     Buy-back: price, plus handling, then held between floor and cap; rounded as the terms say.

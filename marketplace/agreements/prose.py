@@ -1,4 +1,5 @@
-"""Terms as words: the signed text with its blanks filled in, and the same in plain sentences for pages."""
+"""Terms as words: the signed text with its blanks filled in, and the same in plain sentences for pages. What only the second
+library has is worded in ``term_words`` and ``sentences``."""
 
 from __future__ import annotations
 
@@ -10,16 +11,17 @@ from typing import Any, NamedTuple
 from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.price_rules import FixedPrice, PercentOfSale, PriceSchedule
 from marketplace.agreements.prices import purchase_price
 from marketplace.agreements.reach import minimum
+from marketplace.agreements.sentences import badge_texts, summary_texts
+from marketplace.agreements.term_words import own_words, price_words
 from marketplace.agreements.terms import AccessBackV1, AppliesTo, BuyBackV1, NoResponse, Party, Resale, Terms, UseClass
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Rounding
 
+escaped = phrases.escaped
 BLANK = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _BRACES = re.compile(r"\{\{|\}\}")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&])")
 
 _WORDS: Mapping[object, str] = {
     AppliesTo.ALL: "all remaining units",
@@ -90,6 +92,10 @@ def render_clause(text: str, terms: Terms, context: Mapping[str, str] | None = N
 def term_words(terms: Terms, name: str) -> str:
     """One term as it reads in its blank ('10 days', '85 %', 'all remaining units')."""
     value: Any = getattr(terms, name)
+    if terms.generation == 2:
+        own = own_words(terms, name)
+        if own is not None:
+            return own
     if name in _LIMITS:
         unlimited, limited = _LIMITS[name]
         return unlimited if value is None else limited(value)
@@ -100,30 +106,6 @@ def term_words(terms: Terms, name: str) -> str:
     if isinstance(value, int):
         return next(words for part, words in _NUMBERS if f"{part}_" in f"{name}_")(value)
     return _WORDS[value]
-
-
-def price_words(price: FixedPrice | PercentOfSale | PriceSchedule) -> str:
-    """The price rule in one phrase, fit for the signed text."""
-    if isinstance(price, FixedPrice):
-        return f"{price.amount:,f} in the currency of the sale"
-    if isinstance(price, PercentOfSale):
-        return f"{phrases.percent(price.percent_bp)} of the price paid"
-    steps = [
-        f"{phrases.percent(point.percent_bp)} "
-        + (
-            "on the schedule date"
-            if not point.after_months
-            else f"{phrases.count(point.after_months, 'month')} after it"
-        )
-        for point in price.points
-    ]
-    how = (
-        "each share standing until the next"
-        if price.shape == "step"
-        else "moving evenly by whole months from each share to the next, rounded down to 0.01 %"
-    )
-    falls = ", always declining" if price.declining else ""
-    return f"a share of the price paid{falls}: {phrases.listed(steps, 'and')}, {how}"
 
 
 _KEPT: Mapping[AppliesTo, str] = {
@@ -146,6 +128,8 @@ def badge(terms: Terms, facts: Facts, *, to_maker: bool = False) -> Badge:
     24 hours (machine down) to 10 days (stock); keep 3 of 10.' To the maker, and who orders on its behalf: 'at 85 % of
     what it was sold for (350.29 USD a unit) ...; the holder keeps 3 of 10.'
     """
+    if terms.generation == 2:
+        return Badge(*badge_texts(terms, facts, to_maker=to_maker))
     span = window(terms, facts)
     until = phrases.month(span.last_day)
     between = f"from {phrases.month(span.first_day)} until {until}" if terms.window_start_months else f"until {until}"
@@ -199,6 +183,8 @@ def _price_to_maker(terms: BuyBackV1, facts: Facts) -> str:
 
 def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
     """What the clause means for this schedule, in sentences to the holder, with dates and amounts."""
+    if terms.generation == 2:
+        return summary_texts(terms, facts)
     span = window(terms, facts)
     keep = minimum(terms, facts)
     verb = "order back" if isinstance(terms, BuyBackV1) else "draw"
@@ -262,7 +248,7 @@ def summary_of_lines(terms: Terms, lines: Sequence[tuple[str, Facts]]) -> tuple[
     return (*before, *apart[:TOLD_APART], *(rest if more > 0 else ()), *after)
 
 
-def _reach_to_holder(terms: Terms, keep: int) -> str:
+def _reach_to_holder(terms: BuyBackV1 | AccessBackV1, keep: int) -> str:
     return {
         AppliesTo.ALL: "any unit you still have",
         AppliesTo.FREE: "units above the minimum to keep",
@@ -278,7 +264,7 @@ def _access_sentences(terms: AccessBackV1, facts: Facts) -> list[str]:
     return [f"{paid}, and an equal unit within {within} of receipt; otherwise the unit is bought at {price}."]
 
 
-def _use_sentences(terms: Terms, keep: int) -> list[str]:
+def _use_sentences(terms: BuyBackV1 | AccessBackV1, keep: int) -> list[str]:
     use = {
         UseClass.INTERMEDIATE_GOOD: "use units up in your production",
         UseClass.NON_CAPITAL_SPARE: "fit units as spares",
@@ -299,8 +285,3 @@ def _use_sentences(terms: Terms, keep: int) -> list[str]:
     else:
         sentences.append("Sell on only with written consent; the right then ends on what you sold.")
     return sentences
-
-
-def escaped(value: str) -> str:
-    """``value`` on one line with markdown's signs escaped: a company may be called ``A|B *Ltd*``."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(value.split()))

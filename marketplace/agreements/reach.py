@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from marketplace.agreements import phrases
-from marketplace.agreements.deadlines import Window, window
+from marketplace.agreements.circumstances import ORDINARY
+from marketplace.agreements.deadlines import Window, blackout_until, period_of, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Reason, RefusalCode, Refused, Split
-from marketplace.agreements.terms import AppliesTo, Terms
+from marketplace.agreements.terms import AppliesTo, Terms, Urgency
+from marketplace.kit.clock import add_months, end_of_day, local_day, months_between
 
 
 def reason(terms: Terms, term: str, words: str) -> Reason:
@@ -16,38 +18,50 @@ def reason(terms: Terms, term: str, words: str) -> Reason:
     return Reason(terms.clause, terms.version, term, words)
 
 
-def minimum(terms: Terms, facts: Facts) -> int:
-    """The minimum to keep in force: the schedule's own or the terms', never more than was accepted.
+def minimum(terms: Terms, facts: Facts, on: date | None = None) -> int:
+    """The minimum to keep in force: the schedule's own or the terms', never more than was accepted. ``on``: the day it is
+    asked for, where it declines with time; None = as it starts.
 
     Under a right that reaches only the minimum, units taken back use it up; otherwise the manufacturer could
     empty the holder through it three units at a time.
     """
     stated = terms.minimum_to_keep if facts.minimum_to_keep is None else facts.minimum_to_keep
     stated = min(stated, facts.accepted)
+    if on is not None and terms.minimum_steps:
+        months = months_between(facts.schedule_date, on)
+        reached = [step.percent_bp for step in terms.minimum_steps if step.after_months <= months]
+        stated = -(-stated * reached[-1] // 10_000) if reached else stated
     if terms.applies_to is AppliesTo.FLOOR:
         return max(stated - facts.taken_back, 0)
     return stated
 
 
-def covered(terms: Terms, facts: Facts) -> int:
+def covered(terms: Terms, facts: Facts, on: date | None = None) -> int:
     """Units the right reaches by kind: all remaining, those above the minimum, or the minimum itself."""
     if terms.applies_to is AppliesTo.ALL:
         return facts.remaining
-    keep = min(minimum(terms, facts), facts.remaining)
+    keep = min(minimum(terms, facts, on), facts.remaining)
     return keep if terms.applies_to is AppliesTo.FLOOR else facts.remaining - keep
 
 
-def usable(terms: Terms, facts: Facts) -> int:
+def usable(terms: Terms, facts: Facts, on: date | None = None) -> int:
     """Units the holder may take out of reach (use, fit, sell, scrap) without going below the minimum.
 
     Units reserved for calls are the manufacturer's already. Under a FLOOR right they count towards the
     minimum; otherwise the minimum must remain beside them.
     """
-    keep = minimum(terms, facts)
+    keep = minimum(terms, facts, on)
     if terms.applies_to is AppliesTo.FLOOR:
-        keep = max(keep - facts.held, 0)
+        # A first refusal of the last units keeps nothing back: it is asked before they go.
+        keep = 0 if terms.clause == "first-refusal" else max(keep - facts.held, 0)
     unreserved = facts.remaining - facts.held
     return max(min(unreserved - keep, unreserved - facts.in_transit - facts.quality_held - facts.withdrawn), 0)
+
+
+def declining_day(terms: Terms, facts: Facts, moment: datetime) -> date | None:
+    """The local day of ``moment`` where the minimum to keep depends on it; None where it stays, which is looked up
+    thousands of times."""
+    return local_day(moment, facts.zone) if terms.minimum_steps else None
 
 
 def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
@@ -81,7 +95,39 @@ def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
             "Ask the holder to agree to one more.",
             reasons=(reason(terms, "max_exercises", words),),
         )
+    if terms.blackouts and not (terms.blackout_machine_down and facts.urgency is Urgency.MACHINE_DOWN):
+        return _blackout(terms, facts, moment)
+    if facts.circumstances is not ORDINARY:
+        return _licence(terms, facts)
     return None
+
+
+def _blackout(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
+    first = blackout_until(terms.blackouts, local_day(moment, facts.zone))
+    if first is None:
+        return _licence(terms, facts)
+    opens: datetime | None = end_of_day(first - timedelta(days=1), facts.zone)
+    words = f"No orders are given on these days of the year; the next day for one is {phrases.day(first)}."
+    if blackout_until(terms.blackouts, first) is not None:
+        words, opens = "No orders are given on any day of the year.", None
+    grounds = [reason(terms, "blackouts", words)]
+    if facts.urgency is Urgency.MACHINE_DOWN:
+        grounds.append(reason(terms, "blackout_machine_down", "Machine down is no exception."))
+    until = f"Possible from {phrases.day(first)}." if opens else "Ask the holder to agree."
+    return Refused(RefusalCode.BLACKOUT, words, until, opens, tuple(grounds))
+
+
+def _licence(terms: Terms, facts: Facts) -> Refused | None:
+    known = facts.circumstances
+    if terms.export_class is None or not known.crosses_border or known.export_licensed:
+        return None
+    words = f"The units are controlled ({terms.export_class}) and would leave the country without a licence."
+    return _no(
+        RefusalCode.EXPORT_LICENCE,
+        words,
+        "Possible once their export is licensed.",
+        reasons=(reason(terms, "export_class", words),),
+    )
 
 
 def _not_open(terms: Terms, span: Window) -> Refused:
@@ -101,12 +147,13 @@ def _no(code: RefusalCode, words: str, until: str, *, reasons: tuple[Reason, ...
 
 def split(terms: Terms, facts: Facts, now: datetime) -> Split:
     """Where the remaining units stand at ``now``; never a negative part, the parts add up to ``remaining``."""
-    return split_given(terms, facts, blocked(terms, facts, facts.notice_at or now))
+    moment = facts.notice_at or now
+    return split_given(terms, facts, blocked(terms, facts, moment), moment)
 
 
-def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
+def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datetime) -> Split:
     """As ``split``, for a caller that has already asked ``blocked``."""
-    reached = left = covered(terms, facts)
+    reached = left = covered(terms, facts, declining_day(terms, facts, moment))
     held = min(facts.held, left)
     left -= held
     in_transit = min(facts.in_transit, left)
@@ -115,9 +162,18 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
     left -= quality_held
     withdrawn = min(facts.withdrawn, left)
     left -= withdrawn
+    # What is cleared is the holder's to take out, so no order gets it: never more than is left beside it.
+    beyond = facts.remaining - reached if terms.applies_to is AppliesTo.FLOOR else 0
+    cleared = min(max(facts.circumstances.cleared - beyond, 0), left)
+    left -= cleared
     reserve = min(terms.holder_reserve, left)
     left -= reserve
     stuck, free = (left, 0) if block else (0, left)
+    blocked_by = block.code if block else None
+    if free and terms.max_units is not None:
+        most = left_of_period(terms.max_units, terms.max_units_months, facts, moment)
+        if most < free:
+            stuck, free, blocked_by = free - most, most, RefusalCode.PERIOD_USED_UP
     not_covered = facts.remaining - reached
     return Split(
         facts.remaining,
@@ -129,8 +185,16 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None) -> Split:
         withdrawn,
         reserve,
         stuck,
-        block.code if block else None,
+        blocked_by,
+        cleared,
     )
+
+
+def left_of_period(most: int, months: int, facts: Facts, moment: datetime) -> int:
+    """Units that may still be ordered in the period of so many months that ``moment`` lies in."""
+    now = period_of(facts.schedule_date, local_day(moment, facts.zone), months)
+    made = (o.units for o in facts.circumstances.ordered if period_of(facts.schedule_date, o.day, months) == now)
+    return max(most - sum(made), 0)
 
 
 def callable_quantity(terms: Terms, facts: Facts, now: datetime) -> int:
@@ -138,14 +202,14 @@ def callable_quantity(terms: Terms, facts: Facts, now: datetime) -> int:
     return split(terms, facts, now).callable
 
 
-def nothing_callable(terms: Terms, facts: Facts, parts: Split) -> Refused:
+def nothing_callable(terms: Terms, facts: Facts, parts: Split, moment: datetime) -> Refused:
     """Why no unit can be called although the right is in force: the nearest obstacle."""
     if not facts.remaining:
         return _no(
             RefusalCode.NOTHING_LEFT, "The holder has no unit of this schedule left.", "Look for another source."
         )
     if parts.not_covered == facts.remaining:
-        keep = minimum(terms, facts)
+        keep = minimum(terms, facts, declining_day(terms, facts, moment))
         words = (
             f"The right reaches only units above the minimum of {keep:,}; {facts.remaining:,} remain."
             if terms.applies_to is AppliesTo.FREE
@@ -157,6 +221,8 @@ def nothing_callable(terms: Terms, facts: Facts, parts: Split) -> Refused:
             "Ask the holder to sell by agreement.",
             reasons=(reason(terms, "applies_to", words), reason(terms, "minimum_to_keep", words)),
         )
+    if parts.blocked_by is RefusalCode.PERIOD_USED_UP:
+        return _period_used_up(terms, facts, moment)
     if parts.held:
         return _no(
             RefusalCode.HELD,
@@ -181,10 +247,31 @@ def nothing_callable(terms: Terms, facts: Facts, parts: Split) -> Refused:
             f"The units were not found on the shelf: {parts.words}.",
             "Possible when the holder has counted and found them.",
         )
+    if parts.cleared:
+        return _no(
+            RefusalCode.CLEARED,
+            f"The holder has been cleared to use, sell or scrap the units: {parts.words}.",
+            "Possible again when the clearance has lapsed unused.",
+        )
     words = f"The last {phrases.count(parts.holder_reserve, 'unit')} within reach are the holder's reserve."
     return _no(
         RefusalCode.HOLDER_RESERVE,
         words,
         "Ask the holder to open its reserve.",
         reasons=(reason(terms, "holder_reserve", words),),
+    )
+
+
+def _period_used_up(terms: Terms, facts: Facts, moment: datetime) -> Refused:
+    months = terms.max_units_months
+    period = period_of(facts.schedule_date, local_day(moment, facts.zone), months)
+    begins = add_months(facts.schedule_date, (period + 1) * months)
+    most, span = phrases.count(terms.max_units or 0, "unit"), phrases.count(months, "month")
+    words = f"At most {most} may be ordered within {span}, and they have been."
+    return Refused(
+        RefusalCode.PERIOD_USED_UP,
+        words,
+        f"Possible from {phrases.day(begins)}.",
+        end_of_day(begins - timedelta(days=1), facts.zone),
+        (reason(terms, "max_units", words), reason(terms, "max_units_months", words)),
     )

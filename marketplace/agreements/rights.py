@@ -30,4 +30,10 @@ def rights_of(terms: Terms) -> frozenset[Right]:
     """
     if terms.clause == "access-back":
         return frozenset({Right.ACCESS_EXCHANGE, Right.CALL})
+    if terms.clause == "first-refusal":
+        return frozenset({Right.FIRST_REFUSAL})
+    if terms.clause == "title-kept":
+        return frozenset({Right.CONSIGN})
+    if terms.version == 2 and terms.put_percent_bp is not None:
+        return frozenset({Right.CALL, Right.PUT})
     return frozenset({Right.CALL})

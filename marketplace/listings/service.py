@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.law import refuse_blocked
+from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
@@ -115,6 +116,8 @@ async def _checked(
     if not actor.is_manufacturer:
         raise invalid("release.company", "Only a manufacturer posts surplus under a clause.")
     parsed = parse_terms(clause, version, {**terms, "use_class": use_class})
+    # What the program can evaluate is not yet released: nothing is posted under a text that may still change.
+    await clause_version(session, clause, version)
     if use_class not in USES:
         raise invalid("release.use_class", f"Choose a use: {' or '.join(USES)}.", field="use_class")
     if audience not in ("all", "named") or (audience == "named") != bool(audience_ids):

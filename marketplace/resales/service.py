@@ -222,12 +222,11 @@ async def _join(session: WriteSession, actor: Actor, row: ResaleRow, now: dateti
     assert row.wording is not None  # noqa: S101 - by a check of the table
     assert row.wording_sha256 is not None  # noqa: S101
     assert row.child_reference is not None  # noqa: S101
-    assert row.consented_by is not None  # noqa: S101 - where the right runs with the unit, consent was needed
-    assert row.consented_at is not None  # noqa: S101
     return await agreements.accede(
         session, _Behalf(actor.user_id, row.buyer_id), agreement_id=row.agreement_id, part_id=row.part_id,
         quantity=row.quantity, passed_on=row.minimum_passed_on, reference=row.child_reference, wording=row.wording,
-        wording_sha256=row.wording_sha256, consented_by=row.consented_by, consented_at=row.consented_at, now=now,
+        wording_sha256=row.wording_sha256, consented_by=row.consented_by,
+        consented_at=row.consented_at if row.consented_by else None, now=now,
     )  # fmt: skip
 
 

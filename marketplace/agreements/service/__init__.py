@@ -10,6 +10,7 @@ from marketplace.agreements.service.acceding import (
     undo_accession,
 )
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
+from marketplace.agreements.service.drafting import new_version, release_version
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     give_notice,
@@ -56,6 +57,7 @@ __all__ = [
     "draft_accession",
     "give_notice",
     "may_resell",
+    "new_version",
     "note_endings",
     "note_exercise",
     "note_given_back",
@@ -69,6 +71,7 @@ __all__ = [
     "propose_end",
     "publish_library",
     "refusal",
+    "release_version",
     "require_live",
     "resume",
     "set_legal_hold",

@@ -12,7 +12,7 @@ from marketplace.agreements import queries
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
+from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
 from marketplace.agreements.paper import ScheduleLine, check_schedule, write_paper
 from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
@@ -67,7 +67,7 @@ async def may_resell(
     if isinstance(answer, Free):
         return Leave(consent=False, runs=False, words=answer.words)
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
-    return Leave(consent=True, runs=answer.accession_required, words=answer.words)
+    return Leave(consent=answer.needs is not Need.ACCESSION, runs=answer.accession_required, words=answer.words)
 
 
 async def draft_accession(
@@ -114,11 +114,12 @@ async def accede(
     reference: str,
     wording: str,
     wording_sha256: bytes,
-    consented_by: UUID,
-    consented_at: datetime,
+    consented_by: UUID | None,
+    consented_at: datetime | None,
     now: datetime,
 ) -> UUID:
-    """The child agreement with the maker's consent and the buyer's signature (``actor``); the parent's minimum to keep is
+    """The child agreement with the maker's consent (None where the clause gave it beforehand) and the buyer's signature
+    (``actor``); the parent's minimum to keep is
     the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id."""
     text = await queries.agreement_text(session, agreement_id)
     head = await _head(session, agreement_id)

@@ -123,7 +123,7 @@ def test_form_texts_are_read_and_empty_ones_count_as_missing() -> None:
 def test_terms_of_another_clause_are_refused() -> None:
     assert list(problems({**ACCESS, "clause": "buy-back"}, "access-back")) == ["clause"]
     with pytest.raises(DomainError) as caught:
-        parse_terms("buy-back", 2, BUY_BACK)
+        parse_terms("buy-back", 9, BUY_BACK)
     assert caught.value.code == "terms.unknown_clause"
 
 

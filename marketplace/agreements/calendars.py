@@ -1,0 +1,64 @@
+"""Business days: the working week and the public holidays of a country or a part of one, as the library ``holidays`` has
+them. A deadline is computed once and stored, so that a later edition of the library moves none that has been told.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from marketplace.kit.errors import invalid
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
+
+_LONGEST = 60
+"""No country closes for so many days in a row."""
+
+
+@lru_cache(maxsize=256)
+def _calendar(code: str) -> HolidayBase:
+    # Not at the top: agreements that count calendar days need none of it.
+    import holidays
+
+    country, _, subdivision = code.partition("-")
+    try:
+        return holidays.country_holidays(country, subdiv=subdivision or None)
+    except NotImplementedError:
+        raise invalid(
+            "terms.holiday_calendar", f"There is no holiday calendar {code}. Name a country such as US, or DE-BY."
+        ) from None
+
+
+def known_calendar(code: str) -> bool:
+    """Whether there is a calendar of this name ('US', 'DE-BY')."""
+    import holidays
+
+    country, _, subdivision = code.partition("-")
+    supported = holidays.list_supported_countries()
+    return country in supported and (not subdivision or subdivision in supported[country])
+
+
+@lru_cache(maxsize=65_536)
+def is_business_day(day: date, code: str) -> bool:
+    """Whether people work on that day there. Raises ``terms.holiday_calendar`` for a calendar that there is not."""
+    return _calendar(code).is_working_day(day)
+
+
+@lru_cache(maxsize=16_384)
+def add_business_days(start: date, days: int, code: str) -> date:
+    """The ``days``-th business day after ``start``, which is not counted; 0 = ``start`` itself, or the next one."""
+    day, left = start, days
+    idle = 0
+    if not left and not is_business_day(day, code):
+        left = 1
+    while left:
+        day += timedelta(days=1)
+        if is_business_day(day, code):
+            left, idle = left - 1, 0
+        else:
+            idle += 1
+            if idle > _LONGEST:
+                raise invalid("terms.holiday_calendar", f"The holiday calendar {code} has no business day after {day}.")
+    return day

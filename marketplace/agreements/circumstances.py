@@ -1,0 +1,100 @@
+"""What the terms of the second library ask about beyond ``Facts``: values of an index, costs, offers, what was ordered and used
+when. All of it has safe defaults, so that whoever knows none of it leaves it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from marketplace.agreements.outcomes import Act
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A published index: its values by month ('2026-11'), as far as they are known."""
+
+    name: str
+    values: Mapping[str, Decimal] = field(default_factory=dict)
+    discontinued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MarketValue:
+    """What a unit is worth, who says so, and of which day that is."""
+
+    amount: Money
+    source: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """So many units on one day at the holder's site."""
+
+    day: date
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A holder's notice that it wants to do something with so many units. ``offer``: what somebody else has offered in
+    writing for one of them."""
+
+    act: Act
+    quantity: int
+    noticed_at: datetime
+    offer: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Raises ``facts.invalid`` for what cannot be."""
+
+    series: tuple[Series, ...] = ()
+    stated_cost: Money | None = None
+    """What the holder states, with evidence, that a unit cost it."""
+    inbound_freight: Money | None = None
+    """Freight per unit that the holder paid to receive it."""
+    list_price_now: Money | None = None
+    """The maker's list price on the day of notice; None = off the list."""
+    superseded: bool = False
+    """Another part has superseded this one."""
+    market: MarketValue | None = None
+    intent: Intent | None = None
+    """The holder's notice that a first refusal answers."""
+    cleared: int = 0
+    """Units that the holder may use, sell or scrap because a notice has run: no order reaches them."""
+    ordered: tuple[Dated, ...] = ()
+    """Units ordered so far, cancelled orders not counted."""
+    used: tuple[Dated, ...] = ()
+    """Units used up or fitted so far without asking."""
+    paid: bool = True
+    """The price of the units is paid."""
+    frozen_days: int = 0
+    """Days for which an insolvency froze the units."""
+    renewals: int = 0
+    """Renewals of the schedule so far."""
+    crosses_border: bool = False
+    """Units that go back leave the country they are in."""
+    export_licensed: bool = False
+    """Their export is licensed, where they are controlled."""
+    exported_on: date | None = None
+    """The day on which they left the manufacturer's country."""
+
+    def __post_init__(self) -> None:
+        if min(self.cleared, self.frozen_days, self.renewals, *(d.units for d in (*self.ordered, *self.used))) < 0:
+            raise invalid("facts.invalid", "Quantities and counts cannot be negative.")
+        if self.intent is not None and (self.intent.quantity < 1 or self.intent.noticed_at.tzinfo is None):
+            raise invalid("facts.invalid", "A notice names at least one unit, and its time with the zone.")
+
+    def find(self, name: str) -> Series | None:
+        """The index of this name, if anything is known of it."""
+        return next((series for series in self.series if series.name == name), None)
+
+
+ORDINARY = Circumstances()
+"""Nothing out of the ordinary is known."""

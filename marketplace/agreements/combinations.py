@@ -1,0 +1,115 @@
+"""Named starting points of the second library: one clause or several that stand together, with terms for each.
+
+Not released and not on offer: they show what the clauses are for, and tests and examples start from them. Numbers follow
+published practice, as in ``presets``; half a percent a week up to five percent for delay is usual in supply contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marketplace.agreements.combined import Combined
+from marketplace.agreements.terms import Terms, parse_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Clauses with a set of terms each, in JSON types, and when to choose them. ``released``: whether agreements can be made
+    under them."""
+
+    name: str
+    title: str
+    when: str
+    clauses: tuple[tuple[str, int, Mapping[str, Any]], ...]
+    released: bool = False
+
+    def terms(self, **changed: Any) -> tuple[Terms, ...]:
+        """The typed terms of each clause, with some terms changed in each that has them. Raises ``terms.invalid``,
+        ``terms.combination``."""
+        made = tuple(
+            parse_terms(clause, version, {**values, **{k: v for k, v in changed.items() if k in values}})
+            for clause, version, values in self.clauses
+        )
+        return Combined(made).clauses
+
+
+_SHARED: Mapping[str, Any] = {
+    "use_class": "either", "scope": "parts", "minimum_to_keep": 0, "minimum_steps": [], "window_start_months": 0,
+    "window_end_months": 60, "partial_minimum": 1, "partial_multiple": 1, "max_exercises": None,
+    "notice_hours_machine_down": 24, "notice_days_urgent": 3, "notice_days_stock": 20,
+    "deliver_hours_machine_down": 48, "deliver_days_urgent": 6, "deliver_days_stock": 30,
+    "day_count": "calendar", "holiday_calendar": None, "cure_days": 5, "rounding": "half_up",
+    "use_rule": "free", "use_allowance": None, "use_notice_days": 10, "resale": "consent", "resale_notice_days": 15,
+    "scrap_rule": "offer_first", "scrap_notice_days": 30, "silence_on_notice": "cleared",
+    "silence_on_consent": "refused", "clearance_days": 60, "report_within_days": 14,
+    "return_grade": "used_tested", "return_papers": "as_sold", "remaining_shelf_life_bp": 0, "grade_adjustments": [],
+    "reject_remedy": "return", "inspection_days": 10, "incoterm": "FCA", "incoterm_place": "the Holder's dock",
+    "storage_conditions": "dry_indoors", "storage_fee_bp": 0, "payment_days": 30, "set_off": True, "title": "sold",
+    "count_interval_months": 12, "count_tolerance_bp": 200, "late_share_bp": 50, "late_period_days": 7,
+    "late_cap_bp": 500, "cover_purchase": True, "cover_cap_bp": 2_500, "breach_share_bp": 10_000,
+    "breach_cap_bp": 10_000, "loss_bearer": "holder", "loss_compensation_bp": 2_000, "insolvency": "freeze",
+    "export_class": None, "hazmat_un": None, "returned_goods_months": 36, "renewal": "by_agreement",
+    "renewal_months": 12, "max_renewals": 5, "non_renewal_days": 90, "survival_months": 12,
+}  # fmt: skip
+_PRICED: Mapping[str, Any] = {
+    "price": {"kind": "percent_of_sale", "percent_bp": 8_500}, "handling_bp": 600, "price_floor_bp": None,
+    "price_cap_bp": None,
+}  # fmt: skip
+_ORDERED: Mapping[str, Any] = {
+    "applies_to": "all", "holder_reserve": 0, "blackouts": [], "blackout_machine_down": True, "max_units": None,
+    "max_units_months": 12, "acknowledge_hours_machine_down": 1, "acknowledge_days_urgent": 1,
+    "acknowledge_days_stock": 3, "respond_hours_machine_down": 4, "respond_days_urgent": 1, "respond_days_stock": 15,
+    "no_response": "accepted", "option_premium_bp": 0, "substitution": "makers_list",
+    "substitution_direction": "newer_for_older", "runs_with_the_unit": True,
+}  # fmt: skip
+BUY_BACK: Mapping[str, Any] = {**_SHARED, **_ORDERED, **_PRICED, "put_percent_bp": None, "put_start_months": 0}
+ACCESS_BACK: Mapping[str, Any] = {
+    **_SHARED, **_ORDERED, **_PRICED, "applies_to": "floor", "minimum_to_keep": 1, "draw_fee_bp": 500,
+    "replace_days": 60, "price": {"kind": "percent_of_list", "percent_bp": 10_000, "superseded_bp": 10_000},
+    "handling_bp": 0,
+}  # fmt: skip
+FIRST_REFUSAL: Mapping[str, Any] = {
+    **_SHARED, **_PRICED, "applies_to": "all", "handling_bp": 0, "option_premium_bp": 0, "resale": "offer_first",
+    "runs_with_the_unit": False, "price": {"kind": "match_third_party", "discount_bp": 0, "no_offer_bp": 2_000},
+    "breach_share_bp": 0, "breach_cap_bp": None,
+}  # fmt: skip
+TITLE_KEPT: Mapping[str, Any] = {
+    **_SHARED, "title": "consigned", "resale": "not_allowed", "scrap_rule": "consent", "withdrawal_days": 30,
+    "recall_fee_bp": 300, "must_buy_months": 12, "at_end": "returned", "end_return_days": 30, "loss_bearer": "holder",
+    "count_interval_months": 6,
+}  # fmt: skip
+
+COMBINATIONS: Mapping[str, Combination] = {
+    made.name: made
+    for made in (
+        Combination(
+            "access-first",
+            "Access first",
+            "A part you may need again: any remaining unit can be bought back, and some are always kept.",
+            (("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3}),),
+        ),
+        Combination(
+            "revenue-now",
+            "Revenue now",
+            "A part you may let go: sold for good, and you are asked at the market's price before a unit is sold on or scrapped.",
+            (("first-refusal", 1, FIRST_REFUSAL),),
+        ),
+        Combination(
+            "title-kept",
+            "Title kept",
+            "A part that stays yours: it lies where it is needed, and is paid when it is taken out.",
+            (("title-kept", 1, {**TITLE_KEPT, "minimum_to_keep": 1}),),
+        ),
+        Combination(
+            "shelf-and-first-refusal",
+            "A few on the shelf, and asked before the rest goes",
+            "A few units can be drawn at once; the others are the holder's, which asks before it sells or scraps them.",
+            (
+                ("access-back", 2, {**ACCESS_BACK, "minimum_to_keep": 3}),
+                ("first-refusal", 1, {**FIRST_REFUSAL, "applies_to": "free", "minimum_to_keep": 3}),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,202 @@
+"""What a clause of the second library means for units as they stand, in sentences for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from marketplace.agreements import phrases
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.facts import Facts
+from marketplace.agreements.pricing import price_on
+from marketplace.agreements.reach import minimum
+from marketplace.agreements.renewal import end_of_term
+from marketplace.agreements.term_kinds import AtEnd, Renewal, ResaleRule, ScrapRule, Title, UseRule
+from marketplace.agreements.term_words import price_words
+from marketplace.agreements.terms import AppliesTo, Party, TermsV2, UseClass
+from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TitleKeptV1
+
+_NAMES = {
+    "buy-back": "Buy-back",
+    "access-back": "Access",
+    "first-refusal": "First refusal",
+    "title-kept": "Title kept",
+}
+
+
+def badge_texts(terms: TermsV2, facts: Facts, *, to_maker: bool) -> tuple[str, str]:
+    """('Buy-back · until Nov 2034', the sentence behind it), to the holder or to the maker."""
+    span = window(terms, facts)
+    until = phrases.month(span.last_day)
+    between = f"from {phrases.month(span.first_day)} until {until}" if terms.window_start_months else f"until {until}"
+    hours, days = terms.notice_hours_machine_down, terms.notice_days_stock
+    notice = f"notice {phrases.count(hours, 'hour')} (machine down) to {phrases.count(days, 'day')} (stock)"
+    keep = minimum(terms, facts)
+    keeps = "the holder keeps" if to_maker else "keep"
+    which = {
+        AppliesTo.ALL: "",
+        AppliesTo.FREE: ", which stay the holder's" if to_maker else ", which stay yours",
+        AppliesTo.FLOOR: ", and only those",
+    }[terms.applies_to]
+    kept = f"; {keeps} {keep:,} of {facts.accepted:,}{which}" if keep and terms.clause != "first-refusal" else ""
+    return f"{_NAMES[terms.clause]} · until {until}", f"{_badge_head(terms, facts, between, notice)}{kept}."
+
+
+def _badge_head(terms: TermsV2, facts: Facts, between: str, notice: str) -> str:
+    if terms.clause == "buy-back":
+        price = price_on(terms, facts, facts.schedule_date)
+        return f"May be bought back {between} at {_price_now(terms, facts)} ({price.words}), {notice}"
+    if terms.clause == "access-back":
+        within = phrases.count(terms.replace_days, "day")
+        return f"May be drawn {between}, {notice}; replaced within {within} or bought at {_price_now(terms, facts)}"
+    if terms.clause == "first-refusal":
+        return f"Offered to the manufacturer first {between}, before units are {_before(terms)}"
+    return f"Stays the manufacturer's until taken out; may be taken back {between}, {notice}"
+
+
+def _price_now(terms: BuyBackV2 | AccessBackV2 | FirstRefusalV1, facts: Facts) -> str:
+    """The price as it would be on the schedule date; of a price that moves it is where it starts."""
+    amount = price_on(terms, facts, facts.schedule_date).amount
+    if terms.price.kind in ("fixed", "percent_of_sale"):
+        return str(amount)
+    return f"{amount} {'at first' if terms.price.kind in ('schedule', 'cost_plus') else 'as things stand'}"
+
+
+def _before(terms: FirstRefusalV1) -> str:
+    said = [
+        words
+        for asked, words in (
+            (terms.use_rule in (UseRule.AFTER_NOTICE, UseRule.WITHIN_ALLOWANCE), "used"),
+            (terms.resale is ResaleRule.OFFER_FIRST, "sold on"),
+            (terms.scrap_rule is ScrapRule.OFFER_FIRST, "scrapped"),
+        )
+        if asked
+    ]
+    return phrases.listed(said, "or")
+
+
+def summary_texts(terms: TermsV2, facts: Facts) -> tuple[str, ...]:
+    """What the clause means for this schedule, in sentences to the holder, with dates and amounts."""
+    return (*_right(terms, facts), *_clock(terms), *_keeping(terms, facts), *_end(terms, facts))
+
+
+def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
+    span = window(terms, facts)
+    dates = f"From {phrases.day(span.first_day)} until {phrases.day(span.last_day)}"
+    if terms.clause == "title-kept":
+        yield from _kept(terms, facts, dates)
+        return
+    if terms.clause == "first-refusal":
+        which = "any unit" if terms.applies_to is not AppliesTo.FLOOR else f"the last {minimum(terms, facts):,}"
+        yield f"{dates} you offer {which} to the manufacturer before units are {_before(terms)}."
+        yield f"For a unit that it takes you get {price_words(terms.price).replace('the price paid', 'your price')}."
+        return
+    keep = minimum(terms, facts)
+    reach = {
+        AppliesTo.ALL: "any unit you still have",
+        AppliesTo.FREE: "units above the minimum to keep",
+        AppliesTo.FLOOR: f"up to {phrases.count(keep, 'unit')}, the minimum to keep",
+    }[terms.applies_to]
+    most = ""
+    if terms.max_units is not None:
+        most = f", at most {phrases.count(terms.max_units, 'unit')} within {phrases.count(terms.max_units_months, 'month')}"
+    yield f"{dates} the manufacturer may {'order back' if terms.clause == 'buy-back' else 'draw'} {reach}{most}."
+    price = price_on(terms, facts, facts.schedule_date)
+    if terms.clause == "buy-back":
+        yield f"You paid {facts.sale_price} a unit; you get {_price_now(terms, facts)} ({price.words})."
+        if terms.put_percent_bp is not None:
+            share = phrases.percent(terms.put_percent_bp)
+            yield f"You may sell units back at {share} of your price, from {phrases.count(terms.put_start_months, 'month')} on."
+    else:
+        fee = facts.sale_price.share(terms.draw_fee_bp, terms.rounding)
+        paid = f"You get a fee of {fee} a unit" if terms.draw_fee_bp else "There is no fee"
+        within = phrases.count(terms.replace_days, "day")
+        yield (
+            f"{paid}, and an equal unit within {within} of receipt; otherwise the unit is bought at "
+            f"{_price_now(terms, facts)} ({price.words})."
+        )
+    if terms.option_premium_bp:
+        yield f"For the right you get {phrases.percent(terms.option_premium_bp)} of your price once."
+
+
+def _kept(terms: TitleKeptV1, facts: Facts, dates: str) -> Iterator[str]:
+    passes = "once it is paid" if terms.title is Title.RETAINED_UNTIL_PAID else "when you take it out"
+    yield f"The units are the manufacturer's. A unit becomes yours {passes}."
+    within = phrases.count(terms.withdrawal_days, "day")
+    yield f"For what you take out you pay {facts.sale_price} a unit within {within}."
+    fee = facts.sale_price.share(terms.recall_fee_bp, terms.rounding)
+    yield f"{dates} the manufacturer may take back what you have not taken out; you get {fee} a unit for sending it."
+    if terms.must_buy_months is not None:
+        yield f"What still lies there after {phrases.count(terms.must_buy_months, 'month')} counts as taken out."
+    left = "goes back" if terms.at_end is AtEnd.RETURNED else "is bought by you"
+    yield f"What is left at the end {left} within {phrases.count(terms.end_return_days, 'day')}."
+
+
+def _clock(terms: TermsV2) -> Iterator[str]:
+    if terms.answers:
+        yield (
+            f"You answer within {phrases.count(terms.respond_hours_machine_down, 'hour')} when a machine is down, "
+            f"{phrases.count(terms.respond_days_urgent, 'day')} when urgent and "
+            f"{phrases.count(terms.respond_days_stock, 'day')} for a stock order; "
+            f"no response by the deadline means {terms.no_response}."
+        )
+    pays = "you pay" if terms.freight_payer is Party.HOLDER else "the manufacturer pays"
+    yield (
+        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')}, "
+        f"{phrases.count(terms.notice_days_urgent, 'day')} or {phrases.count(terms.notice_days_stock, 'day')} "
+        f"of the order, {terms.incoterm.value} {terms.incoterm_place}; {pays} the freight."
+    )
+    if terms.holiday_calendar is not None:
+        yield f"Days of orders and notices are business days ({terms.holiday_calendar})."
+    if terms.late_share_bp and terms.late_cap_bp is not None:
+        yield (
+            f"Late, you pay {phrases.percent(terms.late_share_bp)} of the value for every "
+            f"{phrases.count(terms.late_period_days, 'day')} begun, at most {phrases.percent(terms.late_cap_bp)}."
+        )
+
+
+def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
+    span, keep = window(terms, facts), minimum(terms, facts)
+    if keep and terms.clause != "first-refusal":
+        fewer = ", fewer as time goes" if terms.minimum_steps else ""
+        yield f"Keep {keep:,} of {phrases.count(facts.accepted, 'unit')} until {phrases.day(span.last_day)}{fewer}."
+    if terms.holder_reserve:
+        reserve = phrases.count(terms.holder_reserve, "unit")
+        yield f"Your own reserve is {reserve}: no order takes the last within reach."
+    above_is_free = terms.applies_to is AppliesTo.FLOOR and terms.clause != "first-refusal"
+    use = {
+        UseClass.INTERMEDIATE_GOOD: "use units up in your production",
+        UseClass.NON_CAPITAL_SPARE: "fit units as spares",
+        UseClass.EITHER: "use units up or fit them",
+    }[terms.use_class]
+    asking = {
+        UseRule.FREE: "without asking",
+        UseRule.WITHIN_ALLOWANCE: "within your allowance without asking",
+        UseRule.AFTER_NOTICE: f"after {phrases.count(terms.use_notice_days, 'day')}' notice",
+        UseRule.CONSENT: "only with consent",
+    }[UseRule.FREE if above_is_free else terms.use_rule]
+    above = "Above the minimum to keep you" if keep else "You"
+    yield f"{above} may {use} {asking}; report it within {phrases.count(terms.report_within_days, 'day')}."
+    if above_is_free:
+        yield "Above it you may scrap units without asking, too."
+    elif terms.scrap_rule is not ScrapRule.FREE:
+        days = phrases.count(terms.scrap_notice_days, "day")
+        offer = (
+            "offer the units to the manufacturer for"
+            if terms.scrap_rule is ScrapRule.OFFER_FIRST
+            else "ask for consent: it has"
+        )
+        yield f"Before scrapping, {offer} {days}."
+    yield {
+        ResaleRule.FREE: "You may sell units on.",
+        ResaleRule.OFFER_FIRST: f"Before selling on, offer the units to the manufacturer for {phrases.count(terms.resale_notice_days, 'day')}.",
+        ResaleRule.CONSENT: "Sell on only with written consent.",
+        ResaleRule.ACCESSION: "You may sell units on to a buyer that takes the clause over in writing first.",
+        ResaleRule.NOT_ALLOWED: "You may not sell the units on.",
+    }[terms.resale]
+
+
+def _end(terms: TermsV2, facts: Facts) -> Iterator[str]:
+    if terms.count_interval_months:
+        yield f"Count the units every {phrases.count(terms.count_interval_months, 'month')}."
+    if terms.renewal is not Renewal.NONE:
+        yield end_of_term(terms, facts).words
