@@ -147,3 +147,16 @@ async def test_suspension_and_legal_hold_on_the_page(site: Site) -> None:
     assert "On legal hold" in (await buyer.get(home)).text
     assert "only it can lift it" in await do(buyer, "lift", reason="Please.")
     assert await do(planner, "lift", reason="Lifted by the court.") == f"{home}?done=lift"
+
+
+async def test_the_rights_of_a_chosen_day(site: Site) -> None:
+    job, world = site.job, site.world
+    await job.sold(4, offered=4)
+    home = f"/agreements/{job.agreement}"
+    planner = await site.browser(world.maker, "planner")
+    assert "4 units could be ordered back" in (await planner.get(home)).text
+    late = await planner.get(f"{home}?on=2060-01-01")
+    assert "No unit could be ordered back." in late.text
+    assert "The right ended on" in late.text
+    for odd in ("no-day", "9999-12-31", ""):
+        assert "4 units could be ordered back" in (await planner.get(f"{home}?on={odd}")).text

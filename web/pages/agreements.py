@@ -16,6 +16,8 @@ from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
+from marketplace.agreements.on_day import days_that_matter, rights_on
+from marketplace.agreements.outcomes import Act
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
 from marketplace.agreements.terms import Terms
@@ -55,6 +57,9 @@ TABS: Final = (
     ("", "All"), ("waiting", "Waits for our signature"), ("proposed", "Changes to answer"), ("active", "Active"), ("soon", "Right ends in 90 days"),
     ("suspended", "Suspended"), ("run_off", "Run-off"),
 )  # fmt: skip
+MOST_TOLD: Final = 20
+"""So many lines are told for a chosen day."""
+ACT_WORDS: Final = {Act.USE: "Use up", Act.INSTALL: "Fit", Act.SCRAP: "Scrap", Act.RESELL: "Sell on"}
 CSV_HEADER: Final = (
     "Agreement", "Status", "Manufacturer", "Holder", "Clause", "Version", "Schedule date", "Right from", "Right until",
     "Lines", "Units signed", "Not accepted", "With the holder now", "Sold for, as signed", "Currency", "Manufacturer signed", "Holder signed", "Exercises",
@@ -160,6 +165,15 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     }
 
 
+def _day(text: str, visit: Visit) -> date:
+    """The day asked for; what is no day, or out of any agreement's reach, is today."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return visit.today
+    return day if 1990 <= day.year <= 2100 else visit.today
+
+
 def resale_of(terms: Terms) -> bool:
     """Whether the clause lets units be sold on, if only with consent."""
     return terms.resale != "not_allowed"
@@ -178,8 +192,13 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
+    day = _day(visit.asked("on"), visit)
+    first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
-        "agreements/agreement.html", **context, events=events, done=visit.asked("done"), kept=kept,
+        "agreements/agreement.html", **context, day=day, most_told=MOST_TOLD,
+        on_day=[(line, rights_on(known.terms, known.facts, day)) for line, known, _ in context["lines"][:MOST_TOLD] if known],
+        days=days_that_matter(first.terms, first.facts, local_day(visit.now, context["row"].zone)) if first else (),
+        acts=ACT_WORDS, events=events, done=visit.asked("done"), kept=kept,
         changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),

@@ -1,0 +1,41 @@
+"""What an agreement would give on a chosen day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.on_day import days_that_matter, noon_of, rights_on
+from marketplace.agreements.outcomes import Act
+from marketplace.kit.clock import local_day
+from tests.marketplace.agreements.builders import facts, terms
+
+
+def test_the_right_is_told_before_within_and_after_its_window() -> None:
+    given_terms, stands = terms(window_start_months=6, window_end_months=12), facts()
+    span = window(given_terms, stands)
+    before = rights_on(given_terms, stands, span.first_day - timedelta(days=1))
+    first = rights_on(given_terms, stands, span.first_day)
+    last = rights_on(given_terms, stands, span.last_day)
+    after = rights_on(given_terms, stands, span.last_day + timedelta(days=1))
+    assert (before.callable, before.unit_price, after.callable, after.unit_price) == (0, None, 0, None)
+    assert "opens on" in before.words[0]
+    assert "ended on" in after.words[0]
+    assert first.callable == last.callable > 0
+    assert first.unit_price is not None
+    assert {a.act: a.answer for a in after.acts} == dict.fromkeys((Act.USE, Act.INSTALL, Act.SCRAP, Act.RESELL), "free")
+    assert [name for name, _ in days_that_matter(given_terms, stands, date(2026, 1, 1))] == [
+        "Today", "The right opens", "Its last day", "The day after",
+    ]  # fmt: skip
+
+
+@given(
+    st.dates(date(1995, 1, 1), date(2090, 1, 1)),
+    st.sampled_from(["America/Chicago", "Australia/Lord_Howe", "Pacific/Apia", "Europe/Berlin", "UTC"]),
+)
+def test_its_moment_is_on_the_day_everywhere(day: date, zone: str) -> None:
+    if (zone, day) != ("Pacific/Apia", date(2011, 12, 30)):  # a day that there was not
+        assert local_day(noon_of(day, zone), zone) == day
