@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from marketplace.agreements.states import PAGE_STATE, CallState
+from marketplace.settlement.kinds import KIND_WORDS
 from marketplace.sourcing.queries import CallEventRow, CallRow
 from marketplace.sourcing.service.shared import REFUSALS
 
@@ -29,12 +30,7 @@ def refusal_words(code: str | None) -> str:
     return REFUSALS.get(code or "", (code or "").replace("_", " "))
 
 
-SETTLEMENT_WORDS: Final[Mapping[str, str]] = {
-    "call_price": "Price",
-    "draw_fee": "Draw fee",
-    "draw_purchase": "Bought: not replaced in time",
-    "draw_undone": "Owed back: replaced after all",
-}
+SETTLEMENT_WORDS: Final[Mapping[str, str]] = KIND_WORDS
 """What a settlement line is for, by its kind."""
 
 _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {

@@ -7,16 +7,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.terms import dump_terms
 from marketplace.demo.papers import Paper, PublishedClause, papers, parsed_terms
+from marketplace.demo.rows.calls import Settlement
 from marketplace.demo.world import World
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.lines import line_family, line_key
 from marketplace.kit.exports import csv_chunks
+from marketplace.kit.ids import command_id
 
 Rows = Iterable[tuple[Any, ...]]
 STOCK_COLUMNS = {
@@ -43,6 +46,23 @@ class Table:
 
 def _table(name: str, words: str, columns: str, count: int, rows: Rows) -> Table:
     return Table(name, words, tuple(columns.split()), count, rows)
+
+
+def _said(x: Settlement) -> tuple[Decimal, Decimal]:
+    """What of a line one side at least says was paid, and what both say."""
+    one, both = bool(x.payer_marked_at or x.payee_marked_at), bool(x.payer_marked_at and x.payee_marked_at)
+    return x.amount if one else Decimal(0), x.amount if both else Decimal(0)
+
+
+def _payment(x: Settlement) -> tuple[Any, ...]:
+    """The payment that a marked line stands for, by who said so first."""
+    marks = ((x.payer_marked_at, x.payer_id, x.payer_marked_by), (x.payee_marked_at, x.payee_id, x.payee_marked_by))
+    at, company, actor = min((m for m in marks if m[0]), key=lambda m: m[0] or x.created_at)
+    return (
+        command_id("demo.payment", x.id), x.reference.replace("SET-", "PAY-"), x.payer_id, x.payee_id, x.amount, x.amount,
+        (at or x.created_at).date(), "marked", company, actor, x.payer_marked_at, x.payer_marked_by, x.payee_marked_at,
+        x.payee_marked_by, at,
+    )  # fmt: skip
 
 
 class Mapper:
@@ -392,11 +412,24 @@ class Mapper:
             "call_id maker_id holder_id company_id kind detail actor_id at", len(w.call_events),
             ((*e[:5], json.dumps(e.detail), *e[6:]) for e in w.call_events),
         )  # fmt: skip
+        paid = [x for x in w.settlements if x.amount and (x.payer_marked_at or x.payee_marked_at)]
         yield _table(
             "settlement_line", "orders for units back",
             "id reference payer_id payee_id kind cause_id cause_reference agreement_id part_id quantity unit_price "
-            "amount words due_on payer_marked_at payer_marked_by payee_marked_at payee_marked_by created_at currency",
-            len(w.settlements), ((*x, "USD") for x in w.settlements),
+            "amount words due_on payer_marked_at payer_marked_by payee_marked_at payee_marked_by created_at allocated paid "
+            "currency",
+            len(w.settlements), ((*x, *_said(x), "USD") for x in w.settlements),
+        )  # fmt: skip
+        # What a side has marked is a payment that it says was made.
+        yield _table(
+            "payment", "orders for units back",
+            "id reference from_id to_id amount allocated paid_on how company_id actor_id payer_at payer_by payee_at payee_by "
+            "created_at currency",
+            len(paid), ((*_payment(x), "USD") for x in paid),
+        )  # fmt: skip
+        yield _table(
+            "payment_allocation", "orders for units back", "id payment_id line_id from_id to_id amount actor_id at",
+            len(paid), ((command_id("demo.allocation", p[0]), p[0], x.id, p[2], p[3], x.amount, p[9], p[14]) for x in paid for p in (_payment(x),)),
         )  # fmt: skip
         yield _table(
             "withdrawal", "orders for units back",

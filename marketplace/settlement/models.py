@@ -13,8 +13,12 @@ from marketplace.db.base import Created, Currency, Id, Row
 
 
 class SettlementLine(Row):
-    """What one company owes another, and why. Settled once both have marked it. ``step_id``: which step of the cause,
-    where the same kind of line can be owed for several."""
+    """What one company owes another, and why. Settled once both say that all of it was paid. ``step_id``: which step of
+    the cause, where the same kind of line can be owed for several. ``counters_id``: the line that it takes back part of.
+    ``document``: the number of the carrier's (or another) paper; ``object_by``: until when the other side may object.
+
+    ``allocated`` (said by one side at least), ``paid`` (said by both) and ``disputed`` are sums kept under the line's
+    lock; so are the marks, which say since when a side says that all of it was paid."""
 
     __tablename__ = "settlement_line"
     id: Mapped[Id]
@@ -33,6 +37,12 @@ class SettlementLine(Row):
     currency: Mapped[Currency]
     words: Mapped[str]
     due_on: Mapped[date]
+    counters_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_line.id"))
+    document: Mapped[str | None]
+    object_by: Mapped[datetime | None]
+    allocated: Mapped[Decimal] = mapped_column(server_default=text("0"))
+    paid: Mapped[Decimal] = mapped_column(server_default=text("0"))
+    disputed: Mapped[Decimal] = mapped_column(server_default=text("0"))
     payer_marked_at: Mapped[datetime | None]
     payer_marked_by: Mapped[UUID | None]
     payee_marked_at: Mapped[datetime | None]
@@ -40,6 +50,10 @@ class SettlementLine(Row):
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND amount >= 0", name="amount"),
+        CheckConstraint(
+            "paid >= 0 AND paid <= allocated AND allocated <= amount AND disputed >= 0 AND disputed <= amount",
+            name="balance",
+        ),
         UniqueConstraint("cause_id", "kind", "step_id", postgresql_nulls_not_distinct=True),
         Index("ix_settlement_payer", "payer_id", text("created_at DESC"), "id"),
         Index("ix_settlement_payee", "payee_id", text("created_at DESC"), "id"),
@@ -58,4 +72,82 @@ class SettlementLine(Row):
             "payee_id",
             postgresql_where=text("payee_marked_at IS NULL AND payer_marked_at IS NOT NULL"),
         ),
-    )
+        Index(
+            "ix_settlement_payer_open", "payer_id", "payee_id", "currency", "due_on", "id",
+            postgresql_where=text("paid < amount"),
+        ),
+        Index(
+            "ix_settlement_payee_open", "payee_id", "payer_id", "currency", "due_on", "id",
+            postgresql_where=text("paid < amount"),
+        ),
+        Index("ix_settlement_line_counters_id", "counters_id", postgresql_where=text("counters_id IS NOT NULL")),
+    )  # fmt: skip
+
+
+class Payment(Row):
+    """What one company paid another, as one side says (``payer_at``, ``payee_at``: when which side said so) and, once
+    both do, as it is. ``allocated``: how much of it pays lines. ``company_id`` and ``actor_id``: who recorded it.
+
+    A set-off nets lines of both directions: ``amount`` is what it takes off on either side, ``from`` has no other meaning
+    then. A reversal takes back the payment ``reverses_id``; ``reversed_at``: since when it does not count any more."""
+
+    __tablename__ = "payment"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    from_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    to_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    currency: Mapped[Currency]
+    amount: Mapped[Decimal]
+    allocated: Mapped[Decimal] = mapped_column(server_default=text("0"))
+    paid_on: Mapped[date]
+    bank_reference: Mapped[str] = mapped_column(server_default="")
+    how: Mapped[str]
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    payer_at: Mapped[datetime | None]
+    payer_by: Mapped[UUID | None]
+    payee_at: Mapped[datetime | None]
+    payee_by: Mapped[UUID | None]
+    reverses_id: Mapped[UUID | None] = mapped_column(ForeignKey("payment.id"))
+    reversed_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(server_default="")
+    import_key: Mapped[str | None]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint(
+            "amount > 0 AND allocated >= 0 AND allocated <= amount AND from_id <> to_id",
+            name="amount",
+        ),
+        CheckConstraint("how IN ('recorded','imported','marked','set_off','credit','reversal')", name="how"),
+        CheckConstraint("(how = 'reversal') = (reverses_id IS NOT NULL)", name="reverses"),
+        Index("ix_payment_from", "from_id", text("created_at DESC"), "id"),
+        Index("ix_payment_to", "to_id", text("created_at DESC"), "id"),
+        # What every page counts: the few that wait for one's own word.
+        Index(
+            "ix_payment_from_waits", "from_id", postgresql_where=text("payer_at IS NULL AND reversed_at IS NULL")
+        ),
+        Index("ix_payment_to_waits", "to_id", postgresql_where=text("payee_at IS NULL AND reversed_at IS NULL")),
+        Index(
+            "ix_payment_import_key", "company_id", "import_key", unique=True,
+            postgresql_where=text("import_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_payment_reverses_id", "reverses_id", unique=True,
+            postgresql_where=text("reverses_id IS NOT NULL AND reversed_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
+class PaymentAllocation(Row):
+    """How much of a payment pays which line; negative where that is taken back. Only added."""
+
+    __tablename__ = "payment_allocation"
+    id: Mapped[Id]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payment.id"), index=True)
+    line_id: Mapped[UUID] = mapped_column(ForeignKey("settlement_line.id"), index=True)
+    from_id: Mapped[UUID]
+    to_id: Mapped[UUID]
+    amount: Mapped[Decimal]
+    actor_id: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("amount <> 0", name="amount"),)

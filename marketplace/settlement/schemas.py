@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.kit.errors import invalid
+from marketplace.kit.money import MAX_AMOUNT, Money
+from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day
+from marketplace.settlement.kinds import LineKind
+from marketplace.settlement.queries import AllocationRow, PaymentRow
+from marketplace.settlement.states import LineState
+
+Amount = Annotated[Decimal, Field(gt=0, le=MAX_AMOUNT, max_digits=16, decimal_places=4, examples=["270.30"])]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD"])]
 
 
 class SettlementOut(BaseModel):
@@ -19,7 +30,7 @@ class SettlementOut(BaseModel):
     payer: str
     payee_id: UUID
     payee: str
-    kind: str = Field(examples=["buy_back"])
+    kind: str = Field(examples=["call_price"], description="One of: " + ", ".join(LineKind))
     cause_id: UUID
     cause_reference: str = Field(examples=["CALL-9XK2WD"])
     agreement_id: UUID | None
@@ -34,6 +45,14 @@ class SettlementOut(BaseModel):
     currency: str = Field(examples=["USD"])
     words: str
     due_on: date
+    state: LineState
+    allocated: Decimal = Field(description="What at least one side says was paid.")
+    paid: Decimal = Field(description="What both sides say was paid.")
+    disputed: Decimal = Field(description="What is not due while it is in dispute.")
+    due_amount: Decimal = Field(description="What is left to be paid and not in dispute.")
+    counters_id: UUID | None = Field(description="The line that this one takes back part of.")
+    document: str | None = Field(description="The number of the paper that it goes by, of freight the carrier's.")
+    object_by: datetime | None = Field(description="Until when the payer may object.")
     payer_marked_at: datetime | None
     payee_marked_at: datetime | None
     settled: bool = Field(description="Both sides have marked it.")
@@ -50,5 +69,182 @@ class SettlementTotalOut(BaseModel):
     open_lines: int
     open_amount: Decimal
     overdue_amount: Decimal
+    disputed_amount: Decimal = Field(description="Not due while it is in dispute.")
     settled_amount: Decimal
     waiting: int = Field(description="Lines that wait for your mark.")
+
+
+class AllocationOut(BaseModel):
+    """How much of a payment pays which line."""
+
+    model_config = ConfigDict(from_attributes=True)
+    payment_id: UUID
+    payment: str = Field(examples=["PAY-7F3K2Q"])
+    how: str
+    paid_on: date
+    status: str
+    line_id: UUID
+    line: str = Field(examples=["SET-7F3K2Q"])
+    cause_reference: str
+    amount: Decimal
+    currency: str
+
+
+class LineDetailOut(SettlementOut):
+    """A line with what pays it and the lines that take back part of it."""
+
+    payments: list[AllocationOut]
+    counter_lines: list[SettlementOut]
+
+
+class PaymentOut(BaseModel):
+    """What one company paid another, as one side says or both."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    reference: str = Field(examples=["PAY-7F3K2Q"])
+    from_id: UUID
+    payer: str
+    to_id: UUID
+    payee: str
+    currency: str
+    amount: Decimal
+    allocated: Decimal = Field(description="How much of it pays lines; of a set-off, on either side.")
+    paid_on: date
+    bank_reference: str
+    how: str = Field(description="recorded, imported, marked (with a line), set_off, credit or reversal")
+    status: str = Field(description="waits_for_payer, waits_for_payee, confirmed or reversed")
+    payer_at: datetime | None
+    payee_at: datetime | None
+    reverses_id: UUID | None
+    reversed_at: datetime | None
+    note: str
+    created_at: datetime
+
+
+class PaymentDetailOut(PaymentOut):
+    """A payment with the lines that it pays."""
+
+    allocations: list[AllocationOut]
+
+    @classmethod
+    def of_rows(cls, row: PaymentRow, allocations: list[AllocationRow]) -> PaymentDetailOut:
+        """The wire form."""
+        one = PaymentOut.model_validate(row).model_dump()
+        return cls(**one, allocations=[AllocationOut.model_validate(a) for a in allocations])
+
+
+class ShareIn(BodyIn):
+    """How much of a payment is for a line; without an amount, all that is left of it."""
+
+    line_id: UUID
+    amount: Amount | None = None
+
+
+def shares_of(lines: list[ShareIn]) -> dict[UUID, Decimal | None]:
+    """By line. Raises ``payment.line`` for a line that is named twice."""
+    found = {share.line_id: share.amount for share in lines}
+    if len(found) < len(lines):
+        raise invalid("payment.line", "Name each line once.", field="lines")
+    return found
+
+
+class PaymentIn(BodyIn):
+    """A payment between your company and another: what was paid, when, and for which lines."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "direction": "paid", "other_id": EXAMPLE_ID, "amount": "270.30", "currency": "USD",
+                    "paid_on": "2026-11-20", "bank_reference": "WIRE 4711", "lines": [{"line_id": EXAMPLE_ID}],
+                }
+            ]
+        }
+    )  # fmt: skip
+    direction: Literal["paid", "received"] = Field(description="Whether you paid it or received it.")
+    other_id: UUID
+    amount: Amount
+    currency: CurrencyCode
+    paid_on: Day
+    bank_reference: str = Field(default="", max_length=140)
+    lines: list[ShareIn] = Field(default_factory=list, max_length=500)
+
+    def money(self) -> Money:
+        """The amount with its currency."""
+        return Money(self.amount, self.currency)
+
+
+class AllocateIn(BodyIn):
+    """Which lines the rest of a payment is for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"lines": [{"line_id": EXAMPLE_ID, "amount": "120.00"}]}]}
+    )
+    lines: list[ShareIn] = Field(min_length=1, max_length=500)
+
+
+class ReasonIn(BodyIn):
+    """Why a payment is taken back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "The bank returned it."}]})
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class CreditIn(BodyIn):
+    """How much of a line you take back, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": "30.00", "words": "One seal was missing."}]})
+    amount: Amount
+    words: str = Field(min_length=1, max_length=500)
+
+
+class SetOffIn(BodyIn):
+    """What is netted with another company in one currency; without ``line_ids`` all that is open and not in dispute."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"other_id": EXAMPLE_ID, "currency": "USD"}]})
+    other_id: UUID
+    currency: CurrencyCode
+    line_ids: list[UUID] = Field(default_factory=list, max_length=500)
+
+
+class PaymentsFileIn(BodyIn):
+    """A CSV of payments with the columns reference, amount, date and lines (and currency), as text. ``record`` false says
+    what would become of each row and changes nothing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "text": "reference,amount,date,lines\nWIRE 4711,270.30,2026-11-20,SET-7F3K2Q SET-8G4L3R\n",
+                    "record": False,
+                }
+            ]
+        }
+    )
+    text: str = Field(min_length=1, max_length=500_000)
+    record: bool = False
+
+
+class JudgedOut(BaseModel):
+    """What becomes of one row: good (it lands), known (recorded before) or bad, with every reason."""
+
+    row: int
+    fate: str = Field(examples=["good"])
+    reference: str
+    amount: str
+    currency: str
+    paid_on: date | None
+    lines: list[str]
+    other: str
+    problems: list[str]
+
+
+class PaymentsFileOut(BaseModel):
+    """What became (or would become) of a file's rows."""
+
+    recorded: bool
+    good: int
+    known: int
+    bad: int
+    rows: list[JudgedOut]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,35 +14,12 @@ import pytest
 from marketplace.kit.errors import DomainError
 from marketplace.settlement import queries
 from marketplace.settlement.queries import SettlementFilter
-from marketplace.settlement.service import mark, owe
 from tests.agreed import NOW, person, rows_of, usd
 from tests.clients import app_for, client_for, token_for
+from tests.marketplace.settlement.owed import marks, owes
 from tests.world import Party, World
 
 BASE = "/api/v1/settlement"
-
-
-async def owes(world: World, cause: UUID | None = None, *, by: Party | None = None, **changed: Any) -> UUID:
-    usual: dict[str, Any] = {
-        "payer_id": world.maker.id,
-        "payee_id": world.buyer.id,
-        "kind": "buy_back",
-        "cause_id": cause or uuid4(),
-        "cause_reference": "CALL-TEST22",
-        "agreement_id": None,
-        "part_id": world.part,
-        "quantity": 3,
-        "unit_price": usd("90.10"),
-        "words": "3 units at 90.10 USD (85 % of 100.00 USD, plus 6 % handling).",
-        "due_on": NOW.date() + timedelta(days=30),
-    }
-    async with world.db.write((by or world.maker).tenant) as session:
-        return await owe(session, **{**usual, **changed})
-
-
-async def marks(world: World, party: Party, line: UUID) -> queries.SettlementRow:
-    async with world.db.write(party.tenant) as session:
-        return await mark(session, person(party), line, NOW)
 
 
 async def test_one_cause_one_line(world: World) -> None:
@@ -67,6 +44,8 @@ async def test_one_cause_one_line(world: World) -> None:
     [
         ({"quantity": 0}, "settlement.quantity"),
         ({"unit_price": usd("-1")}, "settlement.line"),
+        ({"kind": "wish"}, "settlement.kind"),
+        ({"kind": "credit"}, "settlement.kind"),
     ],
 )
 async def test_lines_that_cannot_be(world: World, changed: dict[str, Any], code: str) -> None:
