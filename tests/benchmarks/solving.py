@@ -10,7 +10,7 @@ from uuid import UUID
 from marketplace.agreements.evaluation import evaluate_call
 from marketplace.sourcing.allocation import Need, Source, choose
 from tests.benchmarks.bench import Credentials, Figure, percentile, seconds, size
-from tests.marketplace.agreements import builders
+from tests.marketplace.agreements import builders, second
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -58,8 +58,17 @@ def run(_: Credentials) -> list[Figure]:
             evaluate_call(terms, facts, builders.NOW)
         done += 50
     rate = done / (time.perf_counter() - began)
+    newest, circumstances = second.second("buy-back", price=second.INDEXED), second.indexed_facts()
+    done, until = 0, time.perf_counter() + seconds(2.0)
+    began_newest = time.perf_counter()
+    while time.perf_counter() < until:
+        for _turn in range(50):
+            evaluate_call(newest, circumstances, builders.NOW)
+        done += 50
+    rate_newest = done / (time.perf_counter() - began_newest)
     note = f"{count:,} needs, {units:,} units, {len(sources):,} arcs; explanations included"
     return [
         Figure("plan.1000x10000", percentile(taken, 0.95), "ms", None, None, 1, note),
         Figure("clauses.evaluate", rate, "per s", None, None, 1, "calls under buy-back/v1"),
+        Figure("clauses.evaluate.v2", rate_newest, "per s", None, None, 1, "calls under buy-back/v2, indexed price"),
     ]

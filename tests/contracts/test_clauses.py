@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from marketplace.agreements.examples import run_examples
+from marketplace.agreements.examples import answer_example, run_examples
 from marketplace.agreements.library import check_clause, digest_clause, read_released
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import render_clause
@@ -158,6 +160,81 @@ def test_the_examples_make_the_evaluator_read_every_term(clause: str, version: i
     assert run_examples(clause, version, document, recorder.watch) == []
     unread = every_field(TERMS_TYPES[clause, version]) - recorder.read - _READ_BY_PARSING
     assert unread - (set() if clause == "first-refusal" else _NOT_OF_THE_CLAUSE) == set()
+
+
+def _others(value: Any, field: FieldInfo) -> list[Any]:
+    """A few other values that a term may have."""
+    annotation = field.annotation
+    if isinstance(value, bool):
+        return [not value]
+    choices = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, StrEnum)]
+    if choices:
+        return [choice.value for choice in choices[0]]
+    if isinstance(value, str):
+        return [f"{value} or elsewhere"]
+    if value is None:
+        return [1, "another"]
+    if isinstance(value, int):
+        return [value + 1, max(value - 1, 0), 2 * value + 2, 0, 1]
+    return []
+
+
+# Where one more or one less is no other value, or needs another term beside it.
+_BESIDE: Mapping[str, list[dict[str, Any]]] = {
+    "grade_adjustments": [{"grade_adjustments": []}],
+    "minimum_steps": [{"minimum_steps": []}],
+    "holiday_calendar": [{"day_count": "business", "holiday_calendar": "JP"}],
+    "cover_purchase": [{"cover_purchase": False, "cover_cap_bp": None}],
+    "acknowledge_days_urgent": [{"acknowledge_days_urgent": 2, "respond_days_urgent": 2}],
+    "resale": [{"resale": "consent", "price": {"kind": "fixed", "amount": "1.00"}}],
+    "respond_days_urgent": [{"respond_days_urgent": 2}],
+    "use_allowance": [
+        {"use_rule": "within_allowance",
+         "use_allowance": {"kind": "units", "units": 9, "period_months": 1, "carry_over_periods": 0}},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("clause", "version"), [key for key in VERSIONS if key not in RELEASED])
+def test_every_term_changes_an_answer(clause: str, version: int) -> None:
+    """Read is not used: with another value of the term some example that reads it must come out otherwise."""
+    document = examples_of(load_clause(clause, version))
+    asked: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = []
+    for example in document["examples"]:
+        recorder = _Recorder()
+        answer = answer_example(clause, version, document, example, recorder.watch)
+        asked.append((example, answer, recorder.read))
+    idle = []
+    for name, field in TERMS_TYPES[clause, version].model_fields.items():
+        if name in ("clause", "version"):
+            continue
+        # Other values of its own, and the values that examples give it, with the terms that they need beside them.
+        sets = [{name: other} for other in _others(document["terms"][name], field)]
+        sets += _BESIDE.get(name, [])
+        sets += [e["terms"] for e in document["examples"] if name in e.get("terms", {})]
+        if not any(
+            _differs(clause, version, document, example, answer, changed)
+            for example, answer, read in asked
+            if name in read
+            for changed in sets
+        ):
+            idle.append(name)
+    assert idle == []
+
+
+def _differs(
+    clause: str,
+    version: int,
+    document: Mapping[str, Any],
+    example: dict[str, Any],
+    answer: Any,
+    changed: dict[str, Any],
+) -> bool:
+    other = {**example, "terms": {**example.get("terms", {}), **changed}}
+    try:
+        return answer_example(clause, version, document, other) != answer
+    except (DomainError, TypeError):
+        return False
 
 
 @pytest.mark.parametrize(("clause", "version"), VERSIONS)

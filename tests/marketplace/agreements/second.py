@@ -16,6 +16,7 @@ from marketplace.agreements.evaluation import Act, Facts
 from marketplace.agreements.terms import TermsV2, Urgency, parse_terms
 from marketplace.kit.clock import end_of_day
 from marketplace.kit.money import Money
+from tests.marketplace.agreements import builders
 
 BASES: dict[tuple[str, int], dict[str, Any]] = {
     ("buy-back", 2): dict(combinations.BUY_BACK),
@@ -26,6 +27,18 @@ BASES: dict[tuple[str, int], dict[str, Any]] = {
 CLAUSES = list(BASES)
 ZONES = ["America/Chicago", "Europe/Berlin", "Australia/Lord_Howe", "America/Havana", "Asia/Kathmandu", "Pacific/Apia"]
 SERIES = "Producer prices"
+
+
+INDEXED: dict[str, Any] = {
+    "kind": "indexed", "percent_bp": 8_000, "series": SERIES, "base_period": "2026-11", "lag_months": 2,
+    "index_floor_bp": 9_000, "index_cap_bp": 12_000, "no_value": "last_known", "discontinued": "unchanged",
+}  # fmt: skip
+
+
+def indexed_facts() -> Facts:
+    """One ordinary schedule, with the index known in its base month and the one that counts."""
+    values = {"2026-11": Decimal(250), "2027-01": Decimal(260)}
+    return builders.facts(circumstances=Circumstances(series=(Series(SERIES, values),)))
 
 
 def check(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

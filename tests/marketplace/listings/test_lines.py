@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 
+from marketplace.agreements.combinations import COMBINATIONS
+from marketplace.agreements.terms import dump_terms
 from marketplace.db.session import Database
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -191,3 +193,13 @@ async def test_a_draft_from_before_packages_were_asked_for_is_not_published(job:
     answer = await refused(job.planner.post(f"{address.removesuffix('/lines')}/publish"), "release.package")
     assert f"{world.tag}-OLD" in answer["detail"]
     assert not await world.owner.fetchval("SELECT published FROM listing WHERE id::text = $1", made)
+
+
+async def test_nothing_is_posted_under_a_clause_that_is_not_released(job: Job) -> None:
+    terms = dump_terms(COMBINATIONS["access-first"].terms()[0])
+    body = {"title": "Too early", "clause": "buy-back", "version": 2, "terms": terms, "use_class": "non_capital_spare"}
+    before = await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+    answer = await job.planner.post(f"{API}/releases", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "clause.not_found")
+    after = await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+    assert after == before
