@@ -157,6 +157,8 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await job.sold(4)
     await job.called(1)
     await job.came_back(1)
+    line = (await ok(job.planner.get(f"{API}/settlement", params={"limit": 1})))["items"][0]["id"]
+    await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
     await job.called(1)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
 

@@ -43,7 +43,7 @@ async def record(
     """Records what ``from`` paid ``to``, as the actor's company says, which is one of the two; it counts once the other
     has confirmed it. What no line is named for stays unallocated.
 
-    Raises ``payment.sides``, ``payment.amount``, ``payment.paid_on``, ``payment.line`` for a line of other companies or in
+    Raises ``payment.sides``, ``payment.other`` for a company that one does not deal with, ``payment.amount``, ``payment.paid_on``, ``payment.line`` for a line of other companies or in
     another currency, ``payment.over`` for more than is left of a line, ``payment.more_than_paid`` for more than was paid.
     """
     if actor.company_id not in (from_id, to_id) or from_id == to_id:
@@ -57,6 +57,11 @@ async def record(
         raise invalid("payment.paid_on", "Give the day it was paid on, not one to come.", field="paid_on")
     lines = await _lines(session, wanted, from_id, to_id, amount.currency)
     paying = actor.company_id == from_id
+    if not lines:
+        # Lines say that the two deal with each other; without one it is asked, so that nobody tells strangers of payments.
+        other = to_id if paying else from_id
+        if other not in {c.id for c in await queries.counterparties(session, actor.company_id)}:
+            raise missing("payment.other", "No such company that yours deals with.")
     made = await write_payment(
         session, actor, from_id=from_id, to_id=to_id, currency=amount.currency, amount=amount.amount, paid_on=paid_on, how=how,
         payer_at=now if paying else None, payee_at=None if paying else now, bank_reference=bank_reference.strip(),

@@ -135,6 +135,15 @@ async def test_payments_that_cannot_be(
     assert await rows_of(world, *TABLES) == before
 
 
+async def test_no_payment_to_a_stranger(world: World) -> None:
+    before = await rows_of(world, *TABLES)
+    for stranger in (world.other.id, uuid4()):
+        with pytest.raises(DomainError) as refused:
+            await pays(world, "1", {}, to_id=stranger)
+        assert refused.value.code == "payment.other"
+    assert await rows_of(world, *TABLES) == before
+
+
 async def test_nobody_pays_a_line_twice(world: World) -> None:
     """Ten people of both sides pay the same two lines at once, in whatever order they name them."""
     first, second = await owes(world), await owes(world)
