@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import phrases
+from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries as holdings
@@ -128,6 +129,11 @@ async def consent(session: WriteSession, actor: Actor, resale_id: UUID, now: dat
     the agreement refuses."""
     row = await _of(session, actor, resale_id, "maker")
     require(row.status, State.CONSENTED)
+    seller = _Behalf(actor.user_id, row.holder_id)
+    async with acting_for(session, row.holder_id):
+        await agreements.may_resell(
+            session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now
+        )
     await execute(
         session, "UPDATE resale SET status = 'consented', consented_by = $2, consented_at = $3 WHERE id = $1",
         row.id, actor.user_id, now,
@@ -256,6 +262,9 @@ async def ship(session: WriteSession, actor: Actor, resale_id: UUID, consignment
     command = Command(command_id("resale.ship", row.id), row.holder_id, actor.user_id, tuple(steps), "resale", row.id)
     went = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
     await agreements.require_live(session, row.agreement_id)
+    if row.child_id:
+        async with acting_for(session, row.buyer_id):
+            await agreements.require_live(session, row.child_id)
     keys = list(travelling)
     await execute(
         session,
@@ -320,6 +329,8 @@ async def receive(
             arriving.append(Step(Kind.RECEIVE, lot, count, number, to=here, permit=leave[lot, Kind.RECEIVE]))
         key = command_id("resale.receive", row.id)
         await carry_out(session, Command(key, row.holder_id, actor.user_id, tuple(arriving), "resale", row.id), now)
+    # Under its lock, after the lots: maker and buyer may have changed or ended it since the buyer joined.
+    child = await agreement_queries.in_place_of_for_share(session, row.child_id) if row.child_id else None
     if good:
         leave = await agreements.permits_for_resale(
             session, agreement_id=row.agreement_id, maker_id=row.maker_id, company_id=row.buyer_id,
@@ -329,13 +340,18 @@ async def receive(
         for lot, number, count in good:
             here = replace(at[lot, number], site=site.id, holder=row.buyer_id)
             owned = replace(here, owner=row.buyer_id)
-            bound = replace(owned, agreement=row.child_id, beneficiary=row.maker_id if row.child_id else None)
+            bound = replace(owned, agreement=child, beneficiary=row.maker_id if child else None)
             keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned, permit=leave[lot, Kind.TITLE]))
             keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound, permit=leave[lot, Kind.REPOINT]))
         key = command_id("resale.title", row.id)
         await carry_out(session, Command(key, row.buyer_id, actor.user_id, tuple(keeping), "resale", row.id), now)
-    if missing_units and row.child_id:
-        await agreements.note_not_accepted(session, row.child_id, {row.part_id: missing_units})
+    if missing_units and child:
+        await agreements.note_not_accepted(session, child, {row.part_id: missing_units})
+    # What the buyer cannot keep, since it never came, the seller keeps again.
+    back = max(row.minimum_passed_on - (row.quantity - missing_units), 0)
+    if back:
+        async with acting_for(session, row.holder_id):
+            await agreements.pass_on(session, row.agreement_id, row.part_id, -back)
     await execute(
         session, "UPDATE resale SET status = 'received', received_at = $2, good = $3, ended_at = $2 WHERE id = $1",
         row.id, now, row.quantity - missing_units,

@@ -155,6 +155,12 @@ async def round_of_everything(job: Job, turn: int) -> None:
     world = job.world
     world.part = await world.make_part(f"{world.tag}-ROUND-{turn}")
     await job.sold(4)
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    resale = {
+        "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+        "buyer_id": str(world.other.id), "quantity": 1,
+    }  # fmt: skip
+    await ok(job.buyer.post(f"{API}/resales", json=resale), 201)
     await job.called(1)
     await job.came_back(1)
     line = (await ok(job.planner.get(f"{API}/settlement", params={"limit": 1})))["items"][0]["id"]
@@ -192,8 +198,9 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
 
         await job.sold(6, preset="wide-access")
         bound = job.agreement
-        await job.called(4)
-        await job.came_back(4)
+        # One more than is replaced below, so that a replacement is due at the end as at the beginning.
+        await job.called(5)
+        await job.came_back(5)
         draw = job.call
         # Kept in stock, so that it is they that are sent and nothing that is on offer.
         await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "received"}))

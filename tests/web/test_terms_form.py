@@ -22,7 +22,11 @@ def test_every_preset_survives_the_form(name: str) -> None:
     assert dump_terms(parse_terms(preset.clause, preset.version, {**raw, **use})) == dump_terms(preset.terms())
 
 
-@pytest.mark.parametrize(("clause", "version"), sorted(TERMS_TYPES))
+RELEASED = sorted({(preset.clause, preset.version) for preset in PRESETS.values()})
+"""What is on offer; what is not released has no form yet."""
+
+
+@pytest.mark.parametrize(("clause", "version"), RELEASED)
 def test_every_term_has_one_field_with_a_label(clause: str, version: int) -> None:
     names = [field.name for group in groups(clause, version) for field in group.fields]
     assert len(names) == len(set(names))

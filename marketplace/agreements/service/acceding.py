@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from marketplace.agreements import queries
+from marketplace.agreements import phrases, queries
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.facts import Facts
@@ -18,7 +18,7 @@ from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
 from marketplace.agreements.service.permitting import refusal
 from marketplace.agreements.service.standing import By, note, party_lock
-from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.money import Money
@@ -60,6 +60,15 @@ async def may_resell(
             f"Of the minimum to keep {min(keep, quantity):,} can go with these units; {passed_on:,} were given.",
             field="minimum_passed_on",
         )
+    if covered.terms.applies_to is AppliesTo.FLOOR and covered.terms.runs_with_the_unit:
+        least = covered.terms.holder_reserve + 1
+        if passed_on < least:
+            raise invalid(
+                "resale.minimum",
+                "The right reaches only the minimum to keep: on units that are sold on it stays where the buyer takes over "
+                f"at least {phrases.count(least, 'unit')} of it.",
+                field="minimum_passed_on",
+            )
     facts = replace(covered.facts, minimum_to_keep=keep - passed_on)
     answer = evaluate_holder_act(covered.terms, facts, Act.RESELL, quantity, now)
     if isinstance(answer, Refused):

@@ -53,7 +53,7 @@ async def accept_proposal(
     """The other side's signature, which carries the proposal out.
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
-    ``agreement.state``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
+    ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
     ``law.blocked``.
     """
     agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
@@ -69,6 +69,7 @@ async def accept_proposal(
             "The text you saw is not the text that is proposed. Read it again, then sign.",
             field="wording_sha256",
         )
+    _not_held(found)
     ends = proposal.kind == "end"
     target = AgreementState.TERMINATED if ends else AgreementState.SUPERSEDED
     move_agreement(AgreementState(found.status), target)
@@ -103,6 +104,7 @@ async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now:
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.CLOSED)
+    _not_held(found)
     units = await queries.units_under(session, agreement_id)
     _at_rest(found, before, units)
     await close_open(session, actor, found, now)
@@ -110,6 +112,16 @@ async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now:
     moved = await _move(session, actor, found, units, None, found.id, now)
     await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, {"units": moved})
     return Accepted(None, None, moved)
+
+
+def _not_held(found: Locked) -> None:
+    """In an insolvency nobody else than the estate decides about the units."""
+    if found.legal_hold:
+        raise conflict(
+            "agreement.legal_hold",
+            f"{found.reference} is under legal hold: it is neither changed nor ended, and its units stay under it, until "
+            "the side that set the hold lifts it.",
+        )
 
 
 def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> None:

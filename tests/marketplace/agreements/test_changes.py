@@ -352,3 +352,17 @@ async def test_suspension_and_legal_hold_over_the_api(job: Job) -> None:
     await refused(job.buyer.post(f"{at(job)}/legal-hold", json={**hold, "held": False}), "agreement.held_by_other")
     lifted = await ok(job.planner.post(f"{at(job)}/legal-hold", json={**hold, "held": False}))
     assert lifted["legal_hold"] is False
+
+
+async def test_under_legal_hold_nothing_is_changed_or_ended(job: Job) -> None:
+    await job.sold(4, offered=4)
+    change = await proposed(job, window_end_months=72)
+    hold = {"held": True, "reason": "Insolvency proceedings were opened."}
+    await ok(job.planner.post(f"{at(job)}/legal-hold", json=hold))
+    before = await rows_of(job.world, *TABLES)
+    await refused(job.buyer.post(f"{API}/agreements/proposals/{change['id']}/sign"), "agreement.legal_hold")
+    assert await rows_of(job.world, *TABLES) == before
+    end = await ok(job.planner.post(f"{at(job)}/proposals", json={"ends": True, "note": "Let us end it."}), 201)
+    before = await rows_of(job.world, *TABLES)
+    await refused(job.buyer.post(f"{API}/agreements/proposals/{end['id']}/sign"), "agreement.legal_hold")
+    assert await rows_of(job.world, *TABLES) == before

@@ -250,6 +250,71 @@ async def test_nothing_is_sold_on_while_the_agreement_stands_still(job: Job) -> 
         assert await rows_of(job.world, *TABLES) == before
 
 
+async def test_units_come_under_what_the_buyers_agreement_has_become(job: Job) -> None:
+    """Maker and buyer end it before it ships: the units come free. And a stop of either agreement stops shipping."""
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(4, offered=4)
+        resale = await asked(job)
+        await ok(job.planner.post(at(resale, "consent")))
+        child = (await ok(third.post(at(resale, "join"))))["child_id"]
+        hold = {"held": True, "reason": "A court order."}
+        await ok(job.planner.post(f"{API}/agreements/{child}/legal-hold", json=hold))
+        before = await rows_of(job.world, *TABLES)
+        await refused(job.buyer.post(at(resale, "ship"), json=SHIPPED), "agreement.legal_hold")
+        assert await rows_of(job.world, *TABLES) == before
+        await ok(job.planner.post(f"{API}/agreements/{child}/legal-hold", json={**hold, "held": False}))
+        end = await ok(
+            third.post(f"{API}/agreements/{child}/proposals", json={"ends": True, "note": "Not needed."}), 201
+        )
+        await ok(job.planner.post(f"{API}/agreements/proposals/{end['id']}/sign"))
+        await ok(job.buyer.post(at(resale, "ship"), json=SHIPPED))
+        await ok(third.post(at(resale, "receive"), json={"site_id": str(job.world.other.site)}))
+        assert (await stand(job))["buyer", "buyer", None] == 2
+
+
+async def test_consent_is_not_given_under_an_agreement_that_stands_still_or_has_ended(job: Job) -> None:
+    async with AsyncExitStack() as stack:
+        await keeper(job, stack)
+        await job.sold(4, offered=4)
+        resale = await asked(job)
+        await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/suspend", json={"reason": "Under review."}))
+        before = await rows_of(job.world, *TABLES)
+        await refused(job.planner.post(at(resale, "consent")), "agreement.suspended")
+        assert await rows_of(job.world, *TABLES) == before
+
+
+async def test_what_a_buyer_cannot_keep_the_seller_keeps_again(job: Job) -> None:
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(4, offered=4)
+        await job.world.owner.execute(
+            "UPDATE agreement_line SET minimum_to_keep = 3 WHERE agreement_id = $1", UUID(job.agreement)
+        )
+        resale = await asked(job, minimum_passed_on=2)
+        await ok(job.planner.post(at(resale, "consent")))
+        await ok(third.post(at(resale, "join")))
+        await ok(job.buyer.post(at(resale, "ship"), json=SHIPPED))
+        given = {"site_id": str(job.world.other.site), "missing": 1, "note": "One box came open."}
+        await ok(third.post(at(resale, "receive"), json=given))
+        parent = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}"))
+        assert [x["minimum_in_force"] for x in parent["schedule"]] == [2]
+
+
+async def test_under_a_right_to_the_minimum_only_the_buyer_takes_some_of_it(job: Job) -> None:
+    async with AsyncExitStack() as stack:
+        await keeper(job, stack)
+        await job.released(4, preset="standard-access", minimum_to_keep=2)
+        await job.ordered(4)
+        await job.signed()
+        await job.delivered(4)
+        before = await rows_of(job.world, *TABLES)
+        said = await refused(job.buyer.post(f"{API}/resales", json=body(job, quantity=1)), "resale.minimum")
+        assert "at least 1 unit" in said["detail"]
+        assert await rows_of(job.world, *TABLES) == before
+        assert await asked(job, quantity=1, minimum_passed_on=1)
+
+
 async def test_serial_numbered_units_are_followed(job: Job) -> None:
     async with AsyncExitStack() as stack:
         third = await keeper(job, stack)

@@ -441,5 +441,5 @@ async def test_one_row_takes_as_many_statements_as_many(world: World) -> None:
                 }
         return len(sent)
 
-    await statements(1)
+    await statements(1)  # what a connection asks once is asked
     assert await statements(1) == await statements(7)
