@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -431,7 +432,7 @@ async def test_payments_over_http(world: World) -> None:
 
 
 async def test_one_row_takes_as_many_statements_as_many(world: World) -> None:
-    async def statements(count: int) -> int:
+    async def statements(count: int) -> Counter[str]:
         lines = [(await line_of(world, await owes(world))).reference for _ in range(count)]
         text = "reference,amount,date,lines\n" + "".join(f"{uuid4()},1,2026-11-01,{line}\n" for line in lines)
         with counted(world.db) as sent:
@@ -439,7 +440,8 @@ async def test_one_row_takes_as_many_statements_as_many(world: World) -> None:
                 assert {x.fate for x in await service.import_payments(session, person(world.maker), text, NOW)} == {
                     "good"
                 }
-        return len(sent)
+        return Counter(sent)
 
-    await statements(1)  # what a connection asks once is asked
-    assert await statements(1) == await statements(7)
+    one, many = await statements(1), await statements(7)
+    # Whatever a connection asks for itself, the file's own statements are not sent once for each row.
+    assert [sql for sql, times in many.items() if times > max(one[sql], 1)] == []
