@@ -12,6 +12,10 @@ from sqlalchemy import event
 
 from marketplace.db.session import Database
 
+# A new connection asks once what types there are, with the compiler of queries switched off meanwhile: the driver's
+# questions, not the application's.
+_DRIVERS = re.compile(r"pg_type|set_config\('jit'")
+
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
@@ -19,8 +23,7 @@ def counted(database: Database) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def log(record: LoggedQuery) -> None:
-        # A new connection asks once what types there are: the driver's question, not the application's.
-        if "pg_type" not in record.query and not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
+        if not _DRIVERS.search(record.query) and not re.match(r"\s*(BEGIN|COMMIT|ROLLBACK|SET LOCAL)", record.query):
             sent.append(record.query)
 
     def out(connection: Any, _record: object, _proxy: object) -> None:
