@@ -326,6 +326,8 @@ async def propose(
                 "proposal.terms", "Give clause, version and all terms as they are to be, or say that it ends.",
                 field="terms",
             )  # fmt: skip
+        elif len({m.part_id for m in given.minimums}) < len(given.minimums):
+            raise invalid("proposal.minimums", "A part may be named once in the minimums.", field="minimums")
         else:
             made = await service.propose_change(
                 session, actor, agreement_id, clause=given.clause, version=given.version, terms=given.terms,

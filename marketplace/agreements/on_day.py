@@ -60,8 +60,7 @@ def rights_on(terms: Terms, facts: Facts, day: date) -> OnDay:
 def days_that_matter(terms: Terms, facts: Facts, today: date) -> tuple[tuple[str, date], ...]:
     """Days worth a look, by name: today, when the right opens, its last day, the day after."""
     span = window(terms, facts)
-    found = [
+    return (
         ("Today", today), ("The right opens", span.first_day), ("Its last day", span.last_day),
         ("The day after", span.last_day + timedelta(days=1)),
-    ]  # fmt: skip
-    return tuple(found)
+    )  # fmt: skip

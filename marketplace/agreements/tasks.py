@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import queries, service
 from marketplace.db.session import Database, fetch_value
 from marketplace.jobs.service import each
+from marketplace.parties.actor import OnBehalf
 
 SOON = timedelta(days=90)
 """So long before its right ends an agreement says so: time to agree on more."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """The clock, on behalf of a company."""
-
-    user_id: UUID
-    company_id: UUID
 
 
 async def mark_ends(database: Database, actor_id: UUID, now: datetime) -> int:
@@ -31,6 +23,6 @@ async def mark_ends(database: Database, actor_id: UUID, now: datetime) -> int:
     async def act(agreement_id: UUID) -> int:
         async with database.write() as session:
             maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
-            return await service.note_endings(session, _Clock(actor_id, maker), agreement_id, now, now + SOON)
+            return await service.note_endings(session, OnBehalf(actor_id, maker), agreement_id, now, now + SOON)
 
     return await each(due, act)

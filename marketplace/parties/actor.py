@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 from marketplace.kit.errors import forbidden
@@ -76,6 +77,26 @@ HIDDEN = "A partner"
 def roughly(region: str | None) -> str:
     """A holder that is not named, by the region of the place: 'A partner in AL'."""
     return f"{HIDDEN} in {region}" if region else HIDDEN
+
+
+class By(Protocol):
+    """Who acts: a person, or whatever names a company and a user (the clock where nobody acted)."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The pseudonymous id that is kept."""
+
+    @property
+    def company_id(self) -> UUID:
+        """On whose behalf."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalf:
+    """A person, or the clock, acting for a company whose signature or standing offer allows just this step."""
+
+    user_id: UUID
+    company_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

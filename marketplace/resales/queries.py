@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
-from marketplace.ledger.entries import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +161,6 @@ async def units(session: AsyncSession, resale_id: UUID) -> Sequence[UnitRow]:
         resale_id,
     )
     return [UnitRow(**dict(r)) for r in rows]
-
-
-async def places(session: AsyncSession, keys: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Place]:
-    """Where units stand, by lot and number of the place."""
-    rows = await fetch(
-        session,
-        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
-        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
-        [lot for lot, _ in keys],
-        [number for _, number in keys],
-    )
-    return {
-        (r["lot_id"], r["position_id"]): Place(
-            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
-        )
-        for r in rows
-    }
 
 
 @dataclass(frozen=True, slots=True)

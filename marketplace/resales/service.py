@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,11 @@ from marketplace.kit.errors import busy, conflict, forbidden, invalid
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import VERBS, Actor
+from marketplace.parties.actor import VERBS, Actor, OnBehalf
 from marketplace.parties.service import know_each_other
 from marketplace.resales import queries
 from marketplace.resales.queries import ResaleRow
@@ -30,14 +31,6 @@ from marketplace.resales.states import State, require
 
 _ATTEMPTS = 5
 _NOTE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Behalf:
-    """The person who acts, for a company whose signature allows just this step."""
-
-    user_id: UUID
-    company_id: UUID
 
 
 async def ask(
@@ -113,12 +106,12 @@ async def ask(
     units = f"{phrases.count(quantity, 'unit')} of {row.part_number}"
     if leave.consent:
         await _tell(
-            session, actor, row, "asked", now, row.maker_id, f"{row.reference}: {row.holder} wants to sell units on",
+            session, actor, row, "asked", now, (row.maker_id,), f"{row.reference}: {row.holder} wants to sell units on",
             f"{units} to {row.buyer}. No answer is no consent.",
         )  # fmt: skip
     else:
         await _tell(
-            session, actor, row, "asked", now, row.buyer_id, f"{row.reference}: {row.holder} offers you {units}",
+            session, actor, row, "asked", now, (row.buyer_id,), f"{row.reference}: {row.holder} offers you {units}",
             "Confirm that you take them.",
         )  # fmt: skip
     return made
@@ -129,7 +122,7 @@ async def consent(session: WriteSession, actor: Actor, resale_id: UUID, now: dat
     the agreement refuses."""
     row = await _of(session, actor, resale_id, "maker")
     require(row.status, State.CONSENTED)
-    seller = _Behalf(actor.user_id, row.holder_id)
+    seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
         await agreements.may_resell(
             session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now
@@ -140,7 +133,7 @@ async def consent(session: WriteSession, actor: Actor, resale_id: UUID, now: dat
     )  # fmt: skip
     words = "Read and sign: the manufacturer's right stays on the units." if row.runs else "Confirm that you take them."
     await _tell(
-        session, actor, row, "consented", now, row.buyer_id,
+        session, actor, row, "consented", now, (row.buyer_id,),
         f"{row.reference}: {row.holder} sells you {phrases.count(row.quantity, 'unit')} of {row.part_number}", words,
     )  # fmt: skip
 
@@ -169,7 +162,7 @@ async def cancel(session: WriteSession, actor: Actor, resale_id: UUID, reason: s
             await agreements.pass_on(session, row.agreement_id, row.part_id, -row.minimum_passed_on)
         if row.child_id:
             async with acting_for(session, row.buyer_id):
-                by = _Behalf(actor.user_id, actor.company_id)
+                by = OnBehalf(actor.user_id, actor.company_id)
                 await agreements.undo_accession(session, by, row.child_id, words, now)
     other = row.buyer_id if actor.company_id == row.holder_id else row.holder_id
     await _end(session, actor, row, State.CANCELLED, words, now, other)
@@ -189,7 +182,7 @@ async def join(
             "agreement.other_text", "The text you saw is not the text on offer. Read it again, then sign.",
             field="wording_sha256",
         )  # fmt: skip
-    seller = _Behalf(actor.user_id, row.holder_id)
+    seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
         lines = _there(await _lines(session, row.holder_id, row.part_id, row.site_id, now), row.agreement_id)
         leave = await agreements.may_resell(
@@ -217,7 +210,7 @@ async def join(
         row.id, actor.user_id, now, child,
     )  # fmt: skip
     await _tell(
-        session, actor, row, "acceded", now, row.holder_id, f"{row.reference}: {row.buyer} has signed",
+        session, actor, row, "acceded", now, (row.holder_id,), f"{row.reference}: {row.buyer} has signed",
         "The units are reserved; ship them.",
     )  # fmt: skip
     return child
@@ -229,7 +222,7 @@ async def _join(session: WriteSession, actor: Actor, row: ResaleRow, now: dateti
     assert row.wording_sha256 is not None  # noqa: S101
     assert row.child_reference is not None  # noqa: S101
     return await agreements.accede(
-        session, _Behalf(actor.user_id, row.buyer_id), agreement_id=row.agreement_id, part_id=row.part_id,
+        session, OnBehalf(actor.user_id, row.buyer_id), agreement_id=row.agreement_id, part_id=row.part_id,
         quantity=row.quantity, passed_on=row.minimum_passed_on, reference=row.child_reference, wording=row.wording,
         wording_sha256=row.wording_sha256, consented_by=row.consented_by,
         consented_at=row.consented_at if row.consented_by else None, now=now,
@@ -241,7 +234,7 @@ async def ship(session: WriteSession, actor: Actor, resale_id: UUID, consignment
     row = await _of(session, actor, resale_id, "holder")
     require(row.status, State.SHIPPED)
     units = await queries.units(session, row.id)
-    at = await queries.places(session, [(u.lot_id, u.position_id) for u in units])
+    at = await places(session, [(u.lot_id, u.position_id) for u in units])
     steps: list[Step] = []
     travelling: dict[tuple[UUID, int], UUID] = {}
     for u in units:
@@ -279,7 +272,7 @@ async def ship(session: WriteSession, actor: Actor, resale_id: UUID, consignment
         row.id, consignment.carrier, consignment.tracking, now,
     )  # fmt: skip
     await _tell(
-        session, actor, row, "shipped", now, row.buyer_id, f"{row.reference} is on its way",
+        session, actor, row, "shipped", now, (row.buyer_id,), f"{row.reference} is on its way",
         f"{row.holder} shipped: {consignment.words()}.", note=consignment.words(),
     )  # fmt: skip
 
@@ -319,7 +312,7 @@ async def receive(
             good.append((u.shipped_lot_id, u.shipped_position_id, u.quantity - lost))
     lots = [(lot, count) for lot, _, count in good]
     async with acting_for(session, row.holder_id):
-        at = await queries.places(session, [(lot, number) for lot, number, _ in good])
+        at = await places(session, [(lot, number) for lot, number, _ in good])
         leave = await agreements.permits_for_resale(
             session, agreement_id=row.agreement_id, maker_id=row.maker_id, company_id=row.holder_id,
             kinds=(Kind.RECEIVE,), lots=lots, now=now,
@@ -357,11 +350,10 @@ async def receive(
         row.id, now, row.quantity - missing_units,
     )  # fmt: skip
     told = f"{row.quantity - missing_units:,} of {row.quantity:,} units arrived."
-    for company in (row.holder_id, row.maker_id):
-        await _tell(
-            session, actor, row, "received" if company == row.holder_id else "", now, company,
-            f"{row.reference}: {row.buyer} has received the units", told, note=text.strip() or None,
-        )  # fmt: skip
+    await _tell(
+        session, actor, row, "received", now, (row.holder_id, row.maker_id),
+        f"{row.reference}: {row.buyer} has received the units", told, note=text.strip() or None,
+    )  # fmt: skip
 
 
 # -- what every step needs ---------------------------------------------------------------------------------
@@ -419,7 +411,7 @@ async def _end(
         row,
         state.value,
         now,
-        tell,
+        (tell,),
         f"{row.reference}: the resale was {state.value}",
         reason,
         note=reason,
@@ -432,25 +424,24 @@ async def _tell(
     row: ResaleRow,
     kind: str,
     now: datetime,
-    company: UUID,
+    companies: Sequence[UUID],
     subject: str,
     text: str,
     *,
     note: str | None = None,
 ) -> None:
-    """The event (none where ``kind`` is empty: it was told already) and a mail to who may sign at ``company``."""
-    if kind:
-        await execute(
-            session,
-            "INSERT INTO resale_event (resale_id, maker_id, holder_id, buyer_id, kind, note, company_id, actor_id, at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            row.id, row.maker_id, row.holder_id, row.buyer_id, kind, note, actor.company_id, actor.user_id, now,
-        )  # fmt: skip
-    async with acting_for(session, company):
-        to = await parties.people_to_tell(session, company, sorted(VERBS["agreement.sign"][0]))
-    payload: dict[str, Any] = {"reference": row.reference, "status": kind or row.status}
+    """The event, and a mail to who may sign at these companies."""
+    await execute(
+        session,
+        "INSERT INTO resale_event (resale_id, maker_id, holder_id, buyer_id, kind, note, company_id, actor_id, at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        row.id, row.maker_id, row.holder_id, row.buyer_id, kind, note, actor.company_id, actor.user_id, now,
+    )  # fmt: skip
+    to: list[str] = []
+    for company in companies:
+        async with acting_for(session, company):
+            to += await parties.people_to_tell(session, company, sorted(VERBS["agreement.sign"][0]))
+    payload: dict[str, Any] = {"reference": row.reference, "status": kind}
     if to:
         payload["mail"] = {"to": to, "subject": subject, "text": text, "link": f"/resales/{row.id}"}
-    await emit(
-        session, f"resale.{kind or 'told'}", "resale", row.id, (row.maker_id, row.holder_id, row.buyer_id), payload
-    )
+    await emit(session, f"resale.{kind}", "resale", row.id, (row.maker_id, row.holder_id, row.buyer_id), payload)

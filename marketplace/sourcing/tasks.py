@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from marketplace.db.session import Database
 from marketplace.jobs.service import each
 from marketplace.outbox.service import Event, Handler
+from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """The clock, on behalf of a company."""
-
-    user_id: UUID
-    company_id: UUID
 
 
 async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> int:
@@ -67,7 +59,7 @@ async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> 
     async def act(requisition_id: UUID) -> int:
         async with database.write() as session:
             found = await queries.requisition(session, requisition_id)
-            return await service.lapse(session, _Clock(actor_id, found.maker_id), requisition_id, now)
+            return await service.lapse(session, OnBehalf(actor_id, found.maker_id), requisition_id, now)
 
     return await each(due, act)
 

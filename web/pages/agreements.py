@@ -156,7 +156,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "may_resell": side == "holder"
         and row.status in IN_FORCE
         and actor.may("agreement.sign")
-        and resale_of(found.terms),
+        and may_be_sold_on(found.terms),
         "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
         "price": lambda line: Money(line.sale_price, row.currency),
         "since": local_day(row.window_opens_at, row.zone),
@@ -174,7 +174,7 @@ def _day(text: str, visit: Visit) -> date:
     return day if 1990 <= day.year <= 2100 else visit.today
 
 
-def resale_of(terms: Terms) -> bool:
+def may_be_sold_on(terms: Terms) -> bool:
     """Whether the clause lets units be sold on, if only with consent."""
     return terms.resale != "not_allowed"
 

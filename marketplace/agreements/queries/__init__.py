@@ -43,7 +43,7 @@ from marketplace.agreements.queries.proposals import (
     units_for_update,
     units_under,
 )
-from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stood_still
+from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stops
 
 __all__ = [
     "AgreementBooks",
@@ -88,7 +88,7 @@ __all__ = [
     "rules",
     "stands_still",
     "stands_still_for_share",
-    "stood_still",
+    "stops",
     "terms_and_facts",
     "units_for_update",
     "units_under",

@@ -1,14 +1,15 @@
-"""Whether an agreement stands still now, and how long it did."""
+"""Whether an agreement stands still now, and when it did."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.stops import EVENTS, stopped_between
+from marketplace.agreements.stops import EVENTS
 from marketplace.db.session import WriteSession, fetch, fetch_one
 
 
@@ -44,12 +45,12 @@ async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> S
     return await stands_still(session, agreement_id)
 
 
-async def stood_still(session: AsyncSession, agreement_id: UUID, since: datetime, until: datetime) -> timedelta:
-    """How long of this time an agreement was suspended or under legal hold."""
+async def stops(session: AsyncSession, agreement_id: UUID) -> Sequence[tuple[str, datetime]]:
+    """When an agreement was suspended or held and went on, as (event, when) in order: for ``stopped_between``."""
     rows = await fetch(
         session,
         "SELECT kind, at FROM agreement_event WHERE subject_id = $1 AND kind = ANY($2::text[]) ORDER BY id",
         agreement_id,
         list(EVENTS),
     )
-    return stopped_between([(r["kind"], r["at"]) for r in rows], since, until)
+    return [(r["kind"], r["at"]) for r in rows]

@@ -32,7 +32,6 @@ from marketplace.agreements.service.proposing import (
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
-    By,
     note_endings,
     require_live,
     resume,
@@ -45,7 +44,6 @@ __all__ = [
     "MOST_VALID_DAYS",
     "VALID_DAYS",
     "Accepted",
-    "By",
     "Leave",
     "OfferLine",
     "Proposed",

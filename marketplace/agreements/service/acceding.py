@@ -17,13 +17,14 @@ from marketplace.agreements.paper import ScheduleLine, check_schedule, write_pap
 from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
 from marketplace.agreements.service.permitting import refusal
-from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.money import Money
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits
+from marketplace.parties.actor import By
 from marketplace.parties.queries import company
 from marketplace.parties.service import know_each_other
 

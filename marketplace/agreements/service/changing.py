@@ -25,7 +25,7 @@ from marketplace.agreements.service.proposing import (
     still_open,
     tell,
 )
-from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
@@ -34,6 +34,7 @@ from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import MAX_STEPS, Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits, carry_out
+from marketplace.parties.actor import By, OnBehalf
 
 _LEAVE = timedelta(hours=1)
 
@@ -78,8 +79,6 @@ async def accept_proposal(
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
     if not ends:
-        assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
-        await law_of(session, found, proposal.terms, now)
         new_id = await _replace(session, actor, found, proposal, now)
     await execute(
         session, "UPDATE agreement SET status = $2, status_reason = $3 WHERE id = $1", found.id, target.value,
@@ -150,9 +149,10 @@ def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> 
 
 async def _replace(session: WriteSession, actor: By, found: Locked, proposal: ProposalRow, now: datetime) -> UUID:
     """The new agreement with both signatures; lines and counters go on from where the old one's stood."""
-    assert proposal.terms is not None  # noqa: S101
+    assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
     terms = proposal.terms
     draft = await draft_of(session, found, terms.clause, terms.version, dump_terms(terms), proposal.minimums)
+    law = await law_of(session, found, terms, now)
     published = await queries.clause_version(session, terms.clause, terms.version)
     framework_id, _ = await framework_of(session, found.maker_id, found.holder_id, published)
     span = window(terms, facts_of(draft.schedule[0], found))
@@ -161,11 +161,11 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
     new_id: UUID = await fetch_value(
         session,
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
-        f"version, terms, currency, use_class, zone, schedule_date, status, legal_hold, wording, wording_sha256, exercises, "
+        f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
         f"{other}_signed_at, created_at) "
         "SELECT $2, $3, maker_id, holder_id, NULL, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', legal_hold, $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14 "
+        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14 "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, framework_id, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
@@ -193,13 +193,12 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         session, new_id, found.maker_id, terms, [line.part_id for line in draft.lines], draft.schedule,
         found.schedule_date, now,
     )  # fmt: skip
-    law = await law_of(session, found, terms, now)
     detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
     units_at = await queries.where_units_went(session, found.id)
     if units_at is not None:
         detail["units_at"] = {"country": units_at.country, "subdivision": units_at.subdivision}
     await note(
-        session, new_id, sides, "offered", _Proposer(proposal.proposed_by, proposal.proposed_by_user), now, detail
+        session, new_id, sides, "offered", OnBehalf(proposal.proposed_by_user, proposal.proposed_by), now, detail
     )
     renewed = only_longer(draft.before, terms, draft.found)
     await note(
@@ -207,12 +206,6 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         {"replaces": found.reference, "differences": [list(d) for d in draft.found]},
     )  # fmt: skip
     return new_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Proposer:
-    company_id: UUID
-    user_id: UUID
 
 
 async def _move(

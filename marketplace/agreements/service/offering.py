@@ -24,6 +24,7 @@ from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
+from marketplace.parties.actor import OnBehalf
 from marketplace.parties.queries import CompanyRow, company
 from marketplace.parts.queries import PartRow, parts
 
@@ -47,12 +48,6 @@ class OfferLine:
     minimum_to_keep: int | None = None
     number: str | None = None
     description: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _By:
-    company_id: UUID
-    user_id: UUID
 
 
 async def offer(
@@ -118,7 +113,7 @@ async def offer(
     await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
     parts_of_lines = [line.part_id for line in lines]
     await keep_books(session, agreement_id, maker_id, given, parts_of_lines, schedule, schedule_date, now)
-    by = _By(session.tenant.company or maker_id, actor_id)
+    by = OnBehalf(actor_id, session.tenant.company or maker_id)
     sides = (maker_id, holder_id)
     detail: dict[str, Any] = {"wording_sha256": digest.hex(), "law": [finding.plain() for finding in findings]}
     if units_at is not None:

@@ -12,13 +12,14 @@ from marketplace.agreements.covered import Covered
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
 from marketplace.agreements.queries import Notice
-from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.service.standing import note, party_lock
 from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
 from marketplace.kit.canonical import instant
 from marketplace.kit.errors import DomainError, conflict, invalid, missing
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits
 from marketplace.outbox.service import emit
+from marketplace.parties.actor import By
 from marketplace.parties.queries import people_to_tell
 
 _RETURN_KINDS = (Kind.RECEIVE, Kind.TITLE, Kind.REPOINT)

@@ -22,7 +22,7 @@ from marketplace.agreements.paper import ScheduleLine, check_schedule, write_pap
 from marketplace.agreements.queries import LineRow, Locked, ProposalRow
 from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
-from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one, fetch_value
@@ -30,7 +30,7 @@ from marketplace.kit.errors import busy, conflict, gone, invalid
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import VERBS
+from marketplace.parties.actor import VERBS, By
 from marketplace.parties.queries import company, people_to_tell
 
 VALID_DAYS = 30

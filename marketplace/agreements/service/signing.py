@@ -9,12 +9,12 @@ from uuid import UUID
 
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.service.booking import still_allowed
-from marketplace.agreements.service.standing import By, note, party_lock
+from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one
 from marketplace.kit.errors import conflict, gone
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import VERBS
+from marketplace.parties.actor import VERBS, By
 from marketplace.parties.queries import people_to_tell
 from marketplace.parties.service import know_each_other
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries
@@ -17,16 +17,7 @@ from marketplace.kit.canonical import plain
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.outbox.service import emit
-
-
-class By(Protocol):
-    """Who does it: an Actor, or whatever names a company and a user (the clock that ends an order)."""
-
-    @property
-    def company_id(self) -> UUID: ...
-
-    @property
-    def user_id(self) -> UUID: ...
+from marketplace.parties.actor import By
 
 
 async def note(

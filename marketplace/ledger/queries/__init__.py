@@ -3,7 +3,17 @@
 from marketplace.ledger.queries.checks import CHECKS, Mismatch, verify
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
 from marketplace.ledger.queries.past import AsOfRow, as_of
-from marketplace.ledger.queries.units import MOST_LOTS, HistoryRow, SerialHit, Unit, UnitLine, by_serial, history, unit
+from marketplace.ledger.queries.units import (
+    MOST_LOTS,
+    HistoryRow,
+    SerialHit,
+    Unit,
+    UnitLine,
+    by_serial,
+    history,
+    places,
+    unit,
+)
 
 __all__ = [
     "CHECKS",
@@ -20,6 +30,7 @@ __all__ = [
     "held_lots_for_update",
     "history",
     "lots_for_update",
+    "places",
     "unit",
     "verify",
 ]

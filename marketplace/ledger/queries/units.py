@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch, fetch_one
+from marketplace.ledger.entries import Place
 from marketplace.parties.actor import HIDDEN, Actor
 
 
@@ -262,3 +263,22 @@ def _told(values: dict[str, Any], reader: Actor) -> HistoryRow:
         values |= {"company": HIDDEN, "reason": None, "note": None, "machine": None}
     party = reader.company_id in {*ids.values(), *rights.values()}
     return HistoryRow(**values, veiled=veiled, party=party)
+
+
+async def places(
+    session: AsyncSession, keys: Sequence[tuple[UUID | None, int | None]]
+) -> dict[tuple[UUID, int], Place]:
+    """Where units stand, by (lot, number of the stock line); what is not there or not visible is left out."""
+    rows = await fetch(
+        session,
+        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
+        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
+        [lot for lot, _ in keys],
+        [number for _, number in keys],
+    )
+    return {
+        (r["lot_id"], r["position_id"]): Place(
+            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
+        )
+        for r in rows
+    }

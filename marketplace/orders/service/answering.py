@@ -19,10 +19,10 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
-from marketplace.orders.service.shared import Clock, announce, count_ordered, mine, put_back, tell
+from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
 from marketplace.orders.states import DECLINE_REASONS, require_next
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 
 
 async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datetime) -> UUID:
@@ -156,7 +156,7 @@ async def expire(session: WriteSession, actor_id: UUID, order_id: UUID, now: dat
     order = await queries.order_for_update(session, order_id)
     if order.status != "placed" or order.hold_expires_at is None or order.hold_expires_at > now:
         return False
-    clock = Clock(actor_id, order.seller_id)
+    clock = OnBehalf(actor_id, order.seller_id)
     await _undo(session, clock, order, "expired", "no_answer", "", now)
     people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
     await announce(
@@ -168,7 +168,7 @@ async def expire(session: WriteSession, actor_id: UUID, order_id: UUID, now: dat
 
 async def _undo(
     session: WriteSession,
-    actor: Actor | Clock,
+    actor: By,
     order: queries.OrderRow,
     status: str,
     reason: str,

@@ -15,9 +15,10 @@ from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
-from marketplace.orders.service.shared import announce, mine, moved, places, tell
+from marketplace.orders.service.shared import announce, mine, moved, tell
 from marketplace.orders.states import WORDS, Receipt, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from marketplace.db.session import WriteSession, execute, fetch
+from marketplace.db.session import WriteSession, execute
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import missing
 from marketplace.ledger.entries import Place
@@ -17,15 +17,7 @@ from marketplace.listings.queries import ListingRow, unpromised_for_update
 from marketplace.listings.service import tell_gone
 from marketplace.orders import queries
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import Actor
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The clock as an actor: it acts where the one who should have acted did not."""
-
-    user_id: UUID
-    company_id: UUID
+from marketplace.parties.actor import Actor, By
 
 
 async def count_ordered(session: WriteSession, changes: Sequence[tuple[UUID, int]]) -> None:
@@ -122,24 +114,6 @@ def moved(place: Place, **changes: Any) -> Place:
     return replace(place, **changes)
 
 
-async def places(
-    session: WriteSession, keys: Sequence[tuple[UUID | None, int | None]]
-) -> dict[tuple[UUID, int], Place]:
-    rows = await fetch(
-        session,
-        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
-        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
-        [k[0] for k in keys],
-        [k[1] for k in keys],
-    )
-    return {
-        (r["lot_id"], r["position_id"]): Place(
-            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
-        )
-        for r in rows
-    }
-
-
 async def mine(session: WriteSession, actor: Actor, order_id: UUID, side: str) -> queries.OrderRow:
     """The order locked, if the actor's company is on that side of it; else not found."""
     order = await queries.order_for_update(session, order_id)
@@ -150,7 +124,7 @@ async def mine(session: WriteSession, actor: Actor, order_id: UUID, side: str) -
 
 async def tell(
     session: WriteSession,
-    actor: Actor | Clock,
+    actor: By,
     order_id: UUID,
     seller: UUID,
     buyer: UUID,

@@ -5,29 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
 from uuid import UUID
 
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import busy
 from marketplace.kit.ids import short_reference
 from marketplace.outbox.service import emit
+from marketplace.parties.actor import By
 from marketplace.settlement import queries
 from marketplace.settlement.queries import PaymentRow, SettlementRow
 
 _ATTEMPTS = 5
-
-
-class By(Protocol):
-    """Who acts: a person, or the clock on a company's behalf."""
-
-    @property
-    def user_id(self) -> UUID:
-        """The pseudonymous id that is kept."""
-
-    @property
-    def company_id(self) -> UUID:
-        """On whose behalf."""
 
 
 async def write_payment(

@@ -11,11 +11,11 @@ from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By
 from marketplace.settlement import queries
 from marketplace.settlement.kinds import COUNTERS, KINDS, LineKind
 from marketplace.settlement.queries import SettlementRow
-from marketplace.settlement.service.counting import By, apply_counter
+from marketplace.settlement.service.counting import apply_counter
 
 _ATTEMPTS = 5
 

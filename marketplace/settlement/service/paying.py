@@ -15,10 +15,10 @@ from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By
 from marketplace.settlement import queries
 from marketplace.settlement.queries import PaymentRow, SettlementRow
-from marketplace.settlement.service.counting import By, count_payment, recount, write_allocations, write_payment
+from marketplace.settlement.service.counting import count_payment, recount, write_allocations, write_payment
 
 MOST_LINES = 500
 """Lines that one payment can be allocated to in one step."""
@@ -148,7 +148,7 @@ async def reverse(session: WriteSession, actor: Actor, payment_id: UUID, reason:
     if both:
         await _take_back(session, actor, row, lines, now)
     after = await queries.payment(session, made)
-    words = f"{row.reference} was taken back" if both else f"{row.reference}: {row.payer} or you paid wrongly? Confirm"
+    words = f"{row.reference} was taken back" if both else f"{row.reference}: the other side wants to take it back"
     await tell(session, "payment.reversed", after, _other(after, actor), words)
     return after
 

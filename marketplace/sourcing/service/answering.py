@@ -13,8 +13,9 @@ from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.service.clocks import caught_up, require_live, still
 from marketplace.sourcing.service.ordering import free_units
@@ -22,12 +23,9 @@ from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.shared import (
     REFUSALS,
     WITHDRAWING,
-    By,
-    OnBehalf,
     announce,
     mine,
     moved,
-    places,
     set_status,
     tell,
 )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
+from marketplace.agreements.stops import stopped_between
 from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.parties.actor import By
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.shared import By, tell
+from marketplace.sourcing.service.shared import tell
 
 MOVED = "clock_moved"
 
@@ -34,8 +35,13 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
     last: datetime | None = await fetch_value(
         session, "SELECT max(at) FROM call_event WHERE call_id = $1 AND kind = $2", call.id, MOVED
     )
-    stopped = await _stood_still(session, call.agreement_id, call.noticed_at, last, now)
-    to_replace = await _stood_still(session, call.agreement_id, call.received_at, last, now)
+    events = await agreements.stops(session, call.agreement_id)
+
+    def stood_still(begun: datetime | None) -> timedelta:
+        """Since a clock began, as far as it has not been counted before."""
+        return stopped_between(events, max(begun, last or begun), now) if begun else timedelta()
+
+    stopped, to_replace = stood_still(call.noticed_at), stood_still(call.received_at)
     if not stopped and not to_replace:
         return call
     await execute(
@@ -45,12 +51,3 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
     )  # fmt: skip
     await tell(session, by, call, MOVED, {"seconds": int((stopped or to_replace).total_seconds())}, now)
     return await queries.call(session, call.id)
-
-
-async def _stood_still(
-    session: WriteSession, agreement_id: UUID, begun: datetime | None, last: datetime | None, now: datetime
-) -> timedelta:
-    """Since a clock began, as far as it has not been counted before."""
-    if begun is None:
-        return timedelta()
-    return await agreements.stood_still(session, agreement_id, max(begun, last or begun), now)

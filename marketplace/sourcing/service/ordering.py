@@ -20,7 +20,7 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings.service import drop_from_listings
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Blocked, Candidate
@@ -32,7 +32,7 @@ from marketplace.sourcing.service.requesting import (
     plan,
     raise_request,
 )
-from marketplace.sourcing.service.shared import By, OnBehalf, announce, set_status, tell
+from marketplace.sourcing.service.shared import announce, set_status, tell
 
 APPROVAL_MINUTES = 30
 

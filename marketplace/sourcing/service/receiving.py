@@ -21,14 +21,15 @@ from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.replacing import conclude, settle_if_paid
 from marketplace.sourcing.service.requesting import own_request
-from marketplace.sourcing.service.shared import By, OnBehalf, announce, mine, moved, places, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
 
 OUTCOMES = {
     "received": "Received, kept in stock",

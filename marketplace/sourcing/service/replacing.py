@@ -19,16 +19,17 @@ from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import CONDITION_WORDS, Kind
+from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.listings.service import drop_from_listings
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, EqualStock, ReplacementUnitRow
 from marketplace.sourcing.queries.replacements import EqualLot
 from marketplace.sourcing.service.clocks import caught_up, still
-from marketplace.sourcing.service.shared import By, OnBehalf, announce, moved, places, set_status, tell
+from marketplace.sourcing.service.shared import announce, moved, set_status, tell
 
 
 async def send_replacement(

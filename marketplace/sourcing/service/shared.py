@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.states import CallState, move_call
-from marketplace.db.session import WriteSession, acting_for, execute, fetch
+from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import missing
 from marketplace.ledger.entries import Place
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 
@@ -28,26 +28,6 @@ REFUSALS: Mapping[str, str] = {
 }
 WITHDRAWING = frozenset({"not_on_shelf", "damaged", "used_unreported", "short"})
 """Refusals that say that the units are not where the ledger has them: they leave availability until a count."""
-
-
-class By(Protocol):
-    """Who acts: a person, or the clock where somebody's silence acts."""
-
-    @property
-    def user_id(self) -> UUID:
-        """The pseudonymous id that is kept."""
-
-    @property
-    def company_id(self) -> UUID:
-        """On whose behalf."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnBehalf:
-    """A person acting on behalf of a company that its own works for."""
-
-    user_id: UUID
-    company_id: UUID
 
 
 async def tell(
@@ -103,23 +83,6 @@ async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str) ->
     ):
         raise missing("call.not_found", f"No such order that you could {'answer' if side == 'holder' else 'change'}.")
     return call
-
-
-async def places(session: WriteSession, keys: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Place]:
-    """The places of positions by (lot, position)."""
-    rows = await fetch(
-        session,
-        "SELECT p.lot_id, p.position_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id "
-        "FROM position p JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) USING (lot_id, position_id)",
-        [k[0] for k in keys],
-        [k[1] for k in keys],
-    )
-    return {
-        (r["lot_id"], r["position_id"]): Place(
-            r["owner_id"], r["holder_id"], r["site_id"], r["condition"], r["agreement_id"], r["beneficiary_id"]
-        )
-        for r in rows
-    }
 
 
 def moved(place: Place, **changes: Any) -> Place:

@@ -181,6 +181,8 @@ async def test_terms_that_cannot_be_are_refused_and_nothing_changes(
     await refused(job.planner.post(f"{at(job)}/proposals", json={"clause": "buy-back"}), "proposal.terms")
     await refused(job.planner.post(f"{at(job)}/proposals", json={**body, "ends": True}), "proposal.terms")
     await refused(job.outsider.post(f"{at(job)}/proposals", json=body), "agreement.not_found")
+    twice = [{"part_id": str(job.world.part), "minimum_to_keep": keep} for keep in (1, 2)]
+    await refused(job.planner.post(f"{at(job)}/proposals", json={**body, "minimums": twice}), "proposal.minimums")
     await refused(job.technician.post(f"{at(job)}/proposals", json=body), "actor.role")
     assert await rows_of(job.world, *TABLES) == before
 

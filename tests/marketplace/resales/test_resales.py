@@ -13,7 +13,7 @@ import pytest
 
 from marketplace.db.session import Database
 from marketplace.ledger.queries import CHECKS, verify
-from tests.agreed import rows_of
+from tests.agreed import agreed, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
@@ -162,18 +162,14 @@ async def test_without_consent_or_accession_nothing_is_sold_on(job: Job) -> None
 
 
 async def test_a_clause_that_forbids_it_refuses(job: Job) -> None:
-    await job.sold(4, offered=4, preset="standard-buy-back")
-    await job.world.owner.execute(
-        "UPDATE agreement SET terms = jsonb_set(terms, '{resale}', '\"not_allowed\"') WHERE id = $1",
-        UUID(job.agreement),
-    )
-    await job.world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", job.world.other.id)
-    from marketplace.agreements.queries import facts
-
-    facts._terms_of.pop(UUID(job.agreement), None)
-    before = await rows_of(job.world, *TABLES)
+    world = job.world
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    agreement = await agreed(world, resale="not_allowed", quantity=4)
+    await delivered(world, agreement, 4)
+    job.agreement = str(agreement)
+    before = await rows_of(world, *TABLES)
     await refused(job.buyer.post(f"{API}/resales", json=body(job)), "agreement.resale_not_allowed")
-    assert await rows_of(job.world, *TABLES) == before
+    assert await rows_of(world, *TABLES) == before
 
 
 async def test_units_called_meanwhile_go_to_the_maker_first(job: Job) -> None:
