@@ -160,3 +160,10 @@ async def test_the_rights_of_a_chosen_day(site: Site) -> None:
     assert "The right ended on" in late.text
     for odd in ("no-day", "9999-12-31", ""):
         assert "4 units could be ordered back" in (await planner.get(f"{home}?on={odd}")).text
+
+
+async def test_a_draw_is_told_as_one_on_a_chosen_day(site: Site) -> None:
+    await site.job.sold(6, preset="wide-access")
+    planner = await site.browser(site.world.maker, "planner")
+    page = (await planner.get(f"/agreements/{site.job.agreement}")).text
+    assert "6 units could be drawn; what is not replaced is bought at 120.00 USD each." in page
