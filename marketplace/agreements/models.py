@@ -67,6 +67,7 @@ class Agreement(Row):
     clause: Mapped[str]
     version: Mapped[int]
     terms: Mapped[dict[str, Any]]
+    further: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     currency: Mapped[Currency]
     use_class: Mapped[str]
     zone: Mapped[str]
@@ -173,6 +174,7 @@ class AgreementProposal(Row):
     clause: Mapped[str | None]
     version: Mapped[int | None]
     terms: Mapped[dict[str, Any] | None]
+    further: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     minimums: Mapped[dict[str, Any] | None]
     wording: Mapped[str]
     wording_sha256: Mapped[bytes] = mapped_column(BYTEA)

@@ -24,6 +24,7 @@ class Release(Row):
     clause: Mapped[str]
     version: Mapped[int]
     terms: Mapped[dict[str, Any]]
+    further: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     use_class: Mapped[str]
     currency: Mapped[Currency]
     audience: Mapped[str]
