@@ -5,45 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from marketplace.agreements.evaluation import evaluate_holder_act
+from marketplace.agreements.combined import holder_act
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.notice import Notice, Standing, cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
 from marketplace.agreements.reach import declining_day, usable
 from marketplace.agreements.terms import Terms
-
-Noticed = tuple[datetime, int]
-"""When a notice of just this act was given, and for how many units it still stands."""
+from marketplace.agreements.use_allowance import allowance_on
+from marketplace.kit.clock import local_day
 
 
 def most_allowed(
-    terms: Terms, facts: Facts, act: Act, wanted: int, now: datetime, noticed: Sequence[Noticed] = ()
+    clauses: Sequence[Terms], facts: Facts, act: Act, wanted: int, now: datetime, notices: Sequence[Notice] = ()
 ) -> tuple[int, Refused | AfterNotice | None]:
     """The most of ``wanted`` units that ``act`` may be done with now, and what stands against the others (None when
     all may). A notice clears units up to its own number; notices are not added up."""
-    first = _allowed(terms, facts, act, wanted, now, noticed)
+    first = _against(clauses, facts, act, wanted, now, notices)
     if first is None:
         return wanted, None
     unreserved = facts.remaining - facts.held
-    # What could be allowed instead, most first: the clause limits by the minimum, by reservations, by transit.
+    # What could be allowed instead, most first: the clauses limit by the minimum, by reservations, by transit, by period.
     fewer = {
-        usable(terms, facts, declining_day(terms, facts, now)),
         unreserved,
         unreserved - facts.in_transit,
-        *(left for _, left in noticed),
+        *(usable(terms, facts, declining_day(terms, facts, now)) for terms in clauses),
+        *(
+            allowance_on(terms.use_allowance, facts, local_day(now, facts.zone)).left
+            for terms in clauses
+            if terms.generation == 2 and terms.use_allowance is not None
+        ),
+        *(n.left for n in notices if n.act is act and n.standing(now) is Standing.CLEARED),
     }
     for quantity in sorted(fewer, reverse=True):
-        if 0 < quantity < wanted and _allowed(terms, facts, act, quantity, now, noticed) is None:
+        if 0 < quantity < wanted and _against(clauses, facts, act, quantity, now, notices) is None:
             return quantity, first
     return 0, first
 
 
-def _allowed(
-    terms: Terms, facts: Facts, act: Act, quantity: int, now: datetime, noticed: Sequence[Noticed]
+def _against(
+    clauses: Sequence[Terms], facts: Facts, act: Act, quantity: int, now: datetime, notices: Sequence[Notice]
 ) -> Refused | AfterNotice | None:
-    answer = evaluate_holder_act(terms, facts, act, quantity, now)
-    if isinstance(answer, AfterNotice):
-        for at, left in noticed:
-            cleared = evaluate_holder_act(terms, facts, act, quantity, now, noticed_at=at)
-            if left >= quantity and isinstance(cleared, Free):
-                return None
-    return None if isinstance(answer, Free) else answer
+    answer = holder_act(clauses, facts, act, quantity, now).answer
+    if isinstance(answer, Free):
+        return None
+    if isinstance(answer, AfterNotice) and cleared_by(notices, act, quantity, now) is not None:
+        return None
+    return answer

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from marketplace.agreements.outcomes import Act
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
+
+if TYPE_CHECKING:
+    from marketplace.agreements.notice import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Intent:
     quantity: int
     noticed_at: datetime
     offer: Money | None = None
+    answer_by: datetime | None = None
+    """Until when it can be answered, as stored when it was given; None = reckon it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,8 @@ class Circumstances:
     market: MarketValue | None = None
     intent: Intent | None = None
     """The holder's notice that a first refusal answers."""
+    notices: tuple[Notice, ...] = ()
+    """Notices on record, oldest first, from which ``intent`` and ``cleared`` follow at a moment (``notice.as_of``)."""
     cleared: int = 0
     """Units that the holder may use, sell or scrap because a notice has run: no order reaches them."""
     ordered: tuple[Dated, ...] = ()

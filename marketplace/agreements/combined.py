@@ -61,9 +61,11 @@ def calls(combined: Combined, facts: Facts, now: datetime) -> tuple[ClauseCall, 
     return tuple(ClauseCall(t.clause, t.version, evaluate_call(t, facts, now)) for t in combined.clauses)
 
 
-def best_call(combined: Combined, facts: Facts, now: datetime) -> ClauseCall:
-    """The clause that gets the most units, then the one that costs least; where none entitles, the first refusal."""
-    answers = calls(combined, facts, now)
+def best_call(clauses: Combined | Sequence[Terms], facts: Facts, now: datetime, *, explain: bool = True) -> ClauseCall:
+    """The clause that gets the most units, then the one that costs least; where none entitles, what the first one says.
+    Clauses that were signed together were looked at as ``Combined`` before, and may be given as they are."""
+    known = clauses.clauses if isinstance(clauses, Combined) else clauses
+    answers = tuple(ClauseCall(t.clause, t.version, evaluate_call(t, facts, now, explain=explain)) for t in known)
     entitled = [(a, a.answer) for a in answers if isinstance(a.answer, Entitled)]
     if not entitled:
         return answers[0]
@@ -71,13 +73,19 @@ def best_call(combined: Combined, facts: Facts, now: datetime) -> ClauseCall:
 
 
 def holder_act(
-    combined: Combined, facts: Facts, act: Act, quantity: int, now: datetime, *, noticed_at: datetime | None = None
+    clauses: Combined | Sequence[Terms],
+    facts: Facts,
+    act: Act,
+    quantity: int,
+    now: datetime,
+    *,
+    noticed_at: datetime | None = None,
 ) -> ClauseAct:
     """What the holder may do: every clause binds, so the strictest answer is the one. A refusal before a consent, that
     before an accession, that before an offer or a notice (the latest clearance), that before free (the earliest report)."""
     answers = [
         ClauseAct(t.clause, t.version, evaluate_holder_act(t, facts, act, quantity, now, noticed_at=noticed_at))
-        for t in combined.clauses
+        for t in (clauses.clauses if isinstance(clauses, Combined) else clauses)
     ]
     return max(answers, key=lambda a: _strictness(a.answer))
 

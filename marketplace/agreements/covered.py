@@ -20,6 +20,12 @@ class Right(NamedTuple):
     reference: str
     terms: Terms
     facts: Facts
+    further: tuple[Terms, ...] = ()
+
+    @property
+    def clauses(self) -> tuple[Terms, ...]:
+        """The terms of every clause of the agreement, the first one first."""
+        return (self.terms, *self.further)
 
 
 class Standing(NamedTuple):
@@ -56,6 +62,12 @@ class Covered(NamedTuple):
     window_closes_at: datetime
     terms: Terms
     facts: Facts
+    further: tuple[Terms, ...] = ()
+
+    @property
+    def clauses(self) -> tuple[Terms, ...]:
+        """The terms of every clause of the agreement, the first one first."""
+        return (self.terms, *self.further)
 
     @property
     def badge(self) -> prose.Badge:

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
 from marketplace.agreements.changes import LineMinimum, differences, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
-from marketplace.agreements.permissions import ActsOnHoldings, ReadsAgreements, SignsAgreements
+from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
 from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow
 from marketplace.agreements.schemas import (
@@ -27,8 +27,10 @@ from marketplace.agreements.schemas import (
     FindingOut,
     HoldIn,
     LineOut,
+    NoticeAnswerIn,
     NoticeIn,
     NoticeOut,
+    NoticeRowOut,
     ProposalIn,
     ProposalOut,
     ReasonIn,
@@ -42,16 +44,18 @@ from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.documents.service import typeset
 from marketplace.kit.errors import invalid, missing
-from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
+from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import PageOut
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once
 
-router = APIRouter(prefix="/agreements", tags=["agreements"])
+agreed = APIRouter(prefix="/agreements", tags=["agreements"])
+notices = APIRouter(prefix="/notices", tags=["agreements"])
+NoticeId = Annotated[int, Path(ge=1, le=2**62)]
 
 
-@router.get("", summary="Your agreements")
+@agreed.get("", summary="Your agreements")
 async def agreements(
     session: Reading,
     actor: ReadsAgreements,
@@ -73,7 +77,7 @@ async def agreements(
     return PageOut(items=[AgreementOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@router.get("/{agreement_id}", summary="One agreement")
+@agreed.get("/{agreement_id}", summary="One agreement")
 async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID, now: Now) -> AgreementDetailOut:
     """The text with its blanks filled in, the schedule as it stands, signatures and history."""
     found = await queries.agreement(session, actor, agreement_id)
@@ -92,7 +96,7 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
     )
 
 
-@router.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")
+@agreed.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")
 async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> BooksOut:
     """Each class of units with the tests asked by IFRS 15 and ASC 606, as kept when the schedule was made, and what is
     left of them after receipt. Indicative, auditor to confirm. To the manufacturer alone: it is its accounting."""
@@ -126,7 +130,7 @@ def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
     )
 
 
-@router.get(
+@agreed.get(
     "/{agreement_id}/paper.pdf",
     summary="The agreement as PDF",
     response_class=Response,
@@ -150,7 +154,7 @@ async def pdf_of(session: ReadSession, actor: Actor, agreement_id: UUID) -> Resp
     return Response(await typeset(lambda: printed(found)), media_type="application/pdf", headers=headers)
 
 
-@router.post("/{agreement_id}/sign", summary="Sign an agreement")
+@agreed.post("/{agreement_id}/sign", summary="Sign an agreement")
 async def sign(
     session: Writing,
     actor: SignsAgreements,
@@ -171,16 +175,17 @@ async def sign(
     return SignedOut.model_validate(answer.content)
 
 
-@router.post("/{agreement_id}/notices", status_code=201, summary="Give notice of use, fitting or scrapping")
+@agreed.post("/{agreement_id}/notices", status_code=201, summary="Give notice of use, fitting, scrapping or sale")
 async def give_notice(
     session: Writing, actor: ActsOnHoldings, agreement_id: UUID, given: NoticeIn, now: Now, key: IdempotencyKey = None
 ) -> NoticeOut:
-    """Where the clause wants to be asked first: starts the clock in which the manufacturer may order the units."""
+    """Where the clause wants to be asked first: starts the clock in which the manufacturer may order the units, or answers."""
 
     async def act() -> Any:
         answer = await service.give_notice(
-            session, actor, agreement_id, given.part_id, Act(given.act), given.quantity, now
-        )
+            session, actor, agreement_id, given.part_id, Act(given.act), given.quantity, now, offer=given.offer,
+            offered_by=given.offered_by, note_text=given.note,
+        )  # fmt: skip
         return NoticeOut.model_validate(answer)
 
     inputs = {"agreement_id": agreement_id, **given.model_dump()}
@@ -204,7 +209,7 @@ async def _once(
     return (await once(session, actor, key, f"agreements.{verb}", inputs, act, status=200)).content
 
 
-@router.post("/{agreement_id}/suspend", summary="Suspend an agreement")
+@agreed.post("/{agreement_id}/suspend", summary="Suspend an agreement")
 async def suspend(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, given: ReasonIn, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
@@ -219,7 +224,7 @@ async def suspend(
     return StandingOut.model_validate(await _once(session, actor, key, "suspend", inputs, act))
 
 
-@router.post("/{agreement_id}/resume", summary="Resume a suspended agreement")
+@agreed.post("/{agreement_id}/resume", summary="Resume a suspended agreement")
 async def resume(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
@@ -232,7 +237,7 @@ async def resume(
     return StandingOut.model_validate(await _once(session, actor, key, "resume", {"agreement_id": agreement_id}, act))
 
 
-@router.post("/{agreement_id}/legal-hold", summary="Put an agreement under legal hold, or lift it")
+@agreed.post("/{agreement_id}/legal-hold", summary="Put an agreement under legal hold, or lift it")
 async def legal_hold(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, given: HoldIn, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
@@ -246,7 +251,7 @@ async def legal_hold(
     return StandingOut.model_validate(await _once(session, actor, key, "legal_hold", inputs, act))
 
 
-@router.post("/{agreement_id}/close", summary="Close an agreement whose right has ended")
+@agreed.post("/{agreement_id}/close", summary="Close an agreement whose right has ended")
 async def close(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
@@ -262,7 +267,7 @@ async def close(
 # -- changing and ending by both sides -------------------------------------------------------------------------
 
 
-@router.get("/{agreement_id}/proposals", summary="Proposals to change or end an agreement")
+@agreed.get("/{agreement_id}/proposals", summary="Proposals to change or end an agreement")
 async def proposals(session: Reading, actor: ReadsAgreements, agreement_id: UUID, now: Now) -> list[ProposalOut]:
     """Newest first, with what each would change term by term; at most 100."""
     await queries.agreement(session, actor, agreement_id)
@@ -302,7 +307,7 @@ def _proposal(row: ProposalRow, text: AgreementText, now: datetime) -> ProposalO
     )  # fmt: skip
 
 
-@router.post("/{agreement_id}/proposals", status_code=201, summary="Propose to change or end an agreement")
+@agreed.post("/{agreement_id}/proposals", status_code=201, summary="Propose to change or end an agreement")
 async def propose(
     session: Writing,
     actor: SignsAgreements,
@@ -343,7 +348,7 @@ async def propose(
     return ProposalOut.model_validate(answer.content)
 
 
-@router.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
+@agreed.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
 async def accept(
     session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
     key: IdempotencyKey = None,
@@ -360,7 +365,7 @@ async def accept(
     return AcceptedOut.model_validate(await _once(session, actor, key, "accept_proposal", inputs, act))
 
 
-@router.post("/proposals/{proposal_id}/decline", status_code=204, summary="Decline a proposal, or take your own back")
+@agreed.post("/proposals/{proposal_id}/decline", status_code=204, summary="Decline a proposal, or take your own back")
 async def decline(
     session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: ReasonIn | None = None,
     key: IdempotencyKey = None,
@@ -373,3 +378,71 @@ async def decline(
 
     inputs = {"proposal_id": proposal_id, "reason": given.reason if given else ""}
     await _once(session, actor, key, "decline_proposal", inputs, act)
+
+
+# -- notices ---------------------------------------------------------------------------------------------------
+
+
+@notices.get("", summary="Notices that still count")
+async def open_notices(
+    session: Reading,
+    actor: ReadsAgreements,
+    secret: PageSecret,
+    now: Now,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+) -> PageOut[NoticeRowOut]:
+    """Notices to and from your company that run, or under which the holder may act, newest first."""
+    mark = read_bookmark(after, secret, int)
+    found = await queries.open_notices(session, actor.company_id, now, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(found, limit, lambda row: [row.notice.id], secret)
+    return PageOut(items=[NoticeRowOut.of(row, now) for row in page.items], next=page.next)
+
+
+@notices.get("/{notice_id}", summary="One notice")
+async def notice(session: Reading, actor: ReadsAgreements, notice_id: NoticeId, now: Now) -> NoticeRowOut:
+    """A notice to or from your company, as it stands."""
+    return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+
+
+@notices.post("/{notice_id}/answer", summary="Answer a notice")
+async def answer_notice(
+    session: Writing,
+    actor: AnswersNotices,
+    notice_id: NoticeId,
+    given: NoticeAnswerIn,
+    now: Now,
+    key: IdempotencyKey = None,
+) -> NoticeRowOut:
+    """The manufacturer agrees, or refuses what needs its consent. To take the units, order them back while the notice runs."""
+
+    async def act() -> Any:
+        row = await queries.one_notice(session, actor.company_id, notice_id)
+        await service.answer_notice(
+            session, actor, row.agreement_id, notice_id, agree=given.agree, words=given.note, now=now
+        )
+        return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+
+    inputs = {"notice_id": notice_id, **given.model_dump()}
+    answer = await once(session, actor, key, "agreements.answer_notice", inputs, act, status=200)
+    return NoticeRowOut.model_validate(answer.content)
+
+
+@notices.post("/{notice_id}/withdraw", summary="Withdraw a notice")
+async def withdraw_notice(
+    session: Writing, actor: ActsOnHoldings, notice_id: NoticeId, now: Now, key: IdempotencyKey = None
+) -> NoticeRowOut:
+    """The holder no longer wants to. What was ordered on the notice stays ordered."""
+
+    async def act() -> Any:
+        row = await queries.one_notice(session, actor.company_id, notice_id)
+        await service.withdraw_notice(session, actor, row.agreement_id, notice_id, now)
+        return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+
+    answer = await once(session, actor, key, "agreements.withdraw_notice", {"notice_id": notice_id}, act, status=200)
+    return NoticeRowOut.model_validate(answer.content)
+
+
+router = APIRouter()
+router.include_router(agreed)
+router.include_router(notices)

@@ -13,6 +13,7 @@ from marketplace.agreements.clauses.access_back import draw_outcome
 from marketplace.agreements.deadlines import Window, inspect_by, pay_by, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import loss_outcome
+from marketplace.agreements.notice import as_of
 from marketplace.agreements.outcomes import (
     Act,
     AfterNotice,
@@ -72,6 +73,7 @@ def evaluate_call(terms: Terms, facts: Facts, now: datetime, *, explain: bool = 
     search over thousands of units shows none. Raises ``call.quantity``, ``time.naive``.
     """
     moment = require_utc(now)
+    facts = as_of(facts, facts.notice_at or moment)
     # Asked by name, here and below: to ask a pydantic model for its class takes longer than a price.
     if terms.clause == "buy-back":
         return buy_back.evaluate(terms, facts, moment, explain=explain)
@@ -86,7 +88,8 @@ def evaluate_holder_act(
     terms: Terms, facts: Facts, act: Act, quantity: int, now: datetime, *, noticed_at: datetime | None = None
 ) -> Free | AfterNotice | Refused:
     """May the holder do this with so many encumbered units; see ``holder_acts.evaluate``."""
-    return holder_acts.evaluate(terms, facts, act, quantity, require_utc(now), noticed_at=noticed_at)
+    moment = require_utc(now)
+    return holder_acts.evaluate(terms, as_of(facts, moment), act, quantity, moment, noticed_at=noticed_at)
 
 
 def after_silence(terms: Terms, respond_by: datetime, now: datetime) -> NoResponse | None:

@@ -7,7 +7,16 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -218,7 +227,134 @@ class AgreementEvent(Row):
     company_id: Mapped[UUID]
     actor_id: Mapped[UUID]
     at: Mapped[datetime]
+
+
+_STANDING = text("status IN ('open','agreed') AND quantity > taken + used")
+
+
+class Notice(Row):
+    """A holder's notice that it wants to do something with units that the maker may order instead, or must agree to. Dates are
+    computed once, when it is given; ``clear_from`` null = no response is a no. ``taken``: units of it that the maker ordered;
+    ``used``: units that the holder has acted on."""
+
+    __tablename__ = "notice"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    act: Mapped[str]
+    needs: Mapped[str]
+    quantity: Mapped[int]
+    taken: Mapped[int] = mapped_column(server_default=text("0"))
+    used: Mapped[int] = mapped_column(server_default=text("0"))
+    offer: Mapped[Decimal | None]
+    offered_by: Mapped[str | None]
+    note: Mapped[str] = mapped_column(server_default="")
+    status: Mapped[str] = mapped_column(server_default="open")
+    noticed_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
+    clear_from: Mapped[datetime | None]
+    clear_until: Mapped[datetime | None]
+    given_by: Mapped[UUID]
+    answered_by: Mapped[UUID | None]
+    answered_at: Mapped[datetime | None]
+    answer_note: Mapped[str] = mapped_column(server_default="")
     __table_args__ = (
-        Index("ix_agreement_event_notice_maker", "maker_id", "at", postgresql_where=text("kind = 'notice'")),
-        Index("ix_agreement_event_notice_holder", "holder_id", "at", postgresql_where=text("kind = 'notice'")),
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        CheckConstraint("act IN ('use','install','scrap','resell','move_site')", name="act"),
+        CheckConstraint("needs IN ('notice','offer','consent')", name="needs"),
+        CheckConstraint("status IN ('open','agreed','refused','withdrawn')", name="status"),
+        CheckConstraint("(status = 'open') = (answered_at IS NULL)", name="answered"),
+        CheckConstraint("quantity > 0 AND taken >= 0 AND used >= 0 AND taken + used <= quantity", name="units"),
+        CheckConstraint("(clear_from IS NULL) = (clear_until IS NULL)", name="clearance"),
+        CheckConstraint("offer IS NULL OR (offer >= 0 AND offered_by IS NOT NULL)", name="offer"),
+        Index("ix_notice_agreement", "agreement_id", "part_id", "id"),
+        *(Index(f"ix_notice_{side}", f"{side}_id", "id", postgresql_where=_STANDING) for side in ("maker", "holder")),
+        *(
+            Index(f"ix_notice_{side}_{name}", f"{side}_id", date, postgresql_where=_STANDING)
+            for side in ("maker", "holder")
+            for name, date in (("answer", "answer_by"), ("until", "clear_until"))
+        ),
+        # The calendar's reminders look over all companies.
+        Index("ix_notice_answer_by", "answer_by", postgresql_where=_STANDING),
+        Index("ix_notice_clear_until", "clear_until", postgresql_where=_STANDING),
+    )
+
+
+class NoticeUse(Row):
+    """Units that the holder acted on under a notice, by the leave that they were given. Rows never change."""
+
+    __tablename__ = "notice_use"
+    permit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), index=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    units: Mapped[int]
+    at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("units > 0", name="units"),)
+
+
+class AgreementExercise(Row):
+    """An order under an agreement: how many units, when, and how many of them a notice had offered. ``undone_at``: it was
+    cancelled, so that it counts for nothing."""
+
+    __tablename__ = "agreement_exercise"
+    call_id: Mapped[UUID] = mapped_column(primary_key=True)
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    units: Mapped[int]
+    at: Mapped[datetime]
+    notice_id: Mapped[int | None] = mapped_column(ForeignKey("notice.id"))
+    notice_units: Mapped[int] = mapped_column(server_default=text("0"))
+    undone_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        CheckConstraint("units > 0 AND notice_units BETWEEN 0 AND units", name="units"),
+        CheckConstraint("(notice_id IS NULL) = (notice_units = 0)", name="notice"),
+        Index("ix_agreement_exercise_agreement", "agreement_id", "part_id", "at"),
+        Index("ix_agreement_exercise_notice_id", "notice_id", postgresql_where=text("notice_id IS NOT NULL")),
+    )
+
+
+class IndexValue(Row):
+    """A value of a published index for a month, as published at a moment; null = the index ended with that month. A later
+    correction is another row. Anybody may read them."""
+
+    __tablename__ = "index_value"
+    series: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    published_at: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[Decimal | None]
+    source: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    __table_args__ = (
+        CheckConstraint("value IS NULL OR value > 0", name="value"),
+        CheckConstraint("month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'", name="month"),
+    )
+
+
+class UnitValue(Row):
+    """What one side states that a unit cost, or is worth, with its source and the day of it. The newest of a kind counts."""
+
+    __tablename__ = "unit_value"
+    id: Mapped[Id]
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    kind: Mapped[str]
+    amount: Mapped[Decimal]
+    source: Mapped[str]
+    valued_on: Mapped[date]
+    company_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        CheckConstraint("kind IN ('cost','inbound_freight','market')", name="kind"),
+        CheckConstraint("amount >= 0", name="amount"),
+        Index("ix_unit_value_agreement", "agreement_id", "part_id", "id"),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from marketplace.agreements.combined import best_call, holder_act
 from marketplace.agreements.deadlines import window
-from marketplace.agreements.evaluation import evaluate_call, evaluate_holder_act
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Entitled, Free
 from marketplace.agreements.reach import split
@@ -39,11 +40,12 @@ def noon_of(day: date, zone: str) -> datetime:
     return end_of_day(day, zone) - timedelta(hours=12)
 
 
-def rights_on(terms: Terms, facts: Facts, day: date) -> OnDay:
-    """The right and the holder's freedom on ``day``, counted with the units as they stand now."""
+def rights_on(clauses: Sequence[Terms], facts: Facts, day: date) -> OnDay:
+    """The right and the holder's freedom on ``day`` under these clauses, counted with the units as they stand now."""
     moment = noon_of(day, facts.zone)
     asked = replace(facts, requested=1, notice_at=None)
-    answer = evaluate_call(terms, asked, moment)
+    best = best_call(clauses, asked, moment)
+    answer, terms = best.answer, next(t for t in clauses if t.clause == best.clause)
     if isinstance(answer, Entitled):
         price = answer.replacement.purchase_price if answer.replacement else answer.unit_price
         there, words = answer.callable, tuple(reason.words for reason in answer.reasons)
@@ -51,7 +53,7 @@ def rights_on(terms: Terms, facts: Facts, day: date) -> OnDay:
         price, there, words = None, split(terms, asked, moment).callable, (answer.words, answer.until_words)
     acts = []
     for act in (Act.USE, Act.INSTALL, Act.SCRAP, Act.RESELL) if facts.remaining else ():
-        may = evaluate_holder_act(terms, facts, act, 1, moment)
+        may = holder_act(clauses, facts, act, 1, moment).answer
         kind = "free" if isinstance(may, Free) else "notice" if isinstance(may, AfterNotice) else "no"
         acts.append(ActOn(act, kind, may.words))
     return OnDay(there, price, words, tuple(acts))

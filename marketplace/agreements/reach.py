@@ -8,6 +8,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.circumstances import ORDINARY
 from marketplace.agreements.deadlines import Window, blackout_until, period_of, window
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.notice import as_of
 from marketplace.agreements.outcomes import Reason, RefusalCode, Refused, Split
 from marketplace.agreements.terms import AppliesTo, Terms, Urgency
 from marketplace.kit.clock import add_months, end_of_day, local_day, months_between
@@ -148,7 +149,8 @@ def _no(code: RefusalCode, words: str, until: str, *, reasons: tuple[Reason, ...
 def split(terms: Terms, facts: Facts, now: datetime) -> Split:
     """Where the remaining units stand at ``now``; never a negative part, the parts add up to ``remaining``."""
     moment = facts.notice_at or now
-    return split_given(terms, facts, blocked(terms, facts, moment), moment)
+    known = as_of(facts, moment)
+    return split_given(terms, known, blocked(terms, known, moment), moment)
 
 
 def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datetime) -> Split:

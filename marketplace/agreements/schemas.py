@@ -13,6 +13,7 @@ from marketplace.agreements.books import Books, NamedLine, UnitClass
 from marketplace.agreements.classification import INDICATIVE, Kind
 from marketplace.agreements.law import Action
 from marketplace.agreements.law import Status as LawStatus
+from marketplace.agreements.queries import NoticeRow
 from marketplace.kit.wire import BodyIn
 
 Status = Literal[
@@ -250,26 +251,95 @@ class SignedOut(BaseModel):
 
 
 class NoticeIn(BodyIn):
-    """A holder's notice that it wants to use, fit or scrap units for which the clause asks it to give notice."""
+    """A holder's notice that it wants to use, fit, scrap or sell on units for which the clause asks it to be asked."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"part_id": "0198c0de-0000-7000-8000-000000000001", "act": "scrap", "quantity": 2}]
+            "examples": [
+                {"part_id": "0198c0de-0000-7000-8000-000000000001", "act": "scrap", "quantity": 2},
+                {
+                    "part_id": "0198c0de-0000-7000-8000-000000000001", "act": "resell", "quantity": 2,
+                    "offer": "140.00", "offered_by": "Harbor Machine Works",
+                },
+            ]
         }
-    )
+    )  # fmt: skip
     part_id: UUID
-    act: Literal["use", "install", "scrap"]
+    act: Literal["use", "install", "scrap", "resell"]
     quantity: int = Field(ge=1)
+    offer: Decimal | None = Field(
+        default=None, ge=0, max_digits=14, decimal_places=4,
+        description="What somebody else has offered for one unit, in the currency of the sale.",
+    )  # fmt: skip
+    offered_by: str = Field(default="", max_length=200, description="Who has offered it, in writing.")
+    note: str = Field(default="", max_length=500)
 
 
 class NoticeOut(BaseModel):
-    """From when until when the act is clear, should the units not be ordered back meanwhile."""
+    """Until when the manufacturer answers, and from when until when the act is clear, should the units not be ordered back
+    meanwhile; `clear_from` null: no response is a no."""
 
     model_config = ConfigDict(from_attributes=True)
-    needs: str
-    clear_from: datetime
-    clear_until: datetime
+    id: int
+    needs: Literal["notice", "offer", "consent", "accession"]
+    answer_by: datetime
+    clear_from: datetime | None
+    clear_until: datetime | None
     words: str
+
+
+NoticeStanding = Literal["running", "cleared", "ordered", "used", "refused", "withdrawn", "stale"]
+
+
+class NoticeRowOut(BaseModel):
+    """A notice as it stands: units in it, ordered by the manufacturer, acted on by the holder, and left."""
+
+    id: int
+    agreement_id: UUID
+    agreement: str
+    part_id: UUID
+    part_number: str
+    maker: str
+    holder: str
+    act: Literal["use", "install", "scrap", "resell", "move_site"]
+    needs: Literal["notice", "offer", "consent", "accession"]
+    quantity: int
+    ordered: int
+    used: int
+    left: int
+    standing: NoticeStanding
+    offer: Decimal | None
+    offered_by: str | None
+    currency: str
+    note: str
+    noticed_at: datetime
+    answer_by: datetime
+    clear_from: datetime | None
+    clear_until: datetime | None
+    answered_at: datetime | None
+    answer_note: str
+
+    @staticmethod
+    def of(row: NoticeRow, now: datetime) -> NoticeRowOut:
+        """A notice and where it stands at ``now``."""
+        n = row.notice
+        return NoticeRowOut(
+            id=n.id, agreement_id=row.agreement_id, agreement=row.agreement, part_id=n.part_id, part_number=row.part_number,
+            maker=row.maker, holder=row.holder, act=n.act.value, needs=n.needs.value, quantity=n.quantity, ordered=n.taken,
+            used=n.used, left=n.left, standing=n.standing(now).value, offer=n.offer, offered_by=n.offered_by,
+            currency=row.currency, note=n.note, noticed_at=n.at, answer_by=n.answer_by, clear_from=n.clear_from,
+            clear_until=n.clear_until, answered_at=n.answered_at, answer_note=n.answer_note,
+        )  # fmt: skip
+
+
+class NoticeAnswerIn(BodyIn):
+    """The manufacturer's answer to a notice that runs."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agree": True, "note": "We have enough of them."}]})
+    agree: bool = Field(
+        description="True: the holder may act from now on. False: no, where the clause asks for consent."
+    )
+    note: str = Field(default="", max_length=500)
 
 
 class ReasonIn(BodyIn):

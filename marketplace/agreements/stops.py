@@ -32,5 +32,21 @@ def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, unt
     return total
 
 
+def last_stop(events: Iterable[tuple[str, datetime]]) -> tuple[datetime, datetime] | None:
+    """When the newest stop that has ended began and ended; suspension and hold at the same time are one."""
+    running: set[str] = set()
+    begun: datetime | None = None
+    found: tuple[datetime, datetime] | None = None
+    for kind, at in events:
+        if kind in _BEGINS:
+            begun = at if not running else begun
+            running.add(kind)
+        elif kind in _ENDS:
+            running.discard(_ENDS[kind])
+            if not running and begun is not None:
+                found, begun = (begun, at), None
+    return found
+
+
 def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:
     return max(min(ended, until) - max(begun, since), timedelta())

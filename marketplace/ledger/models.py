@@ -188,6 +188,12 @@ class Movement(Row):
         Index("uq_movement_corrects", "lot_id", "corrects", unique=True, postgresql_where=text("corrects IS NOT NULL")),
         Index("ix_movement_cause", "cause_id", postgresql_where=text("cause_id IS NOT NULL")),
         Index("ix_movement_recorded", "company_id", "recorded_at"),
+        # What was used or fitted under an agreement: allowances are counted from it.
+        Index(
+            "ix_movement_agreement_use",
+            "agreement_id",
+            postgresql_where=text("kind IN ('use_up','install') AND agreement_id IS NOT NULL"),
+        ),
     )
 
 

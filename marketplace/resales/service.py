@@ -160,6 +160,7 @@ async def cancel(session: WriteSession, actor: Actor, resale_id: UUID, reason: s
             key = command_id("resale.cancel", row.id)
             await carry_out(session, Command(key, row.holder_id, actor.user_id, steps, "resale", row.id), now)
             await agreements.pass_on(session, row.agreement_id, row.part_id, -row.minimum_passed_on)
+            await agreements.note_act_undone(session, row.id)
         if row.child_id:
             async with acting_for(session, row.buyer_id):
                 by = OnBehalf(actor.user_id, actor.company_id)
@@ -199,6 +200,9 @@ async def join(
             )
         await _reserve(session, actor, row, takes, now)
         await agreements.pass_on(session, row.agreement_id, row.part_id, row.minimum_passed_on)
+        if leave.notice_id is not None:
+            sides, units = (row.maker_id, row.holder_id), [(row.id, row.quantity)]
+            await agreements.note_used(session, sides, row.agreement_id, leave.notice_id, units, seller, now)
     child: UUID | None = None
     if row.runs:
         # The maker is a party of both agreements, and its consent is its signature under the new one.

@@ -15,6 +15,7 @@ from operator import add
 from typing import NamedTuple
 from uuid import UUID
 
+from marketplace.agreements.combined import best_call
 from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.facts import Facts
@@ -329,7 +330,11 @@ def _under(
     facts = known
     if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
         facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
-    outcome = evaluate_call(right.terms, facts, now, explain=explain)
+    if right.further:
+        said = best_call(right.clauses, facts, now, explain=explain)
+        outcome, terms = said.answer, next(t for t in right.clauses if t.clause == said.clause)
+    else:
+        outcome, terms = evaluate_call(right.terms, facts, now, explain=explain), right.terms
     entitled = outcome if isinstance(outcome, Entitled) else None
     cap = entitled.callable if entitled else 0
     price = _price(entitled) if entitled else None
@@ -352,12 +357,12 @@ def _under(
             if over:
                 blocked.append(_over_limit(over, limit))
         if rest:
-            blocked.append(_why(rest, outcome, right.terms, facts, now))
+            blocked.append(_why(rest, outcome, terms, facts, now))
         masked = row.masked(mask)
         found.append(
             Candidate(
                 key=_key("right", row),
-                kind="access_draw" if right.terms.clause == "access-back" else "buy_back",
+                kind="access_draw" if terms.clause == "access-back" else "buy_back",
                 part_id=row.part_id, holder_id=row.holder_id,
                 holder=roughly(row.region) if masked else row.holder,
                 site_id=row.site_id,

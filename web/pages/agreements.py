@@ -85,6 +85,9 @@ EVENTS: Final = {
     "run_off": ("The right has ended", "hourglass", None),
     "closed": ("{company} closed the agreement", "lock", None),
     "notice_used": ("{company} acted on its notice", "check", None),
+    "notice_agreed": ("{company} agreed to a notice", "check", "good"),
+    "notice_refused": ("{company} refused a notice", "x", "bad"),
+    "notice_withdrawn": ("{company} withdrew its notice", "package-off", None),
 }
 
 
@@ -196,7 +199,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
         "agreements/agreement.html", **context, day=day, most_told=MOST_TOLD,
-        on_day=[(line, rights_on(known.terms, known.facts, day)) for line, known, _ in context["lines"][:MOST_TOLD] if known],
+        on_day=[(line, rights_on(known.clauses, known.facts, day)) for line, known, _ in context["lines"][:MOST_TOLD] if known],
         days=days_that_matter(first.terms, first.facts, local_day(visit.now, context["row"].zone)) if first else (),
         acts=ACT_WORDS, events=events, done=visit.asked("done"), kept=kept,
         changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),

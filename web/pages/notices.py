@@ -1,4 +1,5 @@
-"""Notices: before a holder uses, fits or scraps units that somebody has a right in. Giving one, and those that run."""
+"""Notices: before a holder uses, fits, scraps or sells on units that somebody has a right in. Giving one, those that run, and
+their answers."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import phrases, queries, service
+from marketplace.agreements.combined import holder_act
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.evaluation import AfterNotice, Free, Refused, evaluate_holder_act
+from marketplace.agreements.evaluation import AfterNotice, Free, Need, Refused
+from marketplace.agreements.notice import Standing
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.queries import Notice, NoticeRow
 from marketplace.db.session import ReadSession, WriteSession
-from marketplace.kit.canonical import instant
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -34,8 +36,9 @@ ACTS: Final[Mapping[str, tuple[Act, str, str]]] = {
     "use": (Act.USE, "Use up", "Issue them to production."),
     "install": (Act.INSTALL, "Fit", "Fit them in a machine."),
     "scrap": (Act.SCRAP, "Scrap", "Give them up for good."),
+    "resell": (Act.RESELL, "Sell on", "Sell them to somebody else."),
 }
-WISH: Final = {Act.USE: "use up", Act.INSTALL: "fit", Act.SCRAP: "scrap"}
+WISH: Final = {Act.USE: "use up", Act.INSTALL: "fit", Act.SCRAP: "scrap", Act.RESELL: "sell on", Act.MOVE_SITE: "move"}
 COLUMNS: Final = (
     Column("part", "Part"),
     Column("wish", "Notice"),
@@ -56,7 +59,7 @@ def standing(visit: Visit) -> dict[str, Any]:
 
     def next_day(notice: Notice, zone: str) -> str:
         state = notice.standing(visit.now)
-        bound = {"running": notice.clear_from, "cleared": notice.clear_until}.get(state)
+        bound = {Standing.RUNNING: notice.answer_by, Standing.CLEARED: notice.clear_until}.get(state)
         return phrases.deadline(bound, zone) if bound else ""
 
     return {"wish": WISH, "stands_at": lambda n: n.standing(visit.now), "next_day": next_day}
@@ -100,29 +103,109 @@ async def _context(visit: Visit, agreement_id: UUID, form: Form) -> dict[str, An
     chosen = next((line for line in found.lines if str(line.part_id) == form.value("part")), found.lines[0])
     known = covered.get((agreement_id, chosen.part_id))
     may = _may(known, visit) if known else []
+    # A sale that needs consent is asked for itself, naming the buyer: a notice is for units that are offered first.
+    offers = known is not None and _offered_first(known, visit)
     usual = next((key for (key, _), (_, kind, _) in zip(ACTS.items(), may, strict=False) if kind == "notice"), "scrap")
     return {
         "found": found,
         "row": found.row,
         "chosen": chosen,
         "parts": [(str(line.part_id), f"{line.number} - {line.description}") for line in found.lines],
-        "acts": [(key, words, hint) for key, (_, words, hint) in ACTS.items()],
+        "acts": [(key, words, hint) for key, (_, words, hint) in ACTS.items() if key != "resell" or offers],
+        "can_sell": offers,
+        "matched": known is not None
+        and any(t.clause == "first-refusal" and t.price.kind == "match_third_party" for t in known.clauses),
+        "currency": found.row.currency,
         "may": may,
         "usual": usual,
         "remaining": known.facts.remaining if known else 0,
     }
 
 
+def _offered_first(known: Covered, visit: Visit) -> bool:
+    answer = holder_act(known.clauses, known.facts, Act.RESELL, 1, visit.now).answer
+    return isinstance(answer, AfterNotice) and answer.needs is Need.OFFER
+
+
 def _may(known: Covered, visit: Visit) -> list[tuple[str, str, str]]:
     """(act, 'free' / 'notice' / 'no', why) for one unit, as things stand."""
     found = []
     for act, words, _ in ACTS.values():
-        answer = evaluate_holder_act(known.terms, known.facts, act, 1, visit.now)
+        answer = holder_act(known.clauses, known.facts, act, 1, visit.now).answer
         kind = "free" if isinstance(answer, Free) else "notice" if isinstance(answer, AfterNotice) else "no"
         # What is refused says what would have to happen, or whom to ring.
         more = f" {answer.until_words}" if isinstance(answer, Refused) else ""
         found.append((words, kind, f"{answer.words}{more}"))
     return found
+
+
+ANSWERS: Final = ("agree", "refuse", "withdraw")
+Parties = Annotated[Visit, visits("agreement.read")]
+
+
+@router.get("/notices/{notice_id}")
+async def one_notice(visit: Parties, notice_id: int) -> Response:
+    """A notice, where it stands, and what the reader can do about it."""
+    return await _one(visit, notice_id, Form({}))
+
+
+async def _one(visit: Visit, notice_id: int, form: Form) -> Response:
+    row = await queries.one_notice(visit.session, visit.actor.company_id, notice_id)
+    state, actor = row.notice.standing(visit.now), visit.actor
+    maker, runs = row.maker_id == actor.company_id, state is Standing.RUNNING
+    signs = maker and runs and actor.may("agreement.sign")
+    may = {
+        "order": maker and runs and actor.may("sourcing.request"),
+        "agree": signs,
+        "refuse": signs and row.notice.needs is Need.CONSENT,
+        "withdraw": not maker and state in (Standing.RUNNING, Standing.CLEARED) and actor.may("holding.act"),
+    }
+    return visit.show(
+        "agreements/one_notice.html", row=row, state=state, may=may, form=form, told=_told(row, state),
+        until_words=phrases.deadline(row.notice.answer_by, row.zone), deadline=phrases.deadline,
+        deadline_from=lambda moment, zone: f"the moment after {phrases.deadline(moment, zone)}", **standing(visit),
+    )  # fmt: skip
+
+
+def _told(row: NoticeRow, state: Standing) -> str:
+    n, zone = row.notice, row.zone
+    if state is Standing.RUNNING:
+        means = "no response is a no" if n.clear_from is None else "without an answer the holder may act after that"
+        return f"{row.maker} answers by {phrases.deadline(n.answer_by, zone)}; {means}."
+    if state is Standing.CLEARED and n.clear_until is not None:
+        return f"{row.holder} may {WISH[n.act]} {phrases.count(n.left, 'unit')} until {phrases.deadline(n.clear_until, zone)}."
+    return {
+        Standing.ORDERED: f"{row.maker} has ordered all of its units.",
+        Standing.USED: "All of it has been acted on or ordered.",
+        Standing.REFUSED: "Refused, or not answered where that means no.",
+        Standing.WITHDRAWN: f"{row.holder} withdrew it.",
+    }.get(state, "The time in which the holder could act has passed: it gives notice again.")
+
+
+@router.post("/notices/{notice_id}/{step}")
+async def answer(request: Request, notice_id: int, step: str, sent: SentForm, now: Now) -> Response:
+    """agree, refuse, withdraw."""
+    if step not in ANSWERS:
+        raise missing("page.not_found", "There is no such page.")
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        row = await queries.one_notice(session, actor.company_id, notice_id)
+        if step == "withdraw":
+            await service.withdraw_notice(session, actor, row.agreement_id, notice_id, now)
+        else:
+            fields = sent.fields()
+            words = fields.text("note", "What you want to say", required=False, most=500)
+            fields.check("notice.note", "Nothing was answered.")
+            await service.answer_notice(
+                session, actor, row.agreement_id, notice_id, agree=step == "agree", words=words, now=now
+            )
+        return f"/agreements/notices/{notice_id}?done={step}"
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _one(visit, notice_id, form)
+
+    verb = "holding.act" if step == "withdraw" else "agreement.sign"
+    return await submit(request, sent, verb, act, now=now, to=lambda address: address, again=again)
 
 
 @router.get("/{agreement_id}/notice")
@@ -141,13 +224,15 @@ async def give_notice(request: Request, agreement_id: UUID, sent: SentForm, now:
         wish = fields.one_of("act", "what you want to do", list(ACTS))
         part = fields.id("part", "part")
         quantity = fields.whole("quantity", "Quantity", low=1)
+        offer = fields.amount("offer", "Offer for one unit") if sent.form().value("offer").strip() else None
+        offered_by = fields.text("offered_by", "Offered by", required=False)
+        words = fields.text("note", "What you want to say", required=False, most=500)
         fields.check("notice.invalid", "No notice was given.")
-        answer = await service.give_notice(session, actor, agreement_id, part, ACTS[wish][0], quantity, now)
-        assert answer.clear_from is not None  # noqa: S101 - a consent without a date is refused by the service
-        assert answer.clear_until is not None  # noqa: S101
+        answer = await service.give_notice(
+            session, actor, agreement_id, part, ACTS[wish][0], quantity, now, offer=offer, offered_by=offered_by,
+            note_text=words,
+        )  # fmt: skip
         return {
-            "from": instant(answer.clear_from),
-            "until": instant(answer.clear_until),
             "words": answer.words,
             # Who may not read agreements (a warehouse clerk) goes back to the stock.
             "to": f"/agreements/{agreement_id}" if actor.may("agreement.read") else "/holdings",

@@ -37,7 +37,7 @@ def evaluate(terms: FirstRefusalV1, facts: Facts, now: datetime, *, explain: boo
         return Refused(
             RefusalCode.NO_NOTICE, words, "Ask the holder to sell.", None, (reason(terms, needs.term, words),)
         )
-    until = deadlines.counted(terms, intent.noticed_at, needs.days, facts.zone)
+    until = intent.answer_by or deadlines.counted(terms, intent.noticed_at, needs.days, facts.zone)
     if moment >= until:
         words = f"The manufacturer could answer until {phrases.deadline(until, facts.zone)}."
         grounds = (reason(terms, needs.days_term, words),)

@@ -1,6 +1,7 @@
 """Reads of agreements. Row level security shows an agreement to its maker, its holder and the maker's delegates; as a record
 it is its two parties' only."""
 
+from marketplace.agreements.notice import Notice
 from marketplace.agreements.queries.books import AgreementBooks, agreement_books
 from marketplace.agreements.queries.facts import (
     Locked,
@@ -25,7 +26,15 @@ from marketplace.agreements.queries.lists import (
     clause_versions,
     waiting_for_signature,
 )
-from marketplace.agreements.queries.notices import Notice, NoticeRow, notices, notices_running, open_notices
+from marketplace.agreements.queries.notices import (
+    NoticeRow,
+    notice_for_update,
+    notices,
+    notices_running,
+    one_notice,
+    open_notices,
+    running_notice_for_update,
+)
 from marketplace.agreements.queries.papers import printed_agreement
 from marketplace.agreements.queries.proposals import (
     AgreementText,
@@ -43,7 +52,7 @@ from marketplace.agreements.queries.proposals import (
     units_for_update,
     units_under,
 )
-from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stops
+from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stops, stops_of
 
 __all__ = [
     "AgreementBooks",
@@ -75,8 +84,10 @@ __all__ = [
     "ending",
     "in_place_of_for_share",
     "neighbours",
+    "notice_for_update",
     "notices",
     "notices_running",
+    "one_notice",
     "open_notices",
     "places_of",
     "printed_agreement",
@@ -86,9 +97,11 @@ __all__ = [
     "question_of",
     "rights",
     "rules",
+    "running_notice_for_update",
     "stands_still",
     "stands_still_for_share",
     "stops",
+    "stops_of",
     "terms_and_facts",
     "units_for_update",
     "units_under",

@@ -13,8 +13,10 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.circumstances import ORDINARY, Circumstances
 from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.queries.circumstances import Asked, circumstances
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
@@ -76,20 +78,19 @@ async def agreement_for_update(session: WriteSession, agreement_id: UUID) -> Loc
 # Signed terms never change, so what was parsed once stays right for good. Agreements share their terms by the
 # hundred: the second cache makes them one object.
 _KEPT = 50_000
-_terms_of: OrderedDict[UUID, Terms] = OrderedDict()
+_clauses_of: OrderedDict[UUID, tuple[Terms, ...]] = OrderedDict()
 
 
 @lru_cache(maxsize=4_096)
-def _parsed(clause: str, version: int, raw: str) -> Terms:
+def read_terms(clause: str, version: int, raw: str) -> Terms:
+    """The typed terms of a clause from their JSON text, remembered."""
     return parse_terms(clause, version, json.loads(raw))
 
 
-def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms:
-    """The typed terms of an agreement from its row, remembered."""
-    terms = _terms_of[agreement_id] = _parsed(clause, version, raw)
-    if len(_terms_of) > _KEPT:
-        _terms_of.popitem(last=False)
-    return terms
+@lru_cache(maxsize=1_024)
+def read_further(raw: str) -> tuple[Terms, ...]:
+    """The typed terms of the clauses beside the first, from their JSON text, remembered."""
+    return tuple(parse_terms(c["clause"], c["version"], c["terms"]) for c in json.loads(raw))
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
@@ -125,20 +126,24 @@ async def terms_and_facts(
     session: AsyncSession, pairs: Sequence[Pair], *, requested: int = 0, urgency: Urgency = Urgency.STOCK
 ) -> dict[Pair, Covered]:
     """What each agreement says about each part, as things stand, for a call of so many units with this urgency. Pairs
-    that are not there or not visible are left out. Two statements at most, however many pairs.
+    that are not there or not visible are left out. A constant number of statements, however many pairs: two, and what terms of the second
+    library ask for beside.
 
     Units in transit to the maker still count as remaining until they are received. Units withdrawn pending a
     count are known to holdings above: ``holdings.queries.callable_facts`` adds them.
     """
-    rows, terms = await _standing(session, _FACTS, pairs)
+    rows, clauses = await _standing(session, _FACTS, pairs)
+    known = await circumstances(session, {(r["agreement_id"], r["part_id"]): _asked(r, clauses) for r in rows})
     return {
         (r["agreement_id"], r["part_id"]): Covered(
             r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],
             r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
-            r["window_opens_at"], r["window_closes_at"], terms[r["agreement_id"]],
+            r["window_opens_at"], r["window_closes_at"], clauses[r["agreement_id"]][0],
             _facts(
-                r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency
+                r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency,
+                known.get((r["agreement_id"], r["part_id"]), ORDINARY),
             ),
+            clauses[r["agreement_id"]][1:],
         )
         for r in rows
     }  # fmt: skip
@@ -153,41 +158,58 @@ async def rights(
 ) -> dict[Pair, Right]:
     """As ``terms_and_facts``, for a search over thousands that has read all units under these agreements already, by
     (agreement, part, holder): without what only a page about the agreement shows."""
-    rows, terms = await _standing(session, _RIGHTS, [(agreement, part) for agreement, part, _ in standing])
+    rows, clauses = await _standing(session, _RIGHTS, [(agreement, part) for agreement, part, _ in standing])
+    known = await circumstances(session, {(r["agreement_id"], r["part_id"]): _asked(r, clauses) for r in rows})
     return {
         (agreement := r["agreement_id"], part := r["part_id"]): Right(
             r["reference"],
-            terms[agreement],
-            _facts(r, standing.get((agreement, part, r["holder_id"]), NOTHING), requested, urgency),
+            clauses[agreement][0],
+            _facts(
+                r,
+                standing.get((agreement, part, r["holder_id"]), NOTHING),
+                requested,
+                urgency,
+                known.get((agreement, part), ORDINARY),
+            ),
+            clauses[agreement][1:],
         )
         for r in rows
     }
 
 
+def _asked(r: asyncpg.Record, clauses: Mapping[UUID, tuple[Terms, ...]]) -> Asked:
+    return Asked(clauses[r["agreement_id"]], r["currency"], r["zone"])
+
+
 async def _standing(
     session: AsyncSession, statement: str, pairs: Sequence[Pair]
-) -> tuple[Sequence[asyncpg.Record], dict[UUID, Terms]]:
-    """The rows of these pairs, and the terms of their agreements."""
+) -> tuple[Sequence[asyncpg.Record], dict[UUID, tuple[Terms, ...]]]:
+    """The rows of these pairs, and the terms of each clause of their agreements."""
     wanted = list(dict.fromkeys(pairs))
     if not wanted:
         return (), {}
     rows = await fetch(session, statement, [a for a, _ in wanted], [p for _, p in wanted])
     found = {r["agreement_id"] for r in rows}
-    terms: dict[UUID, Terms] = {}
+    clauses: dict[UUID, tuple[Terms, ...]] = {}
     for agreement_id in found:
-        kept = _terms_of.get(agreement_id)
+        kept = _clauses_of.get(agreement_id)
         if kept is not None:
-            _terms_of.move_to_end(agreement_id)
-            terms[agreement_id] = kept
-    if unknown := list(found - terms.keys()):
+            _clauses_of.move_to_end(agreement_id)
+            clauses[agreement_id] = kept
+    if unknown := list(found - clauses.keys()):
         for r in await fetch(
-            session, "SELECT id, clause, version, terms::text FROM agreement WHERE id = ANY($1::uuid[])", unknown
+            session,
+            "SELECT id, clause, version, terms::text, further::text FROM agreement WHERE id = ANY($1::uuid[])",
+            unknown,
         ):
-            terms[r["id"]] = keep_terms(r["id"], r["clause"], r["version"], r["terms"])
-    return rows, terms
+            first = read_terms(r["clause"], r["version"], r["terms"])
+            clauses[r["id"]] = _clauses_of[r["id"]] = (first, *read_further(r["further"]))
+            if len(_clauses_of) > _KEPT:
+                _clauses_of.popitem(last=False)
+    return rows, clauses
 
 
-def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency) -> Facts:
+def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances) -> Facts:
     # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold.
     remaining = min(units.remaining, r["quantity_sold"] - r["not_accepted"])
     held = min(units.held, remaining)
@@ -212,4 +234,5 @@ def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency)
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,
+        circumstances=known,
     )

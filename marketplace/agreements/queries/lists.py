@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.law import Finding, found_again
-from marketplace.agreements.queries.facts import keep_terms
+from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
@@ -272,7 +272,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
     )
     return AgreementDetail(
         row=AgreementRow(**dict(row)),
-        terms=keep_terms(agreement_id, row["clause"], row["version"], more["terms"]),
+        terms=read_terms(row["clause"], row["version"], more["terms"]),
         wording=more["wording"],
         wording_sha256=more["wording_sha256"].hex(),
         framework_reference=more["reference"],

@@ -1,71 +1,80 @@
-"""Notices: a holder says that it wants to use, fit or scrap units; the maker has some days to order them instead."""
+"""Notices: a holder says that it wants to do something with units; the maker has some days to order them instead, or to
+answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.outcomes import Act
-from marketplace.db.session import fetch, fetch_value
+from marketplace.agreements.notice import Notice
+from marketplace.agreements.outcomes import Act, Need
+from marketplace.db.session import WriteSession, fetch, fetch_value
+from marketplace.kit.errors import missing
 
-LONGEST = timedelta(days=800)
-"""No clause lets a notice and its clearance run longer than this together: how far back a list of open ones looks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A holder's notice of an act, and how many of its units have not been acted on yet. From ``clear_from`` until
-    ``clear_until`` it may act, unless the maker orders the units before; None for notices older than these columns."""
-
-    id: int
-    act: Act
-    part_id: UUID
-    quantity: int
-    left: int
-    at: datetime
-    clear_from: datetime | None
-    clear_until: datetime | None
-
-    def standing(self, now: datetime) -> str:
-        """'used', 'running' (the maker may still order the units), 'cleared' (the holder may act) or 'stale'."""
-        if self.left <= 0:
-            return "used"
-        if self.clear_from is None or self.clear_until is None or now >= self.clear_until:
-            return "stale"
-        return "running" if now < self.clear_from else "cleared"
+COLUMNS = (
+    "id", "agreement_id", "part_id", "act", "needs", "quantity", "taken", "used", "offer", "offered_by", "note", "status",
+    "noticed_at", "answer_by", "clear_from", "clear_until", "answered_at", "answer_note",
+)  # fmt: skip
+_COLUMNS = ", ".join(f"n.{name}" for name in COLUMNS)
+STANDS = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used"
+"""Notices that still count for something, as far as their dates allow."""
 
 
-_COLUMNS = """
-n.id, n.detail->>'act' AS act, (n.detail->>'part_id')::uuid AS part_id, (n.detail->>'quantity')::int AS quantity, n.at,
-(n.detail->>'quantity')::int - coalesce((
-    SELECT sum((u.detail->>'quantity')::int) FROM agreement_event u
-    WHERE u.subject_id = n.subject_id AND u.kind = 'notice_used' AND (u.detail->>'notice')::int = n.id
-), 0)::int AS "left", (n.detail->>'clear_from')::timestamptz AS clear_from,
-(n.detail->>'clear_until')::timestamptz AS clear_until
-"""
+def as_notice(row: Any) -> Notice:
+    """A row with ``COLUMNS`` as a notice."""
+    rest = {name: row[name] for name in COLUMNS if name not in ("act", "needs", "noticed_at")}
+    return Notice(**rest, act=Act(row["act"]), needs=Need(row["needs"]), at=row["noticed_at"])
 
 
 async def notices(session: AsyncSession, agreement_id: UUID) -> Sequence[Notice]:
-    """The holder's notices under an agreement, oldest first, with what is left of each."""
+    """The holder's notices under an agreement, oldest first."""
+    rows = await fetch(
+        session, f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 ORDER BY n.id", agreement_id
+    )
+    return [as_notice(r) for r in rows]
+
+
+async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id: int) -> Notice:
+    """One notice, locked; its agreement is locked before. Raises ``notice.not_found``."""
     rows = await fetch(
         session,
-        f"SELECT {_COLUMNS} FROM agreement_event n WHERE n.subject_id = $1 AND n.kind = 'notice' ORDER BY n.id",
+        f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 AND n.id = $2 FOR NO KEY UPDATE",
         agreement_id,
+        notice_id,
     )
-    return [Notice(**{**dict(r), "act": Act(r["act"])}) for r in rows]
+    if not rows:
+        raise missing("notice.not_found", "No such notice under this agreement.")
+    return as_notice(rows[0])
+
+
+async def running_notice_for_update(
+    session: WriteSession, agreement_id: UUID, part_id: UUID, now: datetime
+) -> Notice | None:
+    """The oldest notice of a part that can still be answered, locked; its agreement is locked before."""
+    rows = await fetch(
+        session,
+        f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 AND n.part_id = $2 AND n.status = 'open' "
+        f"AND n.answer_by > $3 AND {STANDS} ORDER BY n.id LIMIT 1 FOR NO KEY UPDATE",
+        agreement_id,
+        part_id,
+        now,
+    )
+    return as_notice(rows[0]) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeRow:
-    """A notice in a list, with its agreement, part and the two sides."""
+    """A notice with its agreement, part and the two sides."""
 
     notice: Notice
     agreement_id: UUID
     agreement: str
+    currency: str
     part_number: str
     description: str
     uom: str
@@ -76,48 +85,57 @@ class NoticeRow:
     zone: str
 
 
+_TABLES = """
+FROM notice n JOIN agreement a ON a.id = n.agreement_id
+JOIN company m ON m.id = n.maker_id JOIN company h ON h.id = n.holder_id JOIN part p ON p.id = n.part_id
+"""
+_ROW = f"""{_COLUMNS}, a.reference AS agreement, a.currency::text AS currency, p.number AS part_number, p.description, p.uom,
+n.maker_id, m.name AS maker, n.holder_id, h.name AS holder, a.zone"""
+
+
+def _row(r: Any) -> NoticeRow:
+    return NoticeRow(
+        as_notice(r), r["agreement_id"], r["agreement"], r["currency"], r["part_number"], r["description"], r["uom"],
+        r["maker_id"], r["maker"], r["holder_id"], r["holder"], r["zone"],
+    )  # fmt: skip
+
+
 async def open_notices(
     session: AsyncSession, company_id: UUID, now: datetime, *, after: int | None = None, limit: int = 50
 ) -> Sequence[NoticeRow]:
     """Notices to or from a company that are running or cleared and not used up, newest first."""
     rows = await fetch(
         session,
-        f"""
-        SELECT * FROM (
-            SELECT {_COLUMNS}, a.id AS agreement_id, a.reference AS agreement, p.number AS part_number, p.description,
-                   p.uom, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.zone
-            FROM agreement_event n
-            JOIN agreement a ON a.id = n.subject_id
-            JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
-            JOIN part p ON p.id = (n.detail->>'part_id')::uuid
-            WHERE n.kind = 'notice' AND (n.maker_id = $1 OR n.holder_id = $1) AND n.at > $2
-              AND (n.detail->>'clear_until')::timestamptz > $3 AND ($4::bigint IS NULL OR n.id < $4)
-        ) o WHERE o.left > 0 ORDER BY o.id DESC LIMIT $5
-        """,
+        f"SELECT {_ROW} {_TABLES} WHERE (n.maker_id = $1 OR n.holder_id = $1) AND {STANDS} "
+        "AND (n.status = 'open' AND n.answer_by > $2 OR n.clear_until > $2) AND ($3::bigint IS NULL OR n.id < $3) "
+        "ORDER BY n.id DESC LIMIT $4",
         company_id,
-        now - LONGEST,
         now,
         after,
         limit,
     )
-    names = ("id", "part_id", "quantity", "left", "at", "clear_from", "clear_until")
-    return [
-        NoticeRow(
-            Notice(act=Act(r["act"]), **{n: r[n] for n in names}), r["agreement_id"], r["agreement"], r["part_number"],
-            r["description"], r["uom"], r["maker_id"], r["maker"], r["holder_id"], r["holder"], r["zone"],
-        )
-        for r in rows
-    ]  # fmt: skip
+    return [_row(r) for r in rows]
+
+
+async def one_notice(session: AsyncSession, company_id: UUID, notice_id: int) -> NoticeRow:
+    """A notice to or from a company. Raises ``notice.not_found``."""
+    rows = await fetch(
+        session,
+        f"SELECT {_ROW} {_TABLES} WHERE (n.maker_id = $1 OR n.holder_id = $1) AND n.id = $2",
+        company_id,
+        notice_id,
+    )
+    if not rows:
+        raise missing("notice.not_found", "No such notice to or from your company.")
+    return _row(rows[0])
 
 
 async def notices_running(session: AsyncSession, company_id: UUID, now: datetime) -> int:
-    """How many notices to this maker still run: units it may order before the holder uses or scraps them."""
+    """How many notices to this maker still run: units it may order, or a request that it may answer."""
     count: int = await fetch_value(
         session,
-        "SELECT count(*)::int FROM agreement_event n WHERE n.kind = 'notice' AND n.maker_id = $1 AND n.at > $2 "
-        "AND (n.detail->>'clear_from')::timestamptz > $3",
+        f"SELECT count(*)::int FROM notice n WHERE n.maker_id = $1 AND {STANDS} AND n.status = 'open' AND n.answer_by > $2",
         company_id,
-        now - LONGEST,
         now,
     )
     return count

@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.printed import SIDES, Framework, PrintedAgreement, Signature
-from marketplace.agreements.queries.facts import keep_terms
+from marketplace.agreements.queries.facts import read_terms
 from marketplace.db.session import fetch_one
 from marketplace.kit.errors import missing
 from marketplace.parties.actor import Actor
@@ -41,7 +41,7 @@ async def printed_agreement(session: AsyncSession, actor: Actor, agreement_id: U
         status_reason=row["status_reason"],
         legal_hold=row["legal_hold"],
         zone=row["zone"],
-        terms=keep_terms(agreement_id, row["clause"], row["version"], row["terms"]),
+        terms=read_terms(row["clause"], row["version"], row["terms"]),
         wording=row["wording"],
         wording_sha256=row["wording_sha256"].hex(),
         offered_at=row["created_at"],

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.queries.facts import keep_terms
+from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.queries.lists import LineRow, lines_of
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
@@ -135,7 +135,7 @@ async def agreement_text(session: AsyncSession, agreement_id: UUID) -> Agreement
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")
     return AgreementText(
-        keep_terms(agreement_id, row["clause"], row["version"], row["terms"]), row["use_class"], row["currency"],
+        read_terms(row["clause"], row["version"], row["terms"]), row["use_class"], row["currency"],
         await lines_of(session, agreement_id),
     )  # fmt: skip
 

@@ -45,6 +45,21 @@ async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> S
     return await stands_still(session, agreement_id)
 
 
+async def stops_of(session: AsyncSession, agreement_ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, datetime]]]:
+    """``stops`` of many agreements."""
+    rows = await fetch(
+        session,
+        "SELECT subject_id, kind, at FROM agreement_event WHERE subject_id = ANY($1::uuid[]) AND kind = ANY($2::text[]) "
+        "ORDER BY id",
+        list(agreement_ids),
+        list(EVENTS),
+    )
+    found: dict[UUID, list[tuple[str, datetime]]] = {}
+    for r in rows:
+        found.setdefault(r["subject_id"], []).append((r["kind"], r["at"]))
+    return found
+
+
 async def stops(session: AsyncSession, agreement_id: UUID) -> Sequence[tuple[str, datetime]]:
     """When an agreement was suspended or held and went on, as (event, when) in order: for ``stopped_between``."""
     rows = await fetch(

@@ -1,5 +1,6 @@
 """The verbs of agreements: publish clauses, offer, sign, withdraw, change, end, suspend, and give permits."""
 
+from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.acceding import (
     Leave,
     accede,
@@ -11,15 +12,22 @@ from marketplace.agreements.service.acceding import (
 )
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
+from marketplace.agreements.service.noticing import (
+    Given,
+    answer_notice,
+    give_notice,
+    note_act_undone,
+    note_exercise,
+    note_used,
+    undo_exercise,
+    withdraw_notice,
+)
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
-    give_notice,
-    note_exercise,
     note_given_back,
     note_not_accepted,
     permits_for_act,
     permits_for_return,
-    refusal,
 )
 from marketplace.agreements.service.proposing import (
     MOST_VALID_DAYS,
@@ -30,6 +38,7 @@ from marketplace.agreements.service.proposing import (
     propose_end,
 )
 from marketplace.agreements.service.publishing import publish_library
+from marketplace.agreements.service.restarting import restart_notices
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
     note_endings,
@@ -44,22 +53,26 @@ __all__ = [
     "MOST_VALID_DAYS",
     "VALID_DAYS",
     "Accepted",
+    "Given",
     "Leave",
     "OfferLine",
     "Proposed",
     "SignedState",
     "accede",
     "accept_proposal",
+    "answer_notice",
     "close_ended",
     "decline_proposal",
     "draft_accession",
     "give_notice",
     "may_resell",
     "new_version",
+    "note_act_undone",
     "note_endings",
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
+    "note_used",
     "offer",
     "pass_on",
     "permits_for_act",
@@ -71,10 +84,13 @@ __all__ = [
     "refusal",
     "release_version",
     "require_live",
+    "restart_notices",
     "resume",
     "set_legal_hold",
     "sign",
     "suspend",
     "undo_accession",
+    "undo_exercise",
     "withdraw",
+    "withdraw_notice",
 ]

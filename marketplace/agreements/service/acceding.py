@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from marketplace.agreements import phrases, queries
+from marketplace.agreements.combined import holder_act
 from marketplace.agreements.deadlines import window
-from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.notice import cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
 from marketplace.agreements.paper import ScheduleLine, check_schedule, write_paper
+from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
-from marketplace.agreements.service.permitting import refusal
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.db.session import WriteSession, execute, fetch_value
@@ -40,6 +41,8 @@ class Leave:
     consent: bool
     runs: bool
     words: str
+    notice_id: int | None = None
+    """The notice that it rests on, where units are offered to the maker first."""
 
 
 async def may_resell(
@@ -71,12 +74,20 @@ async def may_resell(
                 field="minimum_passed_on",
             )
     facts = replace(covered.facts, minimum_to_keep=keep - passed_on)
-    answer = evaluate_holder_act(covered.terms, facts, Act.RESELL, quantity, now)
+    answer = holder_act(covered.clauses, facts, Act.RESELL, quantity, now).answer
     if isinstance(answer, Refused):
         raise refusal(answer)
     if isinstance(answer, Free):
         return Leave(consent=False, runs=False, words=answer.words)
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
+    if answer.needs in (Need.OFFER, Need.NOTICE):
+        # The units were offered to the maker first, which did not take them: nothing more is asked.
+        given = cleared_by(
+            [n for n in await queries.notices(session, agreement_id) if n.part_id == part_id], Act.RESELL, quantity, now
+        )
+        if given is None:
+            raise refusal(answer)
+        return Leave(consent=False, runs=answer.accession_required, words=answer.words, notice_id=given.id)
     return Leave(consent=answer.needs is not Need.ACCESSION, runs=answer.accession_required, words=answer.words)
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-from marketplace.agreements import phrases, queries
+from marketplace.agreements import queries
+from marketplace.agreements.combined import holder_act
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.evaluation import evaluate_holder_act
-from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
-from marketplace.agreements.queries import Notice
-from marketplace.agreements.service.standing import note, party_lock
-from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
-from marketplace.kit.canonical import instant
-from marketplace.kit.errors import DomainError, conflict, invalid, missing
+from marketplace.agreements.notice import Notice, cleared_by
+from marketplace.agreements.outcomes import Act, AfterNotice, Free
+from marketplace.agreements.refusing import refusal
+from marketplace.agreements.service.noticing import covered_part, note_used
+from marketplace.agreements.service.standing import party_lock
+from marketplace.db.session import WriteSession, execute, fetch
+from marketplace.kit.errors import invalid, missing
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits
-from marketplace.outbox.service import emit
 from marketplace.parties.actor import By
-from marketplace.parties.queries import people_to_tell
 
 _RETURN_KINDS = (Kind.RECEIVE, Kind.TITLE, Kind.REPOINT)
 _ACT_KINDS = {Act.USE: Kind.USE_UP, Act.INSTALL: Kind.INSTALL, Act.SCRAP: Kind.SCRAP, Act.RESELL: Kind.TITLE}
@@ -107,19 +105,6 @@ async def note_not_accepted(session: WriteSession, agreement_id: UUID, short_of:
     )  # fmt: skip
 
 
-async def note_exercise(session: WriteSession, agreement_id: UUID, *, cancelled: bool = False) -> int:
-    """Counts one more order under the schedule (or one less: cancelled orders do not count). Returns the count."""
-    count: int | None = await fetch_value(
-        session,
-        "UPDATE agreement SET exercises = greatest(exercises + $2, 0) WHERE id = $1 RETURNING exercises",
-        agreement_id,
-        -1 if cancelled else 1,
-    )
-    if count is None:
-        raise missing("agreement.not_found", "No such agreement.")
-    return count
-
-
 # -- the holder's own acts -------------------------------------------------------------------------------
 
 
@@ -144,15 +129,15 @@ async def permits_for_act(
     if actor.company_id != found.holder_id:
         raise missing("agreement.not_found", "No such agreement.")
     quantity = sum(q for _, q in lots)
-    covered = await _covered(session, agreement_id, part_id)
+    covered = await covered_part(session, agreement_id, part_id)
     notice = await _allow(session, covered, act, quantity, now)
-    if notice is not None:
-        detail = {"notice": notice.id, "quantity": quantity}
-        await note(session, agreement_id, (found.maker_id, found.holder_id), "notice_used", actor, now, detail)
     kind = _ACT_KINDS.get(act)
     if kind is None:
         return [None for _ in lots]
     permits = [(lot, uuid4(), kind, q) for lot, q in lots]
+    if notice is not None:
+        given = [(permit, q) for _, permit, _, q in permits]
+        await note_used(session, (found.maker_id, found.holder_id), agreement_id, notice.id, given, actor, now)
     await add_permits(
         session,
         agreement_id=agreement_id,
@@ -165,92 +150,16 @@ async def permits_for_act(
     return [permit for _, permit, _, _ in permits]
 
 
-async def give_notice(
-    session: WriteSession, actor: By, agreement_id: UUID, part_id: UUID, act: Act, quantity: int, now: datetime
-) -> AfterNotice:
-    """The holder's notice that it wants to use, fit or scrap units that need asking. Returns from when until when
-    it may, should the manufacturer not order them meanwhile.
-
-    Raises ``agreement.notice_needless`` where it may do so at once, ``agreement.consent`` for resale (which only
-    an express consent allows), and what the evaluator refuses.
-    """
-    found = await party_lock(session, agreement_id, actor)
-    if actor.company_id != found.holder_id:
-        raise missing("agreement.not_found", "No such agreement.")
-    covered = await _covered(session, agreement_id, part_id)
-    answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now)
-    if isinstance(answer, Refused):
-        raise refusal(answer)
-    if isinstance(answer, Free):
-        raise conflict("agreement.notice_needless", f"No notice is needed. {answer.words}")
-    if answer.clear_from is None:
-        raise conflict("agreement.consent", answer.words)
-    sides = (found.maker_id, found.holder_id)
-    detail = {
-        "act": act.value, "part_id": part_id, "quantity": quantity, "clear_from": answer.clear_from,
-        "clear_until": answer.clear_until,
-    }  # fmt: skip
-    await note(session, agreement_id, sides, "notice", actor, now, detail)
-    payload = {"reference": found.reference, **detail, **await _tell_maker(session, found, covered, act, quantity)}
-    await emit(session, "agreement.notice", "agreement", agreement_id, sides, payload)
-    return answer
-
-
-async def _tell_maker(
-    session: WriteSession, found: queries.Locked, covered: Covered, act: Act, quantity: int
-) -> dict[str, Any]:
-    """A mail to the maker's planners: only they can still order the units."""
-    async with acting_for(session, found.maker_id):
-        to = await people_to_tell(session, found.maker_id, ("planner", "admin"))
-    if not to:
-        return {}
-    wish = {Act.USE: "use up", Act.INSTALL: "fit", Act.SCRAP: "scrap"}.get(act, act.value)
-    return {
-        "mail": {
-            "to": to,
-            "subject": f"{found.reference}: {covered.holder} wants to {wish} {phrases.count(quantity, 'unit')}",
-            "text": f"{covered.holder} gave notice that it wants to {wish} {phrases.count(quantity, 'unit')}. "
-            "Order them back if you need them; without an order they are free to do so when the notice has run.",
-            "link": f"/agreements/{found.id}",
-        }
-    }
-
-
-async def _covered(session: WriteSession, agreement_id: UUID, part_id: UUID) -> Covered:
-    covered = (await queries.terms_and_facts(session, [(agreement_id, part_id)])).get((agreement_id, part_id))
-    if covered is None:
-        raise missing("agreement.not_found", "The agreement does not cover this part.")
-    return covered
-
-
 async def _allow(session: WriteSession, covered: Covered, act: Act, quantity: int, now: datetime) -> Notice | None:
     """The notice the act rests on, None where it needs none. Raises when it may not be done now."""
-    answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now)
-    if isinstance(answer, AfterNotice) and answer.clear_from is not None:
-        for given in await queries.notices(session, covered.agreement_id):
-            if (given.part_id, given.act) != (covered.part_id, act) or given.left < quantity:
-                continue
-            answer = evaluate_holder_act(covered.terms, covered.facts, act, quantity, now, noticed_at=given.at)
-            if isinstance(answer, Free):
-                return given
+    answer = holder_act(covered.clauses, covered.facts, act, quantity, now).answer
     if isinstance(answer, Free):
         return None
+    if isinstance(answer, AfterNotice):
+        given = cleared_by(
+            [n for n in await queries.notices(session, covered.agreement_id) if n.part_id == covered.part_id],
+            act, quantity, now,
+        )  # fmt: skip
+        if given is not None:
+            return given
     raise refusal(answer)
-
-
-def refusal(answer: Refused | AfterNotice) -> DomainError:
-    """What the evaluator says, as an error: its code, its words, what would have to happen first."""
-    if isinstance(answer, Refused):
-        words = f"{answer.words} {answer.until_words}".strip()
-        return conflict(f"agreement.{answer.code.value}", words, possible_from=_text(answer.possible_from))
-    return conflict(
-        "agreement.ask_first",
-        answer.words,
-        needs=answer.needs.value,
-        clear_from=_text(answer.clear_from),
-        clear_until=_text(answer.clear_until),
-    )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else instant(moment)

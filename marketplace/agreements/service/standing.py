@@ -11,6 +11,7 @@ from uuid import UUID
 from marketplace.agreements import queries
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked
+from marketplace.agreements.service.restarting import restart_notices
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.canonical import plain
@@ -115,6 +116,7 @@ async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: date
         await _closes(session, found, tolled),
     )
     await _set(session, found, "active", actor, now, {"days": days}, event="resumed")
+    await restart_notices(session, [agreement_id], now)
 
 
 async def set_legal_hold(
@@ -136,6 +138,8 @@ async def set_legal_hold(
             raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
     await execute(session, "UPDATE agreement SET legal_hold = $2 WHERE id = $1", agreement_id, held)
     await _tell(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, {"reason": _reason(reason)})
+    if not held:
+        await restart_notices(session, [agreement_id], now)
 
 
 def _reason(reason: str) -> str:

@@ -274,12 +274,8 @@ async def _allowed(
         ask = min(here, wanted)
         if ask < 1:
             continue
-        noticed = [
-            (n.at, n.left)
-            for n in await agreements.notices(session, agreement)
-            if n.act is act and n.part_id == what.part_id and n.left > 0
-        ]
-        allowed[agreement], no = most_allowed(what.terms, what.facts, act, ask, now, noticed)
+        noticed = [n for n in await agreements.notices(session, agreement) if n.part_id == what.part_id]
+        allowed[agreement], no = most_allowed(what.clauses, what.facts, act, ask, now, noticed)
         if no is not None:
             against.append(no)
     return allowed, against

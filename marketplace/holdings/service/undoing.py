@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from marketplace.agreements import service as leave
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.service.telling import tell_taken
@@ -56,6 +57,8 @@ async def correct(
     step = Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())
     command = Command(command_id or uuid4(), actor.company_id, actor.user_id, (step,), "correction")
     done = await carry_out(session, command, now)
+    if past["permit_id"] is not None:
+        await leave.note_act_undone(session, past["permit_id"])
     if past["agreement_id"] is None:
         gone = [(e.lot_id, e.from_position) for e in done.entries if e.from_position is not None]
         await tell_taken(session, actor, command.command_id, gone)

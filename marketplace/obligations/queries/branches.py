@@ -1,8 +1,7 @@
 """Where each kind of obligation is stored: one piece of the statement for each, every one of them by an index.
 
 The pieces are constants; values travel as parameters, the same ones for every piece:
-$1 the reader's company, $2 now, $3 and $4 from and until when it is due (exclusive, inclusive), $5 the agreement,
-$6 since when notices can still run.
+$1 the reader's company, $2 now, $3 and $4 from and until when it is due (exclusive, inclusive), $5 the agreement.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ from typing import Final
 
 from marketplace.obligations.kinds import ObligationKind
 
-PARAMETERS: Final = (
-    "asked AS (SELECT $1::uuid, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::uuid, $6::timestamptz)"
-)
+PARAMETERS: Final = "asked AS (SELECT $1::uuid, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::uuid)"
 """Gives every parameter its type, also where no piece that uses it was chosen. Never read."""
 
 
@@ -62,15 +59,12 @@ _HOLDER = (
     ("all", "true"),
 )
 _NOTICE = (
-    "n.at AS started, n.{owes} AS owes, n.{owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
-    "(n.detail ->> 'part_id')::uuid AS part_id, u.units_left AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
-    "n.detail ->> 'act' AS detail, '' AS urgency, NULL::text AS zone"
+    "n.noticed_at AS started, n.{owes} AS owes, n.{owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
+    "n.part_id, n.quantity - n.taken - n.used AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+    "n.act AS detail, '' AS urgency, NULL::text AS zone"
 )
-_NOTICES = """agreement_event n JOIN agreement a ON a.id = n.subject_id CROSS JOIN LATERAL (
-    SELECT (n.detail ->> 'quantity')::int - coalesce((
-        SELECT sum((u.detail ->> 'quantity')::int) FROM agreement_event u WHERE u.subject_id = n.subject_id
-        AND u.kind = 'notice_used' AND (u.detail ->> 'notice')::int = n.id), 0)::int AS units_left) u"""
-_RUNNING = "n.kind = 'notice' AND n.at > $6 AND (n.detail ->> '{0}')::timestamptz > $2 AND u.units_left > 0"
+_NOTICES = "notice n JOIN agreement a ON a.id = n.agreement_id"
+_RUNNING = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used AND n.{0} > $2"
 _NOTICE_KEY = "lpad(to_hex(n.id), 32, '0')::uuid"
 _WINDOW = (
     "a.created_at AS started, {owes} AS owes, {owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
@@ -119,14 +113,14 @@ PIECES: Final = (
         (("mine", "o.seller_id = $1"), ("theirs", "o.buyer_id = $1"), ("all", "true")), "o.agreement_id",
     ),
     Piece(
-        ObligationKind.ORDER_NOTICED, "(n.detail ->> 'clear_from')::timestamptz", _NOTICE_KEY,
-        _NOTICE.format(owes="maker_id", owed="holder_id"), _NOTICES, _RUNNING.format("clear_from"),
-        (("mine", "n.maker_id = $1"), ("theirs", "n.holder_id = $1"), ("all", "true")), "n.subject_id",
+        ObligationKind.ORDER_NOTICED, "n.answer_by", _NOTICE_KEY,
+        _NOTICE.format(owes="maker_id", owed="holder_id"), _NOTICES, _RUNNING.format("answer_by") + " AND n.status = 'open'",
+        (("mine", "n.maker_id = $1"), ("theirs", "n.holder_id = $1"), ("all", "true")), "n.agreement_id",
     ),
     Piece(
-        ObligationKind.ACT_ON_NOTICE, "(n.detail ->> 'clear_until')::timestamptz", _NOTICE_KEY,
+        ObligationKind.ACT_ON_NOTICE, "n.clear_until", _NOTICE_KEY,
         _NOTICE.format(owes="holder_id", owed="maker_id"), _NOTICES, _RUNNING.format("clear_until"),
-        (("mine", "n.holder_id = $1"), ("theirs", "n.maker_id = $1"), ("all", "true")), "n.subject_id",
+        (("mine", "n.holder_id = $1"), ("theirs", "n.maker_id = $1"), ("all", "true")), "n.agreement_id",
     ),
     Piece(
         ObligationKind.WINDOW_OPENS, "a.window_opens_at", "a.id",

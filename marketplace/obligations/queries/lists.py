@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.queries.notices import LONGEST
 from marketplace.db.session import fetch
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.obligations.kinds import KINDS, WINDOWS, Obligation, ObligationKind
@@ -67,7 +66,7 @@ def _pieces(
 
 
 def _given(actor: Actor, wanted: ObligationFilter, now: datetime) -> tuple[Any, ...]:
-    return (actor.company_id, now, *wanted.bounds(now), wanted.agreement_id, now - LONGEST)
+    return (actor.company_id, now, *wanted.bounds(now), wanted.agreement_id)
 
 
 NAMED: Final = """
@@ -126,8 +125,8 @@ async def _rows(
     def more(kind: ObligationKind, due: str, subject: str) -> tuple[str, str]:
         # Each piece brings as many as are wanted altogether, in order, so that none reads on to its end.
         return (
-            f"{due} >= $7::timestamptz AND ({due}, '{kind.value}' COLLATE \"C\", {subject}) > ($7, $8::text, $9::uuid)",
-            f"ORDER BY {due}, {subject} LIMIT $10",
+            f"{due} >= $6::timestamptz AND ({due}, '{kind.value}' COLLATE \"C\", {subject}) > ($6, $7::text, $8::uuid)",
+            f"ORDER BY {due}, {subject} LIMIT $9",
         )
 
     pieces = _pieces(actor, wanted, more)
@@ -135,7 +134,7 @@ async def _rows(
         return []
     rows = await fetch(
         session,
-        f"WITH {PARAMETERS}, x AS (SELECT * FROM ({' UNION ALL '.join(pieces)}) u ORDER BY due, kind, key LIMIT $10) "
+        f"WITH {PARAMETERS}, x AS (SELECT * FROM ({' UNION ALL '.join(pieces)}) u ORDER BY due, kind, key LIMIT $9) "
         f"{NAMED} ORDER BY x.due, x.kind, x.key",
         *_given(actor, wanted, now), *key, limit,
     )  # fmt: skip
@@ -168,7 +167,7 @@ async def by_day(
                count(*) FILTER (WHERE NOT window_day AND NOT mine)::int AS theirs,
                count(*) FILTER (WHERE window_day)::int AS windows
         FROM (SELECT (CASE WHEN kind = 'window_opens' THEN due ELSE due - interval '1 microsecond' END
-                      AT TIME ZONE $7::text)::date AS day,
+                      AT TIME ZONE $6::text)::date AS day,
                      kind IN ('window_opens', 'window_closes') AS window_day, owes IS NOT DISTINCT FROM $1 AS mine
               FROM ({" UNION ALL ".join(pieces)}) u) d
         GROUP BY day ORDER BY day

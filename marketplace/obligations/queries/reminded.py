@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.queries.notices import LONGEST
 from marketplace.db.session import fetch, fetch_one
 from marketplace.obligations.kinds import LINGERING, LONG, Obligation
 from marketplace.obligations.queries.branches import PARAMETERS, PIECES
@@ -71,11 +70,11 @@ async def to_remind(
             WHERE ($1 IS NULL OR t.company_id = $1) AND NOT EXISTS (
                 SELECT FROM reminder r WHERE r.company_id = t.company_id AND r.kind = t.kind AND r.subject_id = t.key
                 AND r.step = t.step AND r.due_at = t.due)
-            ORDER BY t.due, t.kind, t.key LIMIT $7
+            ORDER BY t.due, t.kind, t.key LIMIT $6
         )
         {named} ORDER BY x.due, x.kind, x.key, x.company_id
         """,
-        company_id, now, now - OVERDUE_FOR, now + timedelta(days=MOST_DAYS), None, now - LONGEST, limit,
+        company_id, now, now - OVERDUE_FOR, now + timedelta(days=MOST_DAYS), None, limit,
     )  # fmt: skip
     return [Owing(r["company_id"], Step(r["step"]), told(r, r["company_id"], agreements=True)) for r in rows]
 

@@ -149,7 +149,7 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
     async with acting_for(session, call.maker_id):
         await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
         if call.agreement_id and call.noticed_at:
-            await agreements.note_exercise(session, call.agreement_id, cancelled=True)
+            await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
     await set_status(session, call, "cancelled", ended_at=now)
     # The last of what waited for an approver: nothing waits any more, and the request can be planned again.
     await execute(

@@ -263,7 +263,9 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
     """Gives notice: from here the holder's clock runs, on deadlines computed once."""
     await set_status(session, call, "noticed", noticed_at=now)
     if call.agreement_id:
-        await agreements.note_exercise(session, call.agreement_id)
+        await agreements.note_exercise(
+            session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now
+        )
     await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
     word = {"own_stock": "Pick request", "access_draw": "Access draw", "buy_back": "Buy-back order"}[call.kind]
     due = f"{call.respond_by:%d %b %Y %H:%M} UTC" if call.respond_by else "soon"
@@ -393,7 +395,7 @@ async def _end_calls(
     for call in calls:
         await free_units(session, by, call, "end", now)
         if call.agreement_id and call.noticed_at:
-            await agreements.note_exercise(session, call.agreement_id, cancelled=True)
+            await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
         await set_status(session, call, "cancelled", ended_at=now, note=why)
         await tell(session, by, call, "cancelled", {"why": why}, now)
     return calls

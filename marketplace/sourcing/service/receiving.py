@@ -12,7 +12,6 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.evaluation import draw_outcome, inspect_by
 from marketplace.agreements.phrases import deadline
 from marketplace.agreements.states import CallState, move_call
-from marketplace.agreements.terms import AccessBackV1
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -90,10 +89,13 @@ async def _clocks(session: WriteSession, call: CallRow, now: datetime) -> tuple[
         return None, None
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
-    until = inspect_by(covered.terms, now, covered.facts.zone)
-    if not isinstance(covered.terms, AccessBackV1):
+    # Of several clauses the one that the order was made under: drawn, or bought.
+    drawn = call.kind == "access_draw"
+    terms = next((t for t in covered.clauses if (t.clause == "access-back") == drawn), covered.terms)
+    until = inspect_by(terms, now, covered.facts.zone)
+    if terms.clause != "access-back":
         return until, None
-    return until, draw_outcome(covered.terms, covered.facts, now, now).replace_by
+    return until, draw_outcome(terms, covered.facts, now, now).replace_by
 
 
 async def _requisition_received(session: WriteSession, call: CallRow) -> None:

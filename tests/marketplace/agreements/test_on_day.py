@@ -17,10 +17,10 @@ from tests.marketplace.agreements.builders import facts, terms
 def test_the_right_is_told_before_within_and_after_its_window() -> None:
     given_terms, stands = terms(window_start_months=6, window_end_months=12), facts()
     span = window(given_terms, stands)
-    before = rights_on(given_terms, stands, span.first_day - timedelta(days=1))
-    first = rights_on(given_terms, stands, span.first_day)
-    last = rights_on(given_terms, stands, span.last_day)
-    after = rights_on(given_terms, stands, span.last_day + timedelta(days=1))
+    before = rights_on((given_terms,), stands, span.first_day - timedelta(days=1))
+    first = rights_on((given_terms,), stands, span.first_day)
+    last = rights_on((given_terms,), stands, span.last_day)
+    after = rights_on((given_terms,), stands, span.last_day + timedelta(days=1))
     assert (before.callable, before.unit_price, after.callable, after.unit_price) == (0, None, 0, None)
     assert "opens on" in before.words[0]
     assert "ended on" in after.words[0]

@@ -20,6 +20,7 @@ from marketplace.agreements.service import (
     set_legal_hold,
     sign,
     suspend,
+    undo_exercise,
     withdraw,
 )
 from marketplace.db.session import Tenant, execute
@@ -215,16 +216,19 @@ async def test_legal_hold_is_lifted_by_who_set_it(world: World) -> None:
 async def test_exercises_are_counted_under_concurrency(world: World) -> None:
     agreement_id = await agreed(world)
 
-    async def once() -> int:
+    async def once(number: int) -> int:
         async with world.db.write(world.maker.tenant) as session:
-            return await note_exercise(session, agreement_id)
+            return await note_exercise(
+                session, agreement_id, call_id=calls[number], part_id=world.part, units=1, now=NOW
+            )
 
-    assert sorted(await asyncio.gather(*(once() for _ in range(8)))) == list(range(1, 9))
+    calls = [uuid4() for _ in range(8)]
+    assert sorted(await asyncio.gather(*(once(number) for number in range(8)))) == list(range(1, 9))
     async with world.db.write(world.maker.tenant) as session:
-        assert await note_exercise(session, agreement_id, cancelled=True) == 7
+        assert await undo_exercise(session, agreement_id, call_id=calls[0], now=NOW) == 7
     with pytest.raises(DomainError) as refused:
         async with world.db.write(world.other.tenant) as session:
-            await note_exercise(session, agreement_id)
+            await note_exercise(session, agreement_id, call_id=uuid4(), part_id=world.part, units=1, now=NOW)
     assert refused.value.code == "agreement.not_found"
 
 
