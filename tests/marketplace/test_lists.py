@@ -161,14 +161,14 @@ async def round_of_everything(job: Job, turn: int) -> None:
         "buyer_id": str(world.other.id), "quantity": 1,
     }  # fmt: skip
     await ok(job.buyer.post(f"{API}/resales", json=resale), 201)
-    scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
-    await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
     await job.called(1)
     await job.came_back(1)
     line = (await ok(job.planner.get(f"{API}/settlement", params={"limit": 1})))["items"][0]["id"]
     await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
     await job.called(1)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
+    scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
+    await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
 
 
 async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connection, db: Database) -> None:
