@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
-from marketplace.agreements.changes import LineMinimum, differences, minimum_after
+from marketplace.agreements.changes import LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, ReadsAgreements, SignsAgreements
@@ -289,14 +289,16 @@ def minimums_of(text: AgreementText, proposal: ProposalRow) -> Sequence[LineMini
 
 
 def _proposal(row: ProposalRow, text: AgreementText, now: datetime) -> ProposalOut:
-    changed = differences(text.terms, row.terms, minimums_of(text, row)) if row.terms else ()
+    changed = differences_of_all(text.clauses, row.clauses, minimums_of(text, row)) if row.terms else ()
     return ProposalOut.model_validate(
         {
             "id": row.id, "agreement_id": row.agreement_id, "kind": row.kind, "status": row.standing(now),
             "proposed_by": row.proposer, "proposed_at": row.proposed_at, "valid_until": row.valid_until,
             "answers_id": row.answers_id, "note": row.note, "reason": row.reason, "reference": row.reference,
             "differences": [DifferenceOut.model_validate(d) for d in changed],
-            "terms": dump_terms(row.terms) if row.terms else None, "wording": row.wording,
+            "terms": dump_terms(row.terms) if row.terms else None,
+            "further": [{"clause": t.clause, "version": t.version, "terms": dump_terms(t)} for t in row.further],
+            "wording": row.wording,
             "wording_sha256": row.wording_sha256.hex(),
         }
     )  # fmt: skip
@@ -316,7 +318,7 @@ async def propose(
 
     async def act() -> Any:
         if given.ends:
-            if given.terms or given.clause or given.version or given.minimums:
+            if given.terms or given.clause or given.version or given.minimums or given.further:
                 raise invalid("proposal.terms", "An end has no terms: leave them out.", field="terms")
             made = await service.propose_end(
                 session, actor, agreement_id, text=given.note, now=now, valid_days=given.valid_days
@@ -332,7 +334,7 @@ async def propose(
             made = await service.propose_change(
                 session, actor, agreement_id, clause=given.clause, version=given.version, terms=given.terms,
                 minimums={m.part_id: m.minimum_to_keep for m in given.minimums}, text=given.note, now=now,
-                valid_days=given.valid_days,
+                valid_days=given.valid_days, further=given.beside,
             )  # fmt: skip
         text = await queries.agreement_text(session, agreement_id)
         row = next(p for p in await queries.proposals(session, actor, agreement_id) if p.id == made.id)
