@@ -16,6 +16,7 @@ from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
+from marketplace.agreements.prose import badge, summary
 from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow
 from marketplace.agreements.schemas import (
     AcceptedOut,
@@ -37,7 +38,7 @@ from marketplace.agreements.schemas import (
     StandingOut,
     Status,
 )
-from marketplace.agreements.terms import ClauseName, dump_terms
+from marketplace.agreements.terms import ClauseName, Terms, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.documents.service import typeset
@@ -86,7 +87,7 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
         wording=found.wording,
         wording_sha256=found.wording_sha256,
         framework_reference=found.framework_reference,
-        schedule=[_line(line, covered.get((agreement_id, line.part_id)), now) for line in found.lines],
+        schedule=[_line(line, covered.get((agreement_id, line.part_id)), found.further, now) for line in found.lines],
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
     )
@@ -103,7 +104,7 @@ async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) ->
     return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted, kept.now)
 
 
-def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
+def _line(line: LineRow, covered: Covered | None, further: Sequence[Terms], now: Now) -> LineOut:
     stands = split(covered.terms, covered.facts, now) if covered and covered.status in IN_FORCE else None
     return LineOut(
         part_id=line.part_id,
@@ -121,8 +122,8 @@ def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
         remaining=stands.remaining if stands else None,
         callable=stands.callable if stands else None,
         words=stands.words if stands else None,
-        badge=covered.badge.short if covered else None,
-        summary=list(covered.summary) if covered else [],
+        badge=badge(covered.terms, covered.facts, further=further).short if covered else None,
+        summary=list(summary(covered.terms, covered.facts, further)) if covered else [],
     )
 
 

@@ -84,7 +84,7 @@ def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
     shown = badge(terms, facts, further=further)
     return ListingDetail(
         **ListingOut.model_validate(row).model_dump(), terms=row.terms,
-        clause_badge=shown.short,
+        further=[NamedClauseOut.model_validate(clause) for clause in row.further], clause_badge=shown.short,
         clause_sentence=shown.sentence, clause_summary=list(summary(terms, facts, further)),
     )  # fmt: skip
 

@@ -142,7 +142,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
-    summary = summary_of_lines(found.terms, [(line.number, known.facts) for line, known, _ in lines if known], found.further)
+    summary = summary_of_lines(
+        found.terms, [(line.number, known.facts) for line, known, _ in lines if known], found.further
+    )
     return {
         "found": found,
         "row": row,
