@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.prose import render_clause
+from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import Terms
 from marketplace.documents.markdown import reader
 
 CLAUSE_WORDS: Final = {"buy-back": "Buy-back", "access-back": "Access-back"}
+"""The clauses that lists can be filtered by, by the name the trade uses."""
+NAMES: Final = {**CLAUSE_WORDS, "first-refusal": "First refusal", "title-kept": "Title kept"}
 """The clauses by the name the trade uses."""
 DEEPER: Final = 2
 """Headings of the text start below the page's own."""
@@ -37,3 +42,10 @@ def html(text: str) -> Markup:
 def clause_html(wording: str, terms: Terms) -> Markup:
     """A released clause with these terms in its blanks."""
     return html(render_clause(wording, terms))
+
+
+async def released_text(session: AsyncSession, clauses: Sequence[Terms]) -> tuple[str, Markup]:
+    """(title, text) of clauses that stand together, each with its blanks filled in. Raises ``clause.not_found``."""
+    texts = [await clause_version(session, terms.clause, terms.version) for terms in clauses]
+    title = " and ".join(text.title for text in texts)
+    return title, Markup("").join(clause_html(text.wording, terms) for text, terms in zip(texts, clauses, strict=True))

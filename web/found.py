@@ -96,12 +96,12 @@ class Worded:
 
     def __init__(self, today: date, zone: str, company_id: UUID) -> None:
         self._today, self._zone, self._company = today, zone, company_id
-        self._terms: dict[UUID, Terms] = {}
+        self._terms: dict[UUID, tuple[Terms, ...]] = {}
 
-    def terms(self, row: listings.ListingRow) -> Terms:
-        """The typed terms of the row's release."""
+    def terms(self, row: listings.ListingRow) -> tuple[Terms, ...]:
+        """The typed terms of each clause of the row's release."""
         if row.release_id not in self._terms:
-            self._terms[row.release_id] = wording.terms_of(row.clause, row.version, row.terms)
+            self._terms[row.release_id] = wording.clauses_of(row.clause, row.version, row.terms, row.further)
         return self._terms[row.release_id]
 
     def offer(self, row: listings.ListingRow) -> Offer:
@@ -109,16 +109,16 @@ class Worded:
         terms = self.terms(row)
         words = wording.badge(terms, offered(row, row.available), self._today, self._zone)
         price = Money(row.unit_price, row.currency)
-        return Offer(row, words, price, terms.notice_days_stock, row.seller_id == self._company)
+        return Offer(row, words, price, terms[0].notice_days_stock, row.seller_id == self._company)
 
-    def clause(self, row: listings.ListingRow, quantity: int) -> wording.Clause:
+    def clause(self, row: listings.ListingRow, quantity: int) -> wording.Clauses:
         """The clause in full sentences for so many units, as if signed today."""
-        return wording.clause(self.terms(row), offered(row, quantity), self._today, self._zone)
+        return wording.clauses(self.terms(row), offered(row, quantity), self._today, self._zone)
 
     def sentences(self, lines: Sequence[tuple[listings.ListingRow, int]]) -> tuple[str, ...]:
         """The clause in full sentences for an order of these lines of one posting, as if signed today."""
         told = [(row.part_number, offered(row, quantity)) for row, quantity in lines]
-        return wording.clause_of_lines(self.terms(lines[0][0]), told, self._today, self._zone)
+        return wording.clauses_of_lines(self.terms(lines[0][0]), told, self._today, self._zone)
 
 
 def offered(row: listings.ListingRow, quantity: int) -> wording.Offered:

@@ -1,178 +1,24 @@
-"""The terms of a clause as form fields, made from the terms' own JSON schema: bounds, units and hints are the schema's,
-so a new clause version gets its editor without new code. Shares are typed in percent and kept in basis points."""
+"""The terms of a clause in a form: filled in from terms, and read back. Shares are typed in percent and kept in basis
+points; lists are typed one a line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from marketplace.agreements.terms import terms_schema
 from marketplace.kit.errors import DomainError, FieldError
 from web.forms import Fields, Value
+from web.term_fields import PREFIX, KindOf, TermField, all_fields
+from web.term_labels import LABELS, OF_CLAUSE
 
-PREFIX: Final = "t_"
-"""Before every field name, so that a term may be called what it likes."""
-LEFT_OUT: Final = frozenset({"clause", "version", "use_class"})
-"""Chosen elsewhere on the page."""
-GROUPS: Final = (
-    ("The right", ("applies_to", "minimum_to_keep", "holder_reserve", "window_start_months", "window_end_months")),
-    (
-        "Price",
-        (
-            "price", "handling_bp", "price_floor_bp", "price_cap_bp", "draw_fee_bp", "replace_days",
-            "purchase_percent_bp", "rounding",
-        ),
-    ),
-    (
-        "Clock",
-        (
-            "respond_hours_machine_down", "notice_hours_machine_down", "respond_days_urgent", "notice_days_urgent",
-            "respond_days_stock", "notice_days_stock", "no_response",
-        ),
-    ),
-    ("How much at a time", ("partial_minimum", "partial_multiple", "max_exercises")),
-    (
-        "Using, selling on, scrapping",
-        (
-            "use_free_above_minimum", "use_notice_days", "clearance_days", "report_within_days", "scrap_notice_days",
-            "resale", "runs_with_the_unit",
-        ),
-    ),
-    (
-        "Delivery, payment, loss",
-        ("freight_payer", "inspection_days", "payment_days", "loss_bearer", "loss_compensation_bp"),
-    ),
-)  # fmt: skip
-REST: Final = "More"
-LABELS: Final = {
-    "applies_to": "Which units can be ordered back",
-    "minimum_to_keep": "Minimum to keep",
-    "holder_reserve": "Holder's own reserve",
-    "window_start_months": "Right opens after",
-    "window_end_months": "Right ends after",
-    "price": "Price of a unit that comes back",
-    "handling_bp": "Added for handling",
-    "price_floor_bp": "Price floor",
-    "price_cap_bp": "Price cap",
-    "draw_fee_bp": "Fee for a draw",
-    "replace_days": "Replaced within",
-    "purchase_percent_bp": "Not replaced: bought at",
-    "rounding": "Rounding",
-    "respond_hours_machine_down": "Machine down: answer within",
-    "notice_hours_machine_down": "Machine down: ship within",
-    "respond_days_urgent": "Urgent: answer within",
-    "notice_days_urgent": "Urgent: ship within",
-    "respond_days_stock": "Stock order: answer within",
-    "notice_days_stock": "Stock order: ship within",
-    "no_response": "No response by the deadline means",
-    "partial_minimum": "Fewest units in one order",
-    "partial_multiple": "Orders in multiples of",
-    "max_exercises": "Most orders",
-    "use_free_above_minimum": "Use above the minimum to keep",
-    "use_notice_days": "Notice before use",
-    "clearance_days": "Cleared for",
-    "report_within_days": "Use and moves reported within",
-    "scrap_notice_days": "Offered to you before scrapping",
-    "resale": "Selling on",
-    "runs_with_the_unit": "When a unit is sold on",
-    "freight_payer": "Freight paid by",
-    "inspection_days": "Inspected within",
-    "payment_days": "Paid within",
-    "loss_bearer": "Loss before shipping borne by",
-    "loss_compensation_bp": "Paid for a lost unit",
-}
-WORDS: Final = {
-    "applies_to": {
-        "all": "All that the holder still has",
-        "free": "Units above the minimum",
-        "floor": "Only the minimum",
-    },
-    "no_response": {"accepted": "Accepted", "refused": "Refused"},
-    "rounding": {"half_up": "Half up", "half_even": "Half to even", "up": "Up"},
-    "resale": {"not_allowed": "Not allowed", "consent": "With your consent"},
-    "freight_payer": {"manufacturer": "Manufacturer", "holder": "Holder"},
-    "loss_bearer": {"manufacturer": "Manufacturer", "holder": "Holder"},
-    "use_free_above_minimum": {"true": "Without asking", "false": "After notice"},
-    "runs_with_the_unit": {"true": "The right goes with it", "false": "The right ends on it"},
-}
-PRICE_KINDS: Final = (
-    ("percent_of_sale", "A share of what the partner paid"),
-    ("fixed", "A fixed amount"),
-    ("schedule", "A share that changes with time"),
-)
-SHAPES: Final = (("step", "In steps"), ("linear", "Evenly, month by month"))
 _SHARE = re.compile(r"(\d{1,4})(?:[.,](\d{1,2}))?")
 _POINT = re.compile(r"\s*(\d{1,3})\s*(?:months?|mo|m)?\s*[:;,\s]\s*(\d{1,3}(?:[.,]\d{1,2})?)\s*%?\s*", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class TermField:
-    """One term. ``kind``: number, share, choice, switch or price; bounds of a share are in percent."""
-
-    name: str
-    label: str
-    hint: str
-    kind: str
-    unit: str = ""
-    low: int | None = None
-    high: int | None = None
-    optional: bool = False
-    options: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def form_name(self) -> str:
-        """The name of the field in the form."""
-        return PREFIX + self.name
-
-
-@dataclass(frozen=True, slots=True)
-class TermGroup:
-    """Terms that belong together."""
-
-    title: str
-    fields: tuple[TermField, ...]
-
-
-@lru_cache(maxsize=64)
-def groups(clause: str, version: int) -> tuple[TermGroup, ...]:
-    """The fields of a clause version in groups; terms that no group names come last."""
-    schema = terms_schema(clause, version)
-    left = {name: spec for name, spec in schema["properties"].items() if name not in LEFT_OUT}
-    made: list[TermGroup] = []
-    for title, names in GROUPS:
-        fields = tuple(_field(name, left.pop(name), schema["$defs"]) for name in names if name in left)
-        if fields:
-            made.append(TermGroup(title, fields))
-    if left:
-        made.append(TermGroup(REST, tuple(_field(name, spec, schema["$defs"]) for name, spec in left.items())))
-    return tuple(made)
-
-
-def _field(name: str, spec: Mapping[str, Any], defs: Mapping[str, Any]) -> TermField:
-    label, hint = LABELS.get(name, name.replace("_", " ").capitalize()), str(spec.get("description", ""))
-    if "oneOf" in spec:
-        return TermField(name, label, hint, "price")
-    if "$ref" in spec:
-        values = defs[spec["$ref"].rpartition("/")[2]]["enum"]
-        words = WORDS.get(name, {})
-        return TermField(name, label, hint, "choice", options=tuple((v, words.get(v, v)) for v in values))
-    if spec.get("type") == "boolean":
-        words = WORDS.get(name, {"true": "Yes", "false": "No"})
-        return TermField(name, label, hint, "switch", options=tuple(words.items()))
-    optional = "anyOf" in spec
-    bounds = next(s for s in spec["anyOf"] if s["type"] == "integer") if optional else spec
-    low, high, unit = bounds["minimum"], bounds["maximum"], str(spec.get("unit", ""))
-    if unit == "basis points":
-        return TermField(name, label, hint, "share", "%", low // 100, high // 100, optional)
-    return TermField(name, label, hint, "number", unit, low, high, optional)
-
-
-def _all(clause: str, version: int) -> Iterator[TermField]:
-    for group in groups(clause, version):
-        yield from group.fields
+_DAY = r"(\d{1,2})\.?\s*([a-z]{3,9})\.?"
+_SPAN = re.compile(rf"\s*{_DAY}\s*(?:-|–|to|until|;|,)\s*{_DAY}\s*", re.IGNORECASE)
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LONGEST_LIST: Final = 1_000
+"""Characters of a list that is typed one a line."""
 
 
 def share_text(basis_points: int) -> str:
@@ -181,62 +27,109 @@ def share_text(basis_points: int) -> str:
     return f"{whole}.{rest:02d}".rstrip("0") if rest else str(whole)
 
 
-def to_form(clause: str, version: int, terms: Mapping[str, Any]) -> dict[str, Value]:
+# -- terms to form -------------------------------------------------------------------------------------------
+
+
+def to_form(
+    clause: str, version: int, terms: Mapping[str, Any], prefix: str = PREFIX, left_out: Collection[str] = ()
+) -> dict[str, Value]:
     """Terms in JSON types as the values of the form."""
     values: dict[str, Value] = {}
-    for field in _all(clause, version):
-        value = terms.get(field.name)
-        if field.kind == "price" and isinstance(value, Mapping):
-            values.update(_price_to_form(value))
-        elif value is None:
-            values[field.form_name] = ""
-        elif field.kind == "share":
-            values[field.form_name] = share_text(int(value))
-        elif field.kind == "switch":
-            values[field.form_name] = "true" if value else "false"
-        else:
-            values[field.form_name] = str(value)
+    for field in all_fields(clause, version, prefix, left_out):
+        values.update(_shown(field, terms.get(field.name)))
     return values
 
 
-def _price_to_form(price: Mapping[str, Any]) -> dict[str, Value]:
-    values: dict[str, Value] = {PREFIX + "price_kind": str(price["kind"])}
-    if price["kind"] == "fixed":
-        values[PREFIX + "price_amount"] = str(price["amount"])
-    elif price["kind"] == "percent_of_sale":
-        values[PREFIX + "price_percent"] = share_text(price["percent_bp"])
-    else:
-        values[PREFIX + "price_shape"] = str(price["shape"])
-        values[PREFIX + "price_declining"] = "yes" if price["declining"] else ""
-        points = [f"{p['after_months']}: {share_text(p['percent_bp'])}" for p in price["points"]]
-        values[PREFIX + "price_points"] = "\n".join(points)
-    return values
+def _shown(field: TermField, value: Any) -> dict[str, Value]:
+    if field.kind == "kinds":
+        kind = str(value["kind"]) if value else ""
+        values: dict[str, Value] = {f"{field.form_name}_kind": kind}
+        for part in _kind(field, kind).fields:
+            values.update(_shown(part, value[part.name]))
+        return values
+    if field.kind == "grades":
+        shares = {str(a["grade"]): share_text(a["percent_bp"]) for a in value or ()}
+        return {f"{field.form_name}_{grade}": shares.get(grade, "") for grade, _ in field.options}
+    return {field.form_name: _text(field, value)}
 
 
-def from_form(fields: Fields, clause: str, version: int) -> dict[str, Any]:
+def _text(field: TermField, value: Any) -> str:
+    if value is None:
+        return ""
+    if field.kind == "share":
+        return share_text(int(value))
+    if field.kind == "switch":
+        return "true" if value else "false"
+    if field.kind == "check":
+        return "yes" if value else ""
+    if field.kind == "points":
+        return "\n".join(f"{p['after_months']}: {share_text(p['percent_bp'])}" for p in value)
+    if field.kind == "spans":
+        return "\n".join(
+            f"{b['from_day']} {MONTHS[b['from_month'] - 1]} - {b['to_day']} {MONTHS[b['to_month'] - 1]}" for b in value
+        )
+    return str(value)
+
+
+def _kind(field: TermField, value: str) -> KindOf:
+    """The kind of this name; without fields where there is none."""
+    return next((kind for kind in field.kinds if kind.value == value), KindOf(value, value, ()))
+
+
+# -- form to terms -------------------------------------------------------------------------------------------
+
+
+def from_form(
+    fields: Fields, clause: str, version: int, prefix: str = PREFIX, left_out: Collection[str] = ()
+) -> dict[str, Any]:
     """The terms in JSON types, for ``parse_terms``; what cannot be read is noted in ``fields``."""
-    raw: dict[str, Any] = {}
-    for field in _all(clause, version):
-        name = field.form_name
-        if field.kind == "price":
-            raw[field.name] = _price(fields)
-        elif field.kind == "share":
-            raw[field.name] = read_share(fields, name, field.label, field.low, field.high, optional=field.optional)
-        elif field.kind == "number":
-            if field.optional and not fields.text(name, field.label, required=False):
-                raw[field.name] = None
-            else:
-                raw[field.name] = fields.whole(name, field.label, low=field.low or 0, high=field.high or 0)
-        else:
-            chosen = fields.one_of(name, field.label, [value for value, _ in field.options])
-            raw[field.name] = chosen == "true" if field.kind == "switch" else chosen
-    return raw
+    return {field.name: _read(fields, field) for field in all_fields(clause, version, prefix, left_out)}
+
+
+def _read(fields: Fields, field: TermField, label: str | None = None) -> Any:
+    name, label = field.form_name, label or field.label
+    if field.kind == "kinds":
+        return _read_kind(fields, field)
+    if field.kind == "share":
+        return read_share(fields, name, label, field.low, field.high, optional=field.optional)
+    if field.kind == "amount":
+        return f"{fields.amount(name, label):f}"
+    if field.kind == "check":
+        return fields.yes(name)
+    if field.kind == "points":
+        return [
+            _point(found) for found in _lines(fields, field, label, _POINT, "a point", "months and share like 60: 40")
+        ]
+    if field.kind == "spans":
+        found = _lines(fields, field, label, _SPAN, "a span of days", "the first and the last day like 24 Dec - 6 Jan")
+        return [_span(match) for match in found]
+    if field.kind == "grades":
+        return _grades(fields, field)
+    if field.optional and not fields.text(name, label, required=False):
+        return None
+    if field.kind == "number":
+        return fields.whole(name, label, low=field.low or 0, high=field.high or 0)
+    if field.kind in {"text", "month"}:
+        return fields.text(name, label, most=field.high or 200)
+    chosen = fields.one_of(name, label, [value for value, _ in field.options])
+    return chosen == "true" if field.kind == "switch" else chosen
+
+
+def _read_kind(fields: Fields, field: TermField) -> dict[str, Any] | None:
+    name = f"{field.form_name}_kind"
+    if field.optional and not fields.text(name, field.label, required=False):
+        return None
+    what = "a kind of price" if field.name == "price" else field.label
+    kind = fields.one_of(name, what, [kind.value for kind in field.kinds])
+    parts = _kind(field, kind).fields
+    return {"kind": kind, **{p.name: _read(fields, p, f"The {p.label[0].lower()}{p.label[1:]}") for p in parts}}
 
 
 def read_share(
     fields: Fields, name: str, label: str, low: int | None, high: int | None, *, optional: bool = False
 ) -> int | None:
-    """A share typed in percent, in basis points; None where it may be left out, or cannot be read (noted in ``fields``)."""
+    """A share typed in percent, in basis points as its bounds are; None where it may be left out, or cannot be read (noted
+    in ``fields``)."""
     text = fields.text(name, label, required=not optional).removesuffix("%").strip()
     if not text:
         return None
@@ -244,67 +137,112 @@ def read_share(
     if match is None:
         fields.wrong(name, f"'{text[:20]}' is not a share. Write it like 85 or 85.5.")
         return None
-    found = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
-    if (low is not None and found < low * 100) or (high is not None and found > high * 100):
-        fields.wrong(name, f"{label} is from {low} to {high} %.")
+    found = _basis_points(match)
+    if (low is not None and found < low) or (high is not None and found > high):
+        fields.wrong(name, f"{label} is from {share_text(low or 0)} to {share_text(high or 0)} %.")
     return found
 
 
-def _price(fields: Fields) -> dict[str, Any]:
-    kind = fields.one_of(PREFIX + "price_kind", "a kind of price", [value for value, _ in PRICE_KINDS])
-    if kind == "fixed":
-        return {"kind": kind, "amount": f"{fields.amount(PREFIX + 'price_amount', 'The fixed amount'):f}"}
-    if kind == "percent_of_sale":
-        share = read_share(fields, PREFIX + "price_percent", "The share of the price paid", 0, 300)
-        return {"kind": kind, "percent_bp": share or 0}
-    if kind != "schedule":
-        return {"kind": kind}
-    points = []
-    for line in fields.text(PREFIX + "price_points", "The points in time", most=1000).splitlines():
-        if not line.strip():
-            continue
-        match = _POINT.fullmatch(line)
-        share_match = _SHARE.fullmatch(match[2]) if match else None
-        if match is None or share_match is None:
-            fields.wrong(PREFIX + "price_points", f"'{line[:30]}' is not a point. Write months and share like 60: 40.")
-            continue
-        share = int(share_match[1]) * 100 + int((share_match[2] or "0").ljust(2, "0"))
-        points.append({"after_months": int(match[1]), "percent_bp": share})
-    shape = fields.one_of(PREFIX + "price_shape", "how it changes", [value for value, _ in SHAPES])
-    return {"kind": kind, "shape": shape, "declining": fields.yes(PREFIX + "price_declining"), "points": points}
+def _basis_points(match: re.Match[str]) -> int:
+    return int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
 
 
-def labels(clause: str, version: int) -> dict[str, str]:
+def _lines(
+    fields: Fields, field: TermField, label: str, pattern: re.Pattern[str], what: str, like: str
+) -> list[re.Match[str]]:
+    """Each line as the pattern reads it; empty ones are passed over, others that do not fit are noted."""
+    found: list[re.Match[str]] = []
+    text = fields.text(field.form_name, label, required=field.name == "points", most=LONGEST_LIST)
+    for line in text.splitlines():
+        match = pattern.fullmatch(line)
+        if match and (pattern is not _SPAN or all(_month(match[i]) for i in (2, 4))):
+            found.append(match)
+        elif line.strip():
+            fields.wrong(field.form_name, f"'{line.strip()[:30]}' is not {what}. Write {like}.")
+    return found
+
+
+def _point(match: re.Match[str]) -> dict[str, int]:
+    share = _SHARE.fullmatch(match[2])
+    return {"after_months": int(match[1]), "percent_bp": _basis_points(share) if share else 0}
+
+
+def _month(text: str) -> int:
+    """1 to 12; 0 for what is no month."""
+    short = text[:3].capitalize()
+    return MONTHS.index(short) + 1 if short in MONTHS else 0
+
+
+def _span(match: re.Match[str]) -> dict[str, int]:
+    return {
+        "from_month": _month(match[2]), "from_day": int(match[1]), "to_month": _month(match[4]), "to_day": int(match[3]),
+    }  # fmt: skip
+
+
+def _grades(fields: Fields, field: TermField) -> list[dict[str, Any]]:
+    made = []
+    for grade, words in field.options:
+        share = read_share(fields, f"{field.form_name}_{grade}", words, 0, 10_000, optional=True)
+        if share is not None:
+            made.append({"grade": grade, "percent_bp": share})
+    return made
+
+
+# -- what is wrong, by the names of the form ------------------------------------------------------------------
+
+
+def labels(clause: str, version: int, prefix: str = PREFIX, left_out: Collection[str] = ()) -> dict[str, str]:
     """The labels of the form's fields, for the summary of what is wrong."""
-    found = {field.form_name: field.label for field in _all(clause, version)}
-    price = {
-        "kind": "Price",
-        "amount": "Fixed amount",
-        "percent": "Share of the price paid",
-        "points": "Months and share",
-    }
-    return found | {f"{PREFIX}price_{name}": label for name, label in price.items()}
+    made: dict[str, str] = {}
+    for field in all_fields(clause, version, prefix, left_out):
+        made |= {part.form_name: part.label for part in field.parts}
+        if field.kind == "kinds":
+            made[f"{field.form_name}_kind"] = "Price" if field.name == "price" else field.label
+        if field.kind == "grades":
+            made |= {f"{field.form_name}_{g}": f"{field.label}: {words}" for g, words in field.options}
+    return made
 
 
-def named_for_form(error: DomainError) -> DomainError:
-    """A refusal of ``parse_terms`` with the names of the form's fields, and their labels in its words."""
-    fields = tuple(FieldError(_form_name(wrong.field), wrong.code, _worded(wrong.message)) for wrong in error.fields)
+def named_for_form(
+    error: DomainError, clause: str, version: int, raw: Mapping[str, Any], prefix: str = PREFIX
+) -> DomainError:
+    """A refusal of ``parse_terms`` of ``raw`` with the names of the form's fields, and their labels in its words. Terms that
+    are asked for with the first clause only are its fields."""
+    known = {field.name: field for field in all_fields(clause, version, prefix)}
+    fields = tuple(
+        FieldError(
+            _form_name(wrong.field, known, raw), wrong.code, _worded(_where(wrong.field) + wrong.message, clause)
+        )
+        for wrong in error.fields
+    )
     message = "One term is not right." if len(fields) == 1 else f"{len(fields)} terms are not right."
     return DomainError(error.kind, error.code, message if fields else error.message, fields, error.extra)
 
 
-def _worded(message: str) -> str:
+def _worded(message: str, clause: str) -> str:
     """``not later than notice_days_stock`` with the label that people see."""
-    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda m: f"“{LABELS[m[0]]}”" if m[0] in LABELS else m[0], message)
+    named = {**LABELS, **OF_CLAUSE.get(clause, {})}
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda m: f"“{named[m[0]]}”" if m[0] in named else m[0], message)
 
 
-def _form_name(path: str) -> str:
-    if path == "use_class":
+def _where(path: str) -> str:
+    """'Line 2: ' for what is said of the second of several."""
+    found = re.fullmatch(r"(?:price\.points|minimum_steps|blackouts)\.(\d+)\.\w+", path)
+    return f"Line {int(found[1]) + 1}: " if found else ""
+
+
+def _form_name(path: str, known: Mapping[str, TermField], raw: Mapping[str, Any]) -> str:
+    name, *rest = path.split(".")
+    field = known.get(name)
+    if field is None:
         return path
-    if path == "price":
-        return PREFIX + "price_kind"
-    if path.startswith("price.points"):
-        return PREFIX + "price_points"
-    if path.startswith("price."):
-        return PREFIX + "price_" + {"amount": "amount", "percent_bp": "percent"}.get(path[6:], path[6:])
-    return PREFIX + path
+    if field.kind == "kinds":
+        value = raw.get(name) or {}
+        parts = {part.name: part.form_name for part in _kind(field, str(value.get("kind", ""))).fields}
+        return parts.get(rest[0] if rest else "", f"{field.form_name}_kind")
+    if field.kind == "grades":
+        stated: Sequence[Mapping[str, Any]] = raw.get(name) or ()
+        at = int(rest[0]) if rest else 0
+        grade = stated[at]["grade"] if at < len(stated) else field.options[0][0]
+        return f"{field.form_name}_{grade}"
+    return field.form_name

@@ -30,7 +30,7 @@ from marketplace.agreements.classification import (
 from marketplace.agreements.price_bounds import bounded_exercises, first_refusal, open_price
 from marketplace.agreements.prices import buy_back_price
 from marketplace.agreements.term_kinds import Title
-from marketplace.agreements.terms import AppliesTo, BuyBackV1, BuyBackV2, Terms
+from marketplace.agreements.terms import AppliesTo, BuyBackV1, BuyBackV2, FirstRefusalV1, Terms
 from marketplace.kit.clock import add_months
 from marketplace.kit.money import Money
 
@@ -137,14 +137,20 @@ def _words(kind: Kind, units: int) -> str:
     return one if units == 1 else many
 
 
-def book_line(terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None) -> LineBooks:
+def book_line(
+    terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None, further: Sequence[Terms] = ()
+) -> LineBooks:
     """How one line is booked under these terms, were its schedule dated ``schedule_date``; ``rate_bp``: the maker's
-    discount rate a year, None = not stated. Each class of units apart; classes without units are left out."""
+    discount rate a year, None = not stated. Each class of units apart, by the rights of every clause that reaches it;
+    classes without units are left out."""
     made: list[Booked] = []
     dates = call_dates(terms, sold.unit_price) if terms.clause == "buy-back" else ()
     for unit_class, units, reached in _classes(terms, sold.quantity, sold.minimum_to_keep):
         if units:
             rights = _rights(terms, dates, unit_class, schedule_date, sold.unit_price) if reached else ()
+            rights += tuple(
+                first_refusal(x) for x in further if x.clause == "first-refusal" and _reaches(x, unit_class)
+            )
             made.append(Booked(unit_class, units, classify(BookFacts(sold.unit_price, rights, rate_bp))))
     return LineBooks(sold.unit_price, tuple(made))
 
@@ -172,6 +178,15 @@ def _classes(terms: Terms, quantity: int, minimum_to_keep: int) -> list[tuple[Un
         (UnitClass.FREE, free - of_free, free_reached),
         (UnitClass.RESERVE, of_floor + of_free, False),
     ]
+
+
+def _reaches(terms: FirstRefusalV1, unit_class: UnitClass) -> bool:
+    """Whether a first refusal reaches units of a class that another clause makes: the holder's reserve against orders is
+    offered first like the others."""
+    if unit_class is UnitClass.RESERVE:
+        return True
+    beyond = AppliesTo.FREE if unit_class is UnitClass.FLOOR else AppliesTo.FLOOR
+    return terms.applies_to is not beyond
 
 
 def _rights(

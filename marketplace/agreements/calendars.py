@@ -4,8 +4,10 @@ them. A deadline is computed once and stored, so that a later edition of the lib
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from marketplace.kit.errors import invalid
@@ -13,6 +15,8 @@ from marketplace.kit.errors import invalid
 if TYPE_CHECKING:
     from holidays import HolidayBase
 
+_PART = re.compile("[A-Z0-9]{1,3}")
+_LONGEST_CODE = 3
 _LONGEST = 60
 """No country closes for so many days in a row."""
 
@@ -38,6 +42,31 @@ def known_calendar(code: str) -> bool:
     country, _, subdivision = code.partition("-")
     supported = holidays.list_supported_countries()
     return country in supported and (not subdivision or subdivision in supported[country])
+
+
+@lru_cache(maxsize=1)
+def named_calendars() -> tuple[tuple[str, str], ...]:
+    """(code, name) of every calendar there is, countries by name, each followed by its parts: ('DE', 'Germany'),
+    ('DE-BY', 'Germany: Bayern'). A part without a name in the library goes by its code."""
+    import holidays
+    from holidays.registry import COUNTRIES
+
+    supported = holidays.list_supported_countries()
+    made: list[tuple[str, str]] = []
+    for module, (_, code, *_) in sorted(COUNTRIES.items()):
+        if code not in supported:
+            continue
+        name = module.replace("_", " ").title()
+        made.append((code, name))
+        names: dict[str, str] = {}
+        for alias, part in getattr(_calendar(code), "subdivisions_aliases", {}).items():
+            # Of several names the first that is more than another code.
+            if len(alias) > _LONGEST_CODE:
+                names.setdefault(part, alias)
+        # Only what a contract can name: at most three letters and digits.
+        parts = [part for part in supported[code] if _PART.fullmatch(part)]
+        made += sorted(((f"{code}-{part}", f"{name}: {names.get(part, part)}") for part in parts), key=itemgetter(1))
+    return tuple(made)
 
 
 @lru_cache(maxsize=65_536)

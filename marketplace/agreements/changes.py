@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from marketplace.agreements import phrases
+from marketplace.agreements.combined import SAME_TERMS
 from marketplace.agreements.paper import minimum_of_line
-from marketplace.agreements.prose import term_words
+from marketplace.agreements.prose import NAMES, term_words
 from marketplace.agreements.terms import Terms
 
 NOT_THERE = "no such term"
@@ -51,7 +52,11 @@ def differences(before: Terms, after: Terms, lines: Iterable[LineMinimum] = ()) 
         same = name in known and name in wanted and getattr(before, name) == getattr(after, name)
         if not same:
             found.append(Difference(name, label(name), old, new))
-    found += [
+    return (*found, *_lines(lines))
+
+
+def _lines(lines: Iterable[LineMinimum]) -> list[Difference]:
+    return [
         Difference(
             f"minimum_to_keep:{line.number}", f"Minimum to keep of {line.number}",
             phrases.count(line.before, "unit"), phrases.count(line.after, "unit"),
@@ -59,7 +64,28 @@ def differences(before: Terms, after: Terms, lines: Iterable[LineMinimum] = ()) 
         for line in lines
         if line.before != line.after
     ]  # fmt: skip
-    return tuple(found)
+
+
+def differences_of_all(
+    before: Sequence[Terms], after: Sequence[Terms], lines: Iterable[LineMinimum] = ()
+) -> tuple[Difference, ...]:
+    """As ``differences``, for agreements of several clauses: those of the first, then by clause what changes in the others
+    (their terms as '<clause>.<term>'), then the lines. What all clauses say alike is told once."""
+    found = list(differences(before[0], after[0]))
+    was, is_to_be = ({terms.clause: terms for terms in clauses[1:]} for clauses in (before, after))
+    for name in dict.fromkeys([*was, *is_to_be]):
+        old, new = was.get(name), is_to_be.get(name)
+        title = NAMES[name].capitalize()
+        if old is None or new is None:
+            told = ["no such clause" if terms is None else f"{name}, version {terms.version}" for terms in (old, new)]
+            found.append(Difference(f"{name}.clause", title, *told))
+            continue
+        found += [
+            Difference(f"{name}.{d.term}", f"{title}: {d.label[0].lower()}{d.label[1:]}", d.before, d.after)
+            for d in differences(old, new)
+            if d.term not in SAME_TERMS
+        ]
+    return (*found, *_lines(lines))
 
 
 def minimum_after(before: Terms, after: Terms, *, quantity: int, minimum: int, stated: int | None) -> int:

@@ -1,29 +1,42 @@
 """Named starting points of the second library: one clause or several that stand together, with terms for each.
 
-Not released and not on offer: they show what the clauses are for, and tests and examples start from them. Numbers follow
+On offer beside the presets of the first library once all their clauses are released (``starting_points``). Numbers follow
 published practice, as in ``presets``; half a percent a week up to five percent for delay is usual in supply contracts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marketplace.agreements.combined import Combined
+from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.together import NamedClause, together
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Clauses with a set of terms each, in JSON types, and when to choose them. ``released``: whether agreements can be made
-    under them."""
+    """Clauses with a set of terms each, in JSON types, and when to choose them."""
 
     name: str
     title: str
     when: str
     clauses: tuple[tuple[str, int, Mapping[str, Any]], ...]
-    released: bool = False
+
+    @property
+    def first(self) -> NamedClause:
+        """The clause that comes first."""
+        return NamedClause(*self.clauses[0])
+
+    @property
+    def further(self) -> tuple[NamedClause, ...]:
+        """Those beside it."""
+        return tuple(NamedClause(*clause) for clause in self.clauses[1:])
+
+    def released(self, published: Collection[tuple[str, int]]) -> bool:
+        """Whether all its clauses are among those ``published``, so that something can be posted under them."""
+        return all((clause, version) in published for clause, version, _ in self.clauses)
 
     def terms(self, **changed: Any) -> tuple[Terms, ...]:
         """The typed terms of each clause, with some terms changed in each that has them. Raises ``terms.invalid``,
@@ -32,7 +45,7 @@ class Combination:
             parse_terms(clause, version, {**values, **{k: v for k, v in changed.items() if k in values}})
             for clause, version, values in self.clauses
         )
-        return Combined(made).clauses
+        return together(made)
 
 
 _SHARED: Mapping[str, Any] = {
@@ -85,8 +98,8 @@ COMBINATIONS: Mapping[str, Combination] = {
     made.name: made
     for made in (
         Combination(
-            "access-first",
-            "Access first",
+            "access-first-v2",
+            "Access first, version 2",
             "A part you may need again: any remaining unit can be bought back, and some are always kept.",
             (("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3}),),
         ),
@@ -113,3 +126,11 @@ COMBINATIONS: Mapping[str, Combination] = {
         ),
     )
 }
+
+
+def starting_points(published: Collection[tuple[str, int]]) -> Mapping[str, Combination]:
+    """By name what a posting can start from: the presets, then the combinations of which every clause is ``published``."""
+    presets = {
+        p.name: Combination(p.name, p.title, p.when, ((p.clause, p.version, p.values),)) for p in PRESETS.values()
+    }
+    return {name: c for name, c in {**presets, **COMBINATIONS}.items() if c.released(published)}

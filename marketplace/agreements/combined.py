@@ -133,6 +133,8 @@ _SAME = (
     ("holiday_calendar", "All clauses of an agreement follow the same holiday calendar."),
     ("title", "A unit has one owner: all clauses of an agreement say the same."),
 )
+SAME_TERMS = tuple(name for name, _ in _SAME if name != "use_class")
+"""Terms that all clauses of an agreement state alike, as far as they have them."""
 
 
 def _contradictions(clauses: Sequence[Terms]) -> list[FieldError]:
@@ -167,5 +169,5 @@ def _contradictions(clauses: Sequence[Terms]) -> list[FieldError]:
 
 
 __all__ = [
-    "ClauseAct", "ClauseCall", "Combined", "Flag", "best_call", "callable_and_cleared", "calls", "flags", "holder_act",
+    "SAME_TERMS", "ClauseAct", "ClauseCall", "Combined", "Flag", "best_call", "callable_and_cleared", "calls", "flags", "holder_act",
 ]  # fmt: skip

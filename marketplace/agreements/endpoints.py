@@ -11,11 +11,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
-from marketplace.agreements.changes import LineMinimum, differences, minimum_after
+from marketplace.agreements.changes import LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
+from marketplace.agreements.prose import badge, summary
 from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow
 from marketplace.agreements.schemas import (
     AcceptedOut,
@@ -39,7 +40,7 @@ from marketplace.agreements.schemas import (
     StandingOut,
     Status,
 )
-from marketplace.agreements.terms import ClauseName, dump_terms
+from marketplace.agreements.terms import ClauseName, Terms, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.documents.service import typeset
@@ -90,7 +91,7 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
         wording=found.wording,
         wording_sha256=found.wording_sha256,
         framework_reference=found.framework_reference,
-        schedule=[_line(line, covered.get((agreement_id, line.part_id)), now) for line in found.lines],
+        schedule=[_line(line, covered.get((agreement_id, line.part_id)), found.further, now) for line in found.lines],
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
     )
@@ -107,7 +108,7 @@ async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) ->
     return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted, kept.now)
 
 
-def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
+def _line(line: LineRow, covered: Covered | None, further: Sequence[Terms], now: Now) -> LineOut:
     stands = split(covered.terms, covered.facts, now) if covered and covered.status in IN_FORCE else None
     return LineOut(
         part_id=line.part_id,
@@ -125,8 +126,8 @@ def _line(line: LineRow, covered: Covered | None, now: Now) -> LineOut:
         remaining=stands.remaining if stands else None,
         callable=stands.callable if stands else None,
         words=stands.words if stands else None,
-        badge=covered.badge.short if covered else None,
-        summary=list(covered.summary) if covered else [],
+        badge=badge(covered.terms, covered.facts, further=further).short if covered else None,
+        summary=list(summary(covered.terms, covered.facts, further)) if covered else [],
     )
 
 
@@ -294,14 +295,16 @@ def minimums_of(text: AgreementText, proposal: ProposalRow) -> Sequence[LineMini
 
 
 def _proposal(row: ProposalRow, text: AgreementText, now: datetime) -> ProposalOut:
-    changed = differences(text.terms, row.terms, minimums_of(text, row)) if row.terms else ()
+    changed = differences_of_all(text.clauses, row.clauses, minimums_of(text, row)) if row.terms else ()
     return ProposalOut.model_validate(
         {
             "id": row.id, "agreement_id": row.agreement_id, "kind": row.kind, "status": row.standing(now),
             "proposed_by": row.proposer, "proposed_at": row.proposed_at, "valid_until": row.valid_until,
             "answers_id": row.answers_id, "note": row.note, "reason": row.reason, "reference": row.reference,
             "differences": [DifferenceOut.model_validate(d) for d in changed],
-            "terms": dump_terms(row.terms) if row.terms else None, "wording": row.wording,
+            "terms": dump_terms(row.terms) if row.terms else None,
+            "further": [{"clause": t.clause, "version": t.version, "terms": dump_terms(t)} for t in row.further],
+            "wording": row.wording,
             "wording_sha256": row.wording_sha256.hex(),
         }
     )  # fmt: skip
@@ -321,7 +324,7 @@ async def propose(
 
     async def act() -> Any:
         if given.ends:
-            if given.terms or given.clause or given.version or given.minimums:
+            if given.terms or given.clause or given.version or given.minimums or given.further:
                 raise invalid("proposal.terms", "An end has no terms: leave them out.", field="terms")
             made = await service.propose_end(
                 session, actor, agreement_id, text=given.note, now=now, valid_days=given.valid_days
@@ -337,7 +340,7 @@ async def propose(
             made = await service.propose_change(
                 session, actor, agreement_id, clause=given.clause, version=given.version, terms=given.terms,
                 minimums={m.part_id: m.minimum_to_keep for m in given.minimums}, text=given.note, now=now,
-                valid_days=given.valid_days,
+                valid_days=given.valid_days, further=given.beside,
             )  # fmt: skip
         text = await queries.agreement_text(session, agreement_id)
         row = next(p for p in await queries.proposals(session, actor, agreement_id) if p.id == made.id)

@@ -6,7 +6,7 @@ still to confirm.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -194,8 +194,30 @@ def ask(
 def check_law(book: LawBook, question: Question) -> tuple[Finding, ...]:
     """Every rule that concerns the agreement, gravest first; nothing is left out because something graver was found."""
     found = [finding for rule in book.rules if (finding := _concerns(book, rule, question))]
+    return _gravest_first(found)
+
+
+def _gravest_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
     order = list(Action)
     return tuple(sorted(found, key=lambda f: (not f.blocks, order.index(f.action), not f.certain, f.rule)))
+
+
+def check_clauses(
+    book: LawBook,
+    clauses: Sequence[Terms],
+    maker: Jurisdiction,
+    holders: Sequence[Jurisdiction],
+    *,
+    every_holder: bool,
+    on: date,
+) -> tuple[Finding, ...]:
+    """As ``check_law``, for all clauses of one agreement. A rule that concerns several of them is told once, for the first:
+    what it says does not depend on which of them it is about."""
+    found: dict[str, Finding] = {}
+    for terms in clauses:
+        for finding in check_law(book, ask(terms, maker, holders, every_holder=every_holder, on=on)):
+            found.setdefault(finding.rule, finding)
+    return _gravest_first(found.values())
 
 
 def _concerns(book: LawBook, rule: Rule, question: Question) -> Finding | None:

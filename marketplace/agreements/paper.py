@@ -77,9 +77,15 @@ def schedule_table(lines: Sequence[ScheduleLine]) -> str:
 
 
 def write_paper(
-    clause_text: str, terms: Terms, particulars: Mapping[str, str], lines: Sequence[ScheduleLine]
+    clause_text: str,
+    terms: Terms,
+    particulars: Mapping[str, str],
+    lines: Sequence[ScheduleLine],
+    further: Sequence[tuple[str, Terms]] = (),
 ) -> tuple[str, bytes]:
-    """The whole text of an agreement (markdown) and its SHA-256, which both signatures name."""
-    body = render_clause(clause_text, terms, particulars)
-    text = f"{body.rstrip()}\n\n## {SCHEDULE_HEADING}\n\n{schedule_table(lines)}\n"
+    """The whole text of an agreement (markdown) and its SHA-256, which both signatures name. ``further``: the texts of
+    clauses beside the first, each with its terms."""
+    texts = [render_clause(clause_text, terms, particulars), *(render_clause(text, more) for text, more in further)]
+    body = "\n\n".join(text.rstrip() for text in texts)
+    text = f"{body}\n\n## {SCHEDULE_HEADING}\n\n{schedule_table(lines)}\n"
     return text, hashlib.sha256(text.encode()).digest()

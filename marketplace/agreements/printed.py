@@ -11,7 +11,7 @@ from typing import Literal
 
 from marketplace.agreements import phrases
 from marketplace.agreements.paper import SCHEDULE_HEADING
-from marketplace.agreements.prose import term_words
+from marketplace.agreements.prose import NAMES, term_words
 from marketplace.agreements.terms import Terms
 from marketplace.documents.blocks import (
     Attachment,
@@ -67,7 +67,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """The framework agreement that a schedule hangs on."""
+    """A framework agreement that a schedule hangs on."""
 
     reference: str
     clause: str
@@ -78,7 +78,7 @@ class Framework:
 
 @dataclass(frozen=True, slots=True)
 class PrintedAgreement:
-    """What the paper is made of. ``wording`` is the stored text that both sides sign, ``wording_sha256`` what they
+    """What the paper is made of: ``clauses`` are the terms of each clause, ``frameworks`` one for each. ``wording`` is the stored text that both sides sign, ``wording_sha256`` what they
     signed it by."""
 
     reference: str
@@ -87,17 +87,17 @@ class PrintedAgreement:
     status_reason: str | None
     legal_hold: bool
     zone: str
-    terms: Terms
+    clauses: tuple[Terms, ...]
     wording: str
     wording_sha256: str
     offered_at: datetime
     signatures: tuple[Signature, ...]
-    framework: Framework
+    frameworks: tuple[Framework, ...]
 
     @property
     def made_at(self) -> datetime:
-        """The last signature, the framework's among them; before any, the offer."""
-        signatures = (*self.signatures, *self.framework.signatures)
+        """The last signature, the frameworks' among them; before any, the offer."""
+        signatures = (*self.signatures, *(s for framework in self.frameworks for s in framework.signatures))
         return max((s.at for s in signatures if s.at is not None), default=self.offered_at)
 
     @property
@@ -122,9 +122,11 @@ def printed(agreement: PrintedAgreement) -> Paper:
     body = blocks(agreement.wording)
     stated = _particulars(body)
     file = f"{agreement.reference}.md"
+    named = [framework.reference for framework in agreement.frameworks]
     return Paper(
         title=f"Agreement {agreement.reference}",
-        subtitle=f"{agreement.title}. Schedule under the framework agreement {agreement.framework.reference}",
+        subtitle=f"{agreement.title}. Schedule under the framework agreement{'s' if len(named) > 1 else ''} "
+        f"{phrases.listed(named)}",
         author=", ".join(stated.get(ROLES[s.side], s.company) for s in agreement.signatures),
         running=f"Agreement {agreement.reference}",
         foot=f"SHA-256 of the {'signed text' if signed else 'text'}: {agreement.wording_sha256}",
@@ -134,7 +136,7 @@ def printed(agreement: PrintedAgreement) -> Paper:
             Mark("The text that is signed begins here"),
             *_signed_text(body),
             Mark("The text that is signed ends here"),
-            *_terms(agreement.terms),
+            *(block for terms in agreement.clauses for block in _terms(terms, alone=len(agreement.clauses) == 1)),
             NewPage(),
             *_signatures(agreement, stated, file),
         ),
@@ -197,8 +199,9 @@ def _signed_text(body: tuple[Block, ...]) -> Iterator[Block]:
         yield block
 
 
-def _terms(terms: Terms) -> Iterator[Block]:
-    yield Heading(1, words("List of terms"))
+def _terms(terms: Terms, *, alone: bool) -> Iterator[Block]:
+    title = "List of terms" if alone else f"List of terms: {NAMES[terms.clause]}"
+    yield Heading(1, words(title))
     yield Paragraph(
         words(
             "The blanks of the clause and what stands in them, from the record. The text above binds; this list only "
@@ -215,11 +218,10 @@ def _terms(terms: Terms) -> Iterator[Block]:
         for name, field in fields.items()
     )
     head = (words("term"), words("as agreed"), words("meaning"))
-    yield Table(head, rows, (False, False, False), "List of terms")
+    yield Table(head, rows, (False, False, False), title)
 
 
 def _signatures(agreement: PrintedAgreement, stated: Mapping[str, str], file: str) -> Iterator[Block]:
-    framework = agreement.framework
     yield Heading(1, words("Signatures"))
     yield Paragraph(
         words(
@@ -231,17 +233,18 @@ def _signatures(agreement: PrintedAgreement, stated: Mapping[str, str], file: st
     for signature in agreement.signatures:
         missing = "never signed" if agreement.status == "withdrawn" else "not signed yet"
         yield _panel(signature, agreement.zone, stated, "SHA-256 of the text", agreement.wording_sha256, missing)
-    yield Heading(2, words(f"Framework agreement {framework.reference}"))
-    yield Paragraph(
-        words(
-            f"Signed once by the same two companies for every schedule under the clause {framework.clause}, version "
-            f"{framework.version}."
+    for framework in agreement.frameworks:
+        yield Heading(2, words(f"Framework agreement {framework.reference}"))
+        yield Paragraph(
+            words(
+                f"Signed once by the same two companies for every schedule under the clause {framework.clause}, version "
+                f"{framework.version}."
+            )
         )
-    )
-    for signature in framework.signatures:
-        yield _panel(
-            signature, agreement.zone, stated, "SHA-256 of the clause", framework.clause_sha256, "not signed yet"
-        )
+        for signature in framework.signatures:
+            yield _panel(
+                signature, agreement.zone, stated, "SHA-256 of the clause", framework.clause_sha256, "not signed yet"
+            )
     yield Heading(2, words("How to check this document"))
     yield Paragraph(
         words(

@@ -123,7 +123,24 @@ class Badge(NamedTuple):
     sentence: str
 
 
-def badge(terms: Terms, facts: Facts, *, to_maker: bool = False) -> Badge:
+NAMES: Mapping[str, str] = {
+    "buy-back": "buy-back",
+    "access-back": "access-back",
+    "first-refusal": "first refusal",
+    "title-kept": "title kept",
+}
+"""The clauses by the name the trade uses."""
+
+
+def badge(terms: Terms, facts: Facts, *, to_maker: bool = False, further: Sequence[Terms] = ()) -> Badge:
+    """The clause, and those beside it: 'Access · until Nov 2034, and first refusal', each in a sentence."""
+    first = _badge(terms, facts, to_maker=to_maker)
+    short = ", and ".join([first.short, *(NAMES[other.clause] for other in further)])
+    sentences = [first.sentence, *(_badge(other, facts, to_maker=to_maker).sentence for other in further)]
+    return Badge(short, " ".join(sentences))
+
+
+def _badge(terms: Terms, facts: Facts, *, to_maker: bool) -> Badge:
     """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, notice
     24 hours (machine down) to 10 days (stock); keep 3 of 10.' To the maker, and who orders on its behalf: 'at 85 % of
     what it was sold for (350.29 USD a unit) ...; the holder keeps 3 of 10.'
@@ -181,8 +198,17 @@ def _price_to_maker(terms: BuyBackV1, facts: Facts) -> str:
     return words.replace("of your price", f"of what it was sold for ({amounts} a unit)")
 
 
-def summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
-    """What the clause means for this schedule, in sentences to the holder, with dates and amounts."""
+def summary(terms: Terms, facts: Facts, further: Sequence[Terms] = ()) -> tuple[str, ...]:
+    """What the clause means for this schedule, in sentences to the holder, with dates and amounts; of clauses beside it what
+    the sentences before do not say already."""
+    told = list(_summary(terms, facts))
+    for other in further:
+        more = [sentence for sentence in _summary(other, facts) if sentence not in told]
+        told += [f"And a {NAMES[other.clause]}; where both clauses say something, the stricter binds.", *more]
+    return tuple(told)
+
+
+def _summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
     if terms.generation == 2:
         return summary_texts(terms, facts)
     span = window(terms, facts)
@@ -227,10 +253,12 @@ TOLD_APART = 6
 """So many lines of a schedule are told apart in sentences; who has more reads the schedule."""
 
 
-def summary_of_lines(terms: Terms, lines: Sequence[tuple[str, Facts]]) -> tuple[str, ...]:
+def summary_of_lines(
+    terms: Terms, lines: Sequence[tuple[str, Facts]], further: Sequence[Terms] = ()
+) -> tuple[str, ...]:
     """As ``summary``, for a schedule of several lines, (part number, facts): what all lines have in common once, and
     by part number what is not the same in all of them (price, minimum to keep)."""
-    told = [(number, summary(terms, facts)) for number, facts in lines]
+    told = [(number, summary(terms, facts, further)) for number, facts in lines]
     if not told:
         return ()
     common = set(told[0][1]).intersection(*(sentences for _, sentences in told))

@@ -14,11 +14,34 @@ from marketplace.agreements.classification import INDICATIVE, Kind
 from marketplace.agreements.law import Action
 from marketplace.agreements.law import Status as LawStatus
 from marketplace.agreements.queries import NoticeRow
+from marketplace.agreements.together import NamedClause
 from marketplace.kit.wire import BodyIn
 
 Status = Literal[
     "offered", "active", "suspended", "expiring", "run_off", "closed", "terminated", "superseded", "withdrawn"
 ]
+
+
+class NamedClauseIn(BodyIn):
+    """A clause that stands beside the first, with its terms."""
+
+    clause: str = Field(examples=["first-refusal"])
+    version: int = Field(default=1, examples=[1])
+    terms: dict[str, Any]
+
+    @property
+    def named(self) -> NamedClause:
+        """As services take it."""
+        return NamedClause(self.clause, self.version, self.terms)
+
+
+class NamedClauseOut(BaseModel):
+    """A clause that stands beside the first, with its terms; and the hash of its text where it is agreed."""
+
+    clause: str = Field(examples=["first-refusal"])
+    version: int
+    sha256: str | None = None
+    terms: dict[str, Any]
 
 
 class AgreementOut(BaseModel):
@@ -34,7 +57,8 @@ class AgreementOut(BaseModel):
     order_id: UUID | None
     clause: str = Field(examples=["buy-back"])
     version: int
-    title: str
+    further: list[NamedClauseOut] = Field(description="Clauses beside the first.")
+    title: str = Field(description="Of all clauses.")
     currency: str = Field(examples=["USD"])
     use_class: str = Field(examples=["intermediate_good"])
     schedule_date: date
@@ -379,11 +403,21 @@ class ProposalIn(BodyIn):
     terms: dict[str, Any] | None = Field(
         default=None, description="All terms as they are to be, not only what changes."
     )
+    further: list[NamedClauseIn] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Clauses that are to stand beside the first, with all their terms.",
+    )
     minimums: list[MinimumIn] = Field(
         default_factory=list, max_length=2_000, description="Lines whose minimum to keep is to be another."
     )
     note: str = Field(default="", max_length=500)
     valid_days: int = Field(default=30, ge=1, le=180, description="How long it can be answered.")
+
+    @property
+    def beside(self) -> tuple[NamedClause, ...]:
+        """The further clauses as the service takes them."""
+        return tuple(clause.named for clause in self.further)
 
 
 class DifferenceOut(BaseModel):
@@ -412,6 +446,7 @@ class ProposalOut(BaseModel):
     reference: str | None = Field(description="Of the agreement to come; null where it ends.")
     differences: list[DifferenceOut]
     terms: dict[str, Any] | None
+    further: list[NamedClauseOut]
     wording: str = Field(description="The text that both sign (markdown).")
     wording_sha256: str
 

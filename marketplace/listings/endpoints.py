@@ -9,9 +9,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.combinations import starting_points
 from marketplace.agreements.prose import badge, summary
-from marketplace.agreements.schemas import FindingOut
+from marketplace.agreements.schemas import FindingOut, NamedClauseOut
 from marketplace.agreements.terms import ClauseName, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.errors import missing
@@ -22,6 +22,7 @@ from marketplace.listings import queries, service
 from marketplace.listings.permissions import ReadsListings, ReadsReleases, WritesReleases
 from marketplace.listings.schemas import (
     ClauseOut,
+    CombinationOut,
     LinesIn,
     LinesSet,
     ListingDetail,
@@ -34,7 +35,7 @@ from marketplace.listings.schemas import (
     ReleaseStatus,
     UseClass,
 )
-from marketplace.listings.wording import Offered, terms_of
+from marketplace.listings.wording import Offered, clauses_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
 
@@ -78,28 +79,36 @@ async def listing(session: Reading, actor: ReadsListings, listing_id: UUID, now:
 def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
     count = max(row.available, 1)
     offer = Offered(count, max(row.quantity, 1), row.unit_price, row.currency, row.list_price, row.minimum_to_keep)
-    terms = terms_of(row.clause, row.version, row.terms)
+    terms, *further = clauses_of(row.clause, row.version, row.terms, row.further)
     facts = offer.facts(today, "UTC")
-    shown = badge(terms, facts)
+    shown = badge(terms, facts, further=further)
     return ListingDetail(
-        **ListingOut.model_validate(row).model_dump(), terms=row.terms, clause_badge=shown.short,
-        clause_sentence=shown.sentence, clause_summary=list(summary(terms, facts)),
+        **ListingOut.model_validate(row).model_dump(), terms=row.terms,
+        further=[NamedClauseOut.model_validate(clause) for clause in row.further], clause_badge=shown.short,
+        clause_sentence=shown.sentence, clause_summary=list(summary(terms, facts, further)),
     )  # fmt: skip
 
 
 @router.get("/clauses", summary="Clauses a posting can stand under, with ready-made terms")
 async def clauses(session: Reading, actor: ReadsListings) -> list[ClauseOut]:
-    """Each published version with its presets: complete terms to use as they are, or to change."""
+    """Each published version with its presets: complete terms to use as they are, or to change. A preset of several clauses
+    stands with the first of them and names those that go beside it."""
+    published = await queries.clause_versions(session)
+    starts = starting_points({(clause, version) for clause, version, _ in published})
     return [
         ClauseOut(
             clause=clause, version=version, title=title,
-            presets={
-                name: dump_terms(preset.terms())
-                for name, preset in PRESETS.items()
-                if (preset.clause, preset.version) == (clause, version)
-            },
+            presets={s.name: dump_terms(s.terms()[0]) for s in starts.values() if s.clauses[0][:2] == (clause, version)},
+            combinations=[
+                CombinationOut(
+                    name=s.name, title=s.title, when=s.when,
+                    further=[NamedClauseOut(clause=t.clause, version=t.version, terms=dump_terms(t)) for t in s.terms()[1:]],
+                )
+                for s in starts.values()
+                if s.clauses[0][:2] == (clause, version)
+            ],
         )
-        for clause, version, title in await queries.clause_versions(session)
+        for clause, version, title in published
     ]  # fmt: skip
 
 
@@ -140,7 +149,7 @@ async def books(session: Reading, actor: ReadsReleases, release_id: UUID, now: N
     found = await queries.release(session, release_id)
     if found.company_id != actor.company_id:
         raise missing("release.not_found", "No such surplus posting of yours.")
-    terms = terms_of(found.clause, found.version, found.terms)
+    terms = clauses_of(found.clause, found.version, found.terms, found.further)
     lines = await queries.lines(session, release_id)
     named = found.audience_ids if found.audience == "named" else None
     law = await queries.law_of_terms(session, actor.company_id, terms, named, now.date())
@@ -153,7 +162,7 @@ async def draft(session: Writing, actor: WritesReleases, new: ReleaseIn, key: Id
     """Answers its id; every wrong term is named."""
 
     async def act() -> dict[str, Any]:
-        return {"id": await service.draft(session, actor, **new.model_dump())}
+        return {"id": await service.draft(session, actor, **new.given())}
 
     return Made.model_validate((await once(session, actor, key, "releases.draft", new.model_dump(), act)).content)
 
@@ -166,7 +175,7 @@ async def edit(
     given = {**new.model_dump(), "release_id": release_id}
     return await once_done(
         session, actor, key, "releases.edit", given,
-        lambda: service.edit(session, actor, release_id, **new.model_dump()),
+        lambda: service.edit(session, actor, release_id, **new.given()),
     )  # fmt: skip
 
 

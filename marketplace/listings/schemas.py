@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.agreements.schemas import BooksOut, FindingOut
+from marketplace.agreements.schemas import BooksOut, FindingOut, NamedClauseIn, NamedClauseOut
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn
 from marketplace.ledger.kinds import Condition
 
@@ -18,7 +18,7 @@ ReleaseStatus = Literal["draft", "published", "closed"]
 
 
 class ReleaseIn(BodyIn):
-    """A draft surplus posting: a clause version with its terms, a use, an audience."""
+    """A draft surplus posting: a clause version with its terms, a use, an audience; further clauses beside it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -38,9 +38,17 @@ class ReleaseIn(BodyIn):
     clause: str = Field(examples=["buy-back"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
+    further: list[NamedClauseIn] = Field(
+        default_factory=list, max_length=4, description="Clauses beside the first: at most one first refusal."
+    )
     use_class: UseClass
     audience: Literal["all", "named"] = "all"
     audience_ids: list[UUID] = Field(default_factory=list)
+
+    def given(self) -> dict[str, Any]:
+        """As the service takes it."""
+        further = [clause.named for clause in self.further]
+        return {**self.model_dump(exclude={"further"}), "further": further}
 
 
 class LineIn(BodyIn):
@@ -95,6 +103,7 @@ class ReleaseOut(BaseModel):
     clause: str
     version: int
     terms: dict[str, Any]
+    further: list[NamedClauseOut] = Field(description="Clauses beside the first.")
     use_class: str
     currency: str
     audience: str
@@ -157,6 +166,7 @@ class ListingDetail(ListingOut):
     """A listing with the clause's terms and what they mean."""
 
     terms: dict[str, Any]
+    further: list[NamedClauseOut] = Field(description="Clauses beside the first.")
     clause_badge: str
     clause_sentence: str
     clause_summary: list[str]
@@ -169,10 +179,20 @@ class ReduceIn(BodyIn):
     quantity: int = Field(ge=0)
 
 
+class CombinationOut(BaseModel):
+    """A preset in words, with the clauses that go beside the one it stands with, complete with terms."""
+
+    name: str
+    title: str
+    when: str
+    further: list[NamedClauseOut]
+
+
 class ClauseOut(BaseModel):
-    """A published clause version and its presets by name."""
+    """A published clause version and its presets by name; ``combinations`` tells of each, and what goes beside it."""
 
     clause: str
     version: int
     title: str
     presets: dict[str, dict[str, Any]]
+    combinations: list[CombinationOut]

@@ -12,6 +12,7 @@ from uuid import UUID
 from marketplace.agreements.law import refuse_blocked
 from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
+from marketplace.agreements.together import NamedClause, dump_further, parse_clauses, read_further
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields, missing
@@ -52,15 +53,18 @@ async def draft(
     use_class: str,
     audience: str = "all",
     audience_ids: Sequence[UUID] = (),
+    further: Sequence[NamedClause] = (),
 ) -> UUID:
-    """A new draft release. Terms are checked in full; every wrong one is named."""
-    checked = await _checked(session, actor, clause, version, terms, use_class, audience, audience_ids)
+    """A new draft release. Terms are checked in full, of ``further`` clauses beside the first too; every wrong one is
+    named. Raises ``clause.not_found`` for a clause that is not released, ``terms.invalid``, ``terms.combination``."""
+    checked, beside = await _checked(session, actor, clause, version, terms, further, use_class, audience, audience_ids)
     made: UUID = await fetch_value(
         session,
         "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, "
-        "audience_ids, status, created_by) VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8,$9,$10,'draft',$11) RETURNING id",
+        "audience_ids, status, created_by, further) "
+        "VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8,$9,$10,'draft',$11,$12::jsonb) RETURNING id",
         short_reference("REL"), actor.company_id, title.strip() or "Untitled", clause, version, checked, use_class,
-        actor.currency, audience, list(audience_ids), actor.user_id,
+        actor.currency, audience, list(audience_ids), actor.user_id, beside,
     )  # fmt: skip
     return made
 
@@ -77,17 +81,18 @@ async def edit(
     use_class: str,
     audience: str,
     audience_ids: Sequence[UUID],
+    further: Sequence[NamedClause] = (),
 ) -> None:
     """Changes a draft; lines whose minimum to keep was that of the terms follow. Raises ``release.published`` once it is
     out: terms that partners have read do not change."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
-    checked = await _checked(session, actor, clause, version, terms, use_class, audience, audience_ids)
+    checked, beside = await _checked(session, actor, clause, version, terms, further, use_class, audience, audience_ids)
     await execute(
         session,
         "UPDATE release SET title = $2, clause = $3, version = $4, terms = $5::jsonb, use_class = $6, audience = $7, "
-        "audience_ids = $8 WHERE id = $1",
-        release_id, title.strip() or "Untitled", clause, version, checked, use_class, audience, list(audience_ids),
+        "audience_ids = $8, further = $9::jsonb WHERE id = $1",
+        release_id, title.strip() or "Untitled", clause, version, checked, use_class, audience, list(audience_ids), beside,
     )  # fmt: skip
     # Lines that keep what the terms said keep what they say now; a minimum of a line's own stays.
     before, after = (
@@ -109,15 +114,18 @@ async def _checked(
     clause: str,
     version: int,
     terms: Mapping[str, Any],
+    further: Sequence[NamedClause],
     use_class: str,
     audience: str,
     audience_ids: Sequence[UUID],
-) -> str:
+) -> tuple[str, str]:
+    """The terms of the first clause and the clauses beside it, as they are kept."""
     if not actor.is_manufacturer:
         raise invalid("release.company", "Only a manufacturer posts surplus under a clause.")
-    parsed = parse_terms(clause, version, {**terms, "use_class": use_class})
+    parsed, *beside = parse_clauses(clause, version, terms, further, use_class=use_class)
     # What the program can evaluate is not yet released: nothing is posted under a text that may still change.
-    await clause_version(session, clause, version)
+    for each in (parsed, *beside):
+        await clause_version(session, each.clause, each.version)
     if use_class not in USES:
         raise invalid("release.use_class", f"Choose a use: {' or '.join(USES)}.", field="use_class")
     if audience not in ("all", "named") or (audience == "named") != bool(audience_ids):
@@ -128,7 +136,7 @@ async def _checked(
         )
         if known != len(set(audience_ids)):
             raise missing("company.not_found", "One of the named partners does not exist.", field="audience_ids")
-    return encode(dump_terms(parsed)).decode()
+    return encode(dump_terms(parsed)).decode(), dump_further(beside)
 
 
 def _must_be_draft(release: queries.ReleaseRow) -> None:
@@ -338,7 +346,8 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             "package there, then publish.",
         )
     named = list(release.audience_ids) if release.audience == "named" else None
-    refuse_blocked(await queries.law_of_terms(session, actor.company_id, terms, named, now.date()))
+    clauses = (terms, *read_further(release.further))
+    refuse_blocked(await queries.law_of_terms(session, actor.company_id, clauses, named, now.date()))
     await execute(
         session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
     )

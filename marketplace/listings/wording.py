@@ -11,6 +11,7 @@ from typing import Any
 from marketplace.agreements import prose
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.together import read_further
 from marketplace.kit.money import Money
 
 
@@ -46,30 +47,38 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """The clause of an offer in words."""
+class Clauses:
+    """The clauses of an offer in words: one badge for all, and the sentences of each."""
 
-    terms: Terms
+    terms: tuple[Terms, ...]
     badge: prose.Badge
     summary: tuple[str, ...]
 
 
-def terms_of(clause: str, version: int, raw: Mapping[str, Any]) -> Terms:
-    """The typed terms of a release."""
-    return parse_terms(clause, version, raw)
+def clauses_of(
+    clause: str, version: int, raw: Mapping[str, Any], further: Sequence[Mapping[str, Any]]
+) -> tuple[Terms, ...]:
+    """The typed terms of every clause of a release, the first one first."""
+    return (parse_terms(clause, version, raw), *read_further(further))
 
 
-def badge(terms: Terms, offered: Offered, today: date, zone: str) -> prose.Badge:
-    """The clause in a cell's width and in a sentence, as if signed today."""
-    return prose.badge(terms, offered.facts(today, zone))
+def badge(terms: Sequence[Terms], offered: Offered, today: date, zone: str) -> prose.Badge:
+    """The clauses in a cell's width and in sentences, as if signed today."""
+    return prose.badge(terms[0], offered.facts(today, zone), further=terms[1:])
 
 
-def clause(terms: Terms, offered: Offered, today: date, zone: str) -> Clause:
-    """The clause in full sentences, as if signed today."""
+def clauses(terms: Sequence[Terms], offered: Offered, today: date, zone: str) -> Clauses:
+    """The clauses in full sentences, as if signed today."""
     facts = offered.facts(today, zone)
-    return Clause(terms, prose.badge(terms, facts), prose.summary(terms, facts))
+    return Clauses(
+        tuple(terms), prose.badge(terms[0], facts, further=terms[1:]), prose.summary(terms[0], facts, terms[1:])
+    )
 
 
-def clause_of_lines(terms: Terms, lines: Sequence[tuple[str, Offered]], today: date, zone: str) -> tuple[str, ...]:
+def clauses_of_lines(
+    terms: Sequence[Terms], lines: Sequence[tuple[str, Offered]], today: date, zone: str
+) -> tuple[str, ...]:
     """The sentences for an order of several lines, (part number, offer): each line with what is its own."""
-    return prose.summary_of_lines(terms, [(number, offered.facts(today, zone)) for number, offered in lines])
+    return prose.summary_of_lines(
+        terms[0], [(number, offered.facts(today, zone)) for number, offered in lines], terms[1:]
+    )

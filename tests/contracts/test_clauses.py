@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from marketplace.agreements.combinations import starting_points
 from marketplace.agreements.examples import answer_example, run_examples
 from marketplace.agreements.library import check_clause, digest_clause, read_released
 from marketplace.agreements.presets import PRESETS
@@ -259,7 +260,9 @@ def test_a_text_with_unknown_or_unfilled_blanks_is_not_rendered(clause: str, ver
 
 
 def test_what_is_offered_is_released() -> None:
-    assert {(preset.clause, preset.version) for preset in PRESETS.values()} == set(RELEASED)
+    offered = starting_points(RELEASED).values()
+    assert {(clause, version) for start in offered for clause, version, _ in start.clauses} == set(RELEASED)
+    assert set(PRESETS) <= {start.name for start in offered}
 
 
 def test_types_of_terms_are_named_as_their_clause() -> None:

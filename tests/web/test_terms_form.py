@@ -8,7 +8,9 @@ from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import TERMS_TYPES, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError
 from web.forms import Fields
-from web.terms_form import LABELS, LEFT_OUT, PREFIX, REST, from_form, groups, labels, named_for_form, to_form
+from web.term_fields import LEFT_OUT, PREFIX, groups
+from web.term_labels import LABELS, REST
+from web.terms_form import from_form, labels, named_for_form, to_form
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -22,11 +24,7 @@ def test_every_preset_survives_the_form(name: str) -> None:
     assert dump_terms(parse_terms(preset.clause, preset.version, {**raw, **use})) == dump_terms(preset.terms())
 
 
-RELEASED = sorted({(preset.clause, preset.version) for preset in PRESETS.values()})
-"""What is on offer; what is not released has no form yet."""
-
-
-@pytest.mark.parametrize(("clause", "version"), RELEASED)
+@pytest.mark.parametrize(("clause", "version"), sorted(TERMS_TYPES))
 def test_every_term_has_one_field_with_a_label(clause: str, version: int) -> None:
     names = [field.name for group in groups(clause, version) for field in group.fields]
     assert len(names) == len(set(names))
@@ -76,6 +74,6 @@ def test_contradictions_come_back_by_the_forms_names_and_labels() -> None:
     broken["price"] = {"kind": "schedule", "shape": "step", "declining": False, "points": points}
     with pytest.raises(DomainError) as refused:
         parse_terms(preset.clause, preset.version, broken)
-    named = named_for_form(refused.value)
+    named = named_for_form(refused.value, preset.clause, preset.version, broken)
     assert {error.field for error in named.fields} <= {"t_price_points", "t_respond_days_urgent"}
     assert not any("_" in error.message for error in named.fields)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
-from marketplace.agreements.changes import Difference, LineMinimum, differences, minimum_after
+from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.endpoints import minimums_of
 from marketplace.agreements.queries import AgreementDetail, ProposalRow
 from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
@@ -20,12 +20,11 @@ from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError, conflict, missing
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from web.clause_forms import ClausesForm, named_clauses
 from web.clauses import html
 from web.forms import Fields, Form, Value
-from web.pages.release_terms import read_terms
 from web.session import SentForm, Visit, submit, visits
-from web.terms_form import LABELS as TERM_LABELS
-from web.terms_form import PRICE_KINDS, SHAPES, groups, labels, to_form
+from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -65,9 +64,12 @@ async def proposals_of(visit: Visit, agreement_id: UUID) -> list[Told]:
         return []
     text = await queries.agreement_text(visit.session, agreement_id)
     return [
-        (row, row.standing(visit.now), differences(text.terms, row.terms, minimums_of(text, row)) if row.terms else ())
+        (
+            row, row.standing(visit.now),
+            differences_of_all(text.clauses, row.clauses, minimums_of(text, row)) if row.terms else (),
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 async def _one(visit: Visit, agreement_id: UUID, proposal_id: UUID) -> tuple[AgreementDetail, Told]:
@@ -87,12 +89,13 @@ async def change_page(visit: Signs, agreement_id: UUID) -> Response:
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
     if not can(found, visit.actor)["change"]:
         raise conflict("agreement.state", "The terms of this agreement cannot be changed as it stands.")
-    terms, minimums = found.terms, {}
+    clauses, minimums = found.clauses, {}
     for row in await queries.proposals(visit.session, visit.actor, agreement_id):
-        if str(row.id) == visit.asked("answer") and row.terms and type(row.terms) is type(terms):
-            terms, minimums = row.terms, row.minimums
+        if str(row.id) == visit.asked("answer") and row.terms:
+            clauses, minimums = row.clauses, row.minimums
+    form = ClausesForm.of([(terms.clause, terms.version) for terms in clauses])
     values: dict[str, Value] = {
-        **to_form(terms.clause, terms.version, dump_terms(terms)),
+        **form.values([dump_terms(terms) for terms in clauses]),
         **{f"{KEEP}{x.part_id}": str(minimums.get(x.part_id, x.minimum_to_keep)) for x in found.lines[:MOST_LINES]},
         "valid_days": str(service.VALID_DAYS),
     }
@@ -100,18 +103,22 @@ async def change_page(visit: Signs, agreement_id: UUID) -> Response:
 
 
 def _change_page(visit: Visit, found: AgreementDetail, form: Form) -> Response:
-    clause, version = found.terms.clause, found.terms.version
+    clauses = _clauses(found, form)
     lines = found.lines[:MOST_LINES]
     return visit.show(
         "agreements/change.html", form=form, found=found, term_labels=TERM_LABELS, row=found.row, lines=lines, keep=KEEP,
-        more_lines=len(found.lines) - len(lines), groups=groups(clause, version),
-        labels=labels(clause, version) | LABELS | {f"{KEEP}{x.part_id}": f"Minimum to keep of {x.number}" for x in lines},
-        price_kinds=PRICE_KINDS, shapes=SHAPES, most_days=service.MOST_VALID_DAYS, **_looked_at(found, form),
+        more_lines=len(found.lines) - len(lines), clauses=clauses,
+        labels=clauses.labels | LABELS | {f"{KEEP}{x.part_id}": f"Minimum to keep of {x.number}" for x in lines},
+        most_days=service.MOST_VALID_DAYS, **_looked_at(found, form),
     )  # fmt: skip
 
 
-def _read(fields: Fields, found: AgreementDetail) -> tuple[Terms, dict[UUID, int]]:
-    """The terms of the form, and the minimum to keep of lines where it was changed. Raises ``form.invalid``,
+def _clauses(found: AgreementDetail, form: Form) -> ClausesForm:
+    return ClausesForm.sent(form, (found.terms.clause, found.terms.version))
+
+
+def _read(form: Form, fields: Fields, found: AgreementDetail) -> tuple[tuple[Terms, ...], dict[UUID, int]]:
+    """The terms of each clause of the form, and the minimum to keep of lines where it was changed. Raises ``form.invalid``,
     ``terms.invalid``."""
     minimums: dict[UUID, int] = {}
     for line in found.lines[:MOST_LINES]:
@@ -119,13 +126,13 @@ def _read(fields: Fields, found: AgreementDetail) -> tuple[Terms, dict[UUID, int
         keep = fields.whole(name, f"The minimum to keep of {line.number}", low=0, high=line.quantity_sold)
         if keep != line.minimum_to_keep:
             minimums[line.part_id] = keep
-    return read_terms(fields, found.terms.clause, found.terms.version, found.terms.use_class.value), minimums
+    return _clauses(found, form).read(fields, found.terms.use_class.value), minimums
 
 
 def _looked_at(found: AgreementDetail, form: Form) -> dict[str, Any]:
     """What the form would change, or what does not fit yet."""
     try:
-        terms, minimums = _read(Fields(form.values), found)
+        clauses, minimums = _read(form, Fields(form.values), found)
     except DomainError as error:
         return {"changes": (), "unfit": [wrong.message for wrong in error.fields] or [error.message]}
     lines = [
@@ -133,13 +140,13 @@ def _looked_at(found: AgreementDetail, form: Form) -> dict[str, Any]:
             line.number,
             line.minimum_to_keep,
             minimum_after(
-                found.terms, terms, quantity=line.quantity_sold, minimum=line.minimum_to_keep,
+                found.terms, clauses[0], quantity=line.quantity_sold, minimum=line.minimum_to_keep,
                 stated=minimums.get(line.part_id),
             ),
         )
         for line in found.lines
     ]  # fmt: skip
-    return {"changes": differences(found.terms, terms, lines), "unfit": []}
+    return {"changes": differences_of_all(found.clauses, clauses, lines), "unfit": []}
 
 
 @router.post("/{agreement_id}/change/preview")
@@ -158,10 +165,11 @@ async def change(request: Request, agreement_id: UUID, sent: SentForm, now: Now)
         note = fields.text("note", LABELS["note"], required=False, most=500)
         days = fields.whole("valid_days", LABELS["valid_days"], low=1, high=service.MOST_VALID_DAYS)
         found = await queries.agreement(session, actor, agreement_id)
-        terms, minimums = _read(fields, found)
+        clauses, minimums = _read(sent.form(), fields, found)
+        first = clauses[0]
         await service.propose_change(
-            session, actor, agreement_id, clause=terms.clause, version=terms.version, terms=dump_terms(terms),
-            minimums=minimums, text=note, now=now, valid_days=days,
+            session, actor, agreement_id, clause=first.clause, version=first.version, terms=dump_terms(first),
+            minimums=minimums, text=note, now=now, valid_days=days, further=named_clauses(clauses[1:]),
         )  # fmt: skip
         return "proposed"
 

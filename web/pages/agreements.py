@@ -36,7 +36,7 @@ from web.pages.agreement_changes import can, proposals_of
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
-from web.terms_form import LABELS as TERM_LABELS
+from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -145,7 +145,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
-    summary = summary_of_lines(found.terms, [(line.number, known.facts) for line, known, _ in lines if known])
+    summary = summary_of_lines(
+        found.terms, [(line.number, known.facts) for line, known, _ in lines if known], found.further
+    )
     return {
         "found": found,
         "row": row,

@@ -111,7 +111,7 @@ async def discount_rate(request: Request, sent: SentForm, now: Now) -> Response:
 
     async def act(session: WriteSession, actor: Actor) -> None:
         fields = sent.fields()
-        rate = read_share(fields, "discount_rate", "The discount rate", 0, 100, optional=True)
+        rate = read_share(fields, "discount_rate", "The discount rate", 0, 10_000, optional=True)
         fields.check()
         await service.set_discount_rate(session, actor, rate, now)
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from marketplace.agreements import queries as agreements
 from marketplace.db.session import WriteSession
 from marketplace.kit.money import Money
 from marketplace.listings import queries as listings
@@ -19,7 +18,7 @@ from marketplace.orders import service as orders
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
-from web.clauses import clause_html
+from web.clauses import released_text
 from web.forms import Form
 from web.found import Worded
 from web.session import Sent, SentForm, Visit, submit, visits
@@ -55,7 +54,7 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
     quantity = min(int(wished), row.available) if wished.isdecimal() and wished.isascii() and len(wished) < 10 else 1
     quantity = max(quantity, 1)
     clause = worded.clause(row, quantity)
-    published = await agreements.clause_version(visit.session, row.clause, row.version)
+    title, text = await released_text(visit.session, clause.terms)
     own = row.seller_id == visit.actor.company_id
     may_order = visit.actor.may("order.place") and not own and row.published and row.available > 0
     return visit.show(
@@ -64,8 +63,8 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
         offer=worded.offer(row),
         clause=clause,
         quantity=quantity,
-        clause_title=published.title,
-        clause_text=clause_html(published.wording, clause.terms),
+        clause_title=title,
+        clause_text=text,
         units=await listings.units(visit.session, row.id, limit=UNITS_SHOWN),
         units_shown=UNITS_SHOWN,
         keep=share_to_keep(row.minimum_to_keep, row.quantity, quantity),

@@ -57,7 +57,7 @@ async def _page(visit: Visit, order_id: UUID, step: str, form: Form) -> Response
             for line in agreement.lines
             if (pair := (agreement.row.id, line.part_id)) in known
         ]
-        summary = summary_of_lines(agreement.terms, told)
+        summary = summary_of_lines(agreement.terms, told, agreement.further)
     return visit.show(
         f"orders/{step}.html",
         **found,

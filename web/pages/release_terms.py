@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
@@ -11,10 +11,9 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from marketplace.agreements import queries as agreements
 from marketplace.agreements.books import Books, NamedLine, Sold, book_line
-from marketplace.agreements.presets import PRESETS
-from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
@@ -23,12 +22,12 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import MOST_TRACED, shown
-from web.clauses import clause_html
+from web.clause_forms import FIRST_REFUSAL_CLAUSE, ClausesForm, first_refusal_beside, named_clauses
+from web.clauses import released_text
 from web.forms import Fields, Form, Value
 from web.found import offered
-from web.pages.releases import USES, crumbs, own, steps
+from web.pages.releases import USES, crumbs, own, published_of, steps
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
-from web.terms_form import PRICE_KINDS, SHAPES, from_form, groups, labels, named_for_form, to_form
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
 EditsReleases = Annotated[Visit, visits("release.write")]
@@ -45,25 +44,33 @@ async def terms(visit: EditsReleases, release_id: UUID) -> Response:
     release = await own(visit, release_id)
     if release.status != "draft":
         return RedirectResponse(f"/releases/{release_id}", 303)
-    preset = PRESETS.get(visit.asked("preset"))
-    clause, version = (preset.clause, preset.version) if preset else (release.clause, release.version)
+    start = starting_points(await _published(visit)).get(visit.asked("preset"))
+    named = start.clauses if start else clauses_of(release)
     values: dict[str, Value] = {
         "title": release.title,
         "use_class": release.use_class,
         "audience": release.audience,
         "audience_ids": tuple(str(i) for i in release.audience_ids),
-        "clause": clause,
-        "version": str(version),
-        "preset": preset.name if preset else "",
-        **to_form(clause, version, preset.values if preset else release.terms),
+        "preset": start.name if start else "",
+        **ClausesForm.of([(c, v) for c, v, _ in named]).values([terms for _, _, terms in named]),
     }
     return await _page(visit, release, Form(values))
 
 
+def clauses_of(release: queries.ReleaseRow) -> Sequence[tuple[str, int, Mapping[str, Any]]]:
+    """(clause, version, terms in JSON types) of each clause of a posting, the first one first."""
+    beside = [(c["clause"], c["version"], c["terms"]) for c in release.further]
+    return [(release.clause, release.version, release.terms), *beside]
+
+
+async def _published(visit: Visit) -> set[tuple[str, int]]:
+    return published_of(await queries.clause_versions(visit.session))
+
+
 async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_code: int = 200) -> Response:
-    clause, version = _clause_of(form)
+    clauses = _clauses(form)
     lines = await queries.lines(visit.session, release.id, limit=MOST_TRACED + 1)
-    published = await agreements.clause_version(visit.session, clause, version)
+    published = await _published(visit)
     partners = await parties.companies(visit.session, partners_only=True, limit=MOST_CHOICES + 1)
     return visit.show(
         "releases/terms.html",
@@ -73,47 +80,32 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         crumbs=crumbs(release),
         form=form,
         uses=USES,
-        groups=groups(clause, version),
-        labels=labels(clause, version) | {"audience_ids": "Partners", "use_class": "Bought for"},
-        price_kinds=PRICE_KINDS,
-        shapes=SHAPES,
-        presets=[(preset.name, preset.title) for preset in PRESETS.values()],
+        clauses=clauses,
+        labels=clauses.labels | {"audience_ids": "Partners", "use_class": "Bought for", "further": "Clauses"},
+        can_add=clauses.can_add and FIRST_REFUSAL_CLAUSE in published,
+        presets=[(start.name, start.title) for start in starting_points(published).values()],
         partners=[(str(c.id), c.name) for c in partners[:MOST_CHOICES] if c.id != visit.actor.company_id],
         more_partners=MOST_CHOICES if len(partners) > MOST_CHOICES else 0,
-        clause_title=published.title,
-        version=version,
+        unreleased=[c.name for c in clauses.clauses if (c.clause, c.version) not in published],
         **await preview(visit, form, lines),
-        whole=_whole_text(published.wording, form),
+        **await _whole(visit, form, published),
     )
 
 
-def _clause_of(form: Form) -> tuple[str, int]:
-    """The clause a form is about; one that cannot be is the first preset's."""
-    first = next(iter(PRESETS.values()))
-    clause, version = form.value("clause", first.clause), form.value("version", str(first.version))
-    known = {(preset.clause, preset.version) for preset in PRESETS.values()}
-    if version.isdecimal() and (clause, int(version)) in known:
-        return clause, int(version)
-    return first.clause, first.version
+OTHERWISE = ("buy-back", 1)
+"""The clause of a form that names none."""
 
 
-def read_terms(fields: Fields, clause: str, version: int, use_class: str) -> Terms:
-    """The typed terms of a form. Raises ``form.invalid`` or ``terms.invalid`` by the names of the form's fields."""
-    raw = from_form(fields, clause, version)
-    fields.check("terms.invalid")
-    try:
-        return parse_terms(clause, version, {**raw, "use_class": use_class})
-    except DomainError as error:
-        raise named_for_form(error) from None
+def _clauses(form: Form) -> ClausesForm:
+    return ClausesForm.sent(form, OTHERWISE)
 
 
 async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow]) -> Mapping[str, Any]:
     """What the terms in a form mean, told by the first line or an example: sentences, what the law says, how the units are
     booked; or what does not fit."""
-    clause, version = _clause_of(form)
     line = lines[0] if lines else None
     try:
-        found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
+        clauses = _clauses(form).read(Fields(form.values), form.value("use_class") or USES[0][0])
     except DomainError as error:
         return {
             "words": None,
@@ -122,23 +114,24 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
             "price": None,
             **shown(None, ()),
         }
+    found, further = clauses[0], clauses[1:]
     currency = visit.actor.currency
     example = offered(line, line.quantity) if line else _example(found, currency)
     price = Money(line.unit_price, line.currency) if line else None
     named = [partner for text in form.chosen("audience_ids") if (partner := uuid_of(text))]
     law = await queries.law_of_terms(
-        visit.session, visit.actor.company_id, found,
+        visit.session, visit.actor.company_id, clauses,
         named if form.value("audience") == "named" and named else None, visit.today,
     )  # fmt: skip
     if lines:
         kept = _as_typed(found, lines[:MOST_TRACED])
-        books = await queries.books_of_lines(visit.session, visit.actor.company_id, found, kept, visit.today)
+        books = await queries.books_of_lines(visit.session, visit.actor.company_id, clauses, kept, visit.today)
     else:
         rate = await parties.discount_rate(visit.session, visit.actor.company_id)
         sold = Sold(example.quantity, Money(example.unit_price, currency), example.minimum_to_keep)
-        books = Books(rate, (NamedLine(NO_PART, "", "", book_line(found, sold, visit.today, rate)),))
+        books = Books(rate, (NamedLine(NO_PART, "", "", book_line(found, sold, visit.today, rate, further)),))
     return {
-        "words": wording.clause(found, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
+        "words": wording.clauses(clauses, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
         **shown(books, law),
         "first_lines": MOST_TRACED if len(lines) > MOST_TRACED else 0,
     }  # fmt: skip
@@ -159,13 +152,18 @@ def _example(terms: Terms, currency: str) -> wording.Offered:
     return wording.Offered(quantity, quantity, EXAMPLE_PRICE, currency, None, min(terms.minimum_to_keep, quantity))
 
 
-def _whole_text(wording_text: str, form: Form) -> Any:
-    clause, version = _clause_of(form)
+async def _whole(visit: Visit, form: Form, published: Collection[tuple[str, int]]) -> dict[str, Any]:
+    """The clauses' title, and their text with the terms of the form, as far as it can be had."""
+    clauses = _clauses(form)
+    title = " and ".join(clause.name for clause in clauses.clauses)
     try:
-        found = read_terms(Fields(form.values), clause, version, form.value("use_class") or USES[0][0])
+        found = clauses.read(Fields(form.values), form.value("use_class") or USES[0][0])
     except DomainError:
-        return None
-    return clause_html(wording_text, found)
+        return {"clause_title": title, "whole": None}
+    if any((terms.clause, terms.version) not in published for terms in found):
+        return {"clause_title": title, "whole": None}
+    title, text = await released_text(visit.session, found)
+    return {"clause_title": title, "whole": text}
 
 
 @router.post("/preview")
@@ -177,21 +175,39 @@ async def preview_fragment(visit: EditsReleases, sent: SentForm) -> Response:
     return visit.show("releases/preview.html", **await preview(visit, form, lines))
 
 
+LOOKS = ("preview", "add_first_refusal", "leave_out")
+"""The buttons of the form that save nothing."""
+
+
+def _looked_at(form: Form) -> dict[str, Value]:
+    """What the page shows after such a button: what was typed, with one clause more or fewer."""
+    values: dict[str, Value] = {name: value for name, value in form.values.items() if name not in LOOKS}
+    if form.value("leave_out"):
+        values["further"] = ()
+    if form.value("add_first_refusal"):
+        before = _clauses(form)
+        with_it = ClausesForm.of([(before.first.clause, before.first.version), FIRST_REFUSAL_CLAUSE])
+        raw = before.first.read(Fields(form.values))
+        values |= with_it.clauses[1].values(first_refusal_beside(raw)) | with_it.hidden
+    return values
+
+
 @router.post("/{release_id}/terms")
 async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
-    """Saves the terms and goes on to the units; the button *Preview* saves nothing."""
+    """Saves the terms and goes on to the units; the button *Preview* saves nothing, nor do those that put a first refusal
+    beside the clause or leave it out."""
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _page(visit, await own(visit, release_id), form)
 
     async def look(visit: Visit, form: Form, _outcome: object) -> Response:
-        return await again(visit, sent.form())
+        return await again(visit, unsaved.form())
 
     async def nothing(session: WriteSession, actor: Actor) -> None:
         """A preview carries nothing out."""
 
-    if sent.form().value("preview"):
-        unsaved = Sent({k: v for k, v in sent.values.items() if k != "preview"}, None, confirmed=False)
+    if any(sent.form().value(button) for button in LOOKS):
+        unsaved = Sent(_looked_at(sent.form()), None, confirmed=False)
         return await submit(request, unsaved, "release.write", nothing, now=now, to="", again=again, confirm=look)
 
     async def act(session: WriteSession, actor: Actor) -> None:
@@ -202,16 +218,16 @@ async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> 
         named = [partner for text in fields.many("audience_ids") if (partner := uuid_of(text))]
         if audience == "named" and not named:
             fields.wrong("audience_ids", "Name at least one partner.")
-        clause, version = _clause_of(sent.form())
-        found = read_terms(fields, clause, version, use)
+        found = _clauses(sent.form()).read(fields, use)
         await service.edit(
             session,
             actor,
             release_id,
             title=title,
-            clause=clause,
-            version=version,
-            terms=found.model_dump(mode="json"),
+            clause=found[0].clause,
+            version=found[0].version,
+            terms=dump_terms(found[0]),
+            further=named_clauses(found[1:]),
             use_class=use,
             audience=audience,
             audience_ids=named if audience == "named" else (),

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.combinations import starting_points
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money, amount_cell
@@ -114,14 +114,20 @@ def _csv_row(row: queries.ReleaseRow) -> list[object]:
 @router.get("/new")
 async def new(visit: WritesReleases) -> Response:
     """Title, use and a preset; ``?add=part|site|condition`` brings a stock line along."""
-    return _new(
+    return await _new(
         visit, Form({"preset": "standard-buy-back", "use_class": "non_capital_spare", "add": visit.asked("add")})
     )
 
 
-def _new(visit: Visit, form: Form) -> Response:
-    presets = [(preset.name, preset.title, preset.when) for preset in PRESETS.values()]
+async def _new(visit: Visit, form: Form) -> Response:
+    starts = starting_points(published_of(await queries.clause_versions(visit.session)))
+    presets = [(start.name, start.title, start.when) for start in starts.values()]
     return visit.show("releases/new.html", form=form, presets=presets, uses=USES)
+
+
+def published_of(rows: Sequence[tuple[str, int, str]]) -> set[tuple[str, int]]:
+    """The (clause, version) of published clauses."""
+    return {(clause, version) for clause, version, _ in rows}
 
 
 @router.post("")
@@ -131,26 +137,28 @@ async def make(request: Request, sent: SentForm, now: Now) -> Response:
     async def act(session: WriteSession, actor: Actor) -> UUID:
         fields = sent.fields()
         title = fields.text("title", "Title", most=120)
-        preset = PRESETS.get(fields.one_of("preset", "how you keep access", PRESETS))
+        starts = starting_points(published_of(await queries.clause_versions(session)))
+        start = starts.get(fields.one_of("preset", "how you keep access", starts))
         use = fields.one_of("use_class", "what partners buy them for", [value for value, _, _ in USES])
         fields.check()
-        assert preset is not None  # noqa: S101 - check() has raised otherwise
+        assert start is not None  # noqa: S101 - check() has raised otherwise
         made = await service.draft(
             session,
             actor,
             title=title,
-            clause=preset.clause,
-            version=preset.version,
-            terms=preset.values,
+            clause=start.first.clause,
+            version=start.first.version,
+            terms=start.first.terms,
             use_class=use,
+            further=start.further,
         )
         if chosen := fields.many("add"):
-            terms = preset.terms(use_class=use)
+            terms = start.terms(use_class=use)[0]
             await service.add_lines(session, actor, made, await lines_from_stock(session, actor, chosen, terms, 60))
         return made
 
     async def again(visit: Visit, form: Form) -> Response:
-        return _new(visit, form)
+        return await _new(visit, form)
 
     return await submit(
         request, sent, "release.write", act, now=now, to=lambda made: f"/releases/{made}/terms", again=again
@@ -226,7 +234,7 @@ async def release(visit: ReadsListings, release_id: UUID) -> Response:
 async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     row = await own(visit, release_id)
     lines = await queries.lines(visit.session, release_id)
-    terms = wording.terms_of(row.clause, row.version, row.terms)
+    terms = wording.clauses_of(row.clause, row.version, row.terms, row.further)
     named = row.audience_ids if row.audience == "named" else None
     law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named, visit.today)
     books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)

@@ -11,7 +11,8 @@ from marketplace.agreements.queries.facts import (
     rights,
     terms_and_facts,
 )
-from marketplace.agreements.queries.law import places_of, question_of, rules, where_units_went
+from marketplace.agreements.queries.frameworks import frameworks_for_update, frameworks_of_agreement
+from marketplace.agreements.queries.law import law_of_agreement, places_of, rules, where_units_went
 from marketplace.agreements.queries.lists import (
     AgreementDetail,
     AgreementFilter,
@@ -82,7 +83,10 @@ __all__ = [
     "clause_version",
     "clause_versions",
     "ending",
+    "frameworks_for_update",
+    "frameworks_of_agreement",
     "in_place_of_for_share",
+    "law_of_agreement",
     "neighbours",
     "notice_for_update",
     "notices",
@@ -94,7 +98,6 @@ __all__ = [
     "proposal_for_update",
     "proposals",
     "proposals_to_answer",
-    "question_of",
     "rights",
     "rules",
     "running_notice_for_update",

@@ -94,5 +94,7 @@ def _reckoned(found: AgreementDetail, rate: int | None) -> list[NamedLine]:
     for x in found.lines:
         price = Money(x.sale_price, row.currency)
         sold = Sold(x.quantity_sold, price, x.minimum_to_keep)
-        made.append(NamedLine(x.part_id, x.number, x.uom, book_line(found.terms, sold, row.schedule_date, rate)))
+        made.append(
+            NamedLine(x.part_id, x.number, x.uom, book_line(found.terms, sold, row.schedule_date, rate, found.further))
+        )
     return made

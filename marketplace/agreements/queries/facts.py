@@ -18,6 +18,7 @@ from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, St
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.queries.circumstances import Asked, circumstances
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
+from marketplace.agreements.together import read_further
 from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money
@@ -88,9 +89,8 @@ def read_terms(clause: str, version: int, raw: str) -> Terms:
 
 
 @lru_cache(maxsize=1_024)
-def read_further(raw: str) -> tuple[Terms, ...]:
-    """The typed terms of the clauses beside the first, from their JSON text, remembered."""
-    return tuple(parse_terms(c["clause"], c["version"], c["terms"]) for c in json.loads(raw))
+def _further(raw: str) -> tuple[Terms, ...]:
+    return read_further(raw)
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
@@ -203,7 +203,7 @@ async def _standing(
             unknown,
         ):
             first = read_terms(r["clause"], r["version"], r["terms"])
-            clauses[r["id"]] = _clauses_of[r["id"]] = (first, *read_further(r["further"]))
+            clauses[r["id"]] = _clauses_of[r["id"]] = (first, *_further(r["further"]))
             if len(_clauses_of) > _KEPT:
                 _clauses_of.popitem(last=False)
     return rows, clauses

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.law import Jurisdiction, LawBook, Question, ask, read_rules
+from marketplace.agreements.law import Finding, Jurisdiction, LawBook, check_clauses, read_rules
 from marketplace.agreements.terms import parse_terms
+from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch_one, fetch_value
 from marketplace.kit.errors import missing
 
@@ -41,15 +42,16 @@ async def where_units_went(session: AsyncSession, agreement_id: UUID) -> Jurisdi
     return Jurisdiction(at["country"], at["subdivision"]) if at else None
 
 
-async def question_of(session: AsyncSession, agreement_id: UUID, on: date) -> Question:
-    """What the law is asked on a day about an agreement as it was offered. Raises ``agreement.not_found``."""
+async def law_of_agreement(session: AsyncSession, agreement_id: UUID, on: date) -> tuple[Finding, ...]:
+    """What the law of a day says about an agreement as it was offered. Raises ``agreement.not_found``."""
     row = await fetch_one(
         session,
-        "SELECT a.clause, a.version, a.terms::text AS terms, m.country AS maker, h.country AS holder FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id WHERE a.id = $1",
+        "SELECT a.clause, a.version, a.terms::text AS terms, a.further::text AS further, m.country AS maker, h.country AS holder FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id WHERE a.id = $1",
         agreement_id,
     )
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")
     units_at = await where_units_went(session, agreement_id)
-    terms = parse_terms(row["clause"], row["version"], json.loads(row["terms"]))
-    return ask(terms, Jurisdiction(row["maker"]), places_of(row["holder"], units_at), every_holder=True, on=on)
+    clauses = (parse_terms(row["clause"], row["version"], json.loads(row["terms"])), *read_further(row["further"]))
+    places = places_of(row["holder"], units_at)
+    return check_clauses(rules(), clauses, Jurisdiction(row["maker"]), places, every_holder=True, on=on)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.terms import Terms
+from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
@@ -69,7 +70,10 @@ class AgreementRow:
     order_id: UUID | None
     clause: str
     version: int
+    further: list[dict[str, Any]]
+    """Clauses beside the first, as they are kept."""
     title: str
+    """Of all clauses."""
     currency: str
     use_class: str
     zone: str
@@ -99,7 +103,9 @@ class AgreementRow:
 
 _AGREEMENT = """
 SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.order_id, a.clause, a.version,
-       c.title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.exercises,
+       a.further, c.title || coalesce((SELECT string_agg(' and ' || f.title, '' ORDER BY x.n)
+           FROM jsonb_array_elements(a.further) WITH ORDINALITY AS x (one, n) JOIN clause_version f
+           ON f.clause = x.one ->> 'clause' AND f.version = (x.one ->> 'version')::int), '') AS title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.exercises,
        a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
        l.not_accepted, l.value,
        coalesce((SELECT sum(p.quantity) FROM position p WHERE p.agreement_id = a.id AND p.holder_id = a.holder_id
@@ -146,7 +152,8 @@ async def agreements(
         _AGREEMENT
         + """
         WHERE (a.maker_id = $1 OR a.holder_id = $1) AND ($2::text IS NULL OR a.status = $2)
-          AND ($3::text IS NULL OR a.clause = $3) AND ($4::uuid IS NULL OR a.maker_id = $4 OR a.holder_id = $4)
+          AND ($3::text IS NULL OR a.clause = $3
+               OR a.further @> jsonb_build_array(jsonb_build_object('clause', $3))) AND ($4::uuid IS NULL OR a.maker_id = $4 OR a.holder_id = $4)
           AND ($5::text IS NULL OR a.reference = upper($5)) AND ($6::timestamptz IS NULL OR a.window_closes_at < $6)
           AND (NOT $7 OR a.status = 'offered' AND
                (a.maker_id = $1 AND a.maker_signed_at IS NULL OR a.holder_id = $1 AND a.holder_signed_at IS NULL))
@@ -230,6 +237,7 @@ class AgreementDetail:
 
     row: AgreementRow
     terms: Terms
+    further: tuple[Terms, ...]
     wording: str
     wording_sha256: str
     framework_reference: str | None
@@ -239,6 +247,11 @@ class AgreementDetail:
     holder_signed_by: str | None
     lines: tuple[LineRow, ...]
     events: tuple[EventRow, ...]
+
+    @property
+    def clauses(self) -> tuple[Terms, ...]:
+        """The terms of every clause, the first one first."""
+        return (self.terms, *self.further)
 
     @property
     def law(self) -> tuple[Finding, ...]:
@@ -255,7 +268,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         raise missing("agreement.not_found", "No such agreement.")
     more = await fetch_one(
         session,
-        "SELECT a.terms::text, a.wording, a.wording_sha256, f.reference, f.maker_signed_at, f.holder_signed_at, "
+        "SELECT a.terms::text, a.further::text, a.wording, a.wording_sha256, f.reference, f.maker_signed_at, f.holder_signed_at, "
         "u.name AS maker_signed_by, v.name AS holder_signed_by "
         "FROM agreement a LEFT JOIN framework f ON f.id = a.framework_id "
         "LEFT JOIN user_account u ON u.id = a.maker_signed_by LEFT JOIN user_account v ON v.id = a.holder_signed_by "
@@ -273,6 +286,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
     return AgreementDetail(
         row=AgreementRow(**dict(row)),
         terms=read_terms(row["clause"], row["version"], more["terms"]),
+        further=read_further(more["further"]),
         wording=more["wording"],
         wording_sha256=more["wording_sha256"].hex(),
         framework_reference=more["reference"],

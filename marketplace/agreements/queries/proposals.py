@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.queries.lists import LineRow, lines_of
 from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.together import read_further
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.ledger.entries import Place
@@ -33,6 +34,7 @@ class ProposalRow:
     answers_id: UUID | None
     reference: str | None
     terms: Terms | None
+    further: tuple[Terms, ...]
     minimums: dict[UUID, int]
     wording: str
     wording_sha256: bytes
@@ -46,13 +48,18 @@ class ProposalRow:
     answered_at: datetime | None
     reason: str | None
 
+    @property
+    def clauses(self) -> tuple[Terms, ...]:
+        """The terms of every clause that is proposed; none where the agreement is to end."""
+        return () if self.terms is None else (self.terms, *self.further)
+
     def standing(self, now: datetime) -> str:
         """As ``status``; one that nobody answered in time has lapsed, whether or not the clock has said so."""
         return "lapsed" if self.status == "open" and now >= self.valid_until else self.status
 
 
 _COLUMNS = """
-p.id, p.agreement_id, p.maker_id, p.holder_id, p.kind, p.answers_id, p.reference, p.clause, p.version, p.terms::text,
+p.id, p.agreement_id, p.maker_id, p.holder_id, p.kind, p.answers_id, p.reference, p.clause, p.version, p.terms::text, p.further::text,
 p.minimums::text, p.wording, p.wording_sha256, p.note, p.proposed_by, c.name AS proposer, p.proposed_by_user,
 p.proposed_at, p.valid_until, p.status, p.answered_at, p.reason
 """
@@ -64,11 +71,12 @@ MOST_TOLD = 100
 def _row(raw: Any) -> ProposalRow:
     found = dict(raw)
     clause, version = found.pop("clause"), found.pop("version")
-    terms = found.pop("terms")
+    terms, further = found.pop("terms"), read_further(found.pop("further"))
     minimums = json.loads(found.pop("minimums") or "{}")
     return ProposalRow(
         **found,
         terms=None if terms is None else parse_terms(clause, version, json.loads(terms)),
+        further=further,
         minimums={UUID(part): int(keep) for part, keep in minimums.items()},
     )
 
@@ -120,22 +128,29 @@ class AgreementText:
     """What a proposal starts from: the terms and the schedule as signed."""
 
     terms: Terms
+    further: tuple[Terms, ...]
     use_class: str
     currency: str
     lines: tuple[LineRow, ...]
+
+    @property
+    def clauses(self) -> tuple[Terms, ...]:
+        """The terms of every clause, the first one first."""
+        return (self.terms, *self.further)
 
 
 async def agreement_text(session: AsyncSession, agreement_id: UUID) -> AgreementText:
     """The terms and lines of an agreement that the tenant may see. Raises ``agreement.not_found``."""
     row = await fetch_one(
         session,
-        "SELECT clause, version, terms::text AS terms, use_class, currency FROM agreement WHERE id = $1",
+        "SELECT clause, version, terms::text AS terms, further::text AS further, use_class, currency FROM agreement WHERE id = $1",
         agreement_id,
     )
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")
     return AgreementText(
-        read_terms(row["clause"], row["version"], row["terms"]), row["use_class"], row["currency"],
+        read_terms(row["clause"], row["version"], row["terms"]), read_further(row["further"]),
+        row["use_class"], row["currency"],
         await lines_of(session, agreement_id),
     )  # fmt: skip
 

@@ -14,12 +14,14 @@ from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
-from marketplace.agreements.paper import ScheduleLine, check_schedule, write_paper
+from marketplace.agreements.paper import ScheduleLine, check_schedule
 from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.booking import allowed
-from marketplace.agreements.service.offering import framework_of, particulars
+from marketplace.agreements.service.frameworks import Signed, clause_texts, frameworks_of, sign_both
+from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.terms import AppliesTo, dump_terms
+from marketplace.agreements.together import dump_further
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.money import Money
@@ -107,8 +109,8 @@ async def draft_accession(
     text = await queries.agreement_text(session, agreement_id)
     head = await _head(session, agreement_id)
     maker, buyer = await company(session, head.maker_id), await company(session, buyer_id)
-    allowed(text.terms, maker, buyer, None, now.date())
-    published = await queries.clause_version(session, text.terms.clause, text.terms.version)
+    allowed(text.clauses, maker, buyer, None, now.date())
+    published = await clause_texts(session, text.clauses)
     seller = await company(session, head.holder_id)
     stated = particulars(
         maker, buyer, published, reference, "that of the two companies for this clause version", "", text.use_class,
@@ -120,8 +122,9 @@ async def draft_accession(
         "the price paid are those of that sale, whatever it pays to whom it buys from"
     )
     schedule = [_line(text, part_id, quantity, passed_on)]
-    check_schedule(text.terms, schedule)
-    return write_paper(published.wording, text.terms, stated, schedule)
+    for terms in text.clauses:
+        check_schedule(terms, schedule)
+    return paper_of(published, text.clauses, stated, schedule)
 
 
 async def accede(
@@ -144,20 +147,21 @@ async def accede(
     the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id."""
     text = await queries.agreement_text(session, agreement_id)
     head = await _head(session, agreement_id)
-    published = await queries.clause_version(session, text.terms.clause, text.terms.version)
-    framework_id, _ = await framework_of(session, head.maker_id, actor.company_id, published)
+    published = await clause_texts(session, text.clauses)
+    frameworks = await frameworks_of(session, head.maker_id, actor.company_id, published)
     line = _line(text, part_id, quantity, passed_on)
     span = window(text.terms, _facts(line, head))
     child: UUID = await fetch_value(
         session,
         "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, parent_id, clause, version, terms, currency, "
         "use_class, zone, schedule_date, status, wording, wording_sha256, tolled_days, window_opens_at, window_closes_at, "
-        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at) "
+        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, further) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'active', $13, $14, $15, $16, $17, $18, $19, "
-        "$20, $21, $21) RETURNING id",
-        reference, framework_id, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
+        "$20, $21, $21, $22::jsonb) RETURNING id",
+        reference, frameworks.first, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
         json.dumps(dump_terms(text.terms)), text.currency, text.use_class, head.zone, head.schedule_date, wording,
         wording_sha256, head.tolled_days, span.opens, span.closes, consented_by, consented_at, actor.user_id, now,
+        dump_further(text.further, [row.sha256 for row in published[1:]]),
     )  # fmt: skip
     await execute(
         session,
@@ -166,12 +170,7 @@ async def accede(
         child, part_id, head.maker_id, actor.company_id, quantity, line.sale_price.amount,
         line.list_price.amount if line.list_price else None, passed_on,
     )  # fmt: skip
-    await execute(
-        session,
-        "UPDATE framework SET maker_signed_by = coalesce(maker_signed_by, $2), maker_signed_at = coalesce(maker_signed_at, $3), "
-        "holder_signed_by = coalesce(holder_signed_by, $4), holder_signed_at = coalesce(holder_signed_at, $5) WHERE id = $1",
-        framework_id, consented_by, consented_at, actor.user_id, now,
-    )  # fmt: skip
+    await sign_both(session, frameworks, Signed(consented_by, consented_at), Signed(actor.user_id, now))
     await know_each_other(session, head.maker_id, actor.company_id)
     sides = (head.maker_id, actor.company_id)
     await note(session, child, sides, "acceded", actor, now, {"wording_sha256": wording_sha256.hex()})

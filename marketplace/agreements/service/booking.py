@@ -10,7 +10,7 @@ from uuid import UUID
 
 from marketplace.agreements import queries
 from marketplace.agreements.books import Booked, Sold, book_line
-from marketplace.agreements.law import Finding, Jurisdiction, ask, check_law, refuse_blocked
+from marketplace.agreements.law import Finding, Jurisdiction, check_clauses, refuse_blocked
 from marketplace.agreements.paper import ScheduleLine
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession, acting_for, execute
@@ -18,12 +18,12 @@ from marketplace.parties.queries import CompanyRow, discount_rate
 
 
 def allowed(
-    terms: Terms, maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None, on: date
+    clauses: Sequence[Terms], maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None, on: date
 ) -> tuple[Finding, ...]:
-    """What the law of the day ``on`` says about a schedule between two companies, the units going to ``units_at``. Raises
+    """What the law of the day ``on`` says about a schedule under these clauses between two companies, the units going to ``units_at``. Raises
     ``law.blocked``."""
     places = queries.places_of(holder.country, units_at)
-    findings = check_law(queries.rules(), ask(terms, Jurisdiction(maker.country), places, every_holder=True, on=on))
+    findings = check_clauses(queries.rules(), clauses, Jurisdiction(maker.country), places, every_holder=True, on=on)
     refuse_blocked(findings)
     return findings
 
@@ -31,14 +31,14 @@ def allowed(
 async def still_allowed(session: WriteSession, agreement_id: UUID, on: date) -> None:
     """As ``allowed``, for an offer that is about to be signed: the limits may have changed since. Raises
     ``law.blocked``."""
-    refuse_blocked(check_law(queries.rules(), await queries.question_of(session, agreement_id, on)))
+    refuse_blocked(await queries.law_of_agreement(session, agreement_id, on))
 
 
 async def keep_books(
     session: WriteSession,
     agreement_id: UUID,
     maker_id: UUID,
-    terms: Terms,
+    clauses: Sequence[Terms],
     part_ids: Sequence[UUID],
     schedule: Sequence[ScheduleLine],
     schedule_date: date,
@@ -48,11 +48,11 @@ async def keep_books(
     asked. On behalf of the maker: nobody else may read or write it. Two statements, however many lines."""
     if session.tenant.company != maker_id:
         async with acting_for(session, maker_id):
-            await keep_books(session, agreement_id, maker_id, terms, part_ids, schedule, schedule_date, now)
+            await keep_books(session, agreement_id, maker_id, clauses, part_ids, schedule, schedule_date, now)
         return
     rate = await discount_rate(session, maker_id)
     # A price that changes monthly has hundreds of dates a line: nobody else waits for them.
-    rows = await asyncio.to_thread(_classified, terms, part_ids, schedule, schedule_date, rate)
+    rows = await asyncio.to_thread(_classified, clauses, part_ids, schedule, schedule_date, rate)
     await execute(
         session,
         "INSERT INTO agreement_classification (agreement_id, part_id, unit_class, maker_id, units, kind, needs_rate, "
@@ -66,13 +66,17 @@ async def keep_books(
 
 
 def _classified(
-    terms: Terms, part_ids: Sequence[UUID], schedule: Sequence[ScheduleLine], schedule_date: date, rate: int | None
+    clauses: Sequence[Terms],
+    part_ids: Sequence[UUID],
+    schedule: Sequence[ScheduleLine],
+    schedule_date: date,
+    rate: int | None,
 ) -> list[tuple[UUID, Booked, str]]:
     """(part, how units of it are booked, the tests asked as JSON text)."""
     rows: list[tuple[UUID, Booked, str]] = []
     for part_id, line in zip(part_ids, schedule, strict=True):
         sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep)
-        for booked in book_line(terms, sold, schedule_date, rate).classes:
+        for booked in book_line(clauses[0], sold, schedule_date, rate, clauses[1:]).classes:
             trace = [step.plain() for step in booked.classification.trace]
             rows.append((part_id, booked, json.dumps(trace, ensure_ascii=False)))
     return rows

@@ -15,7 +15,7 @@ from marketplace.agreements.changes import only_longer
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked, ProposalRow, Under
 from marketplace.agreements.service.booking import keep_books
-from marketplace.agreements.service.offering import framework_of
+from marketplace.agreements.service.frameworks import Signed, clause_texts, frameworks_of, sign_both
 from marketplace.agreements.service.proposing import (
     answer,
     close_open,
@@ -28,6 +28,7 @@ from marketplace.agreements.service.proposing import (
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.together import NamedClause, dump_further
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.errors import busy, conflict, forbidden
 from marketplace.kit.ids import command_id
@@ -151,10 +152,13 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
     """The new agreement with both signatures; lines and counters go on from where the old one's stood."""
     assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
     terms = proposal.terms
-    draft = await draft_of(session, found, terms.clause, terms.version, dump_terms(terms), proposal.minimums)
-    law = await law_of(session, found, terms, now)
-    published = await queries.clause_version(session, terms.clause, terms.version)
-    framework_id, _ = await framework_of(session, found.maker_id, found.holder_id, published)
+    draft = await draft_of(
+        session, found, terms.clause, terms.version, dump_terms(terms), proposal.minimums,
+        [NamedClause(more.clause, more.version, dump_terms(more)) for more in proposal.further],
+    )  # fmt: skip
+    law = await law_of(session, found, draft.clauses, now)
+    published = await clause_texts(session, draft.clauses)
+    frameworks = await frameworks_of(session, found.maker_id, found.holder_id, published)
     span = window(terms, facts_of(draft.schedule[0], found))
     proposer = "maker" if proposal.proposed_by == found.maker_id else "holder"
     other = "holder" if proposer == "maker" else "maker"
@@ -163,13 +167,14 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
-        f"{other}_signed_at, created_at) "
+        f"{other}_signed_at, created_at, further) "
         "SELECT $2, $3, maker_id, holder_id, NULL, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14 "
+        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, $15::jsonb "
         "FROM agreement WHERE id = $1 RETURNING id",
-        found.id, proposal.reference, framework_id, terms.clause, terms.version, json.dumps(dump_terms(terms)),
+        found.id, proposal.reference, frameworks.first, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
         proposal.proposed_at, actor.user_id, now,
+        dump_further(draft.clauses[1:], [text.sha256 for text in published[1:]]),
     )  # fmt: skip
     await execute(
         session,
@@ -182,15 +187,12 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
     )  # fmt: skip
     sides = (found.maker_id, found.holder_id)
     # The proposer's signature under the framework was given with its proposal, the other's is given now.
-    await execute(
-        session,
-        f"UPDATE framework SET {proposer}_signed_by = coalesce({proposer}_signed_by, $2), "
-        f"{proposer}_signed_at = coalesce({proposer}_signed_at, $3), {other}_signed_by = coalesce({other}_signed_by, $4), "
-        f"{other}_signed_at = coalesce({other}_signed_at, $5) WHERE id = $1",
-        framework_id, proposal.proposed_by_user, proposal.proposed_at, actor.user_id, now,
-    )  # fmt: skip
+    given = {
+        proposer: Signed(proposal.proposed_by_user, proposal.proposed_at), other: Signed(actor.user_id, now)
+    }  # fmt: skip
+    await sign_both(session, frameworks, given["maker"], given["holder"])
     await keep_books(
-        session, new_id, found.maker_id, terms, [line.part_id for line in draft.lines], draft.schedule,
+        session, new_id, found.maker_id, draft.clauses, [line.part_id for line in draft.lines], draft.schedule,
         found.schedule_date, now,
     )  # fmt: skip
     detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
@@ -200,7 +202,7 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
     await note(
         session, new_id, sides, "offered", OnBehalf(proposal.proposed_by_user, proposal.proposed_by), now, detail
     )
-    renewed = only_longer(draft.before, terms, draft.found)
+    renewed = only_longer(draft.before[0], terms, draft.found)
     await note(
         session, new_id, sides, "renewed" if renewed else "active", actor, now,
         {"replaces": found.reference, "differences": [list(d) for d in draft.found]},

@@ -17,9 +17,11 @@ from marketplace.agreements.law import Jurisdiction
 from marketplace.agreements.paper import ScheduleLine, check_schedule, minimum_of_line, write_paper
 from marketplace.agreements.queries import ClauseRow
 from marketplace.agreements.service.booking import allowed, keep_books
+from marketplace.agreements.service.frameworks import clause_texts, frameworks_of
 from marketplace.agreements.service.standing import note
-from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
-from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
+from marketplace.agreements.terms import Terms, UseClass, dump_terms
+from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
+from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
@@ -68,29 +70,33 @@ async def offer(
     lines: Sequence[OfferLine],
     now: datetime,
     units_at: Jurisdiction | None = None,
+    further: Sequence[NamedClause] = (),
 ) -> UUID:
     """Offers a schedule to both sides and returns the agreement's id. The tenant must be one of the sides.
 
-    Makes the framework of the pair and clause version where there is none. ``units_at``: where the units go; None = only
+    ``further``: clauses beside the first, each with its terms: the text holds all of them. Makes the framework of the pair
+    and each clause version where there is none. ``units_at``: where the units go; None = only
     the holder's country is known. What the law says and how the maker books it are kept with the schedule. Raises
-    ``terms.invalid``, ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
+    ``terms.invalid``, ``terms.combination``, ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
     ``clause.not_found``, ``part.not_found``, ``company.not_found``, ``law.blocked``.
     """
-    given = parse_terms(clause, version, terms)
-    _check_use(given, use_class)
-    published = await queries.clause_version(session, clause, version)
+    clauses = parse_clauses(clause, version, terms, further)
+    given = clauses[0]
+    for each in clauses:
+        _check_use(each, use_class)
+    published = await clause_texts(session, clauses)
     maker, holder = await company(session, maker_id), await company(session, holder_id)
-    findings = allowed(given, maker, holder, units_at, schedule_date)
-    schedule = await _schedule(session, given, currency, lines)
-    framework_id, framework_reference = await framework_of(session, maker_id, holder_id, published)
+    findings = allowed(clauses, maker, holder, units_at, schedule_date)
+    schedule = await _schedule(session, clauses, currency, lines)
+    frameworks = await frameworks_of(session, maker_id, holder_id, published)
     span = window(given, _facts(schedule[0], schedule_date, zone))
     for _ in range(_ATTEMPTS):
         reference = short_reference("AGR")
-        wording, digest = write_paper(
-            published.wording,
-            given,
+        wording, digest = paper_of(
+            published,
+            clauses,
             particulars(
-                maker, holder, published, reference, framework_reference, order_reference, use_class, currency, zone,
+                maker, holder, published, reference, frameworks.named, order_reference, use_class, currency, zone,
                 schedule_date,
             ),
             schedule,
@@ -99,10 +105,11 @@ async def offer(
             session,
             "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, clause, version, terms, "
             "currency, use_class, zone, schedule_date, status, wording, wording_sha256, window_opens_at, "
-            "window_closes_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'offered', "
-            "$13, $14, $15, $16, $17) ON CONFLICT DO NOTHING RETURNING id",
-            reference, framework_id, maker_id, holder_id, order_id, clause, version, json.dumps(dump_terms(given)),
+            "window_closes_at, created_at, further) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, "
+            "'offered', $13, $14, $15, $16, $17, $18::jsonb) ON CONFLICT DO NOTHING RETURNING id",
+            reference, frameworks.first, maker_id, holder_id, order_id, clause, version, json.dumps(dump_terms(given)),
             currency, use_class, zone, schedule_date, wording, digest, span.opens, span.closes, now,
+            dump_further(clauses[1:], [text.sha256 for text in published[1:]]),
         )  # fmt: skip
         if agreement_id is not None:
             break
@@ -112,7 +119,7 @@ async def offer(
         raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
     await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
     parts_of_lines = [line.part_id for line in lines]
-    await keep_books(session, agreement_id, maker_id, given, parts_of_lines, schedule, schedule_date, now)
+    await keep_books(session, agreement_id, maker_id, clauses, parts_of_lines, schedule, schedule_date, now)
     by = OnBehalf(actor_id, session.tenant.company or maker_id)
     sides = (maker_id, holder_id)
     detail: dict[str, Any] = {"wording_sha256": digest.hex(), "law": [finding.plain() for finding in findings]}
@@ -137,7 +144,7 @@ def _check_use(terms: Terms, use_class: str) -> None:
 
 
 async def _schedule(
-    session: WriteSession, terms: Terms, currency: str, lines: Sequence[OfferLine]
+    session: WriteSession, clauses: Sequence[Terms], currency: str, lines: Sequence[OfferLine]
 ) -> list[ScheduleLine]:
     if len({line.part_id for line in lines}) != len(lines):
         raise invalid("agreement.lines", "A part may stand on one line of a schedule only; add its quantities up.")
@@ -152,11 +159,12 @@ async def _schedule(
             line.quantity,
             _price(line.sale_price, currency),
             None if line.list_price is None else _price(line.list_price, currency),
-            minimum_of_line(terms, line.quantity, line.minimum_to_keep),
+            minimum_of_line(clauses[0], line.quantity, line.minimum_to_keep),
         )
         for line in lines
     ]
-    check_schedule(terms, schedule)
+    for terms in clauses:
+        check_schedule(terms, schedule)
     return schedule
 
 
@@ -170,10 +178,19 @@ def _facts(line: ScheduleLine, schedule_date: date, zone: str) -> Facts:
     )
 
 
+def paper_of(
+    published: Sequence[ClauseRow], clauses: Sequence[Terms], head: Mapping[str, str], schedule: Sequence[ScheduleLine]
+) -> tuple[str, bytes]:
+    """The text of an agreement under published clauses, and its SHA-256."""
+    texts = [(text.wording, terms) for text, terms in zip(published, clauses, strict=True)]
+    wording, first = texts[0]
+    return write_paper(wording, first, head, schedule, texts[1:])
+
+
 def particulars(
     maker: CompanyRow,
     holder: CompanyRow,
-    published: ClauseRow,
+    published: Sequence[ClauseRow],
     reference: str,
     framework_reference: str,
     order_reference: str,
@@ -182,7 +199,8 @@ def particulars(
     zone: str,
     schedule_date: date,
 ) -> dict[str, str]:
-    """What stands at the head of a schedule's text, by label."""
+    """What stands at the head of a schedule's text, by label. Of several clauses each has a line of its own."""
+    named = [f"{text.clause}, version {text.version}, SHA-256 {text.sha256.hex()}" for text in published]
     return {
         "Manufacturer": f"{maker.name} ({maker.code})",
         "Holder": f"{holder.name} ({holder.code})",
@@ -193,29 +211,9 @@ def particulars(
         "Sold as": _USE_WORDS[use_class],
         "Currency of the sale": currency,
         "Days end at midnight in": zone,
-        "Clause": f"{published.clause}, version {published.version}, SHA-256 {published.sha256.hex()}",
+        "Clause": named[0],
+        **{f"Further clause{f' {n}' if len(named) > 2 else ''}": words for n, words in enumerate(named[1:], 1)},
     }
-
-
-async def framework_of(
-    session: WriteSession, maker_id: UUID, holder_id: UUID, published: ClauseRow
-) -> tuple[UUID, str]:
-    """The framework agreement of the pair for this clause version; made, unsigned, where there is none."""
-    for _ in range(_ATTEMPTS):
-        await execute(
-            session,
-            "INSERT INTO framework (reference, maker_id, holder_id, clause, version, clause_sha256) "
-            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            short_reference("FRM"), maker_id, holder_id, published.clause, published.version, published.sha256,
-        )  # fmt: skip
-        row = await fetch_one(
-            session,
-            "SELECT id, reference FROM framework WHERE maker_id = $1 AND holder_id = $2 AND clause = $3 AND version = $4",
-            maker_id, holder_id, published.clause, published.version,
-        )  # fmt: skip
-        if row is not None:
-            return row["id"], row["reference"]
-    raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
 
 
 async def _insert_lines(

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import phrases, queries
-from marketplace.agreements.changes import Difference, LineMinimum, differences, minimum_after
+from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.paper import ScheduleLine, check_schedule, write_paper
+from marketplace.agreements.paper import ScheduleLine, check_schedule
 from marketplace.agreements.queries import LineRow, Locked, ProposalRow
 from marketplace.agreements.service.booking import allowed
-from marketplace.agreements.service.offering import framework_of, particulars
+from marketplace.agreements.service.frameworks import clause_texts, frameworks_of
+from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
-from marketplace.agreements.terms import Terms, UseClass, dump_terms, parse_terms
+from marketplace.agreements.terms import Terms, UseClass, dump_terms
+from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one, fetch_value
 from marketplace.kit.errors import busy, conflict, gone, invalid
 from marketplace.kit.ids import short_reference
@@ -43,8 +45,8 @@ _ATTEMPTS = 5
 class Draft:
     """A change as it would be signed."""
 
-    before: Terms
-    terms: Terms
+    before: tuple[Terms, ...]
+    clauses: tuple[Terms, ...]
     schedule: tuple[ScheduleLine, ...]
     lines: tuple[LineRow, ...]
     found: tuple[Difference, ...]
@@ -72,34 +74,36 @@ async def propose_change(
     text: str,
     now: datetime,
     valid_days: int = VALID_DAYS,
+    further: Sequence[NamedClause] = (),
 ) -> Proposed:
-    """Proposes other terms for an agreement in force, and signs them for the actor's company.
+    """Proposes other terms for an agreement in force, and signs them for the actor's company. ``further``: the clauses
+    that are to stand beside the first, with all their terms.
 
     ``minimums``: by part, where a line's minimum to keep is to be another. An open proposal of the other side is
     countered by it; one of the own side is withdrawn. Raises ``agreement.not_found``, ``agreement.state``,
-    ``terms.invalid``, ``agreement.lines``, ``proposal.nothing``, ``proposal.window``, ``proposal.days``, ``law.blocked``.
+    ``terms.invalid``, ``terms.combination``, ``clause.not_found``, ``agreement.lines``, ``proposal.nothing``, ``proposal.window``, ``proposal.days``, ``law.blocked``.
     """
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.SUPERSEDED)
     until = _valid_until(now, valid_days)
-    draft = await draft_of(session, found, clause, version, terms, minimums)
+    draft = await draft_of(session, found, clause, version, terms, minimums, further)
     if not draft.found:
         raise invalid("proposal.nothing", "These are the terms as they are. Change at least one of them.")
-    span = window(draft.terms, facts_of(draft.schedule[0], found))
+    span = window(draft.clauses[0], facts_of(draft.schedule[0], found))
     if span.closes <= now:
         raise invalid(
             "proposal.window",
             f"The right would have ended on {phrases.day(span.last_day)} already. Propose to end the agreement instead.",
             field="window_end_months",
         )
-    await law_of(session, found, draft.terms, now)
+    await law_of(session, found, draft.clauses, now)
     answers = await close_open(session, actor, found, now)
     for _ in range(_ATTEMPTS):
         reference = short_reference("AGR")
         wording, digest = await _paper(session, found, draft, reference)
         made = await _insert(
             session, actor, found, "change", answers, wording, digest, text, now, until,
-            reference=reference, terms=draft.terms, minimums=minimums,
+            reference=reference, clauses=draft.clauses, minimums=minimums,
         )  # fmt: skip
         if made is not None:
             break
@@ -174,10 +178,12 @@ async def draft_of(
     version: int,
     raw: Mapping[str, Any],
     minimums: Mapping[UUID, int],
+    further: Sequence[NamedClause] = (),
 ) -> Draft:
     """The change as it would be signed; of lines whose minimum nobody names it is the terms' where it was the terms' before,
     else the line's own."""
-    terms = parse_terms(clause, version, raw)
+    clauses = parse_clauses(clause, version, raw, further)
+    terms = clauses[0]
     detail = await queries.agreement_text(session, found.id)
     if terms.use_class is not UseClass.EITHER and terms.use_class.value != detail.use_class:
         raise invalid(
@@ -202,8 +208,10 @@ async def draft_of(
             )
         )  # fmt: skip
         changed.append(LineMinimum(line.number, line.minimum_to_keep, keep))
-    check_schedule(terms, schedule)
-    return Draft(detail.terms, terms, tuple(schedule), detail.lines, differences(detail.terms, terms, changed))
+    for each in clauses:
+        check_schedule(each, schedule)
+    found_changes = differences_of_all(detail.clauses, clauses, changed)
+    return Draft(detail.clauses, clauses, tuple(schedule), detail.lines, found_changes)
 
 
 def facts_of(line: ScheduleLine, found: Locked) -> Facts:
@@ -214,20 +222,20 @@ def facts_of(line: ScheduleLine, found: Locked) -> Facts:
     )  # fmt: skip
 
 
-async def law_of(session: WriteSession, found: Locked, terms: Terms, now: datetime) -> list[dict[str, Any]]:
-    """What the law of today says about these terms between the two sides, in JSON types. Raises ``law.blocked``."""
+async def law_of(session: WriteSession, found: Locked, clauses: Sequence[Terms], now: datetime) -> list[dict[str, Any]]:
+    """What the law of today says about these clauses between the two sides, in JSON types. Raises ``law.blocked``."""
     maker, holder = await company(session, found.maker_id), await company(session, found.holder_id)
     units_at = await queries.where_units_went(session, found.id)
-    return [finding.plain() for finding in allowed(terms, maker, holder, units_at, now.date())]
+    return [finding.plain() for finding in allowed(clauses, maker, holder, units_at, now.date())]
 
 
 async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: str) -> tuple[str, bytes]:
     maker, holder = await company(session, found.maker_id), await company(session, found.holder_id)
-    published = await queries.clause_version(session, draft.terms.clause, draft.terms.version)
+    published = await clause_texts(session, draft.clauses)
     detail = await queries.agreement_text(session, found.id)
-    _, framework = await framework_of(session, found.maker_id, found.holder_id, published)
+    framework = await frameworks_of(session, found.maker_id, found.holder_id, published)
     head = particulars(
-        maker, holder, published, reference, framework, "as before", detail.use_class, detail.currency, found.zone,
+        maker, holder, published, reference, framework.named, "as before", detail.use_class, detail.currency, found.zone,
         found.schedule_date,
     )  # fmt: skip
     head["Order"] = f"the one under which {found.reference} was signed"
@@ -235,7 +243,7 @@ async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: 
         f"{found.reference} (SHA-256 {found.wording_sha256.hex()}) from the second signature on. Units received, used, "
         "taken back or counted before then count as they did under it; orders made before then are finished under it"
     )
-    return write_paper(published.wording, draft.terms, head, draft.schedule)
+    return paper_of(published, draft.clauses, head, draft.schedule)
 
 
 async def _insert(
@@ -251,7 +259,7 @@ async def _insert(
     until: datetime,
     *,
     reference: str | None = None,
-    terms: Terms | None = None,
+    clauses: Sequence[Terms] = (),
     minimums: Mapping[UUID, int] | None = None,
 ) -> UUID | None:
     """The proposal's id; None where the reference is taken."""
@@ -259,16 +267,18 @@ async def _insert(
         raise invalid("agreement.reason", "Say it in at most 500 characters.", field="note")
     if reference is not None and await fetch_value(session, "SELECT id FROM agreement WHERE reference = $1", reference):
         return None
+    terms = clauses[0] if clauses else None
     made: UUID | None = await fetch_value(
         session,
         "INSERT INTO agreement_proposal (agreement_id, maker_id, holder_id, kind, answers_id, reference, clause, version, "
-        "terms, minimums, wording, wording_sha256, note, proposed_by, proposed_by_user, proposed_at, valid_until, status) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12, $13, $14, $15, $16, $17, 'open') "
+        "terms, minimums, wording, wording_sha256, note, proposed_by, proposed_by_user, proposed_at, valid_until, status, "
+        "further) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12, $13, $14, $15, $16, $17, 'open', "
+        "$18::jsonb) "
         "ON CONFLICT (reference) DO NOTHING RETURNING id",
         found.id, found.maker_id, found.holder_id, kind, answers, reference, terms.clause if terms else None,
         terms.version if terms else None, json.dumps(dump_terms(terms)) if terms else None,
         None if minimums is None else json.dumps({str(part): keep for part, keep in minimums.items()}),
-        wording, digest, text.strip(), actor.company_id, actor.user_id, now, until,
+        wording, digest, text.strip(), actor.company_id, actor.user_id, now, until, dump_further(clauses[1:]),
     )  # fmt: skip
     return made
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from marketplace.agreements import queries
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.service.booking import still_allowed
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
-from marketplace.db.session import WriteSession, acting_for, execute, fetch_one
+from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.errors import conflict, gone
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import VERBS, By
@@ -60,7 +61,7 @@ async def sign(
         now,
     )
     sides = (found.maker_id, found.holder_id)
-    framework_signed = await _sign_framework(session, actor, found, side, now)
+    framework_signed = await _sign_frameworks(session, actor, found, side, now)
     await note(
         session, agreement_id, sides, "signed", actor, now,
         {"side": side, "wording_sha256": found.wording_sha256.hex(), "user_id": actor.user_id},
@@ -108,24 +109,27 @@ def _check(found: Locked, side: str, wording_sha256: str | None) -> None:
         )
 
 
-async def _sign_framework(session: WriteSession, actor: By, found: Locked, side: str, now: datetime) -> bool:
-    """Signs the framework where this side has not. Returns whether it did."""
-    # The framework is locked after the agreement, by this one statement; a signature that came first stays.
-    row = await fetch_one(
+async def _sign_frameworks(session: WriteSession, actor: By, found: Locked, side: str, now: datetime) -> bool:
+    """Signs each framework of the agreement where this side has not. Returns whether it did."""
+    ids = await queries.frameworks_of_agreement(session, found.id)
+    unsigned = [
+        row
+        for row in await queries.frameworks_for_update(session, ids)
+        if not (row.maker_signed if side == "maker" else row.holder_signed)
+    ]
+    await execute(
         session,
-        f"UPDATE framework SET {side}_signed_by = $2, {side}_signed_at = $3 "
-        f"WHERE id = $1 AND {side}_signed_at IS NULL RETURNING clause_sha256",
-        found.framework_id,
+        f"UPDATE framework SET {side}_signed_by = $2, {side}_signed_at = $3 WHERE id = ANY($1::uuid[])",
+        [row.id for row in unsigned],
         actor.user_id,
         now,
     )
-    if row is None:
-        return False
-    await note(
-        session, found.framework_id, (found.maker_id, found.holder_id), "signed", actor, now,
-        {"side": side, "clause_sha256": row["clause_sha256"].hex(), "user_id": actor.user_id},
-    )  # fmt: skip
-    return True
+    for row in unsigned:
+        await note(
+            session, row.id, (found.maker_id, found.holder_id), "signed", actor, now,
+            {"side": side, "clause_sha256": row.clause_sha256.hex(), "user_id": actor.user_id},
+        )  # fmt: skip
+    return bool(unsigned)
 
 
 async def _mail(session: WriteSession, found: Locked, other: UUID, side: str, status: AgreementState) -> dict[str, Any]:

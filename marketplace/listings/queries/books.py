@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.books import Books, NamedLine, Sold, book_line
-from marketplace.agreements.law import Finding, Jurisdiction, ask, check_law
+from marketplace.agreements.law import Finding, Jurisdiction, check_clauses
 from marketplace.agreements.queries import rules
 from marketplace.agreements.terms import Terms
 from marketplace.kit.money import Money
@@ -22,31 +22,33 @@ FEW = 50
 
 
 async def law_of_terms(
-    session: AsyncSession, company_id: UUID, terms: Terms, partners: Sequence[UUID] | None, on: date
+    session: AsyncSession, company_id: UUID, clauses: Sequence[Terms], partners: Sequence[UUID] | None, on: date
 ) -> tuple[Finding, ...]:
-    """What the law of a day says about terms that a company offers to named ``partners`` (every one must be able to sign), or, where
+    """What the law of a day says about clauses that a company offers to named ``partners`` (every one must be able to sign), or, where
     it is None, to all (any one of them may buy). Only countries are known: the law is asked again when an order is
     accepted. One statement."""
     own, others = await countries(session, company_id, partners)
     holders = [Jurisdiction(country) for country in others]
-    return check_law(rules(), ask(terms, Jurisdiction(own), holders, every_holder=partners is not None, on=on))
+    return check_clauses(rules(), clauses, Jurisdiction(own), holders, every_holder=partners is not None, on=on)
 
 
 async def books_of_lines(
-    session: AsyncSession, company_id: UUID, terms: Terms, lines: Sequence[ListingRow], today: date
+    session: AsyncSession, company_id: UUID, clauses: Sequence[Terms], lines: Sequence[ListingRow], today: date
 ) -> Books:
     """The books of the lines of a posting as if all of each were sold today. One statement."""
     rate = await discount_rate(session, company_id)
     # A price that changes monthly has hundreds of dates a line: many lines are reckoned beside the event loop.
     if len(lines) > FEW:
-        return await asyncio.to_thread(_reckon, terms, lines, today, rate)
-    return _reckon(terms, lines, today, rate)
+        return await asyncio.to_thread(_reckon, clauses, lines, today, rate)
+    return _reckon(clauses, lines, today, rate)
 
 
-def _reckon(terms: Terms, lines: Sequence[ListingRow], today: date, rate: int | None) -> Books:
+def _reckon(clauses: Sequence[Terms], lines: Sequence[ListingRow], today: date, rate: int | None) -> Books:
     named = []
     for x in lines:
         if x.quantity:
             sold = Sold(x.quantity, Money(x.unit_price, x.currency), x.minimum_to_keep)
-            named.append(NamedLine(x.part_id, x.part_number, x.uom, book_line(terms, sold, today, rate)))
+            named.append(
+                NamedLine(x.part_id, x.part_number, x.uom, book_line(clauses[0], sold, today, rate, clauses[1:]))
+            )
     return Books(rate, tuple(named))

@@ -50,6 +50,7 @@ class ListingRow:
     clause: str
     version: int
     terms: dict[str, Any]
+    further: list[dict[str, Any]]
     use_class: str
     list_price: Decimal | None
     distance_km: float | None = None
@@ -61,7 +62,7 @@ SELECT l.id, l.release_id, r.reference AS release_reference, l.company_id AS sel
        p.number AS part_number, p.description, m.name AS maker, p.class_code, p.uom, l.site_id, l.place, l.region,
        l.country, l.lat, l.lon, l.condition, l.quantity, l.ordered, l.quantity - l.ordered AS available, l.unit_price,
        r.currency, l.minimum_quantity, l.package_quantity, l.minimum_to_keep, l.published, r.published_at, r.clause,
-       r.version, r.terms, r.use_class, p.list_price"""
+       r.version, r.terms, r.further, r.use_class, p.list_price"""
 _LISTING_FROM = """
 FROM listing l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
 JOIN company c ON c.id = l.company_id
@@ -125,7 +126,8 @@ class Wanted:
 
 _WANTED = """
 WHERE l.published AND l.ordered < l.quantity AND ($3::text IS NULL OR p.class_code = $3)
-  AND ($4::text IS NULL OR l.condition = $4) AND ($5::text IS NULL OR r.clause = $5)
+  AND ($4::text IS NULL OR l.condition = $4)
+  AND ($5::text IS NULL OR r.clause = $5 OR r.further @> jsonb_build_array(jsonb_build_object('clause', $5)))
   AND ($6::text IS NULL OR r.use_class = $6) AND ($7::uuid IS NULL OR l.company_id = $7)
   AND ($8::numeric IS NULL OR l.unit_price <= $8) AND ($9::int IS NULL OR l.quantity - l.ordered >= $9)
   AND ($10::float8 IS NULL OR d.km <= $10)

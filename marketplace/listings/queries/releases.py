@@ -17,7 +17,7 @@ from marketplace.kit.errors import missing
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A release with how much of it is offered and ordered."""
+    """A release with how much of it is offered and ordered. ``further``: clauses beside the first, as they are kept."""
 
     id: UUID
     reference: str
@@ -26,6 +26,7 @@ class ReleaseRow:
     clause: str
     version: int
     terms: dict[str, Any]
+    further: list[dict[str, Any]]
     use_class: str
     currency: str
     audience: str
@@ -40,7 +41,7 @@ class ReleaseRow:
 
 
 _RELEASE = """
-SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.use_class, r.currency, r.audience,
+SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.further, r.use_class, r.currency, r.audience,
        r.audience_ids, r.status, r.created_at, r.published_at, count(l.id)::int AS lines,
        coalesce(sum(l.quantity), 0)::bigint AS quantity, coalesce(sum(l.ordered), 0)::bigint AS ordered,
        coalesce(sum(l.quantity * l.unit_price), 0) AS value

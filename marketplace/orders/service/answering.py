@@ -8,6 +8,7 @@ from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.agreements.law import Jurisdiction
+from marketplace.agreements.together import NamedClause
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -112,6 +113,7 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         lines=merged,
         now=now,
         units_at=Jurisdiction(site.country, site.region or None),
+        further=[NamedClause(c["clause"], c["version"], c["terms"]) for c in release.further],
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import queries as agreements
-from marketplace.agreements.law import Jurisdiction, ask, check_law, refuse_blocked
+from marketplace.agreements.law import Jurisdiction, check_clauses, refuse_blocked
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
@@ -18,7 +18,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take, take, wrong_quantity
-from marketplace.listings.wording import terms_of
+from marketplace.listings.wording import clauses_of
 from marketplace.orders.service.shared import announce, count_ordered, take_backing, tell
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -127,10 +127,10 @@ async def _law_allows(
 ) -> None:
     """Units are not reserved for an order whose schedule could not be signed. Raises ``law.blocked``."""
     seller, buyer = await parties.countries(session, line.seller_id, [actor.company_id])
-    terms = terms_of(line.clause, line.version, line.terms)
+    clauses = clauses_of(line.clause, line.version, line.terms, line.further)
     places = agreements.places_of(buyer[0], Jurisdiction(site.country, site.region or None))
-    question = ask(terms, Jurisdiction(seller), places, every_holder=True, on=on)
-    refuse_blocked(check_law(agreements.rules(), question))
+    found = check_clauses(agreements.rules(), clauses, Jurisdiction(seller), places, every_holder=True, on=on)
+    refuse_blocked(found)
 
 
 async def _reserve(

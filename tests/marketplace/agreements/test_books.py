@@ -315,7 +315,7 @@ async def test_nobody_waits_while_a_thousand_lines_are_reckoned(job: Job) -> Non
         many = [replace(line, unit_price=Decimal(100 + n)) for n in range(1_000)]
         beside = asyncio.create_task(tick())
         terms = PRESETS["access-first"].terms(price=price)
-        found = await books_of_lines(session, world.maker.id, terms, many, NOW.date())
+        found = await books_of_lines(session, world.maker.id, [terms], many, NOW.date())
         done.set()
         await beside
     assert len(found.lines) == 1_000

@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from marketplace.agreements.circumstances import Circumstances, Intent
-from marketplace.agreements.combinations import COMBINATIONS
+from marketplace.agreements.combinations import COMBINATIONS, starting_points
 from marketplace.agreements.combined import Combined, best_call, flags, holder_act
 from marketplace.agreements.evaluation import Act, AfterNotice, Entitled, Free, Refused
-from marketplace.agreements.library import read_released
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import TERMS_TYPES, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
-from tests.agreed import CONTRACTS
 from tests.marketplace.agreements.builders import NOW, facts, usd
 from tests.marketplace.agreements.builders import terms as first
 from tests.marketplace.agreements.second import BASES, second
@@ -164,15 +162,24 @@ def test_every_number_has_bounds(clause: str, version: int) -> None:
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS.values(), ids=lambda c: c.name)
-def test_combinations_are_valid_complete_and_not_on_offer(combination: Any) -> None:
-    released = read_released((CONTRACTS / "released.toml").read_bytes())
+def test_combinations_are_valid_complete_and_on_offer_once_all_their_clauses_are_released(combination: Any) -> None:
     for (clause, version, values), terms in zip(combination.clauses, combination.terms(), strict=True):
         assert (terms.clause, terms.version) == (clause, version)
         assert parse_terms(clause, version, dump_terms(terms)) == terms
         assert set(values) == set(TERMS_TYPES[clause, version].model_fields) - {"clause", "version"}
-        assert not combination.released
-        assert (clause, version) not in released
-        assert (clause, version) not in {(p.clause, p.version) for p in PRESETS.values()}
+    wanted = {(clause, version) for clause, version, _ in combination.clauses}
+    assert starting_points(wanted)[combination.name] is combination
+    for missing in wanted:
+        assert combination.name not in starting_points(wanted - {missing})
+
+
+def test_the_presets_stay_on_offer_beside_the_combinations() -> None:
+    first = {(p.clause, p.version) for p in PRESETS.values()}
+    assert list(starting_points(first)) == list(PRESETS)
+    assert set(starting_points(TERMS_TYPES)) == {*PRESETS, *COMBINATIONS}
+    assert not set(PRESETS) & set(COMBINATIONS)
+    for name, preset in PRESETS.items():
+        assert starting_points(first)[name].terms() == (preset.terms(),)
 
 
 @pytest.mark.parametrize(
