@@ -27,9 +27,10 @@ user_app = typer.Typer(help="People.", no_args_is_help=True)
 apikey_app = typer.Typer(help="API keys for programs.", no_args_is_help=True)
 contracts_app = typer.Typer(help="Clause texts.", no_args_is_help=True)
 ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
+index_app = typer.Typer(help="Published indexes that prices follow.", no_args_is_help=True)
 for name, sub in (
     ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
-    ("ledger", ledger_app),
+    ("ledger", ledger_app), ("index", index_app),
 ):  # fmt: skip
     app.add_typer(sub, name=name)
 
@@ -281,6 +282,34 @@ def contracts_check(
             typer.echo(f"  {problem}")
         wrong += len(problems)
     raise SystemExit(1 if wrong else 0)
+
+
+@index_app.command("import")
+def index_import(
+    file: Annotated[
+        Path, typer.Argument(help="CSV with series, month, value ('ended': no longer published), published_at, source.")
+    ],
+) -> None:
+    """Keep published index values that prices follow: all of the file or nothing; the same file again changes nothing."""
+    import asyncpg
+
+    from marketplace.agreements.index_file import read_index_file
+    from marketplace.agreements.service import keep_index_values
+
+    try:
+        rows = read_index_file(file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise invalid("index.file", f"{file} cannot be read: {error}.") from None
+
+    async def keep() -> int:
+        owner = await asyncpg.connect(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"))
+        try:
+            return await keep_index_values(owner, rows)
+        finally:
+            await owner.close()
+
+    new = _run(keep())
+    typer.echo(f"{new:,} new of {len(rows):,} values." if new else "All of them were on record already.")
 
 
 @ledger_app.command("verify")

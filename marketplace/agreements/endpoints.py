@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from marketplace.agreements import queries, service
@@ -27,6 +27,7 @@ from marketplace.agreements.schemas import (
     EventOut,
     FindingOut,
     HoldIn,
+    IndexOut,
     LineOut,
     NoticeAnswerIn,
     NoticeIn,
@@ -39,6 +40,8 @@ from marketplace.agreements.schemas import (
     SignIn,
     StandingOut,
     Status,
+    ValueIn,
+    ValueOut,
 )
 from marketplace.agreements.terms import ClauseName, Terms, dump_terms
 from marketplace.db.requests import PageSecret, Reading, Writing
@@ -53,7 +56,7 @@ from marketplace.parties.service import once
 
 agreed = APIRouter(prefix="/agreements", tags=["agreements"])
 notices = APIRouter(prefix="/notices", tags=["agreements"])
-NoticeId = Annotated[int, Path(ge=1, le=2**62)]
+indexes = APIRouter(prefix="/indexes", tags=["agreements"])
 
 
 @agreed.get("", summary="Your agreements")
@@ -396,14 +399,14 @@ async def open_notices(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
 ) -> PageOut[NoticeRowOut]:
     """Notices to and from your company that run, or under which the holder may act, newest first."""
-    mark = read_bookmark(after, secret, int)
+    mark = read_bookmark(after, secret, UUID)
     found = await queries.open_notices(session, actor.company_id, now, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(found, limit, lambda row: [row.notice.id], secret)
     return PageOut(items=[NoticeRowOut.of(row, now) for row in page.items], next=page.next)
 
 
 @notices.get("/{notice_id}", summary="One notice")
-async def notice(session: Reading, actor: ReadsAgreements, notice_id: NoticeId, now: Now) -> NoticeRowOut:
+async def notice(session: Reading, actor: ReadsAgreements, notice_id: UUID, now: Now) -> NoticeRowOut:
     """A notice to or from your company, as it stands."""
     return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
 
@@ -412,7 +415,7 @@ async def notice(session: Reading, actor: ReadsAgreements, notice_id: NoticeId, 
 async def answer_notice(
     session: Writing,
     actor: AnswersNotices,
-    notice_id: NoticeId,
+    notice_id: UUID,
     given: NoticeAnswerIn,
     now: Now,
     key: IdempotencyKey = None,
@@ -433,7 +436,7 @@ async def answer_notice(
 
 @notices.post("/{notice_id}/withdraw", summary="Withdraw a notice")
 async def withdraw_notice(
-    session: Writing, actor: ActsOnHoldings, notice_id: NoticeId, now: Now, key: IdempotencyKey = None
+    session: Writing, actor: ActsOnHoldings, notice_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> NoticeRowOut:
     """The holder no longer wants to. What was ordered on the notice stays ordered."""
 
@@ -446,6 +449,56 @@ async def withdraw_notice(
     return NoticeRowOut.model_validate(answer.content)
 
 
+# -- what prices follow ----------------------------------------------------------------------------------------
+
+
+@agreed.post("/{agreement_id}/values", status_code=201, summary="State what a unit cost or is worth")
+async def state_value(
+    session: Writing,
+    actor: ActsOnHoldings,
+    agreement_id: UUID,
+    given: ValueIn,
+    now: Now,
+    key: IdempotencyKey = None,
+) -> ValueOut:
+    """For prices that follow a cost or a market value: the holder states costs with their evidence, either side a market value
+    with its source. The newest of a kind counts from now on; orders given before keep their price."""
+
+    async def act() -> Any:
+        made = await service.state_value(
+            session, actor, agreement_id, given.part_id, kind=given.kind, amount=given.amount, source=given.source,
+            valued_on=given.valued_on, now=now,
+        )  # fmt: skip
+        return ValueOut(id=made, **given.model_dump(), company=actor.company_name, at=now)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump()}
+    answer = await once(session, actor, key, "agreements.value", inputs, act)
+    return ValueOut.model_validate(answer.content)
+
+
+@agreed.get("/{agreement_id}/values", summary="What was stated of its units")
+async def stated_values(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> list[ValueOut]:
+    """The newest fifty statements of costs and market values, newest first."""
+    await queries.agreement(session, actor, agreement_id)
+    return [ValueOut.model_validate(v) for v in await queries.stated_values(session, agreement_id)]
+
+
+@indexes.get("", summary="Published indexes on record")
+async def published_indexes(
+    session: Reading,
+    actor: ReadsAgreements,
+    secret: PageSecret,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+) -> PageOut[IndexOut]:
+    """Indexes that prices can follow, by name, with the newest value of each. The operator keeps them."""
+    mark = read_bookmark(after, secret, str)
+    found = await queries.index_series(session, after=mark[0] if mark else "", limit=limit + 1)
+    page = cut(found, limit, lambda row: [row.series], secret)
+    return PageOut(items=[IndexOut.model_validate(row) for row in page.items], next=page.next)
+
+
 router = APIRouter()
 router.include_router(agreed)
 router.include_router(notices)
+router.include_router(indexes)

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
@@ -238,7 +237,7 @@ class Notice(Row):
     ``used``: units that the holder has acted on."""
 
     __tablename__ = "notice"
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[Id]
     agreement_id: Mapped[UUID]
     part_id: Mapped[UUID]
     maker_id: Mapped[UUID]
@@ -287,7 +286,7 @@ class NoticeUse(Row):
 
     __tablename__ = "notice_use"
     permit_id: Mapped[UUID] = mapped_column(primary_key=True)
-    notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), index=True)
+    notice_id: Mapped[UUID] = mapped_column(ForeignKey("notice.id"), index=True)
     maker_id: Mapped[UUID]
     holder_id: Mapped[UUID]
     units: Mapped[int]
@@ -307,7 +306,7 @@ class AgreementExercise(Row):
     holder_id: Mapped[UUID]
     units: Mapped[int]
     at: Mapped[datetime]
-    notice_id: Mapped[int | None] = mapped_column(ForeignKey("notice.id"))
+    notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
     notice_units: Mapped[int] = mapped_column(server_default=text("0"))
     undone_at: Mapped[datetime | None]
     __table_args__ = (

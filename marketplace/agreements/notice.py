@@ -38,7 +38,7 @@ class Notice:
     """A holder's notice of an act. ``taken`` of its units were ordered by the maker, ``used`` were acted on. From
     ``clear_from`` until ``clear_until`` the holder may act; None: only once the maker has agreed."""
 
-    id: int
+    id: UUID
     agreement_id: UUID
     part_id: UUID
     act: Act

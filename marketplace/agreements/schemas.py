@@ -304,7 +304,7 @@ class NoticeOut(BaseModel):
     meanwhile; `clear_from` null: no response is a no."""
 
     model_config = ConfigDict(from_attributes=True)
-    id: int
+    id: UUID
     needs: Literal["notice", "offer", "consent", "accession"]
     answer_by: datetime
     clear_from: datetime | None
@@ -318,7 +318,7 @@ NoticeStanding = Literal["running", "cleared", "ordered", "used", "refused", "wi
 class NoticeRowOut(BaseModel):
     """A notice as it stands: units in it, ordered by the manufacturer, acted on by the holder, and left."""
 
-    id: int
+    id: UUID
     agreement_id: UUID
     agreement: str
     part_id: UUID
@@ -364,6 +364,57 @@ class NoticeAnswerIn(BodyIn):
         description="True: the holder may act from now on. False: no, where the clause asks for consent."
     )
     note: str = Field(default="", max_length=500)
+
+
+class ValueIn(BodyIn):
+    """What a unit cost the holder, what it paid to receive it, or what it is worth, in the currency of the sale."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "part_id": "0198c0de-0000-7000-8000-000000000001", "kind": "market", "amount": "140.00",
+                    "source": "Broker quotation 4711", "valued_on": "2026-11-20",
+                }
+            ]
+        }
+    )  # fmt: skip
+    part_id: UUID
+    kind: Literal["cost", "inbound_freight", "market"]
+    amount: Decimal = Field(ge=0, max_digits=14, decimal_places=4)
+    source: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Evidence, or who says so; a market value counts only from the source that the terms name.",
+    )
+    valued_on: date
+
+
+class ValueOut(BaseModel):
+    """A statement of a cost or value, by whom and when."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    part_id: UUID
+    kind: Literal["cost", "inbound_freight", "market"]
+    amount: Decimal
+    source: str
+    valued_on: date
+    company: str
+    at: datetime
+
+
+class IndexOut(BaseModel):
+    """An index on record: its months known, and the newest value."""
+
+    model_config = ConfigDict(from_attributes=True)
+    series: str
+    months: int
+    month: str = Field(examples=["2026-11"])
+    value: Decimal | None
+    source: str
+    published_at: datetime
+    ended: bool
 
 
 class ReasonIn(BodyIn):

@@ -1,7 +1,7 @@
 """A holder's notice is a row of its own: when it can be answered, from when until when the holder may act, what the
 manufacturer has answered, and how many of its units were ordered or used. Beside it, every order under an agreement with its
 units and day, and index series that prices follow. Notices so far are carried over from the events that told them, with their
-numbers.
+numbers (the calendar has told of them by these).
 
 Undo: downgrade() drops the tables; the events that told of notices stay.
 
@@ -39,7 +39,7 @@ def _open_to_sides(table: str, *, update: bool) -> None:
 def upgrade() -> None:
     op.create_table(
         "notice",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
         sa.Column("agreement_id", sa.Uuid(), nullable=False),
         sa.Column("part_id", sa.Uuid(), nullable=False),
         sa.Column("maker_id", sa.Uuid(), nullable=False),
@@ -90,8 +90,7 @@ def upgrade() -> None:
         """
         INSERT INTO notice (id, agreement_id, part_id, maker_id, holder_id, act, needs, quantity, used, noticed_at, answer_by,
                             clear_from, clear_until, given_by)
-        OVERRIDING SYSTEM VALUE
-        SELECT n.id, n.subject_id, (n.detail->>'part_id')::uuid, n.maker_id, n.holder_id, n.detail->>'act',
+        SELECT lpad(to_hex(n.id), 32, '0')::uuid, n.subject_id, (n.detail->>'part_id')::uuid, n.maker_id, n.holder_id, n.detail->>'act',
                CASE n.detail->>'act' WHEN 'scrap' THEN 'offer' ELSE 'notice' END, (n.detail->>'quantity')::int,
                least(coalesce((SELECT sum((u.detail->>'quantity')::int) FROM agreement_event u
                                WHERE u.subject_id = n.subject_id AND u.kind = 'notice_used'
@@ -101,16 +100,13 @@ def upgrade() -> None:
         FROM agreement_event n WHERE n.kind = 'notice' AND n.detail ? 'clear_until'
         """
     )
-    op.execute(
-        "SELECT setval(pg_get_serial_sequence('notice', 'id'), coalesce((SELECT max(id) FROM agreement_event), 0) + 1)"
-    )
     for side in ("maker", "holder"):
         op.drop_index(f"ix_agreement_event_notice_{side}", table_name="agreement_event")
 
     op.create_table(
         "notice_use",
         sa.Column("permit_id", sa.Uuid(), nullable=False),
-        sa.Column("notice_id", sa.BigInteger(), nullable=False),
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
         sa.Column("maker_id", sa.Uuid(), nullable=False),
         sa.Column("holder_id", sa.Uuid(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
@@ -131,7 +127,7 @@ def upgrade() -> None:
         sa.Column("holder_id", sa.Uuid(), nullable=False),
         sa.Column("units", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("notice_id", sa.BigInteger(), nullable=True),
+        sa.Column("notice_id", sa.Uuid(), nullable=True),
         sa.Column("notice_units", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("units > 0 AND notice_units BETWEEN 0 AND units", name=op.f("ck_agreement_exercise_units")),

@@ -70,7 +70,7 @@ async def notices(visit: ReadsAgreements) -> Response:
     """The notices to and from the company that still count for something."""
 
     async def page(session: ReadSession, after: str | None, rows: int) -> tuple[Sequence[NoticeRow], str | None]:
-        mark = read_bookmark(after, visit.secret, int)
+        mark = read_bookmark(after, visit.secret, UUID)
         found = await queries.open_notices(
             session, visit.actor.company_id, visit.now, after=mark[0] if mark else None, limit=rows + 1
         )
@@ -144,12 +144,12 @@ Parties = Annotated[Visit, visits("agreement.read")]
 
 
 @router.get("/notices/{notice_id}")
-async def one_notice(visit: Parties, notice_id: int) -> Response:
+async def one_notice(visit: Parties, notice_id: UUID) -> Response:
     """A notice, where it stands, and what the reader can do about it."""
     return await _one(visit, notice_id, Form({}))
 
 
-async def _one(visit: Visit, notice_id: int, form: Form) -> Response:
+async def _one(visit: Visit, notice_id: UUID, form: Form) -> Response:
     row = await queries.one_notice(visit.session, visit.actor.company_id, notice_id)
     state, actor = row.notice.standing(visit.now), visit.actor
     maker, runs = row.maker_id == actor.company_id, state is Standing.RUNNING
@@ -183,7 +183,7 @@ def _told(row: NoticeRow, state: Standing) -> str:
 
 
 @router.post("/notices/{notice_id}/{step}")
-async def answer(request: Request, notice_id: int, step: str, sent: SentForm, now: Now) -> Response:
+async def answer(request: Request, notice_id: UUID, step: str, sent: SentForm, now: Now) -> Response:
     """agree, refuse, withdraw."""
     if step not in ANSWERS:
         raise missing("page.not_found", "There is no such page.")

@@ -54,6 +54,7 @@ from marketplace.agreements.queries.proposals import (
     units_under,
 )
 from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stops, stops_of
+from marketplace.agreements.queries.values import IndexSeries, StatedValue, index_series, stated_values
 
 __all__ = [
     "AgreementBooks",
@@ -63,6 +64,7 @@ __all__ = [
     "AgreementText",
     "ClauseRow",
     "EventRow",
+    "IndexSeries",
     "LineRow",
     "Locked",
     "Neighbours",
@@ -70,6 +72,7 @@ __all__ = [
     "NoticeRow",
     "Pair",
     "ProposalRow",
+    "StatedValue",
     "Still",
     "Under",
     "agreement",
@@ -86,6 +89,7 @@ __all__ = [
     "frameworks_for_update",
     "frameworks_of_agreement",
     "in_place_of_for_share",
+    "index_series",
     "law_of_agreement",
     "neighbours",
     "notice_for_update",
@@ -103,6 +107,7 @@ __all__ = [
     "running_notice_for_update",
     "stands_still",
     "stands_still_for_share",
+    "stated_values",
     "stops",
     "stops_of",
     "terms_and_facts",

@@ -39,7 +39,7 @@ async def notices(session: AsyncSession, agreement_id: UUID) -> Sequence[Notice]
     return [as_notice(r) for r in rows]
 
 
-async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id: int) -> Notice:
+async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id: UUID) -> Notice:
     """One notice, locked; its agreement is locked before. Raises ``notice.not_found``."""
     rows = await fetch(
         session,
@@ -101,13 +101,13 @@ def _row(r: Any) -> NoticeRow:
 
 
 async def open_notices(
-    session: AsyncSession, company_id: UUID, now: datetime, *, after: int | None = None, limit: int = 50
+    session: AsyncSession, company_id: UUID, now: datetime, *, after: UUID | None = None, limit: int = 50
 ) -> Sequence[NoticeRow]:
     """Notices to or from a company that are running or cleared and not used up, newest first."""
     rows = await fetch(
         session,
         f"SELECT {_ROW} {_TABLES} WHERE (n.maker_id = $1 OR n.holder_id = $1) AND {STANDS} "
-        "AND (n.status = 'open' AND n.answer_by > $2 OR n.clear_until > $2) AND ($3::bigint IS NULL OR n.id < $3) "
+        "AND (n.status = 'open' AND n.answer_by > $2 OR n.clear_until > $2) AND ($3::uuid IS NULL OR n.id < $3) "
         "ORDER BY n.id DESC LIMIT $4",
         company_id,
         now,
@@ -117,7 +117,7 @@ async def open_notices(
     return [_row(r) for r in rows]
 
 
-async def one_notice(session: AsyncSession, company_id: UUID, notice_id: int) -> NoticeRow:
+async def one_notice(session: AsyncSession, company_id: UUID, notice_id: UUID) -> NoticeRow:
     """A notice to or from a company. Raises ``notice.not_found``."""
     rows = await fetch(
         session,

@@ -48,6 +48,7 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.valuing import keep_index_values, state_value
 
 __all__ = [
     "MOST_VALID_DAYS",
@@ -65,6 +66,7 @@ __all__ = [
     "decline_proposal",
     "draft_accession",
     "give_notice",
+    "keep_index_values",
     "may_resell",
     "new_version",
     "note_act_undone",
@@ -88,6 +90,7 @@ __all__ = [
     "resume",
     "set_legal_hold",
     "sign",
+    "state_value",
     "suspend",
     "undo_accession",
     "undo_exercise",

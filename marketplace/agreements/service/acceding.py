@@ -43,7 +43,7 @@ class Leave:
     consent: bool
     runs: bool
     words: str
-    notice_id: int | None = None
+    notice_id: UUID | None = None
     """The notice that it rests on, where units are offered to the maker first."""
 
 

@@ -30,7 +30,7 @@ class Given(NamedTuple):
     """A notice as it was given: its number, what the clause asks for, until when the maker answers, and from when until when
     the holder may act without an answer (None: only with a yes)."""
 
-    id: int
+    id: UUID
     needs: Need
     answer_by: datetime
     clear_from: datetime | None
@@ -77,7 +77,7 @@ async def give_notice(
     await _within(session, covered, quantity, now)
     asked = needed(terms, covered.facts, act, quantity, now)
     answer_by = counted(terms, now, asked.days, covered.facts.zone)
-    given: int = await fetch_value(
+    given: UUID = await fetch_value(
         session,
         "INSERT INTO notice (agreement_id, part_id, maker_id, holder_id, act, needs, quantity, offer, offered_by, note, "
         "noticed_at, answer_by, clear_from, clear_until, given_by) "
@@ -147,7 +147,7 @@ async def _tell_maker(
     session: WriteSession,
     found: queries.Locked,
     covered: Covered,
-    given: int,
+    given: UUID,
     act: Act,
     quantity: int,
     answer: AfterNotice,
@@ -173,7 +173,7 @@ async def _tell_maker(
 
 
 async def answer_notice(
-    session: WriteSession, actor: By, agreement_id: UUID, notice_id: int, *, agree: bool, words: str, now: datetime
+    session: WriteSession, actor: By, agreement_id: UUID, notice_id: UUID, *, agree: bool, words: str, now: datetime
 ) -> Notice:
     """The maker agrees, so that the holder may act from now on, or refuses what needs its consent.
 
@@ -209,7 +209,7 @@ async def answer_notice(
 
 
 async def withdraw_notice(
-    session: WriteSession, actor: By, agreement_id: UUID, notice_id: int, now: datetime
+    session: WriteSession, actor: By, agreement_id: UUID, notice_id: UUID, now: datetime
 ) -> Notice:
     """The holder no longer wants to. What the maker has ordered on it stays ordered. Raises as ``answer_notice``."""
     found = await party_lock(session, agreement_id, actor)
@@ -346,7 +346,7 @@ async def note_used(
     session: WriteSession,
     sides: tuple[UUID, UUID],
     agreement_id: UUID,
-    notice_id: int,
+    notice_id: UUID,
     permits: list[tuple[UUID, int]],
     actor: By,
     now: datetime,

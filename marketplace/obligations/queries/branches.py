@@ -65,7 +65,7 @@ _NOTICE = (
 )
 _NOTICES = "notice n JOIN agreement a ON a.id = n.agreement_id"
 _RUNNING = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used AND n.{0} > $2"
-_NOTICE_KEY = "lpad(to_hex(n.id), 32, '0')::uuid"
+_NOTICE_KEY = "n.id"
 _WINDOW = (
     "a.created_at AS started, {owes} AS owes, {owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
     "NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, '' AS detail, "

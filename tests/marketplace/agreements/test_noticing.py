@@ -41,7 +41,7 @@ SCRAP_AFTER_NOTICE = {**BUY_BACK, "minimum_to_keep": 2, "use_rule": "after_notic
 
 def notice(number: int = 1, **changed: Any) -> Notice:
     usual: dict[str, Any] = {
-        "id": number, "agreement_id": UUID(int=1), "part_id": UUID(int=2), "act": Act.SCRAP, "needs": Need.OFFER,
+        "id": UUID(int=number), "agreement_id": UUID(int=1), "part_id": UUID(int=2), "act": Act.SCRAP, "needs": Need.OFFER,
         "quantity": 3, "taken": 0, "used": 0, "offer": None, "offered_by": None, "note": "", "status": "open", "at": T0,
         "answer_by": T0 + timedelta(days=30), "clear_from": T0 + timedelta(days=30), "clear_until": T0 + timedelta(days=90),
         "answered_at": None, "answer_note": "",
@@ -89,19 +89,19 @@ def test_no_unit_is_both_offered_and_cleared(given_on: list[tuple[int, int, str]
     assert all(n.standing(now) is not Standing.CLEARED for n in notices if n.standing(now) is Standing.RUNNING)
 
 
-async def gives(world: World, agreement_id: UUID, act: Act, quantity: int, now: datetime, **more: Any) -> int:
+async def gives(world: World, agreement_id: UUID, act: Act, quantity: int, now: datetime, **more: Any) -> UUID:
     async with world.db.write(world.buyer.tenant) as session:
         made = await give_notice(session, person(world.buyer), agreement_id, world.part, act, quantity, now, **more)
         return made.id
 
 
-async def one(world: World, agreement_id: UUID, number: int) -> Notice:
+async def one(world: World, agreement_id: UUID, number: UUID) -> Notice:
     async with world.db.read(world.maker.tenant) as session:
         return next(n for n in await queries.notices(session, agreement_id) if n.id == number)
 
 
 async def answers(
-    world: World, party: Party, agreement_id: UUID, number: int, now: datetime, *, agree: bool = True
+    world: World, party: Party, agreement_id: UUID, number: UUID, now: datetime, *, agree: bool = True
 ) -> None:
     async with world.db.write(party.tenant) as session:
         await answer_notice(session, person(party), agreement_id, number, agree=agree, words="", now=now)
