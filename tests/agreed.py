@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,9 +13,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from marketplace.agreements.library import read_released
 from marketplace.agreements.presets import PRESETS
-from marketplace.agreements.service import OfferLine, offer, publish_library, sign
+from marketplace.agreements.service import OfferLine, offer, publish_library, release_version, sign
 from marketplace.agreements.service.publishing import Published
+from marketplace.agreements.terms import TERMS_TYPES
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Place
@@ -37,6 +41,18 @@ def usd(amount: str) -> Money:
 async def publish(owner: asyncpg.Connection) -> list[Published]:
     """The clause library in the test database; again changes nothing."""
     return await publish_library(owner, CONTRACTS)
+
+
+async def publish_whole_library(owner: asyncpg.Connection) -> None:
+    """Releases every clause version of the library in a copy of its folder, as its writers will, and publishes that."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "contracts"
+        shutil.copytree(CONTRACTS, folder)
+        released = read_released((folder / "released.toml").read_bytes())
+        for clause, version in TERMS_TYPES:
+            if (clause, version) not in released:
+                release_version(folder, clause, version)
+        await publish_library(owner, folder)
 
 
 def person(party: Party, *roles: str, sources: tuple[UUID, ...] = ()) -> Actor:

@@ -11,6 +11,7 @@ from marketplace.agreements.service.acceding import (
 )
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
+from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     give_notice,
@@ -50,6 +51,7 @@ __all__ = [
     "SignedState",
     "accede",
     "accept_proposal",
+    "accept_terms",
     "close_ended",
     "decline_proposal",
     "draft_accession",
