@@ -98,6 +98,9 @@ async def place(
         raise forbidden(
             "order.partner", "Only partner companies order from postings. Ask the operator to make yours one."
         )
+    if proposed is not None:
+        # The seller's signature makes them binding: they are signed for the buyer with the order.
+        actor.require("agreement.sign")
     posted = clauses_of(seen[0].clause, seen[0].version, seen[0].terms, seen[0].further)
     wanted = posted if proposed is None else await _wanted(session, proposed, posted, seen[0].use_class)
     await _law_allows(session, actor, seen[0], wanted, site, now.date())

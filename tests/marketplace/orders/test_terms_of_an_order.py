@@ -134,7 +134,7 @@ async def test_version_against_version_until_both_sign_the_last(job: Job) -> Non
     older = await ok(job.buyer.get(f"{API}/agreements/{offered}"))
     assert (older["status"], older["order_id"]) == ("superseded", None)
     stale = await refused(job.buyer.post(f"{API}/agreements/{offered}/sign"), "agreement.stale_version")
-    assert stale["agreement_id"] == done["agreement_id"]
+    assert stale["facts"]["agreement_id"] == done["agreement_id"]
     await job.delivered(4)
     assert (await ok(job.buyer.get(at)))["shown_status"] == "received"
 
