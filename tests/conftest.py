@@ -18,6 +18,7 @@ from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, 
 from marketplace.db.session import Database
 from marketplace.db.setup import ensure_database, migrate
 from tests import demo_site
+from tests.agreed import publish_whole_library
 from tests.world import World
 
 _KEEP = "BACKSTOCK_TEST_DATA"
@@ -111,6 +112,26 @@ async def owner(cluster: Credentials, database_name: str) -> AsyncIterator[async
     connection = await asyncpg.connect(cluster.dsn(OWNER, database_name))
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def second_db(cluster: Credentials, worker_id: str) -> AsyncIterator[tuple[asyncpg.Connection, Database]]:
+    """A database of its own in which every clause of the library is released: the owner's connection, and the app role.
+    Everywhere else what is not released can be evaluated and not posted."""
+    name = f"test_{worker_id}_second"
+    await clone(cluster, name)
+    connection = await asyncpg.connect(cluster.dsn(OWNER, name))
+    database = Database(cluster.dsn(APP, name), pool_size=20)
+    await publish_whole_library(connection)
+    yield connection, database
+    await database.close()
+    await connection.close()
+
+
+@pytest.fixture
+async def second_world(second_db: tuple[asyncpg.Connection, Database]) -> World:
+    """As ``world``, where every clause of the library is released."""
+    return await World.make(*second_db)
 
 
 @pytest.fixture

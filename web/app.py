@@ -27,6 +27,7 @@ from web.pages import (
     listing,
     notices,
     order_steps,
+    order_terms,
     orders,
     posting_order,
     preferences,
@@ -48,7 +49,7 @@ from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
-    preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
+    preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
     settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.prose import render_clause
 from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import Terms
+from marketplace.db.session import ReadSession
 from marketplace.documents.markdown import reader
 
 CLAUSE_WORDS: Final = {"buy-back": "Buy-back", "access-back": "Access-back"}
@@ -44,7 +44,7 @@ def clause_html(wording: str, terms: Terms) -> Markup:
     return html(render_clause(wording, terms))
 
 
-async def released_text(session: AsyncSession, clauses: Sequence[Terms]) -> tuple[str, Markup]:
+async def released_text(session: ReadSession, clauses: Sequence[Terms]) -> tuple[str, Markup]:
     """(title, text) of clauses that stand together, each with its blanks filled in. Raises ``clause.not_found``."""
     texts = [await clause_version(session, terms.clause, terms.version) for terms in clauses]
     title = " and ".join(text.title for text in texts)

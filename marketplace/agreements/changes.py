@@ -83,7 +83,7 @@ def differences_of_all(
         found += [
             Difference(f"{name}.{d.term}", f"{title}: {d.label[0].lower()}{d.label[1:]}", d.before, d.after)
             for d in differences(old, new)
-            if d.term not in SAME_TERMS
+            if d.term not in (*SAME_TERMS, "use_class")
         ]
     return (*found, *_lines(lines))
 

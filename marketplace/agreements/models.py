@@ -168,7 +168,8 @@ class AgreementClassification(Row):
 
 
 class AgreementProposal(Row):
-    """What one side proposes to change in an agreement, or that it ends, signed by whoever proposes it. The other side's
+    """What one side proposes to change in an agreement, other terms for one that not both have signed, or that it ends,
+    signed by whoever proposes it. The other side's
     signature carries it out; of one agreement one is open at a time."""
 
     __tablename__ = "agreement_proposal"
@@ -196,7 +197,7 @@ class AgreementProposal(Row):
     answered_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     __table_args__ = (
-        CheckConstraint("kind IN ('change','end')", name="kind"),
+        CheckConstraint("kind IN ('change','end','terms')", name="kind"),
         CheckConstraint("status IN ('open','accepted','declined','withdrawn','countered','lapsed')", name="status"),
         CheckConstraint(
             "(kind = 'end') = (terms IS NULL) AND (terms IS NULL) = (reference IS NULL) "

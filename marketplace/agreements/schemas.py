@@ -482,11 +482,11 @@ class DifferenceOut(BaseModel):
 
 
 class ProposalOut(BaseModel):
-    """A proposal to change or to end an agreement."""
+    """A proposal to change or to end an agreement, or of other terms (``terms``) for one that not both have signed."""
 
     id: UUID
     agreement_id: UUID
-    kind: Literal["change", "end"]
+    kind: Literal["change", "end", "terms"]
     status: Literal["open", "accepted", "declined", "withdrawn", "countered", "lapsed"]
     proposed_by: str = Field(description="The company that made and signed it.")
     proposed_at: datetime

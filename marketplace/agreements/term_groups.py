@@ -308,7 +308,7 @@ class SharedTerms(Frozen):
         for index, adjustment in enumerate(self.grade_adjustments):
             field = f"grade_adjustments.{index}"
             if grades.index(adjustment.grade) > worst:
-                words = f"Units worse than {self.return_grade} do not come back, so no price can be stated for them."
+                words = f"Units worse than {self.return_grade.value.replace('_', ' ')} do not come back, so no price can be stated for them."
                 found.append((f"{field}.grade", "terms.grade", words))
             if adjustment.grade in named[:index]:
                 found.append((f"{field}.grade", "terms.grade_twice", "State each condition once."))

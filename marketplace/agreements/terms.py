@@ -37,8 +37,8 @@ __all__ = [
     "TitleKeptV1", "Urgency", "UseClass", "dump_terms", "parse_terms", "terms_schema",
 ]  # fmt: skip
 
-ClauseName = Literal["buy-back", "access-back"]
-"""The clauses of which a version is released: what lists can be filtered by."""
+ClauseName = Literal["buy-back", "access-back", "first-refusal", "title-kept"]
+"""The clauses of the library, released or not: what lists can be filtered by."""
 
 Terms: TypeAlias = BuyBackV1 | AccessBackV1 | BuyBackV2 | AccessBackV2 | FirstRefusalV1 | TitleKeptV1
 

@@ -10,6 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import StreamingResponse
 
+from marketplace.agreements.permissions import SignsAgreements
+from marketplace.agreements.schemas import AcceptedOut, SignIn
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
@@ -19,6 +21,7 @@ from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.orders import queries, service
 from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
 from marketplace.orders.schemas import (
+    AcceptIn,
     DeclineIn,
     DeliveryOut,
     NoteIn,
@@ -26,6 +29,7 @@ from marketplace.orders.schemas import (
     OrderIn,
     OrderLineOut,
     OrderOut,
+    ProposedOut,
     ReceiveIn,
     Status,
 )
@@ -138,6 +142,7 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
     return OrderDetail(
         **OrderOut.model_validate(found).model_dump(),
         delivery=DeliveryOut.model_validate(site) if site else None,
+        proposed=ProposedOut.model_validate(found.proposed) if found.proposed else None,
         line_items=[
             OrderLineOut.model_validate(x).model_copy(update={"serials": sorted(serials.get(x.line_no, []))})
             for x in lines
@@ -155,6 +160,9 @@ async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, k
         made = await service.place(
             session, actor, lines=wanted, po_number=new.po_number, ship_to_site_id=new.ship_to_site_id,
             requested_on=new.requested_on, hold_hours=get_settings().order_hold_hours, now=now,
+            proposed=service.ProposedTerms(tuple(c.named for c in new.proposed.clauses), new.proposed.note)
+            if new.proposed
+            else None,
         )  # fmt: skip
         return {"id": made}
 
@@ -162,11 +170,34 @@ async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, k
 
 
 @router.post("/{order_id}/accept", summary="Accept an order and sign its schedule")
-async def accept(session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
-    """Answers the agreement's id; the buyer signs next."""
+async def accept(
+    session: Writing, actor: DecidesOrders, order_id: UUID, now: Now, given: AcceptIn | None = None,
+    key: IdempotencyKey = None,
+) -> Done:  # fmt: skip
+    """Answers the agreement's id; the buyer signs next. Of an order with other terms say what becomes of them."""
+    how = given or AcceptIn()
     return await once_done(
-        session, actor, key, f"orders.accept:{order_id}", {}, lambda: service.accept(session, actor, order_id, now)
-    )
+        session, actor, key, f"orders.accept:{order_id}", how.model_dump(exclude_defaults=True),
+        lambda: service.accept(session, actor, order_id, now, terms=how.terms, reason=how.reason),
+    )  # fmt: skip
+
+
+@router.post("/{order_id}/terms/{proposal_id}/sign", summary="Sign the terms proposed for an order's agreement")
+async def sign_terms(
+    session: Writing, actor: SignsAgreements, order_id: UUID, proposal_id: UUID, now: Now, given: SignIn | None = None,
+    key: IdempotencyKey = None,
+) -> AcceptedOut:  # fmt: skip
+    """The last terms that the other side proposed before both had signed: with this both have, and the order goes on. They
+    are proposed, answered with others and declined as proposals about the agreement."""
+    sha256 = given.wording_sha256 if given else None
+
+    async def act() -> Any:
+        done = await service.sign_terms(session, actor, proposal_id, now, wording_sha256=sha256, order_id=order_id)
+        return AcceptedOut.model_validate(done)
+
+    inputs = {"order_id": order_id, "proposal_id": proposal_id, "wording_sha256": sha256}
+    answer = await once(session, actor, key, "orders.sign_terms", inputs, act, status=200)
+    return AcceptedOut.model_validate(answer.content)
 
 
 @router.post("/{order_id}/decline", summary="Decline an order with a reason")

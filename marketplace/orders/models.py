@@ -29,6 +29,7 @@ class PurchaseOrder(Row):
     ship_to_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     requested_on: Mapped[date | None]
     hold_expires_at: Mapped[datetime | None]
+    proposed: Mapped[dict[str, Any] | None]
     agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
     carrier: Mapped[str | None]
     tracking: Mapped[str | None]

@@ -37,10 +37,13 @@ class OrderRow:
     agreement_id: UUID | None
     agreement_reference: str | None
     agreement_status: str | None
+    proposed: dict[str, Any] | None
+    """Other terms that the buyer proposed with it: ``clauses`` (clause, version, terms), ``note``."""
     carrier: str | None
     tracking: str | None
     reason_code: str | None
     note: str | None
+    placed_by: UUID
     placed_at: datetime
     accepted_at: datetime | None
     shipped_at: datetime | None
@@ -60,8 +63,8 @@ class OrderRow:
 _COLUMNS = """
 SELECT o.id, o.reference, o.release_id, o.seller_id, s.name AS seller, o.buyer_id, b.name AS buyer, o.status,
        o.currency, o.po_number, o.ship_to_site_id, h.name AS ship_to, o.requested_on, o.hold_expires_at, o.agreement_id,
-       a.reference AS agreement_reference, a.status AS agreement_status, o.carrier, o.tracking, o.reason_code, o.note,
-       o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
+       a.reference AS agreement_reference, a.status AS agreement_status, o.proposed, o.carrier, o.tracking, o.reason_code, o.note,
+       o.placed_by, o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
 """
 _JOINS = """
 JOIN company s ON s.id = o.seller_id JOIN company b ON b.id = o.buyer_id
@@ -125,6 +128,12 @@ async def order(session: AsyncSession, order_id: UUID) -> OrderRow:
     if row is None:
         raise missing("order.not_found", "No such order.")
     return OrderRow(**dict(row))
+
+
+async def order_of_agreement(session: AsyncSession, agreement_id: UUID) -> UUID | None:
+    """The order that has this agreement now."""
+    found: UUID | None = await fetch_value(session, "SELECT order_id FROM agreement WHERE id = $1", agreement_id)
+    return found
 
 
 async def order_for_update(session: WriteSession, order_id: UUID) -> OrderRow:

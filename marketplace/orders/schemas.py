@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.agreements.schemas import NamedClauseIn, NamedClauseOut
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day
 from marketplace.orders.states import Receipt
 
@@ -21,6 +22,23 @@ class LineIn(BodyIn):
     listing_id: UUID
     quantity: int = Field(examples=[2])
     po_line: str | None = Field(default=None, max_length=40)
+
+
+class ProposedIn(BodyIn):
+    """Other terms than those of the posting: every clause that is to stand, with all its terms, the first one first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"clauses": [{"clause": "buy-back", "version": 1, "terms": {}}], "note": ""}]}
+    )
+    clauses: list[NamedClauseIn] = Field(min_length=1, max_length=4)
+    note: str = Field(default="", max_length=500, description="A word to the seller.")
+
+
+class ProposedOut(BaseModel):
+    """Other terms that the buyer proposed with its order."""
+
+    clauses: list[NamedClauseOut]
+    note: str
 
 
 class OrderIn(BodyIn):
@@ -41,6 +59,10 @@ class OrderIn(BodyIn):
     po_number: str = Field(max_length=60, examples=["PO-4711"])
     ship_to_site_id: UUID
     requested_on: Day | None = None
+    proposed: ProposedIn | None = Field(
+        default=None,
+        description="Other terms, which the seller signs, answers or declines; null = those of the posting.",
+    )
 
 
 class OrderLineOut(BaseModel):
@@ -109,8 +131,21 @@ class OrderDetail(OrderOut):
     """An order with where it goes, its lines and story."""
 
     delivery: DeliveryOut | None = Field(description="Null when the site is shown to you no longer.")
+    proposed: ProposedOut | None = Field(description="Other terms that the buyer proposed with it.")
     line_items: list[OrderLineOut]
     events: list[dict[str, Any]]
+
+
+class AcceptIn(BodyIn):
+    """How an order with other terms is accepted; of no meaning for one without."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"terms": "open"}]})
+    terms: Literal["proposed", "posted", "open"] | None = Field(
+        default=None,
+        description="proposed: signs the buyer's terms, and both have signed. posted: declines them and signs those of the "
+        "posting. open: signs neither; they are negotiated as proposals about the agreement.",
+    )
+    reason: str = Field(default="", max_length=500, description="Why the buyer's terms are declined.")
 
 
 class DeclineIn(BodyIn):

@@ -18,6 +18,7 @@ from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError, conflict, missing
+from marketplace.orders import service as orders
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clause_forms import ClausesForm, named_clauses
@@ -43,7 +44,8 @@ def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
     possible = AGREEMENT_TRANSITIONS[AgreementState(found.row.status)] if side else frozenset()
     living = side and found.row.status not in _OVER
     return {
-        "change": AgreementState.SUPERSEDED in possible and living,
+        # Before both have signed other terms can be proposed as well; ended is an offer with its order.
+        "change": AgreementState.SUPERSEDED in possible and (living or found.row.status == "offered"),
         "end": AgreementState.TERMINATED in possible and living,
         "suspend": AgreementState.SUSPENDED in possible,
         "resume": side and found.row.status == "suspended",
@@ -225,7 +227,10 @@ async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: 
             await service.decline_proposal(session, actor, proposal_id, reason, now)
             return f"/agreements/{agreement_id}?done=declined#changes"
         text = sent.form().value("wording_sha256") or None
-        done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
+        if sent.form().value("kind") == "terms":
+            done = await orders.sign_terms(session, actor, proposal_id, now, wording_sha256=text)
+        else:
+            done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
         return f"/agreements/{done.agreement_id or agreement_id}?done={'changed' if done.agreement_id else 'ended'}"
 
     async def again(visit: Visit, form: Form) -> Response:

@@ -74,6 +74,9 @@ EVENTS: Final = {
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
     "notice": ("{company} gave notice", "bell", "info"),
     "change_proposed": ("{company} proposed other terms", "message-circle", "info"),
+    "terms_proposed": ("{company} proposed other terms before signing", "message-circle", "info"),
+    "terms_signed": ("{company} signed the last terms: both have signed", "certificate", "good"),
+    "acceded": ("{company} joined the agreement", "certificate", "good"),
     "end_proposed": ("{company} proposed to end the agreement", "message-circle", "info"),
     "proposal_declined": ("{company} declined the proposal", "x", None),
     "proposal_withdrawn": ("{company} took its proposal back", "package-off", None),
@@ -145,6 +148,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
+    open_terms = (
+        await queries.open_terms(visit.session, agreement_id, visit.now) if row.status == "offered" and side else None
+    )
     summary = summary_of_lines(
         found.terms, [(line.number, known.facts) for line, known, _ in lines if known], found.further
     )
@@ -162,7 +168,8 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         and row.status in IN_FORCE
         and actor.may("agreement.sign")
         and may_be_sold_on(found.terms),
-        "may_sign": side in row.waiting_for and actor.may("agreement.sign"),
+        # What is signed is the last version: while other terms lie beside it, those are answered.
+        "may_sign": side in row.waiting_for and actor.may("agreement.sign") and open_terms is None,
         "price": lambda line: Money(line.sale_price, row.currency),
         "since": local_day(row.window_opens_at, row.zone),
         "until": _until(row),

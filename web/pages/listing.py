@@ -25,6 +25,7 @@ from web.session import Sent, SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/listings", include_in_schema=False)
 ReadsListings = Annotated[Visit, visits("listing.read")]
+PlacesOrders = Annotated[Visit, visits("order.place")]
 UNITS_SHOWN = 200
 
 
@@ -89,7 +90,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
     hold_hours = int(request.app.state.settings.order_hold_hours)
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
-        asked = _asked(sent)
+        asked = asked_of(sent)
         wanted = orders.Wanted(listing_id, asked.quantity, asked.po_line or None)
         return await orders.place(
             session,
@@ -107,7 +108,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
 
     async def confirm(visit: Visit, form: Form, _order: object) -> Response:
         row = await listings.listing(visit.session, listing_id)
-        asked = _asked(sent)
+        asked = asked_of(sent)
         clause = Worded(visit.today, visit.zone, visit.actor.company_id).clause(row, asked.quantity)
         return visit.show(
             "listing/confirm.html",
@@ -132,7 +133,8 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
     )
 
 
-def _asked(sent: Sent) -> Asked:
+def asked_of(sent: Sent) -> Asked:
+    """The order that a form asks for. Raises ``order.invalid`` naming every wrong entry."""
     fields = sent.fields()
     asked = Asked(
         fields.whole("quantity", "Quantity", low=1),

@@ -123,7 +123,10 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, Any], Await
 
 async def _accept(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> Any:
     actor.require("agreement.sign")
-    return await service.accept(session, actor, order_id, now)
+    form = sent.form()
+    return await service.accept(
+        session, actor, order_id, now, terms=form.value("terms") or None, reason=form.value("reason")
+    )
 
 
 async def _decline(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> None:

@@ -14,10 +14,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.changes import Difference, differences_of_all
+from marketplace.agreements.terms import parse_terms
 from marketplace.db.session import ReadSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
+from marketplace.listings import queries as listings
 from marketplace.orders import queries
 from marketplace.orders.endpoints import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
@@ -26,6 +29,7 @@ from marketplace.parties.actor import Actor
 from web.exports import list_csv, wants_csv
 from web.session import Visit, visits
 from web.tables import Column, TableView
+from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/orders", include_in_schema=False)
 ReadsOrders = Annotated[Visit, visits("order.read")]
@@ -122,18 +126,33 @@ class Action:
     icon: str
     primary: bool = False
     danger: bool = False
+    href: str | None = None
+    """Where it is done, if not among the order's own steps."""
 
 
-def actions(actor: Actor, order: queries.OrderRow, agreement: agreements.AgreementDetail | None) -> tuple[Action, ...]:
-    """What the actor may do now, the most likely first."""
+def actions(
+    actor: Actor,
+    order: queries.OrderRow,
+    agreement: agreements.AgreementDetail | None,
+    terms: agreements.ProposalRow | None = None,
+) -> tuple[Action, ...]:
+    """What the actor may do now, the most likely first. ``terms``: those that lie beside the agreement on offer."""
     selling, may = order.seller_id == actor.company_id, actor.may
     signed = order.agreement_status == "active"
     mine = None
     if agreement is not None:
         mine = agreement.row.maker_signed_at if selling else agreement.row.holder_signed_at
     found: list[Action] = []
-    if order.status == "accepted" and agreement is not None and mine is None and may("agreement.sign"):
-        found.append(Action("sign", "Read and sign", "certificate", primary=True))
+    if order.status == "accepted" and agreement is not None and not signed and may("agreement.sign"):
+        at = f"/agreements/{agreement.row.id}"
+        if terms is not None:
+            theirs = terms.proposed_by != actor.company_id
+            words = "Answer the other terms" if theirs else "Your other terms"
+            found.append(Action("terms", words, "message-circle", primary=theirs, href=f"{at}/proposals/{terms.id}"))
+        elif mine is None:
+            found.append(Action("sign", "Read and sign", "certificate", primary=True))
+        if terms is None:
+            found.append(Action("change", "Propose other terms", "message-circle", href=f"{at}/change"))
     if selling and order.status == "placed" and may("order.decide"):
         found.append(Action("accept", "Accept", "check", primary=True))
         found.append(Action("decline", "Decline", "x"))
@@ -163,6 +182,10 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         units.setdefault(unit.line_no, []).append(unit)
     selling = order.seller_id == visit.actor.company_id
     lines = await queries.lines(session, order_id)
+    terms = None
+    if agreement is not None and agreement.row.status == "offered":
+        told = await agreements.proposals(session, visit.actor, agreement.row.id)
+        terms = next((p for p in told if p.kind == "terms" and p.standing(visit.now) == "open"), None)
     accepted = sum(((x.good or 0) * x.unit_price for x in lines), Decimal(0))
     less = order.status == "received" and accepted != order.total
     return {
@@ -178,9 +201,28 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "accepted": Money(accepted, order.currency) if less else None,
         "price": lambda line: Money(line.unit_price, order.currency),
         "right_until": _last_day(agreement.row) if agreement else None,
-        "actions": actions(visit.actor, order, agreement),
+        "actions": actions(visit.actor, order, agreement, terms),
+        "terms": terms,
+        "other_terms": await _other_terms(visit, order),
+        "term_labels": TERM_LABELS,
         "crumbs": [("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     }
+
+
+async def _other_terms(visit: Visit, order: queries.OrderRow) -> tuple[Difference, ...]:
+    """What the buyer's terms would change of the posting's, while the order waits for an answer."""
+    if order.proposed is None or order.status != "placed":
+        return ()
+    release = await listings.release(visit.session, order.release_id)
+    use = {"use_class": release.use_class}
+    posted, wanted = (
+        tuple(parse_terms(c["clause"], c["version"], {**c["terms"], **use}) for c in clauses)
+        for clauses in (
+            [{"clause": release.clause, "version": release.version, "terms": release.terms}, *release.further],
+            order.proposed["clauses"],
+        )
+    )
+    return differences_of_all(posted, wanted)
 
 
 @router.get("/{order_id}")
@@ -194,7 +236,7 @@ async def order(visit: ReadsOrders, order_id: UUID) -> Response:
         **found,
         steps=[(words, None) for words in STEPS],
         step=_step(row),
-        next_words=_next(row, agreement, selling=found["selling"]),
+        next_words=_next(row, agreement, found["terms"], selling=found["selling"]),
         events=timeline(happened, agreement),
         done=DONE.get(visit.asked("done")),
     )
@@ -208,7 +250,13 @@ def _step(order: queries.OrderRow) -> int | None:
     return reached[order.status]
 
 
-def _next(order: queries.OrderRow, agreement: agreements.AgreementDetail | None, *, selling: bool) -> str:
+def _next(
+    order: queries.OrderRow,
+    agreement: agreements.AgreementDetail | None,
+    terms: agreements.ProposalRow | None,
+    *,
+    selling: bool,
+) -> str:
     """What happens next, in one sentence to this side."""
     if order.status == "placed":
         return (
@@ -217,6 +265,10 @@ def _next(order: queries.OrderRow, agreement: agreements.AgreementDetail | None,
             else f"{order.seller} accepts or declines; the units are reserved for you until then."
         )
     if order.status == "accepted" and order.agreement_status != "active":
+        if terms is not None:
+            theirs = terms.proposed_by == (order.buyer_id if selling else order.seller_id)
+            who = "Sign, answer or decline the other terms" if theirs else "The other side answers your terms"
+            return f"{who}. Until then the version on offer is not signed."
         mine = agreement and (agreement.row.maker_signed_at if selling else agreement.row.holder_signed_at)
         other = order.buyer if selling else order.seller
         return f"{other} reads and signs the agreement." if mine else "Read and sign the agreement."
@@ -238,6 +290,7 @@ _EVENTS: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the delivery", "package-import", "good"),
     "signed": ("{company} signed the agreement", "certificate", "info"),
+    "terms_signed": ("{company} signed the last terms", "certificate", "info"),
 }
 
 
@@ -268,5 +321,6 @@ def _words(event: queries.EventRow) -> str | None:
         )
     said = (reason, found.get("note"), found.get("carrier"), found.get("tracking"))
     if event.kind == "placed" and found.get("po_number"):
-        return f"Purchase order {found['po_number']}."
+        others = f" With other terms. {found['note']}".rstrip() if found.get("other_terms") else ""
+        return f"Purchase order {found['po_number']}.{others}"
     return ", ".join(str(part) for part in said if part) or None

@@ -131,6 +131,8 @@ class AgreementText:
     further: tuple[Terms, ...]
     use_class: str
     currency: str
+    order_named: str
+    """What the text says of the order."""
     lines: tuple[LineRow, ...]
 
     @property
@@ -143,16 +145,29 @@ async def agreement_text(session: AsyncSession, agreement_id: UUID) -> Agreement
     """The terms and lines of an agreement that the tenant may see. Raises ``agreement.not_found``."""
     row = await fetch_one(
         session,
-        "SELECT clause, version, terms::text AS terms, further::text AS further, use_class, currency FROM agreement WHERE id = $1",
+        "SELECT clause, version, terms::text AS terms, further::text AS further, use_class, currency, "
+        "substring(wording FROM '[*]{2}Order:[*]{2} ([^\n]*)') AS order_named FROM agreement WHERE id = $1",
         agreement_id,
     )
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")
     return AgreementText(
         read_terms(row["clause"], row["version"], row["terms"]), read_further(row["further"]),
-        row["use_class"], row["currency"],
+        row["use_class"], row["currency"], (row["order_named"] or "").replace("\\", ""),
         await lines_of(session, agreement_id),
     )  # fmt: skip
+
+
+async def open_terms(session: AsyncSession, agreement_id: UUID, now: datetime) -> UUID | None:
+    """The terms that are proposed for an agreement that not both have signed, where some are."""
+    found: UUID | None = await fetch_value(
+        session,
+        "SELECT id FROM agreement_proposal WHERE agreement_id = $1 AND kind = 'terms' AND status = 'open' "
+        "AND valid_until > $2",
+        agreement_id,
+        now,
+    )
+    return found
 
 
 async def proposals_to_answer(session: AsyncSession, company_id: UUID, now: datetime) -> int:

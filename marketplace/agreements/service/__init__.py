@@ -12,6 +12,7 @@ from marketplace.agreements.service.acceding import (
 )
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
+from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
     Given,
     answer_notice,
@@ -61,6 +62,7 @@ __all__ = [
     "SignedState",
     "accede",
     "accept_proposal",
+    "accept_terms",
     "answer_notice",
     "close_ended",
     "decline_proposal",

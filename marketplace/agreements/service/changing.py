@@ -55,21 +55,17 @@ async def accept_proposal(
     """The other side's signature, which carries the proposal out.
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
-    ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
+    ``proposal.kind`` for terms that are signed with an order, ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
     ``law.blocked``.
     """
     agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
     proposal = await queries.proposal_for_update(session, actor.company_id, proposal_id)
-    if proposal.proposed_by == actor.company_id:
-        raise forbidden("proposal.own", "Your company made this proposal; the other side signs it.")
-    still_open(proposal, now)
-    if wording_sha256 is not None and wording_sha256.lower() != proposal.wording_sha256.hex():
+    check_answer(proposal, actor, now, wording_sha256)
+    if proposal.kind == "terms":
         raise conflict(
-            "agreement.other_text",
-            "The text you saw is not the text that is proposed. Read it again, then sign.",
-            field="wording_sha256",
+            "proposal.kind", "Nobody is bound yet: these terms are signed with the order that they are about."
         )
     _not_held(found)
     ends = proposal.kind == "end"
@@ -80,7 +76,7 @@ async def accept_proposal(
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
     if not ends:
-        new_id = await _replace(session, actor, found, proposal, now)
+        new_id = await replace_agreement(session, actor, found, proposal, now)
     await execute(
         session, "UPDATE agreement SET status = $2, status_reason = $3 WHERE id = $1", found.id, target.value,
         proposal.note or None if ends else None,
@@ -112,6 +108,20 @@ async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now:
     moved = await _move(session, actor, found, units, None, found.id, now)
     await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, {"units": moved})
     return Accepted(None, None, moved)
+
+
+def check_answer(proposal: ProposalRow, actor: By, now: datetime, wording_sha256: str | None) -> None:
+    """Whether the actor's company may sign a proposal now, and exactly this text. Raises ``proposal.own``,
+    ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``."""
+    if proposal.proposed_by == actor.company_id:
+        raise forbidden("proposal.own", "Your company made this proposal; the other side signs it.")
+    still_open(proposal, now)
+    if wording_sha256 is not None and wording_sha256.lower() != proposal.wording_sha256.hex():
+        raise conflict(
+            "agreement.other_text",
+            "The text you saw is not the text that is proposed. Read it again, then sign.",
+            field="wording_sha256",
+        )
 
 
 def _not_held(found: Locked) -> None:
@@ -148,8 +158,17 @@ def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> 
         )
 
 
-async def _replace(session: WriteSession, actor: By, found: Locked, proposal: ProposalRow, now: datetime) -> UUID:
-    """The new agreement with both signatures; lines and counters go on from where the old one's stood."""
+async def replace_agreement(
+    session: WriteSession,
+    actor: By,
+    found: Locked,
+    proposal: ProposalRow,
+    now: datetime,
+    *,
+    order_id: UUID | None = None,
+) -> UUID:
+    """The new agreement with both signatures; lines and counters go on from where the old one's stood. ``order_id``: the
+    order that goes over to it."""
     assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
     terms = proposal.terms
     draft = await draft_of(
@@ -168,13 +187,13 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
         f"{other}_signed_at, created_at, further) "
-        "SELECT $2, $3, maker_id, holder_id, NULL, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
+        "SELECT $2, $3, maker_id, holder_id, $16, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
         "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, $15::jsonb "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, frameworks.first, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
         proposal.proposed_at, actor.user_id, now,
-        dump_further(draft.clauses[1:], [text.sha256 for text in published[1:]]),
+        dump_further(draft.clauses[1:], [text.sha256 for text in published[1:]]), order_id,
     )  # fmt: skip
     await execute(
         session,

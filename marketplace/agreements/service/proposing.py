@@ -76,7 +76,8 @@ async def propose_change(
     valid_days: int = VALID_DAYS,
     further: Sequence[NamedClause] = (),
 ) -> Proposed:
-    """Proposes other terms for an agreement in force, and signs them for the actor's company. ``further``: the clauses
+    """Proposes other terms for an agreement in force, or for one that not both have signed yet, and signs them for the
+    actor's company. ``further``: the clauses
     that are to stand beside the first, with all their terms.
 
     ``minimums``: by part, where a line's minimum to keep is to be another. An open proposal of the other side is
@@ -85,6 +86,7 @@ async def propose_change(
     """
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.SUPERSEDED)
+    kind = "terms" if found.status == AgreementState.OFFERED else "change"
     until = _valid_until(now, valid_days)
     draft = await draft_of(session, found, clause, version, terms, minimums, further)
     if not draft.found:
@@ -102,7 +104,7 @@ async def propose_change(
         reference = short_reference("AGR")
         wording, digest = await _paper(session, found, draft, reference)
         made = await _insert(
-            session, actor, found, "change", answers, wording, digest, text, now, until,
+            session, actor, found, kind, answers, wording, digest, text, now, until,
             reference=reference, clauses=draft.clauses, minimums=minimums,
         )  # fmt: skip
         if made is not None:
@@ -110,7 +112,7 @@ async def propose_change(
     else:
         raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
     await tell(
-        session, actor, found, made, "change_proposed", now,
+        session, actor, found, made, f"{kind}_proposed", now,
         {"differences": [list(d) for d in draft.found], "note": text.strip()},
         f"{found.reference}: other terms are proposed",
         "Read what would change, then sign it, propose other terms, or decline.",
@@ -239,6 +241,13 @@ async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: 
         found.schedule_date,
     )  # fmt: skip
     head["Order"] = f"the one under which {found.reference} was signed"
+    if found.status == AgreementState.OFFERED:
+        # Nobody is bound by what was on offer: nothing counts under it, and its order is this one's.
+        head["Order"] = detail.order_named
+        head["Instead of"] = (
+            f"{found.reference} as it was offered (SHA-256 {found.wording_sha256.hex()}), not signed by both"
+        )
+        return paper_of(published, draft.clauses, head, draft.schedule)
     head["Replaces"] = (
         f"{found.reference} (SHA-256 {found.wording_sha256.hex()}) from the second signature on. Units received, used, "
         "taken back or counted before then count as they did under it; orders made before then are finished under it"

@@ -46,10 +46,12 @@ async def sign(
     """This company's signature on the schedule, and on the framework where its signature is missing there.
 
     ``wording_sha256``: the hash of the text the signer saw; where given it must be the text's. Raises
-    ``agreement.not_found``, ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``,
+    ``agreement.not_found``, ``agreement.stale_version`` while other terms are proposed or once they are signed,
+    ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``,
     ``agreement.other_text``, ``law.blocked``.
     """
     found = await party_lock(session, agreement_id, actor)
+    await _is_last(session, found, now)
     side = "maker" if actor.company_id == found.maker_id else "holder"
     _check(found, side, wording_sha256)
     await still_allowed(session, agreement_id, now.date())
@@ -91,6 +93,24 @@ async def sign(
         agreement_id, found.reference, found.order_id, status.value, side, found.wording_sha256.hex(),
         framework_signed, None if other_signed else other,
     )  # fmt: skip
+
+
+async def _is_last(session: WriteSession, found: Locked, now: datetime) -> None:
+    """What is signed is the last version: not one beside which other terms lie, nor one that others have replaced."""
+    newer = (await queries.neighbours(session, found.id)).replaced_by
+    if newer is not None and found.status == AgreementState.SUPERSEDED:
+        raise conflict(
+            "agreement.stale_version", f"Other terms were signed in place of {found.reference}: {newer[1]} holds.",
+            agreement_id=str(newer[0]),
+        )  # fmt: skip
+    proposed = await queries.open_terms(session, found.id, now)
+    if proposed is not None:
+        raise conflict(
+            "agreement.stale_version",
+            f"Other terms are proposed for {found.reference}. Sign those, propose others, or have the proposal declined or "
+            "taken back; then this version can be signed.",
+            proposal_id=str(proposed),
+        )
 
 
 def _check(found: Locked, side: str, wording_sha256: str | None) -> None:

@@ -75,6 +75,13 @@ async def withdraw(session: WriteSession, agreement_id: UUID, actor: By, reason:
     """
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.WITHDRAWN)
+    # Terms that were proposed for it lapse with the order.
+    await execute(
+        session,
+        "UPDATE agreement_proposal SET status = 'lapsed', answered_at = $2 WHERE agreement_id = $1 AND status = 'open'",
+        agreement_id,
+        now,
+    )
     await _set(session, found, "withdrawn", actor, now, {"reason": _reason(reason)}, status_reason=reason)
 
 

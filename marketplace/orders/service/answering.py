@@ -20,17 +20,26 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
+from marketplace.orders.service.negotiating import answer_proposed
 from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
 from marketplace.orders.states import DECLINE_REASONS, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
 
 
-async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datetime) -> UUID:
+async def accept(
+    session: WriteSession, actor: Actor, order_id: UUID, now: datetime, *, terms: str | None = None, reason: str = ""
+) -> UUID:
     """The seller accepts: the reservation no longer runs out, and the schedule is offered to both for signature.
-    Returns the agreement's id. Raises ``ledger.hold_expired`` when the reservation ran out a moment ago."""
+    Returns the agreement's id.
+
+    ``terms``, where the buyer has proposed others: 'proposed' signs those, 'posted' declines them for the ``reason``
+    given and signs the posting's, 'open' signs neither, so that they are negotiated. Raises ``order.terms`` where that
+    is not said, and ``ledger.hold_expired`` when the reservation ran out a moment ago.
+    """
     order = await mine(session, actor, order_id, "seller")
     require_next(order.status, "accepted")
+    _say_which(order, terms, reason)
     units = await queries.units(session, order_id)
     steps: list[Step] = []
     for u in units:
@@ -47,13 +56,15 @@ async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datet
         order_id, [u.lot_id for u in units], [u.hold_seq for u in units], [e.seq for e in holds],
     )  # fmt: skip
     agreement_id = await _offer_agreement(session, actor, order, now)
+    if order.proposed is not None:
+        agreement_id = await answer_proposed(session, actor, order, agreement_id, terms or "open", reason, now)
+    elif actor.may("agreement.sign"):
+        await agreements.sign(session, actor, agreement_id, now)
     await execute(
         session,
         "UPDATE purchase_order SET status = 'accepted', accepted_at = $2, hold_expires_at = NULL, agreement_id = $3 WHERE id = $1",
         order_id, now, agreement_id,
     )  # fmt: skip
-    if actor.may("agreement.sign"):
-        await agreements.sign(session, actor, agreement_id, now)
     await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
@@ -62,6 +73,24 @@ async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datet
         f"Order {order.reference} accepted: please sign", f"{order.seller} accepted your order. Read and sign the schedule.",
     )  # fmt: skip
     return agreement_id
+
+
+ANSWERS = ("proposed", "posted", "open")
+"""What a seller can say to other terms that came with an order."""
+
+
+def _say_which(order: queries.OrderRow, terms: str | None, reason: str) -> None:
+    if order.proposed is None:
+        return
+    if terms not in ANSWERS:
+        raise invalid(
+            "order.terms",
+            "The buyer proposes other terms. Say 'proposed' to sign those, 'posted' to decline them, or 'open' to go on "
+            "negotiating.",
+            field="terms",
+        )
+    if terms == "posted" and not reason.strip():
+        raise invalid("order.terms", "Say why you decline the buyer's terms: the buyer reads it.", field="reason")
 
 
 async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.OrderRow, now: datetime) -> UUID:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.changes import differences_of_all
 from marketplace.agreements.law import Jurisdiction, check_clauses, refuse_blocked
+from marketplace.agreements.terms import Terms, dump_terms
+from marketplace.agreements.together import NamedClause, parse_clauses
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
@@ -27,6 +32,17 @@ from marketplace.parties.service import know_each_other
 MAX_LINES = 500
 MOST_MONTHS_AHEAD = 60
 """A requested date further ahead is a slip of the pen."""
+
+
+MOST_NOTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedTerms:
+    """Other terms that a buyer proposes with its order: every clause with all its terms, the first one first."""
+
+    clauses: tuple[NamedClause, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +64,14 @@ async def place(
     requested_on: date | None,
     hold_hours: int,
     now: datetime,
+    proposed: ProposedTerms | None = None,
 ) -> UUID:
-    """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now.
+    """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now. ``proposed``: other
+    terms than those of the posting, which the seller signs, answers or declines as it answers the order.
 
     All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.partner``, ``order.site``,
-    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``, ``law.blocked``.
+    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``, ``law.blocked``, and for the terms ``terms.invalid``,
+    ``terms.combination``, ``clause.not_found``, ``proposal.nothing``, ``agreement.use_class``.
     """
     if not lines or len(lines) > MAX_LINES:
         raise invalid("order.empty", f"An order has 1 to {MAX_LINES} lines.", field="lines")
@@ -79,7 +98,12 @@ async def place(
         raise forbidden(
             "order.partner", "Only partner companies order from postings. Ask the operator to make yours one."
         )
-    await _law_allows(session, actor, seen[0], site, now.date())
+    if proposed is not None:
+        # The seller's signature makes them binding: they are signed for the buyer with the order.
+        actor.require("agreement.sign")
+    posted = clauses_of(seen[0].clause, seen[0].version, seen[0].terms, seen[0].further)
+    wanted = posted if proposed is None else await _wanted(session, proposed, posted, seen[0].use_class)
+    await _law_allows(session, actor, seen[0], wanted, site, now.date())
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):
@@ -90,10 +114,11 @@ async def place(
     await execute(
         session,
         "INSERT INTO purchase_order (id, reference, release_id, seller_id, buyer_id, status, currency, po_number, "
-        "ship_to_site_id, requested_on, hold_expires_at, placed_by, placed_at) "
-        "VALUES ($1,$2,$3,$4,$5,'placed',$6,$7,$8,$9,$10,$11,$12)",
+        "ship_to_site_id, requested_on, hold_expires_at, placed_by, placed_at, proposed) "
+        "VALUES ($1,$2,$3,$4,$5,'placed',$6,$7,$8,$9,$10,$11,$12,$13::jsonb)",
         order_id, reference, seen[0].release_id, seller, actor.company_id, seen[0].currency, po_number.strip(),
         ship_to_site_id, requested_on, until, actor.user_id, now,
+        None if proposed is None else json.dumps({"clauses": _plain(wanted), "note": proposed.note.strip()}),
     )  # fmt: skip
     await execute(
         session,
@@ -114,20 +139,49 @@ async def place(
         order_id, seller, actor.company_id, [n for n, _, _ in taken], [t.lot_id for _, t, _ in taken],
         [seq for _, _, seq in taken], [t.position_id for _, t, _ in taken], [t.quantity for _, t, _ in taken],
     )  # fmt: skip
-    text = f"{actor.company_name} ordered {sum(x.quantity for x in lines)} units, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC."
-    await tell(session, actor, order_id, seller, actor.company_id, "placed", {"po_number": po_number}, now)
+    other_terms = " Other terms are proposed with it." if proposed else ""
+    text = f"{actor.company_name} ordered {sum(x.quantity for x in lines)} units, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC.{other_terms}"
+    await tell(
+        session, actor, order_id, seller, actor.company_id, "placed",
+        {"po_number": po_number, **({"note": proposed.note.strip(), "other_terms": True} if proposed else {})}, now,
+    )  # fmt: skip
     await announce(
         session, "order.placed", order_id, (seller, actor.company_id), reference, people, f"New order {reference}", text
     )
     return order_id
 
 
+async def _wanted(
+    session: WriteSession, proposed: ProposedTerms, posted: Sequence[Terms], use_class: str
+) -> tuple[Terms, ...]:
+    """The terms that a buyer proposes, checked: released clauses, for the use of the posting, and not the posting's own."""
+    if len(proposed.note) > MOST_NOTE:
+        raise invalid("proposal.note", f"Say it in at most {MOST_NOTE} characters.", field="note")
+    first = proposed.clauses[0]
+    wanted = parse_clauses(first.clause, first.version, first.terms, proposed.clauses[1:], use_class=use_class)
+    for terms in wanted:
+        await agreements.clause_version(session, terms.clause, terms.version)
+    if not differences_of_all(posted, wanted):
+        raise invalid(
+            "proposal.nothing", "These are the terms of the posting. Change at least one, or order as posted."
+        )
+    return wanted
+
+
+def _plain(clauses: Sequence[Terms]) -> list[dict[str, Any]]:
+    return [{"clause": t.clause, "version": t.version, "terms": dump_terms(t)} for t in clauses]
+
+
 async def _law_allows(
-    session: WriteSession, actor: Actor, line: listings.ListingRow, site: parties.SiteRow, on: date
+    session: WriteSession,
+    actor: Actor,
+    line: listings.ListingRow,
+    clauses: Sequence[Terms],
+    site: parties.SiteRow,
+    on: date,
 ) -> None:
     """Units are not reserved for an order whose schedule could not be signed. Raises ``law.blocked``."""
     seller, buyer = await parties.countries(session, line.seller_id, [actor.company_id])
-    clauses = clauses_of(line.clause, line.version, line.terms, line.further)
     places = agreements.places_of(buyer[0], Jurisdiction(site.country, site.region or None))
     found = check_clauses(agreements.rules(), clauses, Jurisdiction(seller), places, every_holder=True, on=on)
     refuse_blocked(found)

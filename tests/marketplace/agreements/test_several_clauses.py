@@ -1,0 +1,212 @@
+"""An access-back with a first refusal beside it, from the posting to the changed and the passed-on agreement, on a database
+in which the second library is released."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pypdf
+import pytest
+
+from marketplace.agreements.combinations import COMBINATIONS
+from marketplace.agreements.prose import NAMES
+from marketplace.agreements.terms import dump_terms
+from tests.clients import app_for, client_for, token_for
+from tests.marketplace.main_job import API, Job, ok
+from tests.world import World
+
+BOTH = COMBINATIONS["shelf-and-first-refusal"]
+
+
+@pytest.fixture
+async def job(second_world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        yield await Job.begin(second_world, stack)
+
+
+def body(**changed: Any) -> dict[str, Any]:
+    """A posting under both clauses, with some shared terms changed."""
+    first, *further = BOTH.terms(use_class="non_capital_spare", **changed)
+    return {
+        "title": "Shelf", "clause": first.clause, "version": first.version, "terms": dump_terms(first),
+        "use_class": "non_capital_spare",
+        "further": [{"clause": t.clause, "version": t.version, "terms": dump_terms(t)} for t in further],
+    }  # fmt: skip
+
+
+async def posted(job: Job, quantity: int = 10, **changed: Any) -> None:
+    world = job.world
+    job.lot = await world.register(world.maker, quantity)
+    job.release = (await ok(job.planner.post(f"{API}/releases", json=body(**changed)), 201))["id"]
+    line = {
+        "part_id": str(world.part), "site_id": str(world.maker.site), "condition": "new", "quantity": quantity,
+        "unit_price": "80.00", "minimum_to_keep": 3,
+    }  # fmt: skip
+    made = await ok(job.planner.put(f"{API}/releases/{job.release}/lines", json={"lines": [line]}))
+    job.listing = made["listing_ids"][0]
+    await ok(job.planner.post(f"{API}/releases/{job.release}/publish"))
+
+
+async def refused(answer: Any, code: str, status: int = 422) -> dict[str, Any]:
+    response: httpx.Response = await answer
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def test_from_the_posting_to_a_paper_with_both_texts(job: Job) -> None:
+    await posted(job)
+    seen = await ok(job.buyer.get(f"{API}/listings/{job.listing}"))
+    assert [c["clause"] for c in seen["further"]] == ["first-refusal"]
+    assert seen["clause_badge"].endswith(", and first refusal")
+    assert any("stricter binds" in sentence for sentence in seen["clause_summary"])
+    assert seen["id"] in {x["id"] for x in (await ok(job.buyer.get(f"{API}/listings?clause=first-refusal")))["items"]}
+    books = await ok(job.planner.get(f"{API}/releases/{job.release}/books"))
+    told = {b["unit_class"]: " ".join(s["question"] for s in b["trace"]) for b in books["lines"][0]["classes"]}
+    assert "asked first" not in told["floor"], "the first refusal reaches the units above the minimum"
+    assert "asked first" in told["free"]
+
+    await job.ordered(10)
+    await job.signed()
+    agreement = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}"))
+    [beside] = agreement["further"]
+    sha256 = await job.world.owner.fetchval(
+        "SELECT encode(sha256, 'hex') FROM clause_version WHERE clause = 'first-refusal'"
+    )
+    assert (beside["clause"], beside["version"], beside["sha256"]) == ("first-refusal", 1, sha256)
+    assert agreement["title"].count(" and ") >= 1
+    for clause in ("access-back", "first-refusal"):
+        assert f"({clause}, version" in agreement["wording"], "the text has both clauses"
+    assert "Further clause" in agreement["wording"]
+    assert agreement["schedule"][0]["badge"].endswith("and first refusal")
+    signed = await job.world.owner.fetch(
+        "SELECT clause FROM framework WHERE maker_id = $1 AND maker_signed_at IS NOT NULL AND holder_signed_at IS NOT NULL "
+        "ORDER BY clause", job.world.maker.id,
+    )  # fmt: skip
+    assert [r["clause"] for r in signed] == ["access-back", "first-refusal"], (
+        "a framework for each clause, signed by both"
+    )
+    listed = await ok(job.buyer.get(f"{API}/agreements?clause=first-refusal"))
+    assert [a["id"] for a in listed["items"]] == [job.agreement]
+    kept = await ok(job.planner.get(f"{API}/agreements/{job.agreement}/books"))
+    assert kept["recorded_at"]
+    assert "asked first" in str([b for b in kept["lines"][0]["classes"] if b["unit_class"] == "free"])
+    pdf = (await job.buyer.get(f"{API}/agreements/{job.agreement}/paper.pdf")).content
+    text = " ".join("".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages).split())
+    assert f"List of terms: {NAMES['access-back']}" in text
+    assert f"List of terms: {NAMES['first-refusal']}" in text
+    assert text.count("Signed once by the same two companies") == 2, "a framework for each clause"
+    for nobody in (job.outsider,):
+        assert (await nobody.get(f"{API}/agreements/{job.agreement}")).status_code == 404
+        assert (await nobody.get(f"{API}/agreements/{job.agreement}/paper.pdf")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "words"),
+    [
+        ([("buy-back", 2), ("access-back", 2)], "terms.combination", "one first refusal"),
+        ([("first-refusal", 1), ("buy-back", 2)], "terms.combination", "one first refusal"),
+        ([("buy-back", 2), ("first-refusal", 1), ("first-refusal", 1)], "terms.combination", "one first refusal"),
+        ([("buy-back", 1), ("first-refusal", 1)], "terms.combination", "first library"),
+        ([("buy-back", 2), ("first-refusal", 9)], "terms.unknown_clause", "no clause"),
+    ],
+)
+async def test_what_cannot_stand_together_is_not_posted(
+    job: Job, names: list[tuple[str, int]], code: str, words: str
+) -> None:
+    from marketplace.agreements.presets import PRESETS
+    from tests.marketplace.agreements.second import BASES
+
+    known = {**BASES, ("buy-back", 1): dict(PRESETS["standard-buy-back"].values)}
+    given = [{"clause": c, "version": v, "terms": known.get((c, v), {})} for c, v in names]
+    first, *further = given
+    new = {**first, "title": "No", "use_class": "non_capital_spare", "further": further}
+    answer = await refused(job.planner.post(f"{API}/releases", json=new), code)
+    assert words in answer["detail"]
+    assert not await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+
+
+async def test_a_wrong_term_of_the_clause_beside_is_named_by_its_clause(job: Job) -> None:
+    new = body()
+    new["further"][0]["terms"]["clearance_days"] = 0
+    answer = await refused(job.planner.post(f"{API}/releases", json=new), "terms.invalid")
+    assert [e["field"] for e in answer["errors"]] == ["first-refusal.clearance_days"]
+    new = body()
+    new["further"][0]["terms"]["minimum_to_keep"] = 1
+    answer = await refused(job.planner.post(f"{API}/releases", json=new), "terms.combination")
+    assert [e["field"] for e in answer["errors"]] == ["first-refusal.minimum_to_keep"]
+
+
+async def test_clauses_are_told_with_their_combinations(job: Job) -> None:
+    clauses = {(c["clause"], c["version"]): c for c in await ok(job.planner.get(f"{API}/clauses"))}
+    both = next(c for c in clauses["access-back", 2]["combinations"] if c["name"] == BOTH.name)
+    assert [c["clause"] for c in both["further"]] == ["first-refusal"]
+    assert clauses["access-back", 2]["presets"][BOTH.name] == dump_terms(BOTH.terms()[0])
+    assert set(clauses["buy-back", 1]["presets"]) == {"access-first", "standard-buy-back", "declining-buy-back"}
+    assert set(clauses["first-refusal", 1]["presets"]) == {"revenue-now"}
+
+
+async def test_both_clauses_change_together_and_what_changes_is_told_by_clause(job: Job) -> None:
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    changed = body(clearance_days=45, window_end_months=72)
+    given = {k: changed[k] for k in ("clause", "version", "terms", "further")}
+    made = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/proposals", json=given), 201)
+    assert [d["term"] for d in made["differences"]] == [
+        "window_end_months", "clearance_days", "first-refusal.window_end_months", "first-refusal.clearance_days",
+    ]  # fmt: skip
+    assert made["differences"][3]["label"] == "First refusal: clearance days"
+    done = await ok(job.planner.post(f"{API}/agreements/proposals/{made['id']}/sign"))
+    after = await ok(job.buyer.get(f"{API}/agreements/{done['agreement_id']}"))
+    assert after["further"][0]["terms"]["clearance_days"] == 45
+    assert after["further"][0]["sha256"]
+    assert (await ok(job.buyer.get(f"{API}/agreements/{job.agreement}")))["further"][0]["terms"]["clearance_days"] == 60
+
+    # The first refusal can be taken off, and that is told.
+    alone = {**given, "further": []}
+    made = await ok(job.planner.post(f"{API}/agreements/{done['agreement_id']}/proposals", json=alone), 201)
+    assert [d["term"] for d in made["differences"]] == ["first-refusal.clause"]
+    before = await job.world.owner.fetchval("SELECT count(*) FROM agreement WHERE maker_id = $1", job.world.maker.id)
+    wrong = {**given, "further": [{"clause": "buy-back", "version": 2, "terms": {}}]}
+    await refused(job.planner.post(f"{API}/agreements/{done['agreement_id']}/proposals", json=wrong), "terms.invalid")
+    after_count = await job.world.owner.fetchval(
+        "SELECT count(*) FROM agreement WHERE maker_id = $1", job.world.maker.id
+    )
+    assert after_count == before
+
+
+async def test_a_buyer_of_the_units_joins_under_both(job: Job) -> None:
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    world = job.world
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    async with AsyncExitStack() as stack:
+        token = await token_for(world.owner, world.other.users["admin"], world.other.id)
+        third = await stack.enter_async_context(client_for(app_for(world.db), token))
+        ask = {
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 3, "minimum_passed_on": 1,
+        }  # fmt: skip
+        resale = (await ok(job.buyer.post(f"{API}/resales", json=ask), 201))["id"]
+        wording = (await ok(third.get(f"{API}/resales/{resale}")))["wording"]
+        assert all(f"({clause}, version" in wording for clause in ("access-back", "first-refusal"))
+        await ok(job.planner.post(f"{API}/resales/{resale}/consent"))
+        child = (await ok(third.post(f"{API}/resales/{resale}/join")))["child_id"]
+        parent, theirs = [
+            await ok(client.get(f"{API}/agreements/{which}"))
+            for client, which in ((job.buyer, job.agreement), (third, child))
+        ]
+        assert theirs["further"] == parent["further"] != []
+    signed = await world.owner.fetch(
+        "SELECT clause FROM framework WHERE holder_id = $1 AND holder_signed_at IS NOT NULL ORDER BY clause",
+        world.other.id,
+    )
+    assert [r["clause"] for r in signed] == ["access-back", "first-refusal"]
