@@ -81,6 +81,8 @@ EVENTS: Final = {
     "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
     "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
     "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
+    "insolvency": ("{company} recorded an insolvency; the legal hold before it stays", "gavel", "bad"),
+    "insolvency_lifted": ("{company} lifted its record of an insolvency", "gavel", "good"),
     "expiring": ("The right ends soon", "clock", "warn"),
     "run_off": ("The right has ended", "hourglass", None),
     "closed": ("{company} closed the agreement", "lock", None),

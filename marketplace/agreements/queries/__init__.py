@@ -43,7 +43,16 @@ from marketplace.agreements.queries.proposals import (
     units_for_update,
     units_under,
 )
-from marketplace.agreements.queries.standing import Still, stands_still, stands_still_for_share, stops
+from marketplace.agreements.queries.standing import (
+    Living,
+    Still,
+    hold_of,
+    living_for_update,
+    living_with_for_update,
+    stands_still,
+    stands_still_for_share,
+    stops,
+)
 
 __all__ = [
     "AgreementBooks",
@@ -54,6 +63,7 @@ __all__ = [
     "ClauseRow",
     "EventRow",
     "LineRow",
+    "Living",
     "Locked",
     "Neighbours",
     "Notice",
@@ -73,7 +83,10 @@ __all__ = [
     "clause_version",
     "clause_versions",
     "ending",
+    "hold_of",
     "in_place_of_for_share",
+    "living_for_update",
+    "living_with_for_update",
     "neighbours",
     "notices",
     "notices_running",

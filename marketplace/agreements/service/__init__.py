@@ -32,6 +32,8 @@ from marketplace.agreements.service.proposing import (
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
+    hold_all,
+    lift_all,
     note_endings,
     require_live,
     resume,
@@ -54,6 +56,8 @@ __all__ = [
     "decline_proposal",
     "draft_accession",
     "give_notice",
+    "hold_all",
+    "lift_all",
     "may_resell",
     "new_version",
     "note_endings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.canonical import plain
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
-from marketplace.outbox.service import emit
+from marketplace.outbox.service import emit, emit_each
 from marketplace.parties.actor import By
 
 
@@ -126,16 +127,82 @@ async def set_legal_hold(
     if found.legal_hold == held:
         raise conflict("agreement.state", "It is under legal hold already." if held else "It is not under legal hold.")
     if not held:
-        setter = await fetch_value(
-            session,
-            "SELECT company_id FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold' "
-            "ORDER BY id DESC LIMIT 1",
-            agreement_id,
-        )
+        setter, record, stands = await queries.hold_of(session, agreement_id)
         if setter is not None and setter != actor.company_id:
             raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
+        if stands and record is None:
+            raise conflict(
+                "agreement.insolvency",
+                "The manufacturer has recorded that the holder is insolvent. This hold stood before; it can be lifted once "
+                "that record is lifted.",
+            )
     await execute(session, "UPDATE agreement SET legal_hold = $2 WHERE id = $1", agreement_id, held)
     await _tell(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, {"reason": _reason(reason)})
+
+
+async def hold_all(
+    session: WriteSession, actor: By, holder_id: UUID, record: UUID, reason: str, now: datetime
+) -> Sequence[queries.Living]:
+    """Puts every agreement of the actor's company with an insolvent holder that is not over under legal hold, naming the
+    ``record`` that does so; what is under legal hold already stays so, and its event says that the record stands. As many
+    statements for thousands as for one. Returns them as they were found."""
+    found = await queries.living_with_for_update(session, actor.company_id, holder_id)
+    sides = (actor.company_id, holder_id)
+    detail = {"reason": _reason(reason), "insolvency": record}
+    fresh = [x for x in found if not x.held]
+    await execute(session, "UPDATE agreement SET legal_hold = true WHERE id = ANY($1::uuid[])", [x.id for x in fresh])
+    await _tell_each(session, fresh, sides, "legal_hold", actor, now, detail)
+    await _tell_each(session, [x for x in found if x.held], sides, "insolvency", actor, now, detail)
+    return found
+
+
+async def lift_all(
+    session: WriteSession,
+    actor: By,
+    holder_id: UUID,
+    record: UUID,
+    agreements: Mapping[UUID, bool],
+    reason: str,
+    now: datetime,
+) -> int:
+    """Lifts the legal holds that a record set and that still are its own; ``agreements``: those it found, and whether they
+    had been held before. Returns how many are lifted."""
+    found = await queries.living_for_update(session, list(agreements))
+    sides = (actor.company_id, holder_id)
+    detail = {"reason": _reason(reason), "insolvency": record}
+    own = [x for x in found if x.held and x.held_for == record]
+    await execute(session, "UPDATE agreement SET legal_hold = false WHERE id = ANY($1::uuid[])", [x.id for x in own])
+    await _tell_each(session, own, sides, "legal_hold_lifted", actor, now, detail)
+    before = [x for x in found if agreements[x.id]]
+    await _tell_each(session, before, sides, "insolvency_lifted", actor, now, detail)
+    return len(own)
+
+
+async def _tell_each(
+    session: WriteSession,
+    found: Sequence[queries.Living],
+    sides: tuple[UUID, UUID],
+    kind: str,
+    actor: By,
+    now: datetime,
+    detail: dict[str, Any],
+) -> None:
+    if not found:
+        return
+    await execute(
+        session,
+        "INSERT INTO agreement_event (subject_id, maker_id, holder_id, kind, detail, company_id, actor_id, at) "
+        "SELECT x, $2, $3, $4, $5::jsonb, $6, $7, $8 FROM unnest($1::uuid[]) AS x",
+        [x.id for x in found],
+        *sides,
+        kind,
+        json.dumps(plain(detail), ensure_ascii=False),
+        actor.company_id,
+        actor.user_id,
+        now,
+    )
+    events = [(x.id, {"reference": x.reference, **detail}) for x in found]
+    await emit_each(session, f"agreement.{kind}", "agreement", events, sides)
 
 
 def _reason(reason: str) -> str:

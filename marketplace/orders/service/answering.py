@@ -23,13 +23,20 @@ from marketplace.orders.service.shared import announce, count_ordered, mine, put
 from marketplace.orders.states import DECLINE_REASONS, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
+from marketplace.safeguards.service import refuse_insolvent
 
 
 async def accept(session: WriteSession, actor: Actor, order_id: UUID, now: datetime) -> UUID:
     """The seller accepts: the reservation no longer runs out, and the schedule is offered to both for signature.
-    Returns the agreement's id. Raises ``ledger.hold_expired`` when the reservation ran out a moment ago."""
+    Returns the agreement's id. Raises ``ledger.hold_expired`` when the reservation ran out a moment ago, ``company.insolvent``
+    where the seller has the buyer on record as insolvent."""
     order = await mine(session, actor, order_id, "seller")
     require_next(order.status, "accepted")
+    await refuse_insolvent(
+        session, order.seller_id, [order.buyer_id],
+        "What is shipped to it now would be its estate's. Decline the order; or lift the record under Agreements, Insolvencies, "
+        "and then accept.",
+    )  # fmt: skip
     units = await queries.units(session, order_id)
     steps: list[Step] = []
     for u in units:
