@@ -27,12 +27,16 @@ from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from marketplace.safeguards import queries as safeguards
+from marketplace.safeguards.interest_kinds import KINDS as INTEREST_KINDS
+from marketplace.safeguards.queries import InterestFilter
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
 from web.book_words import KINDS, shown
 from web.clauses import html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.agreement_changes import can, proposals_of
+from web.pages.insolvencies import keeps
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -194,6 +198,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
+    ours = context["side"] == "maker"
+    secured = InterestFilter(agreement_id=agreement_id)
     day = _day(visit.asked("on"), visit)
     first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
@@ -202,6 +208,11 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         days=days_that_matter(first.terms, first.facts, local_day(visit.now, context["row"].zone)) if first else (),
         acts=ACT_WORDS, events=events, done=visit.asked("done"), kept=kept,
         changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),
+        secured=await safeguards.security_interests(visit.session, visit.actor.company_id, secured, visit.now.date(), limit=MOST_TOLD)
+        if ours else (),
+        insolvent=next(iter(await safeguards.standing_of(visit.session, visit.actor.company_id, [context["row"].holder_id])), None)
+        if ours else None,
+        interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
