@@ -61,6 +61,8 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
+        # What goes on has not ended.
+        "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
     }
     done: dict[str, int] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +12,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from marketplace.agreements.library import digest_clause, read_released
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.service import OfferLine, offer, publish_library, sign
 from marketplace.agreements.service.publishing import Published
+from marketplace.agreements.terms import dump_terms, parse_terms
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Place
@@ -104,6 +107,50 @@ async def signed(world: World, agreement_id: UUID, now: datetime = NOW) -> UUID:
 async def agreed(world: World, **how: Any) -> UUID:
     """An active agreement; takes what ``offered`` takes."""
     return await signed(world, await offered(world, **how), how.get("now", NOW))
+
+
+async def publish_all(owner: asyncpg.Connection) -> None:
+    """Every version of the library in the test database, released or not: as the publishing service would write it."""
+    await publish(owner)
+    released = read_released((CONTRACTS / "released.toml").read_bytes())
+    for folder in sorted(CONTRACTS.glob("*/v*")):
+        clause, version = folder.parent.name, int(folder.name[1:])
+        if (clause, version) in released:
+            continue
+        files = {f.name: f.read_bytes() for f in folder.iterdir() if f.is_file()}
+        wording = files["clause.md"].decode()
+        await owner.execute(
+            "INSERT INTO clause_version (clause, version, title, sha256, wording, terms_schema) "
+            "VALUES ($1, $2, $3, $4, $5, $6::jsonb) ON CONFLICT DO NOTHING",
+            clause, version, wording.splitlines()[0].removeprefix("# "), bytes.fromhex(digest_clause(files)), wording,
+            files["terms.schema.json"].decode(),
+        )  # fmt: skip
+
+
+async def agreed_on(
+    world: World,
+    clauses: Sequence[tuple[str, int, Mapping[str, Any]]],
+    *,
+    quantity: int = 10,
+    list_price: Decimal | None = Decimal(120),
+    use_class: str = "non_capital_spare",
+    schedule_date: date | None = None,
+    now: datetime = NOW,
+) -> UUID:
+    """An active agreement under terms of the second library, of units of the world's part; clauses beside the first one are
+    written to its row as the service that offers them does."""
+    await publish_all(world.owner)
+    (clause, version, terms), *more = clauses
+    async with world.db.write(world.maker.tenant) as session:
+        made = await offer(
+            session, actor_id=world.maker.actor, order_id=uuid4(), order_reference="ORD-TEST22", maker_id=world.maker.id,
+            holder_id=world.buyer.id, clause=clause, version=version, terms=terms, use_class=use_class, currency="USD",
+            zone="America/Chicago", schedule_date=schedule_date or local_day(now, "America/Chicago"),
+            lines=[OfferLine(world.part, quantity, Decimal(100), list_price, None)], now=now,
+        )  # fmt: skip
+    further = [{"clause": c, "version": v, "terms": dump_terms(parse_terms(c, v, t))} for c, v, t in more]
+    await world.owner.execute("UPDATE agreement SET further = $2::jsonb WHERE id = $1", made, json.dumps(further))
+    return await signed(world, made, now)
 
 
 def under(world: World, agreement_id: UUID, *, site: UUID | None = None, condition: str = "new") -> Place:

@@ -43,6 +43,15 @@ from marketplace.agreements.queries.proposals import (
     units_for_update,
     units_under,
 )
+from marketplace.agreements.queries.renewals import (
+    TermRow,
+    decide_bys,
+    end_of,
+    freezing,
+    one_line_each,
+    renewals_due,
+    term_of,
+)
 from marketplace.agreements.queries.standing import (
     Living,
     Still,
@@ -52,6 +61,7 @@ from marketplace.agreements.queries.standing import (
     stands_still,
     stands_still_for_share,
     stops,
+    stops_of,
 )
 
 __all__ = [
@@ -71,6 +81,7 @@ __all__ = [
     "Pair",
     "ProposalRow",
     "Still",
+    "TermRow",
     "Under",
     "agreement",
     "agreement_books",
@@ -82,7 +93,10 @@ __all__ = [
     "agreements_for_update",
     "clause_version",
     "clause_versions",
+    "decide_bys",
+    "end_of",
     "ending",
+    "freezing",
     "hold_of",
     "in_place_of_for_share",
     "living_for_update",
@@ -90,6 +104,7 @@ __all__ = [
     "neighbours",
     "notices",
     "notices_running",
+    "one_line_each",
     "open_notices",
     "places_of",
     "printed_agreement",
@@ -97,11 +112,14 @@ __all__ = [
     "proposals",
     "proposals_to_answer",
     "question_of",
+    "renewals_due",
     "rights",
     "rules",
     "stands_still",
     "stands_still_for_share",
     "stops",
+    "stops_of",
+    "term_of",
     "terms_and_facts",
     "units_for_update",
     "units_under",

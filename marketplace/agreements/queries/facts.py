@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
@@ -42,6 +43,8 @@ class Locked:
     zone: str
     schedule_date: date
     tolled_days: int
+    frozen_days: int
+    renewals: int
     suspended_on: date | None
     suspended_by: UUID | None
     maker_signed_at: datetime | None
@@ -58,7 +61,7 @@ async def agreements_for_update(session: WriteSession, ids: Iterable[UUID]) -> d
     rows = await fetch(
         session,
         "SELECT id, reference, framework_id, maker_id, holder_id, order_id, clause, version, status, legal_hold, "
-        "wording_sha256, zone, schedule_date, tolled_days, suspended_on, suspended_by, maker_signed_at, "
+        "wording_sha256, zone, schedule_date, tolled_days, frozen_days, renewals, suspended_on, suspended_by, maker_signed_at, "
         "holder_signed_at FROM agreement WHERE id = ANY($1::uuid[])",
         wanted,
     )
@@ -93,7 +96,7 @@ def keep_terms(agreement_id: UUID, clause: str, version: int, raw: str) -> Terms
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted"""
 _OF_PAIRS = """
@@ -212,4 +215,5 @@ def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency)
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,
+        circumstances=lengthened(r["renewals"], r["frozen_days"]),
     )

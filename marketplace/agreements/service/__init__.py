@@ -30,6 +30,7 @@ from marketplace.agreements.service.proposing import (
     propose_end,
 )
 from marketplace.agreements.service.publishing import publish_library
+from marketplace.agreements.service.renewing import give_non_renewal, propose_renewal, renew_due
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
     hold_all,
@@ -55,6 +56,7 @@ __all__ = [
     "close_ended",
     "decline_proposal",
     "draft_accession",
+    "give_non_renewal",
     "give_notice",
     "hold_all",
     "lift_all",
@@ -71,9 +73,11 @@ __all__ = [
     "permits_for_return",
     "propose_change",
     "propose_end",
+    "propose_renewal",
     "publish_library",
     "refusal",
     "release_version",
+    "renew_due",
     "require_live",
     "resume",
     "set_legal_hold",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from marketplace.agreements import phrases, queries
+from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.evaluation import evaluate_holder_act
 from marketplace.agreements.facts import Facts
@@ -18,6 +19,7 @@ from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.offering import framework_of, particulars
 from marketplace.agreements.service.permitting import refusal
 from marketplace.agreements.service.standing import note, party_lock
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import conflict, invalid, missing
@@ -141,12 +143,13 @@ async def accede(
         session,
         "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, parent_id, clause, version, terms, currency, "
         "use_class, zone, schedule_date, status, wording, wording_sha256, tolled_days, window_opens_at, window_closes_at, "
-        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at) "
+        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, frozen_days, renewals) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'active', $13, $14, $15, $16, $17, $18, $19, "
-        "$20, $21, $21) RETURNING id",
+        "$20, $21, $21, $22, $23) RETURNING id",
         reference, framework_id, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
         json.dumps(dump_terms(text.terms)), text.currency, text.use_class, head.zone, head.schedule_date, wording,
         wording_sha256, head.tolled_days, span.opens, span.closes, consented_by, consented_at, actor.user_id, now,
+        head.frozen_days, head.renewals,
     )  # fmt: skip
     await execute(
         session,
@@ -155,6 +158,7 @@ async def accede(
         child, part_id, head.maker_id, actor.company_id, quantity, line.sale_price.amount,
         line.list_price.amount if line.list_price else None, passed_on,
     )  # fmt: skip
+    await store_terms(session, [child])
     await execute(
         session,
         "UPDATE framework SET maker_signed_by = coalesce(maker_signed_by, $2), maker_signed_at = coalesce(maker_signed_at, $3), "
@@ -233,5 +237,5 @@ def _line(text: queries.AgreementText, part_id: UUID, quantity: int, passed_on: 
 def _facts(line: ScheduleLine, head: queries.Locked) -> Facts:
     return Facts(
         schedule_date=head.schedule_date, zone=head.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
-        remaining=0, tolled_days=head.tolled_days,
+        remaining=0, tolled_days=head.tolled_days, circumstances=lengthened(head.renewals, head.frozen_days),
     )  # fmt: skip

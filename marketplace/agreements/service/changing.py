@@ -25,7 +25,9 @@ from marketplace.agreements.service.proposing import (
     still_open,
     tell,
 )
+from marketplace.agreements.service.renewing import renew_agreed
 from marketplace.agreements.service.standing import note, party_lock
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
@@ -41,7 +43,8 @@ _LEAVE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a second signature brought about: the agreement that holds now, None where it ended; how many units moved."""
+    """What a second signature brought about: the agreement that holds now (the same where it was renewed), None where it
+    ended; how many units moved."""
 
     agreement_id: UUID | None
     reference: str | None
@@ -55,7 +58,7 @@ async def accept_proposal(
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
     ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
-    ``law.blocked``.
+    ``law.blocked``, and of a renewal what ``propose_renewal`` refuses by now.
     """
     agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
     before = await queries.units_for_update(session, agreement_id)
@@ -71,6 +74,14 @@ async def accept_proposal(
             field="wording_sha256",
         )
     _not_held(found)
+    if proposal.kind == "renewal":
+        until = await renew_agreed(session, actor, found, now)
+        await answer(session, proposal.id, "accepted", actor, now)
+        await tell(
+            session, actor, found, proposal.id, "renewal_accepted", now, {"to": until},
+            f"{found.reference}: renewed by both sides", f"The right goes on until {phrases.day(until)}.",
+        )  # fmt: skip
+        return Accepted(found.id, found.reference, 0)
     ends = proposal.kind == "end"
     target = AgreementState.TERMINATED if ends else AgreementState.SUPERSEDED
     move_agreement(AgreementState(found.status), target)
@@ -163,9 +174,9 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
-        f"{other}_signed_at, created_at) "
+        f"{other}_signed_at, created_at, frozen_days, renewals) "
         "SELECT $2, $3, maker_id, holder_id, NULL, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14 "
+        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, frozen_days, renewals "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, framework_id, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
@@ -180,6 +191,7 @@ async def _replace(session: WriteSession, actor: By, found: Locked, proposal: Pr
         "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
         found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],
     )  # fmt: skip
+    await store_terms(session, [new_id])
     sides = (found.maker_id, found.holder_id)
     # The proposer's signature under the framework was given with its proposal, the other's is given now.
     await execute(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries
-from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked
+from marketplace.agreements.service.term import go_on, store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
-from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.canonical import plain
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.outbox.service import emit, emit_each
-from marketplace.parties.actor import By
+from marketplace.parties.actor import VERBS, By
+from marketplace.parties.queries import people_to_tell
 
 
 async def note(
@@ -106,15 +106,13 @@ async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: date
         )
     today = local_day(now, found.zone)
     days = (today - (found.suspended_on or today)).days
-    tolled = found.tolled_days + max(days, 0)
     await execute(
         session,
-        "UPDATE agreement SET suspended_on = NULL, suspended_by = NULL, tolled_days = $2, window_closes_at = $3 "
-        "WHERE id = $1",
+        "UPDATE agreement SET suspended_on = NULL, suspended_by = NULL, tolled_days = $2 WHERE id = $1",
         agreement_id,
-        tolled,
-        await _closes(session, found, tolled),
+        found.tolled_days + max(days, 0),
     )
+    await store_terms(session, [agreement_id])
     await _set(session, found, "active", actor, now, {"days": days}, event="resumed")
 
 
@@ -136,6 +134,7 @@ async def set_legal_hold(
                 "The manufacturer has recorded that the holder is insolvent. This hold stood before; it can be lifted once "
                 "that record is lifted.",
             )
+        await go_on(session, [agreement_id], now)
     await execute(session, "UPDATE agreement SET legal_hold = $2 WHERE id = $1", agreement_id, held)
     await _tell(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, {"reason": _reason(reason)})
 
@@ -171,6 +170,7 @@ async def lift_all(
     sides = (actor.company_id, holder_id)
     detail = {"reason": _reason(reason), "insolvency": record}
     own = [x for x in found if x.held and x.held_for == record]
+    await go_on(session, [x.id for x in own], now)
     await execute(session, "UPDATE agreement SET legal_hold = false WHERE id = ANY($1::uuid[])", [x.id for x in own])
     await _tell_each(session, own, sides, "legal_hold_lifted", actor, now, detail)
     before = [x for x in found if agreements[x.id]]
@@ -211,13 +211,6 @@ def _reason(reason: str) -> str:
     return reason.strip()
 
 
-async def _closes(session: WriteSession, found: Locked, tolled_days: int) -> datetime:
-    """The end of the window when ``tolled_days`` are added to it. Any line will do: windows hang on the schedule."""
-    part = await fetch_value(session, "SELECT part_id FROM agreement_line WHERE agreement_id = $1 LIMIT 1", found.id)
-    covered = (await queries.terms_and_facts(session, [(found.id, part)]))[found.id, part]
-    return window(covered.terms, replace(covered.facts, tolled_days=tolled_days)).closes
-
-
 async def _set(
     session: WriteSession,
     found: Locked,
@@ -247,6 +240,21 @@ async def _tell(
     await emit(session, f"agreement.{kind}", "agreement", found.id, sides, {"reference": found.reference, **detail})
 
 
+async def tell_both(
+    session: WriteSession, found: Locked, kind: str, detail: dict[str, Any], subject: str, text: str
+) -> None:
+    """The event, and a mail to who may sign at both sides: what the clock does, or what both have to know of."""
+    sides = (found.maker_id, found.holder_id)
+    to: list[str] = []
+    for side in sides:
+        async with acting_for(session, side):
+            to += await people_to_tell(session, side, sorted(VERBS["agreement.sign"][0]))
+    payload: dict[str, Any] = {"reference": found.reference, **detail}
+    if to:
+        payload["mail"] = {"to": to, "subject": subject, "text": text, "link": f"/agreements/{found.id}"}
+    await emit(session, f"agreement.{kind}", "agreement", found.id, sides, payload)
+
+
 async def note_endings(session: WriteSession, actor: By, agreement_id: UUID, now: datetime, soon: datetime) -> int:
     """What the clock says of one agreement: that its right ends soon, or has ended. Returns how many steps it went."""
     locked = await queries.agreements_for_update(session, [agreement_id])
@@ -255,7 +263,7 @@ async def note_endings(session: WriteSession, actor: By, agreement_id: UUID, now
         session, "SELECT window_closes_at FROM agreement WHERE id = $1", agreement_id
     )
     steps = 0
-    if found is None or closes is None:
+    if found is None or closes is None or (await queries.term_of(session, agreement_id)).goes_on:
         return steps
     sides = (found.maker_id, found.holder_id)
     state = AgreementState(found.status)
