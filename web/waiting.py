@@ -44,6 +44,10 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         words = plural(count, "change of an agreement is proposed to you", "changes of agreements are proposed to you")
         hint = "Sign it, answer with other terms, or decline before it lapses"
         found.append(Task("agreements", count, words, hint, "/agreements?status=proposed", "message-circle"))
+        count = await agreements.in_run_off(session, actor.company_id)
+        words = plural(count, "agreement has ended and runs off", "agreements have ended and run off")
+        hint = "Finish what is open under it; then it is closed"
+        found.append(Task("agreements", count, words, hint, "/agreements?status=run_off", "hourglass"))
     if actor.may("agreement.read"):
         found += await _resales(session, actor)
     if actor.may("settlement.mark"):

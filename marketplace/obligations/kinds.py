@@ -38,6 +38,8 @@ class ObligationKind(StrEnum):
     SETTLE = "settle"
     SECURITY_LAPSES = "security_lapses"
     """A security interest is continued before it lapses: the maker's own record."""
+    DECIDE_RENEWAL = "decide_renewal"
+    """Notice against a renewal is given, or a renewal is agreed on: either side may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.SECURITY_LAPSES: About(
         "Continue a security interest", "agreement.read", "agreement.sign", long=True, lingers=True, early=True
     ),
+    ObligationKind.DECIDE_RENEWAL: About(
+        "Decide about a renewal", "agreement.read", "agreement.sign", long=True, early=True
+    ),
 }
 WINDOWS: Final = frozenset({ObligationKind.WINDOW_OPENS, ObligationKind.WINDOW_CLOSES})
 LONG: Final = frozenset(kind for kind, about in KINDS.items() if about.long)
@@ -82,7 +87,8 @@ class Obligation:
 
     ``subject_id`` and ``kind`` name it for good. ``owes_id`` is None where nobody has to do anything. ``mine``: whether
     the reader's company owes it. ``started``: since when its clock runs. ``detail``: of a call what silence means, of a
-    notice the act, of a security interest the holder. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
+    notice the act, of a security interest the holder, of a renewal
+    whether it is automatic. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
     """
 
     kind: ObligationKind
@@ -145,6 +151,7 @@ class Obligation:
                 | ObligationKind.ACT_ON_NOTICE
                 | ObligationKind.WINDOW_OPENS
                 | ObligationKind.WINDOW_CLOSES
+                | ObligationKind.DECIDE_RENEWAL
             ):
                 return f"/agreements/{self.record_id}"
             case _:
@@ -191,6 +198,10 @@ def _what(row: Obligation) -> str:
             return f"Pay {_money(row)}, {row.reference}"
         case ObligationKind.SECURITY_LAPSES:
             return f"Continue security interest {row.reference} against {row.detail or 'a holder'}"
+        case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
+            return f"Give notice if {row.reference} is not to be renewed"
+        case ObligationKind.DECIDE_RENEWAL:
+            return f"Agree on renewing {row.reference}, or let it end"
 
 
 def _otherwise(row: Obligation) -> str:
@@ -220,6 +231,10 @@ def _otherwise(row: Obligation) -> str:
             return "Nothing happens by itself: the line stays open and counts as overdue."
         case ObligationKind.SECURITY_LAPSES:
             return "It lapses: in an insolvency the units that it covered may fall into the holder's estate."
+        case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
+            return "It is renewed for another term."
+        case ObligationKind.DECIDE_RENEWAL:
+            return "It ends with its last day."
 
 
 def _money(row: Obligation) -> str:

@@ -53,6 +53,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_agreement_run_off", "agreement", ["survives_until"], postgresql_where=sa.text("status = 'run_off'")
     )
+    # What is open under an agreement whose right has ended.
+    op.create_index("ix_call_agreement_id", "call", ["agreement_id"])
+    op.create_index(
+        "ix_settlement_line_agreement_id", "settlement_line", ["agreement_id"],
+        postgresql_where=sa.text("agreement_id IS NOT NULL"),
+    )  # fmt: skip
     # Columns of an agreement that may change are named one by one.
     op.execute(f"GRANT UPDATE ({_CHANGING}) ON agreement TO backstock_app, backstock_worker")
     op.drop_constraint(op.f("ck_agreement_proposal_kind"), "agreement_proposal", type_="check")

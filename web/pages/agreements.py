@@ -25,6 +25,7 @@ from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
+from marketplace.obligations import queries as obligations
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.safeguards import queries as safeguards
@@ -35,7 +36,7 @@ from web.book_words import KINDS, shown
 from web.clauses import html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
-from web.pages.agreement_changes import can, proposals_of
+from web.pages.agreement_changes import can, may_renew, proposals_of
 from web.pages.insolvencies import keeps
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
@@ -85,6 +86,11 @@ EVENTS: Final = {
     "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
     "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
     "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
+    "renewal": ("The right was renewed: no notice was given in time", "refresh", "good"),
+    "renewal_proposed": ("{company} offered to renew it", "message-circle", "info"),
+    "renewal_accepted": ("{company} signed the renewal", "certificate", "good"),
+    "non_renewal": ("{company} gave notice: it is not renewed", "bell", "warn"),
+    "not_renewed": ("It cannot be renewed: the law does not allow it", "gavel", "warn"),
     "insolvency": ("{company} recorded an insolvency; the legal hold before it stays", "gavel", "bad"),
     "insolvency_lifted": ("{company} lifted its record of an insolvency", "gavel", "good"),
     "expiring": ("The right ends soon", "clock", "warn"),
@@ -200,6 +206,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
     ours = context["side"] == "maker"
     secured = InterestFilter(agreement_id=agreement_id)
+    term = await queries.term(visit.session, agreement_id, context["row"].zone)
     day = _day(visit.asked("on"), visit)
     first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
@@ -213,6 +220,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         insolvent=next(iter(await safeguards.standing_of(visit.session, visit.actor.company_id, [context["row"].holder_id])), None)
         if ours else None,
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
+        still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
+        term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip

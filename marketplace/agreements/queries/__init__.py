@@ -44,12 +44,15 @@ from marketplace.agreements.queries.proposals import (
     units_under,
 )
 from marketplace.agreements.queries.renewals import (
+    Term,
     TermRow,
     decide_bys,
     end_of,
     freezing,
+    in_run_off,
     one_line_each,
     renewals_due,
+    term,
     term_of,
 )
 from marketplace.agreements.queries.standing import (
@@ -81,6 +84,7 @@ __all__ = [
     "Pair",
     "ProposalRow",
     "Still",
+    "Term",
     "TermRow",
     "Under",
     "agreement",
@@ -99,6 +103,7 @@ __all__ = [
     "freezing",
     "hold_of",
     "in_place_of_for_share",
+    "in_run_off",
     "living_for_update",
     "living_with_for_update",
     "neighbours",
@@ -119,6 +124,7 @@ __all__ = [
     "stands_still_for_share",
     "stops",
     "stops_of",
+    "term",
     "term_of",
     "terms_and_facts",
     "units_for_update",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements import phrases
 from marketplace.agreements.queries.facts import Pair, terms_and_facts
 from marketplace.agreements.renewal import EndOfTerm, end_of_term
 from marketplace.agreements.term_kinds import Renewal
 from marketplace.agreements.terms import TermsV2
-from marketplace.db.session import fetch, fetch_one
+from marketplace.db.session import fetch, fetch_one, fetch_value
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 
 AUTOMATIC = "terms ->> 'renewal' = 'automatic'"
@@ -60,6 +62,34 @@ async def end_of(session: AsyncSession, agreement_id: UUID) -> EndOfTerm:
     raise conflict("renewal.none", "The terms of this agreement state nothing about renewal.")
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How an agreement ends or goes on: what is stored, the last day of the right, and, under terms of the second library,
+    what they say of the time after it."""
+
+    stored: TermRow
+    last_day: date
+    end: EndOfTerm | None
+
+    @property
+    def words(self) -> str:
+        """In a sentence or two."""
+        if self.stored.non_renewal_at is not None:
+            return f"Notice was given: the right ends on {phrases.day(self.last_day)}, and is not renewed."
+        if self.end is None:
+            return f"The right ends on {phrases.day(self.last_day)}. There is no renewal."
+        if self.end.decide_by is not None and self.stored.decide_by is None:
+            return f"The right ends on {phrases.day(self.last_day)}: the law does not allow its renewal."
+        return self.end.words
+
+
+async def term(session: AsyncSession, agreement_id: UUID, zone: str) -> Term:
+    """How one agreement that the reader may see ends or goes on."""
+    stored = await term_of(session, agreement_id)
+    last = local_day(stored.window_closes_at - timedelta(microseconds=1), zone)
+    return Term(stored, last, await end_of(session, agreement_id) if stored.survives_until is not None else None)
+
+
 async def one_line_each(session: AsyncSession, ids: Sequence[UUID]) -> list[Pair]:
     """One line of each of these agreements: windows hang on the schedule, so any will do."""
     rows = await fetch(
@@ -99,3 +129,13 @@ async def renewals_due(session: AsyncSession, now: datetime, *, limit: int = 500
         limit,
     )
     return [r["id"] for r in rows]
+
+
+async def in_run_off(session: AsyncSession, company_id: UUID) -> int:
+    """How many agreements of a company have ended and are not closed yet."""
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*) FROM agreement WHERE status = 'run_off' AND (maker_id = $1 OR holder_id = $1)",
+        company_id,
+    )
+    return count

@@ -30,6 +30,7 @@ from marketplace.agreements.service.proposing import (
     propose_end,
 )
 from marketplace.agreements.service.publishing import publish_library
+from marketplace.agreements.service.renewing import LIVE as RENEWABLE
 from marketplace.agreements.service.renewing import give_non_renewal, propose_renewal, renew_due
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
@@ -45,6 +46,7 @@ from marketplace.agreements.service.standing import (
 
 __all__ = [
     "MOST_VALID_DAYS",
+    "RENEWABLE",
     "VALID_DAYS",
     "Accepted",
     "Leave",

@@ -108,8 +108,11 @@ async def accept_proposal(
     return Accepted(new_id, proposal.reference, moved)
 
 
-async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now: datetime) -> Accepted:
-    """Closes an agreement whose right has ended, by either side alone: its units stand under no agreement any more.
+async def close_ended(
+    session: WriteSession, actor: By, agreement_id: UUID, now: datetime, *, why: str | None = None
+) -> Accepted:
+    """Closes an agreement whose right has ended, by either side alone or by the clock: its units stand under no agreement any
+    more. ``why`` stands with the event.
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``."""
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
@@ -120,7 +123,8 @@ async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now:
     await close_open(session, actor, found, now)
     await execute(session, "UPDATE agreement SET status = 'closed' WHERE id = $1", found.id)
     moved = await _move(session, actor, found, units, None, found.id, now)
-    await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, {"units": moved})
+    detail = {"units": moved, "note": why} if why else {"units": moved}
+    await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, detail)
     return Accepted(None, None, moved)
 
 

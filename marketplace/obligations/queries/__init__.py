@@ -10,6 +10,7 @@ from marketplace.obligations.queries.lists import (
     obligations,
 )
 from marketplace.obligations.queries.reminded import Owing, setting, to_remind
+from marketplace.obligations.queries.run_off import StillOpen, still_open, to_close
 
 __all__ = [
     "FAR",
@@ -17,9 +18,12 @@ __all__ = [
     "DayCount",
     "ObligationFilter",
     "Owing",
+    "StillOpen",
     "by_day",
     "coming",
     "obligations",
     "setting",
+    "still_open",
+    "to_close",
     "to_remind",
 ]

@@ -159,4 +159,16 @@ PIECES: Final = (
         # As above.
         "s.expires_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND s.expires_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
     ),
+    # Each side may decide, so each has one of its own.
+    *(
+        Piece(
+            ObligationKind.DECIDE_RENEWAL, "a.decide_by", key,
+            f"a.created_at AS started, a.{side}_id AS owes, NULL::uuid AS owed, a.id AS agreement_id, a.id AS record_id, "
+            "a.reference, NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+            "a.terms ->> 'renewal' AS detail, '' AS urgency, a.zone",
+            "agreement a", f"{LIVE} AND a.decide_by IS NOT NULL AND a.non_renewal_at IS NULL AND a.decide_by > $2",
+            (("mine", f"a.{side}_id = $1"), ("all", "true")), "a.id",
+        )
+        for side, key in (("maker", "a.id"), ("holder", "md5('renewal of ' || a.id::text)::uuid"))
+    ),
 )  # fmt: skip

@@ -18,8 +18,12 @@ from marketplace.agreements.stops import frozen_days
 from marketplace.db.session import Database, WriteSession
 from marketplace.kit.clock import add_months, end_of_day, local_day
 from marketplace.kit.errors import DomainError
+from marketplace.obligations import queries as obligations
+from marketplace.obligations.kinds import ObligationKind
+from marketplace.obligations.service import close_run_off
 from marketplace.parties.actor import OnBehalf
-from tests.agreed import agreed, agreed_on, person, rows_of
+from tests.agreed import agreed, agreed_on, delivered, person, rows_of
+from tests.marketplace.settlement.owed import marks, owes
 from tests.world import Party, World
 
 CLOCK = UUID(int=0)
@@ -328,3 +332,73 @@ async def test_strangers_are_told_nothing(world: World) -> None:
     agreement = await made(world)
     for act in (notice(agreement, datetime.now(UTC)), proposal(agreement, datetime.now(UTC))):
         await refused(world, world.other, act, "agreement.not_found")
+
+
+async def test_it_is_closed_by_the_clock_once_nothing_is_open_and_duties_have_ended(
+    world: World, worker_db: Database
+) -> None:
+    agreement = await made(world, renewal="none", renewal_months=0, max_renewals=0)
+    lot = await delivered(world, agreement, 4)
+    found = await row(world, agreement)
+    closes, survives = found["window_closes_at"], found["survives_until"]
+
+    async def closed(now: datetime) -> int:
+        async with worker_db.write() as session:
+            return await close_run_off(session, OnBehalf(CLOCK, world.maker.id), agreement, now)
+
+    async def due(now: datetime) -> bool:
+        async with worker_db.read() as session:
+            return agreement in await obligations.to_close(session, now, limit=10_000)
+
+    assert await closed(survives) == 0, "still in force"
+    await ended(worker_db, agreement, world.maker.id, closes)
+    assert not await due(survives - timedelta(seconds=1))
+    assert await closed(survives - timedelta(seconds=1)) == 0
+    # Something is not paid yet: it waits for that, however late it is.
+    line = await owes(world, agreement_id=agreement)
+    assert not await due(survives)
+    assert await closed(survives) == 0
+    for party in (world.maker, world.buyer):
+        await marks(world, party, line)
+    await world.owner.execute("UPDATE agreement SET legal_hold = true WHERE id = $1", agreement)
+    assert await closed(survives) == 0
+    await world.owner.execute("UPDATE agreement SET legal_hold = false WHERE id = $1", agreement)
+    assert await due(survives)
+    done = await asyncio.gather(*(closed(survives) for _ in range(3)))
+    assert sorted(done) == [0, 0, 1]
+    assert (await row(world, agreement))["status"] == "closed"
+    under = await world.owner.fetchval(
+        "SELECT count(*) FROM position WHERE lot_id = $1 AND agreement_id IS NOT NULL AND quantity > 0", lot
+    )
+    assert under == 0, "its units stand under no agreement"
+
+
+async def test_a_decision_about_renewal_is_in_both_calendars_until_there_is_nothing_to_decide(world: World) -> None:
+    agreement = await made(world)
+    now = datetime.now(UTC)
+
+    async def due(party: Party) -> list[str]:
+        async with world.db.read(party.tenant) as session:
+            wanted = obligations.ObligationFilter(kinds=frozenset({ObligationKind.DECIDE_RENEWAL}))
+            rows = await obligations.coming(session, person(party), wanted, now, 10)
+        return [o.what for o in rows if o.mine]
+
+    reference = (await row(world, agreement))["reference"]
+    for party in (world.maker, world.buyer):
+        assert await due(party) == [f"Give notice if {reference} is not to be renewed"]
+    assert await due(world.other) == []
+    await by(world, world.buyer, notice(agreement, now))
+    for party in (world.maker, world.buyer):
+        assert await due(party) == []
+
+
+async def test_both_are_reminded_of_a_renewal_a_month_before(world: World, worker_db: Database) -> None:
+    agreement = await made(world)
+    deadline = (await row(world, agreement))["decide_by"]
+    for party in (world.maker, world.buyer):
+        for days, told in ((31, False), (29, True)):
+            async with worker_db.read() as session:
+                found = await obligations.to_remind(session, deadline - timedelta(days=days), company_id=party.id)
+            assert (
+                any(o.row.record_id == agreement for o in found if o.row.kind is ObligationKind.DECIDE_RENEWAL) is told
+            )

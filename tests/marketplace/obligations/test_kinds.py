@@ -89,6 +89,7 @@ def test_an_hour_is_told_with_its_zone() -> None:
         (ObligationKind.WINDOW_CLOSES, "", timedelta(days=900), timedelta(days=7)),
         (ObligationKind.SETTLE, "", timedelta(days=30), timedelta(days=7)),
         (ObligationKind.SECURITY_LAPSES, "", timedelta(days=900), timedelta(days=30)),
+        (ObligationKind.DECIDE_RENEWAL, "", timedelta(days=900), timedelta(days=30)),
     ],
 )
 def test_when_somebody_is_reminded(kind: ObligationKind, urgency: str, whole: timedelta, before: timedelta) -> None:
