@@ -105,7 +105,9 @@ async def test_an_agreement_that_has_ended_says_what_is_open(world: World, worke
             clock = OnBehalf(UUID(int=0), world.maker.id)
             await service.note_endings(session, clock, UUID(job.agreement), now, now + timedelta(days=90))
         planner = await site.browser(world.maker, "planner")
-        assert (await agree(planner))["agreement has ended and runs off"] == 1
+        assert (await agree(planner))["agreement has ended with something open"] == 1
+        listed = await planner.get("/agreements?status=finishing")
+        assert f"/agreements/{job.agreement}" in listed.text
         page = await planner.get(f"/agreements/{job.agreement}")
         assert "Orders back under way" in page.text
         assert "Finish these; then either side can close it." in page.text

@@ -60,7 +60,7 @@ COLUMNS: Final = (
 )
 TABS: Final = (
     ("", "All"), ("waiting", "Waits for our signature"), ("proposed", "Changes to answer"), ("active", "Active"), ("soon", "Right ends in 90 days"),
-    ("suspended", "Suspended"), ("run_off", "Run-off"),
+    ("suspended", "Suspended"), ("run_off", "Run-off"), ("finishing", "Ended, something open"),
 )  # fmt: skip
 MOST_TOLD: Final = 20
 """So many lines are told for a chosen day."""
@@ -106,12 +106,15 @@ async def agreements(visit: ReadsAgreements) -> Response:
     tab = visit.choice("status", {key for key, _ in TABS})
     clause = visit.choice("clause", {"buy-back", "access-back"}) or None
     wanted = AgreementFilter(
-        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed"} else None,
+        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed", "finishing"} else None,
         clause=clause,
         reference=visit.asked("reference")[:20] or None,
         closes_before=visit.now + SOON if tab == "soon" else None,
         waiting=tab == "waiting",
         proposed_at=visit.now if tab == "proposed" else None,
+        ids=tuple(await obligations.open_run_off(visit.session, visit.actor.company_id))
+        if tab == "finishing"
+        else None,
     )
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AgreementRow], str | None]:

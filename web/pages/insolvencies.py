@@ -28,6 +28,8 @@ Keeps = Annotated[Visit, visits("agreement.sign")]
 
 PER_PAGE: Final = 50
 MOST_CHOICES: Final = 1_000
+MOST_TOLD: Final = 20
+"""So many of its agreements stand on the page of a record; the API has 200, and the list of agreements all."""
 COLUMNS: Final = (
     Column("company", "Company"),
     Column("since", "Since"),
@@ -132,7 +134,7 @@ async def _page(visit: Visit, insolvency_id: UUID, form: Form) -> Response:
     return visit.show(
         "safeguards/insolvency.html", form=form, row=row, labels=LABELS, keeps=keeps(visit.actor),
         notes=await queries.insolvency_notes(visit.session, insolvency_id),
-        agreements=await queries.holds(visit.session, insolvency_id), done=visit.asked("done"),
+        agreements=await queries.holds(visit.session, insolvency_id, MOST_TOLD), done=visit.asked("done"),
     )  # fmt: skip
 
 

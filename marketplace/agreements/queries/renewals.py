@@ -14,7 +14,7 @@ from marketplace.agreements.queries.facts import Pair, terms_and_facts
 from marketplace.agreements.renewal import EndOfTerm, end_of_term
 from marketplace.agreements.term_kinds import Renewal
 from marketplace.agreements.terms import TermsV2
-from marketplace.db.session import fetch, fetch_one, fetch_value
+from marketplace.db.session import fetch, fetch_one
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 
@@ -129,13 +129,3 @@ async def renewals_due(session: AsyncSession, now: datetime, *, limit: int = 500
         limit,
     )
     return [r["id"] for r in rows]
-
-
-async def in_run_off(session: AsyncSession, company_id: UUID) -> int:
-    """How many agreements of a company have ended and are not closed yet."""
-    count: int = await fetch_value(
-        session,
-        "SELECT count(*) FROM agreement WHERE status = 'run_off' AND (maker_id = $1 OR holder_id = $1)",
-        company_id,
-    )
-    return count

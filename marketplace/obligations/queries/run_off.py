@@ -31,7 +31,12 @@ class StillOpen:
         return self.calls + self.replacements + self.resales + self.lines > 0
 
 
-_CALLS: Final = "call k WHERE k.agreement_id = a.id AND k.status NOT IN ('settled', 'closed', 'refused', 'cancelled')"
+# What is priced is finished but for its payment, which is a line.
+_UNDER_WAY: Final = (
+    "k.status IN ('requested', 'allocated', 'noticed', 'acknowledged', 'silent', 'accepted', 'picked', 'shipped', 'received', "
+    "'inspected', 'graded', 'defaulted', 'disputed', 'lost')"
+)
+_CALLS: Final = f"call k WHERE k.agreement_id = a.id AND {_UNDER_WAY}"
 _TO_REPLACE: Final = (
     "call k WHERE k.agreement_id = a.id AND k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bought"
 )
@@ -68,5 +73,32 @@ async def to_close(session: AsyncSession, now: datetime, *, limit: int = 500) ->
         "AND (p.held > 0 OR p.site_id IS NULL OR p.holder_id <> a.holder_id)) ORDER BY a.survives_until, a.id LIMIT $2",
         now,
         limit,
+    )
+    return [r["id"] for r in rows]
+
+
+MOST: Final = 500
+"""So many agreements in run-off with something open are told; beyond it, not how many more."""
+_ANY: Final = f"""
+SELECT k.agreement_id FROM call k WHERE k.maker_id = $1 AND {_UNDER_WAY}
+UNION SELECT k.agreement_id FROM call k WHERE k.holder_id = $1 AND {_UNDER_WAY}
+UNION SELECT k.agreement_id FROM call k WHERE (k.maker_id = $1 OR k.holder_id = $1) AND k.draw_fee IS NOT NULL
+      AND k.inspected_good > k.replaced + k.bought
+UNION SELECT r.agreement_id FROM resale r WHERE (r.maker_id = $1 OR r.holder_id = $1)
+      AND r.status IN ('asked', 'consented', 'acceded', 'shipped')
+UNION SELECT l.agreement_id FROM settlement_line l WHERE l.payer_id = $1 AND l.payer_marked_at IS NULL
+UNION SELECT l.agreement_id FROM settlement_line l WHERE l.payee_id = $1 AND l.payer_marked_at IS NULL
+"""
+
+
+async def open_run_off(session: AsyncSession, company_id: UUID) -> Sequence[UUID]:
+    """Agreements of a company whose right has ended and under which something is still open, by id, at most ``MOST``. By what
+    is open, not by what has ended: of that there are thousands in time."""
+    rows = await fetch(
+        session,
+        f"SELECT a.id FROM agreement a JOIN ({_ANY}) x ON x.agreement_id = a.id WHERE a.status = 'run_off' "
+        "AND (a.maker_id = $1 OR a.holder_id = $1) ORDER BY a.id LIMIT $2",
+        company_id,
+        MOST,
     )
     return [r["id"] for r in rows]
