@@ -323,3 +323,22 @@ async def test_what_is_only_offered_is_held_too(job: Job, offered_only: bool) ->
     agreement = await (offered if offered_only else agreed)(job.world)
     await recorded(job)
     assert await held(job) == {str(agreement)}
+
+
+async def test_no_replacement_is_sent_into_its_hands_and_none_is_bought_meanwhile(
+    job: Job, worker_db: Database
+) -> None:
+    await job.sold(4, preset="wide-access")
+    await job.called(1)
+    await job.came_back(1)
+    made = await recorded(job)
+    send = {"quantity": 1, "site_id": str(job.world.maker.site), "condition": "new", **SHIP}
+    tables = (*TABLES, "replacement", "settlement_line")
+    before = await rows_of(job.world, *tables)
+    await refused(job.planner.post(f"{API}/sourcing/calls/{job.call}/replacements", json=send), "agreement.legal_hold")
+    async with worker_db.write() as session:
+        late = datetime.now(UTC) + timedelta(days=900)
+        await sourcing.buy_unreplaced(session, UUID(int=0), UUID(job.call), late)
+    assert await rows_of(job.world, *tables) == before
+    await lifted(job, made["id"])
+    await ok(job.planner.post(f"{API}/sourcing/calls/{job.call}/replacements", json=send))
