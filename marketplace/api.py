@@ -11,6 +11,7 @@ _DOMAINS = (
     "parties",
     "parts",
     "agreements",
+    "safeguards",
     "holdings",
     "settlement",
     "resales",

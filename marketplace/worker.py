@@ -46,6 +46,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     """Everything the clock does, once: orders not answered, calls without response, reservations that ran out.
     Late ticks change no outcome: each step acts on the stored deadline, never on when it is looked at."""
     from marketplace.agreements import tasks as agreements
+    from marketplace.obligations import tasks as obligations
     from marketplace.orders import tasks as orders
     from marketplace.sourcing import tasks as sourcing
 
@@ -61,7 +62,10 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
+        # What goes on has not ended.
+        "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
+        "agreements_closed": lambda: obligations.close_run_off(database, SYSTEM_ACTOR, now),
     }
     done: dict[str, int] = {}
     failed: list[Exception] = []

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MARKETPLACE = ROOT / "marketplace"
 DOMAINS = (
-    "parties", "parts", "ledger", "agreements", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "imports",
+    "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "imports",
     "notifications", "documents", "outbox", "jobs",
 )  # fmt: skip
 LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries", "models", "tasks"})

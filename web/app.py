@@ -24,6 +24,7 @@ from web.pages import (
     holdings,
     home,
     imports,
+    insolvencies,
     listing,
     notices,
     order_steps,
@@ -38,6 +39,7 @@ from web.pages import (
     requests,
     resales,
     scan,
+    security_interests,
     settlement,
     sign_in,
     source_back,
@@ -52,7 +54,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
+    settlement, resales, insolvencies, security_interests, notices, agreement_changes, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 

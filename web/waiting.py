@@ -13,6 +13,7 @@ from marketplace.agreements import queries as agreements
 from marketplace.db.session import ReadSession
 from marketplace.holdings import queries as holdings
 from marketplace.imports import queries as imports
+from marketplace.obligations import queries as obligations
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
 from marketplace.resales import queries as resales
@@ -44,6 +45,10 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         words = plural(count, "change of an agreement is proposed to you", "changes of agreements are proposed to you")
         hint = "Sign it, answer with other terms, or decline before it lapses"
         found.append(Task("agreements", count, words, hint, "/agreements?status=proposed", "message-circle"))
+        count = len(await obligations.open_run_off(session, actor.company_id))
+        words = plural(count, "agreement has ended with something open", "agreements have ended with something open")
+        hint = "Orders back, replacements, resales or payments; then it can be closed"
+        found.append(Task("agreements", count, words, hint, "/agreements?status=finishing", "hourglass"))
     if actor.may("agreement.read"):
         found += await _resales(session, actor)
     if actor.may("settlement.mark"):

@@ -106,3 +106,8 @@ class Circumstances:
 
 ORDINARY = Circumstances()
 """Nothing out of the ordinary is known."""
+
+
+def lengthened(renewals: int, frozen_days: int) -> Circumstances:
+    """What is known where nothing but renewals and days of legal holds is."""
+    return Circumstances(renewals=renewals, frozen_days=frozen_days) if renewals or frozen_days else ORDINARY

@@ -29,6 +29,7 @@ from marketplace.agreements.schemas import (
     HoldIn,
     IndexOut,
     LineOut,
+    NonRenewalIn,
     NoticeAnswerIn,
     NoticeIn,
     NoticeOut,
@@ -36,10 +37,12 @@ from marketplace.agreements.schemas import (
     ProposalIn,
     ProposalOut,
     ReasonIn,
+    RenewalIn,
     SignedOut,
     SignIn,
     StandingOut,
     Status,
+    TermOut,
     ValueIn,
     ValueOut,
 )
@@ -266,6 +269,68 @@ async def close(
         return await _stands(session, agreement_id)
 
     return StandingOut.model_validate(await _once(session, actor, key, "close", {"agreement_id": agreement_id}, act))
+
+
+# -- renewal -------------------------------------------------------------------------------------------------
+
+
+async def term_of(session: Writing | Reading, actor: Actor, agreement_id: UUID) -> TermOut:
+    """How an agreement of the actor's company ends or goes on."""
+    found = await queries.agreement(session, actor, agreement_id)
+    told = await queries.term(session, agreement_id, found.row.zone)
+    stored = told.stored
+    return TermOut.model_validate(
+        {
+            "agreement_id": agreement_id, "renewal": stored.renewal or "none", "renewals": stored.renewals,
+            "last_day": told.last_day, "decide_by": stored.decide_by, "words": told.words,
+            "renews_until": told.end.renews_until if told.end and stored.decide_by else None,
+            "survives_until": told.end.survives_until if told.end else None, "non_renewal_at": stored.non_renewal_at,
+        }
+    )  # fmt: skip
+
+
+@agreed.get("/{agreement_id}/term", summary="How an agreement ends or goes on")
+async def term(session: Reading, actor: ReadsAgreements, agreement_id: UUID) -> TermOut:
+    """Its last day, by when a renewal is decided, and how long duties survive."""
+    return await term_of(session, actor, agreement_id)
+
+
+@agreed.post("/{agreement_id}/non-renewal", summary="Give notice that an agreement is not to be renewed")
+async def give_non_renewal(
+    session: Writing,
+    actor: SignsAgreements,
+    agreement_id: UUID,
+    given: NonRenewalIn,
+    now: Now,
+    key: IdempotencyKey = None,
+) -> TermOut:
+    """By either side, until the deadline; later ones are refused. Without a notice it is renewed by itself."""
+
+    async def act() -> Any:
+        await service.give_non_renewal(session, actor, agreement_id, given.reason, now, ends_on=given.ends_on)
+        return await term_of(session, actor, agreement_id)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump(mode="json")}
+    return TermOut.model_validate(await _once(session, actor, key, "non_renewal", inputs, act))
+
+
+@agreed.post("/{agreement_id}/renewal", status_code=201, summary="Offer to renew an agreement")
+async def propose_renewal(
+    session: Writing, actor: SignsAgreements, agreement_id: UUID, given: RenewalIn, now: Now, key: IdempotencyKey = None
+) -> ProposalOut:
+    """Signed by your company with this; the other side signs it, like any proposal, until the terms' deadline."""
+
+    async def act() -> Any:
+        made = await service.propose_renewal(
+            session, actor, agreement_id, text=given.note, now=now, valid_days=given.valid_days
+        )
+        text = await queries.agreement_text(session, agreement_id)
+        row = next(p for p in await queries.proposals(session, actor, agreement_id) if p.id == made.id)
+        return _proposal(row, text, now)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump(mode="json")}
+    answer = await once(session, actor, key, "agreements.propose_renewal", inputs, act)
+    return ProposalOut.model_validate(answer.content)
 
 
 # -- changing and ending by both sides -------------------------------------------------------------------------

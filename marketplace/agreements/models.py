@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.db.base import Created, Currency, Id, Row
 
 _LIVE = "status IN ('active', 'renewed', 'expiring')"
+_TO_DECIDE = f"decide_by IS NOT NULL AND non_renewal_at IS NULL AND {_LIVE}"
 
 
 class ClauseVersion(Row):
@@ -61,7 +62,9 @@ class Framework(Row):
 
 
 class Agreement(Row):
-    """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call."""
+    """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call. ``decide_by``:
+    until when a renewal is agreed on or notice against it is given, exclusive; ``survives_until``: the end of the duties
+    that outlive the right; ``frozen_days``: of legal holds that lengthen the window."""
 
     __tablename__ = "agreement"
     id: Mapped[Id]
@@ -87,6 +90,12 @@ class Agreement(Row):
     wording_sha256: Mapped[bytes] = mapped_column(BYTEA)
     exercises: Mapped[int] = mapped_column(server_default=text("0"))
     tolled_days: Mapped[int] = mapped_column(server_default=text("0"))
+    frozen_days: Mapped[int] = mapped_column(server_default=text("0"))
+    renewals: Mapped[int] = mapped_column(server_default=text("0"))
+    decide_by: Mapped[datetime | None]
+    non_renewal_at: Mapped[datetime | None]
+    non_renewal_by: Mapped[UUID | None]
+    survives_until: Mapped[datetime | None]
     suspended_on: Mapped[date | None]
     suspended_by: Mapped[UUID | None]
     window_opens_at: Mapped[datetime]
@@ -105,6 +114,8 @@ class Agreement(Row):
         ),
         CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
         CheckConstraint("exercises >= 0 AND tolled_days >= 0", name="counters"),
+        CheckConstraint("renewals >= 0 AND frozen_days >= 0", name="renewals"),
+        CheckConstraint("(non_renewal_at IS NULL) = (non_renewal_by IS NULL)", name="non_renewal"),
         Index("ix_agreement_maker_status", "maker_id", "status", "id"),
         Index("ix_agreement_window", "maker_id", "window_closes_at"),
         Index("ix_agreement_ending", "window_closes_at", postgresql_where=text("status IN ('active','expiring')")),
@@ -115,6 +126,10 @@ class Agreement(Row):
             for end in ("opens", "closes")
         ),
         Index("ix_agreement_closes", "window_closes_at", postgresql_where=text(_LIVE)),
+        Index("ix_agreement_decide", "decide_by", postgresql_where=text(_TO_DECIDE)),
+        Index("ix_agreement_maker_decide", "maker_id", "decide_by", postgresql_where=text(_TO_DECIDE)),
+        Index("ix_agreement_holder_decide", "holder_id", "decide_by", postgresql_where=text(_TO_DECIDE)),
+        Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status = 'run_off'")),
     )
 
 
@@ -168,8 +183,8 @@ class AgreementClassification(Row):
 
 
 class AgreementProposal(Row):
-    """What one side proposes to change in an agreement, other terms for one that not both have signed, or that it ends,
-    signed by whoever proposes it. The other side's
+    """What one side proposes to change in an agreement, other terms for one that not both have signed, or that it ends or is
+    renewed, signed by whoever proposes it. The other side's
     signature carries it out; of one agreement one is open at a time."""
 
     __tablename__ = "agreement_proposal"
@@ -197,10 +212,10 @@ class AgreementProposal(Row):
     answered_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     __table_args__ = (
-        CheckConstraint("kind IN ('change','end','terms')", name="kind"),
+        CheckConstraint("kind IN ('change','end','terms','renewal')", name="kind"),
         CheckConstraint("status IN ('open','accepted','declined','withdrawn','countered','lapsed')", name="status"),
         CheckConstraint(
-            "(kind = 'end') = (terms IS NULL) AND (terms IS NULL) = (reference IS NULL) "
+            "(kind IN ('end','renewal')) = (terms IS NULL) AND (terms IS NULL) = (reference IS NULL) "
             "AND (terms IS NULL) = (clause IS NULL) AND (terms IS NULL) = (version IS NULL) "
             "AND (terms IS NULL) = (minimums IS NULL)",
             name="terms",

@@ -482,11 +482,11 @@ class DifferenceOut(BaseModel):
 
 
 class ProposalOut(BaseModel):
-    """A proposal to change or to end an agreement, or of other terms (``terms``) for one that not both have signed."""
+    """A proposal to change, to end or to renew an agreement, or of other terms (``terms``) for one that not both have signed."""
 
     id: UUID
     agreement_id: UUID
-    kind: Literal["change", "end", "terms"]
+    kind: Literal["change", "end", "terms", "renewal"]
     status: Literal["open", "accepted", "declined", "withdrawn", "countered", "lapsed"]
     proposed_by: str = Field(description="The company that made and signed it.")
     proposed_at: datetime
@@ -494,7 +494,7 @@ class ProposalOut(BaseModel):
     answers_id: UUID | None = Field(description="The proposal of the other side that it counters.")
     note: str
     reason: str | None = Field(description="Why it was declined.")
-    reference: str | None = Field(description="Of the agreement to come; null where it ends.")
+    reference: str | None = Field(description="Of the agreement to come; null where it ends or is renewed.")
     differences: list[DifferenceOut]
     terms: dict[str, Any] | None
     further: list[NamedClauseOut]
@@ -509,6 +509,42 @@ class AcceptedOut(BaseModel):
     agreement_id: UUID | None = Field(description="The agreement that holds now; null where it ended.")
     reference: str | None
     units: int = Field(description="Units that moved to it, or that are free of the right now.")
+
+
+class NonRenewalIn(BodyIn):
+    """Notice that an agreement is not to be renewed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "We close the site.", "ends_on": "2031-11-30"}]}
+    )
+    reason: str = Field(min_length=1, max_length=500, description="The other side reads it.")
+    ends_on: date | None = Field(
+        default=None, description="The last day you have seen; where it has been renewed since, the notice is refused."
+    )
+
+
+class RenewalIn(BodyIn):
+    """An offer to renew an agreement."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "Another year?", "valid_days": 30}]})
+    note: str = Field(default="", max_length=500)
+    valid_days: int = Field(default=30, ge=1, le=180, description="Never longer than until the terms' own deadline.")
+
+
+class TermOut(BaseModel):
+    """How an agreement ends or goes on."""
+
+    agreement_id: UUID
+    renewal: Literal["none", "by_agreement", "automatic"] = Field(description="Terms of the first library: none.")
+    renewals: int = Field(description="So far.")
+    last_day: date
+    decide_by: datetime | None = Field(
+        description="Until when, exclusive, a renewal is agreed on or notice against it is given; null where there is none."
+    )
+    renews_until: date | None
+    survives_until: date | None = Field(description="Duties to report, count and pay go on until then.")
+    non_renewal_at: datetime | None = Field(description="When notice against the renewal was given.")
+    words: str
 
 
 class StandingOut(BaseModel):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from marketplace.kit.clock import local_day
+
 _BEGINS = {"suspended": "resumed", "legal_hold": "legal_hold_lifted"}
 _ENDS = {end: begin for begin, end in _BEGINS.items()}
 EVENTS = (*_BEGINS, *_ENDS)
@@ -46,6 +48,22 @@ def last_stop(events: Iterable[tuple[str, datetime]]) -> tuple[datetime, datetim
             if not running and begun is not None:
                 found, begun = (begun, at), None
     return found
+
+
+def frozen_days(events: Iterable[tuple[str, datetime]], until: datetime, zone: str) -> int:
+    """How many days of the legal hold that lasts at ``until`` count as frozen, from the events in order: its local days, less
+    whole days of suspensions meanwhile, which lengthen the window by themselves."""
+    known = list(events)
+    begun: datetime | None = None
+    for kind, at in known:
+        if kind == "legal_hold" and begun is None:
+            begun = at
+        elif kind == "legal_hold_lifted":
+            begun = None
+    if begun is None:
+        return 0
+    suspended = stopped_between([e for e in known if e[0] in ("suspended", "resumed")], begun, until)
+    return max((local_day(until, zone) - local_day(begun, zone)).days - suspended.days, 0)
 
 
 def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:

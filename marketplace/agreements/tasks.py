@@ -26,3 +26,17 @@ async def mark_ends(database: Database, actor_id: UUID, now: datetime) -> int:
             return await service.note_endings(session, OnBehalf(actor_id, maker), agreement_id, now, now + SOON)
 
     return await each(due, act)
+
+
+async def renew(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Agreements that renew by themselves go on, each in a transaction of its own, once for each deadline that has passed
+    without a notice. Returns how many renewals there were."""
+    async with database.read() as session:
+        due = await queries.renewals_due(session, now)
+
+    async def act(agreement_id: UUID) -> int:
+        async with database.write() as session:
+            maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
+            return await service.renew_due(session, OnBehalf(actor_id, maker), agreement_id, now)
+
+    return await each(due, act)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from uuid import UUID
 from marketplace.agreements.terms import dump_terms
 from marketplace.demo.papers import Paper, PublishedClause, papers, parsed_terms
 from marketplace.demo.rows.calls import Settlement
+from marketplace.demo.rows.trade import Agreement
 from marketplace.demo.world import World
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.lines import line_family, line_key
@@ -31,6 +32,8 @@ STOCK_COLUMNS = {
 
 DISCOUNT_RATE_BP = 800
 """The manufacturer's, so that its books show figures. Made up."""
+SOON_DAYS, LATER_DAYS, FIVE_YEARS = 24, 700, 1826
+"""When the security interests of the demo lapse, and how long a UCC-1 lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +189,59 @@ class Mapper:
             "agreement_id part_id maker_id holder_id quantity_sold sale_price list_price minimum_to_keep taken_back",
             len(w.agreement_lines), ((*x, back[x.agreement_id, x.part_id]) for x in w.agreement_lines),
         )  # fmt: skip
+        held = [a for a in w.agreements if a.legal_hold]
         yield _table(
             "agreement_event", "agreements", "subject_id maker_id holder_id kind detail company_id actor_id at",
-            3 * len(w.agreements), self._agreement_events(),
+            3 * len(w.agreements) + len(held), self._agreement_events(),
+        )  # fmt: skip
+        yield from self._safeguards(held)
+
+    def _safeguards(self, held: Sequence[Agreement]) -> Iterator[Table]:
+        """The record of the holder that is insolvent, the holds that it set, and security interests, one of which lapses
+        soon."""
+        w = self.world
+        planner = self.actor[self.maker, "planner"]
+        frozen = [f for f in w.freezes if f.kind == "legal_hold"]
+        yield _table(
+            "insolvency", "agreements",
+            "id maker_id company_id number reason source opened_on administrator recorded_by recorded_at", len(frozen),
+            (
+                (f.id, self.maker, f.company_id, 1, f.reason, "Bankruptcy court, case 26-10123 (made up)", f.since.date(),
+                 "J. Ortiz, trustee, +1 617 555 0142 (made up)", planner, f.since)
+                for f in frozen
+            ),
+        )  # fmt: skip
+        yield _table(
+            "insolvency_hold", "agreements", "insolvency_id agreement_id maker_id held_before", len(held),
+            ((f.id, a.id, self.maker, False) for f in frozen for a in held if a.holder_id == f.company_id),
+        )  # fmt: skip
+        holders = sorted({a.holder_id for a in w.agreements} - {f.company_id for f in frozen})[:1]
+        secured = [(f.company_id, SOON_DAYS) for f in frozen] + [(holder, LATER_DAYS) for holder in holders]
+        yield _table(
+            "security_interest", "agreements",
+            "id maker_id company_id kind filed_with number filed_on expires_on note recorded_by recorded_at", len(secured),
+            (
+                (command_id("demo.interest", holder), self.maker, holder, "ucc1", "Secretary of State (made up)",
+                 f"26-{10_000 + n}", last - timedelta(days=FIVE_YEARS), last, "Made up.", planner,
+                 w.start - timedelta(days=9))
+                for n, (holder, days) in enumerate(secured)
+                for last in (w.start.date() + timedelta(days=days),)
+            ),
         )  # fmt: skip
 
     def _agreement_events(self) -> Rows:
         signer = self.actor[self.maker, "planner"]
+        records = {f.company_id: f for f in self.world.freezes if f.kind == "legal_hold"}
         by_maker, by_holder = '{"side": "maker"}', '{"side": "holder"}'
         for a in self.world.agreements:
             sides, buyer = (a.id, a.maker_id, a.holder_id), self.actor[a.holder_id, "buyer"]
             yield (*sides, "signed", by_maker, a.maker_id, signer, a.signed_at)
             yield (*sides, "signed", by_holder, a.holder_id, buyer, a.signed_at)
             yield (*sides, "active", "{}", a.holder_id, buyer, a.signed_at)
+            if a.legal_hold:
+                record = records[a.holder_id]
+                detail = json.dumps({"reason": f"Insolvency: {record.reason}", "insolvency": str(record.id)})
+                yield (*sides, "legal_hold", detail, a.maker_id, signer, max(record.since, a.signed_at))
 
     def _ledger(self) -> Iterator[Table]:
         w = self.world

@@ -67,7 +67,7 @@ MADE_UP = (
         "capital. The last two are marked approximate."
     ),
     (
-        "Agreements, clauses, terms, minimums to keep, suspensions, legal and quality holds, and all orders for units "
+        "Agreements, clauses, terms, minimums to keep, suspensions, the insolvency of one holder with its legal holds, security interests, quality holds, and all orders for units "
         "back, past and open, with what was paid for them, and the manufacturer's discount rate are made up, dated so that about 70 % of the units can be called when the demo starts."
     ),
     (

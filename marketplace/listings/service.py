@@ -23,6 +23,7 @@ from marketplace.listings.quantities import Take, either, in_packages, less, tak
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import people_to_tell
+from marketplace.safeguards.service import refuse_insolvent
 
 MAX_LINES = 1000
 USES = ("intermediate_good", "non_capital_spare")
@@ -312,9 +313,15 @@ def _keeps_too_little(minimum_to_keep: int, terms: Terms) -> bool:
 async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
     """Puts a draft out. Its units are checked once more under their locks: what was reserved or moved since the
     draft is named, and nothing is published. Raises ``law.blocked`` for terms that the law of the seller's country, or of a
-    named partner's, does not allow."""
+    named partner's, does not allow, and ``company.insolvent`` where a named partner is on record as insolvent."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
+    if release.audience == "named":
+        await refuse_insolvent(
+            session, actor.company_id, release.audience_ids,
+            "What it orders could not be accepted. Take it off the named partners, or lift the record under Agreements, "
+            "Insolvencies; then publish.",
+        )  # fmt: skip
     lines = await queries.lines(session, release_id, limit=MAX_LINES)
     if not lines:
         raise invalid("release.empty", "Add at least one line before publishing.")

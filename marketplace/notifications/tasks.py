@@ -28,6 +28,12 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
         "call.replacement", "call.bought",
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
+        "agreement.change_proposed", "agreement.end_proposed", "agreement.proposal_declined",
+        "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",
+        "agreement.renewal_proposed", "agreement.renewal_accepted", "agreement.renewal", "agreement.renewed",
+        "agreement.non_renewal", "agreement.not_renewed",
+        "insolvency.recorded", "insolvency.lifted",
+        *(f"resale.{step}" for step in ("asked", "consented", "refused", "acceded", "shipped", "received", "cancelled")),
         "listing.shrunk", "obligations.due",
     )  # fmt: skip
     return dict.fromkeys(names, send)

@@ -36,18 +36,24 @@ class ObligationKind(StrEnum):
     WINDOW_OPENS = "window_opens"
     WINDOW_CLOSES = "window_closes"
     SETTLE = "settle"
+    SECURITY_LAPSES = "security_lapses"
+    """A security interest is continued before it lapses: the maker's own record."""
+    DECIDE_RENEWAL = "decide_renewal"
+    """Notice against a renewal is given, or a renewal is agreed on: either side may."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
     """A kind in words. ``verb`` opens it; ``acts``: the verb of who does it; ``long``: planned for days ahead;
-    ``lingers``: nothing happens by itself at the deadline, so it can be overdue for long."""
+    ``lingers``: nothing happens by itself at the deadline, so it can be overdue for long; ``early``: it takes weeks, so
+    that it is told at least a month before."""
 
     words: str
     verb: str
     acts: str
     long: bool = False
     lingers: bool = False
+    early: bool = False
 
 
 KINDS: Final[Mapping[ObligationKind, About]] = {
@@ -61,9 +67,16 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.WINDOW_OPENS: About("First day to order back", "agreement.read", "sourcing.request", long=True),
     ObligationKind.WINDOW_CLOSES: About("Last day to order back", "agreement.read", "sourcing.request", long=True),
     ObligationKind.SETTLE: About("Pay", "settlement.read", "settlement.mark", long=True, lingers=True),
+    ObligationKind.SECURITY_LAPSES: About(
+        "Continue a security interest", "agreement.read", "agreement.sign", long=True, lingers=True, early=True
+    ),
+    ObligationKind.DECIDE_RENEWAL: About(
+        "Decide about a renewal", "agreement.read", "agreement.sign", long=True, early=True
+    ),
 }
 WINDOWS: Final = frozenset({ObligationKind.WINDOW_OPENS, ObligationKind.WINDOW_CLOSES})
 LONG: Final = frozenset(kind for kind, about in KINDS.items() if about.long)
+EARLY: Final = frozenset(kind for kind, about in KINDS.items() if about.early)
 LINGERING: Final = frozenset(kind for kind, about in KINDS.items() if about.lingers)
 _WISH: Final = {"use": "use up", "install": "fit", "scrap": "scrap", "resell": "resell"}
 
@@ -74,7 +87,8 @@ class Obligation:
 
     ``subject_id`` and ``kind`` name it for good. ``owes_id`` is None where nobody has to do anything. ``mine``: whether
     the reader's company owes it. ``started``: since when its clock runs. ``detail``: of a call what silence means, of a
-    notice the act. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
+    notice the act, of a security interest the holder, of a renewal
+    whether it is automatic. ``zone``: where its days are counted. ``record_id``: the record that leads to the thing to do.
     """
 
     kind: ObligationKind
@@ -130,11 +144,14 @@ class Obligation:
                 return f"/orders/{self.record_id}"
             case ObligationKind.SETTLE:
                 return f"/settlement?state=all&line={self.reference}"
+            case ObligationKind.SECURITY_LAPSES:
+                return f"/security-interests/{self.record_id}"
             case (
                 ObligationKind.ORDER_NOTICED
                 | ObligationKind.ACT_ON_NOTICE
                 | ObligationKind.WINDOW_OPENS
                 | ObligationKind.WINDOW_CLOSES
+                | ObligationKind.DECIDE_RENEWAL
             ):
                 return f"/agreements/{self.record_id}"
             case _:
@@ -179,6 +196,12 @@ def _what(row: Obligation) -> str:
             return f"Last day to order units back under {row.reference}"
         case ObligationKind.SETTLE:
             return f"Pay {_money(row)}, {row.reference}"
+        case ObligationKind.SECURITY_LAPSES:
+            return f"Continue security interest {row.reference} against {row.detail or 'a holder'}"
+        case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
+            return f"Give notice if {row.reference} is not to be renewed"
+        case ObligationKind.DECIDE_RENEWAL:
+            return f"Agree on renewing {row.reference}, or let it end"
 
 
 def _otherwise(row: Obligation) -> str:
@@ -206,6 +229,12 @@ def _otherwise(row: Obligation) -> str:
             return "The right ends: nothing more can be ordered back under it."
         case ObligationKind.SETTLE:
             return "Nothing happens by itself: the line stays open and counts as overdue."
+        case ObligationKind.SECURITY_LAPSES:
+            return "It lapses: in an insolvency the units that it covered may fall into the holder's estate."
+        case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
+            return "It is renewed for another term."
+        case ObligationKind.DECIDE_RENEWAL:
+            return "It ends with its last day."
 
 
 def _money(row: Obligation) -> str:

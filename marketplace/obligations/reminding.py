@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Final
 
 from marketplace.agreements.phrases import count
-from marketplace.obligations.kinds import LONG, Obligation, ObligationKind
+from marketplace.obligations.kinds import EARLY, LONG, Obligation, ObligationKind
 
 MOST_HOURS: Final = 168
 MOST_DAYS: Final = 60
+EARLY_DAYS: Final = 30
+"""So long before, at least, whoever has to do what takes weeks is told."""
 SHORTEST: Final = timedelta(hours=1)
 """The least warning for a stopped machine."""
 SHARE: Final = 4
@@ -50,6 +52,8 @@ def remind_at(
     kind: ObligationKind, due: datetime, started: datetime | None, urgency: str, setting: Setting = USUAL
 ) -> datetime:
     """From when on somebody is reminded."""
+    if kind in EARLY:
+        return due - timedelta(days=max(setting.days_before, EARLY_DAYS))
     if kind in LONG:
         return due - timedelta(days=setting.days_before)
     if urgency == "machine_down":

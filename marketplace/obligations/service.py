@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from marketplace.agreements import queries as agreement_queries
+from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.errors import invalid
 from marketplace.obligations import queries
 from marketplace.obligations.queries import Owing
 from marketplace.obligations.reminding import MOST_DAYS, MOST_HOURS, TOLD, Setting, Step, digest
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By
 from marketplace.parties.queries import people_to_tell
 
 
@@ -69,3 +71,23 @@ async def _noted(session: WriteSession, company_id: UUID, found: Sequence[Owing]
     )  # fmt: skip
     written = {tuple(r) for r in rows}
     return [owing for key, owing in wanted.items() if key in written]
+
+
+async def close_run_off(session: WriteSession, by: By, agreement_id: UUID, now: datetime) -> int:
+    """Closes an agreement whose right and duties have ended, where nothing is open under it any more (worker): its units
+    stand under no agreement. 0 where something is open after all.
+
+    What is open is asked under the locks of the lots and of the agreement, as closing takes them: nothing new begins under
+    them once the right has ended, so what is not open then stays so."""
+    await agreement_queries.units_for_update(session, agreement_id)
+    found = (await agreement_queries.agreements_for_update(session, [agreement_id])).get(agreement_id)
+    term = await agreement_queries.term_of(session, agreement_id)
+    over = term.survives_until is not None and term.survives_until <= now
+    if found is None or found.status != "run_off" or found.legal_hold or not over:
+        return 0
+    if (await queries.still_open(session, agreement_id)).anything:
+        return 0
+    await agreements.close_ended(
+        session, by, agreement_id, now, why="By the clock: nothing was open under it any more."
+    )
+    return 1

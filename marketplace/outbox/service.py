@@ -55,6 +55,29 @@ async def emit(
     await enqueue(session, DELIVER)
 
 
+async def emit_each(
+    session: WriteSession,
+    name: str,
+    aggregate: str,
+    events: Sequence[tuple[UUID, Mapping[str, Any]]],
+    company_ids: Sequence[UUID],
+) -> None:
+    """As ``emit``, the same for each of these (aggregate id, payload): two statements, however many there are."""
+    if not events:
+        return
+    await execute(
+        session,
+        "INSERT INTO outbox_event (name, aggregate, aggregate_id, company_ids, payload) "
+        "SELECT $1, $2, e.id, $3, e.payload FROM unnest($4::uuid[], $5::jsonb[]) AS e (id, payload)",
+        name,
+        aggregate,
+        sorted(set(company_ids)),
+        [aggregate_id for aggregate_id, _ in events],
+        [json.dumps(plain(dict(payload))) for _, payload in events],
+    )
+    await enqueue(session, DELIVER)
+
+
 _LEASE_SQL = """
 UPDATE outbox_event SET retry_at = $1::timestamptz + $2::interval, attempts = attempts + 1
 WHERE id IN (

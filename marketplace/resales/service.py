@@ -28,6 +28,7 @@ from marketplace.parties.service import know_each_other
 from marketplace.resales import queries
 from marketplace.resales.queries import ResaleRow
 from marketplace.resales.states import State, require
+from marketplace.safeguards.service import refuse_insolvent
 
 _ATTEMPTS = 5
 _NOTE = 500
@@ -122,6 +123,11 @@ async def consent(session: WriteSession, actor: Actor, resale_id: UUID, now: dat
     the agreement refuses."""
     row = await _of(session, actor, resale_id, "maker")
     require(row.status, State.CONSENTED)
+    await refuse_insolvent(
+        session, row.maker_id, [row.buyer_id],
+        "What it buys would be its estate's. Refuse the resale; or lift the record under Agreements, Insolvencies, and then "
+        "consent.",
+    )  # fmt: skip
     seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
         await agreements.may_resell(
@@ -178,6 +184,13 @@ async def join(
     Raises ``resale.state``, ``agreement.other_text``, ``resale.units`` and what the agreement refuses by now."""
     row = await _of(session, actor, resale_id, "buyer")
     require(row.status, State.ACCEDED)
+    async with acting_for(session, row.maker_id):
+        await refuse_insolvent(
+            session,
+            row.maker_id,
+            [row.buyer_id],
+            f"{row.maker} takes no more units of its into your hands until it lifts that.",
+        )
     if wording_sha256 is not None and row.wording_sha256 and wording_sha256.lower() != row.wording_sha256.hex():
         raise conflict(
             "agreement.other_text", "The text you saw is not the text on offer. Read it again, then sign.",

@@ -57,6 +57,7 @@ class SettlementLine(Row):
         UniqueConstraint("cause_id", "kind", "step_id", postgresql_nulls_not_distinct=True),
         Index("ix_settlement_payer", "payer_id", text("created_at DESC"), "id"),
         Index("ix_settlement_payee", "payee_id", text("created_at DESC"), "id"),
+        Index("ix_settlement_line_agreement_id", "agreement_id", postgresql_where=text("agreement_id IS NOT NULL")),
         # The calendar: what is not paid yet, by when; for either side and for the clock.
         Index("ix_settlement_payer_unpaid", "payer_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
         Index("ix_settlement_payee_unpaid", "payee_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),

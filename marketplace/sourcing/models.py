@@ -74,7 +74,7 @@ class Call(Row):
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
-    agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
+    agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"), index=True)
     part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     destination_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))

@@ -94,8 +94,19 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             "buyer_id": str(world.other.id), "quantity": 1,
         }), 201)  # fmt: skip
         asked = await ok(job.planner.post(f"/api/v1/agreements/{job.agreement}/proposals", json=end), 201)
+        other = {"company_id": str(world.other.id)}
+        estate = await ok(job.planner.post("/api/v1/insolvencies", json={
+            **other, "reason": "Petition filed.", "source": "Bankr. D. Mass., case 26-10123", "opened_on": "2026-11-02",
+        }), 201)  # fmt: skip
+        secured = await ok(job.planner.post("/api/v1/security-interests", json={
+            "agreement_id": job.agreement, "kind": "ucc1", "filed_with": "Texas Secretary of State", "number": "26-1",
+            "filed_on": "2026-11-02", "expires_on": "2031-11-02",
+        }), 201)  # fmt: skip
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
+                "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new",
+                "interests": "/security-interests", "interest": f"/security-interests/{secured['id']}",
+                "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
                 "requests": "/requests", "availability": f"/requests?q={number}",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",

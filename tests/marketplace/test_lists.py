@@ -165,6 +165,12 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await job.came_back(1)
     line = (await ok(job.planner.get(f"{API}/settlement", params={"limit": 1})))["items"][0]["id"]
     await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
+    other = {"company_id": str(world.other.id)}
+    estate = {**other, "reason": "Petition filed.", "source": "A letter", "opened_on": "2026-11-01"}
+    record = (await ok(job.planner.post(f"{API}/insolvencies", json=estate), 201))["id"]
+    await ok(job.planner.post(f"{API}/insolvencies/{record}/lift", json={"reason": "Dismissed."}))
+    interest = {**other, "kind": "ucc1", "number": f"26-{turn}", "filed_on": "2026-11-01", "expires_on": "2031-11-01"}
+    await ok(job.planner.post(f"{API}/security-interests", json=interest), 201)
     await job.called(1)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}

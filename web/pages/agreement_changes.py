@@ -4,6 +4,7 @@ hold, closing."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.endpoints import minimums_of
-from marketplace.agreements.queries import AgreementDetail, ProposalRow
+from marketplace.agreements.queries import AgreementDetail, ProposalRow, Term
 from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.db.session import WriteSession
@@ -53,6 +54,15 @@ def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
         "hold": living and not found.row.legal_hold,
         "lift": living and found.row.legal_hold,
     }
+
+
+def may_renew(found: AgreementDetail, term: Term, actor: Actor, now: datetime) -> Mapping[str, bool]:
+    """Whether the actor may offer a renewal now, or give notice against one: renew, not_renew."""
+    side = actor.company_id in (found.row.maker_id, found.row.holder_id) and actor.may("agreement.sign")
+    living = side and found.row.status in service.RENEWABLE and not found.row.legal_hold
+    in_time = term.stored.decide_by is not None and now < term.stored.decide_by
+    by_itself = term.stored.goes_on
+    return {"renew": living and in_time and not by_itself, "not_renew": living and in_time and by_itself}
 
 
 Told = tuple[ProposalRow, str, tuple[Difference, ...]]
@@ -231,6 +241,8 @@ async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: 
             done = await orders.sign_terms(session, actor, proposal_id, now, wording_sha256=text)
         else:
             done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
+        if done.agreement_id == agreement_id:
+            return f"/agreements/{agreement_id}?done=renewed"
         return f"/agreements/{done.agreement_id or agreement_id}?done={'changed' if done.agreement_id else 'ended'}"
 
     async def again(visit: Visit, form: Form) -> Response:
@@ -241,7 +253,7 @@ async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: 
 
 # -- how it stands -------------------------------------------------------------------------------------------
 
-ACTS: Final = ("end", "suspend", "resume", "hold", "lift", "close")
+ACTS: Final = ("renew", "not_renew", "end", "suspend", "resume", "hold", "lift", "close")
 
 
 @router.get("/{agreement_id}/standing")
@@ -253,24 +265,35 @@ async def standing_page(visit: Signs, agreement_id: UUID) -> Response:
 async def _standing_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
     row = found.row
+    term = await queries.term(visit.session, agreement_id, row.zone)
     return visit.show(
-        "agreements/standing.html", form=form, row=row, can=can(found, visit.actor), labels=LABELS,
+        "agreements/standing.html", form=form, row=row, labels=LABELS, term=term,
+        can={**can(found, visit.actor), **may_renew(found, term, visit.actor, visit.now)},
         other=row.holder if visit.actor.company_id == row.maker_id else row.maker,
     )  # fmt: skip
 
 
 @router.post("/{agreement_id}/standing")
 async def standing(request: Request, agreement_id: UUID, sent: SentForm, now: Now) -> Response:
-    """Proposes an end; suspends, resumes, holds, lifts or closes at once."""
+    """Proposes an end or a renewal, gives notice against one; suspends, resumes, holds, lifts or closes at once."""
 
     async def act(session: WriteSession, actor: Actor) -> str:
         fields = sent.fields()
         what = fields.one_of("act", "what to do", ACTS)
-        reason = fields.text("reason", LABELS["reason"], required=what in {"end", "suspend", "hold", "lift"}, most=500)
+        reason = fields.text(
+            "reason", LABELS["reason"], required=what in {"end", "not_renew", "suspend", "hold", "lift"}, most=500
+        )
         fields.check("agreement.reason", "Nothing was done.")
         if what == "end":
             await service.propose_end(session, actor, agreement_id, text=reason, now=now)
             return "end_proposed"
+        if what == "renew":
+            await service.propose_renewal(session, actor, agreement_id, text=reason, now=now)
+            return "renewal_proposed"
+        if what == "not_renew":
+            ends_on = fields.day("ends_on", "Last day")
+            await service.give_non_renewal(session, actor, agreement_id, reason, now, ends_on=ends_on)
+            return what
         if what == "suspend":
             await service.suspend(session, agreement_id, actor, reason, now)
         elif what == "resume":

@@ -25,14 +25,19 @@ from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
+from marketplace.obligations import queries as obligations
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from marketplace.safeguards import queries as safeguards
+from marketplace.safeguards.interest_kinds import KINDS as INTEREST_KINDS
+from marketplace.safeguards.queries import InterestFilter
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
 from web.book_words import KINDS, shown
 from web.clauses import html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
-from web.pages.agreement_changes import can, proposals_of
+from web.pages.agreement_changes import can, may_renew, proposals_of
+from web.pages.insolvencies import keeps
 from web.pages.notices import standing
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -55,7 +60,7 @@ COLUMNS: Final = (
 )
 TABS: Final = (
     ("", "All"), ("waiting", "Waits for our signature"), ("proposed", "Changes to answer"), ("active", "Active"), ("soon", "Right ends in 90 days"),
-    ("suspended", "Suspended"), ("run_off", "Run-off"),
+    ("suspended", "Suspended"), ("run_off", "Run-off"), ("finishing", "Ended, something open"),
 )  # fmt: skip
 MOST_TOLD: Final = 20
 """So many lines are told for a chosen day."""
@@ -84,6 +89,13 @@ EVENTS: Final = {
     "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
     "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
     "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
+    "renewal": ("The right was renewed: no notice was given in time", "refresh", "good"),
+    "renewal_proposed": ("{company} offered to renew it", "message-circle", "info"),
+    "renewal_accepted": ("{company} signed the renewal", "certificate", "good"),
+    "non_renewal": ("{company} gave notice: it is not renewed", "bell", "warn"),
+    "not_renewed": ("It cannot be renewed: the law does not allow it", "gavel", "warn"),
+    "insolvency": ("{company} recorded an insolvency; the legal hold before it stays", "gavel", "bad"),
+    "insolvency_lifted": ("{company} lifted its record of an insolvency", "gavel", "good"),
     "expiring": ("The right ends soon", "clock", "warn"),
     "run_off": ("The right has ended", "hourglass", None),
     "closed": ("{company} closed the agreement", "lock", None),
@@ -100,12 +112,15 @@ async def agreements(visit: ReadsAgreements) -> Response:
     tab = visit.choice("status", {key for key, _ in TABS})
     clause = visit.choice("clause", {"buy-back", "access-back"}) or None
     wanted = AgreementFilter(
-        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed"} else None,
+        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed", "finishing"} else None,
         clause=clause,
         reference=visit.asked("reference")[:20] or None,
         closes_before=visit.now + SOON if tab == "soon" else None,
         waiting=tab == "waiting",
         proposed_at=visit.now if tab == "proposed" else None,
+        ids=tuple(await obligations.open_run_off(visit.session, visit.actor.company_id))
+        if tab == "finishing"
+        else None,
     )
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AgreementRow], str | None]:
@@ -204,6 +219,9 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
+    ours = context["side"] == "maker"
+    secured = InterestFilter(agreement_id=agreement_id)
+    term = await queries.term(visit.session, agreement_id, context["row"].zone)
     day = _day(visit.asked("on"), visit)
     first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
@@ -212,6 +230,13 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         days=days_that_matter(first.terms, first.facts, local_day(visit.now, context["row"].zone)) if first else (),
         acts=ACT_WORDS, events=events, done=visit.asked("done"), kept=kept,
         changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),
+        secured=await safeguards.security_interests(visit.session, visit.actor.company_id, secured, visit.now.date(), limit=MOST_TOLD)
+        if ours else (),
+        insolvent=next(iter(await safeguards.standing_of(visit.session, visit.actor.company_id, [context["row"].holder_id])), None)
+        if ours else None,
+        interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
+        still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
+        term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.circumstances import ORDINARY, Circumstances
+from marketplace.agreements.circumstances import Circumstances, lengthened
 from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.queries.circumstances import Asked, circumstances
@@ -45,6 +45,8 @@ class Locked:
     zone: str
     schedule_date: date
     tolled_days: int
+    frozen_days: int
+    renewals: int
     suspended_on: date | None
     suspended_by: UUID | None
     maker_signed_at: datetime | None
@@ -61,7 +63,7 @@ async def agreements_for_update(session: WriteSession, ids: Iterable[UUID]) -> d
     rows = await fetch(
         session,
         "SELECT id, reference, framework_id, maker_id, holder_id, order_id, clause, version, status, legal_hold, "
-        "wording_sha256, zone, schedule_date, tolled_days, suspended_on, suspended_by, maker_signed_at, "
+        "wording_sha256, zone, schedule_date, tolled_days, frozen_days, renewals, suspended_on, suspended_by, maker_signed_at, "
         "holder_signed_at FROM agreement WHERE id = ANY($1::uuid[])",
         wanted,
     )
@@ -94,7 +96,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted"""
 _OF_PAIRS = """
@@ -141,7 +143,7 @@ async def terms_and_facts(
             r["window_opens_at"], r["window_closes_at"], clauses[r["agreement_id"]][0],
             _facts(
                 r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency,
-                known.get((r["agreement_id"], r["part_id"]), ORDINARY),
+                known.get((r["agreement_id"], r["part_id"])),
             ),
             clauses[r["agreement_id"]][1:],
         )
@@ -169,7 +171,7 @@ async def rights(
                 standing.get((agreement, part, r["holder_id"]), NOTHING),
                 requested,
                 urgency,
-                known.get((agreement, part), ORDINARY),
+                known.get((agreement, part)),
             ),
             clauses[agreement][1:],
         )
@@ -209,7 +211,7 @@ async def _standing(
     return rows, clauses
 
 
-def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances) -> Facts:
+def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances | None) -> Facts:
     # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold.
     remaining = min(units.remaining, r["quantity_sold"] - r["not_accepted"])
     held = min(units.held, remaining)
@@ -234,5 +236,7 @@ def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency,
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,
-        circumstances=known,
+        circumstances=replace(known, renewals=r["renewals"], frozen_days=r["frozen_days"])
+        if known is not None
+        else lengthened(r["renewals"], r["frozen_days"]),
     )

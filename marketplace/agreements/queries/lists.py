@@ -124,7 +124,8 @@ CROSS JOIN LATERAL (
 @dataclass(frozen=True, slots=True)
 class AgreementFilter:
     """Which agreements to list; None = any. ``waiting``: only those that wait for the actor's own signature;
-    ``proposed_at``: only those with a proposal of the other side that can be answered at that moment."""
+    ``proposed_at``: only those with a proposal of the other side that can be answered at that moment;
+    ``ids``: only these."""
 
     status: str | None = None
     clause: str | None = None
@@ -134,6 +135,7 @@ class AgreementFilter:
     closes_before: datetime | None = None
     waiting: bool = False
     proposed_at: datetime | None = None
+    ids: tuple[UUID, ...] | None = None
 
 
 async def agreements(
@@ -163,6 +165,7 @@ async def agreements(
           AND ($11::timestamptz IS NULL OR a.id IN (
               SELECT q.agreement_id FROM agreement_proposal q WHERE q.status = 'open' AND q.proposed_by <> $1
               AND (q.maker_id = $1 OR q.holder_id = $1) AND q.valid_until > $11))
+          AND ($12::uuid[] IS NULL OR a.id = ANY($12))
         ORDER BY a.id DESC LIMIT $10
         """,
         actor.company_id,
@@ -176,6 +179,7 @@ async def agreements(
         key[0] if key else None,
         limit + 1,
         wanted.proposed_at,
+        None if wanted.ids is None else list(wanted.ids),
     )
     return cut([AgreementRow(**dict(r)) for r in rows], limit, lambda r: [r.id], secret)
 

@@ -45,27 +45,83 @@ async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> S
     return await stands_still(session, agreement_id)
 
 
-async def stops_of(session: AsyncSession, agreement_ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, datetime]]]:
-    """``stops`` of many agreements."""
+@dataclass(frozen=True, slots=True)
+class Living:
+    """An agreement that is offered or in force, or has units to finish. ``held``: under legal hold. ``held_for``: the
+    record of an insolvency that set the hold."""
+
+    id: UUID
+    reference: str
+    held: bool
+    held_for: UUID | None
+
+
+LIVING = ("offered", "active", "suspended", "renewed", "expiring", "run_off")
+"""Also what is offered: it must not be signed and shipped under while a legal hold is on the others."""
+_HELD_FOR = """
+SELECT a.id, a.reference, a.legal_hold AS held, (
+    SELECT (e.detail ->> 'insolvency')::uuid FROM agreement_event e WHERE e.subject_id = a.id AND e.kind = 'legal_hold'
+    ORDER BY e.id DESC LIMIT 1
+) AS held_for FROM agreement a WHERE a.id = ANY($1::uuid[]) ORDER BY a.id
+"""
+
+
+async def living_with_for_update(session: WriteSession, maker_id: UUID, holder_id: UUID) -> Sequence[Living]:
+    """Locks all agreements of a maker with a holder that are not over, in id order, then reads them. No lot is locked
+    after it: whoever ships locks lots first and then asks the agreement, and finds it as this transaction leaves it."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM agreement WHERE maker_id = $1 AND holder_id = $2 AND status = ANY($3::text[]) "
+        "ORDER BY id FOR NO KEY UPDATE",
+        maker_id,
+        holder_id,
+        list(LIVING),
+    )
+    return [Living(**dict(r)) for r in await fetch(session, _HELD_FOR, [r["id"] for r in rows])]
+
+
+async def living_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[Living]:
+    """As ``living_with_for_update``, of these agreements whatever has become of them."""
+    await fetch(
+        session, "SELECT id FROM agreement WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids)
+    )
+    return [Living(**dict(r)) for r in await fetch(session, _HELD_FOR, list(ids))]
+
+
+async def hold_of(session: WriteSession, agreement_id: UUID) -> tuple[UUID | None, UUID | None, bool]:
+    """Of an agreement under legal hold: the company that set the hold, the insolvency record it was set by, and whether
+    such a record stands that found it held already. Asked under the agreement's lock."""
+    row = await fetch_one(
+        session,
+        "SELECT company_id, (detail ->> 'insolvency')::uuid AS insolvency FROM agreement_event "
+        "WHERE subject_id = $1 AND kind = 'legal_hold' ORDER BY id DESC LIMIT 1",
+        agreement_id,
+    )
+    last = await fetch_one(
+        session,
+        "SELECT kind FROM agreement_event WHERE subject_id = $1 AND kind IN ('insolvency','insolvency_lifted') "
+        "ORDER BY id DESC LIMIT 1",
+        agreement_id,
+    )
+    stands = last is not None and last["kind"] == "insolvency"
+    return (row["company_id"], row["insolvency"], stands) if row else (None, None, stands)
+
+
+async def stops(session: AsyncSession, agreement_id: UUID) -> Sequence[tuple[str, datetime]]:
+    """When an agreement was suspended or held and went on, as (event, when) in order: for ``stopped_between``."""
+    return (await stops_of(session, [agreement_id])).get(agreement_id, [])
+
+
+async def stops_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, datetime]]]:
+    """As ``stops``, of many agreements in one statement."""
     rows = await fetch(
         session,
         "SELECT subject_id, kind, at FROM agreement_event WHERE subject_id = ANY($1::uuid[]) AND kind = ANY($2::text[]) "
         "ORDER BY id",
-        list(agreement_ids),
+        list(ids),
         list(EVENTS),
     )
     found: dict[UUID, list[tuple[str, datetime]]] = {}
     for r in rows:
         found.setdefault(r["subject_id"], []).append((r["kind"], r["at"]))
     return found
-
-
-async def stops(session: AsyncSession, agreement_id: UUID) -> Sequence[tuple[str, datetime]]:
-    """When an agreement was suspended or held and went on, as (event, when) in order: for ``stopped_between``."""
-    rows = await fetch(
-        session,
-        "SELECT kind, at FROM agreement_event WHERE subject_id = $1 AND kind = ANY($2::text[]) ORDER BY id",
-        agreement_id,
-        list(EVENTS),
-    )
-    return [(r["kind"], r["at"]) for r in rows]

@@ -39,9 +39,13 @@ from marketplace.agreements.service.proposing import (
     propose_end,
 )
 from marketplace.agreements.service.publishing import publish_library
+from marketplace.agreements.service.renewing import LIVE as RENEWABLE
+from marketplace.agreements.service.renewing import give_non_renewal, propose_renewal, renew_due
 from marketplace.agreements.service.restarting import restart_notices
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
+    hold_all,
+    lift_all,
     note_endings,
     require_live,
     resume,
@@ -53,6 +57,7 @@ from marketplace.agreements.service.valuing import keep_index_values, state_valu
 
 __all__ = [
     "MOST_VALID_DAYS",
+    "RENEWABLE",
     "VALID_DAYS",
     "Accepted",
     "Given",
@@ -67,8 +72,11 @@ __all__ = [
     "close_ended",
     "decline_proposal",
     "draft_accession",
+    "give_non_renewal",
     "give_notice",
+    "hold_all",
     "keep_index_values",
+    "lift_all",
     "may_resell",
     "new_version",
     "note_act_undone",
@@ -84,9 +92,11 @@ __all__ = [
     "permits_for_return",
     "propose_change",
     "propose_end",
+    "propose_renewal",
     "publish_library",
     "refusal",
     "release_version",
+    "renew_due",
     "require_live",
     "restart_notices",
     "resume",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from marketplace.agreements import phrases, queries
+from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.combined import holder_act
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
@@ -20,6 +21,7 @@ from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.frameworks import Signed, clause_texts, frameworks_of, sign_both
 from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.agreements.together import dump_further
 from marketplace.db.session import WriteSession, execute, fetch_value
@@ -155,13 +157,13 @@ async def accede(
         session,
         "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, parent_id, clause, version, terms, currency, "
         "use_class, zone, schedule_date, status, wording, wording_sha256, tolled_days, window_opens_at, window_closes_at, "
-        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, further) "
+        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, further, frozen_days, renewals) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'active', $13, $14, $15, $16, $17, $18, $19, "
-        "$20, $21, $21, $22::jsonb) RETURNING id",
+        "$20, $21, $21, $22::jsonb, $23, $24) RETURNING id",
         reference, frameworks.first, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
         json.dumps(dump_terms(text.terms)), text.currency, text.use_class, head.zone, head.schedule_date, wording,
         wording_sha256, head.tolled_days, span.opens, span.closes, consented_by, consented_at, actor.user_id, now,
-        dump_further(text.further, [row.sha256 for row in published[1:]]),
+        dump_further(text.further, [row.sha256 for row in published[1:]]), head.frozen_days, head.renewals,
     )  # fmt: skip
     await execute(
         session,
@@ -171,6 +173,7 @@ async def accede(
         line.list_price.amount if line.list_price else None, passed_on,
     )  # fmt: skip
     await sign_both(session, frameworks, Signed(consented_by, consented_at), Signed(actor.user_id, now))
+    await store_terms(session, [child])
     await know_each_other(session, head.maker_id, actor.company_id)
     sides = (head.maker_id, actor.company_id)
     await note(session, child, sides, "acceded", actor, now, {"wording_sha256": wording_sha256.hex()})
@@ -243,5 +246,5 @@ def _line(text: queries.AgreementText, part_id: UUID, quantity: int, passed_on: 
 def _facts(line: ScheduleLine, head: queries.Locked) -> Facts:
     return Facts(
         schedule_date=head.schedule_date, zone=head.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
-        remaining=0, tolled_days=head.tolled_days,
+        remaining=0, tolled_days=head.tolled_days, circumstances=lengthened(head.renewals, head.frozen_days),
     )  # fmt: skip

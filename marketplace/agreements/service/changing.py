@@ -25,7 +25,9 @@ from marketplace.agreements.service.proposing import (
     still_open,
     tell,
 )
+from marketplace.agreements.service.renewing import renew_agreed
 from marketplace.agreements.service.standing import note, party_lock
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
 from marketplace.agreements.together import NamedClause, dump_further
@@ -42,7 +44,8 @@ _LEAVE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a second signature brought about: the agreement that holds now, None where it ended; how many units moved."""
+    """What a second signature brought about: the agreement that holds now (the same where it was renewed), None where it
+    ended; how many units moved."""
 
     agreement_id: UUID | None
     reference: str | None
@@ -56,7 +59,7 @@ async def accept_proposal(
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
     ``proposal.kind`` for terms that are signed with an order, ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
-    ``law.blocked``.
+    ``law.blocked``, and of a renewal what ``propose_renewal`` refuses by now.
     """
     agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
     before = await queries.units_for_update(session, agreement_id)
@@ -68,6 +71,14 @@ async def accept_proposal(
             "proposal.kind", "Nobody is bound yet: these terms are signed with the order that they are about."
         )
     _not_held(found)
+    if proposal.kind == "renewal":
+        until = await renew_agreed(session, actor, found, now)
+        await answer(session, proposal.id, "accepted", actor, now)
+        await tell(
+            session, actor, found, proposal.id, "renewal_accepted", now, {"to": until},
+            f"{found.reference}: renewed by both sides", f"The right goes on until {phrases.day(until)}.",
+        )  # fmt: skip
+        return Accepted(found.id, found.reference, 0)
     ends = proposal.kind == "end"
     target = AgreementState.TERMINATED if ends else AgreementState.SUPERSEDED
     move_agreement(AgreementState(found.status), target)
@@ -94,8 +105,11 @@ async def accept_proposal(
     return Accepted(new_id, proposal.reference, moved)
 
 
-async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now: datetime) -> Accepted:
-    """Closes an agreement whose right has ended, by either side alone: its units stand under no agreement any more.
+async def close_ended(
+    session: WriteSession, actor: By, agreement_id: UUID, now: datetime, *, why: str | None = None
+) -> Accepted:
+    """Closes an agreement whose right has ended, by either side alone or by the clock: its units stand under no agreement any
+    more. ``why`` stands with the event.
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``."""
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
@@ -106,7 +120,8 @@ async def close_ended(session: WriteSession, actor: By, agreement_id: UUID, now:
     await close_open(session, actor, found, now)
     await execute(session, "UPDATE agreement SET status = 'closed' WHERE id = $1", found.id)
     moved = await _move(session, actor, found, units, None, found.id, now)
-    await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, {"units": moved})
+    detail = {"units": moved, "note": why} if why else {"units": moved}
+    await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, detail)
     return Accepted(None, None, moved)
 
 
@@ -186,9 +201,9 @@ async def replace_agreement(
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
-        f"{other}_signed_at, created_at, further) "
+        f"{other}_signed_at, created_at, further, frozen_days, renewals) "
         "SELECT $2, $3, maker_id, holder_id, $16, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, $15::jsonb "
+        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, $15::jsonb, frozen_days, renewals "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, frameworks.first, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
@@ -204,6 +219,7 @@ async def replace_agreement(
         "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
         found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],
     )  # fmt: skip
+    await store_terms(session, [new_id])
     sides = (found.maker_id, found.holder_id)
     # The proposer's signature under the framework was given with its proposal, the other's is given now.
     given = {

@@ -19,6 +19,7 @@ from marketplace.agreements.queries import ClauseRow
 from marketplace.agreements.service.booking import allowed, keep_books
 from marketplace.agreements.service.frameworks import clause_texts, frameworks_of
 from marketplace.agreements.service.standing import note
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.terms import Terms, UseClass, dump_terms
 from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
 from marketplace.db.session import WriteSession, execute, fetch_value
@@ -118,6 +119,7 @@ async def offer(
     else:
         raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
     await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
+    await store_terms(session, [agreement_id])
     parts_of_lines = [line.part_id for line in lines]
     await keep_books(session, agreement_id, maker_id, clauses, parts_of_lines, schedule, schedule_date, now)
     by = OnBehalf(actor_id, session.tenant.company or maker_id)

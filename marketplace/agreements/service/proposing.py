@@ -16,6 +16,7 @@ from uuid import UUID
 
 from marketplace.agreements import phrases, queries
 from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
+from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.paper import ScheduleLine, check_schedule
@@ -87,7 +88,7 @@ async def propose_change(
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.SUPERSEDED)
     kind = "terms" if found.status == AgreementState.OFFERED else "change"
-    until = _valid_until(now, valid_days)
+    until = valid_until(now, valid_days)
     draft = await draft_of(session, found, clause, version, terms, minimums, further)
     if not draft.found:
         raise invalid("proposal.nothing", "These are the terms as they are. Change at least one of them.")
@@ -103,7 +104,7 @@ async def propose_change(
     for _ in range(_ATTEMPTS):
         reference = short_reference("AGR")
         wording, digest = await _paper(session, found, draft, reference)
-        made = await _insert(
+        made = await insert_proposal(
             session, actor, found, kind, answers, wording, digest, text, now, until,
             reference=reference, clauses=draft.clauses, minimums=minimums,
         )  # fmt: skip
@@ -129,7 +130,7 @@ async def propose_end(
     move_agreement(AgreementState(found.status), AgreementState.TERMINATED)
     if not text.strip():
         raise invalid("agreement.reason", "Say why it should end: the other side reads it.", field="note")
-    until = _valid_until(now, valid_days)
+    until = valid_until(now, valid_days)
     wording = (
         f"Both sides end agreement {found.reference} (SHA-256 of its text: {found.wording_sha256.hex()}) by agreement, "
         "on the day on which the second of them signs this. From then on the manufacturer has no right in the units that "
@@ -137,7 +138,7 @@ async def propose_end(
     )
     digest = hashlib.sha256(wording.encode()).digest()
     answers = await close_open(session, actor, found, now)
-    made = await _insert(session, actor, found, "end", answers, wording, digest, text, now, until)
+    made = await insert_proposal(session, actor, found, "end", answers, wording, digest, text, now, until)
     assert made is not None  # noqa: S101 - only a reference could clash, and an end has none
     await tell(
         session, actor, found, made, "end_proposed", now, {"note": text.strip()},
@@ -167,7 +168,8 @@ async def decline_proposal(session: WriteSession, actor: By, proposal_id: UUID, 
 # -- what a proposal is made of ----------------------------------------------------------------------------
 
 
-def _valid_until(now: datetime, days: int) -> datetime:
+def valid_until(now: datetime, days: int) -> datetime:
+    """Until when a proposal of so many days can be answered. Raises ``proposal.days``."""
     if not 1 <= days <= MOST_VALID_DAYS:
         raise invalid("proposal.days", f"A proposal stands for 1 to {MOST_VALID_DAYS} days.", field="valid_days")
     return now + timedelta(days=days)
@@ -220,7 +222,7 @@ def facts_of(line: ScheduleLine, found: Locked) -> Facts:
     """What windows are counted from: a line as it was signed."""
     return Facts(
         schedule_date=found.schedule_date, zone=found.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
-        remaining=0, tolled_days=found.tolled_days,
+        remaining=0, tolled_days=found.tolled_days, circumstances=lengthened(found.renewals, found.frozen_days),
     )  # fmt: skip
 
 
@@ -255,7 +257,7 @@ async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: 
     return paper_of(published, draft.clauses, head, draft.schedule)
 
 
-async def _insert(
+async def insert_proposal(
     session: WriteSession,
     actor: By,
     found: Locked,

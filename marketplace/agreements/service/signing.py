@@ -47,7 +47,7 @@ async def sign(
 
     ``wording_sha256``: the hash of the text the signer saw; where given it must be the text's. Raises
     ``agreement.not_found``, ``agreement.stale_version`` while other terms are proposed or once they are signed,
-    ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``,
+    ``agreement.withdrawn``, ``agreement.signed_already``, ``agreement.state``, ``agreement.legal_hold``,
     ``agreement.other_text``, ``law.blocked``.
     """
     found = await party_lock(session, agreement_id, actor)
@@ -121,6 +121,11 @@ def _check(found: Locked, side: str, wording_sha256: str | None) -> None:
         raise conflict("agreement.signed_already", f"Your company has signed {found.reference} already.")
     if found.status != AgreementState.OFFERED:
         raise conflict("agreement.state", f"{found.reference} is {found.status} and cannot be signed.")
+    if found.legal_hold:
+        raise conflict(
+            "agreement.legal_hold",
+            f"{found.reference} is under legal hold: nobody signs it until the side that set the hold lifts it.",
+        )
     if wording_sha256 is not None and wording_sha256.lower() != found.wording_sha256.hex():
         raise conflict(
             "agreement.other_text",

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries
-from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.service.restarting import restart_notices
+from marketplace.agreements.service.term import go_on, store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
-from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.canonical import plain
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
-from marketplace.outbox.service import emit
-from marketplace.parties.actor import By
+from marketplace.outbox.service import emit, emit_each
+from marketplace.parties.actor import VERBS, By
+from marketplace.parties.queries import people_to_tell
 
 
 async def note(
@@ -113,15 +114,13 @@ async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: date
         )
     today = local_day(now, found.zone)
     days = (today - (found.suspended_on or today)).days
-    tolled = found.tolled_days + max(days, 0)
     await execute(
         session,
-        "UPDATE agreement SET suspended_on = NULL, suspended_by = NULL, tolled_days = $2, window_closes_at = $3 "
-        "WHERE id = $1",
+        "UPDATE agreement SET suspended_on = NULL, suspended_by = NULL, tolled_days = $2 WHERE id = $1",
         agreement_id,
-        tolled,
-        await _closes(session, found, tolled),
+        found.tolled_days + max(days, 0),
     )
+    await store_terms(session, [agreement_id])
     await _set(session, found, "active", actor, now, {"days": days}, event="resumed")
     await restart_notices(session, [agreement_id], now)
 
@@ -135,31 +134,93 @@ async def set_legal_hold(
     if found.legal_hold == held:
         raise conflict("agreement.state", "It is under legal hold already." if held else "It is not under legal hold.")
     if not held:
-        setter = await fetch_value(
-            session,
-            "SELECT company_id FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold' "
-            "ORDER BY id DESC LIMIT 1",
-            agreement_id,
-        )
+        setter, record, stands = await queries.hold_of(session, agreement_id)
         if setter is not None and setter != actor.company_id:
             raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
+        if stands and record is None:
+            raise conflict(
+                "agreement.insolvency",
+                "The manufacturer has recorded that the holder is insolvent. This hold stood before; it can be lifted once "
+                "that record is lifted.",
+            )
+        await go_on(session, [agreement_id], now)
     await execute(session, "UPDATE agreement SET legal_hold = $2 WHERE id = $1", agreement_id, held)
     await _tell(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, {"reason": _reason(reason)})
     if not held:
         await restart_notices(session, [agreement_id], now)
 
 
+async def hold_all(
+    session: WriteSession, actor: By, holder_id: UUID, record: UUID, reason: str, now: datetime
+) -> Sequence[queries.Living]:
+    """Puts every agreement of the actor's company with an insolvent holder that is not over under legal hold, naming the
+    ``record`` that does so; what is under legal hold already stays so, and its event says that the record stands. As many
+    statements for thousands as for one. Returns them as they were found."""
+    found = await queries.living_with_for_update(session, actor.company_id, holder_id)
+    sides = (actor.company_id, holder_id)
+    detail = {"reason": _reason(reason), "insolvency": record}
+    fresh = [x for x in found if not x.held]
+    await execute(session, "UPDATE agreement SET legal_hold = true WHERE id = ANY($1::uuid[])", [x.id for x in fresh])
+    await _tell_each(session, fresh, sides, "legal_hold", actor, now, detail)
+    await _tell_each(session, [x for x in found if x.held], sides, "insolvency", actor, now, detail)
+    return found
+
+
+async def lift_all(
+    session: WriteSession,
+    actor: By,
+    holder_id: UUID,
+    record: UUID,
+    agreements: Mapping[UUID, bool],
+    reason: str,
+    now: datetime,
+) -> int:
+    """Lifts the legal holds that a record set and that still are its own; ``agreements``: those it found, and whether they
+    had been held before. Returns how many are lifted."""
+    found = await queries.living_for_update(session, list(agreements))
+    sides = (actor.company_id, holder_id)
+    detail = {"reason": _reason(reason), "insolvency": record}
+    own = [x for x in found if x.held and x.held_for == record]
+    await go_on(session, [x.id for x in own], now)
+    await execute(session, "UPDATE agreement SET legal_hold = false WHERE id = ANY($1::uuid[])", [x.id for x in own])
+    await _tell_each(session, own, sides, "legal_hold_lifted", actor, now, detail)
+    await restart_notices(session, [x.id for x in own], now)
+    before = [x for x in found if agreements[x.id]]
+    await _tell_each(session, before, sides, "insolvency_lifted", actor, now, detail)
+    return len(own)
+
+
+async def _tell_each(
+    session: WriteSession,
+    found: Sequence[queries.Living],
+    sides: tuple[UUID, UUID],
+    kind: str,
+    actor: By,
+    now: datetime,
+    detail: dict[str, Any],
+) -> None:
+    if not found:
+        return
+    await execute(
+        session,
+        "INSERT INTO agreement_event (subject_id, maker_id, holder_id, kind, detail, company_id, actor_id, at) "
+        "SELECT x, $2, $3, $4, $5::jsonb, $6, $7, $8 FROM unnest($1::uuid[]) AS x",
+        [x.id for x in found],
+        *sides,
+        kind,
+        json.dumps(plain(detail), ensure_ascii=False),
+        actor.company_id,
+        actor.user_id,
+        now,
+    )
+    events = [(x.id, {"reference": x.reference, **detail}) for x in found]
+    await emit_each(session, f"agreement.{kind}", "agreement", events, sides)
+
+
 def _reason(reason: str) -> str:
     if not reason.strip() or len(reason) > 500:
         raise invalid("agreement.reason", "Give the reason, in at most 500 characters.", field="reason")
     return reason.strip()
-
-
-async def _closes(session: WriteSession, found: Locked, tolled_days: int) -> datetime:
-    """The end of the window when ``tolled_days`` are added to it. Any line will do: windows hang on the schedule."""
-    part = await fetch_value(session, "SELECT part_id FROM agreement_line WHERE agreement_id = $1 LIMIT 1", found.id)
-    covered = (await queries.terms_and_facts(session, [(found.id, part)]))[found.id, part]
-    return window(covered.terms, replace(covered.facts, tolled_days=tolled_days)).closes
 
 
 async def _set(
@@ -191,6 +252,21 @@ async def _tell(
     await emit(session, f"agreement.{kind}", "agreement", found.id, sides, {"reference": found.reference, **detail})
 
 
+async def tell_both(
+    session: WriteSession, found: Locked, kind: str, detail: dict[str, Any], subject: str, text: str
+) -> None:
+    """The event, and a mail to who may sign at both sides: what the clock does, or what both have to know of."""
+    sides = (found.maker_id, found.holder_id)
+    to: list[str] = []
+    for side in sides:
+        async with acting_for(session, side):
+            to += await people_to_tell(session, side, sorted(VERBS["agreement.sign"][0]))
+    payload: dict[str, Any] = {"reference": found.reference, **detail}
+    if to:
+        payload["mail"] = {"to": to, "subject": subject, "text": text, "link": f"/agreements/{found.id}"}
+    await emit(session, f"agreement.{kind}", "agreement", found.id, sides, payload)
+
+
 async def note_endings(session: WriteSession, actor: By, agreement_id: UUID, now: datetime, soon: datetime) -> int:
     """What the clock says of one agreement: that its right ends soon, or has ended. Returns how many steps it went."""
     locked = await queries.agreements_for_update(session, [agreement_id])
@@ -199,7 +275,7 @@ async def note_endings(session: WriteSession, actor: By, agreement_id: UUID, now
         session, "SELECT window_closes_at FROM agreement WHERE id = $1", agreement_id
     )
     steps = 0
-    if found is None or closes is None:
+    if found is None or closes is None or (await queries.term_of(session, agreement_id)).goes_on:
         return steps
     sides = (found.maker_id, found.holder_id)
     state = AgreementState(found.status)

@@ -73,6 +73,7 @@ _WINDOW = (
 )
 LIVE: Final = "a.status IN ('active', 'renewed', 'expiring')"
 _PAID_BY = "((l.due_on + 1)::timestamp AT TIME ZONE coalesce(z.zone, 'UTC'))"
+_LAPSES = "((s.expires_on + 1)::timestamp AT TIME ZONE coalesce((SELECT z.zone FROM agreement z WHERE z.id = s.agreement_id), 'UTC'))"
 
 PIECES: Final = (
     Piece(
@@ -140,5 +141,28 @@ PIECES: Final = (
         (("mine", "l.payer_id = $1"), ("theirs", "l.payee_id = $1"), ("all", "true")), "l.agreement_id",
         # A day begins at most 14 hours before and ends at most 12 hours after that of UTC.
         "l.due_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND l.due_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
+    ),
+    Piece(
+        ObligationKind.SECURITY_LAPSES, _LAPSES, "s.id",
+        "s.recorded_at AS started, s.maker_id AS owes, NULL::uuid AS owed, s.agreement_id, s.id AS record_id, "
+        "s.number AS reference, NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+        "(SELECT o.name FROM company o WHERE o.id = s.company_id) AS detail, '' AS urgency, NULL::text AS zone",
+        "security_interest s",
+        "NOT EXISTS (SELECT FROM security_interest_end e WHERE e.security_interest_id = s.id)",
+        (("mine", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
+        # As above.
+        "s.expires_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND s.expires_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
+    ),
+    # Each side may decide, so each has one of its own.
+    *(
+        Piece(
+            ObligationKind.DECIDE_RENEWAL, "a.decide_by", key,
+            f"a.created_at AS started, a.{side}_id AS owes, NULL::uuid AS owed, a.id AS agreement_id, a.id AS record_id, "
+            "a.reference, NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+            "a.terms ->> 'renewal' AS detail, '' AS urgency, a.zone",
+            "agreement a", f"{LIVE} AND a.decide_by IS NOT NULL AND a.non_renewal_at IS NULL AND a.decide_by > $2",
+            (("mine", f"a.{side}_id = $1"), ("all", "true")), "a.id",
+        )
+        for side, key in (("maker", "a.id"), ("holder", "md5('renewal of ' || a.id::text)::uuid"))
     ),
 )  # fmt: skip

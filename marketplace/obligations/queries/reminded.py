@@ -11,10 +11,20 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch, fetch_one
-from marketplace.obligations.kinds import LINGERING, LONG, Obligation
+from marketplace.obligations.kinds import EARLY, LINGERING, LONG, Obligation
 from marketplace.obligations.queries.branches import PARAMETERS, PIECES
 from marketplace.obligations.queries.lists import NAMED, told
-from marketplace.obligations.reminding import MOST_DAYS, MOST_HOURS, OVERDUE_FOR, SHARE, SHORTEST, USUAL, Setting, Step
+from marketplace.obligations.reminding import (
+    EARLY_DAYS,
+    MOST_DAYS,
+    MOST_HOURS,
+    OVERDUE_FOR,
+    SHARE,
+    SHORTEST,
+    USUAL,
+    Setting,
+    Step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,8 @@ def _kinds(kinds: frozenset[object]) -> str:
 
 # The same as ``reminding.remind_at``: a test compares them.
 _REMIND_AT: Final = f"""x.due - CASE
+    WHEN x.kind IN ({_kinds(EARLY)})
+    THEN make_interval(days => greatest(coalesce(s.days_before, {USUAL.days_before}), {EARLY_DAYS}))
     WHEN x.kind IN ({_kinds(LONG)}) THEN make_interval(days => coalesce(s.days_before, {USUAL.days_before}))
     WHEN x.urgency = 'machine_down' THEN greatest(interval '{SHORTEST.total_seconds():.0f} seconds',
         coalesce((x.due - x.started) / {SHARE}, interval '0'))

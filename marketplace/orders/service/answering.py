@@ -25,6 +25,7 @@ from marketplace.orders.service.shared import announce, count_ordered, mine, put
 from marketplace.orders.states import DECLINE_REASONS, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
+from marketplace.safeguards.service import refuse_insolvent
 
 
 async def accept(
@@ -35,10 +36,16 @@ async def accept(
 
     ``terms``, where the buyer has proposed others: 'proposed' signs those, 'posted' declines them for the ``reason``
     given and signs the posting's, 'open' signs neither, so that they are negotiated. Raises ``order.terms`` where that
-    is not said, and ``ledger.hold_expired`` when the reservation ran out a moment ago.
+    is not said, ``ledger.hold_expired`` when the reservation ran out a moment ago, ``company.insolvent`` where the seller has
+    the buyer on record as insolvent.
     """
     order = await mine(session, actor, order_id, "seller")
     require_next(order.status, "accepted")
+    await refuse_insolvent(
+        session, order.seller_id, [order.buyer_id],
+        "What is shipped to it now would be its estate's. Decline the order; or lift the record under Agreements, Insolvencies, "
+        "and then accept.",
+    )  # fmt: skip
     _say_which(order, terms, reason)
     units = await queries.units(session, order_id)
     steps: list[Step] = []

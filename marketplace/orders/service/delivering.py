@@ -26,7 +26,8 @@ from marketplace.parties.actor import Actor
 
 async def ship(session: WriteSession, actor: Actor, order_id: UUID, consignment: Consignment, now: datetime) -> None:
     """The seller ships: every reserved unit goes into transit. An anonymous or batch lot is split first, so that
-    the buyer gets a lot of its own. Raises ``order.unsigned`` until both have signed."""
+    the buyer gets a lot of its own. Raises ``order.unsigned`` until both have signed, and ``agreement.legal_hold`` while
+    the schedule is under legal hold."""
     order = await mine(session, actor, order_id, "seller")
     require_next(order.status, "shipped")
     if order.agreement_status != "active":
@@ -56,6 +57,8 @@ async def ship(session: WriteSession, actor: Actor, order_id: UUID, consignment:
         command_id("order.ship", order_id), actor.company_id, actor.user_id, tuple(steps), "order", order_id
     )
     shipped = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
+    if order.agreement_id is not None:
+        await agreements.require_live(session, order.agreement_id)
     travelling = [children[u.lot_id, u.hold_seq] for u in units]
     await execute(
         session,

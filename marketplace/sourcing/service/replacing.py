@@ -49,7 +49,8 @@ async def send_replacement(
 
     Raises ``replacement.quantity`` (none, or more than are still to be replaced), ``replacement.bought`` after the time
     has ended, ``replacement.stock`` where so many equal units are not free
-    there, ``replacement.which`` for serial numbers that are not there, or missing."""
+    there, ``replacement.which`` for serial numbers that are not there, or missing, ``agreement.suspended`` or
+    ``agreement.legal_hold`` while the agreement stands still."""
     call = await queries.call_for_update(session, call_id)
     if actor.company_id != call.maker_id:
         raise missing("call.not_found", "No such order that you could change.")
@@ -85,6 +86,9 @@ async def send_replacement(
         command_id("replacement.ship", replacement_id), call.maker_id, actor.user_id, tuple(steps), "call", call.id
     )
     entries = (await carry_out(session, command, now)).entries
+    # After the lots: what goes into the hands of an insolvent holder is its estate's.
+    if call.agreement_id and (under := await agreement_queries.in_place_of_for_share(session, call.agreement_id)):
+        await agreements.require_live(session, under)
     for lot, count in (x for x in taken if x[0].listed):
         await drop_from_listings(session, lot.lot_id, lot.position_id, count)
     landed = {e.lot_id: e.to_position for e in entries if e.to_position}

@@ -88,13 +88,15 @@ def test_an_hour_is_told_with_its_zone() -> None:
         (ObligationKind.ANSWER_ORDER, "", timedelta(hours=48), timedelta(hours=24)),
         (ObligationKind.WINDOW_CLOSES, "", timedelta(days=900), timedelta(days=7)),
         (ObligationKind.SETTLE, "", timedelta(days=30), timedelta(days=7)),
+        (ObligationKind.SECURITY_LAPSES, "", timedelta(days=900), timedelta(days=30)),
+        (ObligationKind.DECIDE_RENEWAL, "", timedelta(days=900), timedelta(days=30)),
     ],
 )
 def test_when_somebody_is_reminded(kind: ObligationKind, urgency: str, whole: timedelta, before: timedelta) -> None:
     assert remind_at(kind, NOW + whole, NOW, urgency) == NOW + whole - before
     if before > timedelta(hours=20):
         other = Setting(hours_before=3, days_before=2)
-        expected = timedelta(days=2) if KINDS[kind].long else timedelta(hours=3)
+        expected = before if KINDS[kind].early else timedelta(days=2) if KINDS[kind].long else timedelta(hours=3)
         assert remind_at(kind, NOW + whole, NOW, urgency, other) == NOW + whole - expected
 
 
@@ -147,4 +149,6 @@ def test_a_feed_is_read_back_with_its_moments_links_and_alarms() -> None:
 
 def test_windows_are_planned_ahead_and_nothing_lingers_that_the_clock_ends() -> None:
     assert all(KINDS[kind].long for kind in WINDOWS)
-    assert {kind for kind, about in KINDS.items() if about.lingers} == {ObligationKind.SHIP_CALL, ObligationKind.SETTLE}
+    assert {kind for kind, about in KINDS.items() if about.lingers} == {
+        ObligationKind.SHIP_CALL, ObligationKind.SETTLE, ObligationKind.SECURITY_LAPSES,
+    }  # fmt: skip

@@ -1,0 +1,131 @@
+"""How agreements go on after their window: what is stored for the clock, and what is due by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements import phrases
+from marketplace.agreements.queries.facts import Pair, terms_and_facts
+from marketplace.agreements.renewal import EndOfTerm, end_of_term
+from marketplace.agreements.term_kinds import Renewal
+from marketplace.agreements.terms import TermsV2
+from marketplace.db.session import fetch, fetch_one
+from marketplace.kit.clock import local_day
+from marketplace.kit.errors import conflict
+
+AUTOMATIC = "terms ->> 'renewal' = 'automatic'"
+LIVE = "status IN ('active', 'renewed', 'expiring')"
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """What is stored of an agreement's term. ``renewal``: 'none', 'by_agreement', 'automatic', or None under terms of the first
+    library; ``decide_by``: None where there can be no renewal (any more)."""
+
+    renewal: str | None
+    renewals: int
+    window_closes_at: datetime
+    decide_by: datetime | None
+    survives_until: datetime | None
+    non_renewal_at: datetime | None
+    non_renewal_by: UUID | None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it renews by itself, so that its window is no end."""
+        return self.renewal == Renewal.AUTOMATIC and self.decide_by is not None and self.non_renewal_at is None
+
+
+async def term_of(session: AsyncSession, agreement_id: UUID) -> TermRow:
+    """The stored term; to decide by, asked under the agreement's lock."""
+    row = await fetch_one(
+        session,
+        "SELECT terms ->> 'renewal' AS renewal, renewals, window_closes_at, decide_by, survives_until, non_renewal_at, "
+        "non_renewal_by FROM agreement WHERE id = $1",
+        agreement_id,
+    )
+    assert row is not None  # noqa: S101 - the caller has locked it
+    return TermRow(**dict(row))
+
+
+async def end_of(session: AsyncSession, agreement_id: UUID) -> EndOfTerm:
+    """How an agreement under terms of the second library ends or goes on, in words too. Raises ``renewal.none``."""
+    covered = await terms_and_facts(session, await one_line_each(session, [agreement_id]))
+    for known in covered.values():
+        if isinstance(known.terms, TermsV2):
+            return end_of_term(known.terms, known.facts)
+    raise conflict("renewal.none", "The terms of this agreement state nothing about renewal.")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How an agreement ends or goes on: what is stored, the last day of the right, and, under terms of the second library,
+    what they say of the time after it."""
+
+    stored: TermRow
+    last_day: date
+    end: EndOfTerm | None
+
+    @property
+    def words(self) -> str:
+        """In a sentence or two."""
+        if self.stored.non_renewal_at is not None:
+            return f"Notice was given: the right ends on {phrases.day(self.last_day)}, and is not renewed."
+        if self.end is None:
+            return f"The right ends on {phrases.day(self.last_day)}. There is no renewal."
+        if self.end.decide_by is not None and self.stored.decide_by is None:
+            return f"The right ends on {phrases.day(self.last_day)}: the law does not allow its renewal."
+        return self.end.words
+
+
+async def term(session: AsyncSession, agreement_id: UUID, zone: str) -> Term:
+    """How one agreement that the reader may see ends or goes on."""
+    stored = await term_of(session, agreement_id)
+    last = local_day(stored.window_closes_at - timedelta(microseconds=1), zone)
+    return Term(stored, last, await end_of(session, agreement_id) if stored.survives_until is not None else None)
+
+
+async def one_line_each(session: AsyncSession, ids: Sequence[UUID]) -> list[Pair]:
+    """One line of each of these agreements: windows hang on the schedule, so any will do."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT ON (agreement_id) agreement_id, part_id FROM agreement_line WHERE agreement_id = ANY($1::uuid[]) "
+        "ORDER BY agreement_id, part_id",
+        list(ids),
+    )
+    return [(r["agreement_id"], r["part_id"]) for r in rows]
+
+
+async def decide_bys(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """The stored deadlines of those that can be renewed."""
+    rows = await fetch(
+        session, "SELECT id, decide_by FROM agreement WHERE id = ANY($1::uuid[]) AND decide_by IS NOT NULL", list(ids)
+    )
+    return {r["id"]: r["decide_by"] for r in rows}
+
+
+async def freezing(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Of these agreements those whose window a legal hold lengthens, with their time zones."""
+    rows = await fetch(
+        session,
+        "SELECT id, zone FROM agreement WHERE id = ANY($1::uuid[]) AND terms ->> 'insolvency' = 'freeze_and_add'",
+        list(ids),
+    )
+    return {r["id"]: r["zone"] for r in rows}
+
+
+async def renewals_due(session: AsyncSession, now: datetime, *, limit: int = 500) -> Sequence[UUID]:
+    """Agreements that renew by themselves, whose deadline for a notice has passed without one and that do not stand still."""
+    rows = await fetch(
+        session,
+        f"SELECT id FROM agreement WHERE {LIVE} AND decide_by IS NOT NULL AND non_renewal_at IS NULL AND decide_by <= $1 "
+        f"AND {AUTOMATIC} AND NOT legal_hold ORDER BY decide_by, id LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]

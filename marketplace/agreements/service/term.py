@@ -1,0 +1,69 @@
+"""Keeping the ends of agreements: when the right ends, by when a renewal is decided, how long duties go on after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from marketplace.agreements import queries
+from marketplace.agreements.deadlines import window
+from marketplace.agreements.renewal import end_of_term
+from marketplace.agreements.stops import frozen_days
+from marketplace.agreements.terms import TermsV2
+from marketplace.db.session import WriteSession, execute
+from marketplace.kit.clock import end_of_day
+
+_NONE: Final[Mapping[UUID, timedelta]] = MappingProxyType({})
+
+
+async def store_terms(
+    session: WriteSession, ids: Sequence[UUID], *, stood_still: Mapping[UUID, timedelta] = _NONE
+) -> None:
+    """Stores the ends of these agreements anew, from their terms and what lengthens their windows; as many statements for
+    thousands as for one. ``stood_still``: how long, where nobody could decide meanwhile; the deadline for a renewal moves by
+    at least that, and never beyond the window."""
+    before = await queries.decide_bys(session, list(stood_still)) if stood_still else {}
+    covered = await queries.terms_and_facts(session, await queries.one_line_each(session, ids))
+    rows: list[tuple[UUID, datetime, datetime | None, datetime | None]] = []
+    for (agreement_id, _), known in covered.items():
+        closes = window(known.terms, known.facts).closes
+        decide: datetime | None = None
+        survives: datetime | None = None
+        if isinstance(known.terms, TermsV2):
+            end = end_of_term(known.terms, known.facts)
+            survives, decide = end_of_day(end.survives_until, known.facts.zone), end.decide_by
+            if decide is not None and agreement_id in before:
+                decide = min(max(decide, before[agreement_id] + stood_still[agreement_id]), closes)
+        rows.append((agreement_id, closes, decide, survives))
+    await execute(
+        session,
+        "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives "
+        "FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) AS n (id, closes, decide, survives) "
+        "WHERE a.id = n.id",
+        [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows],
+    )  # fmt: skip
+
+
+async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> None:
+    """Agreements whose legal hold is being lifted: the days for which it froze the units are added where the terms say so,
+    and a deadline for a renewal moves by the time that nobody could decide in. Before the event of the lifting is written."""
+    if not ids:
+        return
+    events = await queries.stops_of(session, ids)
+    zones = await queries.freezing(session, ids)
+    days = {i: frozen_days(events.get(i, ()), now, zone) for i, zone in zones.items()}
+    await execute(
+        session,
+        "UPDATE agreement a SET frozen_days = frozen_days + n.days FROM unnest($1::uuid[], $2::int[]) AS n (id, days) "
+        "WHERE a.id = n.id",
+        list(days), list(days.values()),
+    )  # fmt: skip
+    still = {
+        i: now - max(at for kind, at in events[i] if kind == "legal_hold")
+        for i in ids
+        if i in events and i not in zones
+    }
+    await store_terms(session, ids, stood_still=still)
