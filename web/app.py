@@ -28,6 +28,7 @@ from web.pages import (
     notices,
     order_steps,
     orders,
+    payments,
     posting_order,
     preferences,
     release_lines,
@@ -51,7 +52,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
+    payments, settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 

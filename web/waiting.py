@@ -47,10 +47,14 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
     if actor.may("agreement.read"):
         found += await _resales(session, actor)
     if actor.may("settlement.mark"):
-        count = await settlement.half_marked(session, actor.company_id)
-        words = plural(count, "settlement line waits for your mark", "settlement lines wait for your mark")
-        hint = "The other side has marked it as settled"
-        found.append(Task("settlement", count, words, hint, "/settlement?state=half", "coin"))
+        waits = await settlement.payments_waiting(session, actor.company_id)
+        for count, one, many, hint, kind in (
+            (waits.payments, "payment waits for your word", "payments wait for your word", "The other side says it was paid", "payment"),
+            (waits.set_offs, "set-off waits for your word", "set-offs wait for your word", "Nothing is netted until you agree", "set_off"),
+            (waits.reversals, "payment is to be taken back", "payments are to be taken back", "It counts until you agree", "reversal"),
+        ):  # fmt: skip
+            href = f"/settlement/payments?state=waiting&kind={kind}"
+            found.append(Task("settlement", count, plural(count, one, many), hint, href, "coin"))
     if actor.may("holding.act"):
         count = await holdings.waiting(session, actor)
         words = plural(count, "place waits for a count", "places wait for a count")

@@ -129,7 +129,7 @@ class Obligation:
             case ObligationKind.ANSWER_ORDER:
                 return f"/orders/{self.record_id}"
             case ObligationKind.SETTLE:
-                return f"/settlement?state=all&line={self.reference}"
+                return f"/settlement/{self.record_id}"
             case (
                 ObligationKind.ORDER_NOTICED
                 | ObligationKind.ACT_ON_NOTICE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marketplace.settlement.queries.balances import BalanceRow, balances
 from marketplace.settlement.queries.lines import (
     SettlementFilter,
     SettlementRow,
@@ -22,6 +23,7 @@ from marketplace.settlement.queries.payments import (
     AllocationRow,
     PaymentFilter,
     PaymentRow,
+    PaymentsWaiting,
     allocations_of,
     counterparties,
     line_payments,
@@ -29,6 +31,7 @@ from marketplace.settlement.queries.payments import (
     payment_for_update,
     payments,
     payments_of_key,
+    payments_of_line,
     payments_of_line_for_update,
     payments_waiting,
     reversal_of,
@@ -36,12 +39,15 @@ from marketplace.settlement.queries.payments import (
 
 __all__ = [
     "AllocationRow",
+    "BalanceRow",
     "PaymentFilter",
     "PaymentRow",
+    "PaymentsWaiting",
     "SettlementFilter",
     "SettlementRow",
     "SettlementTotal",
     "allocations_of",
+    "balances",
     "counterparties",
     "counters_of",
     "half_marked",
@@ -55,6 +61,7 @@ __all__ = [
     "payment_for_update",
     "payments",
     "payments_of_key",
+    "payments_of_line",
     "payments_of_line_for_update",
     "payments_waiting",
     "reversal_of",
