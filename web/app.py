@@ -41,6 +41,7 @@ from web.pages import (
     settlement,
     sign_in,
     source_back,
+    statements,
     stock,
     styleguide,
     units,
@@ -52,7 +53,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    payments, settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
+    statements, payments, settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from marketplace.kit.money import Money
@@ -94,5 +95,10 @@ def _event(at: Any, title: str, text: str | None, icon: str, tone: str | None = 
     return {"at": at, "title": title, "text": text, "icon": icon, "actor": None, "tone": tone, "known_at": None}
 
 
+def sums(amount: Decimal, currency: str) -> Money:
+    """An amount as it is paid."""
+    return Money(amount, currency).rounded()
+
+
 def _sum(amount: Any, currency: str) -> str:
-    return str(Money(amount, currency).rounded())
+    return str(sums(amount, currency))

@@ -248,3 +248,49 @@ class PaymentsFileOut(BaseModel):
     known: int
     bad: int
     rows: list[JudgedOut]
+
+
+class BalanceOut(BaseModel):
+    """What became of one currency in a month with one company. Amounts above zero are in your favour: the other one owes
+    them."""
+
+    model_config = ConfigDict(from_attributes=True)
+    other_id: UUID
+    other: str
+    currency: str = Field(examples=["USD"])
+    opening: Decimal
+    lines: Decimal
+    credits: Decimal
+    payments: Decimal
+    taken_back: Decimal
+    set_off: Decimal = Field(description="Taken off on both sides alike.")
+    closing: Decimal
+    entries: int
+
+
+class StatementOut(BaseModel):
+    """A month with one company."""
+
+    company: str
+    other_id: UUID
+    other: str
+    month: str = Field(examples=["2026-11"])
+    final: bool = Field(description="Nothing will change in it any more.")
+    balances: list[BalanceOut]
+
+
+class EntryOut(BaseModel):
+    """One fact of a statement."""
+
+    model_config = ConfigDict(from_attributes=True)
+    known_at: datetime = Field(description="Since when it counts: written, or said by both sides.")
+    record_id: UUID = Field(description="The line or the payment.")
+    what: str = Field(description="line, credit, payment, set_off or taken_back")
+    kind: str
+    reference: str
+    about: str
+    on: date
+    due_on: date | None
+    currency: str
+    in_favour: Decimal = Field(description="What it adds to what the other company owes you.")
+    against: Decimal

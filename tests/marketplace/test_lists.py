@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import uuid4
 
@@ -218,6 +219,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{job_id}", imported)
                     .replace("{call_id}", draw)
                     .replace("{agreement_id}", bound)
+                    .replace("{other_id}", str(world.buyer.id))
+                    .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
                     url += f"?seller_id={world.maker.id}"

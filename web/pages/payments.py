@@ -26,7 +26,7 @@ from marketplace.settlement.queries import PaymentFilter, PaymentRow, Settlement
 from web.errors import STATUS
 from web.exports import list_csv, wants_csv
 from web.forms import Fields, Form
-from web.money_words import HOW_WORDS, payment_state, payment_story, payment_title
+from web.money_words import HOW_WORDS, payment_state, payment_story, payment_title, sums
 from web.session import SentForm, Visit, looking, submit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -101,11 +101,6 @@ async def payments(visit: ReadsPayments) -> Response:
         companies=[(str(c.id), c.name) for c in await queries.counterparties(visit.session, visit.actor.company_id)],
         may_mark=visit.actor.may("settlement.mark"), done=DONE.get(visit.asked("done")),
     )  # fmt: skip
-
-
-def sums(amount: Decimal, currency: str) -> Money:
-    """An amount as it is paid."""
-    return Money(amount, currency).rounded()
 
 
 def _csv_row(r: PaymentRow) -> list[object]:

@@ -22,7 +22,7 @@ from marketplace.settlement.queries import BalanceRow, SettlementFilter, Settlem
 from marketplace.settlement.states import STATE_WORDS
 from web.exports import list_csv, wants_csv
 from web.forms import Form
-from web.money_words import cause_href, line_state, line_story
+from web.money_words import cause_href, line_state, line_story, sums
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -125,11 +125,6 @@ def _note(t: queries.SettlementTotal) -> str:
     if t.disputed_amount:
         parts.append(f"{Money(t.disputed_amount, t.currency).rounded()} disputed")
     return ", ".join(parts)
-
-
-def sums(amount: Decimal, currency: str) -> Money:
-    """An amount as it is paid."""
-    return Money(amount, currency).rounded()
 
 
 def _csv_row(r: SettlementRow) -> list[object]:

@@ -36,8 +36,10 @@ from marketplace.settlement.queries.payments import (
     payments_waiting,
     reversal_of,
 )
+from marketplace.settlement.queries.statements import MOST_ENTRIES, all_entries, entries, statement, statements
 
 __all__ = [
+    "MOST_ENTRIES",
     "AllocationRow",
     "BalanceRow",
     "PaymentFilter",
@@ -46,10 +48,12 @@ __all__ = [
     "SettlementFilter",
     "SettlementRow",
     "SettlementTotal",
+    "all_entries",
     "allocations_of",
     "balances",
     "counterparties",
     "counters_of",
+    "entries",
     "half_marked",
     "line_payments",
     "lines_by_id",
@@ -69,4 +73,6 @@ __all__ = [
     "settlement_line_for_update",
     "settlement_lines",
     "settlement_totals",
+    "statement",
+    "statements",
 ]
