@@ -18,7 +18,9 @@ from marketplace.agreements.service.permitting import (
     note_given_back,
     note_not_accepted,
     permits_for_act,
+    permits_for_kept,
     permits_for_return,
+    permits_for_way_back,
     refusal,
 )
 from marketplace.agreements.service.proposing import (
@@ -63,8 +65,10 @@ __all__ = [
     "offer",
     "pass_on",
     "permits_for_act",
+    "permits_for_kept",
     "permits_for_resale",
     "permits_for_return",
+    "permits_for_way_back",
     "propose_change",
     "propose_end",
     "publish_library",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.settlement.endpoints import lines, statements
+from marketplace.settlement.endpoints import disputes, lines, statements
 
 router = APIRouter()
 # The routes of one line take any last part of an address: the others go first.
-for part in (statements, lines):
+for part in (statements, disputes, lines):
     router.include_router(part.router)

@@ -28,7 +28,9 @@ from marketplace.settlement.printed import entry_words, statement_paper
 from marketplace.settlement.schemas import BalanceOut, EntryOut, StatementOut
 
 router = APIRouter(prefix="/settlement/statements", tags=["settlement"])
-MonthText = Annotated[str, Path(description="Such as 2026-11; days in UTC.", examples=["2026-11"], max_length=20)]
+MonthText = Annotated[str, Path(description="Such as 2026-11; days in UTC.", examples=["2026-11"])]
+MOST_ON_PAPER = 5_000
+"""Entries of a statement as PDF: the typesetter takes 650 MB for them."""
 COLUMNS = (
     "Currency", "Counts since", "What", "Kind", "Reference", "About", "Day", "Due", "In our favour", "Against us",
 )  # fmt: skip
@@ -156,13 +158,14 @@ async def csv_of(
 
 
 async def _whole(
-    session: ReadSession, actor: Actor, other_id: UUID, month: Month, now: datetime
+    session: ReadSession, actor: Actor, other_id: UUID, month: Month, now: datetime, most: int
 ) -> tuple[Statement, list[Entry]]:
     found = await queries.statement(session, actor, other_id, month, now)
-    if sum(b.entries for b in found.balances) > queries.MOST_ENTRIES:
+    if sum(b.entries for b in found.balances) > most:
         raise conflict(
             "statement.too_long",
-            f"The statement of {month.words} has more than {queries.MOST_ENTRIES:,} entries. Take it as CSV.",
+            f"The statement of {month.words} has more than {most:,} entries, too many for this kind of file. Take it "
+            "as CSV, or as workbook.",
         )
     rows = list(await queries.all_entries(session, actor, other_id, month))
     # Nobody's connection waits for the file to be made.
@@ -172,7 +175,7 @@ async def _whole(
 
 async def xlsx_of(session: ReadSession, actor: Actor, other_id: UUID, month: Month, now: datetime) -> Response:
     """The statement as a workbook. Raises ``statement.too_long``."""
-    found, rows = await _whole(session, actor, other_id, month, now)
+    found, rows = await _whole(session, actor, other_id, month, now, queries.MOST_ENTRIES)
     header = (*COLUMNS, "Balance")
     balances = {b.currency: b.opening for b in found.balances}
 
@@ -202,7 +205,7 @@ async def xlsx_of(session: ReadSession, actor: Actor, other_id: UUID, month: Mon
 
 async def pdf_of(session: ReadSession, actor: Actor, other_id: UUID, month: Month, now: datetime) -> Response:
     """The statement as PDF. Raises ``statement.too_long``."""
-    found, rows = await _whole(session, actor, other_id, month, now)
+    found, rows = await _whole(session, actor, other_id, month, now, MOST_ON_PAPER)
     made = await typeset(lambda: statement_paper(found, rows))
     return Response(made, media_type="application/pdf", headers=_named(actor, month, "pdf"))
 
