@@ -20,6 +20,7 @@ from web.pages import (
     company,
     company_people,
     company_sites,
+    disputes,
     find,
     holdings,
     home,
@@ -53,7 +54,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    statements, payments, settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
+    statements, disputes, payments, settlement, resales, notices, agreement_changes, agreements, imports, scan, calendar,
 )  # fmt: skip
 
 

@@ -55,6 +55,10 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         ):  # fmt: skip
             href = f"/settlement/payments?state=waiting&kind={kind}"
             found.append(Task("settlement", count, plural(count, one, many), hint, href, "coin"))
+        count = await settlement.disputes_waiting(session, actor.company_id)
+        words = plural(count, "dispute waits for your answer", "disputes wait for your answer")
+        hint = "Agree, propose something else, or say why not"
+        found.append(Task("settlement", count, words, hint, "/settlement/disputes?state=waiting", "scale"))
     if actor.may("holding.act"):
         count = await holdings.waiting(session, actor)
         words = plural(count, "place waits for a count", "places wait for a count")

@@ -17,6 +17,7 @@ from marketplace.kit.money import Money, amount_cell, price_cell
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
+from marketplace.settlement.disputes import REASONS
 from marketplace.settlement.kinds import KIND_WORDS, LineKind
 from marketplace.settlement.queries import BalanceRow, SettlementFilter, SettlementRow
 from marketplace.settlement.states import STATE_WORDS
@@ -176,6 +177,8 @@ async def _line_page(visit: Visit, line_id: UUID, form: Form) -> Response:
         kind_words=KIND_WORDS, payments=await queries.line_payments(visit.session, line_id), counters=counters,
         events=line_story(row, await queries.payments_of_line(visit.session, line_id)), done=DONE.get(visit.asked("done")),
         overdue=row.overdue(visit.today), may_mark=may and mine(row, actor) and not row.disputed, may_pay=may and row.left > 0,
+        disputes=await queries.disputes_of_line(visit.session, line_id), reasons=REASONS,
+        may_dispute=may and paying and not row.disputed and row.amount > row.paid and (row.object_by is None or visit.now < row.object_by),
         uncredited=uncredited, may_credit=may and not paying and uncredited > 0 and row.counters_id is None,
         labels={"amount": "Amount", "words": "Why"},
     )  # fmt: skip

@@ -43,7 +43,6 @@ from marketplace.sourcing.queries.rejected import (
     rejected_units_for_update,
     way_back,
     way_back_units,
-    ways_back_waiting,
 )
 from marketplace.sourcing.queries.replacements import (
     EqualStock,
@@ -115,5 +114,4 @@ __all__ = [
     "waiting",
     "way_back",
     "way_back_units",
-    "ways_back_waiting",
 ]

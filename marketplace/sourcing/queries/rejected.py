@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.sourcing.queries.calls import CallRow
 
 
@@ -91,11 +91,3 @@ async def way_back_units(session: AsyncSession, call_id: UUID) -> Sequence[WayBa
         call_id,
     )
     return [WayBackUnit(**dict(r)) for r in rows]
-
-
-async def ways_back_waiting(session: AsyncSession, company_id: UUID) -> int:
-    """How many consignments of rejected units are on their way back to this company."""
-    count: int = await fetch_value(
-        session, "SELECT count(*)::int FROM way_back WHERE holder_id = $1 AND received_at IS NULL", company_id
-    )
-    return count

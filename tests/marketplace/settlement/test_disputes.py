@@ -21,7 +21,9 @@ from tests.world import Party, World
 TABLES = ("settlement_line", "payment", "payment_allocation", "dispute", "dispute_statement", "outbox_event")
 
 
-async def disputes(world: World, line: UUID, amount: str = "100", by: Party | None = None, **changed: Any) -> DisputeRow:
+async def disputes(
+    world: World, line: UUID, amount: str = "100", by: Party | None = None, **changed: Any
+) -> DisputeRow:
     party = by or world.maker
     usual: dict[str, Any] = {"offer": Decimal(0), "reason": "damaged", "words": "Cracked.", "now": NOW}
     async with world.db.write(party.tenant) as session:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from marketplace.ledger.service import verify
+from marketplace.ledger.queries import CHECKS, verify
 from tests.agreed import rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.web.job import Site, open_site
@@ -67,12 +67,12 @@ async def test_rejected_units_go_back_and_stay_under_the_agreement(world: World,
     job = site.job
     await job.sold(4, offered=4, serial=serial)
     if serial:
-        units = {"units": {"good": [f"SN-{world.tag}-000"], "rejected": [f"SN-{world.tag}-00{n}" for n in (1, 2)]}}
         await job.called(3)
         shipped = [
             str(r["serial"])
             for r in await world.owner.fetch(
-                "SELECT l.serial FROM call_unit u JOIN lot l ON l.lot_id = u.lot_id WHERE u.call_id = $1::uuid ORDER BY 1", job.call
+                "SELECT l.serial FROM call_unit u JOIN lot l ON l.lot_id = u.lot_id WHERE u.call_id = $1::uuid ORDER BY 1",
+                job.call,
             )
         ]
         units = {"units": {"good": shipped[:1], "rejected": shipped[1:]}}
@@ -103,7 +103,7 @@ async def test_rejected_units_go_back_and_stay_under_the_agreement(world: World,
     assert await held(world, maker, buyer, bound=True) == 0
     before = await rows_of(world, *TABLES)
     await refused(job.technician.post(f"{CALLS}/{job.call}/send-back", json=UPS), "call.sent_back")
-    await refused(job.technician.post(f"{CALLS}/{job.call}/receive-back", json={}), "call.not_found")
+    await refused(job.outsider.post(f"{CALLS}/{job.call}/receive-back", json={}), "call.not_found")
     await refused(job.buyer.post(f"{CALLS}/{job.call}/receive-back", json={"missing": 3}), "call.back_missing")
     await refused(job.buyer.post(f"{CALLS}/{job.call}/receive-back", json={"missing": 2}), "call.back_note")
     assert await rows_of(world, *TABLES) == before
@@ -117,8 +117,8 @@ async def test_rejected_units_go_back_and_stay_under_the_agreement(world: World,
     assert (back["quantity"], back["missing"], back["tracking"]) == (2, 0, "1ZBACK")
     # They can be ordered back again.
     await job.called(3)
-    report = await verify(world.owner)
-    assert not [p for p in report.problems if str(p).find(str(job.lot)) >= 0]
+    async with world.db.read(world.maker.tenant) as session:
+        assert [name for name in CHECKS if await verify(session, name)] == []
 
 
 async def test_the_sides_agree_on_some_and_on_an_amount(world: World, site: Site) -> None:
@@ -143,7 +143,7 @@ async def test_the_sides_agree_on_some_and_on_an_amount(world: World, site: Site
     await refused(job.buyer.post(f"{API}/sourcing/disputes/{found['id']}/agree"), "dispute.nothing")
     await ok(job.planner.post(f"{API}/sourcing/disputes/{found['id']}/agree"))
     lines = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
-    assert sorted(x["amount"] for x in lines)[0] == "40.0000"
+    assert "40.0000" in [x["amount"] for x in lines]
     assert await held(world, world.maker.id, world.maker.id, bound=False) == 2
     assert await taken_back(world, job) == 2
     await ok(job.technician.post(f"{CALLS}/{job.call}/send-back", json=UPS))
