@@ -52,6 +52,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "lower_grade": ("{company} accepted {of} at a lower grade", "adjustments-horizontal", "warn"),
     "dispute_agreed": ("{company} agreed: {of} kept", "scale", "good"),
     "dispute_withdrawn": ("{company} accepted {of} after all", "shield-check", "good"),
+    "freight": ("{company} paid the carrier", "truck", "info"),
     "sent_back": ("{company} sent {of} back", "truck-return", "info"),
     "received_back": ("{company} has the rejected units again", "package-import", "good"),
     "bought": ("Not replaced in time: {of} bought", "coin", "warn"),
@@ -94,6 +95,8 @@ def _text(event: CallEventRow) -> str | None:
         return f"{', '.join(wrong)}: {found.get('note')}"
     if event.kind == "lower_grade":
         return f"{found.get('less')} less is proposed: {found.get('note')}"
+    if event.kind == "freight":
+        return f"{found.get('amount')} by document {found.get('document')}, owed by the other side."
     if event.kind == "dispute_agreed":
         return f"For {found.get('amount')}; {found.get('back')} to go back."
     if event.kind == "received_back" and found.get("missing"):

@@ -139,6 +139,12 @@ async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.replaced, "replacement is on its way to you", "replacements are on their way to you")
         href = "/calls?side=holder&status=replacing"
         found.append(Task("calls", waits.replaced, words, "Say when it has arrived", href, "package-import"))
+    if may("order.receive"):
+        words = plural(
+            waits.back, "rejected order is on its way back to you", "rejected orders are on their way back to you"
+        )
+        hint = "Say when the units have arrived"
+        found.append(Task("calls", waits.back, words, hint, "/calls?side=holder&status=back", "package-import"))
     if may("order.ship"):
         words = plural(waits.replace, "draw is to be replaced", "draws are to be replaced")
         hint = "Send equal units in time, or those that were drawn are bought"

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.errors import missing
+from marketplace.kit.money import Money
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.parties import queries as parties
@@ -40,6 +41,7 @@ from marketplace.sourcing.schemas import (
     ContactOut,
     EqualStockOut,
     FinishIn,
+    FreightIn,
     InspectIn,
     LocatedNumber,
     LocatedPart,
@@ -364,6 +366,19 @@ async def receive_back(
     return await once_done(
         session, actor, key, f"calls.receive_back:{call_id}", given.model_dump(),
         lambda: service.receive_back(session, actor, call_id, missing_units=given.missing, note=given.note, now=now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/freight", summary="Record freight that you paid for the other side")
+async def freight(
+    session: Writing, actor: SettlesUnits, call_id: UUID, given: FreightIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Who bears it says the clause; it becomes a settlement line, to which the other side can object for some days."""
+    return await once_done(
+        session, actor, key, f"calls.freight:{call_id}", given.model_dump(),
+        lambda: service.record_freight(
+            session, actor, call_id, trip=given.trip, amount=Money(given.amount, given.currency), document=given.document, now=now
+        ),
     )  # fmt: skip
 
 

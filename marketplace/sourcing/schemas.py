@@ -446,6 +446,20 @@ class BackIn(BodyIn):
     note: str = Field(default="", max_length=500)
 
 
+class FreightIn(BodyIn):
+    """What you paid a carrier, by which document, for which trip."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"trip": "there", "amount": "84.20", "currency": "USD", "document": "1Z999AA10123456784"}]
+        }
+    )
+    trip: Literal["there", "back"] = Field(description="there: to the manufacturer; back: rejected units to the holder")
+    amount: Decimal = Field(gt=0, max_digits=16, decimal_places=4)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    document: str = Field(min_length=1, max_length=80)
+
+
 class WayBackOut(BaseModel):
     """Rejected units on their way back to their holder."""
 

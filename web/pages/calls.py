@@ -92,6 +92,7 @@ DONE: Final = {
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
     "send-back": ("Sent back.", "The holder was told and says when the units have arrived. They stay the holder's."),
+    "freight": ("Recorded.", "The other side owes it, and was told until when it can object."),
     "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
         "Sent.",
@@ -277,6 +278,8 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     return visit.show(
         "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"]),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
+        may_freight=call.shipped_at is not None and call.agreement_id is not None
+        and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
     )  # fmt: skip

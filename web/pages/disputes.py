@@ -1,4 +1,4 @@
-"""Disputes: what one side does not accept, the thread of both, how it ends; and the way back of rejected units."""
+"""Disputes: what one side does not accept, the thread of both, how it ends; the way back of rejected units, and freight."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
-from marketplace.kit.money import amount_cell
+from marketplace.kit.money import Money, amount_cell
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
 from marketplace.settlement.disputes import REASONS, latest
 from marketplace.settlement.queries import DisputeRow, StatementRow
+from marketplace.sourcing import queries as calls
 from marketplace.sourcing import service as sourcing
 from web.exports import list_csv, wants_csv
 from web.forms import Form
@@ -62,7 +63,7 @@ DONE: Final = {
 }  # fmt: skip
 LABELS: Final = {
     "amount": "Amount", "offer": "Of it you would pay", "reason": "Reason", "words": "What you say", "quantity": "Units kept",
-    "missing": "Missing", "note": "Note",
+    "missing": "Missing", "note": "Note", "trip": "Which freight", "currency": "Currency", "document": "Carrier's document",
 }  # fmt: skip
 
 
@@ -273,4 +274,47 @@ async def receive_back(request: Request, call_id: UUID, sent: SentForm, now: Now
 
     return await submit(
         request, sent, "order.receive", act, now=now, to=f"/calls/{call_id}?done=receive-back", again=again
+    )
+
+
+# -- freight -----------------------------------------------------------------------------------------------
+
+
+async def _freight_page(visit: Visit, call_id: UUID, form: Form) -> Response:
+    visit.actor.require("settlement.mark")
+    found = await detail(visit, call_id)
+    back = await calls.way_back(visit.session, call_id)
+    trips = [
+        ("there", "Of the units to the manufacturer"),
+        *([("back", "Of rejected units back to the holder")] if back else []),
+    ]
+    return visit.show("calls/freight.html", **found, form=form, labels=LABELS, trips=trips)
+
+
+@router.get("/calls/{call_id}/freight")
+async def freight_page(visit: ReadsCalls, call_id: UUID) -> Response:
+    """What was paid to a carrier, by which document."""
+    return await _freight_page(visit, call_id, Form())
+
+
+@router.post("/calls/{call_id}/freight")
+async def freight(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
+    """The other side owes it."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        fields = sent.fields()
+        trip = fields.one_of("trip", LABELS["trip"], ("there", "back"))
+        amount = fields.amount("amount", LABELS["amount"])
+        currency = fields.text("currency", LABELS["currency"], most=3).upper()
+        document = fields.text("document", LABELS["document"], most=80)
+        fields.check("freight.invalid", "Nothing was recorded.")
+        await sourcing.record_freight(
+            session, actor, call_id, trip=trip, amount=Money(amount, currency), document=document, now=now
+        )
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _freight_page(visit, call_id, form)
+
+    return await submit(
+        request, sent, "settlement.mark", act, now=now, to=f"/calls/{call_id}?done=freight", again=again
     )

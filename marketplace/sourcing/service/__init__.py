@@ -9,6 +9,7 @@ from marketplace.sourcing.service.answering import (
     ship,
 )
 from marketplace.sourcing.service.closing import close_site
+from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
 from marketplace.sourcing.service.rejecting import accept_rejected, agree_units, receive_back, send_back
@@ -37,6 +38,7 @@ __all__ = [
     "receive",
     "receive_back",
     "receive_replacement",
+    "record_freight",
     "refuse",
     "send_back",
     "send_replacement",
