@@ -41,6 +41,7 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.titling import pass_title
 
 __all__ = [
     "MOST_VALID_DAYS",
@@ -64,6 +65,7 @@ __all__ = [
     "note_not_accepted",
     "offer",
     "pass_on",
+    "pass_title",
     "permits_for_act",
     "permits_for_kept",
     "permits_for_resale",
