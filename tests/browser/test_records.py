@@ -3,6 +3,8 @@ the way from a number to an order back works there, with script and without."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -91,6 +93,10 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             "bank_reference": "WIRE 4711", "lines": [{"line_id": str(line), "amount": "10"}],
         }), 201)  # fmt: skip
         await owes(world, by=world.buyer, payer_id=world.buyer.id, payee_id=world.maker.id, kind="late_damages")
+        odd = await ok(job.planner.post(f"/api/v1/settlement/{line}/dispute", json={
+            "amount": "5", "reason": "damaged", "words": "The housing is cracked.",
+        }), 201)  # fmt: skip
+        month = f"{datetime.now(UTC):%Y-%m}"
         held = f"part={world.part}&site={world.buyer.site}"
         draw, sent = await drawn(site)
         end = {"ends": True, "note": "We close the site in spring."}
@@ -112,7 +118,9 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark", "line": f"/settlement/{line}", "balances": "/settlement/balances",
                 "payments": "/settlement/payments", "record": f"/settlement/payments/new?line={line}", "record-whom": "/settlement/payments/new",
                 "upload": "/settlement/payments/upload", "set-off": f"/settlement/set-off?other={world.buyer.id}&currency=USD",
-                "paid": f"/settlement/payments/{paid['id']}",
+                "paid": f"/settlement/payments/{paid['id']}", "disputes": "/settlement/disputes", "dispute": f"/settlement/disputes/{odd['id']}",
+                "statements": f"/settlement/statements?month={month}", "statement": f"/settlement/statements/{world.buyer.id}/{month}",
+                "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
             (world.buyer, "admin", {
@@ -120,7 +128,8 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
-                "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}",
+                "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
+                "receive-back": f"/calls/{job.call}/receive-back",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:
