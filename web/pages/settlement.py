@@ -32,7 +32,7 @@ ReadsOwed = Annotated[Visit, visits("settlement.read")]
 Marks = Annotated[Visit, visits("settlement.mark")]
 
 PER_PAGE: Final = 50
-BESIDE: Final = 8
+BESIDE: Final = 5
 """Balances shown beside the list; the rest has a page of its own, and the list says so."""
 COLUMNS: Final = (
     Column("line", "Line"),
