@@ -339,11 +339,12 @@ async def inspect(
 
 
 @sourcing.get("/calls/{call_id}/way-back", summary="Rejected units on their way back")
-async def way_back(session: Reading, actor: ReadsCalls, call_id: UUID) -> WayBackOut | None:
-    """Null while nothing was sent back."""
-    await queries.call(session, call_id)
+async def way_back(session: Reading, actor: ReadsCalls, call_id: UUID) -> WayBackOut:
+    """Refused while nothing was sent back."""
     found = await queries.way_back(session, call_id)
-    return WayBackOut.model_validate(found) if found else None
+    if found is None:
+        raise missing("call.no_way_back", "No rejected units of this order were sent back.")
+    return WayBackOut.model_validate(found)
 
 
 @sourcing.post("/calls/{call_id}/send-back", summary="Send rejected units back")
