@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from marketplace.kit.clock import add_months
-from marketplace.kit.errors import invalid, missing
+from marketplace.kit.errors import missing
 
 SETTLES_IN: Final = timedelta(hours=1)
 """What was under way when a month ended is in it; after so long nothing of it is under way any more."""
@@ -34,7 +34,7 @@ class Month:
         """'2026-11'. Raises ``statement.month``."""
         found = _MONTH.fullmatch(text)
         if not found or int(found[1]) < FIRST_YEAR:
-            raise invalid("statement.month", f"'{text[:20]}' is not a month. Write it like 2026-11.", field="month")
+            raise missing("statement.month", f"'{text[:20]}' is not a month. Write it like 2026-11.")
         return cls(date(int(found[1]), int(found[2]), 1))
 
     @classmethod
