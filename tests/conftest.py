@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
 from marketplace.db.session import Database
@@ -23,6 +24,9 @@ from tests.world import World
 
 _KEEP = "BACKSTOCK_TEST_DATA"
 TEMPLATE = "template_migrated"
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

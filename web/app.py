@@ -20,6 +20,7 @@ from web.pages import (
     company,
     company_people,
     company_sites,
+    disputes,
     find,
     holdings,
     home,
@@ -30,6 +31,7 @@ from web.pages import (
     order_steps,
     order_terms,
     orders,
+    payments,
     posting_order,
     preferences,
     release_lines,
@@ -43,6 +45,7 @@ from web.pages import (
     settlement,
     sign_in,
     source_back,
+    statements,
     stock,
     styleguide,
     units,
@@ -54,7 +57,8 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, calls, replacements, units,
     holdings,
-    settlement, resales, insolvencies, security_interests, notices, agreement_changes, agreements, imports, scan, calendar,
+    statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, agreement_changes, agreements, imports, scan,
+    calendar,
 )  # fmt: skip
 
 

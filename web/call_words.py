@@ -49,6 +49,12 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
     "replacement_sent": ("{company} sent {of} as a replacement", "truck-return", "info"),
     "replacement_received": ("{company} received the replacement: {good} accepted", "package-import", "good"),
+    "lower_grade": ("{company} accepted {of} at a lower grade", "adjustments-horizontal", "warn"),
+    "dispute_agreed": ("{company} agreed: {of} kept", "scale", "good"),
+    "dispute_withdrawn": ("{company} accepted {of} after all", "shield-check", "good"),
+    "freight": ("{company} paid the carrier", "truck", "info"),
+    "sent_back": ("{company} sent {of} back", "truck-return", "info"),
+    "received_back": ("{company} has the rejected units again", "package-import", "good"),
     "bought": ("Not replaced in time: {of} bought", "coin", "warn"),
 }
 
@@ -87,7 +93,15 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
-    if event.kind in {"shipped", "shipment_corrected", "replacement_sent"}:
+    if event.kind == "lower_grade":
+        return f"{found.get('less')} less is proposed: {found.get('note')}"
+    if event.kind == "freight":
+        return f"{found.get('amount')} by document {found.get('document')}, owed by the other side."
+    if event.kind == "dispute_agreed":
+        return f"For {found.get('amount')}; {found.get('back')} to go back."
+    if event.kind == "received_back" and found.get("missing"):
+        return f"{found['missing']} missing: {found.get('note')}"
+    if event.kind in {"shipped", "shipment_corrected", "replacement_sent", "sent_back"}:
         return ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p) or None
     if event.kind == "inspected" and found.get("rejected"):
         return f"{found['rejected']} rejected: {found.get('note')}"

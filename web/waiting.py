@@ -52,10 +52,18 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
     if actor.may("agreement.read"):
         found += await _resales(session, actor)
     if actor.may("settlement.mark"):
-        count = await settlement.half_marked(session, actor.company_id)
-        words = plural(count, "settlement line waits for your mark", "settlement lines wait for your mark")
-        hint = "The other side has marked it as settled"
-        found.append(Task("settlement", count, words, hint, "/settlement?state=half", "coin"))
+        waits = await settlement.payments_waiting(session, actor.company_id)
+        for count, one, many, hint, kind in (
+            (waits.payments, "payment waits for your word", "payments wait for your word", "The other side says it was paid", "payment"),
+            (waits.set_offs, "set-off waits for your word", "set-offs wait for your word", "Nothing is netted until you agree", "set_off"),
+            (waits.reversals, "payment is to be taken back", "payments are to be taken back", "It counts until you agree", "reversal"),
+        ):  # fmt: skip
+            href = f"/settlement/payments?state=waiting&kind={kind}"
+            found.append(Task("settlement", count, plural(count, one, many), hint, href, "coin"))
+        count = await settlement.disputes_waiting(session, actor.company_id)
+        words = plural(count, "dispute waits for your answer", "disputes wait for your answer")
+        hint = "Agree, propose something else, or say why not"
+        found.append(Task("settlement", count, words, hint, "/settlement/disputes?state=waiting", "scale"))
     if actor.may("holding.act"):
         count = await holdings.waiting(session, actor)
         words = plural(count, "place waits for a count", "places wait for a count")
@@ -136,6 +144,12 @@ async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.replaced, "replacement is on its way to you", "replacements are on their way to you")
         href = "/calls?side=holder&status=replacing"
         found.append(Task("calls", waits.replaced, words, "Say when it has arrived", href, "package-import"))
+    if may("order.receive"):
+        words = plural(
+            waits.back, "rejected order is on its way back to you", "rejected orders are on their way back to you"
+        )
+        hint = "Say when the units have arrived"
+        found.append(Task("calls", waits.back, words, hint, "/calls?side=holder&status=back", "package-import"))
     if may("order.ship"):
         words = plural(waits.replace, "draw is to be replaced", "draws are to be replaced")
         hint = "Send equal units in time, or those that were drawn are bought"

@@ -143,7 +143,7 @@ class Obligation:
             case ObligationKind.ANSWER_ORDER:
                 return f"/orders/{self.record_id}"
             case ObligationKind.SETTLE:
-                return f"/settlement?state=all&line={self.reference}"
+                return f"/settlement/{self.record_id}"
             case ObligationKind.SECURITY_LAPSES:
                 return f"/security-interests/{self.record_id}"
             case (

@@ -10,6 +10,8 @@ from enum import StrEnum
 class LineKind(StrEnum):
     """What a settlement line is for."""
 
+    SALE_PRICE = "sale_price"
+    """Units sold under an agreement. Where their title is retained until they are paid, it passes when this is."""
     CALL_PRICE = "call_price"
     DRAW_FEE = "draw_fee"
     DRAW_PURCHASE = "draw_purchase"
@@ -39,6 +41,7 @@ class About:
 
 
 KINDS: Mapping[LineKind, About] = {
+    LineKind.SALE_PRICE: About("Price of the sale", "holder"),
     LineKind.CALL_PRICE: About("Price", "maker"),
     LineKind.DRAW_FEE: About("Draw fee", "maker"),
     LineKind.DRAW_PURCHASE: About("Bought: not replaced in time", "maker"),

@@ -152,3 +152,76 @@ class PaymentAllocation(Row):
     actor_id: Mapped[UUID]
     at: Mapped[datetime]
     __table_args__ = (CheckConstraint("amount <> 0", name="amount"),)
+
+
+class Dispute(Row):
+    """What one side does not accept: part of a line (subject 'line'), what units of a lower grade are worth ('grade'), or the
+    rejected units of an order ('units', where there is no line). ``amount``: how much is in dispute; of units, what they
+    would cost. ``waits_for``: whose answer is awaited while it is open. ``agreed_amount``: what of the amount is owed after
+    all; ``agreed_quantity``: how many of the units the manufacturer keeps."""
+
+    __tablename__ = "dispute"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    subject: Mapped[str]
+    line_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_line.id"), index=True)
+    cause_id: Mapped[UUID] = mapped_column(index=True)
+    cause_reference: Mapped[str]
+    payer_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    payee_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    opened_by: Mapped[UUID]
+    reason: Mapped[str]
+    currency: Mapped[Currency]
+    amount: Mapped[Decimal]
+    quantity: Mapped[int | None]
+    respond_by: Mapped[datetime]
+    status: Mapped[str] = mapped_column(server_default="open")
+    waits_for: Mapped[UUID | None]
+    agreed_amount: Mapped[Decimal | None]
+    agreed_quantity: Mapped[int | None]
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint("subject IN ('line','grade','units')", name="subject"),
+        CheckConstraint("(subject = 'units') = (line_id IS NULL) AND (subject = 'line') = (quantity IS NULL)", name="about"),
+        CheckConstraint(
+            "amount >= 0 AND quantity > 0 AND agreed_amount BETWEEN 0 AND amount AND agreed_quantity BETWEEN 0 AND quantity",
+            name="amount",
+        ),
+        CheckConstraint(
+            "status IN ('open','agreed','withdrawn') AND (status = 'open') = (ended_at IS NULL) "
+            "AND (status = 'open') = (waits_for IS NOT NULL)",
+            name="status",
+        ),
+        CheckConstraint("payer_id <> payee_id AND opened_by IN (payer_id, payee_id)", name="sides"),
+        Index("ix_dispute_payer", "payer_id", "id"),
+        Index("ix_dispute_payee", "payee_id", "id"),
+        Index(
+            "ix_dispute_line_open", "line_id", unique=True,
+            postgresql_where=text("status = 'open' AND line_id IS NOT NULL"),
+        ),
+        Index("ix_dispute_units_once", "cause_id", unique=True, postgresql_where=text("subject = 'units'")),
+        Index("ix_dispute_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
+    )  # fmt: skip
+
+
+class DisputeStatement(Row):
+    """What one side says in a dispute, or proposes: ``amount`` that is owed after all, ``quantity`` of the units that the
+    manufacturer keeps. Only added."""
+
+    __tablename__ = "dispute_statement"
+    id: Mapped[Id]
+    dispute_id: Mapped[UUID] = mapped_column(ForeignKey("dispute.id"), index=True)
+    payer_id: Mapped[UUID]
+    payee_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    kind: Mapped[str]
+    words: Mapped[str] = mapped_column(server_default="")
+    amount: Mapped[Decimal | None]
+    quantity: Mapped[int | None]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("kind IN ('opened','said','proposed','agreed','withdrawn','sent_back')", name="kind"),
+        CheckConstraint("amount >= 0 AND quantity >= 0", name="amount"),
+    )

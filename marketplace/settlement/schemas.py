@@ -248,3 +248,127 @@ class PaymentsFileOut(BaseModel):
     known: int
     bad: int
     rows: list[JudgedOut]
+
+
+class BalanceOut(BaseModel):
+    """What became of one currency in a month with one company. Amounts above zero are in your favour: the other one owes
+    them."""
+
+    model_config = ConfigDict(from_attributes=True)
+    other_id: UUID
+    other: str
+    currency: str = Field(examples=["USD"])
+    opening: Decimal
+    lines: Decimal
+    credits: Decimal
+    payments: Decimal
+    taken_back: Decimal
+    set_off: Decimal = Field(description="Taken off on both sides alike.")
+    closing: Decimal
+    entries: int
+
+
+class StatementOut(BaseModel):
+    """A month with one company."""
+
+    company: str
+    other_id: UUID
+    other: str
+    month: str = Field(examples=["2026-11"])
+    final: bool = Field(description="Nothing will change in it any more.")
+    balances: list[BalanceOut]
+
+
+class EntryOut(BaseModel):
+    """One fact of a statement."""
+
+    model_config = ConfigDict(from_attributes=True)
+    known_at: datetime = Field(description="Since when it counts: written, or said by both sides.")
+    record_id: UUID = Field(description="The line or the payment.")
+    what: str = Field(description="line, credit, payment, set_off or taken_back")
+    kind: str
+    reference: str
+    about: str
+    on: date
+    due_on: date | None
+    currency: str
+    in_favour: Decimal = Field(description="What it adds to what the other company owes you.")
+    against: Decimal
+
+
+class DisputeIn(BodyIn):
+    """How much of a line you dispute, why, and how much of that you would pay."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"amount": "60.00", "offer": "20.00", "reason": "damaged", "words": "The housing is cracked."}]
+        }
+    )
+    amount: Amount
+    offer: Decimal = Field(default=Decimal(0), ge=0, le=MAX_AMOUNT, max_digits=16, decimal_places=4)
+    reason: Literal["lower_grade", "damaged", "wrong_part", "papers", "quantity", "price", "not_owed", "other"]
+    words: str = Field(min_length=1, max_length=500)
+
+
+class StatementIn(BodyIn):
+    """What you say."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"words": "It was whole when we packed it."}]})
+    words: str = Field(min_length=1, max_length=500)
+
+
+class ProposalIn(BodyIn):
+    """How much of what is in dispute is owed; of rejected units also how many the manufacturer keeps."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": "40.00", "words": "Half of it."}]})
+    amount: Decimal = Field(ge=0, le=MAX_AMOUNT, max_digits=16, decimal_places=4)
+    quantity: int | None = Field(default=None, ge=0)
+    words: str = Field(default="", max_length=500)
+
+
+class DisputeOut(BaseModel):
+    """What one side does not accept."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    reference: str = Field(examples=["DSP-7F3K2Q"])
+    subject: str = Field(description="line, grade (of accepted units) or units (that were rejected)")
+    line_id: UUID | None
+    line: str | None
+    cause_id: UUID
+    cause_reference: str
+    payer_id: UUID
+    payer: str
+    payee_id: UUID
+    payee: str
+    opened_by: UUID
+    reason: str
+    currency: str
+    amount: Decimal = Field(description="What is in dispute; of units, what they would cost.")
+    quantity: int | None
+    respond_by: datetime = Field(description="Nothing is agreed by silence.")
+    status: str = Field(description="open, agreed or withdrawn")
+    waits_for: UUID | None
+    agreed_amount: Decimal | None
+    agreed_quantity: int | None
+    ended_at: datetime | None
+    created_at: datetime
+
+
+class ThreadOut(BaseModel):
+    """What one side said or proposed."""
+
+    model_config = ConfigDict(from_attributes=True)
+    company_id: UUID
+    company: str
+    kind: str
+    words: str
+    amount: Decimal | None
+    quantity: int | None
+    at: datetime
+
+
+class DisputeDetailOut(DisputeOut):
+    """A dispute with all that was said in it."""
+
+    thread: list[ThreadOut]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.errors import missing
+from marketplace.kit.money import Money
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.parties import queries as parties
@@ -28,16 +29,19 @@ from marketplace.sourcing.permissions import (
     ReceivesCalls,
     ReceivesReplacements,
     Requests,
+    SettlesUnits,
     ShipsReplacements,
 )
 from marketplace.sourcing.schemas import (
     AcceptIn,
+    BackIn,
     CallOut,
     CandidateOut,
     ConfirmIn,
     ContactOut,
     EqualStockOut,
     FinishIn,
+    FreightIn,
     InspectIn,
     LocatedNumber,
     LocatedPart,
@@ -52,8 +56,10 @@ from marketplace.sourcing.schemas import (
     ReplacementOut,
     RequestIn,
     RequisitionOut,
+    WayBackOut,
 )
 from marketplace.sourcing.service.ordering import Choice
+from marketplace.sourcing.service.receiving import Lower
 
 PLACES_OF_MANY = 12
 """Places looked at of each part, at the least, where several numbers are asked for at once; a number alone gets all."""
@@ -326,8 +332,76 @@ async def inspect(
     return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(
-            session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump()
+            session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump(),
+            reason=given.reason, lower=Lower(given.lower.quantity, given.lower.less) if given.lower else None,
         ),
+    )  # fmt: skip
+
+
+@sourcing.get("/calls/{call_id}/way-back", summary="Rejected units on their way back")
+async def way_back(session: Reading, actor: ReadsCalls, call_id: UUID) -> WayBackOut:
+    """Refused while nothing was sent back."""
+    found = await queries.way_back(session, call_id)
+    if found is None:
+        raise missing("call.no_way_back", "No rejected units of this order were sent back.")
+    return WayBackOut.model_validate(found)
+
+
+@sourcing.post("/calls/{call_id}/send-back", summary="Send rejected units back")
+async def send_back(
+    session: Writing, actor: ReceivesCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """At the holder's cost, once both sides agree on it or the holder has not objected in time. The units stay the holder's,
+    and under the agreement."""
+    return await once_done(
+        session, actor, key, f"calls.send_back:{call_id}", given.model_dump(),
+        lambda: service.send_back(session, actor, call_id, given.consignment(), now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/receive-back", summary="Receive rejected units again")
+async def receive_back(
+    session: Writing, actor: ReceivesReplacements, call_id: UUID, given: BackIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """For the holder: the units are where they came from again; what is missing is lost."""
+    return await once_done(
+        session, actor, key, f"calls.receive_back:{call_id}", given.model_dump(),
+        lambda: service.receive_back(session, actor, call_id, missing_units=given.missing, note=given.note, now=now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/freight", summary="Record freight that you paid for the other side")
+async def freight(
+    session: Writing, actor: SettlesUnits, call_id: UUID, given: FreightIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Who bears it says the clause; it becomes a settlement line, to which the other side can object for some days."""
+    return await once_done(
+        session, actor, key, f"calls.freight:{call_id}", given.model_dump(),
+        lambda: service.record_freight(
+            session, actor, call_id, trip=given.trip, amount=Money(given.amount, given.currency), document=given.document, now=now
+        ),
+    )  # fmt: skip
+
+
+@sourcing.post("/disputes/{dispute_id}/agree", summary="Agree on rejected units")
+async def agree_units(
+    session: Writing, actor: SettlesUnits, dispute_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """To the other side's last proposal: what the maker keeps becomes its own at the agreed amount, the rest goes back."""
+    return await once_done(
+        session, actor, key, f"disputes.agree:{dispute_id}", {},
+        lambda: service.agree_units(session, actor, dispute_id, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/disputes/{dispute_id}/accept", summary="Accept rejected units after all")
+async def accept_rejected(
+    session: Writing, actor: SettlesUnits, dispute_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """For the maker, which withdraws its rejection: the units are its own at the clause's price."""
+    return await once_done(
+        session, actor, key, f"disputes.accept:{dispute_id}", {},
+        lambda: service.accept_rejected(session, actor, dispute_id, now),
     )  # fmt: skip
 
 

@@ -230,3 +230,41 @@ class CallEvent(Row):
     detail: Mapped[dict[str, Any]]
     actor_id: Mapped[UUID]
     at: Mapped[Created]
+
+
+class WayBack(Row):
+    """Rejected units on their way back to their holder, at its cost. ``missing`` of them did not arrive."""
+
+    __tablename__ = "way_back"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), primary_key=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    quantity: Mapped[int]
+    carrier: Mapped[str]
+    tracking: Mapped[str | None]
+    shipped_at: Mapped[datetime]
+    sent_by: Mapped[UUID]
+    received_at: Mapped[datetime | None]
+    missing: Mapped[int | None]
+    note: Mapped[str] = mapped_column(server_default="")
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND missing BETWEEN 0 AND quantity", name="quantity"),
+        CheckConstraint("(received_at IS NULL) = (missing IS NULL)", name="received"),
+        Index("ix_way_back_open", "holder_id", postgresql_where=text("received_at IS NULL")),
+    )
+
+
+class WayBackUnit(Row):
+    """The units of a way back, as the lots that they travel as."""
+
+    __tablename__ = "way_back_unit"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("way_back.call_id"), primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position_id: Mapped[int]
+    quantity: Mapped[int]
+    serial: Mapped[str | None]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)

@@ -426,6 +426,54 @@ class InspectedUnits(BodyIn):
     rejected: list[Name] = Field(default=[], max_length=10_000)
 
 
+DisputeReason = Literal[
+    "lower_grade", "damaged", "wrong_part", "papers", "quantity", "price", "not_owed", "other"
+]  # fmt: skip
+
+
+class LowerIn(BodyIn):
+    """So many of the accepted units are of a lower grade; you would pay so much less for them in all."""
+
+    quantity: int = Field(ge=1)
+    less: Decimal = Field(gt=0, max_digits=16, decimal_places=4, examples=["30.00"])
+
+
+class BackIn(BodyIn):
+    """How many rejected units did not come back, and how you know."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"missing": 0}]})
+    missing: int = Field(default=0, ge=0)
+    note: str = Field(default="", max_length=500)
+
+
+class FreightIn(BodyIn):
+    """What you paid a carrier, by which document, for which trip."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"trip": "there", "amount": "84.20", "currency": "USD", "document": "1Z999AA10123456784"}]
+        }
+    )
+    trip: Literal["there", "back"] = Field(description="there: to the manufacturer; back: rejected units to the holder")
+    amount: Decimal = Field(gt=0, max_digits=16, decimal_places=4)
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    document: str = Field(min_length=1, max_length=80)
+
+
+class WayBackOut(BaseModel):
+    """Rejected units on their way back to their holder."""
+
+    model_config = ConfigDict(from_attributes=True)
+    call_id: UUID
+    quantity: int
+    carrier: str
+    tracking: str | None
+    shipped_at: datetime
+    received_at: datetime | None
+    missing: int | None
+    note: str
+
+
 class InspectIn(BodyIn):
     """How many are accepted; a note where some are rejected, and which where they have serial numbers."""
 
@@ -437,6 +485,8 @@ class InspectIn(BodyIn):
     good: int
     note: str = Field(default="", max_length=1000)
     units: InspectedUnits = Field(default_factory=InspectedUnits)
+    reason: DisputeReason = Field(default="other", description="Why units are rejected.")
+    lower: LowerIn | None = Field(default=None, description="Accepted units of a lower grade.")
 
 
 class ReplaceIn(ShipIn):

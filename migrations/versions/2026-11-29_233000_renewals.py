@@ -80,6 +80,8 @@ def downgrade() -> None:
         "ix_agreement_decide",
     ):
         op.drop_index(name, table_name="agreement")
+    op.drop_index("ix_call_agreement_id", table_name="call")
+    op.drop_index("ix_settlement_line_agreement_id", table_name="settlement_line")
     for name in ("non_renewal", "renewals"):
         op.drop_constraint(op.f(f"ck_agreement_{name}"), "agreement", type_="check")
     for name in ("non_renewal_by", "non_renewal_at", "survives_until", "decide_by", "frozen_days", "renewals"):

@@ -232,7 +232,7 @@ async def assert_touchable(page: Page) -> None:
     small = await page.evaluate(
         """() => [...document.querySelectorAll("main .btn, main .form-control, main .form-select, .bottom-link, .top summary, .top button")]
             .filter((e) => e.checkVisibility() && !e.closest(".menu-panel"))
-            .map((e) => [e.className || e.tagName, Math.round(e.getBoundingClientRect().height)])
+            .map((e) => [(e.className || e.tagName) + " " + e.textContent.trim().slice(0, 40), Math.round(e.getBoundingClientRect().height)])
             .filter(([, height]) => height < 40)"""
     )
     assert not small, small

@@ -138,11 +138,12 @@ async def test_from_a_stock_file_to_a_settled_call(
     await fine(technician)
 
     # 5. Both sides mark the line; the unit's whole story can be read.
-    for page, told in ((planner, "Marked as settled."), (buyer, "Both sides have marked the line.")):
+    for page, told in ((planner, "Recorded."), (buyer, "Both sides say that all of it was paid.")):
         await page.goto(f"{site}/settlement")
         await fine(page)
         row = page.get_by_role("row").filter(has_text=number)
-        await row.get_by_role("link", name="Mark as settled").click()
+        await row.get_by_role("link", name="Open").click()
+        await page.get_by_role("link", name="of it was paid").click()
         await page.locator("main form button[type=submit]").first.click()
         await expect(page.get_by_text(told)).to_be_visible()
     await planner.goto(call)

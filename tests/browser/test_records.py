@@ -3,6 +3,8 @@ the way from a number to an order back works there, with script and without."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -20,6 +22,7 @@ from tests.browser.conftest import (
 )
 from tests.clients import token_for
 from tests.marketplace.main_job import Job, ok
+from tests.marketplace.settlement.owed import owes
 from tests.web.job import Site, open_site
 from tests.web.trade import site_for
 from tests.world import Party, World
@@ -85,6 +88,15 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             "SELECT lot_id FROM position WHERE holder_id = $1 AND quantity > 0", world.buyer.id
         )
         line = await world.owner.fetchval("SELECT id FROM settlement_line WHERE payer_id = $1", world.maker.id)
+        paid = await ok(job.planner.post("/api/v1/settlement/payments", json={
+            "direction": "paid", "other_id": str(world.buyer.id), "amount": "20", "currency": "USD", "paid_on": "2026-01-02",
+            "bank_reference": "WIRE 4711", "lines": [{"line_id": str(line), "amount": "10"}],
+        }), 201)  # fmt: skip
+        await owes(world, by=world.buyer, payer_id=world.buyer.id, payee_id=world.maker.id, kind="late_damages")
+        odd = await ok(job.planner.post(f"/api/v1/settlement/{line}/dispute", json={
+            "amount": "5", "reason": "damaged", "words": "The housing is cracked.",
+        }), 201)  # fmt: skip
+        month = f"{datetime.now(UTC):%Y-%m}"
         held = f"part={world.part}&site={world.buyer.site}"
         draw, sent = await drawn(site)
         end = {"ends": True, "note": "We close the site in spring."}
@@ -114,7 +126,12 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
                 "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "imports": "/imports", "scan": "/scan",
-                "settlement": "/settlement", "mark": f"/settlement/{line}/mark",
+                "settlement": "/settlement", "mark": f"/settlement/{line}/mark", "line": f"/settlement/{line}", "balances": "/settlement/balances",
+                "payments": "/settlement/payments", "record": f"/settlement/payments/new?line={line}", "record-whom": "/settlement/payments/new",
+                "upload": "/settlement/payments/upload", "set-off": f"/settlement/set-off?other={world.buyer.id}&currency=USD",
+                "paid": f"/settlement/payments/{paid['id']}", "disputes": "/settlement/disputes", "dispute": f"/settlement/disputes/{odd['id']}",
+                "statements": f"/settlement/statements?month={month}", "statement": f"/settlement/statements/{world.buyer.id}/{month}",
+                "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
             (world.buyer, "admin", {
@@ -122,7 +139,8 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
-                "held-calendar": "/calendar",
+                "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
+                "receive-back": f"/calls/{job.call}/receive-back",
             }),
         ]  # fmt: skip
         for party, role, pages in visits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import uuid4
 
@@ -105,7 +106,8 @@ async def asked(app: FastAPI, people: list[str], path: str, **query: str) -> htt
     """The answer to the first of these people who may use the route."""
     for token in people:
         async with client_for(app, token) as client:
-            answer = await client.get(re.sub(r"{[^}]+}", str(uuid4()), path), params=query)
+            address = re.sub(r"{[^}]+}", str(uuid4()), path.replace("{month}", "2026-01"))
+            answer = await client.get(address, params=query)
         if answer.status_code != 403:
             return answer
     raise AssertionError(f"nobody may read {path}")
@@ -164,6 +166,9 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await job.called(1)
     await job.came_back(1)
     line = (await ok(job.planner.get(f"{API}/settlement", params={"limit": 1})))["items"][0]["id"]
+    odd = {"amount": "5", "reason": "damaged", "words": "The housing is cracked."}
+    made = await ok(job.planner.post(f"{API}/settlement/{line}/dispute", json=odd), 201)
+    await ok(job.planner.post(f"{API}/settlement/disputes/{made['id']}/withdraw"))
     await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
     other = {"company_id": str(world.other.id)}
     estate = {**other, "reason": "Petition filed.", "source": "A letter", "opened_on": "2026-11-01"}
@@ -226,6 +231,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{job_id}", imported)
                     .replace("{call_id}", draw)
                     .replace("{agreement_id}", bound)
+                    .replace("{other_id}", str(world.buyer.id))
+                    .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
                     url += f"?seller_id={world.maker.id}"
@@ -269,5 +276,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes",
+            # A row for each company.
+            f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",
         }, missing  # fmt: skip

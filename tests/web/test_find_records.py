@@ -81,9 +81,8 @@ async def test_every_reference_and_a_job_number_are_found(site: Site) -> None:
     answer = await planner.get("/find", params={"q": f"J-{world.tag}"})
     assert answer.headers["location"] == f"/requests/{job.requisition}"
     answer = await planner.get("/find", params={"q": line["reference"].lower()})
-    assert answer.headers["location"] == f"/settlement?state=all&line={line['reference']}"
+    assert answer.headers["location"] == f"/settlement/{line['id']}"
     page = await planner.get(answer.headers["location"])
-    assert page.text.count('data-label="Amount"') == 1
     assert line["reference"] in page.text
     buyer = await site.browser(world.buyer, "buyer")
     hidden = await buyer.get("/find", params={"q": f"J-{world.tag}"})

@@ -63,16 +63,18 @@ async def test_a_unit_comes_back_through_the_pages(site: Site) -> None:
     assert "Closed: fitted in the machine." in (await technician.get(request)).text
 
     owed = await holder.get("/settlement")
-    line = re.search(r'href="(/settlement/[0-9a-f-]{36}/mark)"', owed.text)
-    assert line, owed.text
+    at = re.search(r'href="(/settlement/[0-9a-f-]{36})"', owed.text)
+    assert at, owed.text
+    line = re.search(r'href="(/settlement/[0-9a-f-]{36}/mark)"', (await holder.get(at[1])).text)
+    assert line, at[1]
     first = await send(holder, line[1], await holder.get(line[1]))
     assert first.status_code == 303
-    assert "once the other side has marked it too" in (await holder.get(first.headers["location"])).text
+    assert "once the other side confirms it" in (await holder.get(first.headers["location"])).text
     planner = await site.browser(world.maker, "planner")
     last = await send(planner, line[1], await planner.get(line[1]))
     assert last.status_code == 303
-    assert "Both sides have marked the line." in (await planner.get(last.headers["location"])).text
-    assert "Settled" in (await planner.get("/settlement", params={"state": "settled"})).text
+    assert "Both sides say that all of it was paid." in (await planner.get(last.headers["location"])).text
+    assert "Paid" in (await planner.get("/settlement", params={"state": "settled"})).text
 
 
 async def test_each_serial_number_is_inspected_by_itself(site: Site) -> None:

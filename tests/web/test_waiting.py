@@ -125,7 +125,7 @@ async def test_every_step_of_a_purchase_stands_in_its_own_list(world: World) -> 
         assert await agree(buyer) == {"delivery is on its way to you": 1}
 
 
-async def test_a_line_that_the_other_side_has_marked_waits_for_my_mark(world: World) -> None:
+async def test_a_payment_that_the_other_side_says_waits_for_my_word(world: World) -> None:
     async with open_site(world) as site:
         job = site.job
         await job.sold(4)
@@ -136,7 +136,7 @@ async def test_a_line_that_the_other_side_has_marked_waits_for_my_mark(world: Wo
         assert await agree(buyer) == await agree(planner) == {}, "nobody has marked it: nothing is asked"
         line = (await ok(job.buyer.get(f"{API}/settlement")))["items"][0]["id"]
         await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
-        assert await agree(buyer) == {"settlement line waits for your mark": 1}
+        assert await agree(buyer) == {"payment waits for your word": 1}
         assert await agree(planner) == await agree(auditor) == {}
         assert len((await ok(job.buyer.get(f"{API}/settlement?state=half")))["items"]) == 1
         assert (await ok(job.planner.get(f"{API}/settlement?state=half")))["items"] == []

@@ -20,8 +20,10 @@ from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries as settlement
+from marketplace.settlement.disputes import REASONS
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.receiving import Lower
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
@@ -57,6 +59,8 @@ class Tab:
     due: str | None = None
     replacing: bool = False
     """Only those with a replacement on its way."""
+    coming_back: bool = False
+    """Only those with rejected units on their way back."""
 
 
 TABS: Final[Mapping[str, Tab]] = {
@@ -67,6 +71,7 @@ TABS: Final[Mapping[str, Tab]] = {
     "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
     "replace": Tab("To replace", ("inspected", "disputed"), due="replace_by"),
     "replacing": Tab("Replacement on its way", None, replacing=True),
+    "back": Tab("Rejected, on their way back", None, coming_back=True),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
     "declined": Tab("Declined", ("refused", "cancelled"), unanswered=False),
@@ -86,6 +91,9 @@ DONE: Final = {
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
+    "send-back": ("Sent back.", "The holder was told and says when the units have arrived. They stay the holder's."),
+    "freight": ("Recorded.", "The other side owes it, and was told until when it can object."),
+    "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
         "Sent.",
         "The units are on their way in the ledger; the holder was told and says when they have arrived.",
@@ -128,7 +136,7 @@ async def calls(visit: ReadsCalls) -> Response:
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            replacing=chosen.replacing, after=key[0] if key else None, limit=rows + 1,
+            replacing=chosen.replacing, coming_back=chosen.coming_back, after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
@@ -263,10 +271,16 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     events = [call_event(e, call) for e in await queries.call_events(visit.session, call_id) if e.kind != "requested"]
     owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
+    back = await queries.way_back(visit.session, call_id)
+    at_odds = await settlement.disputes_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
+    asks = visit.actor.company_id in {call.maker_id, call.company_id}
     done = DONE.get(visit.asked("done"))
     return visit.show(
         "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"]),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
+        may_freight=call.shipped_at is not None and call.agreement_id is not None
+        and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
+        back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
     )  # fmt: skip
 
@@ -298,7 +312,7 @@ def _next(call: CallRow, holds: bool) -> str:
         return "Inspected and priced. Both sides mark each settlement line once it is paid."
     words = {
         "settled": "Settled by both sides.", "refused": f"Refused: {refusal_words(call.refusal_code).lower()}.",
-        "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: settle it between you.",
+        "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: agree on them below, or they go back at the holder's cost.",
         "cancelled": "This order was cancelled; the units are free again.",
     }  # fmt: skip
     return words.get(state, "Nothing more to do.")
@@ -313,7 +327,8 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
     if step not in {s.key for s in found["steps"]} and not form.bad:
         raise conflict("call.state", "This step is not possible now. Open the order to see how it stands.")
     withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
-    return visit.show(f"calls/{step}.html", **found, form=form, withdraws=withdraws)
+    reasons = [(code, words) for code, words in REASONS.items() if code not in {"price", "not_owed", "quantity"}]
+    return visit.show(f"calls/{step}.html", **found, form=form, withdraws=withdraws, reasons=reasons)
 
 
 def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, datetime], Awaitable[object]]) -> None:
@@ -395,8 +410,14 @@ async def _inspect(session: WriteSession, actor: Actor, call_id: UUID, sent: Sen
     loose = call.quantity > len(serialised)
     good = len(named["good"]) + (fields.whole("good", "Accepted", low=0) if loose else 0)
     note = fields.text("note", "What is wrong", required=False, most=500)
+    reason = fields.one_of("reason", "the reason", REASONS) if sent.form().value("reason") else "other"
+    lower = None
+    if number := fields.whole("lower", "Of a lower grade", low=0, empty=0):
+        lower = Lower(number, fields.amount("less", "Pay less by"))
     fields.check("call.invalid", "The inspection could not be recorded.")
-    await service.inspect(session, actor, call_id, good=good, note=note, now=now, named=named)
+    await service.inspect(
+        session, actor, call_id, good=good, note=note, now=now, named=named, reason=reason, lower=lower
+    )
 
 
 _step("accept", _accept)

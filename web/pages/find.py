@@ -60,6 +60,7 @@ _KIND_WORDS: Final = {
 }  # fmt: skip
 _PAGES: Final = {
     "order": "orders", "posting": "releases", "agreement": "agreements", "call": "calls", "request": "requests",
+    "settlement": "settlement",
 }  # fmt: skip
 MOST_BESIDE: Final = 20
 """Parts of the catalogue that are shown when nothing with the words is on offer."""
@@ -135,9 +136,7 @@ async def _described(visit: Visit, words: str) -> bool:
 
 
 def _address(record: sourcing.RecordRow) -> str:
-    """The page of a record. A settlement line has none of its own; it stands alone in the list."""
-    if record.kind == "settlement":
-        return f"/settlement?state=all&line={record.reference}"
+    """The page of a record."""
     return f"/{_PAGES[record.kind]}/{record.id}"
 
 

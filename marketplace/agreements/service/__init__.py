@@ -28,7 +28,9 @@ from marketplace.agreements.service.permitting import (
     note_given_back,
     note_not_accepted,
     permits_for_act,
+    permits_for_kept,
     permits_for_return,
+    permits_for_way_back,
 )
 from marketplace.agreements.service.proposing import (
     MOST_VALID_DAYS,
@@ -53,6 +55,7 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.titling import pass_title
 from marketplace.agreements.service.valuing import keep_index_values, state_value
 
 __all__ = [
@@ -87,9 +90,12 @@ __all__ = [
     "note_used",
     "offer",
     "pass_on",
+    "pass_title",
     "permits_for_act",
+    "permits_for_kept",
     "permits_for_resale",
     "permits_for_return",
+    "permits_for_way_back",
     "propose_change",
     "propose_end",
     "propose_renewal",

@@ -45,6 +45,75 @@ async def permits_for_return(
     (rejected, or replaced in kind) is told by ``note_given_back``. Raises ``ledger.not_found``,
     ``agreement.not_found``.
     """
+    await _count_lots_back(session, agreement_id, lots)
+    return await _leave(
+        session, _RETURN_KINDS, agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots, reason=reason, now=now
+    )  # fmt: skip
+
+
+async def permits_for_kept(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lots: Sequence[tuple[UUID, int]],
+    reason: str,
+    now: datetime,
+) -> dict[UUID, dict[Kind, UUID]]:
+    """Leave to take title to units that were rejected (and told by ``note_given_back``) and are kept after all: they count
+    as taken back again. Raises as ``permits_for_return``."""
+    await _count_lots_back(session, agreement_id, lots)
+    return await _leave(
+        session, (Kind.TITLE, Kind.REPOINT), agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots,
+        reason=reason, now=now,
+    )  # fmt: skip
+
+
+async def permits_for_way_back(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lots: Sequence[tuple[UUID, int]],
+    reason: str,
+    now: datetime,
+) -> dict[UUID, UUID]:
+    """Leave for the holder to receive rejected units again, by lot: custody alone changes, and they stay under the
+    agreement."""
+    found = await _leave(
+        session, (Kind.RECEIVE,), agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots, reason=reason,
+        now=now,
+    )  # fmt: skip
+    return {lot: permits[Kind.RECEIVE] for lot, permits in found.items()}
+
+
+async def _leave(
+    session: WriteSession,
+    kinds: Sequence[Kind],
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lots: Sequence[tuple[UUID, int]],
+    reason: str,
+    now: datetime,
+) -> dict[UUID, dict[Kind, UUID]]:
+    permits = {lot: {kind: uuid4() for kind in kinds} for lot, _ in lots}
+    await add_permits(
+        session,
+        agreement_id=agreement_id,
+        company_id=holder_id,
+        maker_id=maker_id,
+        permits=[(lot, permits[lot][kind], kind, quantity) for lot, quantity in lots for kind in kinds],
+        expires_at=now + _RETURN_LEAVE,
+        reason=reason,
+    )
+    return permits
+
+
+async def _count_lots_back(session: WriteSession, agreement_id: UUID, lots: Sequence[tuple[UUID, int]]) -> None:
     if not lots or len({lot for lot, _ in lots}) != len(lots) or min(quantity for _, quantity in lots) < 1:
         raise invalid("agreement.lots", "Name each lot once, with a quantity of at least one.")
     parts = {
@@ -59,17 +128,6 @@ async def permits_for_return(
     for lot, quantity in lots:
         taken[parts[lot]] = taken.get(parts[lot], 0) + quantity
     await _count_back(session, agreement_id, taken)
-    permits = {lot: {kind: uuid4() for kind in _RETURN_KINDS} for lot, _ in lots}
-    await add_permits(
-        session,
-        agreement_id=agreement_id,
-        company_id=holder_id,
-        maker_id=maker_id,
-        permits=[(lot, permits[lot][kind], kind, quantity) for lot, quantity in lots for kind in _RETURN_KINDS],
-        expires_at=now + _RETURN_LEAVE,
-        reason=reason,
-    )
-    return permits
 
 
 async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUID, int]) -> None:

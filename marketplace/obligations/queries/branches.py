@@ -137,7 +137,9 @@ PIECES: Final = (
         ObligationKind.SETTLE, _PAID_BY, "l.id",
         "l.created_at AS started, l.payer_id AS owes, l.payee_id AS owed, l.agreement_id, l.id AS record_id, l.reference, "
         "l.part_id, l.quantity, l.amount, l.currency::text AS currency, '' AS detail, '' AS urgency, z.zone",
-        "settlement_line l LEFT JOIN agreement z ON z.id = l.agreement_id", "l.payer_marked_at IS NULL",
+        "settlement_line l LEFT JOIN agreement z ON z.id = l.agreement_id",
+        # What is all in dispute is not due.
+        "l.payer_marked_at IS NULL AND (l.disputed = 0 OR l.disputed < l.amount - l.paid)",
         (("mine", "l.payer_id = $1"), ("theirs", "l.payee_id = $1"), ("all", "true")), "l.agreement_id",
         # A day begins at most 14 hours before and ends at most 12 hours after that of UTC.
         "l.due_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND l.due_on <= ($4 AT TIME ZONE 'UTC')::date + 1",

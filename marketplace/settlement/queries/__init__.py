@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from marketplace.settlement.queries.balances import BalanceRow, balances
+from marketplace.settlement.queries.disputes import (
+    DisputeRow,
+    StatementRow,
+    dispute,
+    dispute_for_update,
+    dispute_statements,
+    disputes,
+    disputes_of_cause,
+    disputes_of_line,
+    disputes_waiting,
+    proposals,
+)
 from marketplace.settlement.queries.lines import (
     SettlementFilter,
     SettlementRow,
@@ -22,6 +35,7 @@ from marketplace.settlement.queries.payments import (
     AllocationRow,
     PaymentFilter,
     PaymentRow,
+    PaymentsWaiting,
     allocations_of,
     counterparties,
     line_payments,
@@ -29,21 +43,38 @@ from marketplace.settlement.queries.payments import (
     payment_for_update,
     payments,
     payments_of_key,
+    payments_of_line,
     payments_of_line_for_update,
     payments_waiting,
     reversal_of,
 )
+from marketplace.settlement.queries.statements import MOST_ENTRIES, all_entries, entries, statement, statements
 
 __all__ = [
+    "MOST_ENTRIES",
     "AllocationRow",
+    "BalanceRow",
+    "DisputeRow",
     "PaymentFilter",
     "PaymentRow",
+    "PaymentsWaiting",
     "SettlementFilter",
     "SettlementRow",
     "SettlementTotal",
+    "StatementRow",
+    "all_entries",
     "allocations_of",
+    "balances",
     "counterparties",
     "counters_of",
+    "dispute",
+    "dispute_for_update",
+    "dispute_statements",
+    "disputes",
+    "disputes_of_cause",
+    "disputes_of_line",
+    "disputes_waiting",
+    "entries",
     "half_marked",
     "line_payments",
     "lines_by_id",
@@ -55,11 +86,15 @@ __all__ = [
     "payment_for_update",
     "payments",
     "payments_of_key",
+    "payments_of_line",
     "payments_of_line_for_update",
     "payments_waiting",
+    "proposals",
     "reversal_of",
     "settlement_line",
     "settlement_line_for_update",
     "settlement_lines",
     "settlement_totals",
+    "statement",
+    "statements",
 ]

@@ -99,7 +99,8 @@ LEFT JOIN settlement_line o ON o.id = l.counters_id
 class SettlementFilter:
     """Which lines; None = any. ``side``: payer = we owe, payee = we are owed. ``state``: open, waiting (for our
     mark), half (for our mark alone: the other side has marked it) or settled; or as it stands: due, part_paid, paid,
-    disputed, and overdue on ``today``. ``due_before``: due earlier than that day and still open."""
+    disputed, and overdue on ``today``. ``due_before``: due earlier than that day and still open; ``due_until``: due by that
+    day, open or not."""
 
     side: str | None = None
     state: str | None = None
@@ -108,6 +109,7 @@ class SettlementFilter:
     reference: str | None = None
     kind: str | None = None
     today: date | None = None
+    due_until: date | None = None
 
 
 # Marked by the other side alone; said as the two partial indexes say it.
@@ -154,6 +156,7 @@ async def settlement_lines(
           AND ($6::timestamptz IS NULL OR (l.created_at, l.id) < ($6, $7::uuid))
           AND ($9::text IS NULL OR l.reference = upper($9))
           AND ($11::text IS NULL OR l.kind = $11)
+          AND ($12::date IS NULL OR l.due_on <= $12)
         ORDER BY l.created_at DESC, l.id DESC LIMIT $8
         """,
         actor.company_id,
@@ -167,6 +170,7 @@ async def settlement_lines(
         wanted.reference,
         wanted.today,
         wanted.kind,
+        wanted.due_until,
     )
     return cut([SettlementRow(**dict(r)) for r in rows], limit, lambda r: [r.created_at, r.id], secret)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -83,12 +83,16 @@ _WAITS = """(y.from_id = $1 AND y.payer_at IS NULL AND y.reversed_at IS NULL
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
     """Which payments; None = any. ``side``: payer = we paid. ``state``: waiting (for our word), theirs (for the other
-    side's), confirmed, reversed, or unallocated (something of it pays no line yet)."""
+    side's), confirmed, reversed, or unallocated (something of it pays no line yet). ``kind``: payment, set_off, reversal or
+    credit. ``paid_from`` and ``paid_until``: days, both included."""
 
     side: str | None = None
     state: str | None = None
     other_id: UUID | None = None
     reference: str | None = None
+    kind: str | None = None
+    paid_from: date | None = None
+    paid_until: date | None = None
 
 
 async def payments(
@@ -117,6 +121,8 @@ async def payments(
           AND ($4::uuid IS NULL OR y.from_id = $4 OR y.to_id = $4)
           AND ($5::timestamptz IS NULL OR (y.created_at, y.id) < ($5, $6::uuid))
           AND ($8::text IS NULL OR y.reference = upper($8) OR y.bank_reference = $8)
+          AND ($9::text IS NULL OR $9 = CASE WHEN y.how IN ('set_off', 'reversal', 'credit') THEN y.how ELSE 'payment' END)
+          AND ($10::date IS NULL OR y.paid_on >= $10) AND ($11::date IS NULL OR y.paid_on <= $11)
         ORDER BY y.created_at DESC, y.id DESC LIMIT $7
         """,
         actor.company_id,
@@ -127,14 +133,33 @@ async def payments(
         key[1] if key else None,
         limit + 1,
         wanted.reference,
+        wanted.kind,
+        wanted.paid_from,
+        wanted.paid_until,
     )
     return cut([PaymentRow(**dict(r)) for r in rows], limit, lambda r: [r.created_at, r.id], secret)
 
 
-async def payments_waiting(session: AsyncSession, company_id: UUID) -> int:
+@dataclass(frozen=True, slots=True)
+class PaymentsWaiting:
+    """What waits for a company's word, by kind."""
+
+    payments: int
+    set_offs: int
+    reversals: int
+
+
+async def payments_waiting(session: AsyncSession, company_id: UUID) -> PaymentsWaiting:
     """How many payments, set-offs and reversals wait for this company's word."""
-    count: int = await fetch_value(session, f"SELECT count(*)::int FROM payment y WHERE {_WAITS}", company_id)
-    return count
+    row = await fetch_one(
+        session,
+        "SELECT count(*) FILTER (WHERE y.how NOT IN ('set_off', 'reversal'))::int AS payments, "
+        "count(*) FILTER (WHERE y.how = 'set_off')::int AS set_offs, "
+        f"count(*) FILTER (WHERE y.how = 'reversal')::int AS reversals FROM payment y WHERE {_WAITS}",
+        company_id,
+    )
+    assert row is not None  # noqa: S101 - an aggregate answers one row
+    return PaymentsWaiting(**dict(row))
 
 
 async def payment(session: AsyncSession, payment_id: UUID) -> PaymentRow:
@@ -224,6 +249,19 @@ async def line_payments(session: AsyncSession, line_id: UUID) -> Sequence[Alloca
     """What pays a line, oldest first."""
     rows = await fetch(session, _ALLOCATION.format(where="a.line_id = $1"), line_id)
     return [AllocationRow(**dict(r)) for r in rows]
+
+
+async def payments_of_line(session: AsyncSession, line_id: UUID) -> Sequence[PaymentRow]:
+    """Every payment, set-off and credit that was ever said to pay something of a line, those taken back too, and what took
+    them back; oldest first."""
+    rows = await fetch(
+        session,
+        _PAYMENT + "WHERE y.id IN (SELECT a.payment_id FROM payment_allocation a WHERE a.line_id = $1) "
+        "OR y.reverses_id IN (SELECT a.payment_id FROM payment_allocation a WHERE a.line_id = $1) "
+        "ORDER BY y.created_at, y.id",
+        line_id,
+    )
+    return [PaymentRow(**dict(r)) for r in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,38 @@
-"""The verbs of settlement: owe, credit, pay, set off."""
+"""The verbs of settlement: owe, credit, pay, set off, dispute."""
 
 from __future__ import annotations
 
+from marketplace.settlement.service.disputing import (
+    agree,
+    dispute_line,
+    dispute_units,
+    end_units,
+    propose,
+    say,
+    withdraw,
+)
 from marketplace.settlement.service.importing import import_payments, preview
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.setting_off import set_off
 
 __all__ = [
+    "agree",
     "allocate",
     "confirm",
     "credit",
+    "dispute_line",
+    "dispute_units",
+    "end_units",
     "give_credit",
     "import_payments",
     "mark",
     "owe",
     "preview",
+    "propose",
     "record",
     "reverse",
+    "say",
     "set_off",
+    "withdraw",
 ]

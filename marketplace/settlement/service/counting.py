@@ -7,12 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import busy
 from marketplace.kit.ids import short_reference
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import By
 from marketplace.settlement import queries
+from marketplace.settlement.kinds import LineKind
 from marketplace.settlement.queries import PaymentRow, SettlementRow
 
 _ATTEMPTS = 5
@@ -91,9 +93,11 @@ WHERE l.id = s.id
 """
 
 
-async def recount(session: WriteSession, before: Mapping[UUID, SettlementRow]) -> Mapping[UUID, SettlementRow]:
+async def recount(
+    session: WriteSession, by: By, before: Mapping[UUID, SettlementRow], now: datetime
+) -> Mapping[UUID, SettlementRow]:
     """Sums and marks of lines, which are locked and stood as ``before``; who listens is told of those that are settled
-    now. Returns them as they stand."""
+    now, and title that waited for the price of a sale passes. Returns them as they stand."""
     if not before:
         return {}
     await execute(session, _RECOUNT, list(before))
@@ -103,6 +107,11 @@ async def recount(session: WriteSession, before: Mapping[UUID, SettlementRow]) -
             payload = {"reference": line.reference, "cause_id": line.cause_id}
             sides = (line.payer_id, line.payee_id)
             await emit(session, "settlement.settled", "settlement", line_id, sides, payload)
+            if line.kind == LineKind.SALE_PRICE and line.agreement_id is not None:
+                await agreements.pass_title(
+                    session, by, agreement_id=line.agreement_id, part_id=line.part_id, quantity=line.quantity,
+                    cause_id=line.id, now=now,
+                )  # fmt: skip
     return after
 
 
@@ -131,4 +140,4 @@ async def apply_counter(session: WriteSession, by: By, line_id: UUID, counter_id
     row = await queries.payment(session, made)
     await write_allocations(session, by, row, {line_id: amount, counter_id: amount}, now)
     await count_payment(session, made)
-    return (await recount(session, lines))[counter_id]
+    return (await recount(session, by, lines, now))[counter_id]

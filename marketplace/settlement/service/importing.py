@@ -78,7 +78,7 @@ async def import_payments(session: WriteSession, actor: Actor, text: str, now: d
         "SELECT a.*, $6, $7 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[]) AS a",
         *(list(column) for column in zip(*shares, strict=True)), actor.user_id, now,
     )  # fmt: skip
-    await recount(session, {line_id: locked[line_id] for _, line_id, _, _, _ in shares})
+    await recount(session, actor, {line_id: locked[line_id] for _, line_id, _, _, _ in shares}, now)
     await _announce(session, actor, good)
     return judged
 

@@ -108,7 +108,7 @@ async def confirm(session: WriteSession, actor: Actor, payment_id: UUID, now: da
     if row.reverses_id:
         await _take_back(session, actor, original, lines, now)
     else:
-        await recount(session, lines)
+        await recount(session, actor, lines, now)
     after = await queries.payment(session, payment_id)
     await tell(session, "payment.confirmed", after, _other(after, actor), None)
     return after
@@ -191,7 +191,7 @@ async def mark(session: WriteSession, actor: Actor, line_id: UUID, now: datetime
         )  # fmt: skip
         await write_allocations(session, actor, await queries.payment(session, made), {line_id: line.left}, now)
         await count_payment(session, made)
-    after = (await recount(session, before))[line_id]
+    after = (await recount(session, actor, before, now))[line_id]
     if not after.settled:
         payload = {"reference": line.reference, "side": "payer" if paying else "payee", "cause_id": line.cause_id}
         await emit(session, "settlement.marked", "settlement", line_id, (line.payer_id, line.payee_id), payload)
@@ -256,7 +256,7 @@ async def _allocate(
         left -= share
     await write_allocations(session, by, row, amounts, now)
     await count_payment(session, row.id)
-    await recount(session, lines)
+    await recount(session, by, lines, now)
 
 
 async def _say(session: WriteSession, row: PaymentRow, actor: By, now: datetime) -> None:
@@ -274,7 +274,7 @@ async def _take_back(
         await write_allocations(session, by, row, amounts, now)
     await execute(session, "UPDATE payment SET reversed_at = $2 WHERE id = $1", row.id, now)
     await count_payment(session, row.id)
-    await recount(session, lines)
+    await recount(session, by, lines, now)
 
 
 async def require_same_lines(session: WriteSession, payment_id: UUID, lines: Mapping[UUID, SettlementRow]) -> None:

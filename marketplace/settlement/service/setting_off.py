@@ -76,7 +76,7 @@ async def set_off(
     row = await queries.payment(session, made)
     await write_allocations(session, actor, row, shares, now)
     await count_payment(session, made)
-    await recount(session, lines)
+    await recount(session, actor, lines, now)
     words = (
         None if allowed_by_clause else f"{row.reference}: set-off of {Money(amount, currency).rounded()} to agree to"
     )

@@ -36,6 +36,14 @@ from marketplace.sourcing.queries.locked import (
     waiting,
 )
 from marketplace.sourcing.queries.references import LONGEST, MOST_RECORDS, READ_BY, RecordRow, by_number
+from marketplace.sourcing.queries.rejected import (
+    RejectedUnit,
+    WayBackRow,
+    WayBackUnit,
+    rejected_units_for_update,
+    way_back,
+    way_back_units,
+)
 from marketplace.sourcing.queries.replacements import (
     EqualStock,
     ReplacementRow,
@@ -64,11 +72,14 @@ __all__ = [
     "EqualStock",
     "Located",
     "RecordRow",
+    "RejectedUnit",
     "ReplacementRow",
     "ReplacementUnitRow",
     "RequisitionRow",
     "Sourcing",
     "Waiting",
+    "WayBackRow",
+    "WayBackUnit",
     "Worth",
     "by_number",
     "call",
@@ -87,6 +98,7 @@ __all__ = [
     "may_ring",
     "open_to",
     "ordered_worth",
+    "rejected_units_for_update",
     "replacement_units",
     "replacements",
     "requisition",
@@ -100,4 +112,6 @@ __all__ = [
     "uninspected",
     "unreplaced",
     "waiting",
-]  # fmt: skip
+    "way_back",
+    "way_back_units",
+]

@@ -152,13 +152,15 @@ async def calls(
     requisition_id: UUID | None = None,
     unanswered: bool | None = None,
     replacing: bool = False,
+    coming_back: bool = False,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
     """Calls, newest first: ``side`` 'holder' (the inbox: what was sent to us), 'maker' (what we asked for, or
     others asked for our parts), 'ours' (only what we asked for), or 'any'.
     ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others.
-    ``replacing``: only those with a replacement on its way to the holder."""
+    ``replacing``: only those with a replacement on its way to the holder; ``coming_back``: with rejected units on their way to
+    it."""
     rows = await fetch(
         session,
         _CALL
@@ -169,9 +171,10 @@ async def calls(
           AND ($6::boolean IS NULL OR $6 = (k.status IN ('defaulted', 'lost')
                OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
           AND (NOT $7::boolean OR k.replacing > 0)
+          AND (NOT $8::boolean OR k.id IN (SELECT w.call_id FROM way_back w WHERE w.received_at IS NULL))
         ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back,
     )  # fmt: skip
     return [_call(r) for r in rows]
 

@@ -127,6 +127,8 @@ class Waiting:
     """Orders with drawn units that the company has to replace, or else buys."""
     replaced: int
     """Orders for which a replacement is on its way to the company."""
+    back: int
+    """Orders whose rejected units are on their way back to the company."""
     short: int
     """The company's own parts requests that a refusal or a lapse left short; see ``SHORT``."""
 
@@ -143,9 +145,10 @@ async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
         "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approve, "
         f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_REPLACE}) AS replace, "
         "(SELECT count(*)::int FROM call k WHERE k.holder_id = $1 AND k.replacing > 0) AS replaced, "
+        "(SELECT count(*)::int FROM way_back w WHERE w.holder_id = $1 AND w.received_at IS NULL) AS back, "
         f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short "
         "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
         "('noticed','acknowledged','silent','accepted','picked','shipped','received','allocated')",
         actor.company_id,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -84,8 +84,8 @@ SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS
 FROM requisition r JOIN company c ON c.id = r.company_id JOIN company m ON m.id = r.maker_id
 JOIN part p ON p.id = r.part_id LEFT JOIN site s ON s.id = r.destination_site_id
 CROSS JOIN LATERAL (
-    -- Of an order in dispute only what was accepted counts: the rest is lacking again.
-    SELECT coalesce(sum(CASE WHEN k.status = 'disputed' THEN coalesce(k.inspected_good, 0) ELSE k.quantity END)
+    -- Of an order that was inspected only what was accepted counts: the rest is lacking again.
+    SELECT coalesce(sum(coalesce(k.inspected_good, k.quantity))
                     FILTER (WHERE k.status NOT IN {DEAD}), 0)::bigint AS ordered,
            coalesce(sum(k.quantity) FILTER (WHERE k.status = 'shipped'), 0)::bigint AS on_the_way,
            coalesce(sum(coalesce(k.inspected_good, k.quantity))
@@ -99,9 +99,9 @@ CROSS JOIN LATERAL (
 # A parts request that needs another source: an order back came to nothing, and what is ordered does not make up for it.
 SHORT = f"""
 r.status IN ('open', 'ordered') AND EXISTS (
-    SELECT 1 FROM call x WHERE x.requisition_id = r.id AND x.status IN ('refused', 'defaulted', 'lost', 'disputed'))
+    SELECT 1 FROM call x WHERE x.requisition_id = r.id AND (x.status IN ('refused', 'defaulted', 'lost', 'disputed') OR x.inspected_good < x.quantity))
 AND r.quantity > (
-    SELECT coalesce(sum(CASE WHEN x.status = 'disputed' THEN coalesce(x.inspected_good, 0) ELSE x.quantity END), 0)
+    SELECT coalesce(sum(coalesce(x.inspected_good, x.quantity)), 0)
     FROM call x WHERE x.requisition_id = r.id AND x.status NOT IN {DEAD})
 """
 

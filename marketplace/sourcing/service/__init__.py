@@ -9,16 +9,20 @@ from marketplace.sourcing.service.answering import (
     ship,
 )
 from marketplace.sourcing.service.closing import close_site
+from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
+from marketplace.sourcing.service.rejecting import accept_rejected, agree_units, receive_back, send_back
 from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
 
 __all__ = [
     "Asked",
     "accept",
+    "accept_rejected",
     "accept_uninspected",
     "act_on_silence",
+    "agree_units",
     "approve",
     "buy_unreplaced",
     "cancel_call",
@@ -32,8 +36,11 @@ __all__ = [
     "plan",
     "raise_request",
     "receive",
+    "receive_back",
     "receive_replacement",
+    "record_freight",
     "refuse",
+    "send_back",
     "send_replacement",
     "settle",
     "ship",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor, By, OnBehalf
+from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
@@ -104,6 +107,14 @@ async def _requisition_received(session: WriteSession, call: CallRow) -> None:
         await execute(session, "UPDATE requisition SET status = 'received' WHERE id = $1", call.requisition_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """So many of the accepted units are of a lower grade, and the maker would pay so much less for them in all."""
+
+    quantity: int
+    less: Decimal
+
+
 async def inspect(
     session: WriteSession,
     actor: Actor,
@@ -113,12 +124,15 @@ async def inspect(
     note: str,
     now: datetime,
     named: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    reason: str = "other",
+    lower: Lower | None = None,
 ) -> None:
     """The maker accepts ``good`` units: title passes, the encumbrance ends, and one line at the clause's price is
-    owed; of drawn units the fee, and they are to be replaced. The rest is rejected with a note: it stays the holder's,
-    and the call is in dispute. Which serial-numbered units are 'good' and which 'rejected' is ``named`` by serial or lot
+    owed; of drawn units the fee, and they are to be replaced. The rest is rejected with a note and a ``reason`` of
+    ``disputes.REASONS``: it stays the holder's, and the call is in dispute. Of accepted units some can be of a ``lower``
+    grade: so much of the price is in dispute until the holder agrees. Which serial-numbered units are 'good' and which 'rejected' is ``named`` by serial or lot
     id. Raises ``call.inspect``, ``call.inspect_note``, ``call.inspect_late`` for rejecting after the time for it,
-    ``call.inspect_unit``, ``call.inspect_which``."""
+    ``call.inspect_lower``, ``call.inspect_unit``, ``call.inspect_which``."""
     call = await mine(session, actor, call_id, "asker")
     if not 0 <= good <= call.quantity:
         raise invalid("call.inspect", f"Accept 0 to {call.quantity}.", field="good")
@@ -127,16 +141,60 @@ async def inspect(
         raise invalid("call.inspect_note", "Say what is wrong with the rejected units.", field="note")
     if call.kind == "own_stock" or call.agreement_id is None:
         raise conflict("call.inspect", "Own stock needs no inspection.")
+    if lower is not None:
+        _require_lower(call, lower, good, note)
     move_call(CallState(call.status), CallState.INSPECTED)
     ended = call.inspect_by is not None and now >= call.inspect_by
-    if rejected and ended and call.inspect_by is not None:
+    if (rejected or lower) and ended and call.inspect_by is not None:
         raise conflict(
             "call.inspect_late",
             f"The time to reject units ended with {deadline(call.inspect_by, call.zone)}: what was not "
             f"rejected by then is accepted. Accept all {call.quantity:,}.",
             field="good",
         )
-    await _accept(session, actor, call, good, note, named, (call.inspect_by or now) if ended else now, now)
+    line = await _accept(
+        session, actor, call, good, note, named, (call.inspect_by or now) if ended else now, now, reason=reason
+    )
+    if lower is not None and line is not None:
+        async with acting_for(session, call.maker_id):
+            priced = await owed.settlement_line(session, line)
+            await settlement.dispute_line(
+                session, OnBehalf(actor.user_id, call.maker_id), line, amount=lower.less, offer=Decimal(0),
+                reason="lower_grade", words=note, quantity=lower.quantity, now=now,
+                respond_by=await _answer_by(session, call, now),
+            )  # fmt: skip
+            detail = {
+                "quantity": lower.quantity,
+                "less": f"{Money(lower.less, priced.currency).rounded()}",
+                "note": note,
+            }
+            await tell(session, actor, call, "lower_grade", detail, now)
+
+
+def _require_lower(call: CallRow, lower: Lower, good: int, note: str) -> None:
+    if call.draw_fee is not None:
+        raise conflict(
+            "call.inspect_lower", "Drawn units are replaced, not priced by their grade: accept or reject them.",
+            field="lower",
+        )  # fmt: skip
+    if not 1 <= lower.quantity <= good:
+        raise invalid("call.inspect_lower", f"Of a lower grade are 1 to {good:,} of the accepted units.", field="lower")
+    most = Money(call.unit_price * lower.quantity, call.currency).rounded()
+    less = Money(lower.less, call.currency)
+    if less != less.rounded() or not 0 < lower.less <= most.amount:
+        raise invalid(
+            "call.inspect_lower", f"Propose to pay less by an amount above zero and at most {most}.", field="less"
+        )
+    if not note.strip():
+        raise invalid("call.inspect_note", "Say what is wrong with the units of a lower grade.", field="note")
+
+
+async def _answer_by(session: WriteSession, call: CallRow, now: datetime) -> datetime:
+    """Until when the holder agrees or objects: as many days as the maker has to inspect, counted as the clause does."""
+    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair]))[pair]
+    return inspect_by(covered.terms, now, covered.facts.zone)
 
 
 async def accept_uninspected(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> bool:
@@ -165,8 +223,9 @@ async def _accept(
     now: datetime,
     *,
     kind: str = "inspected",
-) -> None:
-    """Writes an inspection; what is owed is due so many days after ``accepted_at``."""
+    reason: str = "other",
+) -> UUID | None:
+    """Writes an inspection; what is owed is due so many days after ``accepted_at``. Returns the line, if one is owed."""
     assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
     rejected = call.quantity - good
     drawn = call.draw_fee is not None
@@ -175,8 +234,9 @@ async def _accept(
         accepted = _accepted(call, await queries.call_units(session, call.id), named, good)
         if good:
             await _take_title(session, by, call, accepted, now)
+        line: UUID | None = None
         if good and (fee.amount or not drawn):
-            await settlement.owe(
+            line = await settlement.owe(
                 session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_fee" if drawn else "call_price",
                 cause_id=call.id, cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id,
                 quantity=good, unit_price=fee, words=f"Draw fee {fee} a unit." if drawn else _price_words(call),
@@ -187,6 +247,12 @@ async def _accept(
                 session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected
             )
             await set_status(session, call, "disputed", inspected_good=good, note=note.strip(), ended_at=now)
+            await settlement.dispute_units(
+                session, OnBehalf(by.user_id, call.maker_id), cause_id=call.id, cause_reference=call.reference,
+                maker_id=call.maker_id, holder_id=call.holder_id, quantity=rejected,
+                value=Money(call.unit_price * rejected, call.currency), reason=reason, words=note,
+                respond_by=await _answer_by(session, call, now), now=now,
+            )  # fmt: skip
         elif drawn:
             await set_status(session, call, "inspected", inspected_good=good)
             await conclude(session, call.id, now)
@@ -201,6 +267,7 @@ async def _accept(
         + (f", {rejected} rejected: {note}" if rejected else "")
         + (f". To be replaced by {deadline(call.replace_by, call.zone)}, or bought at {Money(call.unit_price, call.currency)}." if drawn and good and call.replace_by else ""),
     )  # fmt: skip
+    return line
 
 
 def _price_words(call: CallRow) -> str:

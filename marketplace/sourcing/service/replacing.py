@@ -386,9 +386,16 @@ async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> N
 
 
 async def conclude(session: WriteSession, call_id: UUID, now: datetime) -> None:
-    """An inspected draw of which nothing is left to replace is priced, and settled where nothing is (or stays) owed."""
+    """An inspected draw of which nothing is left to replace is priced, and settled where nothing is (or stays) owed; so is
+    an order in dispute once every rejected unit is kept or back at its holder."""
     call = await queries.call(session, call_id)
-    if call.status == "inspected" and not call.to_replace:
+    if call.status == "disputed":
+        back = await queries.way_back(session, call_id)
+        returned = back.quantity if back and back.received_at else 0
+        over = (call.inspected_good or 0) + returned >= call.quantity
+    else:
+        over = call.status == "inspected"
+    if over and not call.to_replace:
         await set_status(session, call, "priced", ended_at=now)
         await settle_if_paid(session, await queries.call(session, call_id), now)
 

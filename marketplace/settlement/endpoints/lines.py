@@ -1,4 +1,4 @@
-"""JSON routes of settlement."""
+"""JSON routes of lines, payments and set-offs."""
 
 from __future__ import annotations
 
