@@ -7,16 +7,19 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import httpx
 import pytest
 
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.schemas import Status
 from marketplace.db.session import Database
+from marketplace.kit.clock import add_months
 from marketplace.safeguards.service import lift_insolvency, record_insolvency
 from marketplace.sourcing import service as sourcing
-from tests.agreed import agreed, offered, person, rows_of
+from tests.agreed import agreed, agreed_on, person, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -233,10 +236,17 @@ async def test_as_many_statements_for_many_agreements_as_for_one(world: World) -
                 await lift_insolvency(session, one(world.maker), made.id, reason="Dismissed.", now=datetime.now(UTC))
         return first, len(sent) - first
 
-    await agreed(world)
+    async def more(times: int) -> None:
+        for _ in range(times):
+            await agreed(world)
+            # Of the second library: windows that a freeze lengthens, and deadlines for a renewal, move as it is lifted.
+            for insolvency in ("freeze", "freeze_and_add"):
+                await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "insolvency": insolvency})])
+
+    await more(1)
+    await count()
     few = await count()
-    for _ in range(12):
-        await agreed(world)
+    await more(5)
     assert await count() == few
 
 
@@ -318,11 +328,43 @@ async def test_no_resale_goes_to_it(job: Job) -> None:
         assert await rows_of(world, *TABLES) == before
 
 
-@pytest.mark.parametrize("offered_only", [True, False])
-async def test_what_is_only_offered_is_held_too(job: Job, offered_only: bool) -> None:
-    agreement = await (offered if offered_only else agreed)(job.world)
-    await recorded(job)
-    assert await held(job) == {str(agreement)}
+@pytest.mark.parametrize("status", get_args(Status))
+async def test_what_is_not_over_is_held_in_whatever_state_it_is(job: Job, status: str) -> None:
+    agreement = await agreed(job.world)
+    await job.world.owner.execute("UPDATE agreement SET status = $2 WHERE id = $1", agreement, status)
+    over = status in {"closed", "terminated", "superseded", "withdrawn"}
+    made = await recorded(job)
+    assert await held(job) == (set() if over else {str(agreement)})
+    # What ends meanwhile, or not: lifting takes the hold back.
+    await lifted(job, made["id"])
+    assert await held(job) == set()
+
+
+async def test_the_days_of_a_freeze_are_added_as_it_is_lifted(world: World) -> None:
+    now = datetime.now(UTC)
+    began = add_months(now.date(), -12)
+    adds = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "insolvency": "freeze_and_add"})], schedule_date=began)
+    runs_on = await agreed_on(world, [("buy-back", 2, dict(BUY_BACK))], schedule_date=began)
+
+    async def ends() -> dict[UUID, tuple[datetime, datetime]]:
+        rows = await world.owner.fetch(
+            "SELECT id, window_closes_at, decide_by FROM agreement WHERE maker_id = $1", world.maker.id
+        )
+        return {r["id"]: (r["window_closes_at"], r["decide_by"]) for r in rows}
+
+    before = await ends()
+    async with world.db.write(world.maker.tenant) as session:
+        made = await record_insolvency(
+            session, person(world.maker, "planner"), company_id=world.buyer.id, reason=WHY, source="Court",
+            opened_on=now.date(), administrator="", now=now,
+        )  # fmt: skip
+    later = now + timedelta(days=30)
+    async with world.db.write(world.maker.tenant) as session:
+        await lift_insolvency(session, person(world.maker, "planner"), made.id, reason="Dismissed.", now=later)
+    after = await ends()
+    assert [(a - b).days for a, b in zip(after[adds], before[adds], strict=True)] == [30, 30]
+    assert after[runs_on][0] == before[runs_on][0], "the window runs on"
+    assert after[runs_on][1] - before[runs_on][1] == timedelta(days=30), "but nobody could decide meanwhile"
 
 
 async def test_no_replacement_is_sent_into_its_hands_and_none_is_bought_meanwhile(
