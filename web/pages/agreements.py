@@ -29,7 +29,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
 from web.book_words import KINDS, shown
-from web.clauses import html
+from web.clauses import NAMES, html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.agreement_changes import can, proposals_of
@@ -95,7 +95,7 @@ EVENTS: Final = {
 async def agreements(visit: ReadsAgreements) -> Response:
     """``?status=`` a tab, ``?clause=``, ``?reference=``."""
     tab = visit.choice("status", {key for key, _ in TABS})
-    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
+    clause = visit.choice("clause", set(NAMES)) or None
     wanted = AgreementFilter(
         status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed"} else None,
         clause=clause,
