@@ -164,7 +164,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "may_resell": side == "holder"
         and row.status in IN_FORCE
         and actor.may("agreement.sign")
-        and may_be_sold_on(found.terms),
+        and may_be_sold_on(found.clauses),
         # What is signed is the last version: while other terms lie beside it, those are answered.
         "may_sign": side in row.waiting_for and actor.may("agreement.sign") and open_terms is None,
         "price": lambda line: Money(line.sale_price, row.currency),
@@ -183,9 +183,9 @@ def _day(text: str, visit: Visit) -> date:
     return day if 1990 <= day.year <= 2100 else visit.today
 
 
-def may_be_sold_on(terms: Terms) -> bool:
-    """Whether the clause lets units be sold on, if only with consent."""
-    return terms.resale != "not_allowed"
+def may_be_sold_on(clauses: Sequence[Terms]) -> bool:
+    """Whether every clause lets units be sold on, if only with consent."""
+    return all(terms.resale != "not_allowed" for terms in clauses)
 
 
 @router.get("/{agreement_id}")
