@@ -9,15 +9,14 @@ from typing import Final
 
 from markupsafe import Markup
 
+from marketplace.agreements.prose import NAMES as CLAUSE_NAMES
 from marketplace.agreements.prose import render_clause
 from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import ReadSession
 from marketplace.documents.markdown import reader
 
-CLAUSE_WORDS: Final = {"buy-back": "Buy-back", "access-back": "Access-back"}
-"""The clauses that lists can be filtered by, by the name the trade uses."""
-NAMES: Final = {**CLAUSE_WORDS, "first-refusal": "First refusal", "title-kept": "Title kept"}
+NAMES: Final = {name: words.capitalize() for name, words in CLAUSE_NAMES.items()}
 """The clauses by the name the trade uses."""
 DEEPER: Final = 2
 """Headings of the text start below the page's own."""

@@ -23,6 +23,7 @@ _SHORT: Final = {
     ("price", "schedule", "shape"): "shape",
     ("price", "schedule", "declining"): "declining",
 }
+_THINGS: Final = frozenset({"amount", "percent_bp", "points", "shape", "series", "base_period", "share_bp", "units"})
 _LISTS: Final = {"PricePoint": "points", "MinimumStep": "points", "Blackout": "spans", "GradeAdjustment": "grades"}
 
 
@@ -43,6 +44,11 @@ class TermField:
     optional: bool = False
     options: tuple[tuple[str, str], ...] = ()
     kinds: tuple[KindOf, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """What it is called at the head of a sentence: names of things with their article."""
+        return f"The {self.label[0].lower()}{self.label[1:]}" if self.name in _THINGS else f"“{self.label}”"
 
     @property
     def choices(self) -> tuple[tuple[str, str], ...]:

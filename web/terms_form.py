@@ -122,7 +122,7 @@ def _read_kind(fields: Fields, field: TermField) -> dict[str, Any] | None:
     what = "a kind of price" if field.name == "price" else field.label
     kind = fields.one_of(name, what, [kind.value for kind in field.kinds])
     parts = _kind(field, kind).fields
-    return {"kind": kind, **{p.name: _read(fields, p, f"The {p.label[0].lower()}{p.label[1:]}") for p in parts}}
+    return {"kind": kind, **{p.name: _read(fields, p, p.said) for p in parts}}
 
 
 def read_share(

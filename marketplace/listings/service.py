@@ -12,7 +12,7 @@ from uuid import UUID
 from marketplace.agreements.law import refuse_blocked
 from marketplace.agreements.queries import clause_version
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
-from marketplace.agreements.together import NamedClause, dump_further, parse_clauses, read_further
+from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import FieldError, conflict, invalid, invalid_fields, missing
@@ -20,6 +20,7 @@ from marketplace.kit.ids import short_reference
 from marketplace.ledger.kinds import CONDITIONS
 from marketplace.listings import queries
 from marketplace.listings.quantities import Take, either, in_packages, less, take
+from marketplace.listings.wording import clauses_of
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import people_to_tell
@@ -192,12 +193,12 @@ async def _add_lines(
     }
     known = await queries.known_parts(session, part_ids)
     free = await queries.lots_to_list(session, actor.company_id, [_place(x) for x in lines])
-    terms = parse_terms(release.clause, release.version, release.terms)
+    clauses = clauses_of(release.clause, release.version, release.terms, release.further)
     wrong: list[FieldError] = []
     taken: list[tuple[Take, ...]] = []
     for number, line in enumerate(lines):
         lots = free[_place(line)]
-        problem = _line_problem(line, terms, sites, known, kept_back) or _not_in_packages(
+        problem = _line_problem(line, clauses, sites, known, kept_back) or _not_in_packages(
             line, sum(x.free for x in lots)
         )
         chosen = None if problem else take(lots, line.quantity)
@@ -260,7 +261,7 @@ async def _write_lines(
 
 
 def _line_problem(
-    line: NewLine, terms: Terms, sites: Mapping[UUID, Any], known: set[UUID], kept_back: set[UUID]
+    line: NewLine, clauses: Sequence[Terms], sites: Mapping[UUID, Any], known: set[UUID], kept_back: set[UUID]
 ) -> tuple[str, str, str] | None:
     if line.quantity <= 0:
         return "quantity", "release.quantity", "Offer at least one."
@@ -280,11 +281,12 @@ def _line_problem(
         return "minimum_quantity", "release.minimum", "The smallest order is larger than what is offered."
     if not 0 <= line.minimum_to_keep <= line.quantity:
         return "minimum_to_keep", "release.minimum_to_keep", "The minimum to keep is from 0 to the quantity offered."
-    if _keeps_too_little(line.minimum_to_keep, terms):
+    unkept = _keeps_too_little(line.minimum_to_keep, clauses)
+    if unkept is not None:
         return (
             "minimum_to_keep",
             "release.minimum_to_keep",
-            f"The right reaches only the minimum to keep, so it must be more than {terms.holder_reserve}.",
+            f"The right reaches only the minimum to keep, so it must be more than {unkept.holder_reserve}.",
         )
     return None
 
@@ -305,9 +307,10 @@ def _not_in_packages(line: NewLine, free: int) -> tuple[str, str, str] | None:
     return None
 
 
-def _keeps_too_little(minimum_to_keep: int, terms: Terms) -> bool:
-    """Whether a right that reaches only the minimum to keep would reach nothing."""
-    return terms.applies_to is AppliesTo.FLOOR and minimum_to_keep <= terms.holder_reserve
+def _keeps_too_little(minimum_to_keep: int, clauses: Sequence[Terms]) -> Terms | None:
+    """The clause whose right reaches only the minimum to keep and would reach nothing, if one does."""
+    floor = (terms for terms in clauses if terms.applies_to is AppliesTo.FLOOR)
+    return next((terms for terms in floor if minimum_to_keep <= terms.holder_reserve), None)
 
 
 async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
@@ -336,13 +339,14 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             part_numbers=[x.part_number for x in short],
         )
     # The audience and the terms may have changed since the lines were added.
-    terms = parse_terms(release.clause, release.version, release.terms)
-    unkept = [x.part_number for x in lines if _keeps_too_little(x.minimum_to_keep, terms)]
+    clauses = clauses_of(release.clause, release.version, release.terms, release.further)
+    unkept = {x.part_number: which for x in lines if (which := _keeps_too_little(x.minimum_to_keep, clauses))}
     if unkept:
+        reserve = max(terms.holder_reserve for terms in unkept.values())
         raise conflict(
             "release.minimum_to_keep",
-            f"The right reaches only the minimum to keep, and that is {terms.holder_reserve} or less for "
-            f"{', '.join(unkept[:5])}: raise it there, then publish.",
+            f"The right reaches only the minimum to keep, and that is {reserve} or less for "
+            f"{', '.join([*unkept][:5])}: raise it there, then publish.",
         )
     # Nor were packages always asked for.
     loose = [x.part_number for x in lines if in_packages(x.quantity, x.package_quantity, most=x.quantity) is not None]
@@ -353,7 +357,6 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             "package there, then publish.",
         )
     named = list(release.audience_ids) if release.audience == "named" else None
-    clauses = (terms, *read_further(release.further))
     refuse_blocked(await queries.law_of_terms(session, actor.company_id, clauses, named, now.date()))
     await execute(
         session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named

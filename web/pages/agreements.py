@@ -33,7 +33,7 @@ from marketplace.safeguards.interest_kinds import KINDS as INTEREST_KINDS
 from marketplace.safeguards.queries import InterestFilter
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
 from web.book_words import KINDS, shown
-from web.clauses import html
+from web.clauses import NAMES, html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.agreement_changes import can, may_renew, proposals_of
@@ -110,7 +110,7 @@ EVENTS: Final = {
 async def agreements(visit: ReadsAgreements) -> Response:
     """``?status=`` a tab, ``?clause=``, ``?reference=``."""
     tab = visit.choice("status", {key for key, _ in TABS})
-    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
+    clause = visit.choice("clause", set(NAMES)) or None
     wanted = AgreementFilter(
         status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed", "finishing"} else None,
         clause=clause,
@@ -182,7 +182,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "may_resell": side == "holder"
         and row.status in IN_FORCE
         and actor.may("agreement.sign")
-        and may_be_sold_on(found.terms),
+        and may_be_sold_on(found.clauses),
         # What is signed is the last version: while other terms lie beside it, those are answered.
         "may_sign": side in row.waiting_for and actor.may("agreement.sign") and open_terms is None,
         "price": lambda line: Money(line.sale_price, row.currency),
@@ -201,9 +201,9 @@ def _day(text: str, visit: Visit) -> date:
     return day if 1990 <= day.year <= 2100 else visit.today
 
 
-def may_be_sold_on(terms: Terms) -> bool:
-    """Whether the clause lets units be sold on, if only with consent."""
-    return terms.resale != "not_allowed"
+def may_be_sold_on(clauses: Sequence[Terms]) -> bool:
+    """Whether every clause lets units be sold on, if only with consent."""
+    return all(terms.resale != "not_allowed" for terms in clauses)
 
 
 @router.get("/{agreement_id}")

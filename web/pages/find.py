@@ -20,7 +20,7 @@ from marketplace.listings import queries as listings
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, parse_list, repeats
 from marketplace.sourcing import queries as sourcing
-from web.clauses import CLAUSE_WORDS
+from web.clauses import NAMES
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
@@ -174,10 +174,12 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
 async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequence[str]) -> dict[str, Any]:
     classes = await listings.classes_on_offer(visit.session)
     sellers = await listings.sellers_on_offer(visit.session)
+    released = {clause for clause, _, _ in await listings.clause_versions(visit.session)}
+    clauses = {name: words for name, words in NAMES.items() if name in released}
     named = {
         "class": {code: name for code, name, _ in classes},
         "condition": CONDITION_WORDS,
-        "clause": CLAUSE_WORDS,
+        "clause": clauses,
         "use": dict(USES),
         "seller": {str(i): name for i, name in sellers},
     }
@@ -192,7 +194,7 @@ async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequenc
         "classes": [(code, f"{name} ({count})") for code, name, count in classes],
         "sellers": [(str(i), name) for i, name in sellers],
         "conditions": list(CONDITION_WORDS.items()),
-        "clauses": list(CLAUSE_WORDS.items()),
+        "clauses": list(clauses.items()),
         "uses": USES,
         "chips": chips,
         "columns": COLUMNS,

@@ -19,7 +19,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import shown
-from web.clauses import CLAUSE_WORDS
+from web.clauses import NAMES
 from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.found import Worded
@@ -95,14 +95,19 @@ async def releases(visit: ReadsReleases) -> Response:
         tabs=[(key, words, f"/releases?status={key}" if key else "/releases", None) for key, words in STATUSES.items()],
         status=status,
         value=lambda row: Money(row.value, row.currency).rounded(),
-        clauses=CLAUSE_WORDS,
+        named=clauses_named,
         done=DONE.get(visit.asked("done")),
     )
 
 
+def clauses_named(row: queries.ReleaseRow) -> str:
+    """'Access-back and first refusal'."""
+    return " and ".join([NAMES[row.clause], *(NAMES[c["clause"]].lower() for c in row.further)])
+
+
 def _csv_row(row: queries.ReleaseRow) -> list[object]:
     return [
-        row.reference, row.title, row.status, row.clause, row.version, row.lines, row.quantity, row.ordered,
+        row.reference, row.title, row.status, " and ".join([row.clause, *(c["clause"] for c in row.further)]), row.version, row.lines, row.quantity, row.ordered,
         amount_cell(row.value, row.currency), row.currency,
         row.published_at.isoformat(timespec="seconds") if row.published_at else "",
     ]  # fmt: skip

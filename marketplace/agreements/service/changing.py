@@ -237,7 +237,7 @@ async def replace_agreement(
     await note(
         session, new_id, sides, "offered", OnBehalf(proposal.proposed_by_user, proposal.proposed_by), now, detail
     )
-    renewed = only_longer(draft.before[0], terms, draft.found)
+    renewed = proposal.kind == "change" and only_longer(draft.before[0], terms, draft.found)
     await note(
         session, new_id, sides, "renewed" if renewed else "active", actor, now,
         {"replaces": found.reference, "differences": [list(d) for d in draft.found]},

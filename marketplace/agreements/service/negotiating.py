@@ -14,6 +14,7 @@ from marketplace.agreements.service.standing import party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.errors import conflict
+from marketplace.outbox.service import emit
 from marketplace.parties.actor import By
 from marketplace.parties.service import know_each_other
 
@@ -46,6 +47,13 @@ async def accept_terms(
         {"proposal": proposal.id, "note": proposal.note, "replaced_by": proposal.reference},
         f"{proposal.reference} is signed by both sides", "Both sides have signed the last terms; the agreement is active.",
         link=new_id,
+    )  # fmt: skip
+    sides = (found.maker_id, found.holder_id)
+    side = "maker" if actor.company_id == found.maker_id else "holder"
+    # As after any second signature, for programs that listen; people were told above.
+    await emit(
+        session, "agreement.signed", "agreement", new_id, sides,
+        {"reference": proposal.reference, "side": side, "status": AgreementState.ACTIVE.value},
     )  # fmt: skip
     return Accepted(new_id, proposal.reference, 0)
 

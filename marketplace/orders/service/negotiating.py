@@ -26,8 +26,8 @@ async def answer_proposed(
     now: datetime,
 ) -> UUID:
     """Lays the terms that the buyer proposed with its order beside the agreement just offered, signed for the buyer as it
-    ordered, and answers them for the seller: 'proposed', 'posted' or 'open'. Who may not sign leaves them open. Returns the
-    agreement that the order has now."""
+    ordered, and answers them for the seller: 'proposed', 'posted' or 'open'. Returns the agreement that the order has now.
+    Raises ``actor.role`` where somebody who may not sign does not leave them open."""
     assert order.proposed is not None  # noqa: S101 - asked only of an order with other terms
     first, *further = order.proposed["clauses"]
     buyer = OnBehalf(order.placed_by, order.buyer_id)
@@ -37,8 +37,9 @@ async def answer_proposed(
             minimums={}, text=order.proposed["note"], now=now,
             further=[NamedClause(c["clause"], c["version"], c["terms"]) for c in further],
         )  # fmt: skip
-    if terms == "open" or not actor.may("agreement.sign"):
+    if terms == "open":
         return agreement_id
+    actor.require("agreement.sign")
     if terms == "posted":
         await agreements.decline_proposal(session, actor, made.id, reason, now)
         await agreements.sign(session, actor, agreement_id, now)
