@@ -59,6 +59,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "orders_expired": lambda: orders.expire_unanswered(database, SYSTEM_ACTOR, now),
         "calls_missed": lambda: sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
         "inspections_lapsed": lambda: sourcing.accept_uninspected(database, SYSTEM_ACTOR, now),
+        "calls_in_default": lambda: sourcing.act_on_default(database, SYSTEM_ACTOR, now),
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,

@@ -41,6 +41,9 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "silent_accepted": ("No response by the deadline: it counts as accepted", "clock-exclamation", "warn"),
     "clock_moved": ("The agreement stood still: the deadlines moved by that time", "clock", None),
     "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),
+    "acknowledged": ("{company} has seen the order", "eye", None),
+    "defaulted": ("Not shipped in time, nor within the time to make it good: in default", "clock-exclamation", "bad"),
+    "covered": ("{company} bought the units elsewhere", "shopping-cart", "warn"),
     "shipped": ("{company} shipped", "truck", "info"),
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the units", "package-import", "good"),
@@ -95,6 +98,8 @@ def _text(event: CallEventRow) -> str | None:
         return f"{', '.join(wrong)}: {found.get('note')}"
     if event.kind == "lower_grade":
         return f"{found.get('less')} less is proposed: {found.get('note')}"
+    if event.kind == "covered":
+        return f"{found.get('unit_price')} each by {found.get('document')}; {found.get('amount')} is owed for it."
     if event.kind == "freight":
         return f"{found.get('amount')} by document {found.get('document')}, owed by the other side."
     if event.kind == "dispute_agreed":

@@ -11,6 +11,7 @@ from marketplace.agreements.deadlines import counted
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Reason
 from marketplace.agreements.reach import declining_day, minimum, reason
+from marketplace.agreements.terms import Party
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.kit.clock import local_day, require_utc
 from marketplace.kit.errors import invalid
@@ -63,6 +64,17 @@ def late_damages(terms: TermsV2, facts: Facts, value: Money, due: datetime, deli
     )
     terms_named = ("late_share_bp", "late_period_days", *(("late_cap_bp",) if capped else ()))
     return Damages(amount, capped, words, tuple(reason(terms, name, words) for name in terms_named))
+
+
+def due_by(terms: TermsV2, ship_by: datetime, deliver_by: datetime | None) -> datetime:
+    """The deadline that counts for delay: where the manufacturer's carrier brings the units, that they are with it; where the
+    holder's does, that they have arrived."""
+    return ship_by if terms.freight_payer is Party.MANUFACTURER or deliver_by is None else deliver_by
+
+
+def delivered_at(terms: TermsV2, shipped_at: datetime, received_at: datetime) -> datetime:
+    """The moment that is held against ``due_by``."""
+    return shipped_at if terms.freight_payer is Party.MANUFACTURER else received_at
 
 
 def default_from(terms: TermsV2, facts: Facts, due: datetime) -> datetime:

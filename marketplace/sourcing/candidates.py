@@ -21,6 +21,7 @@ from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
+from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import kept_apart
@@ -149,6 +150,10 @@ class Candidate(NamedTuple):
     worth: Money | None = None
     """What a unit counts against a delegate's limit: its price, or the list price of own stock, for which nothing is
     owed. None where nobody knows."""
+    acknowledge_by: datetime | None = None
+    """This, and the next two: only where the terms state it (the second library)."""
+    deliver_by: datetime | None = None
+    default_from: datetime | None = None
 
     @property
     def distance_words(self) -> str:
@@ -373,6 +378,9 @@ def _under(
                 group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
                 unit_price=price,
                 respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,
+                acknowledge_by=entitled.acknowledge_by if entitled else None,
+                deliver_by=entitled.deliver_by if entitled else None,
+                default_from=_default_from(terms, facts, entitled),
                 arrives=way.arrives(entitled.ship_by) if entitled and here else None, haul=way,
                 counted_at=row.counted_at, blocked=tuple(blocked),
                 reasons=reasons, masked=masked,
@@ -383,6 +391,12 @@ def _under(
             )
         )  # fmt: skip
     return found
+
+
+def _default_from(terms: Terms, facts: Facts, entitled: Entitled | None) -> datetime | None:
+    if entitled is None or terms.generation == 1:
+        return None
+    return default_from(terms, facts, due_by(terms, entitled.ship_by, entitled.deliver_by))
 
 
 def _price(outcome: Entitled) -> Money:

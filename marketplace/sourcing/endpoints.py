@@ -39,6 +39,7 @@ from marketplace.sourcing.schemas import (
     CandidateOut,
     ConfirmIn,
     ContactOut,
+    CoverIn,
     EqualStockOut,
     FinishIn,
     FreightIn,
@@ -368,6 +369,32 @@ async def receive_back(
         session, actor, key, f"calls.receive_back:{call_id}", given.model_dump(),
         lambda: service.receive_back(session, actor, call_id, missing_units=given.missing, note=given.note, now=now),
     )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/acknowledge", summary="Say that an order was seen")
+async def acknowledge(
+    session: Writing, actor: AnswersCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Where the clause asks for it. It binds to nothing: the order is still to be answered."""
+    return await once_done(
+        session, actor, key, f"calls.acknowledge:{call_id}", {},
+        lambda: service.acknowledge(session, actor, call_id, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/cover", summary="Record units bought elsewhere")
+async def cover(
+    session: Writing, actor: Requests, call_id: UUID, given: CoverIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """For an order in default: it ends, and what the clause has the holder pay becomes a settlement line."""
+
+    async def act() -> None:
+        call = await queries.call(session, call_id)
+        await service.buy_elsewhere(
+            session, actor, call_id, unit_price=Money(given.unit_price, call.currency), document=given.document, now=now
+        )
+
+    return await once_done(session, actor, key, f"calls.cover:{call_id}", given.model_dump(), act)
 
 
 @sourcing.post("/calls/{call_id}/freight", summary="Record freight that you paid for the other side")

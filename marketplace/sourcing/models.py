@@ -102,6 +102,10 @@ class Call(Row):
     received_at: Mapped[datetime | None]
     inspect_by: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    acknowledge_by: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    deliver_by: Mapped[datetime | None]
+    default_from: Mapped[datetime | None]
     refusal_code: Mapped[str | None]
     note: Mapped[str | None]
     carrier: Mapped[str | None]
@@ -124,6 +128,11 @@ class Call(Row):
         CheckConstraint(
             "replacing >= 0 AND replaced >= 0 AND bought >= 0 AND replaced + bought <= coalesce(inspected_good, 0)",
             name="replaced",
+        ),
+        Index(
+            "ix_call_default",
+            "default_from",
+            postgresql_where=text("status IN ('accepted','picked') AND default_from IS NOT NULL"),
         ),
         Index("ix_call_clock", "respond_by", postgresql_where=text("status = 'noticed'")),
         Index("ix_call_inspect", "inspect_by", postgresql_where=text("status = 'received' AND inspect_by IS NOT NULL")),

@@ -460,6 +460,14 @@ class FreightIn(BodyIn):
     document: str = Field(min_length=1, max_length=80)
 
 
+class CoverIn(BodyIn):
+    """What one unit cost elsewhere, in the currency of the order, and the invoice that says so."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"unit_price": "131.50", "document": "INV-20711"}]})
+    unit_price: Decimal = Field(ge=0, max_digits=16, decimal_places=4)
+    document: str = Field(min_length=1, max_length=100)
+
+
 class WayBackOut(BaseModel):
     """Rejected units on their way back to their holder."""
 

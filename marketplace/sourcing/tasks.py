@@ -26,6 +26,18 @@ async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> i
     return await each(due, act)
 
 
+async def act_on_default(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Accepted orders that are in default, each in a transaction of its own. Returns how many."""
+    async with database.read() as session:
+        due = await queries.defaulting(session, now)
+
+    async def act(call_id: UUID) -> int:
+        async with database.write() as session:
+            return await service.act_on_default(session, actor_id, call_id, now)
+
+    return await each(due, act)
+
+
 async def accept_uninspected(database: Database, actor_id: UUID, now: datetime) -> int:
     """Units that nobody rejected in time are accepted, each order in a transaction of its own. Returns how many."""
     async with database.read() as session:

@@ -93,6 +93,11 @@ DONE: Final = {
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
     "send-back": ("Sent back.", "The holder was told and says when the units have arrived. They stay the holder's."),
     "freight": ("Recorded.", "The other side owes it, and was told until when it can object."),
+    "cover": (
+        "Recorded.",
+        "The order has ended. What the agreement has the holder pay for it is a line under Settlement.",
+    ),
+    "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
     "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
         "Sent.",
@@ -208,6 +213,8 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
         if call.status == "noticed" and in_time:
             found.append(Step("accept", "Commit", "check", primary=True))
             found.append(Step("refuse", "Refuse", "circle-x"))
+        if call.status == "defaulted":
+            found.append(Step("ship", "Ship", "truck", primary=True))
         if call.status == "accepted":
             found.append(Step("ship", "Ship", "truck", primary=True))
             found.append(Step("refuse", "Cannot ship", "circle-x"))
@@ -220,6 +227,8 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
         found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
+    if asks and actor.may("sourcing.request") and call.status == "defaulted":
+        found.append(Step("cover", "Bought elsewhere", "shopping-cart"))
     if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
         found.append(Step("cancel", "Cancel the order", "x"))
     return tuple(found)
@@ -280,6 +289,8 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
         may_freight=call.shipped_at is not None and call.agreement_id is not None
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
+        acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
+        and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
         back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
     )  # fmt: skip
@@ -295,6 +306,12 @@ def _next(call: CallRow, holds: bool) -> str:
         return f"Commit or refuse. {silence}" if holds else f"{call.holder} commits or refuses. {silence}"
     if state == "committed":
         return "Ship the units and say how." if holds else f"{call.holder} ships next."
+    if call.status == "defaulted":
+        return (
+            f"In default. Ship the units before {call.company} buys elsewhere; delay is owed for as the agreement says."
+            if holds
+            else f"{call.holder} did not ship in time. Wait for it, or buy elsewhere and record that here."
+        )
     if call.status == "shipped":
         return f"{call.company} says when it has arrived." if holds else "On the way. Say when it has arrived."
     if call.status == "received":

@@ -27,6 +27,7 @@ from marketplace.sourcing.queries.calls import (
 )
 from marketplace.sourcing.queries.locked import (
     Waiting,
+    defaulting,
     lots_at,
     silent,
     supply_for_update,
@@ -90,6 +91,7 @@ __all__ = [
     "calls",
     "calls_by_deadline",
     "deadline_key",
+    "defaulting",
     "destination_of",
     "equal_stock",
     "events_of",

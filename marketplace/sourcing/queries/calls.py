@@ -63,6 +63,10 @@ class CallRow:
     replaced: int
     bought: int
     noticed_at: datetime | None
+    acknowledge_by: datetime | None
+    acknowledged_at: datetime | None
+    deliver_by: datetime | None
+    default_from: datetime | None
     respond_by: datetime | None
     ship_by: datetime | None
     expected_at: datetime | None
@@ -113,7 +117,7 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
        k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,
        k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
-       k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
+       k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.acknowledge_by, k.acknowledged_at, k.deliver_by, k.default_from, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
        k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by
 FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id

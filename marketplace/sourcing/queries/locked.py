@@ -78,6 +78,18 @@ async def silent(session: AsyncSession, now: datetime, *, limit: int = 200) -> S
     return [r["id"] for r in rows]
 
 
+async def defaulting(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
+    """Accepted calls that are in default (worker), the longest first; none whose agreement stands still."""
+    rows = await fetch(
+        session,
+        f"SELECT k.id FROM call k WHERE k.status IN ('accepted', 'picked') AND k.default_from <= $1 AND {_LIVE} "
+        "ORDER BY k.default_from, k.id LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
 async def uninspected(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
     """Calls whose time to reject units has ended without an inspection (worker)."""
     rows = await fetch(

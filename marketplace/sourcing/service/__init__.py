@@ -9,6 +9,7 @@ from marketplace.sourcing.service.answering import (
     ship,
 )
 from marketplace.sourcing.service.closing import close_site
+from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
@@ -21,9 +22,12 @@ __all__ = [
     "accept",
     "accept_rejected",
     "accept_uninspected",
+    "acknowledge",
+    "act_on_default",
     "act_on_silence",
     "agree_units",
     "approve",
+    "buy_elsewhere",
     "buy_unreplaced",
     "cancel_call",
     "close_site",

@@ -46,7 +46,8 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
         return call
     await execute(
         session,
-        "UPDATE call SET respond_by = respond_by + $2, ship_by = ship_by + $2, replace_by = replace_by + $3 WHERE id = $1",
+        "UPDATE call SET respond_by = respond_by + $2, ship_by = ship_by + $2, replace_by = replace_by + $3, "
+        "acknowledge_by = acknowledge_by + $2, deliver_by = deliver_by + $2, default_from = default_from + $2 WHERE id = $1",
         call.id, stopped, to_replace,
     )  # fmt: skip
     await tell(session, by, call, MOVED, {"seconds": int((stopped or to_replace).total_seconds())}, now)

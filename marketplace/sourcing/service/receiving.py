@@ -29,6 +29,7 @@ from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.defaulting import clause_of, owe_for_delay
 from marketplace.sourcing.service.replacing import conclude, settle_if_paid
 from marketplace.sourcing.service.requesting import own_request
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
@@ -92,9 +93,7 @@ async def _clocks(session: WriteSession, call: CallRow, now: datetime) -> tuple[
         return None, None
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
-    # Of several clauses the one that the order was made under: drawn, or bought.
-    drawn = call.kind == "access_draw"
-    terms = next((t for t in covered.clauses if (t.clause == "access-back") == drawn), covered.terms)
+    terms = clause_of(covered, call)
     until = inspect_by(terms, now, covered.facts.zone)
     if terms.clause != "access-back":
         return until, None
@@ -242,6 +241,7 @@ async def _accept(
                 quantity=good, unit_price=fee, words=f"Draw fee {fee} a unit." if drawn else _price_words(call),
                 due_on=local_day(accepted_at, call.zone) + timedelta(days=call.payment_days),
             )  # fmt: skip
+        await owe_for_delay(session, call, good, accepted_at)
         if rejected:
             await agreements.note_given_back(
                 session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected

@@ -24,6 +24,7 @@ WITHOUT_POLICY = {
     "uom_conversion": "catalogue",
     "clause_version": "the published texts of the clauses",
     "attempt_bucket": "counts failed sign-ins, before anybody is known",
+    "index_value": "published by others, the same for both sides of every agreement; only the operator adds",
     "import_stage": "COPY is refused where there are policies; keyed by job, and jobs have policies",
     "import_row": "as import_stage",
     "import_vanished": "as import_stage",
