@@ -53,7 +53,8 @@ async def test_terms_of_the_buyer_are_answered_with_others_and_the_last_are_sign
             f"{order}/accept", data={**sent, "idempotency_key": key_of(silent.text), "terms": "open"}
         )
         assert done.status_code == 303
-        shown = (await seller.get(order)).text
+        shown = (await seller.get(done.headers["location"])).text
+        assert "The other terms wait for your answer" in shown
         assert "Answer the other terms" in shown
         assert f'href="{order}/sign"' not in shown, "what is on offer is not the last version"
         proposal = re.search(r'href="(/agreements/[^"]+/proposals/[^"]+)"', shown)

@@ -57,6 +57,8 @@ STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
 DONE: Final = {
     "placed": ("Order placed.", "The units are reserved for you until the seller answers or the time below runs out."),
     "accepted": ("Order accepted.", "The buyer was asked to read and sign the agreement."),
+    "accepted_signed": ("Order accepted.", "Both sides have signed: you can ship."),
+    "accepted_open": ("Order accepted.", "The other terms wait for your answer; nobody is bound yet."),
     "declined": (
         "Order declined.",
         "The units are free again, and on offer where the posting is still open; the buyer was told why.",
@@ -238,8 +240,15 @@ async def order(visit: ReadsOrders, order_id: UUID) -> Response:
         step=_step(row),
         next_words=_next(row, agreement, found["terms"], selling=found["selling"]),
         events=timeline(happened, agreement),
-        done=DONE.get(visit.asked("done")),
+        done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
     )
+
+
+def _done(said: str, order: queries.OrderRow, terms: agreements.ProposalRow | None) -> str:
+    """What was just done; of an order with other terms also what became of those."""
+    if said != "accepted" or order.proposed is None:
+        return said
+    return "accepted_signed" if order.agreement_status == "active" else "accepted_open" if terms else said
 
 
 def _step(order: queries.OrderRow) -> int | None:

@@ -75,11 +75,21 @@ async def accept(
     await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
+    ask, then = _asks(order, terms)
     await announce(
         session, "order.accepted", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-        f"Order {order.reference} accepted: please sign", f"{order.seller} accepted your order. Read and sign the schedule.",
+        f"Order {order.reference} accepted{ask}", f"{order.seller} accepted your order. {then}",
     )  # fmt: skip
     return agreement_id
+
+
+def _asks(order: queries.OrderRow, terms: str | None) -> tuple[str, str]:
+    """What the mail to the buyer asks for, in its subject and its text."""
+    if order.proposed is None or terms == "posted":
+        return ": please sign", "Read and sign the schedule."
+    if terms == "proposed":
+        return "", "Your terms are signed: both sides have signed."
+    return "", "Your terms wait for an answer."
 
 
 ANSWERS = ("proposed", "posted", "open")
