@@ -33,10 +33,12 @@ def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handle
     """Which reactions listen to which event. Those that change something stand before those that tell people."""
     from marketplace.listings import tasks as listings
     from marketplace.notifications import tasks as notifications
+    from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
     found: dict[str, list[Handler]] = {}
-    for listening in (listings.listeners(database), sourcing.listeners(database), notifications.listeners(settings)):
+    changing = (listings.listeners(database), settlement.listeners(database), sourcing.listeners(database))
+    for listening in (*changing, notifications.listeners(settings)):
         for name, handler in listening.items():
             found.setdefault(name, []).append(handler)
     return found

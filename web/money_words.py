@@ -15,7 +15,7 @@ HOW_WORDS: Final[Mapping[str, str]] = {
     "recorded": "Payment", "imported": "Payment, from a file", "marked": "Payment of a whole line", "set_off": "Set-off",
     "credit": "Credit", "reversal": "Taking back",
 }  # fmt: skip
-_CAUSES: Final = {"CALL": "/calls/", "ORD": "/orders/", "RSL": "/resales/"}
+_CAUSES: Final = {"AGR": "/agreements/", "CALL": "/calls/", "ORD": "/orders/", "RSL": "/resales/"}
 
 
 def cause_href(row: SettlementRow) -> str | None:

@@ -84,6 +84,8 @@ def listeners(database: Database) -> Mapping[str, Handler]:
         if cause is None:
             return
         async with database.write() as session:
-            await service.settle(session, UUID(str(cause)), datetime.now(UTC))
+            # Lines are owed for agreements too, for which no order ends.
+            if await queries.is_call(session, UUID(str(cause))):
+                await service.settle(session, UUID(str(cause)), datetime.now(UTC))
 
     return {"settlement.settled": settled}

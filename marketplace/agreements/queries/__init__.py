@@ -62,6 +62,7 @@ from marketplace.agreements.queries.renewals import (
     freezing,
     one_line_each,
     renewals_due,
+    signed_lines,
     term,
     term_of,
 )
@@ -140,6 +141,7 @@ __all__ = [
     "rights",
     "rules",
     "running_notice_for_update",
+    "signed_lines",
     "stands_still",
     "stands_still_for_share",
     "stated_values",

@@ -101,6 +101,18 @@ async def one_line_each(session: AsyncSession, ids: Sequence[UUID]) -> list[Pair
     return [(r["agreement_id"], r["part_id"]) for r in rows]
 
 
+async def signed_lines(session: AsyncSession, agreement_id: UUID) -> tuple[datetime | None, list[Pair]]:
+    """When both sides had signed an agreement (None: not yet), and each part that it covers."""
+    rows = await fetch(
+        session,
+        "SELECT CASE WHEN a.maker_signed_at IS NOT NULL AND a.holder_signed_at IS NOT NULL "
+        "THEN greatest(a.maker_signed_at, a.holder_signed_at) END AS at, l.part_id "
+        "FROM agreement a JOIN agreement_line l ON l.agreement_id = a.id WHERE a.id = $1 ORDER BY l.part_id",
+        agreement_id,
+    )
+    return (rows[0]["at"] if rows else None), [(agreement_id, r["part_id"]) for r in rows]
+
+
 async def decide_bys(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """The stored deadlines of those that can be renewed."""
     rows = await fetch(

@@ -14,6 +14,7 @@ from marketplace.settlement.service.disputing import (
 from marketplace.settlement.service.importing import import_payments, preview
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
+from marketplace.settlement.service.premiums import owe_premiums
 from marketplace.settlement.service.setting_off import set_off
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "import_payments",
     "mark",
     "owe",
+    "owe_premiums",
     "preview",
     "propose",
     "record",

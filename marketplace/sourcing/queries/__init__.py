@@ -22,6 +22,7 @@ from marketplace.sourcing.queries.calls import (
     calls_by_deadline,
     deadline_key,
     events_of,
+    is_call,
     may_ring,
     ordered_worth,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "destination_of",
     "equal_stock",
     "events_of",
+    "is_call",
     "locate",
     "lots_at",
     "may_ring",

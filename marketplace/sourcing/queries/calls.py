@@ -233,6 +233,11 @@ async def call(session: AsyncSession, call_id: UUID) -> CallRow:
     return _call(row)
 
 
+async def is_call(session: AsyncSession, cause_id: UUID) -> bool:
+    """Whether this is the id of an order back."""
+    return bool(await fetch_value(session, "SELECT EXISTS (SELECT FROM call WHERE id = $1)", cause_id))
+
+
 async def call_for_update(session: WriteSession, call_id: UUID) -> CallRow:
     """The same, locked first and read after."""
     await fetch_one(session, "SELECT id FROM call WHERE id = $1 FOR NO KEY UPDATE", call_id)

@@ -1,0 +1,20 @@
+"""What follows in settlement from events of the domains below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from marketplace.db.session import Database
+from marketplace.outbox.service import Event, Handler
+from marketplace.settlement import service
+
+
+def listeners(database: Database) -> Mapping[str, Handler]:
+    """An agreement that both have signed: its premium is owed."""
+
+    async def signed(event: Event) -> None:
+        if event.payload.get("status") == "active":
+            async with database.write() as session:
+                await service.owe_premiums(session, event.aggregate_id)
+
+    return {"agreement.signed": signed}
