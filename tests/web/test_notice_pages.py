@@ -104,3 +104,38 @@ async def test_notices_run_clear_and_lapse_by_the_stored_dates(site: Site) -> No
         assert not await queries.open_notices(session, world.maker.id, now), (
             "row level security stands behind the query"
         )
+
+
+async def test_the_maker_lets_units_go_and_the_holder_withdraws_on_the_page_of_a_notice(site: Site) -> None:
+    job, world = site.job, site.world
+    await job.sold(4, offered=4)
+    planner, clerk = await site.browser(world.maker, "planner"), await site.browser(world.buyer, "warehouse")
+    buyer = await site.browser(world.buyer, "buyer")
+    body = {"part_id": str(world.part), "act": "scrap", "quantity": 1, "note": "The seals are old."}
+    for step, who, done in (("agree", planner, "Agreed."), ("withdraw", clerk, "")):
+        given = (await clerk.post(f"/api/v1/agreements/{job.agreement}/notices", json=body)).json()["id"]
+        address = f"/agreements/notices/{given}"
+        shown = await planner.get(address)
+        assert shown.status_code == 200, shown.text
+        for words in (
+            "wants to scrap 1 EA",
+            "May still be ordered back",
+            "The seals are old.",
+            "We do not want them",
+            "Order back…",
+        ):
+            assert words in shown.text, words
+        assert "Or say no" not in shown.text, "the clause gives no right to refuse"
+        holder = await buyer.get(address)
+        assert "Withdraw the notice" in holder.text
+        assert "We do not want them" not in holder.text
+        page = shown if who is planner else holder
+        for _ in range(2):
+            answer = await send(who, f"{address}/{step}", page, confirmed="yes", note="We have enough.")
+            assert answer.headers["location"] == f"{address}?done={step}", answer.text
+        after = await (planner if done else buyer).get(f"{address}?done={step}")
+        assert ("Cleared for the holder" if step == "agree" else "Withdrawn") in after.text
+        assert done in after.text
+    stranger = await site.browser(world.other, "buyer")
+    assert (await stranger.get(address)).status_code == 404
+    assert (await planner.post(f"{address}/burn", data={})).status_code == 404

@@ -161,7 +161,7 @@ async def _one(visit: Visit, notice_id: UUID, form: Form) -> Response:
         "withdraw": not maker and state in (Standing.RUNNING, Standing.CLEARED) and actor.may("holding.act"),
     }
     return visit.show(
-        "agreements/one_notice.html", row=row, state=state, may=may, form=form, told=_told(row, state),
+        "agreements/one_notice.html", row=row, state=state, may=may, form=form, told=_told(row, state), done=visit.asked("done"),
         until_words=phrases.deadline(row.notice.answer_by, row.zone), deadline=phrases.deadline,
         deadline_from=lambda moment, zone: f"the moment after {phrases.deadline(moment, zone)}", **standing(visit),
     )  # fmt: skip

@@ -1,0 +1,59 @@
+"""Pages of an order under the second library that is seen, in default, and bought elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.db.session import Database
+from marketplace.sourcing import service
+from tests.agreed import agreed_on, delivered
+from tests.web.job import Site, open_site, send
+from tests.world import World
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def test_an_order_is_seen_then_in_default_then_bought_elsewhere(site: Site, worker_db: Database) -> None:
+    job, world = site.job, site.world
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "handling_bp": 0})])
+    await delivered(world, agreement_id, 4)
+    job.agreement = str(agreement_id)
+    await job.called(1)
+    at = f"/calls/{job.call}"
+    buyer, technician = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "technician")
+    page = await buyer.get(at)
+    assert "We have seen it" in page.text
+    assert "We have seen it" not in (await technician.get(at)).text
+    answer = await send(buyer, f"{at}/acknowledge", page)
+    assert answer.headers["location"] == f"{at}?done=acknowledge"
+    seen = await technician.get(f"{at}")
+    assert "has seen the order" in seen.text
+    assert (await technician.get(f"{at}/cover")).status_code == 404, "it is not in default"
+    await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
+    async with worker_db.write() as session:
+        assert await service.act_on_default(
+            session, UUID(int=0), UUID(job.call), datetime.now(UTC) + timedelta(days=90)
+        )
+    missed = await technician.get(at)
+    assert "Wait for it, or buy elsewhere" in missed.text
+    assert "In default from" in missed.text
+    assert "Ship" in (await buyer.get(at)).text
+    form = await technician.get(f"{at}/cover")
+    assert "This ends" in form.text
+    wrong = await send(technician, f"{at}/cover", form, unit_price="", document="INV-1")
+    assert wrong.status_code == 422
+    assert "Price of one unit elsewhere is missing" in wrong.text
+    done = await send(technician, f"{at}/cover", form, unit_price="180", document="INV-1")
+    assert done.headers["location"] == f"{at}?done=cover", done.text
+    ended = await technician.get(f"{at}?done=cover")
+    assert "The order has ended" in ended.text
+    assert "Cover purchase" in (await buyer.get(at)).text
