@@ -68,11 +68,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # As what they came to, where they were signed, stays in the agreement.
+    op.execute(
+        "UPDATE agreement_proposal SET answers_id = NULL WHERE answers_id IN "
+        "(SELECT id FROM agreement_proposal WHERE kind = 'renewal')"
+    )
     op.execute("DELETE FROM agreement_proposal WHERE kind = 'renewal'")
     op.drop_constraint(op.f("ck_agreement_proposal_terms"), "agreement_proposal", type_="check")
     _check("agreement_proposal", "terms", _OLD_TERMS)
     op.drop_constraint(op.f("ck_agreement_proposal_kind"), "agreement_proposal", type_="check")
     _check("agreement_proposal", "kind", "kind IN ('change','end')")
+    op.drop_index("ix_settlement_line_agreement_id", table_name="settlement_line")
+    op.drop_index("ix_call_agreement_id", table_name="call")
     for name in (
         "ix_agreement_run_off",
         "ix_agreement_holder_decide",
