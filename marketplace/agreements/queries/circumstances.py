@@ -20,6 +20,18 @@ from marketplace.kit.money import Money
 Pair = tuple[UUID, UUID]
 
 
+# What was used, ordered and stated before a change of terms counts under the agreement that took its place, too.
+_BEFORE = """
+WITH RECURSIVE w AS (
+    SELECT u.agreement_id, u.part_id, u.zone, u.agreement_id AS told_of
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (agreement_id, part_id, zone)
+    UNION ALL
+    SELECT a.replaces_id, w.part_id, w.zone, w.told_of FROM w JOIN agreement a ON a.id = w.agreement_id
+    WHERE a.replaces_id IS NOT NULL
+)
+"""
+
+
 class Asked(NamedTuple):
     """One part under one agreement: its clauses' terms, the currency of the sale and the zone of the holder's site."""
 
@@ -90,9 +102,8 @@ async def _used(
     correction, and what a notice cleared, does not count."""
     rows = await fetch(
         session,
-        "SELECT w.agreement_id, w.part_id, (m.occurred_at AT TIME ZONE w.zone)::date AS day, sum(m.quantity)::int AS units "
-        "FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w (agreement_id, part_id, zone) "
-        "JOIN movement m ON m.agreement_id = w.agreement_id AND m.kind IN ('use_up', 'install') "
+        f"{_BEFORE} SELECT w.told_of, w.part_id, (m.occurred_at AT TIME ZONE w.zone)::date AS day, sum(m.quantity)::int AS units "
+        "FROM w JOIN movement m ON m.agreement_id = w.agreement_id AND m.kind IN ('use_up', 'install') "
         "JOIN lot t ON t.lot_id = m.lot_id AND t.part_id = w.part_id "
         "WHERE NOT EXISTS (SELECT FROM movement c WHERE c.lot_id = m.lot_id AND c.corrects = m.seq) "
         "AND NOT EXISTS (SELECT FROM notice_use u WHERE u.permit_id = m.permit_id) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
@@ -100,7 +111,7 @@ async def _used(
         [asked[pair].zone for pair in pairs],
     )
     for r in rows:
-        known = found[r["agreement_id"], r["part_id"]]
+        known = found[r["told_of"], r["part_id"]]
         known["used"] = (*known.get("used", ()), Dated(r["day"], r["units"]))
 
 
@@ -109,15 +120,14 @@ async def _ordered(
 ) -> None:
     rows = await fetch(
         session,
-        "SELECT w.agreement_id, w.part_id, (e.at AT TIME ZONE w.zone)::date AS day, sum(e.units)::int AS units "
-        "FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w (agreement_id, part_id, zone) "
-        "JOIN agreement_exercise e ON e.agreement_id = w.agreement_id AND e.part_id = w.part_id "
+        f"{_BEFORE} SELECT w.told_of, w.part_id, (e.at AT TIME ZONE w.zone)::date AS day, sum(e.units)::int AS units "
+        "FROM w JOIN agreement_exercise e ON e.agreement_id = w.agreement_id AND e.part_id = w.part_id "
         "WHERE e.undone_at IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         *_columns(pairs),
         [asked[pair].zone for pair in pairs],
     )
     for r in rows:
-        known = found[r["agreement_id"], r["part_id"]]
+        known = found[r["told_of"], r["part_id"]]
         known["ordered"] = (*known.get("ordered", ()), Dated(r["day"], r["units"]))
 
 
@@ -144,15 +154,15 @@ async def _values(
 ) -> None:
     rows = await fetch(
         session,
-        "SELECT DISTINCT ON (v.agreement_id, v.part_id, v.kind) v.agreement_id, v.part_id, v.kind, v.amount, v.source, "
-        "v.valued_on FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) "
-        "JOIN unit_value v ON v.agreement_id = w.agreement_id AND v.part_id = w.part_id "
-        "ORDER BY v.agreement_id, v.part_id, v.kind, v.id DESC",
+        f"{_BEFORE} SELECT DISTINCT ON (w.told_of, v.part_id, v.kind) w.told_of, v.part_id, v.kind, v.amount, v.source, "
+        "v.valued_on FROM w JOIN unit_value v ON v.agreement_id = w.agreement_id AND v.part_id = w.part_id "
+        "ORDER BY w.told_of, v.part_id, v.kind, v.id DESC",
         *_columns(pairs),
+        [asked[pair].zone for pair in pairs],
     )
     sources = {pair: {p.source for p in _prices([asked[pair]]) if isinstance(p, MarketMinus)} for pair in pairs}
     for r in rows:
-        pair = (r["agreement_id"], r["part_id"])
+        pair = (r["told_of"], r["part_id"])
         amount = Money(r["amount"], asked[pair].currency)
         if r["kind"] == "cost":
             found[pair]["stated_cost"] = amount

@@ -23,6 +23,8 @@ COLUMNS = (
 _COLUMNS = ", ".join(f"n.{name}" for name in COLUMNS)
 STANDS = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used"
 """Notices that still count for something, as far as their dates allow."""
+GOES_ON = "a.status NOT IN ('closed', 'terminated', 'superseded', 'withdrawn')"
+"""Agreements that are over leave nothing to ask for."""
 
 
 def as_notice(row: Any) -> Notice:
@@ -106,7 +108,7 @@ async def open_notices(
     """Notices to or from a company that are running or cleared and not used up, newest first."""
     rows = await fetch(
         session,
-        f"SELECT {_ROW} {_TABLES} WHERE (n.maker_id = $1 OR n.holder_id = $1) AND {STANDS} "
+        f"SELECT {_ROW} {_TABLES} WHERE (n.maker_id = $1 OR n.holder_id = $1) AND {STANDS} AND {GOES_ON} "
         "AND (n.status = 'open' AND n.answer_by > $2 OR n.clear_until > $2) AND ($3::uuid IS NULL OR n.id < $3) "
         "ORDER BY n.id DESC LIMIT $4",
         company_id,
@@ -134,7 +136,8 @@ async def notices_running(session: AsyncSession, company_id: UUID, now: datetime
     """How many notices to this maker still run: units it may order, or a request that it may answer."""
     count: int = await fetch_value(
         session,
-        f"SELECT count(*)::int FROM notice n WHERE n.maker_id = $1 AND {STANDS} AND n.status = 'open' AND n.answer_by > $2",
+        "SELECT count(*)::int FROM notice n JOIN agreement a ON a.id = n.agreement_id "
+        f"WHERE n.maker_id = $1 AND {STANDS} AND n.status = 'open' AND n.answer_by > $2 AND {GOES_ON}",
         company_id,
         now,
     )

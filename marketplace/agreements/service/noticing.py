@@ -211,7 +211,8 @@ async def answer_notice(
 async def withdraw_notice(
     session: WriteSession, actor: By, agreement_id: UUID, notice_id: UUID, now: datetime
 ) -> Notice:
-    """The holder no longer wants to. What the maker has ordered on it stays ordered. Raises as ``answer_notice``."""
+    """The holder no longer wants to. What the maker has ordered on it stays ordered. Also while the agreement stands still,
+    since nothing moves by it. Raises as ``answer_notice``."""
     found = await party_lock(session, agreement_id, actor)
     given = await queries.notice_for_update(session, agreement_id, notice_id)
     if actor.company_id != found.holder_id:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from marketplace.agreements.queries.notices import GOES_ON, STANDS
 from marketplace.obligations.kinds import ObligationKind
 
 PARAMETERS: Final = "asked AS (SELECT $1::uuid, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::uuid)"
@@ -64,7 +65,7 @@ _NOTICE = (
     "n.act AS detail, '' AS urgency, NULL::text AS zone"
 )
 _NOTICES = "notice n JOIN agreement a ON a.id = n.agreement_id"
-_RUNNING = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used AND n.{0} > $2"
+_RUNNING = f"{STANDS} AND {GOES_ON} AND n.{{0}} > $2"
 _NOTICE_KEY = "n.id"
 _WINDOW = (
     "a.created_at AS started, {owes} AS owes, {owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "

@@ -75,7 +75,10 @@ async def security_interests(
     """The maker's interests, newest first."""
     rows = await fetch(
         session,
-        _ROWS + "WHERE s.maker_id = $1 AND ($2::uuid IS NULL OR s.company_id = $2) AND ($3::uuid IS NULL OR s.agreement_id = $3 "
+        _ROWS + "WHERE s.maker_id = $1 AND ($2::uuid IS NULL OR s.company_id = $2) AND ($3::uuid IS NULL OR s.agreement_id IN ("
+        # Also what was filed for an agreement that this one took the place of.
+        "WITH RECURSIVE r AS (SELECT $3::uuid AS id UNION ALL SELECT g.replaces_id FROM agreement g JOIN r ON g.id = r.id "
+        "WHERE g.replaces_id IS NOT NULL) SELECT id FROM r) "
         "OR (s.agreement_id IS NULL AND s.company_id = (SELECT g.holder_id FROM agreement g WHERE g.id = $3))) "
         "AND ($4::text IS NULL OR $4 = CASE WHEN e.ended_at IS NOT NULL THEN 'ended' WHEN s.expires_on < $5 THEN 'lapsed' "
         "ELSE 'in_force' END) AND ($6::uuid IS NULL OR s.id < $6) ORDER BY s.id DESC LIMIT $7",

@@ -1,0 +1,105 @@
+"""What was used, ordered, stated and noticed counts on when signed terms are changed: a change makes a new agreement over the
+same schedule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from marketplace.agreements import queries
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.notice import Standing
+from tests.agreed import agreed_on, delivered
+from tests.marketplace.main_job import API, Job, ok
+from tests.world import World
+
+TERMS = {
+    **BUY_BACK, "handling_bp": 0, "use_rule": "within_allowance", "max_units": 3, "renewal": "automatic",
+    "use_allowance": {"kind": "units", "units": 3, "period_months": 12, "carry_over_periods": 0},
+    "price": {"kind": "market_minus", "source": "Broker quotation", "discount_bp": 0, "max_age_days": 30, "fallback_bp": 5_000},
+}  # fmt: skip
+
+
+@pytest.fixture
+async def job(world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        made = await Job.begin(world, stack)
+        agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)], quantity=20)
+        await delivered(world, agreement_id, 20)
+        made.agreement = str(agreement_id)
+        yield made
+
+
+async def changed(job: Job, **terms: Any) -> str:
+    """Both sign other terms; the agreement that holds then."""
+    shown = await ok(job.planner.get(f"{API}/agreements/{job.agreement}"))
+    body = {"clause": "buy-back", "version": 2, "terms": {**shown["terms"], **terms}}
+    made = await ok(job.planner.post(f"{API}/agreements/{job.agreement}/proposals", json=body), 201)
+    done = await ok(job.buyer.post(f"{API}/agreements/proposals/{made['id']}/sign", json={}))
+    return str(done["agreement_id"])
+
+
+async def test_counts_go_on_over_a_change_of_terms(job: Job) -> None:
+    world, now = job.world, datetime.now(UTC)
+    part = str(world.part)
+    at = f"{API}/agreements/{job.agreement}"
+    used = {"part_id": part, "site_id": str(world.buyer.site), "quantity": 2, "machine": "M1"}
+    await ok(job.buyer.post(f"{API}/holdings/installs", json=used), 201)
+    value = {
+        "part_id": part,
+        "kind": "market",
+        "amount": "80",
+        "source": "Broker quotation",
+        "valued_on": str(now.date()),
+    }
+    await ok(job.buyer.post(f"{at}/values", json=value), 201)
+    await job.called(1)
+    await job.came_back(1)
+    scrap = {"part_id": part, "act": "scrap", "quantity": 2}
+    runs = await ok(job.buyer.post(f"{at}/notices", json=scrap), 201)
+    await ok(job.buyer.post(f"{at}/non-renewal", json={"reason": "We close the site."}))
+
+    new = UUID(await changed(job, report_within_days=21))
+    new = UUID(await changed_again(job, new))
+    async with world.db.read(world.buyer.tenant) as session:
+        known = (await queries.terms_and_facts(session, [(new, world.part)]))[new, world.part].facts.circumstances
+        (notice,) = await queries.notices(session, new)
+        assert not await queries.notices(session, UUID(job.agreement))
+        listed = await queries.open_notices(session, world.buyer.id, now)
+    assert [d.units for d in known.used] == [2], "two of three were used"
+    assert [d.units for d in known.ordered] == [1]
+    assert known.market is not None
+    assert known.market.amount.amount == Decimal(80)
+    assert (str(notice.id), notice.standing(now)) == (runs["id"], Standing.RUNNING)
+    assert [row.agreement_id for row in listed] == [new]
+    term = await ok(job.buyer.get(f"{API}/agreements/{new}/term"))
+    assert term["non_renewal_at"], "a notice against renewal stands"
+
+
+async def changed_again(job: Job, new: UUID) -> str:
+    """A second change, so that two agreements lie behind the one that holds."""
+    before, job.agreement = job.agreement, str(new)
+    try:
+        return await changed(job, report_within_days=28)
+    finally:
+        job.agreement = before
+
+
+async def test_an_agreement_that_has_ended_leaves_no_notice_to_answer(job: Job) -> None:
+    world, now = job.world, datetime.now(UTC)
+    scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 2}
+    await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
+    end = {"ends": True, "note": "We close the site."}
+    made = await ok(job.planner.post(f"{API}/agreements/{job.agreement}/proposals", json=end), 201)
+    await ok(job.buyer.post(f"{API}/agreements/proposals/{made['id']}/sign", json={}))
+    async with world.db.read(world.maker.tenant) as session:
+        assert await queries.notices_running(session, world.maker.id, now) == 0
+        assert not await queries.open_notices(session, world.maker.id, now)
+    due = await ok(job.planner.get(f"{API}/obligations"))
+    assert not [o for o in due["items"] if o["kind"] == "order_noticed"]
