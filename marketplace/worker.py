@@ -33,11 +33,14 @@ def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handle
     """Which reactions listen to which event. Those that change something stand before those that tell people."""
     from marketplace.listings import tasks as listings
     from marketplace.notifications import tasks as notifications
+    from marketplace.orders import tasks as orders
     from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
     found: dict[str, list[Handler]] = {}
-    changing = (listings.listeners(database), settlement.listeners(database), sourcing.listeners(database))
+    changing = (
+        listings.listeners(database), orders.listeners(database), settlement.listeners(database), sourcing.listeners(database),
+    )  # fmt: skip
     for listening in (*changing, notifications.listeners(settings)):
         for name, handler in listening.items():
             found.setdefault(name, []).append(handler)

@@ -9,7 +9,7 @@ from uuid import UUID
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
 from marketplace.agreements.together import NamedClause
-from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.errors import conflict, missing
 from marketplace.orders import queries
 from marketplace.orders.service.shared import tell
@@ -77,3 +77,15 @@ async def _note(
     session: WriteSession, actor: By, order: queries.OrderRow, reference: str | None, now: datetime
 ) -> None:
     await tell(session, actor, order.id, order.seller_id, order.buyer_id, "terms_signed", {"agreement": reference}, now)
+
+
+async def go_on_under(session: WriteSession, agreement_id: UUID) -> UUID | None:
+    """An agreement that both had signed was changed: its order, if it has not shipped yet, is shipped under what holds now
+    (what is on the road comes under that by itself). Again changes nothing. Returns the order."""
+    moved: UUID | None = await fetch_value(
+        session,
+        "UPDATE purchase_order o SET agreement_id = n.id FROM agreement n "
+        "WHERE n.replaces_id = $1 AND o.agreement_id = $1 AND o.status = 'accepted' RETURNING o.id",
+        agreement_id,
+    )
+    return moved

@@ -17,6 +17,8 @@ from marketplace.agreements.presets import PRESETS
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.queries import CHECKS, verify
+from marketplace.orders.tasks import listeners
+from marketplace.outbox.service import Event
 from tests.agreed import person, rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
@@ -368,3 +370,19 @@ async def test_under_legal_hold_nothing_is_changed_or_ended(job: Job) -> None:
     before = await rows_of(job.world, *TABLES)
     await refused(job.buyer.post(f"{API}/agreements/proposals/{end['id']}/sign"), "agreement.legal_hold")
     assert await rows_of(job.world, *TABLES) == before
+
+
+async def test_an_order_that_has_not_shipped_goes_on_under_what_was_changed(world: World, worker_db: Database) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.released(10)
+        await job.ordered(4)
+        await job.signed()
+        done = await sign(job, await proposed(job, report_within_days=22))
+        told = listeners(worker_db)["agreement.superseded"]
+        event = Event(1, "agreement.superseded", "agreement", UUID(job.agreement), {}, (), 0)
+        await asyncio.gather(*(told(event) for _ in range(2)))
+        shown = await ok(job.buyer.get(f"{API}/orders/{job.order}"))
+        assert shown["agreement_id"] == done["agreement_id"]
+        await job.delivered(4)
+        assert await under(job) == {done["reference"]: 4, None: 6}
