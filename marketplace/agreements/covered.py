@@ -72,13 +72,13 @@ class Covered(NamedTuple):
     @property
     def badge(self) -> prose.Badge:
         """The clause in a cell's width, and as a sentence."""
-        return prose.badge(self.terms, self.facts)
+        return prose.badge(self.terms, self.facts, further=self.further)
 
     def told_to(self, company_id: UUID) -> prose.Badge:
         """The same from the side of the company that reads it."""
-        return prose.badge(self.terms, self.facts, to_maker=company_id == self.maker_id)
+        return prose.badge(self.terms, self.facts, to_maker=company_id == self.maker_id, further=self.further)
 
     @property
     def summary(self) -> tuple[str, ...]:
         """What the clause means for these units, in sentences to the holder."""
-        return prose.summary(self.terms, self.facts)
+        return prose.summary(self.terms, self.facts, self.further)

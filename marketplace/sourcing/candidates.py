@@ -343,7 +343,7 @@ def _under(
     entitled = outcome if isinstance(outcome, Entitled) else None
     cap = entitled.callable if entitled else 0
     price = _price(entitled) if entitled else None
-    shown = badge(right.terms, facts, to_maker=True)
+    shown = badge(right.terms, facts, to_maker=True, further=right.further)
     reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
     if len(members) > 1:

@@ -316,6 +316,9 @@ async def test_the_strictest_of_several_clauses_binds(world: World) -> None:
     await no(world, "agreement.ask_first", scraps)
     number = await gives(world, agreement_id, Act.SCRAP, 1, clock())
     assert (await one(world, agreement_id, number)).needs is Need.OFFER
+    async with world.db.read(world.maker.tenant) as session:
+        covered = (await queries.terms_and_facts(session, [(agreement_id, world.part)]))[agreement_id, world.part]
+    assert covered.badge.short.endswith(", and first refusal")
 
 
 # -- over the API, with orders ---------------------------------------------------------------------------------
