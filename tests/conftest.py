@@ -132,6 +132,18 @@ async def second_db(cluster: Credentials, worker_id: str) -> AsyncIterator[tuple
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+async def second_worker_db(
+    cluster: Credentials,
+    worker_id: str,
+    second_db: tuple[asyncpg.Connection, Database],
+) -> AsyncIterator[Database]:
+    """As ``worker_db``, in that database."""
+    database = Database(cluster.dsn(WORKER, f"test_{worker_id}_second"), pool_size=5)
+    yield database
+    await database.close()
+
+
 @pytest.fixture
 async def second_world(second_db: tuple[asyncpg.Connection, Database]) -> World:
     """As ``world``, where every clause of the library is released."""

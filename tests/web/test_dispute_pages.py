@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests import second
 from tests.agreed import agreed, rows_of
 from tests.marketplace.main_job import API, ok
 from tests.marketplace.settlement.owed import line_of, owes
 from tests.web.job import Site, open_site, send
 from tests.web.test_waiting import agree
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 CALLS = f"{API}/sourcing/calls"
 

@@ -11,9 +11,12 @@ import pytest
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
 from marketplace.sourcing import service
+from tests import second
 from tests.agreed import agreed_on, delivered
 from tests.web.job import Site, open_site, send
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 
 @pytest.fixture

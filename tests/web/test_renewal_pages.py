@@ -10,11 +10,14 @@ from marketplace.agreements import service
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.kit.clock import add_months
 from marketplace.parties.actor import OnBehalf
+from tests import second
 from tests.agreed import agreed_on, rows_of
 from tests.marketplace.main_job import API, ok, refused
 from tests.web.job import open_site, send
 from tests.web.test_waiting import agree
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 TABLES = ("agreement", "agreement_proposal")
 BEGAN = add_months(datetime.now(UTC).date(), -60) + timedelta(days=200)

@@ -15,9 +15,12 @@ import pytest
 from marketplace.agreements import queries
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.notice import Standing
+from tests import second
 from tests.agreed import agreed_on, delivered
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 TERMS = {
     **BUY_BACK, "handling_bp": 0, "use_rule": "within_allowance", "max_units": 3, "renewal": "automatic",

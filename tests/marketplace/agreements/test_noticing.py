@@ -29,10 +29,13 @@ from marketplace.agreements.service import (
 )
 from marketplace.holdings.service import AtSite, correct, install, scrap
 from marketplace.kit.errors import DomainError
+from tests import second
 from tests.agreed import agreed, agreed_on, clock, delivered, person, rows_of
 from tests.marketplace.agreements.builders import facts
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import Party, World
+
+owner, db, worker_db = second.FIXTURES
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TABLES = ("notice", "notice_use", "agreement_exercise", "agreement_event", "movement", "permit", "call")

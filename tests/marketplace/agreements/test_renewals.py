@@ -22,9 +22,12 @@ from marketplace.obligations import queries as obligations
 from marketplace.obligations.kinds import ObligationKind
 from marketplace.obligations.service import close_run_off
 from marketplace.parties.actor import OnBehalf
+from tests import second
 from tests.agreed import agreed, agreed_on, delivered, person, rows_of
 from tests.marketplace.settlement.owed import marks, owes
 from tests.world import Party, World
+
+owner, db, worker_db = second.FIXTURES
 
 CLOCK = UUID(int=0)
 ZONE = "America/Chicago"

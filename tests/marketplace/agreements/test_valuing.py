@@ -19,8 +19,11 @@ from marketplace.agreements.evaluation import Entitled, evaluate_call
 from marketplace.agreements.index_file import read_index_file
 from marketplace.agreements.service import keep_index_values, state_value
 from marketplace.kit.errors import DomainError
+from tests import second
 from tests.agreed import agreed_on, clock, delivered, person, rows_of
 from tests.world import Party, World
+
+owner, db, worker_db = second.FIXTURES
 
 HEAD = "series,month,value,published_at,source\n"
 

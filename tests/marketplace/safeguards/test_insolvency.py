@@ -19,11 +19,14 @@ from marketplace.db.session import Database
 from marketplace.kit.clock import add_months
 from marketplace.safeguards.service import lift_insolvency, record_insolvency
 from marketplace.sourcing import service as sourcing
+from tests import second
 from tests.agreed import agreed, agreed_on, person, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 AT = f"{API}/insolvencies"
 TABLES = (

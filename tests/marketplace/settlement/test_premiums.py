@@ -15,8 +15,11 @@ from marketplace.kit.clock import local_day
 from marketplace.outbox.service import Event
 from marketplace.settlement.tasks import listeners
 from marketplace.sourcing import tasks as sourcing
+from tests import second
 from tests.agreed import NOW, agreed, agreed_on
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 
 def told(agreement_id: object, status: str) -> Event:

@@ -15,9 +15,12 @@ import pytest
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
 from marketplace.sourcing import queries, service
+from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
 
 CLOCK = UUID(int=0)
 TABLES = ("call", "call_event", "movement", "open_hold", "settlement_line")
