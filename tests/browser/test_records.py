@@ -131,7 +131,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
                 "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
-                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "give": f"/agreements/{job.agreement}/notice", "imports": "/imports", "scan": "/scan",
+                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "imports": "/imports", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark", "line": f"/settlement/{line}", "balances": "/settlement/balances",
                 "payments": "/settlement/payments", "record": f"/settlement/payments/new?line={line}", "record-whom": "/settlement/payments/new",
                 "upload": "/settlement/payments/upload", "set-off": f"/settlement/set-off?other={world.buyer.id}&currency=USD",
