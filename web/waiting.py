@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from marketplace.agreements import queries as agreements
 from marketplace.db.session import ReadSession
 from marketplace.holdings import queries as holdings
 from marketplace.imports import queries as imports
@@ -41,18 +40,19 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
     if actor.may("order.read"):
         found += await _orders(session, actor)
     if actor.may("agreement.sign"):
-        count = await agreements.proposals_to_answer(session, actor.company_id, now)
+        under = await obligations.agreements_waiting(session, actor.company_id, now)
+        count = under.proposed
         words = plural(count, "change of an agreement is proposed to you", "changes of agreements are proposed to you")
         hint = "Sign it, answer with other terms, or decline before it lapses"
         found.append(Task("agreements", count, words, hint, "/agreements?status=proposed", "message-circle"))
-        count = len(await obligations.open_run_off(session, actor.company_id))
+        count = under.finishing
         words = plural(count, "agreement has ended with something open", "agreements have ended with something open")
         hint = "Orders back, replacements, resales or payments; then it can be closed"
         found.append(Task("agreements", count, words, hint, "/agreements?status=finishing", "hourglass"))
     if actor.may("agreement.read"):
         found += await _resales(session, actor)
     if actor.may("settlement.mark"):
-        waits = await settlement.payments_waiting(session, actor.company_id)
+        waits = await settlement.waiting(session, actor.company_id)
         for count, one, many, hint, kind in (
             (waits.payments, "payment waits for your word", "payments wait for your word", "The other side says it was paid", "payment"),
             (waits.set_offs, "set-off waits for your word", "set-offs wait for your word", "Nothing is netted until you agree", "set_off"),
@@ -60,7 +60,7 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         ):  # fmt: skip
             href = f"/settlement/payments?state=waiting&kind={kind}"
             found.append(Task("settlement", count, plural(count, one, many), hint, href, "coin"))
-        count = await settlement.disputes_waiting(session, actor.company_id)
+        count = waits.disputes
         words = plural(count, "dispute waits for your answer", "disputes wait for your answer")
         hint = "Agree, propose something else, or say why not"
         found.append(Task("settlement", count, words, hint, "/settlement/disputes?state=waiting", "scale"))

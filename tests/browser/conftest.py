@@ -23,6 +23,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 Theme = Literal["light", "dark"]
 DESKTOP, PHONE = (1280, 800), (360, 740)
+LOOKS: tuple[tuple[tuple[int, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -177,6 +178,20 @@ async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> Non
 
 WIDTHS = (320, 360, 414, 600, 768, 900, 1023, 1024, 1099, 1100, 1259, 1260, 1280, 1366, 1499, 1500, 1920)
 """Phones, tablets, both sides of every break of the layout, desktops."""
+
+
+async def looks_right(page: Page, name: str, *, exclude: tuple[str, ...] = ()) -> None:
+    """axe, width and targets on a desktop in light and on a phone in the dark; then a desktop again."""
+    for size, theme in LOOKS:
+        await page.set_viewport_size({"width": size[0], "height": size[1]})
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        await assert_fits(page)
+        await assert_accessible(page, exclude=exclude)
+        if size is PHONE:
+            await assert_touchable(page)
+        await screenshot(page, f"{name}-{theme}-{size[0]}")
+    await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    await page.emulate_media(color_scheme="light", reduced_motion="reduce")
 
 
 async def assert_fits_everywhere(page: Page) -> None:

@@ -7,18 +7,14 @@ import re
 
 import asyncpg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from marketplace.db.session import Database
 from tests.browser.conftest import (
     DESKTOP,
-    PHONE,
     OpenPage,
     Serve,
-    assert_accessible,
-    assert_fits,
-    assert_touchable,
-    screenshot,
+    looks_right,
 )
 from tests.clients import token_for
 from tests.web.test_release_pages import drafted
@@ -52,17 +48,6 @@ async def cookies(market: Market, party: Party, role: str) -> dict[str, str]:
     return {"backstock_session": await token_for(market.world.owner, party.users[role], party.id)}
 
 
-async def looks_right(page: Page, name: str) -> None:
-    for size, theme in ((DESKTOP, "light"), (PHONE, "dark")):
-        await page.set_viewport_size({"width": size[0], "height": size[1]})
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-        await assert_fits(page)
-        await assert_accessible(page)
-        if size is PHONE:
-            await assert_touchable(page)
-        await screenshot(page, f"clauses-{name}-{theme}-{size[0]}")
-
-
 @pytest.mark.parametrize("script", [True, False])
 async def test_each_kind_of_price_shows_its_own_fields(
     open_page: OpenPage, address: str, market: Market, script: bool
@@ -83,7 +68,7 @@ async def test_each_kind_of_price_shows_its_own_fields(
             if other != value:
                 await expect(page.locator(f".kind[data-kind={other}]").first).to_be_hidden()
         if script:
-            await looks_right(page, f"price-{value}")
+            await looks_right(page, f"clauses-price-{value}")
             await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     allowance = page.locator("#f-t_use_allowance_kind")
     await expect(page.locator(".kind[data-kind=units]").first).to_be_hidden()
@@ -112,7 +97,7 @@ async def test_the_preview_follows_what_is_typed(open_page: OpenPage, address: s
     await page.fill("#f-t_blackouts", "Christmas")
     await page.locator("#terms").get_by_role("button", name="Save and choose units").click()
     await expect(page.locator("#e-t_blackouts")).to_contain_text("is not a span of days")
-    await looks_right(page, "wrong")
+    await looks_right(page, "clauses-wrong")
     await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     await page.fill("#f-t_blackouts", "24 Dec - 6 Jan")
     await page.locator("#f-t_holiday_calendar").select_option("US-TX")
@@ -132,19 +117,19 @@ async def test_an_order_under_other_terms(open_page: OpenPage, address: str, mar
     await expect(page.locator("#preview")).to_contain_text("36 months")
     await page.fill("#f-po_number", "PO 9")
     await page.select_option("#f-ship_to", str(world.buyer.site))
-    await looks_right(page, "order-terms")
+    await looks_right(page, "clauses-order-terms")
     await page.get_by_role("button", name="Review the order").click()
-    await looks_right(page, "order-terms-confirm")
+    await looks_right(page, "clauses-order-terms-confirm")
     await page.get_by_role("button", name="Place the order with these terms").click()
     await expect(page).to_have_url(re.compile(r"/orders/[^/]+$|done=placed"))
-    await looks_right(page, "order-with-terms")
+    await looks_right(page, "clauses-order-with-terms")
     order = page.url.partition("?")[0]
     seller = await open_page(f"{order}/accept", cookies=await cookies(market, world.maker, "planner"))
-    await looks_right(seller.page, "accept-terms")
+    await looks_right(seller.page, "clauses-accept-terms")
     await seller.page.get_by_text("Answer them later").click()
     await seller.page.get_by_role("button", name="Accept", exact=True).click()
     await seller.page.get_by_role("link", name="Answer the other terms").click()
-    await looks_right(seller.page, "proposed-terms")
+    await looks_right(seller.page, "clauses-proposed-terms")
     await seller.page.get_by_role("button", name="Sign", exact=True).click()
     await expect(seller.page.get_by_text("Signed by both: this agreement holds from now on.")).to_be_visible()
     assert not opened.faults

@@ -10,15 +10,12 @@ from playwright.async_api import Page, expect
 
 from marketplace.db.session import Database
 from tests.browser.conftest import (
-    DESKTOP,
     PHONE,
     OpenPage,
     Serve,
-    assert_accessible,
     assert_fits,
     assert_fits_everywhere,
-    assert_touchable,
-    screenshot,
+    looks_right,
 )
 from tests.clients import token_for
 from tests.marketplace.main_job import Job, ok
@@ -37,17 +34,10 @@ async def cookies(world: World, party: Party, role: str) -> dict[str, str]:
     return {"backstock_session": await token_for(world.owner, party.users[role], party.id)}
 
 
-async def looks_right(page: Page, name: str) -> None:
-    """axe, width and targets on a desktop in light and on a phone in the dark."""
+async def everywhere(page: Page, name: str) -> None:
+    """At every width, then as a desktop and as a phone."""
     await assert_fits_everywhere(page)
-    for size, theme in ((DESKTOP, "light"), (PHONE, "dark")):
-        await page.set_viewport_size({"width": size[0], "height": size[1]})
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-        await assert_fits(page)
-        await assert_accessible(page, exclude=(".map",))
-        if size is PHONE:
-            await assert_touchable(page)
-        await screenshot(page, f"records-{name}-{theme}-{size[0]}")
+    await looks_right(page, f"records-{name}", exclude=(".map",))
 
 
 async def came_this_far(site: Site) -> Job:
@@ -155,7 +145,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 answer = await opened.page.goto(f"{address}{path}", wait_until="networkidle")
                 assert answer is not None
                 assert answer.status == 200, path
-                await looks_right(opened.page, name)
+                await everywhere(opened.page, name)
             unexpected = [f for f in opened.faults if "WebGL" not in f and "GPU" not in f]
             assert unexpected == []
 

@@ -11,24 +11,17 @@ from playwright.async_api import Page, expect
 from marketplace.db.session import Database
 from marketplace.parties.service import hash_password
 from tests.browser.conftest import (
-    DESKTOP,
-    PHONE,
     Opened,
     OpenPage,
     Serve,
-    Theme,
-    assert_accessible,
-    assert_fits,
     assert_fits_everywhere,
-    assert_touchable,
-    screenshot,
+    looks_right,
 )
 from tests.clients import token_for
 from tests.web.trade import Market, add_stock, open_market, site_for
 from tests.world import Party, World
 
 PASSWORD = "a long enough password"
-LOOKS: tuple[tuple[tuple[int, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
 
 
 @pytest.fixture(scope="module")
@@ -52,19 +45,10 @@ async def cookies(market: Market, party: Party, role: str) -> dict[str, str]:
     return {"backstock_session": await token_for(market.world.owner, party.users[role], party.id)}
 
 
-async def looks_right(page: Page, name: str) -> None:
-    """axe, width and targets, as a desktop in light and as a phone in the dark; then a desktop again."""
+async def everywhere(page: Page, name: str) -> None:
+    """At every width, then as a desktop and as a phone."""
     await assert_fits_everywhere(page)
-    for size, theme in LOOKS:
-        await page.set_viewport_size({"width": size[0], "height": size[1]})
-        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        await assert_fits(page)
-        await assert_accessible(page)
-        if size is PHONE:
-            await assert_touchable(page)
-        await screenshot(page, f"trade-{name}-{theme}-{size[0]}")
-    await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
-    await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    await looks_right(page, f"trade-{name}")
 
 
 def quiet(opened: Opened, *expected: str) -> None:
@@ -77,72 +61,72 @@ async def test_sign_in_find_order_and_deliver(open_page: OpenPage, address: str,
     opened = await open_page(f"{address}/orders")
     page = opened.page
     await expect(page).to_have_url(f"{address}/sign-in?next=/orders")
-    await looks_right(page, "sign-in")
+    await everywhere(page, "sign-in")
     await page.get_by_label("E-mail address").fill(f"admin@{world.buyer.code}.example")
     await page.get_by_label("Password").fill("not the password")
     await page.locator("main").get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("alert")).to_contain_text("do not match")
-    await looks_right(page, "sign-in-refused")
+    await everywhere(page, "sign-in-refused")
     await page.get_by_label("Password").fill(PASSWORD)
     await page.locator("main").get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("heading", name="Orders", level=1)).to_be_visible()
-    await looks_right(page, "orders-empty")
+    await everywhere(page, "orders-empty")
 
     box = page.get_by_role("search").get_by_role("textbox")
     await box.fill(f"{market.number}\n{world.tag}-PUMP-7\nQQQ-000999888")
     await box.press("Enter")
     await expect(page.get_by_role("heading", name="3 numbers")).to_be_visible()
-    await looks_right(page, "find-numbers")
+    await everywhere(page, "find-numbers")
     await page.get_by_role("link", name=f"Order {market.number} from").click()
     await expect(page.get_by_role("heading", name="What the clause means for 4 units")).to_be_visible()
-    await looks_right(page, "listing")
+    await everywhere(page, "listing")
     await page.locator("#f-quantity").fill("6")
     await page.get_by_label("Your purchase order number").fill("PO 88-1204")
     await page.get_by_role("button", name="Review the order").click()
     await expect(page.get_by_role("heading", name=f"Order 6 EA of {market.number}")).to_be_visible()
-    await looks_right(page, "listing-confirm")
+    await everywhere(page, "listing-confirm")
     await page.get_by_role("button", name="Place the order").click()
     await expect(page.get_by_text("Order placed.")).to_be_visible()
-    await looks_right(page, "order-placed")
+    await everywhere(page, "order-placed")
     order = page.url.partition("?")[0]
     quiet(opened, "status of 401")
 
     sold = await open_page(address, cookies=await cookies(market, world.maker, "planner"))
     other = sold.page
     await expect(other.get_by_role("link", name="1 order waits for your answer")).to_be_visible()
-    await looks_right(other, "home-waiting")
+    await everywhere(other, "home-waiting")
     await other.goto(f"{order}/decline")
-    await looks_right(other, "order-decline")
+    await everywhere(other, "order-decline")
     await other.goto(order)
     await other.get_by_role("link", name="Accept").click()
-    await looks_right(other, "order-accept")
+    await everywhere(other, "order-accept")
     await other.get_by_role("button", name="Accept and sign").click()
     await expect(other.get_by_text("Order accepted.")).to_be_visible()
 
     await page.goto(order)
     await page.get_by_role("link", name="Read and sign").click()
     await expect(page.get_by_role("heading", name="Schedule of units")).to_be_attached()
-    await looks_right(page, "order-sign")
+    await everywhere(page, "order-sign")
     await page.get_by_role("button", name="Sign", exact=True).click()
     await expect(page.get_by_text("Signed for your company.")).to_be_visible()
 
     await other.goto(f"{order}/ship")
-    await looks_right(other, "order-ship")
+    await everywhere(other, "order-ship")
     await other.get_by_label("Own transport").check()
     await other.get_by_role("button", name="Mark as shipped").click()
     await expect(other.get_by_text("Marked as shipped.")).to_be_visible()
 
     await page.goto(f"{order}/receive")
-    await looks_right(page, "order-receive")
+    await everywhere(page, "order-receive")
     await page.locator("#f-good_1").fill("5")
     await page.locator("#f-short_1").fill("1")
     await page.get_by_role("button", name="Record the delivery").click()
     await expect(page.get_by_role("alert")).to_contain_text("Say in a few words what is wrong")
-    await looks_right(page, "order-receive-refused")
+    await everywhere(page, "order-receive-refused")
     await page.locator("#f-note_1").fill("One missing from the box")
     await page.get_by_role("button", name="Record the delivery").click()
     await expect(page.get_by_text("5 good, 1 short")).to_be_visible()
-    await looks_right(page, "order-received")
+    await everywhere(page, "order-received")
     quiet(opened, "status of 401", "status of 422")
     quiet(sold)
 
@@ -150,14 +134,14 @@ async def test_sign_in_find_order_and_deliver(open_page: OpenPage, address: str,
 async def test_release_with_a_live_preview(open_page: OpenPage, address: str, market: Market) -> None:
     opened = await open_page(f"{address}/stock", cookies=await cookies(market, market.world.maker, "planner"))
     page = opened.page
-    await looks_right(page, "stock")
+    await everywhere(page, "stock")
     await page.get_by_role("link", name=f"Release… {market.number}").first.click()
-    await looks_right(page, "release-new")
+    await everywhere(page, "release-new")
     await page.get_by_label("Title").fill("Pumps, end of series")
     await page.get_by_role("button", name="Make the draft").click()
     preview = page.locator("#preview")
     await expect(preview).to_contain_text("85 % of your price plus 6 % handling")
-    await looks_right(page, "release-terms")
+    await everywhere(page, "release-terms")
     await page.locator("#f-t_price_percent").fill("70")
     await expect(preview).to_contain_text("70 % of your price plus 6 % handling")
     await page.locator("#f-t_window_end_months").fill("0")
@@ -170,19 +154,19 @@ async def test_release_with_a_live_preview(open_page: OpenPage, address: str, ma
     await page.locator("#f-t_price_kind").select_option("percent_of_sale")
     await page.get_by_role("button", name="Save and choose units").first.click()
     await expect(page.get_by_role("heading", name="Add from your stock")).to_be_visible()
-    await looks_right(page, "release-lines")
+    await everywhere(page, "release-lines")
     await page.get_by_label(f"Quantity of {market.number}").fill("99")
     await page.get_by_role("button", name="Save and go on to publish").click()
     await expect(page.get_by_role("alert")).to_contain_text("free there")
-    await looks_right(page, "release-lines-refused")
+    await everywhere(page, "release-lines-refused")
     await page.get_by_label(f"Quantity of {market.number}").fill("9")
     await page.get_by_role("button", name="Save and go on to publish").click()
-    await looks_right(page, "release-publish")
+    await everywhere(page, "release-publish")
     await page.get_by_role("button", name="Publish").click()
     await expect(page.get_by_text("Partners see it from now on")).to_be_visible()
-    await looks_right(page, "release")
+    await everywhere(page, "release")
     await page.get_by_role("link", name=f"Reduce {market.number}").click()
-    await looks_right(page, "release-reduce")
+    await everywhere(page, "release-reduce")
     # A preview still on its way is given up when the page is left.
     quiet(opened, "status of 422", "releases/preview net::ERR_ABORTED")
 
@@ -227,7 +211,7 @@ async def test_page(open_page: OpenPage, address: str, market: Market, who: str,
         .replace(str(maker.users["planner"]), "one")
         .replace(str(market.release), "one")
     )
-    await looks_right(opened.page, re.sub(r"\W+", "-", f"{who}{name}").strip("-"))
+    await everywhere(opened.page, re.sub(r"\W+", "-", f"{who}{name}").strip("-"))
     quiet(opened, "status of 40")
 
 
@@ -241,7 +225,7 @@ async def test_several_lines_in_one_order(open_page: OpenPage, address: str, mar
     await page.get_by_label("Your purchase order number").fill("PO 9")
     await page.get_by_role("button", name="Review the order").click()
     await expect(page.get_by_text("Order 2 lines for")).to_be_visible()
-    await looks_right(page, "posting-order-review")
+    await everywhere(page, "posting-order-review")
     await page.get_by_role("button", name="Place the order").click()
     await expect(page.get_by_text("Order placed.")).to_be_visible()
 

@@ -102,6 +102,7 @@ EVENTS: Final = {
     "notice_used": ("{company} acted on its notice", "check", None),
     "notice_agreed": ("{company} agreed to a notice", "check", "good"),
     "notice_refused": ("{company} refused a notice", "x", "bad"),
+    "value_stated": ("{company} stated what a unit cost or is worth", "coin", None),
     "notice_withdrawn": ("{company} withdrew its notice", "package-off", None),
 }
 

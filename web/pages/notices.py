@@ -140,11 +140,10 @@ def _may(known: Covered, visit: Visit) -> list[tuple[str, str, str]]:
 
 
 ANSWERS: Final = ("agree", "refuse", "withdraw")
-Parties = Annotated[Visit, visits("agreement.read")]
 
 
 @router.get("/notices/{notice_id}")
-async def one_notice(visit: Parties, notice_id: UUID) -> Response:
+async def one_notice(visit: ReadsAgreements, notice_id: UUID) -> Response:
     """A notice, where it stands, and what the reader can do about it."""
     return await _one(visit, notice_id, Form({}))
 

@@ -35,6 +35,7 @@ from marketplace.agreements.queries.notices import (
     one_notice,
     open_notices,
     running_notice_for_update,
+    standing_notices,
 )
 from marketplace.agreements.queries.papers import printed_agreement
 from marketplace.agreements.queries.proposals import (
@@ -50,7 +51,6 @@ from marketplace.agreements.queries.proposals import (
     open_terms,
     proposal_for_update,
     proposals,
-    proposals_to_answer,
     units_for_update,
     units_under,
 )
@@ -135,13 +135,13 @@ __all__ = [
     "printed_agreement",
     "proposal_for_update",
     "proposals",
-    "proposals_to_answer",
     "question_of",
     "renewals_due",
     "rights",
     "rules",
     "running_notice_for_update",
     "signed_lines",
+    "standing_notices",
     "stands_still",
     "stands_still_for_share",
     "stated_values",

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.circumstances import ORDINARY, Circumstances, Dated, MarketValue, Series
 from marketplace.agreements.price_kinds import IndexedPrice, MarketMinus
-from marketplace.agreements.queries.notices import COLUMNS, STANDS, as_notice
+from marketplace.agreements.queries.notices import standing_notices
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import fetch
 from marketplace.kit.money import Money
@@ -46,7 +46,8 @@ async def circumstances(session: AsyncSession, asked: Mapping[Pair, Asked]) -> d
     second = {pair: a for pair, a in asked.items() if a.clauses[0].generation == 2}
     if not second:
         return {}
-    await _notices(session, second, found)
+    for pair, given in (await standing_notices(session, second)).items():
+        found[pair]["notices"] = tuple(given)
     if pairs := _who(second, lambda t: t.use_allowance is not None):
         await _used(session, pairs, second, found)
     if pairs := _who(second, lambda t: t.max_units is not None):
@@ -78,21 +79,6 @@ def _who(asked: Mapping[Pair, Asked], wants: Callable[[Any], bool]) -> list[Pair
 
 def _columns(pairs: Sequence[Pair]) -> tuple[list[UUID], list[UUID]]:
     return [a for a, _ in pairs], [p for _, p in pairs]
-
-
-async def _notices(
-    session: AsyncSession, pairs: Mapping[Pair, Asked], found: defaultdict[Pair, dict[str, Any]]
-) -> None:
-    columns = ", ".join(f"n.{name}" for name in COLUMNS)
-    rows = await fetch(
-        session,
-        f"SELECT {columns} FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) "
-        f"JOIN notice n ON n.agreement_id = w.agreement_id AND n.part_id = w.part_id WHERE {STANDS} ORDER BY n.id",
-        *_columns(list(pairs)),
-    )
-    for r in rows:
-        known = found[r["agreement_id"], r["part_id"]]
-        known["notices"] = (*known.get("notices", ()), as_notice(r))
 
 
 async def _used(

@@ -3,7 +3,7 @@ answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,24 @@ async def notices(session: AsyncSession, agreement_id: UUID) -> Sequence[Notice]
         session, f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 ORDER BY n.id", agreement_id
     )
     return [as_notice(r) for r in rows]
+
+
+async def standing_notices(
+    session: AsyncSession, pairs: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], list[Notice]]:
+    """By (agreement, part) the notices of which units are left, oldest first; what they come to their dates say. One
+    statement, however many pairs."""
+    rows = await fetch(
+        session,
+        f"SELECT {_COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) "
+        f"JOIN notice n ON n.agreement_id = w.agreement_id AND n.part_id = w.part_id WHERE {STANDS} ORDER BY n.id",
+        [agreement for agreement, _ in pairs],
+        [part for _, part in pairs],
+    )
+    found: dict[tuple[UUID, UUID], list[Notice]] = {}
+    for r in rows:
+        found.setdefault((r["agreement_id"], r["part_id"]), []).append(as_notice(r))
+    return found
 
 
 async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id: UUID) -> Notice:

@@ -170,18 +170,6 @@ async def open_terms(session: AsyncSession, agreement_id: UUID, now: datetime) -
     return found
 
 
-async def proposals_to_answer(session: AsyncSession, company_id: UUID, now: datetime) -> int:
-    """How many agreements have an open proposal of the other side."""
-    count: int = await fetch_value(
-        session,
-        "SELECT count(*) FROM agreement_proposal WHERE status = 'open' AND (maker_id = $1 OR holder_id = $1) "
-        "AND proposed_by <> $1 AND valid_until > $2",
-        company_id,
-        now,
-    )
-    return count
-
-
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """The agreements before and after one that was changed: (id, reference)."""

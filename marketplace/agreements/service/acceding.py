@@ -86,9 +86,8 @@ async def may_resell(
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
     if answer.needs in (Need.OFFER, Need.NOTICE):
         # The units were offered to the maker first, which did not take them: nothing more is asked.
-        given = cleared_by(
-            [n for n in await queries.notices(session, agreement_id) if n.part_id == part_id], Act.RESELL, quantity, now
-        )
+        pair = (agreement_id, part_id)
+        given = cleared_by((await queries.standing_notices(session, [pair])).get(pair, ()), Act.RESELL, quantity, now)
         if given is None:
             raise refusal(answer)
         return Leave(consent=False, runs=answer.accession_required, words=answer.words, notice_id=given.id)

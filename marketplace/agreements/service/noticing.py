@@ -126,14 +126,10 @@ def _matches(terms: Terms) -> bool:
 
 async def _within(session: WriteSession, covered: Covered, quantity: int, now: datetime) -> None:
     """Units are under one notice at a time."""
-    open_now = {Standing.RUNNING, Standing.CLEARED}
-    standing = [
-        n
-        for n in await queries.notices(session, covered.agreement_id)
-        if n.part_id == covered.part_id and n.standing(now) in open_now
-    ]
+    pair = (covered.agreement_id, covered.part_id)
+    given = (await queries.standing_notices(session, [pair])).get(pair, ())
+    named = sum(n.left for n in given if n.standing(now) in {Standing.RUNNING, Standing.CLEARED})
     there = covered.facts.remaining - covered.facts.held
-    named = sum(n.left for n in standing)
     if named + quantity > there:
         raise conflict(
             "notice.too_many",

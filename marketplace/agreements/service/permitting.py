@@ -214,10 +214,8 @@ async def _allow(session: WriteSession, covered: Covered, act: Act, quantity: in
     if isinstance(answer, Free):
         return None
     if isinstance(answer, AfterNotice):
-        given = cleared_by(
-            [n for n in await queries.notices(session, covered.agreement_id) if n.part_id == covered.part_id],
-            act, quantity, now,
-        )  # fmt: skip
+        pair = (covered.agreement_id, covered.part_id)
+        given = cleared_by((await queries.standing_notices(session, [pair])).get(pair, ()), act, quantity, now)
         if given is not None:
             return given
     raise refusal(answer)

@@ -269,13 +269,14 @@ async def _allowed(
     """The most each agreement lets the act take of ``wanted``, and what stands against more."""
     allowed: dict[UUID, int] = {}
     against: list[Refused | AfterNotice] = []
+    noticed = await agreements.standing_notices(session, [(c.agreement_id, c.part_id) for c in covered.values()])
     for agreement, what in covered.items():
         here = sum(line.free for line in lines if line.place.agreement == agreement)
         ask = min(here, wanted)
         if ask < 1:
             continue
-        noticed = [n for n in await agreements.notices(session, agreement) if n.part_id == what.part_id]
-        allowed[agreement], no = most_allowed(what.clauses, what.facts, act, ask, now, noticed)
+        given = noticed.get((what.agreement_id, what.part_id), ())
+        allowed[agreement], no = most_allowed(what.clauses, what.facts, act, ask, now, given)
         if no is not None:
             against.append(no)
     return allowed, against

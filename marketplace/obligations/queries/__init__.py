@@ -10,15 +10,24 @@ from marketplace.obligations.queries.lists import (
     obligations,
 )
 from marketplace.obligations.queries.reminded import Owing, setting, to_remind
-from marketplace.obligations.queries.run_off import StillOpen, open_run_off, still_open, to_close
+from marketplace.obligations.queries.run_off import (
+    AgreementsWaiting,
+    StillOpen,
+    agreements_waiting,
+    open_run_off,
+    still_open,
+    to_close,
+)
 
 __all__ = [
     "FAR",
     "FIRST",
+    "AgreementsWaiting",
     "DayCount",
     "ObligationFilter",
     "Owing",
     "StillOpen",
+    "agreements_waiting",
     "by_day",
     "coming",
     "obligations",

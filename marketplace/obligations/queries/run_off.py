@@ -91,14 +91,37 @@ UNION SELECT l.agreement_id FROM settlement_line l WHERE l.payee_id = $1 AND l.p
 """
 
 
+_FINISHING: Final = (
+    f"FROM agreement a JOIN ({_ANY}) x ON x.agreement_id = a.id WHERE a.status = 'run_off' "
+    "AND (a.maker_id = $1 OR a.holder_id = $1)"
+)
+
+
 async def open_run_off(session: AsyncSession, company_id: UUID) -> Sequence[UUID]:
     """Agreements of a company whose right has ended and under which something is still open, by id, at most ``MOST``. By what
     is open, not by what has ended: of that there are thousands in time."""
-    rows = await fetch(
+    rows = await fetch(session, f"SELECT a.id {_FINISHING} ORDER BY a.id LIMIT $2", company_id, MOST)
+    return [r["id"] for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementsWaiting:
+    """How many agreements wait for somebody: with an open proposal of the other side; whose right has ended with something
+    open, at most ``MOST``."""
+
+    proposed: int
+    finishing: int
+
+
+async def agreements_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> AgreementsWaiting:
+    """What waits for a company under its agreements: asked with every page."""
+    row = await fetch_one(
         session,
-        f"SELECT a.id FROM agreement a JOIN ({_ANY}) x ON x.agreement_id = a.id WHERE a.status = 'run_off' "
-        "AND (a.maker_id = $1 OR a.holder_id = $1) ORDER BY a.id LIMIT $2",
+        "SELECT (SELECT count(*) FROM agreement_proposal p WHERE p.status = 'open' AND (p.maker_id = $1 OR p.holder_id = $1) "
+        "AND p.proposed_by <> $1 AND p.valid_until > $2)::int AS proposed, "
+        f"(SELECT count(*) FROM (SELECT {_FINISHING} LIMIT $3) f)::int AS finishing",
         company_id,
+        now,
         MOST,
     )
-    return [r["id"] for r in rows]
+    return AgreementsWaiting(**dict(row)) if row else AgreementsWaiting(0, 0)

@@ -12,7 +12,6 @@ from marketplace.settlement.queries.disputes import (
     disputes,
     disputes_of_cause,
     disputes_of_line,
-    disputes_waiting,
     proposals,
 )
 from marketplace.settlement.queries.lines import (
@@ -35,7 +34,7 @@ from marketplace.settlement.queries.payments import (
     AllocationRow,
     PaymentFilter,
     PaymentRow,
-    PaymentsWaiting,
+    Waiting,
     allocations_of,
     counterparties,
     line_payments,
@@ -45,8 +44,8 @@ from marketplace.settlement.queries.payments import (
     payments_of_key,
     payments_of_line,
     payments_of_line_for_update,
-    payments_waiting,
     reversal_of,
+    waiting,
 )
 from marketplace.settlement.queries.statements import MOST_ENTRIES, all_entries, entries, statement, statements
 
@@ -57,11 +56,11 @@ __all__ = [
     "DisputeRow",
     "PaymentFilter",
     "PaymentRow",
-    "PaymentsWaiting",
     "SettlementFilter",
     "SettlementRow",
     "SettlementTotal",
     "StatementRow",
+    "Waiting",
     "all_entries",
     "allocations_of",
     "balances",
@@ -73,7 +72,6 @@ __all__ = [
     "disputes",
     "disputes_of_cause",
     "disputes_of_line",
-    "disputes_waiting",
     "entries",
     "half_marked",
     "line_payments",
@@ -88,7 +86,6 @@ __all__ = [
     "payments_of_key",
     "payments_of_line",
     "payments_of_line_for_update",
-    "payments_waiting",
     "proposals",
     "reversal_of",
     "settlement_line",
@@ -97,4 +94,5 @@ __all__ = [
     "settlement_totals",
     "statement",
     "statements",
+    "waiting",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -92,12 +92,6 @@ async def disputes(
         actor.company_id, state, key[0] if key else None, limit + 1,
     )  # fmt: skip
     return cut([DisputeRow(**dict(r)) for r in rows], limit, lambda d: [d.id], secret)
-
-
-async def disputes_waiting(session: AsyncSession, company_id: UUID) -> int:
-    """How many disputes wait for this company's answer."""
-    count: int = await fetch_value(session, "SELECT count(*)::int FROM dispute WHERE waits_for = $1", company_id)
-    return count
 
 
 async def dispute(session: AsyncSession, dispute_id: UUID) -> DisputeRow:

@@ -141,25 +141,27 @@ async def payments(
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentsWaiting:
+class Waiting:
     """What waits for a company's word, by kind."""
 
     payments: int
     set_offs: int
     reversals: int
+    disputes: int
 
 
-async def payments_waiting(session: AsyncSession, company_id: UUID) -> PaymentsWaiting:
-    """How many payments, set-offs and reversals wait for this company's word."""
+async def waiting(session: AsyncSession, company_id: UUID) -> Waiting:
+    """How many payments, set-offs, reversals and disputes wait for this company's word."""
     row = await fetch_one(
         session,
         "SELECT count(*) FILTER (WHERE y.how NOT IN ('set_off', 'reversal'))::int AS payments, "
         "count(*) FILTER (WHERE y.how = 'set_off')::int AS set_offs, "
-        f"count(*) FILTER (WHERE y.how = 'reversal')::int AS reversals FROM payment y WHERE {_WAITS}",
+        "count(*) FILTER (WHERE y.how = 'reversal')::int AS reversals, "
+        f"(SELECT count(*)::int FROM dispute WHERE waits_for = $1) AS disputes FROM payment y WHERE {_WAITS}",
         company_id,
     )
     assert row is not None  # noqa: S101 - an aggregate answers one row
-    return PaymentsWaiting(**dict(row))
+    return Waiting(**dict(row))
 
 
 async def payment(session: AsyncSession, payment_id: UUID) -> PaymentRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -109,19 +110,30 @@ async def entries(
 ) -> Page[Entry]:
     """What a statement is made of, by currency and then by the moment since which each counts."""
     key = read_bookmark(after, secret, str, datetime.fromisoformat, UUID)
+    rows = await _entries(session, actor, other_id, month, currency, key, limit + 1)
+    return cut(rows, limit, lambda e: [e.currency, e.known_at, e.id], secret)
+
+
+async def all_entries(session: AsyncSession, actor: Actor, other_id: UUID, month: Month) -> Sequence[Entry]:
+    """All of them, for a file that is made at once; at most ``MOST_ENTRIES``: ask how many there are before."""
+    return await _entries(session, actor, other_id, month, None, None, MOST_ENTRIES)
+
+
+async def _entries(
+    session: AsyncSession,
+    actor: Actor,
+    other_id: UUID,
+    month: Month,
+    currency: str | None,
+    key: Sequence[Any] | None,
+    most: int,
+) -> list[Entry]:
     rows = await fetch(
         session,
         "SELECT f.known_at, f.id, f.record_id, f.what, f.kind, f.reference, f.about, f.\"on\", f.due_on, f.currency, f.in_favour, "
         f"f.against FROM ({_FACTS}) f WHERE f.known_at >= $4 AND ($5::text IS NULL OR f.currency = $5) "
         "AND ($6::text IS NULL OR (f.currency, f.known_at, f.id) > ($6, $7::timestamptz, $8::uuid)) "
         "ORDER BY f.currency, f.known_at, f.id LIMIT $9",
-        actor.company_id, other_id, month.end, month.start, currency, key[0] if key else None, key[1] if key else None,
-        key[2] if key else None, limit + 1,
+        actor.company_id, other_id, month.end, month.start, currency, *(key or (None, None, None)), most,
     )  # fmt: skip
-    return cut([Entry(**dict(r)) for r in rows], limit, lambda e: [e.currency, e.known_at, e.id], secret)
-
-
-async def all_entries(session: AsyncSession, actor: Actor, other_id: UUID, month: Month) -> Sequence[Entry]:
-    """All of them, for a file that is made at once; at most ``MOST_ENTRIES`` and one more."""
-    page = await entries(session, actor, other_id, month, limit=MOST_ENTRIES, secret="unused")  # noqa: S106
-    return page.items
+    return [Entry(**dict(r)) for r in rows]

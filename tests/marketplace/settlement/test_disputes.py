@@ -56,7 +56,7 @@ async def test_the_disputed_part_is_not_due(world: World) -> None:
     async with world.db.read(world.buyer.tenant) as session:
         (counter,) = await queries.counters_of(session, line)
         assert (counter.kind, counter.amount, counter.settled) == ("credit", 40, True)
-        assert await queries.disputes_waiting(session, world.buyer.id) == 0
+        assert (await queries.waiting(session, world.buyer.id)).disputes == 0
 
 
 async def test_a_withdrawn_dispute_leaves_all_of_it_due(world: World) -> None:

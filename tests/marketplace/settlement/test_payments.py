@@ -103,12 +103,12 @@ async def test_a_mark_is_a_payment(world: World) -> None:
         (one,) = (
             await queries.payments(session, person(world.buyer), PaymentFilter(state="waiting"), secret="s")
         ).items
-        assert (await queries.payments_waiting(session, world.buyer.id)).payments == 1
+        assert (await queries.waiting(session, world.buyer.id)).payments == 1
     assert (one.how, one.amount, one.status) == ("marked", Decimal("270.30"), "waits_for_payee")
     assert (await confirms(world, world.buyer, one.id)).confirmed
     assert (await line_of(world, line)).settled
     async with world.db.read(world.buyer.tenant) as session:
-        assert (await queries.payments_waiting(session, world.buyer.id)).payments == 0
+        assert (await queries.waiting(session, world.buyer.id)).payments == 0
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -22,11 +23,11 @@ from tests.world import World
 owner, db, worker_db = second.FIXTURES
 
 
-def told(agreement_id: object, status: str) -> Event:
-    return Event(1, "agreement.signed", "agreement", agreement_id, {"status": status}, (), 0)  # type: ignore[arg-type]
+def told(agreement_id: UUID, status: str) -> Event:
+    return Event(1, "agreement.signed", "agreement", agreement_id, {"status": status}, (), 0)
 
 
-async def lines(world: World, agreement_id: object) -> list[object]:
+async def lines(world: World, agreement_id: UUID) -> list[tuple[Any, ...]]:
     rows = await world.owner.fetch(
         "SELECT payer_id, payee_id, kind, amount, due_on, words FROM settlement_line WHERE cause_id = $1", agreement_id
     )
@@ -42,7 +43,7 @@ async def test_a_premium_is_owed_once_however_often_the_signing_is_told(world: W
     await signed(told(agreement_id, "offered"))
     assert await lines(world, agreement_id) == [], "one side alone has signed"
     await asyncio.gather(*(signed(told(agreement_id, "active")) for _ in range(3)))
-    ((payer, payee, kind, amount, due, words),) = await lines(world, agreement_id)  # type: ignore[misc]
+    ((payer, payee, kind, amount, due, words),) = await lines(world, agreement_id)
     assert (payer, payee, kind, amount) == (world.maker.id, world.buyer.id, "premium", Decimal(70))
     assert due == local_day(NOW, "America/Chicago") + timedelta(days=30)
     assert "7 %" in words
