@@ -56,12 +56,18 @@ class Opened:
         """Starts to write down faults and sizes."""
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url} {request.failure}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("requestfinished", lambda request: self.requests.append(request))  # noqa: PLW0108 (playwright marks handlers)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.faults.append(f"{message.type}: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        # A script's own question that it dropped for a newer one, or that ended because the page was left, is no fault:
+        # nobody waits for its answer (the preview of terms, when the form is sent while it is still asked for).
+        if not (request.resource_type == "fetch" and request.failure == "net::ERR_ABORTED"):
+            self.faults.append(f"failed: {request.url} {request.failure}")
 
     async def transferred(self) -> dict[str, int]:
         """Bytes over the wire by address, headers included, of what has been loaded so far."""
