@@ -50,6 +50,7 @@ from web.pages import (
     stock,
     styleguide,
     units,
+    values,
 )
 from web.rendering import assets
 from web.session import recognise
@@ -58,7 +59,7 @@ PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, calls, replacements, units,
     holdings,
-    statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, agreement_changes, agreements, imports, scan,
+    statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
     calendar,
 )  # fmt: skip
 

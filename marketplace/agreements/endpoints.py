@@ -28,6 +28,7 @@ from marketplace.agreements.schemas import (
     FindingOut,
     HoldIn,
     IndexOut,
+    IndexValueOut,
     LineOut,
     NonRenewalIn,
     NoticeAnswerIn,
@@ -561,6 +562,22 @@ async def published_indexes(
     found = await queries.index_series(session, after=mark[0] if mark else "", limit=limit + 1)
     page = cut(found, limit, lambda row: [row.series], secret)
     return PageOut(items=[IndexOut.model_validate(row) for row in page.items], next=page.next)
+
+
+@indexes.get("/values", summary="The values of an index")
+async def index_values(
+    session: Reading,
+    actor: ReadsAgreements,
+    secret: PageSecret,
+    series: Annotated[str, Query(min_length=1, max_length=120, examples=["Producer prices, machinery (BLS)"])],
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+) -> PageOut[IndexValueOut]:
+    """Newest month first. A correction is another row of the same month; what was published last counts for orders after it."""
+    mark = read_bookmark(after, secret, str, str)
+    found = await queries.index_values(session, series, before=(mark[0], mark[1]) if mark else None, limit=limit + 1)
+    page = cut(found, limit, lambda row: [row.month, row.published_at.isoformat()], secret)
+    return PageOut(items=[IndexValueOut.model_validate(row) for row in page.items], next=page.next)
 
 
 router = APIRouter()

@@ -13,7 +13,7 @@ from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Entitled, Free
 from marketplace.agreements.reach import split
 from marketplace.agreements.terms import Terms
-from marketplace.kit.clock import end_of_day
+from marketplace.kit.clock import add_months, end_of_day
 from marketplace.kit.money import Money
 
 
@@ -57,6 +57,41 @@ def rights_on(clauses: Sequence[Terms], facts: Facts, day: date) -> OnDay:
         kind = "free" if isinstance(may, Free) else "notice" if isinstance(may, AfterNotice) else "no"
         acts.append(ActOn(act, kind, may.words))
     return OnDay(there, price, words, tuple(acts))
+
+
+class Span(NamedTuple):
+    """From ``first`` on, until the next one: so many units could be ordered at that price (None: none could)."""
+
+    first: date
+    callable: int
+    unit_price: Money | None
+
+
+MOST_POINTS = 120
+
+
+def rights_over(clauses: Sequence[Terms], facts: Facts) -> tuple[Span, ...]:
+    """How the right goes from the schedule date to the day after its end, with the units as they stand now: looked at on its
+    first and last day and on the schedule's days of the month (of every so many months, of a long window), which is where
+    steps of prices and minimums lie. Spans that are alike are one."""
+    window_of = [window(terms, facts) for terms in clauses]
+    first, last = min(w.first_day for w in window_of), max(w.last_day for w in window_of)
+    began = facts.schedule_date
+    months = max((last.year - began.year) * 12 + last.month - began.month, 1)
+    every = -(-months // MOST_POINTS)
+    days = {add_months(began, at) for at in range(0, months + 1, every)} | {first, last, last + timedelta(days=1)}
+    # A step lies on the day after the month is full, so both are looked at.
+    days |= {day + timedelta(days=1) for day in days if day < last}
+    asked, spans = replace(facts, requested=1, notice_at=None), list[Span]()
+    for day in sorted(day for day in days if began <= day <= last + timedelta(days=1)):
+        best = best_call(clauses, asked, noon_of(day, facts.zone))
+        answer, price, there = best.answer, None, 0
+        if isinstance(answer, Entitled):
+            price = answer.replacement.purchase_price if answer.replacement else answer.unit_price
+            there = answer.callable
+        if not spans or (spans[-1].callable, spans[-1].unit_price) != (there, price):
+            spans.append(Span(day, there, price))
+    return tuple(spans)
 
 
 def days_that_matter(terms: Terms, facts: Facts, today: date) -> tuple[tuple[str, date], ...]:

@@ -417,6 +417,16 @@ class IndexOut(BaseModel):
     ended: bool
 
 
+class IndexValueOut(BaseModel):
+    """A published value of a month; null: from this month on the index is no longer published."""
+
+    model_config = ConfigDict(from_attributes=True)
+    month: str = Field(examples=["2026-11"])
+    value: Decimal | None
+    published_at: datetime
+    source: str
+
+
 class ReasonIn(BodyIn):
     """Why: the other side reads it."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
-from marketplace.agreements.on_day import days_that_matter, rights_on
+from marketplace.agreements.on_day import days_that_matter, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow
@@ -33,12 +34,14 @@ from marketplace.safeguards.interest_kinds import KINDS as INTEREST_KINDS
 from marketplace.safeguards.queries import InterestFilter
 from web.book_words import CSV_HEADER as CSV_HEADER_OF_BOOKS
 from web.book_words import KINDS, shown
+from web.charts import chart
 from web.clauses import NAMES, html
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.agreement_changes import can, may_renew, proposals_of
 from web.pages.insolvencies import keeps
 from web.pages.notices import standing
+from web.pages.values import follows
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 from web.term_labels import LABELS as TERM_LABELS
@@ -190,6 +193,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "since": local_day(row.window_opens_at, row.zone),
         "until": _until(row),
         "paper": html(found.wording),
+        "followed": follows(found.clauses),
     }
 
 
@@ -223,13 +227,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     ours = context["side"] == "maker"
     secured = InterestFilter(agreement_id=agreement_id)
     term = await queries.term(visit.session, agreement_id, context["row"].zone)
-    day = _day(visit.asked("on"), visit)
-    first = next((known for _, known, _ in context["lines"] if known), None)
     return visit.show(
-        "agreements/agreement.html", **context, day=day, most_told=MOST_TOLD,
-        on_day=[(line, rights_on(known.clauses, known.facts, day)) for line, known, _ in context["lines"][:MOST_TOLD] if known],
-        days=days_that_matter(first.terms, first.facts, local_day(visit.now, context["row"].zone)) if first else (),
-        acts=ACT_WORDS, events=events, done=visit.asked("done"), kept=kept,
+        "agreements/agreement.html", **context, **_on_day(visit, context), events=events, done=visit.asked("done"), kept=kept,
         changes=await proposals_of(visit, agreement_id) if context["side"] else [], may=can(context["found"], visit.actor),
         secured=await safeguards.security_interests(visit.session, visit.actor.company_id, secured, visit.now.date(), limit=MOST_TOLD)
         if ours else (),
@@ -241,6 +240,40 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
+
+
+def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The right on a chosen day: ``?on=`` a day, or ``?at=`` so many days after the schedule date (the slider). And how it
+    goes over its whole time, of the first line, as picture and table."""
+    row: AgreementRow = context["row"]
+    covered = [(line, known) for line, known, _ in context["lines"] if known]
+    if not covered:
+        return {"on_day": []}
+    line, first = covered[0]
+    spans = rights_over(first.clauses, first.facts)
+    began, ends = first.facts.schedule_date, spans[-1].first
+    most = (ends - began).days
+    sent = visit.asked("at")
+    day = (
+        began + timedelta(days=min(int(sent), most))
+        if sent.isdecimal() and len(sent) < 6
+        else _day(visit.asked("on"), visit)
+    )
+    return {
+        "on_day": [(line, rights_on(known.clauses, known.facts, day)) for line, known in covered[:MOST_TOLD]],
+        "day": day, "most_told": MOST_TOLD, "acts": ACT_WORDS, "spans": spans, "drawn_line": line,
+        "days": days_that_matter(first.terms, first.facts, local_day(visit.now, row.zone)),
+        "slider": (min(max((day - began).days, 0), most), most), "span_ends": ends,
+        "drawn_price": chart([(s.first, s.unit_price.amount if s.unit_price else None) for s in spans], steps=True, mark=day),
+        "drawn_units": chart([(s.first, Decimal(s.callable)) for s in spans], steps=True, mark=day),
+    }  # fmt: skip
+
+
+@router.get("/{agreement_id}/on-day")
+async def on_day(visit: ReadsAgreements, agreement_id: UUID) -> Response:
+    """The right on a chosen day alone, for the page to put in place while somebody moves the slider."""
+    context = await _detail(visit, agreement_id)
+    return visit.show("agreements/on_day.html", **context, **_on_day(visit, context))
 
 
 @router.get("/{agreement_id}/books.csv")

@@ -77,7 +77,15 @@ from marketplace.agreements.queries.standing import (
     stops,
     stops_of,
 )
-from marketplace.agreements.queries.values import IndexSeries, StatedValue, index_series, stated_values
+from marketplace.agreements.queries.values import (
+    IndexSeries,
+    IndexValue,
+    StatedValue,
+    index_line,
+    index_series,
+    index_values,
+    stated_values,
+)
 
 __all__ = [
     "AgreementBooks",
@@ -88,6 +96,7 @@ __all__ = [
     "ClauseRow",
     "EventRow",
     "IndexSeries",
+    "IndexValue",
     "LineRow",
     "Living",
     "Locked",
@@ -119,7 +128,9 @@ __all__ = [
     "freezing",
     "hold_of",
     "in_place_of_for_share",
+    "index_line",
     "index_series",
+    "index_values",
     "law_of_agreement",
     "living_for_update",
     "living_with_for_update",

@@ -51,6 +51,48 @@ async def index_series(session: AsyncSession, *, after: str = "", limit: int = 5
 
 
 @dataclass(frozen=True, slots=True)
+class IndexValue:
+    """A published value of a month (such as 2026-11), or that the index is no longer published (None). A correction is another
+    row of the same month, published later."""
+
+    month: str
+    value: Decimal | None
+    published_at: datetime
+    source: str
+
+
+async def index_values(
+    session: AsyncSession, series: str, *, before: tuple[str, str] | None = None, limit: int = 60
+) -> Sequence[IndexValue]:
+    """The values of an index, newest month first, of a month the newest publication first; ``before``: month and moment of
+    the last row of the page before."""
+    month, at = before or (None, None)
+    rows = await fetch(
+        session,
+        "SELECT month, value, published_at, source FROM index_value WHERE series = $1 "
+        "AND ($2::text IS NULL OR (month, published_at) < ($2, $3::timestamptz)) "
+        "ORDER BY month DESC, published_at DESC LIMIT $4",
+        series,
+        month,
+        datetime.fromisoformat(at) if at else None,
+        limit,
+    )
+    return [IndexValue(**dict(r)) for r in rows]
+
+
+async def index_line(session: AsyncSession, series: str, *, months: int = 240) -> Sequence[tuple[date, Decimal | None]]:
+    """The newest ``months`` of an index as they count now, oldest first, by the first day of the month."""
+    rows = await fetch(
+        session,
+        "SELECT * FROM (SELECT DISTINCT ON (month) to_date(month, 'YYYY-MM') AS day, value FROM index_value WHERE series = $1 "
+        "AND published_at <= now() ORDER BY month DESC, published_at DESC LIMIT $2) n ORDER BY day",
+        series,
+        months,
+    )
+    return [(r["day"], r["value"]) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class StatedValue:
     """What a side stated of a unit under an agreement."""
 

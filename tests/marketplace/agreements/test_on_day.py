@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.agreements.deadlines import window
-from marketplace.agreements.on_day import days_that_matter, noon_of, rights_on
+from marketplace.agreements.on_day import days_that_matter, noon_of, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
 from marketplace.kit.clock import local_day
 from tests.marketplace.agreements.builders import facts, terms
@@ -39,3 +39,22 @@ def test_the_right_is_told_before_within_and_after_its_window() -> None:
 def test_its_moment_is_on_the_day_everywhere(day: date, zone: str) -> None:
     if (zone, day) != ("Pacific/Apia", date(2011, 12, 30)):  # a day that there was not
         assert local_day(noon_of(day, zone), zone) == day
+
+
+def test_the_right_over_its_time_is_told_in_spans_that_agree_with_every_day() -> None:
+    steps = {
+        "kind": "schedule", "shape": "step", "declining": True, "points": [
+            {"after_months": 0, "percent_bp": 9_000}, {"after_months": 12, "percent_bp": 7_000}, {"after_months": 30, "percent_bp": 5_000}],
+    }  # fmt: skip
+    given_terms, stands = terms(window_start_months=6, window_end_months=48, price=steps), facts()
+    spans = rights_over((given_terms,), stands)
+    assert [bool(s.callable) for s in spans] == [False, True, True, True, False]
+    assert len({s.unit_price for s in spans}) == 4, "three prices and none"
+    starts = [s.first for s in spans]
+    assert starts == sorted(starts)
+    day = stands.schedule_date
+    while day <= spans[-1].first + timedelta(days=3):
+        told = next(s for s in reversed(spans) if s.first <= day)
+        then = rights_on((given_terms,), stands, day)
+        assert (told.callable, told.unit_price) == (then.callable, then.unit_price), day
+        day += timedelta(days=1)

@@ -1,0 +1,116 @@
+"""Line charts as SVG, drawn by the server: numbers in, a path with its ticks out. A table stands beside each on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
+
+WIDTH: Final = 640
+HEIGHT: Final = 180
+LEFT: Final = 8
+RIGHT: Final = 8
+TOP: Final = 14
+BOTTOM: Final = 22
+MOST_TICKS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A line across the chart: where it lies in pixels, what it says; ``anchor`` keeps text at an edge inside."""
+
+    at: float
+    words: str
+    anchor: str = "middle"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawn line: its path, the area under it (empty where the line has gaps), ticks of both axes, and the marked day."""
+
+    path: str
+    area: str
+    ticks_x: tuple[Tick, ...]
+    ticks_y: tuple[Tick, ...]
+    mark: float | None
+    dot: tuple[float, float] | None
+    width: int = WIDTH
+    height: int = HEIGHT
+    bottom: int = HEIGHT - BOTTOM
+
+
+def nice_step(span: Decimal, most: int = 4) -> Decimal:
+    """The smallest of 1, 2, 5 times a power of ten that cuts ``span`` (above zero) into at most ``most`` parts."""
+    power = Decimal(10) ** (span / most).adjusted()
+    return next(step for factor in (1, 2, 5, 10, 20) if (step := factor * power) * most >= span)
+
+
+def years_between(first: date, last: date) -> list[date]:
+    """First days of years within the span, thinned to at most six; without any, the two ends."""
+    years = [date(year, 1, 1) for year in range(first.year + 1, last.year + 1)]
+    if not years:
+        return [first, last]
+    return years[:: -(-len(years) // MOST_TICKS)]
+
+
+def chart(
+    points: Sequence[tuple[date, Decimal | None]], *, steps: bool, mark: date | None = None, from_zero: bool = True
+) -> Chart | None:
+    """Draws ``points``, by day; None leaves a gap. ``steps``: a value holds until the next day with one; otherwise the line
+    goes straight from one to the next. ``mark``: a day to be marked. None where there is nothing to draw."""
+    values = [value for _, value in points if value is not None]
+    if len(points) < 2 or not values:
+        return None
+    first, last = points[0][0], points[-1][0]
+    days = max((last - first).days, 1)
+    low, high = (min(Decimal(0), *values) if from_zero else min(values)), max(values)
+    if low == high:
+        low, high = (Decimal(0), high or Decimal(1)) if high >= 0 else (low, Decimal(0))
+    step = nice_step(high - low)
+    low = (low / step).to_integral_value(ROUND_FLOOR) * step
+    high = (high / step).to_integral_value(ROUND_CEILING) * step
+    floor, inner = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
+
+    def x(day: date) -> float:
+        share = min(max((day - first).days, 0), days) / days
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(value: Decimal) -> float:
+        return round(floor - float((value - low) / (high - low)) * inner, 1)
+
+    path, pen, before, dot = [], False, None, None
+    for day, value in points:
+        if value is None:
+            # A step ends where nothing holds any more.
+            if pen and steps:
+                path.append(f"H{x(day)}")
+            pen = False
+            continue
+        if pen and steps:
+            path.append(f"H{x(day)}V{y(value)}")
+        else:
+            path.append(f"{'L' if pen else 'M'}{x(day)} {y(value)}")
+        pen = True
+        if mark is None or day <= mark:
+            before = value
+    drawn = " ".join(path)
+    whole = all(value is not None for _, value in points)
+    if mark is not None and first <= mark <= last and before is not None and steps:
+        dot = (x(mark), y(before))
+    ticks = []
+    for day in years_between(first, last):
+        at = x(day)
+        anchor = "start" if at < WIDTH * 0.06 else "end" if at > WIDTH * 0.94 else "middle"
+        words = f"{day.year}" if (day.month, day.day) == (1, 1) else f"{day.day} {day:%b} {day.year}"
+        ticks.append(Tick(at, words, anchor))
+    levels = []
+    level = low
+    while level <= high:
+        levels.append(Tick(y(level), f"{level.normalize():,f}", "start"))
+        level += step
+    return Chart(
+        path=drawn, area=f"{drawn} V{floor} H{x(first)} Z" if whole else "", ticks_x=tuple(ticks), ticks_y=tuple(levels),
+        mark=x(mark) if mark is not None and first <= mark <= last else None, dot=dot,
+    )  # fmt: skip
