@@ -8,13 +8,13 @@ from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
-WIDTH: Final = 640
-HEIGHT: Final = 180
+WIDTH: Final = 380
+HEIGHT: Final = 150
 LEFT: Final = 8
 RIGHT: Final = 8
 TOP: Final = 14
 BOTTOM: Final = 22
-MOST_TICKS: Final = 6
+MOST_TICKS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,15 @@ def years_between(first: date, last: date) -> list[date]:
 
 
 def chart(
-    points: Sequence[tuple[date, Decimal | None]], *, steps: bool, mark: date | None = None, from_zero: bool = True
+    points: Sequence[tuple[date, Decimal | None]],
+    *,
+    steps: bool,
+    mark: date | None = None,
+    from_zero: bool = True,
+    whole: bool = False,
 ) -> Chart | None:
     """Draws ``points``, by day; None leaves a gap. ``steps``: a value holds until the next day with one; otherwise the line
-    goes straight from one to the next. ``mark``: a day to be marked. None where there is nothing to draw."""
+    goes straight from one to the next. ``whole``: numbers of things, without halves between them. ``mark``: a day to be marked. None where there is nothing to draw."""
     values = [value for _, value in points if value is not None]
     if len(points) < 2 or not values:
         return None
@@ -68,7 +73,7 @@ def chart(
     low, high = (min(Decimal(0), *values) if from_zero else min(values)), max(values)
     if low == high:
         low, high = (Decimal(0), high or Decimal(1)) if high >= 0 else (low, Decimal(0))
-    step = nice_step(high - low)
+    step = max(nice_step(high - low), Decimal(1 if whole else 0))
     low = (low / step).to_integral_value(ROUND_FLOOR) * step
     high = (high / step).to_integral_value(ROUND_CEILING) * step
     floor, inner = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
@@ -96,7 +101,7 @@ def chart(
         if mark is None or day <= mark:
             before = value
     drawn = " ".join(path)
-    whole = all(value is not None for _, value in points)
+    unbroken = all(value is not None for _, value in points)
     if mark is not None and first <= mark <= last and before is not None and steps:
         dot = (x(mark), y(before))
     ticks = []
@@ -111,6 +116,6 @@ def chart(
         levels.append(Tick(y(level), f"{level.normalize():,f}", "start"))
         level += step
     return Chart(
-        path=drawn, area=f"{drawn} V{floor} H{x(first)} Z" if whole else "", ticks_x=tuple(ticks), ticks_y=tuple(levels),
+        path=drawn, area=f"{drawn} V{floor} H{x(first)} Z" if unbroken else "", ticks_x=tuple(ticks), ticks_y=tuple(levels),
         mark=x(mark) if mark is not None and first <= mark <= last else None, dot=dot,
     )  # fmt: skip

@@ -224,6 +224,7 @@ class AgreementProposal(Row):
         ForeignKeyConstraint(["clause", "version"], ["clause_version.clause", "clause_version.version"]),
         Index("ix_agreement_proposal_agreement_id", "agreement_id", "id"),
         Index("uq_agreement_proposal_open", "agreement_id", unique=True, postgresql_where=text("status = 'open'")),
+        Index("ix_agreement_proposal_due", "valid_until", postgresql_where=text("status = 'open'")),
         Index("ix_agreement_proposal_maker", "maker_id", "valid_until", postgresql_where=text("status = 'open'")),
         Index("ix_agreement_proposal_holder", "holder_id", "valid_until", postgresql_where=text("status = 'open'")),
     )

@@ -89,7 +89,8 @@ def rights_over(clauses: Sequence[Terms], facts: Facts) -> tuple[Span, ...]:
         if isinstance(answer, Entitled):
             price = answer.replacement.purchase_price if answer.replacement else answer.unit_price
             there = answer.callable
-        if not spans or (spans[-1].callable, spans[-1].unit_price) != (there, price):
+        # The end is always told, so that whoever draws this knows how far it goes.
+        if not spans or day > last or (spans[-1].callable, spans[-1].unit_price) != (there, price):
             spans.append(Span(day, there, price))
     return tuple(spans)
 

@@ -40,6 +40,13 @@ class ObligationKind(StrEnum):
     """A security interest is continued before it lapses: the maker's own record."""
     DECIDE_RENEWAL = "decide_renewal"
     """Notice against a renewal is given, or a renewal is agreed on: either side may."""
+    ACKNOWLEDGE_CALL = "acknowledge_call"
+    DELIVER_CALL = "deliver_call"
+    ANSWER_PROPOSAL = "answer_proposal"
+    """Other terms, an end or a renewal that one side signed is signed or declined by the other."""
+    OBJECT = "object"
+    """Who owes a line that the other side wrote by a paper may object to it."""
+    ANSWER_DISPUTE = "answer_dispute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,24 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.DECIDE_RENEWAL: About(
         "Decide about a renewal", "agreement.read", "agreement.sign", long=True, early=True
     ),
+    ObligationKind.ACKNOWLEDGE_CALL: About("Acknowledge an order back", "call.read", "call.answer"),
+    ObligationKind.DELIVER_CALL: About("Deliver units ordered back", "call.read", "call.answer", lingers=True),
+    ObligationKind.ANSWER_PROPOSAL: About("Answer a proposal", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
+    ObligationKind.ANSWER_DISPUTE: About(
+        "Answer in a dispute", "settlement.read", "settlement.mark", long=True, lingers=True
+    ),
 }
 WINDOWS: Final = frozenset({ObligationKind.WINDOW_OPENS, ObligationKind.WINDOW_CLOSES})
 LONG: Final = frozenset(kind for kind, about in KINDS.items() if about.long)
 EARLY: Final = frozenset(kind for kind, about in KINDS.items() if about.early)
 LINGERING: Final = frozenset(kind for kind, about in KINDS.items() if about.lingers)
+_PROPOSED: Final = {
+    "change": "other terms",
+    "terms": "other terms",
+    "end": "the proposed end",
+    "renewal": "the renewal",
+}
 _WISH: Final = {"use": "use up", "install": "fit", "scrap": "scrap", "resell": "resell"}
 
 
@@ -142,8 +162,12 @@ class Obligation:
         match self.kind:
             case ObligationKind.ANSWER_ORDER:
                 return f"/orders/{self.record_id}"
-            case ObligationKind.SETTLE:
+            case ObligationKind.SETTLE | ObligationKind.OBJECT:
                 return f"/settlement/{self.record_id}"
+            case ObligationKind.ANSWER_DISPUTE:
+                return f"/settlement/disputes/{self.record_id}"
+            case ObligationKind.ANSWER_PROPOSAL:
+                return f"/agreements/{self.agreement_id or self.record_id}/proposals/{self.record_id}"
             case ObligationKind.SECURITY_LAPSES:
                 return f"/security-interests/{self.record_id}"
             case (
@@ -202,6 +226,16 @@ def _what(row: Obligation) -> str:
             return f"Give notice if {row.reference} is not to be renewed"
         case ObligationKind.DECIDE_RENEWAL:
             return f"Agree on renewing {row.reference}, or let it end"
+        case ObligationKind.ACKNOWLEDGE_CALL:
+            return f"Say that {row.reference} was seen: {some} ordered back"
+        case ObligationKind.DELIVER_CALL:
+            return f"Deliver {some} for {row.reference}"
+        case ObligationKind.ANSWER_PROPOSAL:
+            return f"Answer {_PROPOSED.get(row.detail, 'a proposal')} for {row.reference}"
+        case ObligationKind.OBJECT:
+            return f"Object to {_money(row)}, {row.reference}, if it is wrong"
+        case ObligationKind.ANSWER_DISPUTE:
+            return f"Answer in dispute {row.reference} about {_money(row)}"
 
 
 def _otherwise(row: Obligation) -> str:
@@ -235,6 +269,18 @@ def _otherwise(row: Obligation) -> str:
             return "It is renewed for another term."
         case ObligationKind.DECIDE_RENEWAL:
             return "It ends with its last day."
+        case ObligationKind.ACKNOWLEDGE_CALL:
+            return "Nothing happens by itself: the order goes on to its next deadline."
+        case ObligationKind.DELIVER_CALL:
+            return f"{owes} is in delay; what that costs, the clause says."
+        case ObligationKind.ANSWER_PROPOSAL:
+            return "The proposal lapses, and the agreement stays as it is."
+        case ObligationKind.OBJECT:
+            return "The line is owed as it stands."
+        case ObligationKind.ANSWER_DISPUTE if row.quantity is not None:
+            return "Nothing is agreed by silence; rejected units may then be sent back."
+        case ObligationKind.ANSWER_DISPUTE:
+            return "Nothing is agreed by silence; the part in dispute stays not due."
 
 
 def _money(row: Obligation) -> str:

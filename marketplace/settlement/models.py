@@ -62,6 +62,7 @@ class SettlementLine(Row):
         Index("ix_settlement_payer_unpaid", "payer_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
         Index("ix_settlement_payee_unpaid", "payee_id", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
         Index("ix_settlement_unpaid", "due_on", postgresql_where=text("payer_marked_at IS NULL")),
+        Index("ix_settlement_object", "object_by", postgresql_where=text("object_by IS NOT NULL")),
         # What every page counts: the few that the other side alone has marked, however many there were.
         Index(
             "ix_settlement_payer_half",
@@ -195,6 +196,7 @@ class Dispute(Row):
         ),
         CheckConstraint("payer_id <> payee_id AND opened_by IN (payer_id, payee_id)", name="sides"),
         Index("ix_dispute_payer", "payer_id", "id"),
+        Index("ix_dispute_open", "respond_by", postgresql_where=text("status = 'open'")),
         Index("ix_dispute_payee", "payee_id", "id"),
         Index(
             "ix_dispute_line_open", "line_id", unique=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.__main__ import GROUPS, main
+from tests.demo_site import DemoSite
 
 NAMES = {
     "ledger": {"ledger.move", "ledger.move_batch", "ledger.hold_race"},
@@ -25,8 +26,13 @@ NAMES = {
 
 
 @pytest.mark.parametrize("group", sorted(GROUPS))
-def test_group_runs(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_runs(
+    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setenv("BACKSTOCK_BENCH", "smoke")
+    if group == "demo":
+        demo: DemoSite = request.getfixturevalue("demo")
+        monkeypatch.setenv("BACKSTOCK_BENCH_DEMO", str(demo.data_dir.parent))
     target = tmp_path / "figures.jsonl"
     assert main(["--only", group, "--json", str(target)]) == 0
     figures = [json.loads(line) for line in target.read_text().splitlines()]

@@ -265,7 +265,7 @@ def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:
         "days": days_that_matter(first.terms, first.facts, local_day(visit.now, row.zone)),
         "slider": (min(max((day - began).days, 0), most), most), "span_ends": ends,
         "drawn_price": chart([(s.first, s.unit_price.amount if s.unit_price else None) for s in spans], steps=True, mark=day),
-        "drawn_units": chart([(s.first, Decimal(s.callable)) for s in spans], steps=True, mark=day),
+        "drawn_units": chart([(s.first, Decimal(s.callable)) for s in spans], steps=True, mark=day, whole=True),
     }  # fmt: skip
 
 

@@ -76,6 +76,8 @@ LIVE: Final = "a.status IN ('active', 'renewed', 'expiring')"
 _PAID_BY = "((l.due_on + 1)::timestamp AT TIME ZONE coalesce(z.zone, 'UTC'))"
 _LAPSES = "((s.expires_on + 1)::timestamp AT TIME ZONE coalesce((SELECT z.zone FROM agreement z WHERE z.id = s.agreement_id), 'UTC'))"
 
+_ANSWERS = "CASE p.proposed_by WHEN p.maker_id THEN p.holder_id ELSE p.maker_id END"
+
 PIECES: Final = (
     Piece(
         ObligationKind.ANSWER_CALL, "k.respond_by", "k.id",
@@ -155,6 +157,50 @@ PIECES: Final = (
         (("mine", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
         # As above.
         "s.expires_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND s.expires_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
+    ),
+    Piece(
+        ObligationKind.ACKNOWLEDGE_CALL, "k.acknowledge_by", "k.id",
+        _CALL.format(started="noticed_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="''"),
+        "call k", "k.status = 'noticed' AND k.acknowledged_at IS NULL", _HOLDER, "k.agreement_id",
+    ),
+    Piece(
+        ObligationKind.DELIVER_CALL, "k.deliver_by", "k.id",
+        _CALL.format(started="accepted_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="''"),
+        "call k", "k.status IN ('accepted', 'picked', 'shipped')", _HOLDER, "k.agreement_id",
+    ),
+    Piece(
+        ObligationKind.ANSWER_PROPOSAL, "p.valid_until", "p.id",
+        f"p.proposed_at AS started, {_ANSWERS} AS owes, p.proposed_by AS owed, a.id AS agreement_id, p.id AS record_id, "
+        "a.reference, NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+        "p.kind AS detail, '' AS urgency, a.zone",
+        "agreement_proposal p JOIN agreement a ON a.id = p.agreement_id", "p.status = 'open' AND p.valid_until > $2",
+        (
+            ("mine", "$1 IN (p.maker_id, p.holder_id) AND p.proposed_by <> $1"),
+            ("theirs", "p.proposed_by = $1"),
+            ("all", "true"),
+        ), "p.agreement_id",
+    ),
+    Piece(
+        ObligationKind.OBJECT, "l.object_by", "md5('objection to ' || l.id::text)::uuid",
+        "l.created_at AS started, l.payer_id AS owes, l.payee_id AS owed, l.agreement_id, l.id AS record_id, l.reference, "
+        "l.part_id, l.quantity, l.amount, l.currency::text AS currency, '' AS detail, '' AS urgency, NULL::text AS zone",
+        "settlement_line l", "l.object_by > $2 AND l.disputed = 0 AND l.payer_marked_at IS NULL",
+        (("mine", "l.payer_id = $1"), ("theirs", "l.payee_id = $1"), ("all", "true")), "l.agreement_id",
+    ),
+    Piece(
+        ObligationKind.ANSWER_DISPUTE, "d.respond_by", "d.id",
+        "d.created_at AS started, d.waits_for AS owes, "
+        "CASE d.waits_for WHEN d.payer_id THEN d.payee_id ELSE d.payer_id END AS owed, "
+        "(SELECT k.agreement_id FROM call k WHERE k.id = d.cause_id) AS agreement_id, d.id AS record_id, d.reference, "
+        "NULL::uuid AS part_id, d.quantity, d.amount, d.currency::text AS currency, '' AS detail, '' AS urgency, "
+        "NULL::text AS zone",
+        # The days to answer are those of the other side's first answer.
+        "dispute d", "d.status = 'open' AND d.waits_for <> d.opened_by",
+        (
+            ("mine", "d.waits_for = $1"),
+            ("theirs", "$1 IN (d.payer_id, d.payee_id) AND d.waits_for <> $1"),
+            ("all", "true"),
+        ), "(SELECT k.agreement_id FROM call k WHERE k.id = d.cause_id)",
     ),
     # Each side may decide, so each has one of its own.
     *(

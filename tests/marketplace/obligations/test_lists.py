@@ -83,6 +83,52 @@ async def test_a_notice_is_due_for_both(world: World) -> None:
         assert await due(job.outsider, agreement_id=job.agreement) == []
 
 
+async def test_answers_to_proposals_freight_and_disputes_are_due(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.sold(4)
+        await job.called()
+        await job.came_back()
+        made = await ok(
+            job.planner.post(
+                f"{API}/agreements/{job.agreement}/proposals", json={"ends": True, "note": "We both want to."}
+            ),
+            201,
+        )
+        for client, mine in ((job.buyer, True), (job.planner, False)):
+            (row,) = await due(client, kind="answer_proposal")
+            assert row["mine"] is mine
+            assert (row["owes"], row["owed"]) == (world.buyer.name, world.maker.name)
+            assert datetime.fromisoformat(row["due"]) == datetime.fromisoformat(made["valid_until"])
+            assert "lapses" in row["otherwise"]
+        assert await due(job.outsider, kind="answer_proposal") == []
+        declined = await job.buyer.post(f"{API}/agreements/proposals/{made['id']}/decline", json={"reason": "No."})
+        assert declined.status_code == 204
+        assert await due(job.buyer, kind="answer_proposal") == []
+
+        await ok(
+            job.buyer.post(
+                f"{API}/sourcing/calls/{job.call}/freight",
+                json={"trip": "there", "amount": "80.00", "currency": "USD", "document": "CMR 1"},
+            )
+        )
+        (row,) = await due(job.planner, kind="object")
+        assert (row["mine"], row["amount"]) == (True, "80.0000")
+        (line,) = [x for x in (await ok(job.planner.get(f"{API}/settlement")))["items"] if x["kind"] == "freight"]
+        await ok(
+            job.planner.post(
+                f"{API}/settlement/{line['id']}/dispute",
+                json={"amount": "80.00", "offer": "0.00", "reason": "price", "words": "Paid by us."},
+            ),
+            201,
+        )
+        assert await due(job.planner, kind="object") == []
+        (row,) = await due(job.buyer, kind="answer_dispute")
+        assert (row["mine"], row["owes"]) == (True, world.buyer.name)
+        (theirs,) = await due(job.planner, kind="answer_dispute")
+        assert theirs["mine"] is False
+
+
 async def test_pages_follow_each_other_in_order_and_filters_narrow_them(world: World) -> None:
     async with AsyncExitStack() as stack:
         job = await Job.begin(world, stack)
