@@ -15,9 +15,11 @@ NO_RESPONSE: Final = "no_response"
 
 def page_state(call: CallRow) -> str:
     """The state a page shows: a refusal by silence is *missed* (no response by the deadline), an accepted draw that waits
-    for its replacement is to be replaced."""
+    for its replacement is to be replaced, and one not shipped in the time to make it good is in default."""
     if call.status == "inspected" and call.to_replace:
         return "to_replace"
+    if call.status == "defaulted":
+        return "in_default"
     if call.status == "refused" and call.refusal_code == NO_RESPONSE:
         return "missed"
     return PAGE_STATE[CallState(call.status)].value

@@ -64,9 +64,9 @@ class Opened:
             self.faults.append(f"{message.type}: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        # A script's own question that it dropped for a newer one, or that ended because the page was left, is no fault:
-        # nobody waits for its answer (the preview of terms, when the form is sent while it is still asked for).
-        if not (request.resource_type == "fetch" and request.failure == "net::ERR_ABORTED"):
+        # What a script dropped for something newer, or what ended because the page was left, is no fault: nobody waits for
+        # it (the preview of terms, when the form is sent while it is still asked for). What is not there is no abort.
+        if request.failure != "net::ERR_ABORTED" or request.resource_type == "document":
             self.faults.append(f"failed: {request.url} {request.failure}")
 
     async def transferred(self) -> dict[str, int]:

@@ -66,6 +66,7 @@ class Tab:
 TABS: Final[Mapping[str, Tab]] = {
     "": Tab("Waiting", ("noticed", "acknowledged", "silent"), due="respond_by"),
     "committed": Tab("Committed", ("accepted", "picked"), due="ship_by"),
+    "in_default": Tab("In default", ("defaulted",)),
     "shipped": Tab("Shipped", ("shipped",)),
     "inspect": Tab("To inspect", ("received",)),
     "received": Tab("Received", ("received", "inspected", "graded", "priced", "disputed")),
