@@ -25,10 +25,15 @@ async def expire_unanswered(database: Database, actor_id: UUID, now: datetime) -
 
 
 def listeners(database: Database) -> Mapping[str, Handler]:
-    """An agreement was changed: its order, if it has not shipped yet, goes on under what took its place."""
+    """An agreement was changed: its order, if it has not shipped yet, goes on under what took its place. It was ended by both:
+    such an order is cancelled."""
 
     async def superseded(event: Event) -> None:
         async with database.write() as session:
             await service.go_on_under(session, event.aggregate_id)
 
-    return {"agreement.superseded": superseded}
+    async def terminated(event: Event) -> None:
+        async with database.write() as session:
+            await service.end_with_agreement(session, event.aggregate_id)
+
+    return {"agreement.superseded": superseded, "agreement.terminated": terminated}

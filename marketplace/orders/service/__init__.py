@@ -4,12 +4,12 @@ A buyer may not touch a seller's units, yet an order must reserve them at once: 
 seller's standing offer, and only on its strength does an order act for the seller (``acting_for``).
 """
 
-from marketplace.orders.service.answering import accept, cancel, decline, expire
+from marketplace.orders.service.answering import accept, cancel, decline, end_with_agreement, expire
 from marketplace.orders.service.delivering import correct_shipment, receive, ship
 from marketplace.orders.service.negotiating import go_on_under, sign_terms
 from marketplace.orders.service.placing import MAX_LINES, ProposedTerms, Wanted, place
 
 __all__ = [
-    "MAX_LINES", "ProposedTerms", "Wanted", "accept", "cancel", "correct_shipment", "decline", "expire", "go_on_under", "place", "receive", "ship",
+    "MAX_LINES", "ProposedTerms", "Wanted", "accept", "cancel", "correct_shipment", "decline", "end_with_agreement", "expire", "go_on_under", "place", "receive", "ship",
     "sign_terms",
 ]  # fmt: skip

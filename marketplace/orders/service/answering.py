@@ -27,6 +27,8 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.safeguards.service import refuse_insolvent
 
+_CLOCK = UUID(int=0)
+
 
 async def accept(
     session: WriteSession, actor: Actor, order_id: UUID, now: datetime, *, terms: str | None = None, reason: str = ""
@@ -214,6 +216,32 @@ async def expire(session: WriteSession, actor_id: UUID, order_id: UUID, now: dat
     return True
 
 
+async def end_with_agreement(session: WriteSession, agreement_id: UUID) -> UUID | None:
+    """Both sides ended the agreement of an order that has not shipped: nobody owes its units any more, so they are free again.
+    Again changes nothing. Returns the order."""
+    rows = await fetch(
+        session,
+        "SELECT o.id, e.at FROM purchase_order o JOIN agreement_event e ON e.subject_id = o.agreement_id AND e.kind = 'terminated' "
+        "WHERE o.agreement_id = $1 AND o.status = 'accepted'",
+        agreement_id,
+    )
+    if not rows:
+        return None
+    order_id, now = rows[0]["id"], rows[0]["at"]
+    order = await queries.order_for_update(session, order_id)
+    if order.status != "accepted" or order.agreement_status != "terminated":
+        return None
+    await _undo(session, OnBehalf(_CLOCK, order.seller_id), order, "cancelled", "ended_by_both", "", now)
+    for company, roles in ((order.buyer_id, ("buyer",)), (order.seller_id, ("seller", "planner"))):
+        async with acting_for(session, company):
+            people = await parties.people_to_tell(session, company, roles)
+        await announce(
+            session, "order.cancelled", order_id, (order.seller_id, order.buyer_id), order.reference, people,
+            f"Order {order.reference} cancelled", "Its agreement was ended by both sides. The units are free again.",
+        )  # fmt: skip
+    return order.id
+
+
 async def _undo(
     session: WriteSession,
     actor: By,
@@ -251,7 +279,7 @@ async def _undo(
         await count_ordered(session, [(x.listing_id, -x.quantity) for x in lines.values()])
         back = [(lines[u.line_no].listing_id, Take(u.lot_id, u.position_id, u.quantity)) for u in units]
         await put_back(session, order.seller_id, locked, back, now)
-    if order.agreement_id:
+    if order.agreement_id and order.agreement_status != "terminated":
         await agreements.withdraw(session, order.agreement_id, actor, reason, now)
     await execute(
         session,

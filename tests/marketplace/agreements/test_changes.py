@@ -386,3 +386,28 @@ async def test_an_order_that_has_not_shipped_goes_on_under_what_was_changed(worl
         assert shown["agreement_id"] == done["agreement_id"]
         await job.delivered(4)
         assert await under(job) == {done["reference"]: 4, None: 6}
+
+
+async def test_an_order_that_has_not_shipped_ends_with_its_agreement(world: World, worker_db: Database) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.released(10)
+        await job.ordered(4)
+        await job.signed()
+        told = listeners(worker_db)["agreement.terminated"]
+        event = Event(1, "agreement.terminated", "agreement", UUID(job.agreement), {}, (), 0)
+        await told(event)
+        assert (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["shown_status"] == "signed", "it still holds"
+        end = await ok(job.planner.post(f"{at(job)}/proposals", json={"ends": True, "note": "Let us end it."}), 201)
+        await ok(job.buyer.post(f"{API}/agreements/proposals/{end['id']}/sign"))
+        await asyncio.gather(*(told(event) for _ in range(2)))
+        shown = await ok(job.buyer.get(f"{API}/orders/{job.order}"))
+        assert (shown["shown_status"], shown["reason_code"]) == ("cancelled", "ended_by_both")
+        held = await world.owner.fetchval("SELECT count(*) FROM open_hold WHERE cause_id = $1::uuid", job.order)
+        assert held == 0
+        listing = await ok(job.buyer.get(f"{API}/listings/{job.listing}"))
+        assert listing["available"] == 10, "on offer again"
+        mails = await world.owner.fetchval(
+            "SELECT count(*) FROM outbox_event WHERE aggregate_id = $1::uuid AND name = 'order.cancelled'", job.order
+        )
+        assert mails == 2, "told once each"
