@@ -53,6 +53,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     from marketplace.agreements import tasks as agreements
     from marketplace.obligations import tasks as obligations
     from marketplace.orders import tasks as orders
+    from marketplace.resales import tasks as resales
     from marketplace.sourcing import tasks as sourcing
 
     async def expire_holds() -> int:
@@ -67,6 +68,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "calls_in_default": lambda: sourcing.act_on_default(database, SYSTEM_ACTOR, now),
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
+        "resales_lapsed": lambda: resales.lapse(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),

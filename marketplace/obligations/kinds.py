@@ -47,6 +47,8 @@ class ObligationKind(StrEnum):
     OBJECT = "object"
     """Who owes a line that the other side wrote by a paper may object to it."""
     ANSWER_DISPUTE = "answer_dispute"
+    ANSWER_RESALE = "answer_resale"
+    SIGN_RESALE = "sign_resale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.ACKNOWLEDGE_CALL: About("Acknowledge an order back", "call.read", "call.answer"),
     ObligationKind.DELIVER_CALL: About("Deliver units ordered back", "call.read", "call.answer", lingers=True),
     ObligationKind.ANSWER_PROPOSAL: About("Answer a proposal", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.ANSWER_RESALE: About("Answer a resale", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.SIGN_RESALE: About("Sign for units sold on to you", "agreement.read", "agreement.sign", long=True),
     ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
     ObligationKind.ANSWER_DISPUTE: About(
         "Answer in a dispute", "settlement.read", "settlement.mark", long=True, lingers=True
@@ -164,6 +168,8 @@ class Obligation:
                 return f"/orders/{self.record_id}"
             case ObligationKind.SETTLE | ObligationKind.OBJECT:
                 return f"/settlement/{self.record_id}"
+            case ObligationKind.ANSWER_RESALE | ObligationKind.SIGN_RESALE:
+                return f"/resales/{self.record_id}"
             case ObligationKind.ANSWER_DISPUTE:
                 return f"/settlement/disputes/{self.record_id}"
             case ObligationKind.ANSWER_PROPOSAL:
@@ -232,6 +238,10 @@ def _what(row: Obligation) -> str:
             return f"Deliver {some} for {row.reference}"
         case ObligationKind.ANSWER_PROPOSAL:
             return f"Answer {_PROPOSED.get(row.detail, 'a proposal')} for {row.reference}"
+        case ObligationKind.ANSWER_RESALE:
+            return f"Consent to {row.reference} or refuse it: {some} sold on"
+        case ObligationKind.SIGN_RESALE:
+            return f"Sign {row.reference} for {some}"
         case ObligationKind.OBJECT:
             return f"Object to {_money(row)}, {row.reference}, if it is wrong"
         case ObligationKind.ANSWER_DISPUTE:
@@ -275,6 +285,12 @@ def _otherwise(row: Obligation) -> str:
             return f"{owes} is in delay; what that costs, the clause says."
         case ObligationKind.ANSWER_PROPOSAL:
             return "The proposal lapses, and the agreement stays as it is."
+        case ObligationKind.ANSWER_RESALE if row.detail == "given":
+            return "No answer counts as consent."
+        case ObligationKind.ANSWER_RESALE:
+            return "No answer is no consent: the resale ends."
+        case ObligationKind.SIGN_RESALE:
+            return "The resale ends; the seller asks again."
         case ObligationKind.OBJECT:
             return "The line is owed as it stands."
         case ObligationKind.ANSWER_DISPUTE if row.quantity is not None:

@@ -14,7 +14,8 @@ from marketplace.db.base import Id, Row
 
 class Resale(Row):
     """Units under an agreement that their holder sells on. Its three parties see it: maker, holder (the seller), buyer.
-    ``wording`` is what the buyer signs, where the right stays on the units."""
+    ``wording`` is what the buyer signs, where the right stays on the units. ``answer_by``: until when the maker consents or
+    refuses (what no answer means, ``silence_consents`` says); ``sign_by``: until when the buyer signs. The clock acts on both."""
 
     __tablename__ = "resale"
     id: Mapped[Id]
@@ -47,6 +48,9 @@ class Resale(Row):
     received_at: Mapped[datetime | None]
     good: Mapped[int | None]
     ended_at: Mapped[datetime | None]
+    answer_by: Mapped[datetime | None]
+    silence_consents: Mapped[bool] = mapped_column(server_default=text("false"))
+    sign_by: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND minimum_passed_on BETWEEN 0 AND quantity", name="quantity"),
         CheckConstraint("good BETWEEN 0 AND quantity", name="good"),
@@ -58,6 +62,8 @@ class Resale(Row):
         Index("ix_resale_maker", "maker_id", "id"),
         Index("ix_resale_holder", "holder_id", "id"),
         Index("ix_resale_buyer", "buyer_id", "id"),
+        Index("ix_resale_answer", "answer_by", postgresql_where=text("status = 'asked'")),
+        Index("ix_resale_sign", "sign_by", postgresql_where=text("status = 'consented'")),
         Index("ix_resale_open", "status", postgresql_where=text("status IN ('asked','consented','acceded','shipped')")),
     )
 

@@ -54,6 +54,9 @@ class ResaleRow:
     received_at: datetime | None
     good: int | None
     ended_at: datetime | None
+    answer_by: datetime | None
+    silence_consents: bool
+    sign_by: datetime | None
 
     def side(self, company_id: UUID) -> str:
         """'maker', 'holder' or 'buyer'."""
@@ -66,7 +69,7 @@ SELECT r.id, r.reference, r.agreement_id, a.reference AS agreement, r.maker_id, 
        h.name AS holder, r.buyer_id, b.name AS buyer, r.part_id, p.number AS part_number, p.description, p.uom, r.site_id,
        r.quantity, r.minimum_passed_on, r.runs, r.child_reference, r.child_id, r.wording, r.wording_sha256, r.note, r.status,
        r.reason, r.asked_by, r.asked_at, r.consented_by, r.consented_at, r.acceded_by, r.acceded_at, r.carrier,
-       r.tracking, r.shipped_at, r.received_at, r.good, r.ended_at
+       r.tracking, r.shipped_at, r.received_at, r.good, r.ended_at, r.answer_by, r.silence_consents, r.sign_by
 FROM resale r JOIN company m ON m.id = r.maker_id JOIN company h ON h.id = r.holder_id
 JOIN company b ON b.id = r.buyer_id JOIN part p ON p.id = r.part_id LEFT JOIN agreement a ON a.id = r.agreement_id
 """
@@ -86,6 +89,24 @@ async def resale_for_update(session: WriteSession, company_id: UUID, resale_id: 
     """Locks a resale, then reads it. Raises ``resale.not_found``. Taken before lots and agreements."""
     await fetch(session, "SELECT id FROM resale WHERE id = $1 FOR NO KEY UPDATE", resale_id)
     return await resale(session, company_id, resale_id)
+
+
+async def overdue(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[UUID]:
+    """Resales whose maker has not answered, or whose buyer has not signed, by the stored moment (worker)."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM resale WHERE status = 'asked' AND answer_by <= $1 UNION ALL "
+        "SELECT id FROM resale WHERE status = 'consented' AND sign_by <= $1 LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
+async def any_for_update(session: WriteSession, resale_id: UUID) -> ResaleRow | None:
+    """Locks a resale for the clock, then reads it as its maker does."""
+    rows = await fetch(session, "SELECT maker_id FROM resale WHERE id = $1 FOR NO KEY UPDATE", resale_id)
+    return await resale(session, rows[0]["maker_id"], resale_id) if rows else None
 
 
 WAITS_FOR = {"consent": ("maker", "asked"), "accede": ("buyer", "consented"), "ship": ("holder", "acceded"),

@@ -126,6 +126,9 @@ class ResaleOut(BaseModel):
     shipped_at: datetime | None
     received_at: datetime | None
     good: int | None = Field(description="Units that arrived.")
+    answer_by: datetime | None = Field(description="Until when the manufacturer consents or refuses.")
+    silence_consents: bool = Field(description="Whether no answer by then counts as consent.")
+    sign_by: datetime | None = Field(description="Until when the buyer signs.")
 
     @classmethod
     def of(cls, row: ResaleRow, company_id: UUID) -> ResaleOut:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.stops import stopped_between
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries as holdings
 from marketplace.holdings.proposal import Line, Take, propose
 from marketplace.kit.consignment import Consignment
-from marketplace.kit.errors import busy, conflict, forbidden, invalid
+from marketplace.kit.errors import DomainError, busy, conflict, forbidden, invalid
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -23,7 +24,7 @@ from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
-from marketplace.parties.actor import VERBS, Actor, OnBehalf
+from marketplace.parties.actor import VERBS, Actor, By, OnBehalf
 from marketplace.parties.service import know_each_other
 from marketplace.resales import queries
 from marketplace.resales.queries import ResaleRow
@@ -93,11 +94,13 @@ async def ask(
             session,
             "INSERT INTO resale (reference, agreement_id, maker_id, holder_id, buyer_id, part_id, site_id, quantity, "
             "minimum_passed_on, runs, child_reference, wording, wording_sha256, note, status, asked_by, asked_at, "
-            "consented_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) "
+            "consented_at, answer_by, silence_consents, sign_by) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) "
             "ON CONFLICT DO NOTHING RETURNING id",
             reference, agreement_id, maker_id, actor.company_id, buyer_id, part_id, site_id, quantity, minimum_passed_on,
             leave.runs, child, wording, digest, text.strip(), State.ASKED if leave.consent else State.CONSENTED,
-            actor.user_id, now, None if leave.consent else now,
+            actor.user_id, now, None if leave.consent else now, leave.answer_by, leave.silence_consents,
+            None if leave.consent else leave.sign_by(now),
         )  # fmt: skip
         if made is not None:
             break
@@ -108,7 +111,7 @@ async def ask(
     if leave.consent:
         await _tell(
             session, actor, row, "asked", now, (row.maker_id,), f"{row.reference}: {row.holder} wants to sell units on",
-            f"{units} to {row.buyer}. No answer is no consent.",
+            f"{units} to {row.buyer}. {silence_words(row)}",
         )  # fmt: skip
     else:
         await _tell(
@@ -128,20 +131,62 @@ async def consent(session: WriteSession, actor: Actor, resale_id: UUID, now: dat
         "What it buys would be its estate's. Refuse the resale; or lift the record under Agreements, Insolvencies, and then "
         "consent.",
     )  # fmt: skip
+    await _consent(session, actor, row, now, now)
+
+
+def silence_words(row: ResaleRow) -> str:
+    """What no answer of the maker comes to."""
+    return "No answer in time counts as consent." if row.silence_consents else "No answer is no consent."
+
+
+async def _consent(session: WriteSession, actor: By, row: ResaleRow, since: datetime, now: datetime) -> None:
+    """``since``: from when the consent counts, by which the buyer's time to sign runs."""
     seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
-        await agreements.may_resell(
+        leave = await agreements.may_resell(
             session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now
         )
     await execute(
-        session, "UPDATE resale SET status = 'consented', consented_by = $2, consented_at = $3 WHERE id = $1",
-        row.id, actor.user_id, now,
+        session, "UPDATE resale SET status = 'consented', consented_by = $2, consented_at = $3, sign_by = $4 WHERE id = $1",
+        row.id, actor.user_id, now, leave.sign_by(since),
     )  # fmt: skip
     words = "Read and sign: the manufacturer's right stays on the units." if row.runs else "Confirm that you take them."
     await _tell(
         session, actor, row, "consented", now, (row.buyer_id,),
         f"{row.reference}: {row.holder} sells you {phrases.count(row.quantity, 'unit')} of {row.part_number}", words,
     )  # fmt: skip
+
+
+async def lapse(session: WriteSession, actor_id: UUID, resale_id: UUID, now: datetime) -> bool:
+    """What the stored moment means once it has passed (worker): no answer of the maker is no consent, or one where the clause
+    says so; a buyer that has not signed lets it go. No time runs while the agreement stands still. False: nothing was due."""
+    row = await queries.any_for_update(session, resale_id)
+    due = None if row is None else {State.ASKED: row.answer_by, State.CONSENTED: row.sign_by}.get(State(row.status))
+    if row is None or due is None or due > now:
+        return False
+    if await agreement_queries.stands_still(session, row.agreement_id) is not None:
+        return False
+    begun = row.asked_at if row.status == State.ASKED else row.consented_at or row.asked_at
+    events = await agreement_queries.stops(session, row.agreement_id)
+    due += stopped_between(events, begun, now)
+    if due > now:
+        return False
+    clock = OnBehalf(actor_id, row.maker_id)
+    if row.status == State.CONSENTED:
+        await _end(session, clock, row, State.CANCELLED, "The buyer did not sign in time.", now, row.holder_id)
+        return True
+    if row.silence_consents:
+        try:
+            async with session.begin_nested():
+                # A deadline is the midnight after its last day.
+                await _consent(session, clock, row, due - timedelta(microseconds=1), now)
+            return True
+        except DomainError as error:
+            reason = f"No answer counts as consent, but it is not possible any more: {error.message}"
+            await _end(session, clock, row, State.CANCELLED, reason[:_NOTE], now, row.holder_id)
+            return True
+    await _end(session, clock, row, State.REFUSED, "No answer in time, which is no consent.", now, row.holder_id)
+    return True
 
 
 async def refuse(session: WriteSession, actor: Actor, resale_id: UUID, reason: str, now: datetime) -> None:
@@ -416,7 +461,7 @@ def _reason(reason: str) -> str:
 
 
 async def _end(
-    session: WriteSession, actor: Actor, row: ResaleRow, state: State, reason: str, now: datetime, tell: UUID
+    session: WriteSession, actor: By, row: ResaleRow, state: State, reason: str, now: datetime, tell: UUID
 ) -> None:
     await execute(
         session, "UPDATE resale SET status = $2, reason = $3, ended_at = $4 WHERE id = $1",
@@ -437,7 +482,7 @@ async def _end(
 
 async def _tell(
     session: WriteSession,
-    actor: Actor,
+    actor: By,
     row: ResaleRow,
     kind: str,
     now: datetime,

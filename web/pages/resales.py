@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.queries import AgreementDetail
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import cut, read_bookmark
@@ -20,6 +21,7 @@ from marketplace.resales import queries, service
 from marketplace.resales.queries import WAITS_FOR, ResaleRow
 from web.clauses import html
 from web.exports import list_csv, wants_csv
+from web.formats import plural
 from web.forms import Form
 from web.session import SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
@@ -104,8 +106,19 @@ async def _ask_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
         "resales/ask.html", form=form, row=found.row, labels=LABELS, terms=found.terms,
         shelves=[(f"{s.part_id}/{s.site_id}", f"{s.part_number} at {s.site}: {s.free:,} {s.uom} free") for s in shelves],
         partners=[(str(c.id), c.name) for c in partners[:MOST_CHOICES] if c.id not in taken],
-        keeps=max((line.kept for line in found.lines), default=0),
+        keeps=max((line.kept for line in found.lines), default=0), asks=_asks(found),
     )  # fmt: skip
+
+
+def _asks(found: AgreementDetail) -> str:
+    """How the maker is asked, and what no answer comes to."""
+    maker, second = found.row.maker, [terms for terms in found.clauses if terms.generation == 2]
+    # The first library states no time.
+    days = max((terms.resale_notice_days for terms in second), default=0)
+    given = second and all(terms.silence_on_consent == "given" for terms in second)
+    silence = "No answer in time counts as consent." if given else "No answer is no consent."
+    time = f"has {plural(days, 'day')} to consent or refuse" if days else "consents or refuses"
+    return f"{maker} {time}. {silence}"
 
 
 @router.get("/ask")
@@ -189,7 +202,7 @@ async def _page(visit: Visit, resale_id: UUID, form: Form) -> Response:
     return visit.show(
         "resales/resale.html", form=form, row=row, side=side, may=_may(row, visit.actor), events=events, paper=paper,
         sites=[(str(s.id), s.name) for s in sites], home=str(visit.home.id) if visit.home else "", labels=LABELS,
-        done=visit.asked("done"),
+        done=visit.asked("done"), silence=service.silence_words(row),
     )  # fmt: skip
 
 

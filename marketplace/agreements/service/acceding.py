@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 from marketplace.agreements import phrases, queries
 from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.combined import holder_act
-from marketplace.agreements.deadlines import window
+from marketplace.agreements.deadlines import after_days, counted, window
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.holder_acts import needed
 from marketplace.agreements.notice import cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
 from marketplace.agreements.paper import ScheduleLine, check_schedule
@@ -47,6 +48,20 @@ class Leave:
     words: str
     notice_id: UUID | None = None
     """The notice that it rests on, where units are offered to the maker first."""
+    answer_by: datetime | None = None
+    """Until when the maker answers a request for its consent."""
+    silence_consents: bool = False
+    """Whether no answer by then is a yes."""
+    clearance_days: int = 0
+    """So many days the leave lasts, once it is there: in them the buyer signs. 0: the clause states none."""
+    zone: str = "UTC"
+
+    def sign_by(self, since: datetime) -> datetime | None:
+        """Until when the buyer signs, of a leave that is there since then: the end of a day where the units are."""
+        if not self.clearance_days:
+            return None
+        until: datetime = after_days(since, self.clearance_days, self.zone)
+        return until
 
 
 async def may_resell(
@@ -78,11 +93,15 @@ async def may_resell(
                 field="minimum_passed_on",
             )
     facts = replace(covered.facts, minimum_to_keep=keep - passed_on)
-    answer = holder_act(covered.clauses, facts, Act.RESELL, quantity, now).answer
+    said = holder_act(covered.clauses, facts, Act.RESELL, quantity, now)
+    answer = said.answer
+    terms = next(t for t in covered.clauses if (t.clause, t.version) == (said.clause, said.version))
+    # The first library states no time for a consent, nor for what it clears.
+    days, zone = terms.clearance_days if terms.generation == 2 else 0, facts.zone
     if isinstance(answer, Refused):
         raise refusal(answer)
     if isinstance(answer, Free):
-        return Leave(consent=False, runs=False, words=answer.words)
+        return Leave(consent=False, runs=False, words=answer.words, clearance_days=days, zone=zone)
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
     if answer.needs in (Need.OFFER, Need.NOTICE):
         # The units were offered to the maker first, which did not take them: nothing more is asked.
@@ -90,8 +109,16 @@ async def may_resell(
         given = cleared_by((await queries.standing_notices(session, [pair])).get(pair, ()), Act.RESELL, quantity, now)
         if given is None:
             raise refusal(answer)
-        return Leave(consent=False, runs=answer.accession_required, words=answer.words, notice_id=given.id)
-    return Leave(consent=answer.needs is not Need.ACCESSION, runs=answer.accession_required, words=answer.words)
+        return Leave(
+            consent=False, runs=answer.accession_required, words=answer.words, notice_id=given.id, clearance_days=days, zone=zone,
+        )  # fmt: skip
+    consent = answer.needs is not Need.ACCESSION
+    asked = needed(terms, facts, Act.RESELL, quantity, now)
+    return Leave(
+        consent=consent, runs=answer.accession_required, words=answer.words, clearance_days=days, zone=zone,
+        answer_by=counted(terms, now, asked.days, zone) if consent and asked.days else None,
+        silence_consents=consent and terms.generation == 2 and answer.clear_from is not None,
+    )  # fmt: skip
 
 
 async def draft_accession(

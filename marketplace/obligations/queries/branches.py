@@ -180,6 +180,21 @@ PIECES: Final = (
             ("all", "true"),
         ), "p.agreement_id",
     ),
+    *(
+        Piece(
+            kind, f"r.{column}", "r.id",
+            f"r.asked_at AS started, r.{owes}_id AS owes, r.holder_id AS owed, "
+            # Its buyer is no party of the agreement that the units are under.
+            f"{agreement} AS agreement_id, r.id AS record_id, r.reference, r.part_id, r.quantity, NULL::numeric AS amount, "
+            "NULL::text AS currency, CASE WHEN r.silence_consents THEN 'given' ELSE '' END AS detail, '' AS urgency, NULL::text AS zone",
+            "resale r", f"r.status = '{status}' AND r.{column} > $2",
+            (("mine", f"r.{owes}_id = $1"), ("theirs", "r.holder_id = $1"), ("all", "true")), agreement,
+        )
+        for kind, status, column, owes, agreement in (
+            (ObligationKind.ANSWER_RESALE, "asked", "answer_by", "maker", "r.agreement_id"),
+            (ObligationKind.SIGN_RESALE, "consented", "sign_by", "buyer", "NULL::uuid"),
+        )
+    ),
     Piece(
         ObligationKind.OBJECT, "l.object_by", "md5('objection to ' || l.id::text)::uuid",
         "l.created_at AS started, l.payer_id AS owes, l.payee_id AS owed, l.agreement_id, l.id AS record_id, l.reference, "
