@@ -101,9 +101,7 @@ def _owed(terms: Terms, facts: Facts, became: Became, quantity: int, on: date, c
     if became in LOSSES:
         lost = loss_outcome(terms, facts, quantity, on if terms.minimum_steps else None)
         kind = "loss_compensation" if lost.compensation.amount else None
-        return Owed(
-            kind, lost.units_short, lost.compensation, lost.bearer, terms, "loss_compensation_bp", lost.words
-        )
+        return Owed(kind, lost.units_short, lost.compensation, lost.bearer, terms, "loss_compensation_bp", lost.words)
     below = newly_below(terms, facts, quantity, on)
     if not below:
         words = "None of them is missing from the minimum to keep: nothing is owed."
@@ -116,7 +114,9 @@ def _owed(terms: Terms, facts: Facts, became: Became, quantity: int, on: date, c
     return Owed(kind, below, damages.amount, None, terms, "breach_share_bp", damages.words)
 
 
-def shortage(clauses: Sequence[Terms], facts: Facts, missing: int, now: datetime, charged: Money | None = None) -> Shortage | None:
+def shortage(
+    clauses: Sequence[Terms], facts: Facts, missing: int, now: datetime, charged: Money | None = None
+) -> Shortage | None:
     """What a count says that finds ``missing`` units fewer than recorded, by the strictest clause: one that calls it a breach
     before one that does not. None where no clause says anything about counts."""
     found: list[Shortage] = []

@@ -125,7 +125,8 @@ class MissingUnits(Row):
     at: Mapped[datetime]
     __table_args__ = (
         CheckConstraint(
-            "became IN ('used','installed','scrapped','sold','given_away','lost','destroyed','found','moved')", name="became"
+            "became IN ('used','installed','scrapped','sold','given_away','lost','destroyed','found','moved')",
+            name="became",
         ),
         CheckConstraint(
             "quantity > 0 AND without_leave BETWEEN 0 AND quantity AND below_minimum BETWEEN 0 AND quantity AND amount >= 0",

@@ -32,6 +32,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",
         "agreement.renewal_proposed", "agreement.renewal_accepted", "agreement.renewal", "agreement.renewed",
         "agreement.non_renewal", "agreement.not_renewed",
+        "holding.shortage", "holding.missing",
         "insolvency.recorded", "insolvency.lifted",
         *(f"resale.{step}" for step in ("asked", "consented", "refused", "acceded", "shipped", "received", "cancelled")),
         "listing.shrunk", "obligations.due",

@@ -136,7 +136,10 @@ def upgrade() -> None:
     op.create_index("ix_missing_units_agreement", "missing_units", ["agreement_id", "part_id", "id"])
     op.create_index("ix_missing_units_site_id", "missing_units", ["site_id"])
     op.create_index(
-        "ix_missing_units_shortage_id", "missing_units", ["shortage_id"], postgresql_where=sa.text("shortage_id IS NOT NULL")
+        "ix_missing_units_shortage_id",
+        "missing_units",
+        ["shortage_id"],
+        postgresql_where=sa.text("shortage_id IS NOT NULL"),
     )
     for side in ("maker", "holder"):
         op.create_index(f"ix_missing_units_{side}", "missing_units", [f"{side}_id", "id"])

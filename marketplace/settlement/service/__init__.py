@@ -12,6 +12,7 @@ from marketplace.settlement.service.disputing import (
     withdraw,
 )
 from marketplace.settlement.service.importing import import_payments, preview
+from marketplace.settlement.service.missing import owe_for_missing
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
@@ -29,6 +30,7 @@ __all__ = [
     "import_payments",
     "mark",
     "owe",
+    "owe_for_missing",
     "owe_premiums",
     "preview",
     "propose",
