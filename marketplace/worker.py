@@ -53,6 +53,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     from marketplace.agreements import tasks as agreements
     from marketplace.obligations import tasks as obligations
     from marketplace.orders import tasks as orders
+    from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
     async def expire_holds() -> int:
@@ -68,6 +69,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
+        "storage_owed": lambda: settlement.owe_storage(database, now),
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),

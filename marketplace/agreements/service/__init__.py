@@ -57,6 +57,7 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.term import settle_storage_year
 from marketplace.agreements.service.titling import pass_title
 from marketplace.agreements.service.valuing import keep_index_values, state_value
 
@@ -111,6 +112,7 @@ __all__ = [
     "restart_notices",
     "resume",
     "set_legal_hold",
+    "settle_storage_year",
     "sign",
     "state_value",
     "suspend",

@@ -17,6 +17,7 @@ from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
 from marketplace.settlement.service.setting_off import set_off
+from marketplace.settlement.service.storage import owe_storage
 
 __all__ = [
     "agree",
@@ -32,6 +33,7 @@ __all__ = [
     "owe",
     "owe_for_missing",
     "owe_premiums",
+    "owe_storage",
     "preview",
     "propose",
     "record",

@@ -193,7 +193,9 @@ async def test_who_says_where_they_are_ends_the_shortage_and_owes_for_what_is_mi
     moved = await says(world, agreement_id, Became.MOVED, 1, to_site=other, note="")
     assert (found.owed.amount, moved.owed.amount) == (0, 0)
     used = await says(world, agreement_id, Became.USED, 4)
-    assert (used.without_leave, used.below_minimum, used.line_kind) == (0, 0, None), "free above the minimum: reported late"
+    assert (used.without_leave, used.below_minimum, used.line_kind) == (0, 0, None), (
+        "free above the minimum: reported late"
+    )
     gone = await says(world, agreement_id, Became.GIVEN_AWAY, 2)
     assert (gone.without_leave, gone.below_minimum, gone.line_kind) == (2, 0, None)
     sold = await says(world, agreement_id, Became.SOLD, 1)
