@@ -318,7 +318,7 @@ async def say_what_became(call: Acting, given: MissingIn) -> MissingOut:
         return MissingOut.model_validate(
             await service.say_what_became(
                 call.session, call.actor, WhatBecame(**values, to_site=given.to_site_id), now=call.now,
-                command_id=call.command("holdings.missing"),
+                command=call.command("holdings.missing"),
             )
         )  # fmt: skip
 

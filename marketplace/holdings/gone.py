@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from marketplace.holdings.proposal import Line, in_order
@@ -17,7 +18,9 @@ class Reserved:
     position_id: int
     hold_seq: int
     quantity: int
+    cause_kind: str
     cause_id: UUID | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

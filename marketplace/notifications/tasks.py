@@ -26,7 +26,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
     names = (
         "order.placed", "order.accepted", "order.declined", "order.cancelled", "order.expired", "order.shipped",
         "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
-        "call.replacement", "call.bought",
+        "call.replacement", "call.bought", "call.lost",
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
         "agreement.change_proposed", "agreement.end_proposed", "agreement.proposal_declined",
         "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",

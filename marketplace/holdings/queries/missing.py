@@ -233,7 +233,7 @@ async def reserved_on(session: AsyncSession, lot_ids: Iterable[UUID], now: datet
     """Open reservations on lots, which are locked; without those whose time is over, which the ledger ends."""
     rows = await fetch(
         session,
-        "SELECT lot_id, position_id, hold_seq, quantity, cause_id FROM open_hold WHERE lot_id = ANY($1::uuid[]) "
+        "SELECT lot_id, position_id, hold_seq, quantity, cause_kind, cause_id, expires_at FROM open_hold WHERE lot_id = ANY($1::uuid[]) "
         "AND (expires_at IS NULL OR expires_at > $2)",
         list(lot_ids), now,
     )  # fmt: skip

@@ -28,6 +28,7 @@ from marketplace.holdings.queries import MissingRow, ShortageRow
 from marketplace.holdings.queries.locked import MOST_LOTS
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
@@ -61,13 +62,13 @@ class WhatBecame:
 
 
 async def say_what_became(
-    session: WriteSession, actor: Actor, said: WhatBecame, *, now: datetime, command_id: UUID | None = None
+    session: WriteSession, actor: Actor, said: WhatBecame, *, now: datetime, command: UUID | None = None
 ) -> MissingRow:
     """Writes down what became of units, whether or not the agreement gave leave for it, and what is owed for it.
 
     Raises ``missing.quantity``, ``missing.note``, ``missing.machine``, ``missing.to_site``, ``missing.when``,
-    ``missing.not_enough``, ``missing.which`` where a serial number has to be named, ``missing.reserved`` for units on their way
-    to an order that are said to be elsewhere, ``missing.not_searched`` for units found that nobody missed,
+    ``missing.not_enough``, ``missing.which`` where a serial number has to be named, ``missing.reserved`` for units reserved
+    for a sale, or for an order and said to be elsewhere, ``missing.not_searched`` for units found that nobody missed,
     ``agreement.not_found``, and what the ledger refuses."""
     _check(said, now)
     place = await site_for_share(session, actor, said.to_site) if said.to_site else None
@@ -98,7 +99,7 @@ async def say_what_became(
     gone = await _gone(session, said, lines, searched, now)
     happened = said.happened_at or now
     owed, without = await _reckon(session, covered, said, happened, now)
-    key = command_id or uuid4()
+    key = command or uuid4()
     if said.became is not Became.FOUND:
         target = place.id if place else None
         await _record(session, actor, covered, said, gone, target, happened, key, now)
@@ -170,6 +171,9 @@ async def _gone(
     if not said.serial and unnamed_serials(lines, gone):
         words = "Name the serial number: these units are told apart by it. Nothing was changed."
         raise conflict("missing.which", words, field="serial")
+    if any(g.held is not None and g.held.cause_kind != "call" for g in gone):
+        words = "Some of these units are reserved for a sale: cancel it first. Nothing was changed."
+        raise conflict("missing.reserved", words, field="quantity")
     if said.became is Became.MOVED and any(g.held for g in gone):
         words = (
             "Units that are reserved for an order stay where it is shipped from: bring them back, or refuse the order."
@@ -217,18 +221,34 @@ async def _record(
         lots=[(g.line.lot_id, kind, g.quantity) for g, kind in zip(gone, kinds, strict=True)],
         reason=f"What became of missing units: {said.became.value}", now=now,
     )  # fmt: skip
+    for g in gone:
+        if g.held is not None:
+            await _give_up(session, actor, g, key, now)
     steps = tuple(
         Step(
-            kind if g.held is None else Kind.POST, g.line.lot_id, g.quantity, g.line.position_id,
-            to=replace(g.line.place, site=to_site) if kind is Kind.MOVE else None,
-            purpose=None if g.held is None else kind, resolves=None if g.held is None else g.held.hold_seq,
-            keep_rest=g.held is not None, permit=permit, machine=said.machine if kind is Kind.INSTALL else None,
-            reason=said.became.value, note=said.note.strip() or None,
+            kind, g.line.lot_id, g.quantity, g.line.position_id,
+            to=replace(g.line.place, site=to_site) if kind is Kind.MOVE else None, permit=permit,
+            machine=said.machine if kind is Kind.INSTALL else None, reason=said.became.value, note=said.note.strip() or None,
             occurred_at=happened if said.happened_at is not None else None,
         )
         for g, kind, permit in zip(gone, kinds, permits, strict=True)
     )  # fmt: skip
     await carry_out(session, Command(key, actor.company_id, actor.user_id, steps, "missing"), now)
+
+
+async def _give_up(session: WriteSession, actor: Actor, gone: Gone, key: UUID, now: datetime) -> None:
+    """So many of a reservation are gone: it goes on for the rest, for the same order."""
+    held = gone.held
+    assert held is not None  # noqa: S101 - asked of reserved units
+    steps = [Step(Kind.VOID, held.lot_id, held.quantity, held.position_id, resolves=held.hold_seq)]
+    rest = held.quantity - gone.quantity
+    # What is on quality hold can be reserved by nobody: the order looks for others.
+    if rest and not gone.line.frozen:
+        steps.append(Step(Kind.HOLD, held.lot_id, rest, held.position_id, expires_at=held.expires_at))
+    freed = command_id("missing.reserved", key, held.lot_id, held.hold_seq)
+    await carry_out(
+        session, Command(freed, actor.company_id, actor.user_id, tuple(steps), held.cause_kind, held.cause_id), now
+    )
 
 
 async def no_longer_searched(

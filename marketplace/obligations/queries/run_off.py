@@ -34,7 +34,7 @@ class StillOpen:
 # What is priced is finished but for its payment, which is a line.
 _UNDER_WAY: Final = (
     "k.status IN ('requested', 'allocated', 'noticed', 'acknowledged', 'silent', 'accepted', 'picked', 'shipped', 'received', "
-    "'inspected', 'graded', 'defaulted', 'disputed', 'lost')"
+    "'inspected', 'graded', 'defaulted', 'disputed')"
 )
 _CALLS: Final = f"call k WHERE k.agreement_id = a.id AND {_UNDER_WAY}"
 _TO_REPLACE: Final = (

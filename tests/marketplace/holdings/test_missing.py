@@ -254,7 +254,7 @@ async def test_what_happened_is_written_down_whatever_stands_against_it(world: W
     lot = await delivered(world, agreement_id, 10)
     order = uuid4()
     await world.run(world.maker, Step(Kind.HOLD, lot, 8, 1))
-    await world.owner.execute("UPDATE open_hold SET cause_id = $2 WHERE lot_id = $1", lot, order)
+    await world.owner.execute("UPDATE open_hold SET cause_kind = 'call', cause_id = $2 WHERE lot_id = $1", lot, order)
     row = await says(world, agreement_id, Became.USED, 5, happened_at=None)
     assert (row.quantity, row.below_minimum) == (5, 0)
     assert await world.positions(lot) == {1: (5, 5)}, "the free ones first, then out of the reservation"
@@ -266,9 +266,9 @@ async def test_what_happened_is_written_down_whatever_stands_against_it(world: W
     await world.owner.execute("UPDATE agreement SET legal_hold = true WHERE id = $1", agreement_id)
     row = await says(world, agreement_id, Became.USED, 1)
     assert (row.without_leave, row.below_minimum) == (1, 0)
-    assert await world.positions(lot) == {1: (4, 4)}
+    assert await world.positions(lot) == {1: (4, 0)}, "what is on quality hold cannot be reserved again"
     last = await world.owner.fetchval(
-        "SELECT purpose FROM movement WHERE lot_id = $1 AND reason_code = 'used' ORDER BY seq DESC", lot
+        "SELECT kind FROM movement WHERE lot_id = $1 AND reason_code = 'used' ORDER BY seq DESC", lot
     )
     assert last == "lose", "the ledger uses nothing that is on quality hold"
 
