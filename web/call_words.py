@@ -18,6 +18,8 @@ def page_state(call: CallRow) -> str:
     for its replacement is to be replaced."""
     if call.status == "inspected" and call.to_replace:
         return "to_replace"
+    if call.status == "lost":
+        return "lost"
     if call.status == "refused" and call.refusal_code == NO_RESPONSE:
         return "missed"
     return PAGE_STATE[CallState(call.status)].value

@@ -27,9 +27,15 @@ WITH RECURSIVE chain AS (
 """The agreement $1 and those it took the place of, one after the other: what was counted and owed under them counts on."""
 
 
+def _of(column: str, parameter: str) -> str:
+    """Rows of an agreement and of those it took the place of; all, where none is asked for."""
+    chain = CHAIN.replace("$1", f"{parameter}::uuid")
+    return f"({parameter}::uuid IS NULL OR {column} IN ({chain} SELECT id FROM chain))"
+
+
 @dataclass(frozen=True, slots=True)
 class ShortageRow:
-    """A shortage that a count found. ``left``: of how many nobody has said yet where they are."""
+    """A shortage that a count found. ``stands_under``: the agreement under which the units are now, where it was changed."""
 
     id: UUID
     agreement_id: UUID
@@ -56,6 +62,7 @@ class ShortageRow:
     explain_by: datetime
     status: str
     ended_at: datetime | None
+    stands_under: UUID
     zone: str
 
     @property
@@ -72,7 +79,10 @@ class ShortageRow:
 _SHORTAGE: Final = """
 SELECT s.id, s.agreement_id, a.reference AS agreement, s.part_id, p.number, p.uom, s.maker_id, m.name AS maker, s.holder_id,
        h.name AS holder, s.site_id, t.name AS site, s.recorded, s.missing, s.answered, s.tolerated, s.below_minimum, s.at_stake,
-       s.currency::text AS currency, s.words, s.opened_at, s.counted_at, s.explain_by, s.status, s.ended_at, a.zone
+       s.currency::text AS currency, s.words, s.opened_at, s.counted_at, s.explain_by, s.status, s.ended_at, a.zone,
+       (WITH RECURSIVE n AS (
+            SELECT s.agreement_id AS id UNION ALL SELECT x.id FROM n JOIN agreement x ON x.replaces_id = n.id
+        ) SELECT n.id FROM n WHERE NOT EXISTS (SELECT FROM agreement y WHERE y.replaces_id = n.id)) AS stands_under
 FROM shortage s JOIN agreement a ON a.id = s.agreement_id JOIN part p ON p.id = s.part_id
 JOIN company m ON m.id = s.maker_id JOIN company h ON h.id = s.holder_id LEFT JOIN site t ON t.id = s.site_id
 """
@@ -93,7 +103,7 @@ async def shortages(
     rows = await fetch(
         session,
         f"{_SHORTAGE} WHERE (s.maker_id = $1 OR s.holder_id = $1) AND ($2::boolean IS NULL OR (s.status = 'open') = $2) "
-        "AND ($3::uuid IS NULL OR s.agreement_id = $3) AND ($4::uuid IS NULL OR s.id < $4) ORDER BY s.id DESC LIMIT $5",
+        f"AND {_of('s.agreement_id', '$3')} AND ($4::uuid IS NULL OR s.id < $4) ORDER BY s.id DESC LIMIT $5",
         actor.company_id, still_open, agreement_id, key[0] if key else None, limit + 1,
     )  # fmt: skip
     return cut([ShortageRow(**dict(r)) for r in rows], limit, lambda row: [row.id], secret)
@@ -193,7 +203,7 @@ async def missing_units(
     key = read_bookmark(after, secret, UUID)
     rows = await fetch(
         session,
-        f"{_MISSING} WHERE (u.maker_id = $1 OR u.holder_id = $1) AND ($2::uuid IS NULL OR u.agreement_id = $2) "
+        f"{_MISSING} WHERE (u.maker_id = $1 OR u.holder_id = $1) AND {_of('u.agreement_id', '$2')} "
         "AND ($3::uuid IS NULL OR u.id < $3) ORDER BY u.id DESC LIMIT $4",
         actor.company_id, agreement_id, key[0] if key else None, limit + 1,
     )  # fmt: skip

@@ -156,6 +156,14 @@ PIECES: Final = (
         # As above.
         "s.expires_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND s.expires_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
     ),
+    Piece(
+        ObligationKind.EXPLAIN_SHORTAGE, "s.explain_by", "s.id",
+        "s.opened_at AS started, s.holder_id AS owes, s.maker_id AS owed, s.agreement_id, s.agreement_id AS record_id, a.reference, "
+        "s.part_id, s.missing - s.answered AS quantity, s.at_stake AS amount, s.currency::text AS currency, '' AS detail, "
+        "'' AS urgency, NULL::text AS zone",
+        "shortage s JOIN agreement a ON a.id = s.agreement_id", "s.status = 'open'",
+        (("mine", "s.holder_id = $1"), ("theirs", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
+    ),
     # Each side may decide, so each has one of its own.
     *(
         Piece(

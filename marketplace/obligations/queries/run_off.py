@@ -54,7 +54,10 @@ SELECT (SELECT count(*) FROM {_CALLS})::int AS calls,
         AND p.holder_id = a.holder_id)::int AS units
 FROM agreement a WHERE a.id = $1
 """
-_NOTHING: Final = " AND ".join(f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES))
+_SHORTAGES: Final = "shortage s WHERE s.agreement_id = a.id AND s.status = 'open'"
+_NOTHING: Final = " AND ".join(
+    f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES, _SHORTAGES)
+)
 
 
 async def still_open(session: AsyncSession, agreement_id: UUID) -> StillOpen:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from marketplace.agreements import queries as agreed
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.missing import Became, owed_for
-from marketplace.agreements.terms import Terms
+from marketplace.agreements.terms import Party, Terms
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -140,6 +142,22 @@ def risk_has_passed(terms: Terms) -> bool:
     """Whether units that the carrier has are the manufacturer's risk: under the first library always; under the second where
     the Incoterms rule lets it pass with the carrier rather than on arrival."""
     return terms.generation == 1 or not terms.risk_passes_on_arrival
+
+
+async def risk_words(session: AsyncSession, call: CallRow) -> str:
+    """Who would bear the loss of what is on the way, before it is said to be lost."""
+    if call.agreement_id is None:
+        return "nobody, since they are the manufacturer's own."
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair])).get(pair)
+    if covered is None:
+        return "as the agreement says."
+    terms = clause_of(covered, call)
+    if risk_has_passed(terms):
+        return f"{call.maker}, to whom the risk passed with the carrier, as if the units had arrived."
+    if terms.loss_bearer is Party.HOLDER:
+        return f"{call.holder}, whose risk the units are until they arrive, for what is then missing from the minimum to keep."
+    return "nobody: until they arrive a loss falls on the manufacturer, and nothing is paid."
 
 
 async def _price(session: WriteSession, call: CallRow, _: Covered, terms: Terms, now: datetime) -> str:
