@@ -16,7 +16,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import loss_outcome
 from marketplace.agreements.reach import minimum, reason
-from marketplace.agreements.remedies import CountResult, breach_of_minimum, count_result
+from marketplace.agreements.remedies import CountResult, breach_of_minimum, count_result, default_from
 from marketplace.agreements.terms import Party, Terms
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
@@ -130,6 +130,12 @@ def shortage(
             stake = _owed(terms, facts, Became.GIVEN_AWAY, min(result.missing, facts.remaining), on, charged).amount
         found.append(Shortage(terms, result, stake))
     return max(found, key=lambda s: (s.result.breach, s.at_stake.amount, s.result.below_minimum), default=None)
+
+
+def concluded_from(clauses: Sequence[Terms], facts: Facts, explain_by: datetime) -> datetime:
+    """From when the manufacturer may conclude that units nobody has explained are gone without leave: the date for it, and the
+    time to make good, of the clause that leaves the holder most of it."""
+    return max((default_from(t, facts, explain_by) for t in clauses if t.generation == 2), default=explain_by)
 
 
 def told(known: Shortage) -> str:

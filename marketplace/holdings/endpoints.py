@@ -16,7 +16,14 @@ from marketplace.agreements.terms import ClauseName
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant, WriteSession
 from marketplace.holdings import queries, service
-from marketplace.holdings.permissions import ActsOnHoldings, CorrectsLedger, FreezesUnits, ReadsAgreements, ReadsStock
+from marketplace.holdings.permissions import (
+    ActsOnHoldings,
+    Concludes,
+    CorrectsLedger,
+    FreezesUnits,
+    ReadsAgreements,
+    ReadsStock,
+)
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.schemas import (
     ClauseTotalOut,
@@ -357,6 +364,19 @@ async def shortages(
         session, actor, secret=secret, still_open=still_open, agreement_id=agreement_id, after=after, limit=limit
     )
     return PageOut(items=[ShortageOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.post("/shortages/{shortage_id}/conclude", status_code=201, summary="Conclude that units are gone without leave")
+async def conclude(
+    session: Writing, actor: Concludes, shortage_id: UUID, now: Now, key: IdempotencyKey = None
+) -> MissingOut:
+    """For the manufacturer, once the holder's time to say where they are, and to make good, has run."""
+
+    async def act() -> Any:
+        return MissingOut.model_validate(await service.conclude_shortage(session, actor, shortage_id, now))
+
+    answer = await once(session, actor, key, f"holdings.conclude:{shortage_id}", {}, act)
+    return MissingOut.model_validate(answer.content)
 
 
 def _selection(given: SelectionIn) -> Selection:

@@ -9,6 +9,7 @@ from marketplace.parties.permissions import reader, writer
 
 ReadsStock = Annotated[Actor, reader("stock.read")]
 ReadsAgreements = Annotated[Actor, reader("agreement.read")]
+Concludes = Annotated[Actor, writer("agreement.sign")]
 ActsOnHoldings = Annotated[Actor, writer("holding.act")]
 FreezesUnits = Annotated[Actor, writer("ledger.freeze")]
 CorrectsLedger = Annotated[Actor, writer("ledger.correct")]

@@ -244,6 +244,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
         term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
+        may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),

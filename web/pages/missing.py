@@ -27,6 +27,7 @@ from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 
 router = APIRouter(prefix="/holdings", include_in_schema=False)
 Acts = Annotated[Visit, visits("holding.act")]
+Signs = Annotated[Visit, visits("agreement.sign")]
 LABELS: Final = {
     "became": "What became of them", "quantity": "Quantity", "day": "When it happened", "note": "What happened, and how you know",
     "serial": "Serial number", "machine": "Machine", "to_site": "Where they are",
@@ -126,3 +127,35 @@ async def say(request: Request, sent: SentForm, now: Now) -> Response:
 
     to = f"/agreements/{uuid_of(sent.form().value('agreement')) or ''}?done=missing#missing"
     return await submit(request, sent, "holding.act", act, now=now, to=to, again=again, confirm=confirm)
+
+
+async def _conclude_page(visit: Visit, shortage_id: UUID, form: Form) -> Response:
+    short = await queries.shortage(visit.session, visit.actor.company_id, shortage_id)
+    if short.maker_id != visit.actor.company_id or not short.left:
+        raise missing("shortage.not_found", "No such shortage that your company could conclude.")
+    return visit.show(
+        "holdings/conclude.html", form=form, short=short, back=f"/agreements/{short.stands_under}#missing"
+    )
+
+
+@router.get("/shortages/{shortage_id}/conclude")
+async def conclude_page(visit: Signs, shortage_id: UUID) -> Response:
+    """What it means that nobody has said where units are."""
+    return await _conclude_page(visit, shortage_id, Form())
+
+
+@router.post("/shortages/{shortage_id}/conclude")
+async def conclude(request: Request, shortage_id: UUID, sent: SentForm, now: Now) -> Response:
+    """They are taken to be gone without leave; what the clause has the holder pay is owed."""
+
+    async def act(session: WriteSession, actor: Actor) -> dict[str, Any]:
+        row = await service.conclude_shortage(session, actor, shortage_id, now)
+        return {"agreement": str(row.agreement_id)}
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _conclude_page(visit, shortage_id, form)
+
+    return await submit(
+        request, sent, "agreement.sign", act, now=now, to=lambda d: f"/agreements/{d['agreement']}?done=missing#missing",
+        again=again,
+    )  # fmt: skip

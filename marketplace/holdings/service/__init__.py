@@ -13,7 +13,7 @@ from marketplace.holdings.service.acts import (
     use_up,
 )
 from marketplace.holdings.service.counting import Counted, count, withdraw_pending_count
-from marketplace.holdings.service.missing import WhatBecame, say_what_became
+from marketplace.holdings.service.missing import WhatBecame, conclude_shortage, say_what_became
 from marketplace.holdings.service.quality import Frozen, Selection, freeze, lift
 from marketplace.holdings.service.undoing import correct
 
@@ -28,6 +28,7 @@ __all__ = [
     "Taken",
     "Target",
     "WhatBecame",
+    "conclude_shortage",
     "correct",
     "count",
     "freeze",

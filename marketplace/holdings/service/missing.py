@@ -18,7 +18,7 @@ from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
 from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, owed_for
+from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, concluded_from, owed_for
 from marketplace.agreements.outcomes import Act
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries
@@ -27,14 +27,14 @@ from marketplace.holdings.proposal import Line
 from marketplace.holdings.queries import MissingRow, ShortageRow
 from marketplace.holdings.queries.locked import MOST_LOTS
 from marketplace.kit.clock import local_day
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.errors import busy, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.parties.queries import people_to_tell, site_for_share
 
 _KINDS: Mapping[Became, Kind] = {
@@ -71,7 +71,48 @@ async def say_what_became(
     for a sale, or for an order and said to be elsewhere, ``missing.not_searched`` for units found that nobody missed,
     ``agreement.not_found``, and what the ledger refuses."""
     _check(said, now)
-    place = await site_for_share(session, actor, said.to_site) if said.to_site else None
+    if said.to_site:
+        await site_for_share(session, actor, said.to_site)
+    return await _write(session, actor, said, actor.company_id, now, command)
+
+
+async def conclude_shortage(session: WriteSession, actor: Actor, shortage_id: UUID, now: datetime) -> MissingRow:
+    """The manufacturer concludes, once the date for it and the time to make good have run, that units of which nobody has said
+    where they are have left the holder's hands without leave. Nothing concludes that by itself; the line can be disputed.
+
+    Raises ``shortage.not_found``, ``shortage.not_maker``, ``shortage.over``, ``shortage.in_time``, and what
+    ``say_what_became`` refuses."""
+    short = await queries.shortage(session, actor.company_id, shortage_id)
+    if actor.company_id != short.maker_id:
+        raise forbidden("shortage.not_maker", "The manufacturer concludes this; the holder says where the units are.")
+    if short.status != "open" or not short.left:
+        raise conflict("shortage.over", "It is known of all of these units what became of them.")
+    pair = (short.stands_under, short.part_id)
+    covered = (await agreements.terms_and_facts(session, [pair]))[pair]
+    until = concluded_from(covered.clauses, covered.facts, short.explain_by)
+    if now < until:
+        by = phrases.deadline(until, covered.facts.zone)
+        raise conflict(
+            "shortage.in_time", f"{short.holder} has until {by} to say where the units are, or to make good."
+        )
+    said = WhatBecame(
+        agreement_id=short.stands_under, part_id=short.part_id, site_id=short.site_id, became=Became.GIVEN_AWAY,
+        quantity=short.left, note=f"Concluded by {short.maker}: nobody has said where they are.",
+    )  # fmt: skip
+    async with acting_for(session, short.holder_id):
+        return await _write(session, OnBehalf(actor.user_id, short.holder_id), said, actor.company_id, now, None, short)
+
+
+async def _write(
+    session: WriteSession,
+    actor: By,
+    said: WhatBecame,
+    told_by: UUID,
+    now: datetime,
+    command: UUID | None,
+    concluded: ShortageRow | None = None,
+) -> MissingRow:
+    """On behalf of the holder, in the words of ``told_by``; ``concluded``: the shortage that is ended for want of an answer."""
     await queries.shelf_for_update(session, actor.company_id, said.site_id, said.part_id)
     ids = (
         await queries.lot_ids_of_serial(session, actor.company_id, said.part_id, said.serial)
@@ -96,13 +137,14 @@ async def say_what_became(
     )
     short = next((s for s in on_shelf if s.agreement_id in before), None)
     searched = await queries.searched_on(session, [(x.lot_id, x.position_id) for x in lines])
-    gone = await _gone(session, said, lines, searched, now)
+    if concluded is not None and (short is None or short.id != concluded.id or short.left != concluded.left):
+        raise busy("shortage.moved", "It was answered or counted just now. Nothing was changed; look again.")
+    gone = await _gone(session, said, lines, searched, now, named=concluded is None)
     happened = said.happened_at or now
     owed, without = await _reckon(session, covered, said, happened, now)
     key = command or uuid4()
     if said.became is not Became.FOUND:
-        target = place.id if place else None
-        await _record(session, actor, covered, said, gone, target, happened, key, now)
+        await _record(session, actor, covered, said, gone, happened, key, now)
     await no_longer_searched(session, searched, gone, now)
     if short is not None:
         await _answered(session, short, said.quantity, now)
@@ -114,11 +156,18 @@ async def say_what_became(
         short.id if short else None, covered.agreement_id, said.part_id, covered.maker_id, covered.holder_id, said.site_id,
         said.became.value, said.quantity, without, owed.below, owed.kind, owed.amount.rounded().amount,
         owed.amount.currency, local_day(now, covered.facts.zone) + timedelta(days=owed.terms.payment_days), owed.words,
-        said.note.strip(), happened, key, actor.company_id, actor.user_id, now,
+        said.note.strip(), happened, key, told_by, actor.user_id, now,
     )  # fmt: skip
     row = await queries.one_missing(session, made)
     assert row is not None  # noqa: S101 - it was written just now
-    await _tell(session, actor, covered, row, {g.held.cause_id for g in gone if g.held is not None}, now)
+    await _tell(
+        session,
+        OnBehalf(actor.user_id, told_by),
+        covered,
+        row,
+        {g.held.cause_id for g in gone if g.held is not None},
+        now,
+    )
     return row
 
 
@@ -138,9 +187,15 @@ def _check(said: WhatBecame, now: datetime) -> None:
 
 
 async def _gone(
-    session: WriteSession, said: WhatBecame, lines: Sequence[Line], searched: Sequence[queries.Searched], now: datetime
+    session: WriteSession,
+    said: WhatBecame,
+    lines: Sequence[Line],
+    searched: Sequence[queries.Searched],
+    now: datetime,
+    *,
+    named: bool,
 ) -> list[Gone]:
-    """Which units it is about."""
+    """Which units it is about. ``named``: whether serial-numbered ones have to be."""
     looked: dict[tuple[UUID, int], int] = {}
     for s in searched:
         looked[s.lot_id, s.position_id] = looked.get((s.lot_id, s.position_id), 0) + s.quantity
@@ -168,7 +223,7 @@ async def _gone(
             "Nothing was changed.",
             field="quantity", available=there,
         )  # fmt: skip
-    if not said.serial and unnamed_serials(lines, gone):
+    if named and not said.serial and unnamed_serials(lines, gone):
         words = "Name the serial number: these units are told apart by it. Nothing was changed."
         raise conflict("missing.which", words, field="serial")
     if any(g.held is not None and g.held.cause_kind != "call" for g in gone):
@@ -204,11 +259,10 @@ async def _reckon(
 
 async def _record(
     session: WriteSession,
-    actor: Actor,
+    actor: By,
     covered: Covered,
     said: WhatBecame,
     gone: Sequence[Gone],
-    to_site: UUID | None,
     happened: datetime,
     key: UUID,
     now: datetime,
@@ -227,7 +281,7 @@ async def _record(
     steps = tuple(
         Step(
             kind, g.line.lot_id, g.quantity, g.line.position_id,
-            to=replace(g.line.place, site=to_site) if kind is Kind.MOVE else None, permit=permit,
+            to=replace(g.line.place, site=said.to_site) if kind is Kind.MOVE else None, permit=permit,
             machine=said.machine if kind is Kind.INSTALL else None, reason=said.became.value, note=said.note.strip() or None,
             occurred_at=happened if said.happened_at is not None else None,
         )
@@ -236,7 +290,7 @@ async def _record(
     await carry_out(session, Command(key, actor.company_id, actor.user_id, steps, "missing"), now)
 
 
-async def _give_up(session: WriteSession, actor: Actor, gone: Gone, key: UUID, now: datetime) -> None:
+async def _give_up(session: WriteSession, actor: By, gone: Gone, key: UUID, now: datetime) -> None:
     """So many of a reservation are gone: it goes on for the rest, for the same order."""
     held = gone.held
     assert held is not None  # noqa: S101 - asked of reserved units
@@ -287,9 +341,9 @@ async def _answered(session: WriteSession, short: ShortageRow, quantity: int, no
 
 
 async def _tell(
-    session: WriteSession, actor: Actor, covered: Covered, row: MissingRow, orders: set[UUID | None], now: datetime
+    session: WriteSession, actor: By, covered: Covered, row: MissingRow, orders: set[UUID | None], now: datetime
 ) -> None:
-    """The manufacturer reads it in its mail; whoever listens writes the line, and mends orders whose units are gone."""
+    """The other side reads it in its mail; whoever listens writes the line, and mends orders whose units are gone."""
     sides = (covered.maker_id, covered.holder_id)
     what = f"{phrases.count(row.quantity, 'unit')} of {row.number} {BECAME_WORDS[Became(row.became)]}"
     detail: dict[str, Any] = {
@@ -298,11 +352,13 @@ async def _tell(
     }  # fmt: skip
     await leave.note(session, covered.agreement_id, sides, "units_missing", actor, now, detail)
     payload: dict[str, Any] = {"reference": covered.reference, **detail, "calls": [c for c in orders if c is not None]}
-    async with acting_for(session, covered.maker_id):
-        to = await people_to_tell(session, covered.maker_id, ("planner", "admin"))
+    by_holder = actor.company_id == covered.holder_id
+    other, roles = (covered.maker_id, ("planner", "admin")) if by_holder else (covered.holder_id, ("buyer", "admin"))
+    async with acting_for(session, other):
+        to = await people_to_tell(session, other, roles)
     if to:
         payload["mail"] = {
             "to": to, "subject": f"{covered.reference}: {what}", "link": f"/agreements/{covered.agreement_id}",
-            "text": f"{covered.holder} says: {what}. {row.note} {row.words}",
+            "text": f"{covered.holder if by_holder else covered.maker} says: {what}. {row.note} {row.words}",
         }  # fmt: skip
     await emit(session, "holding.missing", "missing_units", row.id, sides, payload)

@@ -6,7 +6,7 @@ price of the minimum; a loss costs a fifth."""
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import parse_terms
 from marketplace.db.session import Database
 from marketplace.holdings import queries
-from marketplace.holdings.service import Counted, WhatBecame, count, say_what_became
+from marketplace.holdings.service import Counted, WhatBecame, conclude_shortage, count, say_what_became
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Step
@@ -33,7 +33,7 @@ from marketplace.settlement.tasks import listeners
 from tests import second
 from tests.agreed import NOW, agreed, agreed_on, clock, delivered, person, rows_of
 from tests.marketplace.agreements.builders import facts
-from tests.world import World
+from tests.world import Party, World
 
 owner, db, worker_db = second.FIXTURES
 
@@ -334,3 +334,39 @@ async def test_one_unit_is_named_by_its_serial_number(world: World) -> None:
         agreement_id,
     )
     assert [r["serial"] for r in left] == [f"{world.tag}-1"]
+
+
+async def test_what_nobody_explains_the_manufacturer_concludes_once_its_time_has_run(
+    world: World, worker_db: Database
+) -> None:
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**TERMS, "cure_days": 5})])
+    for serial in range(5):
+        await delivered(world, agreement_id, 1, serial=f"{world.tag}-{serial}")
+    await counts(world, 2)
+    (short,) = await open_shortages(world)
+
+    async def concludes(party: Party, now: datetime) -> queries.MissingRow:
+        async with world.db.write(party.tenant) as session:
+            return await conclude_shortage(session, person(party), short["id"], now)
+
+    before = await rows_of(world, *TABLES)
+    # Five whole days to make good follow the day after the deadline.
+    late = short["explain_by"] + timedelta(days=6, hours=1)
+    for party, now, code in (
+        (world.other, late, "shortage.not_found"), (world.buyer, late, "shortage.not_maker"),
+        (world.maker, late - timedelta(hours=3), "shortage.in_time"),
+    ):  # fmt: skip
+        with pytest.raises(DomainError) as refused:
+            await concludes(party, now)
+        assert refused.value.code == code
+    assert await rows_of(world, *TABLES) == before
+    done = await asyncio.gather(*(concludes(world.maker, late) for _ in range(2)), return_exceptions=True)
+    (row,) = [d for d in done if isinstance(d, queries.MissingRow)]
+    assert (row.company_id, row.quantity, row.below_minimum, row.owed.amount) == (world.maker.id, 3, 2, 200)
+    assert await remaining(world, agreement_id) == 2
+    assert not await open_shortages(world)
+    assert [x[:3] for x in await lines(world, worker_db)] == [("breach", Decimal("200.00"), True)]
+    told = await world.owner.fetchval(
+        "SELECT payload->'mail'->>'to' FROM outbox_event WHERE aggregate_id = $1 AND name = 'holding.missing'", row.id
+    )
+    assert world.buyer.code.lower() in told

@@ -151,4 +151,5 @@ def test_windows_are_planned_ahead_and_nothing_lingers_that_the_clock_ends() -> 
     assert all(KINDS[kind].long for kind in WINDOWS)
     assert {kind for kind, about in KINDS.items() if about.lingers} == {
         ObligationKind.SHIP_CALL, ObligationKind.SETTLE, ObligationKind.SECURITY_LAPSES,
+        ObligationKind.EXPLAIN_SHORTAGE,
     }  # fmt: skip
