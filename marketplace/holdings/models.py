@@ -119,7 +119,7 @@ class MissingUnits(Row):
     words: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")
     happened_at: Mapped[datetime]
-    command_id: Mapped[UUID]
+    command_id: Mapped[UUID] = mapped_column(index=True)
     company_id: Mapped[UUID]
     actor_id: Mapped[UUID]
     at: Mapped[datetime]

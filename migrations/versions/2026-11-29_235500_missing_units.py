@@ -141,6 +141,7 @@ def upgrade() -> None:
         ["shortage_id"],
         postgresql_where=sa.text("shortage_id IS NOT NULL"),
     )
+    op.create_index("ix_missing_units_command_id", "missing_units", ["command_id"])
     for side in ("maker", "holder"):
         op.create_index(f"ix_missing_units_{side}", "missing_units", [f"{side}_id", "id"])
     _protect("missing_units")

@@ -216,6 +216,16 @@ async def one_missing(session: AsyncSession, missing_id: UUID) -> MissingRow | N
     return MissingRow(**dict(row)) if row else None
 
 
+async def is_owed_for(session: AsyncSession, command_id: UUID) -> bool:
+    """Whether something is owed for what a command wrote down about missing units."""
+    row = await fetch_one(
+        session,
+        "SELECT EXISTS (SELECT FROM missing_units WHERE command_id = $1 AND line_kind IS NOT NULL) AS owed",
+        command_id,
+    )
+    return bool(row and row["owed"])
+
+
 async def charged(session: AsyncSession, agreement_id: UUID, part_id: UUID) -> Decimal:
     """What is owed for breach so far under an agreement and those it took the place of. Asked under its lock."""
     row = await fetch_one(

@@ -13,6 +13,7 @@ from marketplace.agreements.storage import storage_fee, year_end
 from marketplace.db.session import WriteSession
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.ids import command_id
+from marketplace.kit.money import Money
 from marketplace.settlement.service.owing import owe
 
 
@@ -44,7 +45,7 @@ async def _owe(session: WriteSession, known: Covered, schedule_id: UUID, year: i
     due = storage_fee(known.clauses, then, kept, until)
     if due is None or due.amount is None or not due.amount.amount or due.by is None:
         return 0
-    each = due.amount.__class__(due.amount.amount / due.units, due.amount.currency)
+    each = Money(due.amount.amount / due.units, due.amount.currency)
     await owe(
         session, payer_id=known.maker_id, payee_id=known.holder_id, kind="storage", cause_id=schedule_id,
         cause_reference=known.reference, agreement_id=known.agreement_id, part_id=known.part_id,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,9 +21,9 @@ from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.missing import BREACHES, COUNTING, LOSSES, Became, owed_for, shortage
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import parse_terms
-from marketplace.db.session import Database
+from marketplace.db.session import Database, execute
 from marketplace.holdings import queries
-from marketplace.holdings.service import Counted, WhatBecame, conclude_shortage, count, say_what_became
+from marketplace.holdings.service import Counted, WhatBecame, conclude_shortage, correct, count, say_what_became
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Step
@@ -323,6 +324,26 @@ async def test_what_cannot_be_so_changes_nothing(
     assert await rows_of(world, *TABLES) == before
 
 
+async def test_a_slip_is_corrected_unless_it_is_owed_for(world: World) -> None:
+    agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)])
+    lot = await delivered(world, agreement_id, 10)
+    await says(world, agreement_id, Became.SCRAPPED, 6)
+    await says(world, agreement_id, Became.SCRAPPED, 1)
+    slips = await world.owner.fetch("SELECT seq FROM movement WHERE lot_id = $1 AND kind = 'scrap' ORDER BY seq", lot)
+    before = await rows_of(world, *TABLES)
+
+    async def corrects(seq: int) -> None:
+        async with world.db.write(world.buyer.tenant) as session:
+            await correct(session, person(world.buyer), lot, seq, "Typed wrongly.", now=clock())
+
+    with pytest.raises(DomainError) as refused:
+        await corrects(slips[1]["seq"])
+    assert refused.value.code == "holding.correct_owed"
+    assert await rows_of(world, *TABLES) == before
+    await corrects(slips[0]["seq"])
+    assert await remaining(world, agreement_id) == 9
+
+
 async def test_one_unit_is_named_by_its_serial_number(world: World) -> None:
     agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)])
     for serial in ("1", "2"):
@@ -370,3 +391,13 @@ async def test_what_nobody_explains_the_manufacturer_concludes_once_its_time_has
         "SELECT payload->'mail'->>'to' FROM outbox_event WHERE aggregate_id = $1 AND name = 'holding.missing'", row.id
     )
     assert world.buyer.code.lower() in told
+
+
+async def test_what_was_said_is_only_added(world: World) -> None:
+    for statement in (
+        "UPDATE missing_units SET amount = 0", "DELETE FROM missing_units", "UPDATE shortage SET explain_by = now()",
+        "DELETE FROM shortage",
+    ):  # fmt: skip
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with world.db.write(world.buyer.tenant) as session:
+                await execute(session, statement)
