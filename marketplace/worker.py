@@ -54,6 +54,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     from marketplace.obligations import tasks as obligations
     from marketplace.orders import tasks as orders
     from marketplace.resales import tasks as resales
+    from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
     async def expire_holds() -> int:
@@ -70,6 +71,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "resales_lapsed": lambda: resales.lapse(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
+        "storage_owed": lambda: settlement.owe_storage(database, now),
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),

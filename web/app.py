@@ -28,6 +28,7 @@ from web.pages import (
     insolvencies,
     late_orders,
     listing,
+    missing,
     notices,
     order_steps,
     order_terms,
@@ -58,7 +59,7 @@ from web.session import recognise
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, calls, replacements, units,
-    holdings,
+    holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
     calendar,
 )  # fmt: skip

@@ -20,6 +20,8 @@ def page_state(call: CallRow) -> str:
         return "to_replace"
     if call.status == "defaulted":
         return "in_default"
+    if call.status == "lost":
+        return "lost"
     if call.status == "refused" and call.refusal_code == NO_RESPONSE:
         return "missed"
     return PAGE_STATE[CallState(call.status)].value
@@ -45,6 +47,8 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),
     "acknowledged": ("{company} has seen the order", "eye", None),
     "defaulted": ("Not shipped in time, nor within the time to make it good: in default", "clock-exclamation", "bad"),
+    "units_gone": ("{of} of it are recorded as gone at {holder}", "package-off", "bad"),
+    "lost": ("{company} reported the consignment as lost", "package-off", "bad"),
     "covered": ("{company} bought the units elsewhere", "shopping-cart", "warn"),
     "shipped": ("{company} shipped", "truck", "info"),
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
@@ -100,6 +104,10 @@ def _text(event: CallEventRow) -> str | None:
         return f"{', '.join(wrong)}: {found.get('note')}"
     if event.kind == "lower_grade":
         return f"{found.get('less')} less is proposed: {found.get('note')}"
+    if event.kind == "units_gone":
+        return f"{found.get('replaced')} were made up for by others; the order goes on for {found.get('left')}."
+    if event.kind == "lost":
+        return f"{found.get('note')} {found.get('words')}"
     if event.kind == "covered":
         return f"{found.get('unit_price')} each by {found.get('document')}; {found.get('amount')} is owed for it."
     if event.kind == "freight":

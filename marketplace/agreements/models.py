@@ -64,7 +64,8 @@ class Framework(Row):
 class Agreement(Row):
     """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call. ``decide_by``:
     until when a renewal is agreed on or notice against it is given, exclusive; ``survives_until``: the end of the duties
-    that outlive the right; ``frozen_days``: of legal holds that lengthen the window."""
+    that outlive the right; ``frozen_days``: of legal holds that lengthen the window. ``storage_years``: years for which the fee
+    for storage was settled; ``storage_due_at``: when the next one is over, where a clause states a fee."""
 
     __tablename__ = "agreement"
     id: Mapped[Id]
@@ -96,6 +97,8 @@ class Agreement(Row):
     non_renewal_at: Mapped[datetime | None]
     non_renewal_by: Mapped[UUID | None]
     survives_until: Mapped[datetime | None]
+    storage_years: Mapped[int] = mapped_column(server_default=text("0"))
+    storage_due_at: Mapped[datetime | None]
     suspended_on: Mapped[date | None]
     suspended_by: Mapped[UUID | None]
     window_opens_at: Mapped[datetime]
@@ -115,6 +118,8 @@ class Agreement(Row):
         CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
         CheckConstraint("exercises >= 0 AND tolled_days >= 0", name="counters"),
         CheckConstraint("renewals >= 0 AND frozen_days >= 0", name="renewals"),
+        CheckConstraint("storage_years >= 0", name="storage"),
+        Index("ix_agreement_storage", "storage_due_at", postgresql_where=text("storage_due_at IS NOT NULL")),
         CheckConstraint("(non_renewal_at IS NULL) = (non_renewal_by IS NULL)", name="non_renewal"),
         Index("ix_agreement_maker_status", "maker_id", "status", "id"),
         Index("ix_agreement_window", "maker_id", "window_closes_at"),

@@ -131,9 +131,10 @@ def count_result(terms: TermsV2, facts: Facts, counted_units: int, now: datetime
     return CountResult(recorded, counted_units, missing, tolerated, breach, below, words, tuple(grounds))
 
 
-def breach_of_minimum(terms: TermsV2, facts: Facts, units_short: int) -> Damages:
+def breach_of_minimum(terms: TermsV2, facts: Facts, units_short: int, charged: Money | None = None) -> Damages:
     """What the holder owes for units that are missing from the minimum by its own act; a loss that nobody wanted is paid by
-    ``loss_outcome`` instead. Raises ``call.quantity``."""
+    ``loss_outcome`` instead. ``charged``: what was owed for such units before, since the cap is for all of them together.
+    Raises ``call.quantity``."""
     if units_short < 1:
         raise invalid("call.quantity", "Give a quantity of at least one unit.", field="quantity")
     nothing = Money(facts.sale_price.amount * 0, facts.sale_price.currency)
@@ -142,11 +143,13 @@ def breach_of_minimum(terms: TermsV2, facts: Facts, units_short: int) -> Damages
         return Damages(nothing, False, words, (reason(terms, "breach_share_bp", words),))
     owed = facts.sale_price.share(terms.breach_share_bp, terms.rounding) * units_short
     most = (facts.sale_price * minimum(terms, facts)).share(terms.breach_cap_bp, terms.rounding)
-    capped = owed.amount > most.amount
-    amount = most if capped else owed
+    left = most if charged is None else Money(max(most.amount - charged.amount, nothing.amount), most.currency)
+    capped = owed.amount > left.amount
+    amount = left if capped else owed
     words = (
         f"{phrases.count(units_short, 'unit')} short at {phrases.percent(terms.breach_share_bp)} of {facts.sale_price}"
-        f"{f', held at {phrases.percent(terms.breach_cap_bp)} of the minimum' if capped else ''}: {amount}."
+        f"{f', held at {phrases.percent(terms.breach_cap_bp)} of the minimum' if capped else ''}"
+        f"{f', of which {charged} is owed already' if capped and charged is not None and charged.amount else ''}: {amount}."
     )
     named = ("breach_share_bp", "breach_cap_bp") if capped else ("breach_share_bp",)
     return Damages(amount, capped, words, tuple(reason(terms, name, words) for name in named))

@@ -16,7 +16,14 @@ from marketplace.agreements.terms import ClauseName
 from marketplace.db.requests import PageSecret, Reading, Writing, database
 from marketplace.db.session import Tenant, WriteSession
 from marketplace.holdings import queries, service
-from marketplace.holdings.permissions import ActsOnHoldings, CorrectsLedger, FreezesUnits, ReadsStock
+from marketplace.holdings.permissions import (
+    ActsOnHoldings,
+    Concludes,
+    CorrectsLedger,
+    FreezesUnits,
+    ReadsAgreements,
+    ReadsStock,
+)
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.schemas import (
     ClauseTotalOut,
@@ -30,16 +37,19 @@ from marketplace.holdings.schemas import (
     HoldingOut,
     InstallIn,
     LinePlaceOut,
+    MissingIn,
+    MissingOut,
     MoveIn,
     RightOut,
     ScrapIn,
     SelectionIn,
+    ShortageOut,
     StockLineOut,
     UseIn,
     Which,
     WithdrawalOut,
 )
-from marketplace.holdings.service import AtSite, Done, ExactLine, Selection, Target
+from marketplace.holdings.service import AtSite, Done, ExactLine, Selection, Target, WhatBecame
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import amount_cell
@@ -303,6 +313,70 @@ async def count(call: Acting, given: CountIn) -> CountedOut:
 
     answer = await once(call.session, call.actor, call.key, "holdings.count", given.model_dump(), act)
     return CountedOut.model_validate(answer.content)
+
+
+@router.post("/missing-units", status_code=201, summary="Say what became of units under an agreement")
+async def say_what_became(call: Acting, given: MissingIn) -> MissingOut:
+    """Units that were used, sold or scrapped without leave, that are lost or damaged beyond use, or that were found again. The
+    record is put right, what the clause has you pay becomes a settlement line, and the manufacturer is told."""
+
+    async def act() -> Any:
+        values = given.model_dump(exclude={"to_site_id"})
+        return MissingOut.model_validate(
+            await service.say_what_became(
+                call.session, call.actor, WhatBecame(**values, to_site=given.to_site_id), now=call.now,
+                command=call.command("holdings.missing"),
+            )
+        )  # fmt: skip
+
+    answer = await once(call.session, call.actor, call.key, "holdings.missing", given.model_dump(), act)
+    return MissingOut.model_validate(answer.content)
+
+
+@router.get("/missing-units", summary="What became of missing units")
+async def missing_units(
+    session: Reading,
+    actor: ReadsAgreements,
+    secret: PageSecret,
+    agreement_id: UUID | None = None,
+    after: str | None = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> PageOut[MissingOut]:
+    """Units under agreements that left without leave, were lost or found, newest first."""
+    page = await queries.missing_units(
+        session, actor, secret=secret, agreement_id=agreement_id, after=after, limit=limit
+    )
+    return PageOut(items=[MissingOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.get("/shortages", summary="Units that counts did not find")
+async def shortages(
+    session: Reading,
+    actor: ReadsAgreements,
+    secret: PageSecret,
+    still_open: Annotated[bool | None, Query(description="Whether it is still to be said where units are.")] = None,
+    agreement_id: UUID | None = None,
+    after: str | None = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> PageOut[ShortageOut]:
+    """Shortages that the clause calls a breach, with the date by which the holder counts again, newest first."""
+    page = await queries.shortages(
+        session, actor, secret=secret, still_open=still_open, agreement_id=agreement_id, after=after, limit=limit
+    )
+    return PageOut(items=[ShortageOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.post("/shortages/{shortage_id}/conclude", status_code=201, summary="Conclude that units are gone without leave")
+async def conclude(
+    session: Writing, actor: Concludes, shortage_id: UUID, now: Now, key: IdempotencyKey = None
+) -> MissingOut:
+    """For the manufacturer, once the holder's time to say where they are, and to make good, has run."""
+
+    async def act() -> Any:
+        return MissingOut.model_validate(await service.conclude_shortage(session, actor, shortage_id, now))
+
+    answer = await once(session, actor, key, f"holdings.conclude:{shortage_id}", {}, act)
+    return MissingOut.model_validate(answer.content)
 
 
 def _selection(given: SelectionIn) -> Selection:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.db.base import Created, Id, Row
+from marketplace.db.base import Created, Currency, Id, Row
 
 
 class StockCount(Row):
@@ -44,4 +45,98 @@ class Withdrawal(Row):
         CheckConstraint("quantity > 0", name="quantity"),
         Index("ix_withdrawal_open", "lot_id", "position_id", postgresql_where=text("resolved_at IS NULL")),
         Index("ix_withdrawal_holder", "holder_id", postgresql_where=text("resolved_at IS NULL")),
+    )
+
+
+class Shortage(Row):
+    """Units under an agreement that a count of one shelf did not find, where the clause calls that a breach. ``answered``: of
+    how many the holder has said where they are; ``explain_by``: until when it counts again and says so; ``at_stake``: what
+    would be owed if it took them out of the minimum to keep. Open while ``answered`` is less than ``missing``."""
+
+    __tablename__ = "shortage"
+    id: Mapped[Id]
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
+    recorded: Mapped[int]
+    missing: Mapped[int]
+    answered: Mapped[int] = mapped_column(server_default=text("0"))
+    tolerated: Mapped[int]
+    below_minimum: Mapped[int]
+    at_stake: Mapped[Decimal]
+    currency: Mapped[Currency]
+    words: Mapped[str]
+    opened_at: Mapped[datetime]
+    counted_at: Mapped[datetime]
+    explain_by: Mapped[datetime]
+    status: Mapped[str] = mapped_column(server_default="open")
+    ended_at: Mapped[datetime | None]
+    counted_by: Mapped[UUID]
+    __table_args__ = (
+        CheckConstraint(
+            "recorded > 0 AND missing > 0 AND answered >= 0 AND tolerated >= 0 AND below_minimum >= 0 AND at_stake >= 0",
+            name="units",
+        ),
+        CheckConstraint("status IN ('open','found','explained')", name="status"),
+        CheckConstraint("(status = 'open') = (ended_at IS NULL)", name="ended"),
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        Index("ix_shortage_agreement", "agreement_id", "part_id", "id"),
+        Index(
+            "uq_shortage_open", "holder_id", "site_id", "part_id", "agreement_id", unique=True,
+            postgresql_where=text("status = 'open'"),
+        ),
+        Index("ix_shortage_explain_by", "explain_by", postgresql_where=text("status = 'open'")),
+        Index("ix_shortage_maker", "maker_id", "id"),
+        Index("ix_shortage_holder", "holder_id", "id"),
+        Index("ix_shortage_maker_open", "maker_id", "explain_by", postgresql_where=text("status = 'open'")),
+        Index("ix_shortage_holder_open", "holder_id", "explain_by", postgresql_where=text("status = 'open'")),
+    )  # fmt: skip
+
+
+class MissingUnits(Row):
+    """What became of units under an agreement that left without leave or were lost, or were found: in whose words
+    (``company_id``), how many the agreement gave no leave for, how many are missing from the minimum to keep, and what is owed
+    for these (``line_kind`` of the settlement line, None where nothing is). Only added."""
+
+    __tablename__ = "missing_units"
+    id: Mapped[Id]
+    shortage_id: Mapped[UUID | None] = mapped_column(ForeignKey("shortage.id"))
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
+    became: Mapped[str]
+    quantity: Mapped[int]
+    without_leave: Mapped[int]
+    below_minimum: Mapped[int]
+    line_kind: Mapped[str | None]
+    amount: Mapped[Decimal]
+    currency: Mapped[Currency]
+    due_on: Mapped[date]
+    words: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    happened_at: Mapped[datetime]
+    command_id: Mapped[UUID] = mapped_column(index=True)
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint(
+            "became IN ('used','installed','scrapped','sold','given_away','lost','destroyed','found','moved')",
+            name="became",
+        ),
+        CheckConstraint(
+            "quantity > 0 AND without_leave BETWEEN 0 AND quantity AND below_minimum BETWEEN 0 AND quantity AND amount >= 0",
+            name="units",
+        ),
+        CheckConstraint("line_kind IN ('breach','loss_compensation')", name="line_kind"),
+        CheckConstraint("(line_kind IS NULL) = (amount = 0)", name="owed"),
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        Index("ix_missing_units_agreement", "agreement_id", "part_id", "id"),
+        Index("ix_missing_units_shortage_id", "shortage_id", postgresql_where=text("shortage_id IS NOT NULL")),
+        Index("ix_missing_units_maker", "maker_id", "id"),
+        Index("ix_missing_units_holder", "holder_id", "id"),
     )

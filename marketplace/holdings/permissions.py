@@ -8,6 +8,8 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import reader, writer
 
 ReadsStock = Annotated[Actor, reader("stock.read")]
+ReadsAgreements = Annotated[Actor, reader("agreement.read")]
+Concludes = Annotated[Actor, writer("agreement.sign")]
 ActsOnHoldings = Annotated[Actor, writer("holding.act")]
 FreezesUnits = Annotated[Actor, writer("ledger.freeze")]
 CorrectsLedger = Annotated[Actor, writer("ledger.correct")]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from marketplace.agreements.missing import Became
 from marketplace.holdings.queries import HoldingRow, WithdrawalRow
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Moment
 from marketplace.ledger.entries import MAX_QUANTITY
@@ -293,6 +295,11 @@ class CountedOut(BaseModel):
     adjusted: int
     withdrawn: int
     resolved: int
+    put_right: int = Field(
+        description="Units under agreements by which the record was lowered: the clause tolerates it."
+    )
+    breaches: list[str] = Field(description="What is a breach, in words: clause, section, what is at stake.")
+    explain_by: datetime | None = Field(description="Until when you count again and say where the units are.")
     words: str
 
 
@@ -337,3 +344,93 @@ class CorrectedOut(BaseModel):
 
     command_id: UUID
     entries: list[int] = Field(description="Numbers of the new stock transactions of the lot.")
+
+
+class MissingIn(BodyIn):
+    """What became of units under an agreement that are not there any more, or were found."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "agreement_id": EXAMPLE_ID, "part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "became": "lost", "quantity": 1,
+                    "note": "Roof leak over bay 4; photographs with our insurer, claim 4711.",
+                }
+            ]
+        }
+    )  # fmt: skip
+    agreement_id: UUID
+    part_id: UUID
+    site_id: UUID = Field(description="Your site where they were kept.")
+    became: Became
+    quantity: int = Field(ge=1, le=MAX_QUANTITY)
+    note: str = Field(default="", max_length=1_000, description="What happened, and how you know.")
+    happened_at: Moment | None = Field(default=None, description="When, if earlier than now.")
+    serial: str | None = Field(default=None, max_length=80, description="Names one unit.")
+    machine: str | None = Field(default=None, max_length=200, description="Of fitted units.")
+    to_site_id: UUID | None = Field(default=None, description="Of units that are at another of your sites.")
+
+
+class MissingOut(BaseModel):
+    """What became of units that were missing, who said so, and what is owed for them."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    shortage_id: UUID | None = Field(description="The shortage that it answers.")
+    agreement_id: UUID
+    agreement: str
+    part_id: UUID
+    number: str
+    uom: str
+    maker_id: UUID
+    maker: str
+    holder_id: UUID
+    holder: str
+    site_id: UUID
+    site: str | None
+    became: Became
+    quantity: int
+    without_leave: int = Field(description="Of them, those for which the agreement gave no leave.")
+    below_minimum: int = Field(description="Of them, those that are missing from the minimum to keep.")
+    line_kind: str | None = Field(description="Kind of the settlement line; null where nothing is owed.")
+    amount: Decimal
+    currency: str
+    due_on: date
+    words: str
+    note: str
+    happened_at: datetime
+    command_id: UUID
+    company_id: UUID = Field(description="Which side said so.")
+    at: datetime
+
+
+class ShortageOut(BaseModel):
+    """Units under an agreement that a count did not find, where the clause calls that a breach."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    agreement_id: UUID
+    agreement: str
+    part_id: UUID
+    number: str
+    uom: str
+    maker_id: UUID
+    maker: str
+    holder_id: UUID
+    holder: str
+    site_id: UUID
+    site: str | None
+    recorded: int = Field(description="Units on record under the agreement when it was counted.")
+    missing: int
+    answered: int = Field(description="Of how many the holder has said what became of them.")
+    left: int = Field(description="Of how many nobody has said so yet.")
+    tolerated: int
+    below_minimum: int
+    at_stake: Decimal = Field(description="Owed if the holder took them out of the minimum to keep.")
+    currency: str
+    words: str
+    opened_at: datetime
+    counted_at: datetime
+    explain_by: datetime = Field(description="Until when the holder counts again and says where they are (exclusive).")
+    status: Literal["open", "found", "explained"]
+    ended_at: datetime | None

@@ -38,6 +38,8 @@ class ObligationKind(StrEnum):
     SETTLE = "settle"
     SECURITY_LAPSES = "security_lapses"
     """A security interest is continued before it lapses: the maker's own record."""
+    EXPLAIN_SHORTAGE = "explain_shortage"
+    """A count found fewer units: the holder counts again and says where they are."""
     DECIDE_RENEWAL = "decide_renewal"
     """Notice against a renewal is given, or a renewal is agreed on: either side may."""
     ACKNOWLEDGE_CALL = "acknowledge_call"
@@ -78,6 +80,9 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.SETTLE: About("Pay", "settlement.read", "settlement.mark", long=True, lingers=True),
     ObligationKind.SECURITY_LAPSES: About(
         "Continue a security interest", "agreement.read", "agreement.sign", long=True, lingers=True, early=True
+    ),
+    ObligationKind.EXPLAIN_SHORTAGE: About(
+        "Count again and say where units are", "agreement.read", "holding.act", lingers=True
     ),
     ObligationKind.DECIDE_RENEWAL: About(
         "Decide about a renewal", "agreement.read", "agreement.sign", long=True, early=True
@@ -181,6 +186,7 @@ class Obligation:
                 | ObligationKind.ACT_ON_NOTICE
                 | ObligationKind.WINDOW_OPENS
                 | ObligationKind.WINDOW_CLOSES
+                | ObligationKind.EXPLAIN_SHORTAGE
                 | ObligationKind.DECIDE_RENEWAL
             ):
                 return f"/agreements/{self.record_id}"
@@ -228,6 +234,8 @@ def _what(row: Obligation) -> str:
             return f"Pay {_money(row)}, {row.reference}"
         case ObligationKind.SECURITY_LAPSES:
             return f"Continue security interest {row.reference} against {row.detail or 'a holder'}"
+        case ObligationKind.EXPLAIN_SHORTAGE:
+            return f"Count again, and say where {some} under {row.reference} are"
         case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
             return f"Give notice if {row.reference} is not to be renewed"
         case ObligationKind.DECIDE_RENEWAL:
@@ -275,6 +283,9 @@ def _otherwise(row: Obligation) -> str:
             return "Nothing happens by itself: the line stays open and counts as overdue."
         case ObligationKind.SECURITY_LAPSES:
             return "It lapses: in an insolvency the units that it covered may fall into the holder's estate."
+        case ObligationKind.EXPLAIN_SHORTAGE:
+            stake = f" {_money(row)} is at stake." if row.amount else ""
+            return f"Nothing happens by itself: {owes} is in breach, and the units stay out of availability.{stake}"
         case ObligationKind.DECIDE_RENEWAL if row.detail == "automatic":
             return "It is renewed for another term."
         case ObligationKind.DECIDE_RENEWAL:

@@ -28,6 +28,7 @@ from marketplace.sourcing.permissions import (
     ReadsSourcing,
     ReceivesCalls,
     ReceivesReplacements,
+    ReportsLost,
     Requests,
     SettlesUnits,
     ShipsReplacements,
@@ -47,6 +48,7 @@ from marketplace.sourcing.schemas import (
     LocatedNumber,
     LocatedPart,
     LocateIn,
+    LostIn,
     OrderBackIn,
     OrderedOut,
     PlanOut,
@@ -407,6 +409,17 @@ async def freight(
         lambda: service.record_freight(
             session, actor, call_id, trip=given.trip, amount=Money(given.amount, given.currency), document=given.document, now=now
         ),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/lost", summary="Say that a consignment is lost")
+async def lost(
+    session: Writing, actor: ReportsLost, call_id: UUID, given: LostIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Either side may. The order ends, what was asked for is lacking again, and who bore the risk where the units were pays."""
+    return await once_done(
+        session, actor, key, f"calls.lost:{call_id}", given.model_dump(),
+        lambda: service.report_lost(session, actor, call_id, note=given.note, now=now),
     )  # fmt: skip
 
 

@@ -17,4 +17,6 @@ ReceivesCalls = Annotated[Actor, writer("call.receive")]
 ShipsReplacements = Annotated[Actor, writer("order.ship")]
 ReceivesReplacements = Annotated[Actor, writer("order.receive")]
 ReadsEqualStock = Annotated[Actor, reader("order.ship")]
+ReportsLost = Annotated[Actor, writer("call.read")]
+"""Whoever answers for the holder or receives for the asker: asked once it is known which side it is."""
 SettlesUnits = Annotated[Actor, writer("settlement.mark")]

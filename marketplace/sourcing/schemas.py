@@ -468,6 +468,13 @@ class CoverIn(BodyIn):
     document: str = Field(min_length=1, max_length=100)
 
 
+class LostIn(BodyIn):
+    """What is known of a consignment that did not arrive."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "UPS: damaged beyond delivery, claim 55-1."}]})
+    note: str = Field(min_length=1, max_length=1_000)
+
+
 class WayBackOut(BaseModel):
     """Rejected units on their way back to their holder."""
 

@@ -13,6 +13,9 @@ from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
 
+CLOCK = UUID(int=0)
+"""Whoever acts where nobody does."""
+
 
 async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> int:
     """Calls whose deadline has passed without an answer, each in a transaction of its own. Returns how many."""
@@ -77,7 +80,8 @@ async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> 
 
 
 def listeners(database: Database) -> Mapping[str, Handler]:
-    """Reactions to events of the domains below: a settled line ends the call it was owed for."""
+    """Reactions to events of the domains below: a settled line ends the call it was owed for; units that are gone are made up
+    for in the orders that had reserved them."""
 
     async def settled(event: Event) -> None:
         cause = event.payload.get("cause_id")
@@ -88,4 +92,10 @@ def listeners(database: Database) -> Mapping[str, Handler]:
             if await queries.is_call(session, UUID(str(cause))):
                 await service.settle(session, UUID(str(cause)), datetime.now(UTC))
 
-    return {"settlement.settled": settled}
+    async def missing(event: Event) -> None:
+        for call_id in event.payload.get("calls", ()):
+            async with database.write() as session:
+                if await queries.is_call(session, UUID(str(call_id))):
+                    await service.mend(session, CLOCK, UUID(str(call_id)), datetime.now(UTC))
+
+    return {"settlement.settled": settled, "holding.missing": missing}

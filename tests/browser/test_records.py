@@ -110,6 +110,14 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             "agreement_id": job.agreement, "kind": "ucc1", "filed_with": "Texas Secretary of State", "number": "26-1",
             "filed_on": "2026-11-02", "expires_on": "2031-11-02",
         }), 201)  # fmt: skip
+        gone = {
+            "part_id": str(world.part),
+            "site_id": str(world.buyer.site),
+            "became": "lost",
+            "quantity": 1,
+            "note": "Roof leak.",
+        }
+        await ok(job.buyer.post("/api/v1/holdings/missing-units", json={**gone, "agreement_id": job.agreement}), 201)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new",
@@ -133,7 +141,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
-                "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}",
+                "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
                 "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
                 "receive-back": f"/calls/{job.call}/receive-back",

@@ -40,6 +40,7 @@ from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.pages.agreement_changes import can, may_renew, proposals_of
 from web.pages.insolvencies import keeps
+from web.pages.missing import NOTHING_MISSING, missing_under
 from web.pages.notices import standing
 from web.pages.values import follows
 from web.session import SentForm, Visit, submit, visits
@@ -105,6 +106,10 @@ EVENTS: Final = {
     "notice_used": ("{company} acted on its notice", "check", None),
     "notice_agreed": ("{company} agreed to a notice", "check", "good"),
     "notice_refused": ("{company} refused a notice", "x", "bad"),
+    "shortage": ("{company} counted: units are missing", "alert-triangle", "bad"),
+    "shortage_counted": ("{company} counted again: units are still missing", "alert-triangle", "warn"),
+    "shortage_ended": ("{company} counted again", "circle-check", "good"),
+    "units_missing": ("{company} said what became of units", "package-off", "warn"),
     "value_stated": ("{company} stated what a unit cost or is worth", "coin", None),
     "notice_withdrawn": ("{company} withdrew its notice", "package-off", None),
 }
@@ -237,6 +242,9 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
         still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
         term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
+        **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
+        may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
+        may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip

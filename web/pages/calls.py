@@ -98,6 +98,7 @@ DONE: Final = {
         "Recorded.",
         "The order has ended. What the agreement has the holder pay for it is a line under Settlement.",
     ),
+    "lost": ("Recorded as lost.", "The order has ended, and the other side was told. What is owed stands below."),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
     "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
@@ -221,9 +222,11 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("refuse", "Cannot ship", "circle-x"))
         if call.status == "shipped":
             found.append(Step("shipment", "Correct the shipment", "pencil"))
+            found.append(Step("lost", "Lost on its way", "package-off"))
     if asks and actor.may("call.receive"):
         if call.status == "shipped":
             found.append(Step("receive", "It has arrived", "package-import", primary=True))
+            found.append(Step("lost", "Lost on its way", "package-off"))
         if call.status == "received" and call.kind != "own_stock":
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
@@ -330,7 +333,7 @@ def _next(call: CallRow, holds: bool) -> str:
         return "Inspected and priced. Both sides mark each settlement line once it is paid."
     words = {
         "settled": "Settled by both sides.", "refused": f"Refused: {refusal_words(call.refusal_code).lower()}.",
-        "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: agree on them below, or they go back at the holder's cost.",
+        "lost": "It was lost on its way: the order has ended, and who bore the risk pays.", "missed": "There was no response by the deadline.", "disputed": "Some units were rejected: agree on them below, or they go back at the holder's cost.",
         "cancelled": "This order was cancelled; the units are free again.",
     }  # fmt: skip
     return words.get(state, "Nothing more to do.")

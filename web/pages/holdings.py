@@ -115,6 +115,11 @@ async def holdings(visit: ReadsStock) -> Response:
         ]
         if plain
         else [],
+        shortages=(
+            await queries.shortages(visit.session, visit.actor, secret=visit.secret, still_open=True, limit=8)
+        ).items
+        if plain and visit.actor.may("agreement.read")
+        else [],
         sites=await parties.sites(visit.session, visit.actor),
         conditions=list(CONDITION_WORDS.items()),
         value=lambda r: Money(r.value, r.currency) if r.value is not None and r.currency else None,

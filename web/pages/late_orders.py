@@ -1,4 +1,4 @@
-"""Orders that are not shipped in time: seen, in default, bought elsewhere."""
+"""Orders that do not come in time, or at all: seen, in default, bought elsewhere, lost on the road."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from web.session import SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/calls", include_in_schema=False)
 Asks = Annotated[Visit, visits("sourcing.request")]
+ReadsCalls = Annotated[Visit, visits("call.read")]
 LABELS: Final = {"unit_price": "Price of one unit elsewhere", "document": "Invoice number"}
 
 
@@ -66,3 +67,35 @@ async def acknowledge(request: Request, call_id: UUID, sent: SentForm, now: Now)
         return {}
 
     return await submit(request, sent, "call.answer", act, now=now, to=f"/calls/{call_id}?done=acknowledge")
+
+
+async def _lost_page(visit: Visit, call_id: UUID, form: Form) -> Response:
+    found = await detail(visit, call_id)
+    if "lost" not in {step.key for step in found["steps"]} and not form.bad:
+        raise missing("call.not_on_the_way", "Only units that are on the way can be lost on it.")
+    return visit.show(
+        "calls/lost.html", **found, form=form, risk=await sourcing.risk_words(visit.session, found["call"])
+    )
+
+
+@router.get("/{call_id}/lost")
+async def lost_page(visit: ReadsCalls, call_id: UUID) -> Response:
+    """What is known of it, and what follows."""
+    return await _lost_page(visit, call_id, Form())
+
+
+@router.post("/{call_id}/lost")
+async def lost(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
+    """The order ends; who bore the risk pays."""
+
+    async def act(session: WriteSession, actor: Actor) -> dict[str, Any]:
+        fields = sent.fields()
+        note = fields.text("note", "What is known", most=1_000)
+        fields.check("call.lost_note", "Nothing was recorded.")
+        await sourcing.report_lost(session, actor, call_id, note=note, now=now)
+        return {}
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _lost_page(visit, call_id, form)
+
+    return await submit(request, sent, "call.read", act, now=now, to=f"/calls/{call_id}?done=lost", again=again)

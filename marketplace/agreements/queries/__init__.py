@@ -77,6 +77,14 @@ from marketplace.agreements.queries.standing import (
     stops,
     stops_of,
 )
+from marketplace.agreements.queries.storage import (
+    StorageYears,
+    fewest_kept,
+    storage_settled,
+    storage_to_settle,
+    storage_years,
+    taken_back_since,
+)
 from marketplace.agreements.queries.values import (
     IndexSeries,
     IndexValue,
@@ -107,6 +115,7 @@ __all__ = [
     "ProposalRow",
     "StatedValue",
     "Still",
+    "StorageYears",
     "Term",
     "TermRow",
     "Under",
@@ -123,6 +132,7 @@ __all__ = [
     "decide_bys",
     "end_of",
     "ending",
+    "fewest_kept",
     "frameworks_for_update",
     "frameworks_of_agreement",
     "freezing",
@@ -158,6 +168,10 @@ __all__ = [
     "stated_values",
     "stops",
     "stops_of",
+    "storage_settled",
+    "storage_to_settle",
+    "storage_years",
+    "taken_back_since",
     "term",
     "term_of",
     "terms_and_facts",

@@ -28,6 +28,7 @@ from marketplace.agreements.service.permitting import (
     note_given_back,
     note_not_accepted,
     permits_for_act,
+    permits_for_fact,
     permits_for_kept,
     permits_for_return,
     permits_for_way_back,
@@ -48,6 +49,7 @@ from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
     hold_all,
     lift_all,
+    note,
     note_endings,
     require_live,
     resume,
@@ -55,6 +57,7 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.term import settle_storage_year
 from marketplace.agreements.service.titling import pass_title
 from marketplace.agreements.service.valuing import keep_index_values, state_value
 
@@ -82,6 +85,7 @@ __all__ = [
     "lift_all",
     "may_resell",
     "new_version",
+    "note",
     "note_act_undone",
     "note_endings",
     "note_exercise",
@@ -92,6 +96,7 @@ __all__ = [
     "pass_on",
     "pass_title",
     "permits_for_act",
+    "permits_for_fact",
     "permits_for_kept",
     "permits_for_resale",
     "permits_for_return",
@@ -107,6 +112,7 @@ __all__ = [
     "restart_notices",
     "resume",
     "set_legal_hold",
+    "settle_storage_year",
     "sign",
     "state_value",
     "suspend",

@@ -16,7 +16,7 @@ from marketplace.agreements.service.noticing import covered_part, note_used
 from marketplace.agreements.service.standing import party_lock
 from marketplace.db.session import WriteSession, execute, fetch
 from marketplace.kit.errors import invalid, missing
-from marketplace.ledger.kinds import Kind
+from marketplace.ledger.kinds import PERMITTED, Kind
 from marketplace.ledger.service import add_permits
 from marketplace.parties.actor import By
 
@@ -206,6 +206,28 @@ async def permits_for_act(
         reason=act.value,
     )
     return [permit for _, permit, _, _ in permits]
+
+
+async def permits_for_fact(
+    session: WriteSession,
+    *,
+    agreement_id: UUID,
+    maker_id: UUID,
+    holder_id: UUID,
+    lots: Sequence[tuple[UUID, Kind, int]],
+    reason: str,
+    now: datetime,
+) -> list[UUID | None]:
+    """Leave to record what has happened to units without leave, a permit for each (lot, kind, quantity) in order, None where
+    the ledger asks for none. The record must be able to say what is so; what it costs is the agreement's business."""
+    made = [(lot, uuid4(), kind, quantity) for lot, kind, quantity in lots]
+    needed = [row for row in made if row[2] in PERMITTED]
+    if needed:
+        await add_permits(
+            session, agreement_id=agreement_id, company_id=holder_id, maker_id=maker_id, permits=needed,
+            expires_at=now + _ACT_LEAVE, reason=reason,
+        )  # fmt: skip
+    return [permit if kind in PERMITTED else None for _, permit, kind, _ in made]
 
 
 async def _allow(session: WriteSession, covered: Covered, act: Act, quantity: int, now: datetime) -> Notice | None:

@@ -12,6 +12,7 @@ from marketplace.agreements import queries
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.stops import frozen_days
+from marketplace.agreements.storage import storage_due
 from marketplace.agreements.terms import TermsV2
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.clock import end_of_day
@@ -27,7 +28,9 @@ async def store_terms(
     at least that, and never beyond the window."""
     before = await queries.decide_bys(session, list(stood_still)) if stood_still else {}
     covered = await queries.terms_and_facts(session, await queries.one_line_each(session, ids))
-    rows: list[tuple[UUID, datetime, datetime | None, datetime | None]] = []
+    feed = [i for (i, _), c in covered.items() if any(t.generation == 2 and t.storage_fee_bp for t in c.clauses)]
+    settled = await queries.storage_settled(session, feed) if feed else {}
+    rows: list[tuple[UUID, datetime, datetime | None, datetime | None, datetime | None]] = []
     for (agreement_id, _), known in covered.items():
         closes = window(known.terms, known.facts).closes
         decide: datetime | None = None
@@ -37,14 +40,21 @@ async def store_terms(
             survives, decide = end_of_day(end.survives_until, known.facts.zone), end.decide_by
             if decide is not None and agreement_id in before:
                 decide = min(max(decide, before[agreement_id] + stood_still[agreement_id]), closes)
-        rows.append((agreement_id, closes, decide, survives))
+        stored = storage_due(known.clauses, known.facts, closes, settled.get(agreement_id, 0))
+        rows.append((agreement_id, closes, decide, survives, stored))
     await execute(
         session,
-        "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives "
-        "FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) AS n (id, closes, decide, survives) "
-        "WHERE a.id = n.id",
-        [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows],
+        "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives, "
+        "storage_due_at = n.stored FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], "
+        "$5::timestamptz[]) AS n (id, closes, decide, survives, stored) WHERE a.id = n.id",
+        [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows],
     )  # fmt: skip
+
+
+async def settle_storage_year(session: WriteSession, agreement_id: UUID) -> None:
+    """A year of storage is settled; the next one is due when it ends. The agreement is locked."""
+    await execute(session, "UPDATE agreement SET storage_years = storage_years + 1 WHERE id = $1", agreement_id)
+    await store_terms(session, [agreement_id])
 
 
 async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> None:

@@ -215,7 +215,7 @@ async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> 
     recorder's own; None where it is not visible."""
     return await fetch_one(
         session,
-        "SELECT m.company_id, m.kind, m.purpose, m.quantity, m.cause_kind, m.agreement_id, m.permit_id, s.id AS from_site_id, "
+        "SELECT m.company_id, m.kind, m.purpose, m.quantity, m.cause_kind, m.agreement_id, m.permit_id, m.command_id, s.id AS from_site_id, "
         "s.name AS from_site, p.uom FROM movement m JOIN lot l ON l.lot_id = m.lot_id JOIN part p ON p.id = l.part_id "
         "LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position "
         "LEFT JOIN site s ON s.id = f.site_id AND s.company_id = m.company_id WHERE m.lot_id = $1 AND m.seq = $2",

@@ -13,6 +13,7 @@ from marketplace.holdings.service.acts import (
     use_up,
 )
 from marketplace.holdings.service.counting import Counted, count, withdraw_pending_count
+from marketplace.holdings.service.missing import WhatBecame, conclude_shortage, say_what_became
 from marketplace.holdings.service.quality import Frozen, Selection, freeze, lift
 from marketplace.holdings.service.undoing import correct
 
@@ -26,12 +27,15 @@ __all__ = [
     "Selection",
     "Taken",
     "Target",
+    "WhatBecame",
+    "conclude_shortage",
     "correct",
     "count",
     "freeze",
     "install",
     "lift",
     "move",
+    "say_what_became",
     "scrap",
     "use_up",
     "withdraw_pending_count",

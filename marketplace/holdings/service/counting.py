@@ -11,6 +11,7 @@ from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import CountPlan, Line, is_loose, plan_count
 from marketplace.holdings.queries.locked import MOST_LOTS
+from marketplace.holdings.service.shortages import findings, keep
 from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.ledger.entries import MAX_QUANTITY, Command, NewLot, Place, Step
@@ -27,7 +28,9 @@ _REASON = "count"
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What a count found and changed. ``adjusted``: the holder's own units, up or down. ``withdrawn``: units out of
-    availability until they are found or their loss is settled. ``resolved``: searches that this count ended."""
+    availability until they are found or their loss is settled. ``resolved``: searches that this count ended. ``put_right``:
+    units under agreements by which the record was lowered, since the clause tolerates so few; ``breaches``: what is a breach,
+    in words, and ``explain_by`` when the holder says by at the earliest where they are."""
 
     command_id: UUID
     expected: int
@@ -35,16 +38,19 @@ class Counted:
     adjusted: int
     withdrawn: int
     resolved: int
+    put_right: int = 0
+    breaches: tuple[str, ...] = ()
+    explain_by: datetime | None = None
 
     @property
     def words(self) -> str:
         """What the count found and changed."""
-        return _words(self.expected, self.counted, self.adjusted, self.withdrawn, ahead=False)
+        return _words(self, ahead=False)
 
     @property
     def words_ahead(self) -> str:
         """The same before it is confirmed."""
-        return _words(self.expected, self.counted, self.adjusted, self.withdrawn, ahead=True)
+        return _words(self, ahead=True)
 
 
 async def count(
@@ -62,8 +68,9 @@ async def count(
     """Records that ``counted`` units of a part are at one of the company's sites.
 
     Equal to the record: only the count is kept. Fewer or more: the holder's own loose units are adjusted; encumbered,
-    serial-numbered or reserved units that are missing are withdrawn from availability. Whatever was withdrawn
-    here before is settled by this count. Units that are kept apart for their owner (received damaged or as the wrong
+    serial-numbered or reserved units that are missing are withdrawn from availability. Under clauses that say something about
+    counts, few enough put the record right, and more are a breach (``shortages``). Whatever was withdrawn here before is
+    settled by this count. Units that are kept apart for their owner (received damaged or as the wrong
     part) are not counted. ``condition`` is needed only for units found where none were on record.
     """
     if not 0 <= counted <= MAX_QUANTITY:
@@ -81,17 +88,24 @@ async def count(
     # What is kept apart for its owner is no part of the shelf: counted along, it would stand in for a missing unit.
     lines = [line for line in found if line.place.site == site_id and line.part_id == part_id and not line.apart]
     plan = plan_count(lines, actor.company_id, counted)
+    found_short = await findings(session, actor, site_id, lines, plan.missing, now)
+    right = [t for f in found_short for t in f.adjust]
     resolved = await _resolve(session, actor.company_id, site_id, part_id, now)
     key = command_id or uuid4()
     steps = [
         Step(Kind.COUNT_ADJUST, t.line.lot_id, t.quantity, t.line.position_id, reason=_REASON, note=note)
-        for t in plan.adjust
+        for t in (*plan.adjust, *right)
     ]
     if plan.add:
         steps.append(_surplus(actor, plan.add, lines, site_id, part_id, catalogued.uom, condition, note))
     if steps:
         await carry_out(session, Command(key, actor.company_id, actor.user_id, tuple(steps), "count"), now)
-    missing_units = [(t.line.lot_id, t.line.position_id, t.quantity) for t in plan.missing]
+    lowered = {(t.line.lot_id, t.line.position_id): t.quantity for t in right}
+    missing_units = [
+        (t.line.lot_id, t.line.position_id, left)
+        for t in plan.missing
+        if (left := t.quantity - lowered.get((t.line.lot_id, t.line.position_id), 0))
+    ]
     if missing_units:
         await withdraw_pending_count(session, missing_units, cause_id=key, now=now)
     # Units with serial numbers stay on record, but nobody can be sold what is being looked for.
@@ -101,6 +115,7 @@ async def count(
     )
     beneficiaries = sorted({line.place.beneficiary for line in lines if line.place.beneficiary})
     await _keep(session, actor, site_id, part_id, plan, counted, beneficiaries, now)
+    deadlines = [by for f in found_short if (by := await keep(session, actor, site_id, f, now)) is not None]
     withdrawn = sum(quantity for _, _, quantity in missing_units)
     adjusted = plan.add - sum(t.quantity for t in plan.adjust)
     await emit(
@@ -111,7 +126,10 @@ async def count(
         [actor.company_id, *beneficiaries],
         {"site_id": site_id, "counted": counted, "expected": plan.expected, "withdrawn": withdrawn},
     )
-    return Counted(key, plan.expected, counted, adjusted, withdrawn, resolved)
+    return Counted(
+        key, plan.expected, counted, adjusted, withdrawn, resolved, sum(lowered.values()),
+        tuple(f.words for f in found_short if f.breach), min(deadlines, default=None),
+    )  # fmt: skip
 
 
 async def withdraw_pending_count(
@@ -216,19 +234,25 @@ async def _keep(
     )
 
 
-def _words(expected: int, counted: int, adjusted: int, withdrawn: int, *, ahead: bool) -> str:
+def _words(count: Counted, *, ahead: bool) -> str:
     """What the count did or, looking ``ahead``, what it will do once it is confirmed."""
+    expected, counted, adjusted, withdrawn = count.expected, count.counted, count.adjusted, count.withdrawn
     if counted == expected:
         return f"Counted {counted:,}, as on record."
     said = "says" if ahead else "said"
     parts = [f"Counted {counted:,}; the record {said} {expected:,}."]
+    will = "will be" if ahead else "was"
     if adjusted:
-        will = "will be" if ahead else "was"
         parts.append(f"Your own stock {will} {'raised' if adjusted > 0 else 'lowered'} by {abs(adjusted):,}.")
+    if count.put_right:
+        parts.append(
+            f"The record of units under agreements {will} put right by {count.put_right:,}: the clause tolerates that."
+        )
     if withdrawn:
         be = "will be" if ahead else "are"
         parts.append(
             f"{withdrawn:,} that others have a right in, or that have serial numbers, are not found: they {be} out of "
             "availability until a count finds them."
         )
+    parts += count.breaches
     return " ".join(parts)

@@ -38,6 +38,7 @@ async def correct(
     wrong one happened. Record what is right after it.
 
     Raises ``ledger.not_found``, ``holding.reason``, ``holding.correct_kind``, ``holding.correct_other``,
+    ``holding.correct_owed``,
     ``holding.correct_closed`` (it would bring units back to a site that is closed: nobody would find them), and what the ledger refuses (corrected already, contradicts later transactions).
     """
     if not reason.strip() or len(reason) > 200:
@@ -51,6 +52,12 @@ async def correct(
         raise invalid(
             "holding.correct_kind",
             f"A '{past['kind']}' is part of an order or call and is put right there, not by a correction.",
+        )
+    if past["cause_kind"] == "missing" and await queries.is_owed_for(session, past["command_id"]):
+        raise conflict(
+            "holding.correct_owed",
+            "What became of these units was written down, and is owed for: it is not taken back here. Dispute the line under "
+            "Settlement. Nothing was changed.",
         )
     if past["from_site_id"] is not None:
         await _open_still(session, actor, past)

@@ -217,6 +217,14 @@ PIECES: Final = (
             ("all", "true"),
         ), "(SELECT k.agreement_id FROM call k WHERE k.id = d.cause_id)",
     ),
+    Piece(
+        ObligationKind.EXPLAIN_SHORTAGE, "s.explain_by", "s.id",
+        "s.opened_at AS started, s.holder_id AS owes, s.maker_id AS owed, s.agreement_id, s.agreement_id AS record_id, a.reference, "
+        "s.part_id, s.missing - s.answered AS quantity, s.at_stake AS amount, s.currency::text AS currency, '' AS detail, "
+        "'' AS urgency, NULL::text AS zone",
+        "shortage s JOIN agreement a ON a.id = s.agreement_id", "s.status = 'open'",
+        (("mine", "s.holder_id = $1"), ("theirs", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
+    ),
     # Each side may decide, so each has one of its own.
     *(
         Piece(

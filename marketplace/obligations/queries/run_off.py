@@ -34,7 +34,7 @@ class StillOpen:
 # What is priced is finished but for its payment, which is a line.
 _UNDER_WAY: Final = (
     "k.status IN ('requested', 'allocated', 'noticed', 'acknowledged', 'silent', 'accepted', 'picked', 'shipped', 'received', "
-    "'inspected', 'graded', 'defaulted', 'disputed', 'lost')"
+    "'inspected', 'graded', 'defaulted', 'disputed')"
 )
 _CALLS: Final = f"call k WHERE k.agreement_id = a.id AND {_UNDER_WAY}"
 _TO_REPLACE: Final = (
@@ -54,7 +54,10 @@ SELECT (SELECT count(*) FROM {_CALLS})::int AS calls,
         AND p.holder_id = a.holder_id)::int AS units
 FROM agreement a WHERE a.id = $1
 """
-_NOTHING: Final = " AND ".join(f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES))
+_SHORTAGES: Final = "shortage s WHERE s.agreement_id = a.id AND s.status = 'open'"
+_NOTHING: Final = " AND ".join(
+    f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES, _SHORTAGES)
+)
 
 
 async def still_open(session: AsyncSession, agreement_id: UUID) -> StillOpen:

@@ -12,10 +12,12 @@ from marketplace.settlement.service.disputing import (
     withdraw,
 )
 from marketplace.settlement.service.importing import import_payments, preview
+from marketplace.settlement.service.missing import owe_for_missing
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
 from marketplace.settlement.service.setting_off import set_off
+from marketplace.settlement.service.storage import owe_storage
 
 __all__ = [
     "agree",
@@ -29,7 +31,9 @@ __all__ = [
     "import_payments",
     "mark",
     "owe",
+    "owe_for_missing",
     "owe_premiums",
+    "owe_storage",
     "preview",
     "propose",
     "record",

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.queries.calls import TO_REPLACE
+from marketplace.sourcing.queries.calls import TO_REPLACE, CallRow
 from marketplace.sourcing.queries.requisitions import SHORT
 
 OFFERED = "EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id)"
@@ -60,6 +60,53 @@ async def supply_for_update(session: WriteSession, part_ids: Iterable[UUID], mak
         list(part_ids),
         maker_id,
     )
+
+
+async def substitutes_for_update(
+    session: WriteSession, call: CallRow, now: datetime
+) -> Sequence[tuple[UUID, int, int]]:
+    """(lot, position, free) of other units that can take the place of those that an order reserved: of the same part, agreement,
+    shelf and condition. The lots are locked in id order, and read after that."""
+    where = "p.part_id = $1 AND p.holder_id = $2 AND p.site_id = $3 AND p.condition = $4 AND p.agreement_id = $5 AND p.quantity > 0"
+    what = (call.part_id, call.holder_id, call.site_id, call.condition, call.agreement_id)
+    await fetch(
+        session,
+        f"SELECT lot_id FROM lot WHERE lot_id IN (SELECT p.lot_id FROM position p WHERE {where}) "
+        "ORDER BY lot_id FOR NO KEY UPDATE",
+        *what,
+    )
+    rows = await fetch(
+        session,
+        f"SELECT p.lot_id, p.position_id, {free_of('$6')} AS free FROM position p JOIN lot l ON l.lot_id = p.lot_id "
+        f"WHERE {where} AND NOT l.frozen ORDER BY p.lot_id, p.position_id",
+        *what,
+        now,
+    )
+    return [(r["lot_id"], r["position_id"], r["free"]) for r in rows if r["free"] > 0]
+
+
+async def lots_for_update(session: WriteSession, lot_ids: Iterable[UUID]) -> None:
+    """Locks lots in id order, before the agreement they are under."""
+    await fetch(
+        session,
+        "SELECT lot_id FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE",
+        sorted(lot_ids),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An open reservation of an order."""
+
+    lot_id: UUID
+    hold_seq: int
+    quantity: int
+
+
+async def holds_of(session: AsyncSession, call_id: UUID) -> Sequence[Held]:
+    """What an order reserves, as the ledger has it."""
+    rows = await fetch(session, "SELECT lot_id, hold_seq, quantity FROM open_hold WHERE cause_id = $1", call_id)
+    return [Held(**dict(r)) for r in rows]
 
 
 # Calls whose agreement stands still would fill the head of the list and keep the others from their turn.

@@ -11,6 +11,7 @@ from marketplace.sourcing.service.answering import (
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
 from marketplace.sourcing.service.freighting import record_freight
+from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
 from marketplace.sourcing.service.rejecting import accept_rejected, agree_units, receive_back, send_back
@@ -36,6 +37,7 @@ __all__ = [
     "finish",
     "inspect",
     "lapse",
+    "mend",
     "order_back",
     "plan",
     "raise_request",
@@ -44,6 +46,8 @@ __all__ = [
     "receive_replacement",
     "record_freight",
     "refuse",
+    "report_lost",
+    "risk_words",
     "send_back",
     "send_replacement",
     "settle",

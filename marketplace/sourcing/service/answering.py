@@ -124,13 +124,20 @@ async def refuse(
     await set_status(session, call, "refused", refusal_code=code, note=note.strip() or None, ended_at=now)
     await tell(session, actor, call, "refused", {"code": code, "note": note}, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    await _tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
+    await tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
     return following
 
 
-async def _tell_next(
-    session: WriteSession, call: queries.CallRow, subject: str, following: dict[str, object] | None
+async def tell_next(
+    session: WriteSession,
+    call: queries.CallRow,
+    subject: str,
+    following: dict[str, object] | None,
+    *,
+    event: str = "call.answered",
+    before: str = "",
 ) -> None:
+    """Tells whoever asked what came of an order, and where else the units could come from."""
     chosen = following.get("chosen") if following else None
     text = "Nothing else is lacking."
     if following is not None:
@@ -140,7 +147,8 @@ async def _tell_next(
             if first
             else "No other unit can be ordered back right now. The request says why for each place."
         )
-    await announce(session, "call.answered", call, call.company_id, ("technician", "planner"), subject, text)
+    words = f"{before} {text}" if before else text
+    await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
 
 
 async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
@@ -170,6 +178,10 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
     lot of its own."""
     call = await mine(session, actor, call_id, "holder")
     units = await queries.call_units(session, call.id)
+    if not units:
+        raise conflict(
+            "call.nothing_left", "None of the units of this order is left to ship: they are recorded as gone."
+        )
     at = await places(session, [(u.lot_id, u.position_id) for u in units])
     steps: list[Step] = []
     travels: dict[tuple[UUID, int], UUID] = {}
@@ -250,5 +262,5 @@ async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, n
     await set_status(session, call, "refused", by_way_of="silent", refusal_code="no_response", ended_at=now)
     await tell(session, clock, call, "silent_refused", {}, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    await _tell_next(session, call, f"{call.holder} did not answer {call.reference} in time", following)
+    await tell_next(session, call, f"{call.holder} did not answer {call.reference} in time", following)
     return "refused"

@@ -1,0 +1,193 @@
+"""Units of an order that are gone before they arrive: from the shelf where they were reserved, or on the road."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements import queries as agreed
+from marketplace.agreements.covered import Covered
+from marketplace.agreements.missing import Became, owed_for
+from marketplace.agreements.terms import Party, Terms
+from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.clock import local_day
+from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.ids import command_id
+from marketplace.kit.money import Money
+from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.service import carry_out
+from marketplace.parties.actor import Actor, By, OnBehalf
+from marketplace.settlement import service as settlement
+from marketplace.sourcing import queries
+from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.answering import tell_next
+from marketplace.sourcing.service.defaulting import clause_of
+from marketplace.sourcing.service.requesting import next_best
+from marketplace.sourcing.service.shared import announce, mine, set_status, tell
+
+_RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
+
+
+async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> bool:
+    """Units reserved for an order are gone (worker): others of the same agreement and shelf take their place. Where there are too
+    few, the order goes on for those that are left and the rest is sourced elsewhere; with none left it is refused as fewer than
+    recorded or, once it was accepted under terms that know a default, comes to that in its time. False when nothing is
+    lacking, so that a second telling changes nothing."""
+    call = await queries.call_for_update(session, call_id)
+    if call.status not in _RESERVED or call.agreement_id is None:
+        return False
+    clock: By = OnBehalf(actor_id, call.maker_id)
+    held = sum(h.quantity for h in await queries.holds_of(session, call.id))
+    lacking = call.quantity - held
+    if lacking <= 0:
+        return False
+    steps: list[Step] = []
+    for lot_id, position_id, free in await queries.substitutes_for_update(session, call, now):
+        count = min(free, lacking)
+        if count:
+            steps.append(Step(Kind.HOLD, lot_id, count, position_id))
+            lacking -= count
+    if steps:
+        key = command_id("call.mend", call.id, held, *(s.lot_id for s in steps), now)
+        await carry_out(session, Command(key, call.maker_id, actor_id, tuple(steps), "call", call.id), now)
+    await _keep_units(session, call)
+    left = call.quantity - lacking
+    detail = {"quantity": call.quantity - held, "replaced": sum(s.quantity for s in steps), "left": left}
+    await tell(session, clock, call, "units_gone", detail, now)
+    if not lacking:
+        return True
+    if left:
+        await execute(session, "UPDATE call SET quantity = $2 WHERE id = $1", call.id, left)
+    elif call.status == "allocated":
+        await set_status(session, call, "cancelled", ended_at=now)
+    elif call.status in ("noticed", "acknowledged") or (call.status != "defaulted" and call.default_from is None):
+        await set_status(session, call, "refused", refusal_code="short", ended_at=now)
+    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
+    await tell_next(session, call, subject, following)
+    return True
+
+
+async def _keep_units(session: WriteSession, call: CallRow) -> None:
+    """What the order reserves, as the ledger has it now."""
+    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call.id)
+    await execute(
+        session,
+        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
+        "SELECT $1, h.lot_id, h.hold_seq, $2, $3, $4, h.position_id, h.quantity FROM open_hold h WHERE h.cause_id = $1",
+        call.id, call.maker_id, call.holder_id, call.company_id,
+    )  # fmt: skip
+
+
+async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, note: str, now: datetime) -> None:
+    """Either side says that the consignment is lost: the order ends, what was asked for is lacking again, and who bears the risk
+    where the units were pays. Where it had passed to the manufacturer, the price is owed as if they had arrived; where it had
+    not, what the clause says of losses.
+
+    Raises ``call.not_found``, ``call.not_on_the_way``, ``call.lost_note``."""
+    call = await queries.call_for_update(session, call_id)
+    holds = actor.company_id == call.holder_id
+    call = await mine(session, actor, call_id, "holder" if holds else "asker")
+    actor.require("call.answer" if holds else "call.receive")
+    if call.status != "shipped":
+        raise conflict("call.not_on_the_way", "Only units that are on the way can be lost on it.")
+    if not note.strip() or len(note) > 1_000:
+        words = "Say what is known: the carrier's statement, where it was seen last, in at most 1,000 characters."
+        raise invalid("call.lost_note", words, field="note")
+    company = call.holder_id if holds else call.maker_id
+    async with acting_for(session, company):
+        units = await queries.call_units(session, call.id)
+        lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
+        words = await _risk(session, call, [lot for lot, _, _ in lots], now)
+        steps = tuple(
+            Step(Kind.LOSE, lot, quantity, position, reason="lost_on_the_way", note=note.strip())
+            for lot, position, quantity in lots
+        )
+        await carry_out(
+            session, Command(command_id("call.lost", call.id), company, actor.user_id, steps, "call", call.id), now
+        )
+        await set_status(session, call, "lost", ended_at=now, lost_by=actor.company_id, note=note.strip())
+        await tell(session, actor, call, "lost", {"quantity": call.quantity, "note": note.strip(), "words": words}, now)
+    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    if holds:
+        subject = f"{call.reference} was lost on its way"
+        await tell_next(
+            session, call, subject, following, event="call.lost", before=f"{call.holder}: {note.strip()} {words}"
+        )
+    else:
+        await announce(
+            session, "call.lost", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was lost on its way",
+            f"{call.company}: {note.strip()} {words}",
+        )  # fmt: skip
+
+
+async def _risk(session: WriteSession, call: CallRow, lots: Sequence[UUID], now: datetime) -> str:
+    """Writes what is owed, before the units leave the record. Returns it in words."""
+    if call.agreement_id is None:
+        return "They were the manufacturer's own: nothing is owed."
+    # The lots are locked before the agreement under which it is decided.
+    await queries.lots_for_update(session, lots)
+    await agreed.agreements_for_update(session, [call.agreement_id])
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair]))[pair]
+    terms = clause_of(covered, call)
+    return await (_price if risk_has_passed(terms) else _loss)(session, call, covered, terms, now)
+
+
+def risk_has_passed(terms: Terms) -> bool:
+    """Whether units that the carrier has are the manufacturer's risk: under the first library always; under the second where
+    the Incoterms rule lets it pass with the carrier rather than on arrival."""
+    return terms.generation == 1 or not terms.risk_passes_on_arrival
+
+
+async def risk_words(session: AsyncSession, call: CallRow) -> str:
+    """Who would bear the loss of what is on the way, before it is said to be lost."""
+    if call.agreement_id is None:
+        return "nobody, since they are the manufacturer's own."
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair])).get(pair)
+    if covered is None:
+        return "as the agreement says."
+    terms = clause_of(covered, call)
+    if risk_has_passed(terms):
+        return f"{call.maker}, to whom the risk passed with the carrier, as if the units had arrived."
+    if terms.loss_bearer is Party.HOLDER:
+        return f"{call.holder}, whose risk the units are until they arrive, for what is then missing from the minimum to keep."
+    return "nobody: until they arrive a loss falls on the manufacturer, and nothing is paid."
+
+
+async def _price(session: WriteSession, call: CallRow, _: Covered, terms: Terms, now: datetime) -> str:
+    rule = "with the carrier" if terms.generation == 1 else f"with the carrier ({terms.incoterm.value})"
+    words = f"The risk had passed to {call.maker} {rule}: the price is owed."
+    due = local_day(now, call.zone) + timedelta(days=call.payment_days)
+    price = Money(call.unit_price, call.currency)
+    kinds = [("call_price", price)]
+    if call.draw_fee is not None:
+        kinds = [("draw_fee", Money(call.draw_fee, call.currency)), ("draw_purchase", price)]
+        words = f"The risk had passed to {call.maker} {rule}: the fee and the price of units that cannot be replaced are owed."
+    for kind, each in kinds:
+        if each.amount:
+            await settlement.owe(
+                session, payer_id=call.maker_id, payee_id=call.holder_id, kind=kind, cause_id=call.id,
+                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id,
+                quantity=call.quantity, unit_price=each, words=words, due_on=due,
+            )  # fmt: skip
+    return words
+
+
+async def _loss(session: WriteSession, call: CallRow, covered: Covered, _: Terms, now: datetime) -> str:
+    facts = covered.facts
+    quantity = min(call.quantity, facts.remaining)
+    owed = owed_for(covered.clauses, facts, Became.LOST, quantity, local_day(now, facts.zone))
+    words = f"The risk had not passed yet. {owed.words}"
+    if owed.kind is not None:
+        await settlement.owe(
+            session, payer_id=call.holder_id, payee_id=call.maker_id, kind=owed.kind, cause_id=call.id,
+            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=1,
+            unit_price=owed.amount, words=words, due_on=local_day(now, call.zone) + timedelta(days=call.payment_days),
+        )  # fmt: skip
+    return words

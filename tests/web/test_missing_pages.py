@@ -1,0 +1,107 @@
+"""Pages of units that are missing: said on the page of the count before it is recorded, on the agreement's page to both sides,
+in the calendar; the holder says what became of them; a consignment that is lost on the road."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from marketplace.agreements.combinations import BUY_BACK
+from tests import second
+from tests.agreed import agreed_on, delivered, rows_of
+from tests.web.job import Site, open_site, send
+from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
+
+TERMS: dict[str, Any] = {**BUY_BACK, "handling_bp": 0, "minimum_to_keep": 4, "count_tolerance_bp": 0}
+TABLES = ("shortage", "missing_units", "movement", "stock_count", "withdrawal", "call")
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def test_a_breach_found_by_count_is_said_at_once_to_both_sides_and_answered(site: Site) -> None:
+    world, job = site.world, site.job
+    agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement_id, 6)
+    buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    place = f"part={world.part}&site={world.buyer.site}"
+    act = await buyer.get(f"/holdings/act?{place}&act=count")
+    assert "Lost, or gone already" in act.text
+    before = await rows_of(world, *TABLES)
+    fields = {"part": str(world.part), "site": str(world.buyer.site), "act": "count", "quantity": "3"}
+    asked = await send(buyer, "/holdings/act", act, **fields)
+    assert "section 10.2" in asked.text
+    assert "At stake" in asked.text
+    assert await rows_of(world, *TABLES) == before, "nothing is recorded before it is confirmed"
+    done = await send(buyer, "/holdings/act", asked, **fields, confirmed="yes")
+    assert done.headers["location"].endswith("done=count"), done.text
+    for who, words in ((buyer, "Say where they are"), (planner, "says by")):
+        for path in (f"/agreements/{agreement_id}", "/holdings"):
+            page = await who.get(path)
+            assert words in page.text, path
+            assert "3 units" in page.text
+        calendar = await who.get("/calendar")
+        assert "Count again, and say where 3 units" in calendar.text
+    at = f"/holdings/missing?agreement={agreement_id}&{place}"
+    form = await buyer.get(at)
+    assert "3 units are still to be accounted for" in form.text
+    said = {"agreement": str(agreement_id), "part": str(world.part), "site": str(world.buyer.site), "quantity": "3"}
+    wrong = await send(buyer, "/holdings/missing", form, **said, became="sold", note="")
+    assert wrong.status_code == 422
+    assert "What happened, and how you know is missing" in wrong.text
+    asked = await send(
+        buyer, "/holdings/missing", form, **said, became="sold", note="To a walk-in customer, by mistake."
+    )
+    assert "1 unit short at 100 %" in asked.text
+    assert "no leave for 3 of them" in asked.text
+    done = await send(
+        buyer,
+        "/holdings/missing",
+        asked,
+        **said,
+        became="sold",
+        note="To a walk-in customer, by mistake.",
+        confirmed="yes",
+    )
+    assert done.headers["location"].startswith(f"/agreements/{agreement_id}?done=missing"), done.text
+    for who in (buyer, planner):
+        page = await who.get(f"/agreements/{agreement_id}")
+        assert "walk-in customer" in page.text
+        assert "100.00" in page.text
+        assert "to be accounted for" not in page.text
+        assert "accounted for" in page.text
+    stranger = await site.browser(world.other, "buyer")
+    assert (await stranger.get(at)).status_code == 404
+    assert job.planner
+
+
+async def test_a_consignment_lost_on_the_road_is_reported_by_either_side(site: Site) -> None:
+    world, job = site.world, site.job
+    agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement_id, 6)
+    job.agreement = str(agreement_id)
+    await job.called(1)
+    at = f"/calls/{job.call}"
+    buyer, technician = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "technician")
+    assert (await technician.get(f"{at}/lost")).status_code == 404, "nothing is on the way"
+    await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
+    await job.buyer.post(f"/api/v1/sourcing{at}/ship", json={"carrier": "UPS", "tracking": "1Z9"})
+    for who in (buyer, technician):
+        assert "Lost on its way" in (await who.get(at)).text
+        assert "to whom the risk passed with the carrier" in (await who.get(f"{at}/lost")).text
+    form = await technician.get(f"{at}/lost")
+    wrong = await send(technician, f"{at}/lost", form, note=" ")
+    assert wrong.status_code == 422
+    done = await send(technician, f"{at}/lost", form, note="UPS cannot trace it.")
+    assert done.headers["location"] == f"{at}?done=lost", done.text
+    page = await buyer.get(at)
+    assert "UPS cannot trace it." in page.text
+    assert "It was lost on its way" in page.text
+    assert "Price" in page.text
