@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.agreements.queries.facts import read_terms
+from marketplace.agreements.terms import Terms
+from marketplace.agreements.together import read_further
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 
 
@@ -27,6 +32,16 @@ async def retains_title(session: WriteSession, agreement_id: UUID) -> tuple[UUID
         agreement_id,
     )
     return (row["maker_id"], row["holder_id"]) if row else None
+
+
+async def clauses_of_agreement(session: AsyncSession, agreement_id: UUID) -> tuple[Terms, ...]:
+    """The terms of each clause of an agreement, the first one first; () for one that is not there."""
+    row = await fetch_one(
+        session, "SELECT clause, version, terms::text, further::text FROM agreement WHERE id = $1", agreement_id
+    )
+    if row is None:
+        return ()
+    return (read_terms(row["clause"], row["version"], row["terms"]), *read_further(row["further"]))
 
 
 async def title_passed(session: WriteSession, command_id: UUID) -> bool:

@@ -15,9 +15,11 @@ from marketplace.settlement.service.importing import import_payments, preview
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
+from marketplace.settlement.service.sales import Sold, owe_sales
 from marketplace.settlement.service.setting_off import set_off
 
 __all__ = [
+    "Sold",
     "agree",
     "allocate",
     "confirm",
@@ -30,6 +32,7 @@ __all__ = [
     "mark",
     "owe",
     "owe_premiums",
+    "owe_sales",
     "preview",
     "propose",
     "record",
