@@ -68,8 +68,10 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "draws_bought": lambda: sourcing.buy_unreplaced(database, SYSTEM_ACTOR, now),
         "approvals_lapsed": lambda: sourcing.lapse_approvals(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
+        "titles_passed": lambda: agreements.pass_titles(database, SYSTEM_ACTOR, now),
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
+        "units_counted_out": lambda: agreements.count_out(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
         "agreements_closed": lambda: obligations.close_run_off(database, SYSTEM_ACTOR, now),
     }

@@ -133,7 +133,8 @@ class Agreement(Row):
         Index("ix_agreement_holder_decide", "holder_id", "decide_by", postgresql_where=text(_TO_DECIDE)),
         # The clock: when units that stayed the maker's count as taken out.
         Index(
-            "ix_agreement_counts_out", "counts_out_at",
+            "ix_agreement_counts_out",
+            "counts_out_at",
             postgresql_where=text("status IN ('active','expiring','run_off') AND counts_out_at IS NOT NULL"),
         ),
         Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status = 'run_off'")),
@@ -350,6 +351,26 @@ class TakingOut(Row):
         Index("ix_taking_out_agreement_id", "agreement_id", "id"),
         Index("ix_taking_out_command_id", "command_id", postgresql_where=text("command_id IS NOT NULL")),
         Index("ix_taking_out_undoes_id", "undoes_id", postgresql_where=text("undoes_id IS NOT NULL")),
+    )
+
+
+class TitleDue(Row):
+    """Title that a payment (``cause_id``: the settlement line) passes to so many units of a part, once; those that were
+    reserved then wait until they are free. Only ``passed`` changes."""
+
+    __tablename__ = "title_due"
+    cause_id: Mapped[UUID] = mapped_column(primary_key=True)
+    agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"))
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity: Mapped[int]
+    passed: Mapped[int] = mapped_column(server_default=text("0"))
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND passed BETWEEN 0 AND quantity", name="passed"),
+        Index("ix_title_due_agreement_id", "agreement_id", "part_id"),
+        Index("ix_title_due_waits", "cause_id", postgresql_where=text("passed < quantity")),
     )
 
 

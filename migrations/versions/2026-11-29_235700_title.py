@@ -1,6 +1,6 @@
 """The price of the sale is owed from the receipt on, within the days that the posting states; and units that stay the
 manufacturer's: what was taken out of them, what counts as taken out and is not paid yet, and when the rest counts as taken out
-or has to be back.
+or has to be back. Title to units that were reserved when they were paid waits in a row, and passes when they are free again.
 
 Orders and postings that are there get the usual 30 days. Of orders that were received before nothing is written: they were
 paid outside of this program.
@@ -36,9 +36,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('active','expiring','run_off') AND counts_out_at IS NOT NULL"),
     )  # fmt: skip
     op.add_column("agreement_line", sa.Column("bought", sa.Integer(), server_default="0", nullable=False))
-    op.create_check_constraint(
-        op.f("ck_agreement_line_bought"), "agreement_line", "bought BETWEEN 0 AND quantity_sold"
-    )
+    op.create_check_constraint(op.f("ck_agreement_line_bought"), "agreement_line", "bought BETWEEN 0 AND quantity_sold")
     op.execute("GRANT UPDATE (counts_out_at, return_by) ON agreement TO backstock_app, backstock_worker")
     op.execute("GRANT UPDATE (bought) ON agreement_line TO backstock_app, backstock_worker")
     op.create_table(
@@ -75,15 +73,42 @@ def upgrade() -> None:
     op.create_index(
         "ix_taking_out_undoes_id", "taking_out", ["undoes_id"], postgresql_where=sa.text("undoes_id IS NOT NULL")
     )
-    op.execute("GRANT SELECT, INSERT ON taking_out TO backstock_app, backstock_worker")
-    op.execute("ALTER TABLE taking_out ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE taking_out FORCE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY app_read ON taking_out FOR SELECT TO backstock_app USING ({_SIDES})")
-    op.execute(f"CREATE POLICY app_insert ON taking_out FOR INSERT TO backstock_app WITH CHECK ({_SIDES})")
-    op.execute("CREATE POLICY worker_all ON taking_out TO backstock_worker USING (true) WITH CHECK (true)")
+    _protect("taking_out")
+    op.create_table(
+        "title_due",
+        sa.Column("cause_id", sa.Uuid(), nullable=False),
+        sa.Column("agreement_id", sa.Uuid(), nullable=False),
+        sa.Column("part_id", sa.Uuid(), nullable=False),
+        sa.Column("maker_id", sa.Uuid(), nullable=False),
+        sa.Column("holder_id", sa.Uuid(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("passed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("quantity > 0 AND passed BETWEEN 0 AND quantity", name=op.f("ck_title_due_passed")),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_title_due_agreement_id")),
+        sa.PrimaryKeyConstraint("cause_id", name=op.f("pk_title_due")),
+    )
+    op.create_index("ix_title_due_agreement_id", "title_due", ["agreement_id", "part_id"])
+    op.create_index("ix_title_due_waits", "title_due", ["cause_id"], postgresql_where=sa.text("passed < quantity"))
+    _protect("title_due", updates="passed")
+
+
+def _protect(table: str, *, updates: str = "") -> None:
+    op.execute(f"GRANT SELECT, INSERT ON {table} TO backstock_app, backstock_worker")
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY app_read ON {table} FOR SELECT TO backstock_app USING ({_SIDES})")
+    op.execute(f"CREATE POLICY app_insert ON {table} FOR INSERT TO backstock_app WITH CHECK ({_SIDES})")
+    op.execute(f"CREATE POLICY worker_all ON {table} TO backstock_worker USING (true) WITH CHECK (true)")
+    if updates:
+        op.execute(
+            f"CREATE POLICY app_update ON {table} FOR UPDATE TO backstock_app USING ({_SIDES}) WITH CHECK ({_SIDES})"
+        )
+        op.execute(f"GRANT UPDATE ({updates}) ON {table} TO backstock_app, backstock_worker")
 
 
 def downgrade() -> None:
+    op.drop_table("title_due")
     op.drop_table("taking_out")
     op.drop_column("agreement_line", "bought")
     op.drop_index("ix_agreement_counts_out", table_name="agreement")

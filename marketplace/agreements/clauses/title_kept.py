@@ -85,3 +85,13 @@ def end_by(terms: TitleKeptV1, facts: Facts) -> datetime:
     """Until when units left at the end of the window have gone back, or are paid."""
     last_moment = window(terms, facts).closes - timedelta(microseconds=1)
     return deadlines.after_days(last_moment, terms.end_return_days, facts.zone)
+
+
+def ends_of(terms: TitleKeptV1, facts: Facts) -> tuple[datetime | None, datetime | None]:
+    """(from when units left count as taken out, until when they have gone back after the window): each None where the terms
+    do not say so."""
+    closes = window(terms, facts).closes
+    counts = [closes] if terms.at_end is AtEnd.PURCHASED else []
+    if terms.must_buy_months is not None:
+        counts.append(end_of_day(add_months(facts.schedule_date, terms.must_buy_months), facts.zone))
+    return min(counts, default=None), (end_by(terms, facts) if terms.at_end is AtEnd.RETURNED else None)

@@ -55,7 +55,13 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
-from marketplace.agreements.service.titling import pass_title
+from marketplace.agreements.service.taking_out import (
+    count_out,
+    note_taken_without_leave,
+    take_out,
+    undo_taking_out,
+)
+from marketplace.agreements.service.titling import note_title_given_up, pass_title, pass_title_due
 from marketplace.agreements.service.valuing import keep_index_values, state_value
 
 __all__ = [
@@ -73,6 +79,7 @@ __all__ = [
     "accept_terms",
     "answer_notice",
     "close_ended",
+    "count_out",
     "decline_proposal",
     "draft_accession",
     "give_non_renewal",
@@ -87,10 +94,13 @@ __all__ = [
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
+    "note_taken_without_leave",
+    "note_title_given_up",
     "note_used",
     "offer",
     "pass_on",
     "pass_title",
+    "pass_title_due",
     "permits_for_act",
     "permits_for_kept",
     "permits_for_resale",
@@ -110,8 +120,10 @@ __all__ = [
     "sign",
     "state_value",
     "suspend",
+    "take_out",
     "undo_accession",
     "undo_exercise",
+    "undo_taking_out",
     "withdraw",
     "withdraw_notice",
 ]

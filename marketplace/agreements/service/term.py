@@ -9,10 +9,12 @@ from typing import Final
 from uuid import UUID
 
 from marketplace.agreements import queries
+from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.stops import frozen_days
 from marketplace.agreements.terms import TermsV2
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.clock import end_of_day
 
@@ -27,7 +29,7 @@ async def store_terms(
     at least that, and never beyond the window."""
     before = await queries.decide_bys(session, list(stood_still)) if stood_still else {}
     covered = await queries.terms_and_facts(session, await queries.one_line_each(session, ids))
-    rows: list[tuple[UUID, datetime, datetime | None, datetime | None]] = []
+    rows: list[tuple[UUID, datetime, datetime | None, datetime | None, datetime | None, datetime | None]] = []
     for (agreement_id, _), known in covered.items():
         closes = window(known.terms, known.facts).closes
         decide: datetime | None = None
@@ -37,13 +39,16 @@ async def store_terms(
             survives, decide = end_of_day(end.survives_until, known.facts.zone), end.decide_by
             if decide is not None and agreement_id in before:
                 decide = min(max(decide, before[agreement_id] + stood_still[agreement_id]), closes)
-        rows.append((agreement_id, closes, decide, survives))
+        kept = kept_by(known.clauses)
+        counts, back = ends_of(kept, known.facts) if kept else (None, None)
+        rows.append((agreement_id, closes, decide, survives, counts, back))
     await execute(
         session,
-        "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives "
-        "FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) AS n (id, closes, decide, survives) "
+        "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives, "
+        "counts_out_at = n.counts, return_by = n.back FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], "
+        "$4::timestamptz[], $5::timestamptz[], $6::timestamptz[]) AS n (id, closes, decide, survives, counts, back) "
         "WHERE a.id = n.id",
-        [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows],
+        *([r[n] for r in rows] for n in range(6)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from marketplace.settlement.service.importing import import_payments, preview
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
-from marketplace.settlement.service.sales import Sold, owe_sales
+from marketplace.settlement.service.sales import Sold, credit_put_back, owe_sales, owe_taken_out
 from marketplace.settlement.service.setting_off import set_off
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "allocate",
     "confirm",
     "credit",
+    "credit_put_back",
     "dispute_line",
     "dispute_units",
     "end_units",
@@ -33,6 +34,7 @@ __all__ = [
     "owe",
     "owe_premiums",
     "owe_sales",
+    "owe_taken_out",
     "preview",
     "propose",
     "record",

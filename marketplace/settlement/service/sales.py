@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from marketplace.db.session import WriteSession, fetch
+from marketplace.agreements.phrases import count
+from marketplace.agreements.queries import retained
+from marketplace.db.session import WriteSession, fetch, fetch_value
 from marketplace.kit.errors import busy
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit_each
+from marketplace.parties.actor import OnBehalf
 from marketplace.settlement.kinds import LineKind
+from marketplace.settlement.service.owing import credit, owe
 
 _ATTEMPTS = 5
 
@@ -75,3 +79,46 @@ async def owe_sales(
         raise busy("settlement.reference", "No free reference was found. Nothing was changed; try again.")
     await emit_each(session, "settlement.owed", "settlement", made, (payer_id, payee_id))
     return len(made)
+
+
+WHY = {
+    "use": "Taken out: issued to production",
+    "install": "Taken out: fitted",
+    "resell": "Taken out: sold on",
+    "scrap": "Taken out: scrapped",
+    "without_leave": "Counts as taken out: used without leave",
+    "lay_too_long": "Counts as taken out: lay too long",
+    "at_end": "Bought at the end of the window",
+}
+
+
+async def owe_taken_out(session: WriteSession, taking_id: UUID) -> UUID | None:
+    """What the holder owes for units that it took out, from the record of it: once, however often it is asked. Returns the
+    line; None where nothing is owed."""
+    out = await retained.taken(session, taking_id)
+    if out is None or not out.unit_price:
+        return None
+    each = Money(out.unit_price, out.currency)
+    return await owe(
+        session, payer_id=out.holder_id, payee_id=out.maker_id, kind=LineKind.SALE_PRICE.value, cause_id=out.id,
+        cause_reference=out.agreement, agreement_id=out.agreement_id, part_id=out.part_id, quantity=out.quantity,
+        unit_price=each, words=f"{WHY[out.why]}: {count(out.quantity, 'unit')} at {each}.", due_on=out.due_on,
+    )  # fmt: skip
+
+
+async def credit_put_back(session: WriteSession, taking_id: UUID, now: datetime) -> None:
+    """What was recorded as taken out wrongly is not owed: the record ``taking_id`` takes another one back, and its line is
+    credited by so many units. Once."""
+    back = await retained.taken(session, taking_id)
+    if back is None or back.undoes_id is None:
+        return
+    line = await owe_taken_out(session, back.undoes_id)
+    known = await fetch_value(
+        session, "SELECT true FROM settlement_line WHERE counters_id = $1 AND step_id = $2", line, back.id
+    )
+    if line is None or known:
+        return
+    amount = Money(back.unit_price * back.quantity, back.currency).rounded()
+    words = f"Not taken out: {count(back.quantity, 'unit')} recorded wrongly."
+    by = OnBehalf(UUID(int=0), back.maker_id)
+    await credit(session, by, line, amount, words=words, now=now, step_id=back.id)
