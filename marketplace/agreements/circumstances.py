@@ -120,6 +120,8 @@ ORDINARY = Circumstances()
 """Nothing out of the ordinary is known."""
 
 
-def lengthened(renewals: int, frozen_days: int) -> Circumstances:
-    """What is known where nothing but renewals and days of legal holds is."""
-    return Circumstances(renewals=renewals, frozen_days=frozen_days) if renewals or frozen_days else ORDINARY
+def lengthened(renewals: int, frozen_days: int, unpaid: int = 0) -> Circumstances:
+    """What is known where nothing but renewals, days of legal holds and units not paid yet is."""
+    if not (renewals or frozen_days or unpaid):
+        return ORDINARY
+    return Circumstances(renewals=renewals, frozen_days=frozen_days, unpaid=unpaid)

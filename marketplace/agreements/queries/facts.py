@@ -252,5 +252,5 @@ def _facts(
         urgency=urgency,
         circumstances=replace(known, renewals=r["renewals"], frozen_days=r["frozen_days"], unpaid=unpaid)
         if known is not None
-        else lengthened(r["renewals"], r["frozen_days"]),
+        else lengthened(r["renewals"], r["frozen_days"], unpaid),
     )

@@ -41,6 +41,11 @@ class Retaining:
         """(maker, holder)."""
         return self.maker_id, self.holder_id
 
+    @property
+    def acts(self) -> UUID:
+        """Who passes title: the maker, or the holder where the units are then under no agreement with the maker any more."""
+        return self.holder_id if self.placed else self.maker_id
+
 
 async def retaining(session: AsyncSession, agreement_id: UUID) -> Retaining | None:
     """The agreement, or what was put in its place by a change, where its terms keep the title until the price is paid; None

@@ -47,7 +47,7 @@ async def pass_title(
         out = await retained.taken(session, sold_by) if sold_by else None
         if out is None or out.why not in BY_CLOCK:
             return 0
-    async with acting_for(session, found.maker_id):
+    async with acting_for(session, found.acts):
         units = await retained_for_update(session, found.agreement_id, part_id, found.maker_id)
         if await retained.title_passed(session, command_id("title.paid", cause_id)):
             return 0
@@ -70,7 +70,7 @@ async def pass_title_due(session: WriteSession, actor_id: UUID, cause_id: UUID, 
     if waits is None or found is None:
         return 0
     by = OnBehalf(actor_id, found.maker_id)
-    async with acting_for(session, found.maker_id):
+    async with acting_for(session, found.acts):
         units = await retained_for_update(session, found.agreement_id, waits.part_id, found.maker_id)
         left = await retained.title_due_for_update(session, cause_id)
         return await _pass(session, by, found, waits.part_id, units, left, cause_id, now, "title.freed")
@@ -113,7 +113,7 @@ async def _pass(
     steps = await steps_of_title(session, found.agreement_id, found.sides, taken, "paid", now, free=found.placed)
     # What waits passes in parts, each once under the lock of its row; the payment itself passes once, by its name.
     key = command_id(scope, cause_id) if scope == "title.paid" else uuid4()
-    await carry_out(session, Command(key, found.maker_id, by.user_id, steps, "settlement", cause_id), now)
+    await carry_out(session, Command(key, found.acts, by.user_id, steps, "settlement", cause_id), now)
     await execute(session, "UPDATE title_due SET passed = passed + $2 WHERE cause_id = $1", cause_id, passed)
     if found.placed:
         await execute(

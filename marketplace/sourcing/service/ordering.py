@@ -277,6 +277,7 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
         and call.respond_by <= now
     )
     if unasked:
+        call = await queries.call(session, call.id)
         await set_status(session, call, "accepted", accepted_at=now)
         await tell(session, by, call, "needs_no_answer", {}, now)
     word = {"own_stock": "Pick request", "access_draw": "Access draw", "buy_back": "Buy-back order"}[call.kind]
