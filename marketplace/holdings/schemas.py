@@ -32,6 +32,9 @@ class HoldingOut(BaseModel):
     beneficiary_id: UUID | None
     beneficiary: str | None = Field(description="Who may order these units back.")
     owner_id: UUID | None = Field(description="Null where the maker hides its holders from you.")
+    title_words: str = Field(
+        description="Of units that stay the manufacturer's: until when; empty where they are yours."
+    )
     owner: str
     quantity: int
     held: int = Field(description="Reserved.")

@@ -182,12 +182,16 @@ async def taken_by_command(session: AsyncSession, command_id: UUID, part_id: UUI
     return TakenRow(**dict(row)) if row else None
 
 
-async def taken_under(session: AsyncSession, agreement_id: UUID, *, limit: int = 100) -> Sequence[TakenRow]:
+async def taken_under(
+    session: AsyncSession, agreement_id: UUID, *, after: UUID | None = None, limit: int = 51
+) -> Sequence[TakenRow]:
     """What was taken out under an agreement, newest first."""
     rows = await fetch(
         session,
-        _TAKEN + "WHERE t.agreement_id = $1 AND t.undoes_id IS NULL ORDER BY t.id DESC LIMIT $2",
+        _TAKEN + "WHERE t.agreement_id = $1 AND t.undoes_id IS NULL AND ($2::uuid IS NULL OR t.id < $2) "
+        "ORDER BY t.id DESC LIMIT $3",
         agreement_id,
+        after,
         limit,
     )
     return [TakenRow(**dict(r)) for r in rows]
@@ -219,6 +223,12 @@ async def whose(session: AsyncSession, agreement_id: UUID) -> Sequence[WhoseRow]
         agreement_id,
     )
     return [WhoseRow(**dict(r)) for r in rows]
+
+
+async def ends(session: AsyncSession, agreement_id: UUID) -> tuple[datetime | None, datetime | None]:
+    """(from when what is left counts as taken out, until when it has gone back), as stored."""
+    row = await fetch_one(session, "SELECT counts_out_at, return_by FROM agreement WHERE id = $1", agreement_id)
+    return (row["counts_out_at"], row["return_by"]) if row else (None, None)
 
 
 async def counting_out(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
