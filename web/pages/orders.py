@@ -215,7 +215,7 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
 
 
 async def _clauses(
-    visit: Visit, order: queries.OrderRow, agreement: agreements.AgreementText | None
+    visit: Visit, order: queries.OrderRow, agreement: agreements.AgreementDetail | None
 ) -> Sequence[Terms]:
     """The clauses that it is ordered under: of its agreement, or of the posting while it waits for an answer."""
     if agreement is not None:
