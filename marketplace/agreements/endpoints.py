@@ -43,7 +43,7 @@ from marketplace.agreements.schemas import (
     SignIn,
     StandingOut,
     Status,
-    TakenOut,
+    TakingOutRow,
     TermOut,
     ValueIn,
     ValueOut,
@@ -121,14 +121,14 @@ async def taken_out(
     secret: PageSecret,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-) -> PageOut[TakenOut]:
+) -> PageOut[TakingOutRow]:
     """Each time that units were taken out or came to count as taken out, newest first: how many, why, at which price and due
     when. What is owed for it stands under settlement."""
     await queries.agreement(session, actor, agreement_id)
     mark = read_bookmark(after, secret, UUID)
     found = await retained.taken_under(session, agreement_id, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(found, limit, lambda row: [row.id], secret)
-    return PageOut(items=[TakenOut.model_validate(row) for row in page.items], next=page.next)
+    return PageOut(items=[TakingOutRow.model_validate(row) for row in page.items], next=page.next)
 
 
 @agreed.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")

@@ -104,7 +104,7 @@ class LineOut(BaseModel):
     summary: list[str]
 
 
-class TakenOut(BaseModel):
+class TakingOutRow(BaseModel):
     """Units that stayed the manufacturer's and were taken out, or count as taken out."""
 
     model_config = ConfigDict(from_attributes=True)

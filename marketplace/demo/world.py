@@ -74,7 +74,7 @@ MADE_UP = (
     ),
     (
         "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made "
-        "up around the recorded ship dates. Uses reported since, and units on the way, are made up."
+        "up around the recorded ship dates, and so is when orders were paid. Uses reported since, and units on the way, are made up."
     ),
     "Weights are made up, in the range usual for the supply class.",
     (

@@ -262,6 +262,18 @@ class LeftOut(BaseModel):
     minimum_to_keep: int
 
 
+class OwedOut(BaseModel):
+    """What is owed for units that stayed the manufacturer's until they were taken out."""
+
+    model_config = ConfigDict(from_attributes=True)
+    agreement: str
+    quantity: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    on_payment: bool = Field(description="They become yours when it is paid; otherwise they did at once.")
+
+
 class DoneOut(BaseModel):
     """Which units were taken, and what remains."""
 
@@ -271,6 +283,7 @@ class DoneOut(BaseModel):
     quantity: int
     left_here: int
     schedules: list[LeftOut]
+    owed: list[OwedOut] = []
 
 
 class CountIn(BodyIn):

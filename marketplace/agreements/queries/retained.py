@@ -182,6 +182,12 @@ async def taken_by_command(session: AsyncSession, command_id: UUID, part_id: UUI
     return TakenRow(**dict(row)) if row else None
 
 
+async def taken_by_act(session: AsyncSession, act_id: UUID) -> Sequence[TakenRow]:
+    """All that one act of a holder took out."""
+    rows = await fetch(session, _TAKEN + "WHERE t.command_id = $1 ORDER BY t.id", act_id)
+    return [TakenRow(**dict(r)) for r in rows]
+
+
 async def taken_under(
     session: AsyncSession, agreement_id: UUID, *, after: UUID | None = None, limit: int = 51
 ) -> Sequence[TakenRow]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 from marketplace.agreements import queries as agreements
@@ -16,6 +17,7 @@ from marketplace.agreements import service as leave
 from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.outcomes import Act, AfterNotice, Refused
+from marketplace.agreements.queries import retained
 from marketplace.agreements.reach import minimum
 from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession
@@ -77,6 +79,19 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What is owed for units that stayed the maker's and were taken out by the act; ``on_payment``: they become the holder's
+    when it is paid."""
+
+    agreement: str
+    quantity: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    on_payment: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What an act took, how many of the part are left on the lines it could choose from, and what remains of the
     schedules it touched. ``command_id`` names the stock transactions."""
@@ -86,6 +101,7 @@ class Done:
     quantity: int
     left_here: int
     schedules: tuple[Left, ...]
+    owed: tuple[Owed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +375,8 @@ async def _done(
 ) -> Done:
     touched = list(dict.fromkeys((t.line.place.agreement, t.line.part_id) for t in takes if t.line.place.agreement))
     after = await agreements.terms_and_facts(session, touched)
+    kept = any(t.line.place.agreement and t.line.place.owner == t.line.place.beneficiary for t in takes)
+    out = await retained.taken_by_act(session, key) if kept else ()
     names = {agreement: c.reference for agreement, c in covered.items()}
     taken = sum(t.quantity for t in takes)
     return Done(
@@ -377,4 +395,7 @@ async def _done(
         taken,
         sum(line.quantity for line in lines) - taken,
         tuple(Left(c.agreement_id, c.reference, c.facts.remaining, minimum(c.terms, c.facts)) for c in after.values()),
+        tuple(
+            Owed(t.agreement, t.quantity, t.unit_price * t.quantity, t.currency, t.due_on, t.on_payment) for t in out
+        ),
     )
