@@ -29,6 +29,7 @@ from marketplace.settlement import service as settlement
 from marketplace.settlement.tasks import listeners
 from tests import second
 from tests.agreed import person, publish_whole_library, rows_of
+from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.marketplace.settlement.owed import marks
 
@@ -300,3 +301,32 @@ async def test_units_used_without_leave_count_as_taken_out(job: Job, worker_db: 
         first = await settlement.owe_taken_out(session, made)
         assert await settlement.owe_taken_out(session, made) == first
     assert [Decimal(x["amount"]) for x in await lines(job)] == [Decimal(80)]
+
+
+async def test_selling_on_with_leave_takes_units_out(job: Job, worker_db: Database) -> None:
+    await placed(job, resale="consent", minimum_to_keep=0)
+    world = job.world
+    async with AsyncExitStack() as stack:
+        await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+        token = await token_for(world.owner, world.other.users["admin"], world.other.id)
+        third = await stack.enter_async_context(client_for(app_for(world.db), token))
+        body = {
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 2, "note": "",
+        }  # fmt: skip
+        resale = (await ok(job.buyer.post(f"{API}/resales", json=body), 201))["id"]
+        at = f"{API}/resales/{resale}"
+        await ok(job.planner.post(f"{at}/consent"))
+        await ok(third.post(f"{at}/join"))
+        await ok(job.buyer.post(f"{at}/ship", json={"carrier": "UPS", "tracking": "1Z7"}))
+        await ok(third.post(f"{at}/receive", json={"site_id": str(world.other.site)}))
+    assert await owners(job) == {"maker": 4}
+    free = await world.owner.fetchval(
+        "SELECT sum(quantity) FROM position WHERE part_id = $1 AND owner_id = $2 AND holder_id = $2 AND agreement_id IS NULL",
+        world.part, world.other.id,
+    )  # fmt: skip
+    assert free == 2, "the right does not reach what was taken out"
+    await told(job, worker_db, "agreement.taken_out")
+    (line,) = await lines(job)
+    assert (Decimal(line["amount"]), line["payer"]) == (Decimal(160), world.buyer.name)
+    await sound(job, worker_db)
