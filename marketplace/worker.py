@@ -72,8 +72,10 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "resales_lapsed": lambda: resales.lapse(database, SYSTEM_ACTOR, now),
         "holds_expired": expire_holds,
         "storage_owed": lambda: settlement.owe_storage(database, now),
+        "titles_passed": lambda: agreements.pass_titles(database, SYSTEM_ACTOR, now),
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
+        "units_counted_out": lambda: agreements.count_out(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
         "agreements_closed": lambda: obligations.close_run_off(database, SYSTEM_ACTOR, now),
     }

@@ -42,6 +42,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "noticed": ("Order sent to {holder}", "send", "info"),
     "accepted": ("{company} committed to {of}", "check", "good"),
     "refused": ("{company} refused", "circle-x", "bad"),
+    "needs_no_answer": ("No answer is needed: the units are to be shipped", "check", "good"),
     "silent_accepted": ("No response by the deadline: it counts as accepted", "clock-exclamation", "warn"),
     "clock_moved": ("The agreement stood still: the deadlines moved by that time", "clock", None),
     "silent_refused": ("No response by the deadline: it counts as refused", "clock-exclamation", "bad"),

@@ -20,8 +20,10 @@ _CAUSES: Final = {"AGR": "/agreements/", "CALL": "/calls/", "ORD": "/orders/", "
 
 def cause_href(row: SettlementRow) -> str | None:
     """The page of what a line is owed for; None where it has none."""
-    page = _CAUSES.get(row.cause_reference.partition("-")[0])
-    return f"{page}{row.cause_id}" if page else None
+    kind = row.cause_reference.partition("-")[0]
+    page = _CAUSES.get(kind)
+    # What is owed under an agreement, for units taken out say, has its page there.
+    return f"{page}{row.agreement_id if kind == 'AGR' and row.agreement_id else row.cause_id}" if page else None
 
 
 def line_state(row: SettlementRow) -> str:

@@ -82,6 +82,9 @@ class Circumstances:
     """Units used up or fitted so far without asking."""
     paid: bool = True
     """The price of the units is paid."""
+    unpaid: int = 0
+    """Of the units that the holder has, so many become its own when they are paid; under title-kept those count as taken out
+    and remain no more."""
     frozen_days: int = 0
     """Days for which an insolvency froze the units."""
     renewals: int = 0
@@ -94,7 +97,16 @@ class Circumstances:
     """The day on which they left the manufacturer's country."""
 
     def __post_init__(self) -> None:
-        if min(self.cleared, self.frozen_days, self.renewals, *(d.units for d in (*self.ordered, *self.used))) < 0:
+        if (
+            min(
+                self.cleared,
+                self.unpaid,
+                self.frozen_days,
+                self.renewals,
+                *(d.units for d in (*self.ordered, *self.used)),
+            )
+            < 0
+        ):
             raise invalid("facts.invalid", "Quantities and counts cannot be negative.")
         if self.intent is not None and (self.intent.quantity < 1 or self.intent.noticed_at.tzinfo is None):
             raise invalid("facts.invalid", "A notice names at least one unit, and its time with the zone.")
@@ -108,6 +120,8 @@ ORDINARY = Circumstances()
 """Nothing out of the ordinary is known."""
 
 
-def lengthened(renewals: int, frozen_days: int) -> Circumstances:
-    """What is known where nothing but renewals and days of legal holds is."""
-    return Circumstances(renewals=renewals, frozen_days=frozen_days) if renewals or frozen_days else ORDINARY
+def lengthened(renewals: int, frozen_days: int, unpaid: int = 0) -> Circumstances:
+    """What is known where nothing but renewals, days of legal holds and units not paid yet is."""
+    if not (renewals or frozen_days or unpaid):
+        return ORDINARY
+    return Circumstances(renewals=renewals, frozen_days=frozen_days, unpaid=unpaid)

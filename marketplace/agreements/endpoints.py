@@ -17,7 +17,8 @@ from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
 from marketplace.agreements.prose import badge, summary
-from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow
+from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow, retained
+from marketplace.agreements.queries.retained import WhoseRow
 from marketplace.agreements.schemas import (
     AcceptedOut,
     AgreementDetailOut,
@@ -43,11 +44,14 @@ from marketplace.agreements.schemas import (
     SignIn,
     StandingOut,
     Status,
+    TakingOutRow,
     TermOut,
     ValueIn,
     ValueOut,
 )
+from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import ClauseName, Terms, dump_terms
+from marketplace.agreements.title import owner_words, title_of
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.documents.service import typeset
@@ -91,6 +95,8 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
     found = await queries.agreement(session, actor, agreement_id)
     pairs = [(agreement_id, line.part_id) for line in found.lines]
     covered = await queries.terms_and_facts(session, pairs)
+    keeps = title_of(found.clauses) is not Title.SOLD
+    kept = {w.part_id: w for w in await retained.whose(session, agreement_id)} if keeps else {}
     return AgreementDetailOut(
         **AgreementOut.model_validate(found.row).model_dump(),
         zone=found.row.zone,
@@ -98,10 +104,32 @@ async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID
         wording=found.wording,
         wording_sha256=found.wording_sha256,
         framework_reference=found.framework_reference,
-        schedule=[_line(line, covered.get((agreement_id, line.part_id)), found.further, now) for line in found.lines],
+        schedule=[
+            _line(line, covered.get((agreement_id, line.part_id)), found.further, kept.get(line.part_id), now)
+            for line in found.lines
+        ],
+        title_words=owner_words(found.clauses),
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
     )
+
+
+@agreed.get("/{agreement_id}/taken-out", summary="What was taken out of units that stay the manufacturer's")
+async def taken_out(
+    session: Reading,
+    actor: ReadsAgreements,
+    agreement_id: UUID,
+    secret: PageSecret,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+) -> PageOut[TakingOutRow]:
+    """Each time that units were taken out or came to count as taken out, newest first: how many, why, at which price and due
+    when. What is owed for it stands under settlement."""
+    await queries.agreement(session, actor, agreement_id)
+    mark = read_bookmark(after, secret, UUID)
+    found = await retained.taken_under(session, agreement_id, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(found, limit, lambda row: [row.id], secret)
+    return PageOut(items=[TakingOutRow.model_validate(row) for row in page.items], next=page.next)
 
 
 @agreed.get("/{agreement_id}/books", summary="How an agreement is booked by its manufacturer")
@@ -115,7 +143,9 @@ async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) ->
     return BooksOut.of(kept.signed, kept.recorded_at, kept.accepted, kept.now)
 
 
-def _line(line: LineRow, covered: Covered | None, further: Sequence[Terms], now: Now) -> LineOut:
+def _line(
+    line: LineRow, covered: Covered | None, further: Sequence[Terms], whose: WhoseRow | None, now: Now
+) -> LineOut:
     stands = split(covered.terms, covered.facts, now) if covered and covered.status in IN_FORCE else None
     return LineOut(
         part_id=line.part_id,
@@ -130,6 +160,8 @@ def _line(line: LineRow, covered: Covered | None, further: Sequence[Terms], now:
         minimum_to_keep=line.minimum_to_keep,
         minimum_in_force=line.kept,
         taken_back=line.taken_back,
+        manufacturers=whose.makers if whose else 0,
+        counted_out=whose.bought if whose else 0,
         remaining=stands.remaining if stands else None,
         callable=stands.callable if stands else None,
         words=stands.words if stands else None,

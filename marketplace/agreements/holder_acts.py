@@ -58,6 +58,8 @@ def evaluate(
     stopped = frozen(facts)
     if stopped:
         return stopped
+    if quantity > facts.remaining and terms.clause == "title-kept" and facts.circumstances.unpaid:
+        return _taken_unpaid(terms, facts, act)
     if quantity > facts.remaining:
         return Refused(
             RefusalCode.NOTHING_LEFT,
@@ -71,7 +73,11 @@ def evaluate(
         return _after_window(terms, facts, act, quantity, span)
     if act is Act.MOVE_SITE:
         return _move(terms, facts, quantity, now)
-    refused = _forbidden(terms, act) or _not_paid(terms, facts, act) or _not_enough(terms, facts, act, quantity, now)
+    refused = (
+        _forbidden(terms, act)
+        or _not_paid(terms, facts, act, quantity)
+        or _not_enough(terms, facts, act, quantity, now)
+    )
     if refused:
         return refused
     needs = needed(terms, facts, act, quantity, now)
@@ -154,11 +160,26 @@ def frozen(facts: Facts) -> Refused | None:
     return None
 
 
-def _not_paid(terms: Terms, facts: Facts, act: Act) -> Refused | None:
-    if terms.generation == 1 or terms.clause == "title-kept" or facts.circumstances.paid:
+def _taken_unpaid(terms: Terms, facts: Facts, act: Act) -> Refused:
+    unpaid = phrases.count(facts.circumstances.unpaid, "unit")
+    words = f"{unpaid} count as taken out and are the manufacturer's until they are paid; they may not be {_DOING[act]} before."
+    return Refused(RefusalCode.NOT_PAID, words, "Possible once they are paid.", None, (reason(terms, "title", words),))
+
+
+def _not_paid(terms: Terms, facts: Facts, act: Act, quantity: int) -> Refused | None:
+    if terms.generation == 1 or terms.clause == "title-kept" or terms.title is not Title.RETAINED_UNTIL_PAID:
         return None
-    if terms.title is not Title.RETAINED_UNTIL_PAID:
+    unpaid = facts.circumstances.unpaid
+    if facts.circumstances.paid and quantity <= facts.remaining - unpaid:
         return None
+    if facts.circumstances.paid and unpaid < facts.remaining:
+        words = (
+            f"{unpaid:,} of {phrases.count(facts.remaining, 'unit')} are the manufacturer's until they are paid; at most "
+            f"{facts.remaining - unpaid:,} may be {_DOING[act]} before."
+        )
+        return Refused(
+            RefusalCode.NOT_PAID, words, "Possible once they are paid.", None, (reason(terms, "title", words),)
+        )
     words = f"The units are the manufacturer's until they are paid; they may not be {_DOING[act]} before."
     return Refused(RefusalCode.NOT_PAID, words, "Possible once they are paid.", None, (reason(terms, "title", words),))
 

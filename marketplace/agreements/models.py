@@ -103,6 +103,8 @@ class Agreement(Row):
     suspended_by: Mapped[UUID | None]
     window_opens_at: Mapped[datetime]
     window_closes_at: Mapped[datetime]
+    counts_out_at: Mapped[datetime | None]
+    return_by: Mapped[datetime | None]
     maker_signed_by: Mapped[UUID | None]
     maker_signed_at: Mapped[datetime | None]
     holder_signed_by: Mapped[UUID | None]
@@ -134,12 +136,19 @@ class Agreement(Row):
         Index("ix_agreement_decide", "decide_by", postgresql_where=text(_TO_DECIDE)),
         Index("ix_agreement_maker_decide", "maker_id", "decide_by", postgresql_where=text(_TO_DECIDE)),
         Index("ix_agreement_holder_decide", "holder_id", "decide_by", postgresql_where=text(_TO_DECIDE)),
+        # The clock: when units that stayed the maker's count as taken out.
+        Index(
+            "ix_agreement_counts_out",
+            "counts_out_at",
+            postgresql_where=text("status IN ('active','expiring','run_off') AND counts_out_at IS NOT NULL"),
+        ),
         Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status = 'run_off'")),
     )
 
 
 class AgreementLine(Row):
-    """The units one agreement covers, by part."""
+    """The units one agreement covers, by part. ``bought``: of those that the holder still has, so many count as taken out and
+    become its own when they are paid."""
 
     __tablename__ = "agreement_line"
     agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
@@ -153,12 +162,14 @@ class AgreementLine(Row):
     taken_back: Mapped[int] = mapped_column(server_default=text("0"))
     not_accepted: Mapped[int] = mapped_column(server_default=text("0"))
     minimum_passed_on: Mapped[int] = mapped_column(server_default=text("0"))
+    bought: Mapped[int] = mapped_column(server_default=text("0"))
     __table_args__ = (
         CheckConstraint("quantity_sold > 0 AND sale_price >= 0", name="positive"),
         CheckConstraint("minimum_to_keep BETWEEN 0 AND quantity_sold", name="minimum"),
         CheckConstraint("taken_back >= 0", name="taken_back"),
         CheckConstraint("minimum_passed_on BETWEEN 0 AND minimum_to_keep", name="passed_on"),
         CheckConstraint("not_accepted BETWEEN 0 AND quantity_sold", name="not_accepted"),
+        CheckConstraint("bought BETWEEN 0 AND quantity_sold", name="bought"),
     )
 
 
@@ -314,6 +325,59 @@ class NoticeUse(Row):
     units: Mapped[int]
     at: Mapped[datetime]
     __table_args__ = (CheckConstraint("units > 0", name="units"),)
+
+
+class TakingOut(Row):
+    """Units that stayed the maker's until they were taken out: so many, at which price, why, due when. ``on_payment``: they
+    become the holder's with the payment, otherwise they did at once. ``undoes_id``: takes back another one, whose use was
+    recorded wrongly. Rows never change."""
+
+    __tablename__ = "taking_out"
+    id: Mapped[Id]
+    agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"))
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity: Mapped[int]
+    unit_price: Mapped[Decimal]
+    why: Mapped[str]
+    on_payment: Mapped[bool]
+    taken_at: Mapped[datetime]
+    due_on: Mapped[date]
+    command_id: Mapped[UUID | None]
+    undoes_id: Mapped[UUID | None] = mapped_column(ForeignKey("taking_out.id"))
+    company_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
+        CheckConstraint(
+            "why IN ('use','install','resell','scrap','without_leave','lay_too_long','at_end')", name="why"
+        ),
+        Index("ix_taking_out_agreement_id", "agreement_id", "id"),
+        Index("ix_taking_out_command_id", "command_id", postgresql_where=text("command_id IS NOT NULL")),
+        Index("ix_taking_out_undoes_id", "undoes_id", postgresql_where=text("undoes_id IS NOT NULL")),
+    )
+
+
+class TitleDue(Row):
+    """Title that a payment (``cause_id``: the settlement line) passes to so many units of a part, once; those that were
+    reserved then wait until they are free. Only ``passed`` changes."""
+
+    __tablename__ = "title_due"
+    cause_id: Mapped[UUID] = mapped_column(primary_key=True)
+    agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"))
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity: Mapped[int]
+    passed: Mapped[int] = mapped_column(server_default=text("0"))
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND passed BETWEEN 0 AND quantity", name="passed"),
+        Index("ix_title_due_agreement_id", "agreement_id", "part_id"),
+        Index("ix_title_due_waits", "cause_id", postgresql_where=text("passed < quantity")),
+    )
 
 
 class AgreementExercise(Row):

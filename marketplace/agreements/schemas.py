@@ -93,11 +93,32 @@ class LineOut(BaseModel):
     minimum_to_keep: int = Field(description="As signed.")
     minimum_in_force: int = Field(description="What can be asked for: never more than was accepted.")
     taken_back: int
+    manufacturers: int = Field(
+        description="Units with the holder that are the manufacturer's still: until paid or taken out."
+    )
+    counted_out: int = Field(description="Of those: count as taken out and become the holder's when they are paid.")
     remaining: int | None = Field(description="Units the holder still has; null while the agreement is not in force.")
     callable: int | None = Field(description="Units that could be ordered back now.")
     words: str | None = Field(examples=["6 callable, 3 reserved, 1 holder's reserve"])
     badge: str | None = Field(examples=["Buy-back · until Nov 2034"])
     summary: list[str]
+
+
+class TakingOutRow(BaseModel):
+    """Units that stayed the manufacturer's and were taken out, or count as taken out."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    part_id: UUID
+    part_number: str
+    quantity: int
+    undone: int = Field(description="Of those: recorded wrongly, and put back.")
+    unit_price: Decimal
+    currency: str
+    why: Literal["use", "install", "resell", "scrap", "without_leave", "lay_too_long", "at_end"]
+    on_payment: bool = Field(description="They become the holder's with the payment; otherwise they did at once.")
+    taken_at: datetime
+    due_on: date
 
 
 class EventOut(BaseModel):
@@ -240,6 +261,9 @@ class AgreementDetailOut(AgreementOut):
     wording_sha256: str = Field(description="SHA-256 of `wording`; signatures name it.")
     framework_reference: str | None
     schedule: list[LineOut]
+    title_words: str = Field(
+        description="Whose units with the holder are and until when, where its terms keep the title; empty where they are sold."
+    )
     law: list[FindingOut] = Field(description="What the legal limits said when it was offered. Not legal advice.")
     events: list[EventOut]
 

@@ -114,6 +114,8 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
             f"{paid}, and an equal unit within {within} of receipt; otherwise the unit is bought at "
             f"{_price_now(terms, facts)} ({price.words})."
         )
+    if terms.title is Title.RETAINED_UNTIL_PAID:
+        yield "The units are the manufacturer's until you have paid them: do not use, fit, sell or scrap them before."
     if terms.option_premium_bp:
         yield f"For the right you get {phrases.percent(terms.option_premium_bp)} of your price once."
 

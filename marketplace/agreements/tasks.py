@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import queries, service
+from marketplace.agreements.queries import retained
 from marketplace.db.session import Database, fetch_value
 from marketplace.jobs.service import each
 from marketplace.parties.actor import OnBehalf
@@ -38,5 +39,31 @@ async def renew(database: Database, actor_id: UUID, now: datetime) -> int:
         async with database.write() as session:
             maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
             return await service.renew_due(session, OnBehalf(actor_id, maker), agreement_id, now)
+
+    return await each(due, act)
+
+
+async def count_out(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Units that stay the maker's and lie too long, or are bought at the end, count as taken out: each agreement in a
+    transaction of its own. Returns how many units did."""
+    async with database.read() as session:
+        due = await retained.counting_out(session, now)
+
+    async def act(agreement_id: UUID) -> int:
+        async with database.write() as session:
+            maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
+            return await service.count_out(session, OnBehalf(actor_id, maker), agreement_id, now)
+
+    return await each(due, act)
+
+
+async def pass_titles(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Title to paid units that were reserved when they were paid passes to those that are free by now. Returns how many."""
+    async with database.read() as session:
+        due = await retained.titles_due(session)
+
+    async def act(cause_id: UUID) -> int:
+        async with database.write() as session:
+            return await service.pass_title_due(session, actor_id, cause_id, now)
 
     return await each(due, act)

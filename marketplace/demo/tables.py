@@ -455,13 +455,14 @@ class Mapper:
             "call_id maker_id holder_id company_id kind detail actor_id at", len(w.call_events),
             ((*e[:5], json.dumps(e.detail), *e[6:]) for e in w.call_events),
         )  # fmt: skip
-        paid = [x for x in w.settlements if x.amount and (x.payer_marked_at or x.payee_marked_at)]
+        owed = [*((x, None) for x in w.settlements), *w.sales]
+        paid = [x for x, _ in owed if x.amount and (x.payer_marked_at or x.payee_marked_at)]
         yield _table(
             "settlement_line", "orders for units back",
             "id reference payer_id payee_id kind cause_id cause_reference agreement_id part_id quantity unit_price "
             "amount words due_on payer_marked_at payer_marked_by payee_marked_at payee_marked_by created_at allocated paid "
-            "currency",
-            len(w.settlements), ((*x, *_said(x), "USD") for x in w.settlements),
+            "currency step_id",
+            len(owed), ((*x, *_said(x), "USD", step) for x, step in owed),
         )  # fmt: skip
         # What a side has marked is a payment that it says was made.
         yield _table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from marketplace.demo.cast import build_cast
 from marketplace.demo.catalogue import build_catalogue
@@ -47,6 +48,7 @@ from marketplace.demo.rows import (
     User,
     Withdrawal,
 )
+from marketplace.demo.sold import build_sales
 from marketplace.demo.sources import UNITS, Sources
 from marketplace.kit.clock import require_utc
 
@@ -72,7 +74,7 @@ MADE_UP = (
     ),
     (
         "Registration, order, acceptance, receipt and title dates, carriers, tracking numbers and conditions are made "
-        "up around the recorded ship dates. Uses reported since, and units on the way, are made up."
+        "up around the recorded ship dates, and so is when orders were paid. Uses reported since, and units on the way, are made up."
     ),
     "Weights are made up, in the range usual for the supply class.",
     (
@@ -128,6 +130,8 @@ class World:
     call_units: Sequence[CallUnit]
     call_events: Sequence[CallEvent]
     settlements: Sequence[Settlement]
+    sales: Sequence[tuple[Settlement, UUID]]
+    """What orders cost their buyers, with the step of the order."""
     withdrawals: Sequence[Withdrawal]
     made_up: tuple[str, ...]
     """Sentences that say what is real and what is not."""
@@ -180,6 +184,7 @@ def build_world(sources: Sources, start: datetime, seed: int = 1) -> World:
         call_units=tuple(asked.units),
         call_events=tuple(asked.events),
         settlements=tuple(asked.settlements),
+        sales=tuple(build_sales(purchases.orders, purchases.lines, cast, start, draws)),
         withdrawals=tuple(asked.withdrawals),
         made_up=MADE_UP,
     )

@@ -34,6 +34,9 @@ class HoldingOut(BaseModel):
     beneficiary_id: UUID | None
     beneficiary: str | None = Field(description="Who may order these units back.")
     owner_id: UUID | None = Field(description="Null where the maker hides its holders from you.")
+    title_words: str = Field(
+        description="Of units that stay the manufacturer's: until when; empty where they are yours."
+    )
     owner: str
     quantity: int
     held: int = Field(description="Reserved.")
@@ -261,6 +264,18 @@ class LeftOut(BaseModel):
     minimum_to_keep: int
 
 
+class OwedOut(BaseModel):
+    """What is owed for units that stayed the manufacturer's until they were taken out."""
+
+    model_config = ConfigDict(from_attributes=True)
+    agreement: str
+    quantity: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    on_payment: bool = Field(description="They become yours when it is paid; otherwise they did at once.")
+
+
 class DoneOut(BaseModel):
     """Which units were taken, and what remains."""
 
@@ -270,6 +285,7 @@ class DoneOut(BaseModel):
     quantity: int
     left_here: int
     schedules: list[LeftOut]
+    owed: list[OwedOut] = []
 
 
 class CountIn(BodyIn):

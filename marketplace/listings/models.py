@@ -14,7 +14,8 @@ from marketplace.db.base import Created, Currency, Id, Row
 
 
 class Release(Row):
-    """A surplus posting: lots offered under one clause with its terms, to everyone or to named partners."""
+    """A surplus posting: lots offered under one clause with its terms, to everyone or to named partners. ``payment_days``:
+    so many days after the receipt the price is due."""
 
     __tablename__ = "release"
     id: Mapped[Id]
@@ -26,6 +27,7 @@ class Release(Row):
     terms: Mapped[dict[str, Any]]
     further: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     use_class: Mapped[str]
+    payment_days: Mapped[int] = mapped_column(server_default=text("30"))
     currency: Mapped[Currency]
     audience: Mapped[str]
     audience_ids: Mapped[list[UUID]]
@@ -38,6 +40,7 @@ class Release(Row):
         ForeignKeyConstraint(["clause", "version"], ["clause_version.clause", "clause_version.version"]),
         CheckConstraint("status IN ('draft','published','closed')", name="status"),
         CheckConstraint("audience IN ('all','named')", name="audience"),
+        CheckConstraint("payment_days BETWEEN 0 AND 180", name="payment_days"),
         CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
         Index("ix_release_company", "company_id", text("id DESC")),
     )

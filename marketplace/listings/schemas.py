@@ -42,6 +42,10 @@ class ReleaseIn(BodyIn):
         default_factory=list, max_length=4, description="Clauses beside the first: at most one first refusal."
     )
     use_class: UseClass
+    payment_days: int = Field(
+        default=30, examples=[30], description="The price is due so many days after the receipt; of units that stay yours "
+        "until they are taken out, the clause says when."
+    )  # fmt: skip
     audience: Literal["all", "named"] = "all"
     audience_ids: list[UUID] = Field(default_factory=list)
 
@@ -105,6 +109,7 @@ class ReleaseOut(BaseModel):
     terms: dict[str, Any]
     further: list[NamedClauseOut] = Field(description="Clauses beside the first.")
     use_class: str
+    payment_days: int = Field(description="The price is due so many days after the receipt.")
     currency: str
     audience: str
     audience_ids: list[UUID] | None = Field(description="The partners it is for; null to anybody but its owner.")
@@ -142,6 +147,7 @@ class ListingOut(BaseModel):
     clause: str
     version: int
     use_class: str
+    payment_days: int = Field(description="The price is due so many days after the receipt.")
 
 
 class ReleaseDetail(ReleaseOut):

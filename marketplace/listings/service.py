@@ -27,6 +27,8 @@ from marketplace.parties.queries import people_to_tell
 from marketplace.safeguards.service import refuse_insolvent
 
 MAX_LINES = 1000
+PAYMENT_DAYS, MOST_PAYMENT_DAYS = 30, 180
+"""Days from receipt within which the price of units is due: where a posting states none, and at most."""
 USES = ("intermediate_good", "non_capital_spare")
 
 
@@ -56,17 +58,19 @@ async def draft(
     audience: str = "all",
     audience_ids: Sequence[UUID] = (),
     further: Sequence[NamedClause] = (),
+    payment_days: int = PAYMENT_DAYS,
 ) -> UUID:
     """A new draft release. Terms are checked in full, of ``further`` clauses beside the first too; every wrong one is
     named. Raises ``clause.not_found`` for a clause that is not released, ``terms.invalid``, ``terms.combination``."""
     checked, beside = await _checked(session, actor, clause, version, terms, further, use_class, audience, audience_ids)
+    _check_days(payment_days)
     made: UUID = await fetch_value(
         session,
         "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, "
-        "audience_ids, status, created_by, further) "
-        "VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8,$9,$10,'draft',$11,$12::jsonb) RETURNING id",
+        "audience_ids, status, created_by, further, payment_days) "
+        "VALUES ($1,$2,$3,$4,$5,$6::jsonb,$7,$8,$9,$10,'draft',$11,$12::jsonb,$13) RETURNING id",
         short_reference("REL"), actor.company_id, title.strip() or "Untitled", clause, version, checked, use_class,
-        actor.currency, audience, list(audience_ids), actor.user_id, beside,
+        actor.currency, audience, list(audience_ids), actor.user_id, beside, payment_days,
     )  # fmt: skip
     return made
 
@@ -84,17 +88,20 @@ async def edit(
     audience: str,
     audience_ids: Sequence[UUID],
     further: Sequence[NamedClause] = (),
+    payment_days: int = PAYMENT_DAYS,
 ) -> None:
     """Changes a draft; lines whose minimum to keep was that of the terms follow. Raises ``release.published`` once it is
     out: terms that partners have read do not change."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
+    _check_days(payment_days)
     checked, beside = await _checked(session, actor, clause, version, terms, further, use_class, audience, audience_ids)
     await execute(
         session,
         "UPDATE release SET title = $2, clause = $3, version = $4, terms = $5::jsonb, use_class = $6, audience = $7, "
-        "audience_ids = $8, further = $9::jsonb WHERE id = $1",
+        "audience_ids = $8, further = $9::jsonb, payment_days = $10 WHERE id = $1",
         release_id, title.strip() or "Untitled", clause, version, checked, use_class, audience, list(audience_ids), beside,
+        payment_days,
     )  # fmt: skip
     # Lines that keep what the terms said keep what they say now; a minimum of a line's own stays.
     before, after = (
@@ -139,6 +146,14 @@ async def _checked(
         if known != len(set(audience_ids)):
             raise missing("company.not_found", "One of the named partners does not exist.", field="audience_ids")
     return encode(dump_terms(parsed)).decode(), dump_further(beside)
+
+
+def _check_days(days: int) -> None:
+    if not 0 <= days <= MOST_PAYMENT_DAYS:
+        raise invalid(
+            "release.payment_days", f"Give 0 to {MOST_PAYMENT_DAYS} days to pay the price after receipt.",
+            field="payment_days",
+        )  # fmt: skip
 
 
 def _must_be_draft(release: queries.ReleaseRow) -> None:

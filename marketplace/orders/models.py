@@ -14,7 +14,8 @@ from marketplace.db.base import Created, Currency, Id, Row
 
 
 class PurchaseOrder(Row):
-    """A partner's purchase from one release. Both sides see this one record."""
+    """A partner's purchase from one release. Both sides see this one record. ``payment_days``: those that the posting stated
+    when it was placed."""
 
     __tablename__ = "purchase_order"
     id: Mapped[Id]
@@ -24,6 +25,7 @@ class PurchaseOrder(Row):
     buyer_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     status: Mapped[str]
     currency: Mapped[Currency]
+    payment_days: Mapped[int] = mapped_column(server_default=text("30"))
     po_number: Mapped[str]
     po_upper: Mapped[str | None] = mapped_column(Text, Computed("upper(po_number)", persisted=True))
     ship_to_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
@@ -47,6 +49,7 @@ class PurchaseOrder(Row):
             name="status",
         ),
         CheckConstraint("seller_id <> buyer_id", name="not_self"),
+        CheckConstraint("payment_days BETWEEN 0 AND 180", name="payment_days"),
         Index("ix_purchase_order_seller", "seller_id", text("id DESC")),
         Index("ix_purchase_order_buyer", "buyer_id", text("id DESC")),
         Index("ix_purchase_order_po_upper", "po_upper"),

@@ -28,6 +28,8 @@ class OrderRow:
     buyer: str
     status: str
     currency: str
+    payment_days: int
+    """The price is due so many days after the receipt."""
     po_number: str
     ship_to_site_id: UUID
     ship_to: str | None
@@ -62,7 +64,7 @@ class OrderRow:
 
 _COLUMNS = """
 SELECT o.id, o.reference, o.release_id, o.seller_id, s.name AS seller, o.buyer_id, b.name AS buyer, o.status,
-       o.currency, o.po_number, o.ship_to_site_id, h.name AS ship_to, o.requested_on, o.hold_expires_at, o.agreement_id,
+       o.currency, o.payment_days, o.po_number, o.ship_to_site_id, h.name AS ship_to, o.requested_on, o.hold_expires_at, o.agreement_id,
        a.reference AS agreement_reference, a.status AS agreement_status, o.proposed, o.carrier, o.tracking, o.reason_code, o.note,
        o.placed_by, o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
 """

@@ -97,6 +97,7 @@ class OrderOut(BaseModel):
     buyer: str
     shown_status: str
     currency: str
+    payment_days: int = Field(description="The price is due so many days after the receipt.")
     po_number: str
     ship_to_site_id: UUID
     ship_to: str | None = Field(description="The name of that site.")

@@ -11,7 +11,10 @@ from uuid import UUID
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.outcomes import Act
+from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.stops import stopped_between
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries as holdings
 from marketplace.holdings.proposal import Line, Take, propose
@@ -249,6 +252,10 @@ async def join(
         )
         if leave.runs and not row.runs:
             raise conflict("resale.terms", "The terms have changed since this was asked. The seller asks again.")
+        if any(x.place.owner != row.holder_id for x in lines):
+            clauses = await clauses_of_agreement(session, row.agreement_id)
+            # Of units whose title waits for the payment only the paid ones are the seller's to sell.
+            lines = [x for x in lines if x.place.owner == row.holder_id or kept_by(clauses) is not None]
         takes, short = propose(lines, row.quantity, {row.agreement_id: row.quantity})
         if short:
             raise conflict(
@@ -384,6 +391,13 @@ async def receive(
             arriving.append(Step(Kind.RECEIVE, lot, count, number, to=here, permit=leave[lot, Kind.RECEIVE]))
         key = command_id("resale.receive", row.id)
         await carry_out(session, Command(key, row.holder_id, actor.user_id, tuple(arriving), "resale", row.id), now)
+        makers = [(lot, count) for lot, number, count in good if at[lot, number].owner == row.maker_id]
+        if makers:
+            # Units on consignment are taken out by being sold on, with leave: the seller owes their price.
+            await agreements.take_out(
+                session, OnBehalf(actor.user_id, row.holder_id), agreement_id=row.agreement_id, part_id=row.part_id,
+                act=Act.RESELL, lots=makers, act_id=key, taken_at=now, now=now,
+            )  # fmt: skip
     # Under its lock, after the lots: maker and buyer may have changed or ended it since the buyer joined.
     child = await agreement_queries.in_place_of_for_share(session, row.child_id) if row.child_id else None
     if good:

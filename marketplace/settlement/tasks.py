@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from marketplace.agreements import queries as agreements
@@ -26,7 +26,8 @@ async def owe_storage(database: Database, now: datetime) -> int:
 
 
 def listeners(database: Database) -> Mapping[str, Handler]:
-    """An agreement that both have signed: its premium is owed. Units that are missing: what the clause has the holder pay."""
+    """An agreement that both have signed: its premium is owed. Units that are missing: what the clause has the holder pay. Units
+    that were taken out: their price is; and not, where that was recorded wrongly."""
 
     async def signed(event: Event) -> None:
         if event.payload.get("status") == "active":
@@ -37,4 +38,14 @@ def listeners(database: Database) -> Mapping[str, Handler]:
         async with database.write() as session:
             await service.owe_for_missing(session, event.aggregate_id)
 
-    return {"agreement.signed": signed, "holding.missing": missing}
+    async def taken_out(event: Event) -> None:
+        async with database.write() as session:
+            await service.owe_taken_out(session, UUID(event.payload["taking_out_id"]))
+
+    async def put_back(event: Event) -> None:
+        async with database.write() as session:
+            await service.credit_put_back(session, UUID(event.payload["taking_out_id"]), datetime.now(UTC))
+
+    return {
+        "agreement.signed": signed, "holding.missing": missing, "agreement.taken_out": taken_out, "agreement.put_back": put_back,
+    }  # fmt: skip

@@ -61,6 +61,8 @@ class StockRow(NamedTuple):
     point: Point
     snapshot_on: date | None = None
     """The day of the stock file that last named it; own stock only."""
+    at_holder: bool = False
+    """The maker's still, with the holder of its agreement."""
 
     @property
     def free(self) -> int:
@@ -80,7 +82,9 @@ class StockRow(NamedTuple):
     @property
     def sent_back(self) -> bool:
         """Came back under the agreement and is not the maker's: not inspected yet, or rejected."""
-        return self.agreement_id is not None and self.holder_id != self.owner_id
+        if self.agreement_id is None or self.at_holder:
+            return False
+        return self.holder_id != self.owner_id or self.holder_id == self.beneficiary_id
 
     @property
     def apart(self) -> bool:

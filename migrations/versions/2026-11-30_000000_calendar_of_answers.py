@@ -3,7 +3,7 @@
 Undo: downgrade() drops the indexes.
 
 Revision ID: 300000
-Revises: 292356
+Revises: 292357
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "300000"
-down_revision = "292356"
+down_revision = "292357"
 branch_labels = None
 depends_on = None
 

@@ -209,6 +209,15 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             end = {"ends": True, "note": "We close the site."}
             await ok(job.planner.post(f"{API}/agreements/{bound}/proposals", json=end), 201)
 
+        async def taken_out() -> None:
+            """One more unit taken out, as under terms that keep title."""
+            await world.owner.execute(
+                "INSERT INTO taking_out (agreement_id, part_id, maker_id, holder_id, quantity, unit_price, why, on_payment, "
+                "taken_at, due_on, company_id, actor_id, at) SELECT a.id, l.part_id, a.maker_id, a.holder_id, 1, 80, 'use', "
+                "false, now(), current_date, a.holder_id, $2, now() FROM agreement a JOIN agreement_line l "
+                "ON l.agreement_id = a.id WHERE a.id = $1::text::uuid", bound, world.buyer.actor,
+            )  # fmt: skip
+
         await job.sold(6, preset="wide-access")
         bound = job.agreement
         # One more than is replaced below, so that a replacement is due at the end as at the beginning.
@@ -260,11 +269,13 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
 
         await replaced()
         await proposed()
+        await taken_out()
         await round_of_everything(job, 1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
             await proposed()
+            await taken_out()
             await round_of_everything(job, turn)
             await uploaded(turn)
         many, more = await read()

@@ -20,8 +20,9 @@ from marketplace.agreements.evaluation import split
 from marketplace.agreements.on_day import days_that_matter, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.prose import summary_of_lines
-from marketplace.agreements.queries import AgreementFilter, AgreementRow
+from marketplace.agreements.queries import AgreementFilter, AgreementRow, retained
 from marketplace.agreements.terms import Terms
+from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
@@ -93,6 +94,9 @@ EVENTS: Final = {
     "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
     "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
     "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
+    "taken_out": ("Units were taken out: their price is owed", "package-export", "info"),
+    "put_back": ("{company} corrected: units were not taken out", "history", "info"),
+    "title_passed": ("Units were paid: they are the holder's", "certificate", "good"),
     "renewal": ("The right was renewed: no notice was given in time", "refresh", "good"),
     "renewal_proposed": ("{company} offered to renew it", "message-circle", "info"),
     "renewal_accepted": ("{company} signed the renewal", "certificate", "good"),
@@ -202,6 +206,14 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     }
 
 
+TAKEN_WORDS = {
+    "use": "issued to production", "install": "fitted", "resell": "sold on", "scrap": "scrapped",
+    "without_leave": "used without leave", "lay_too_long": "lay too long", "at_end": "bought at the end",
+}  # fmt: skip
+"""Why units were taken out, or count as taken out."""
+MOST_TAKEN = 20
+
+
 def _day(text: str, visit: Visit) -> date:
     """The day asked for; what is no day, or out of any agreement's reach, is today."""
     try:
@@ -245,6 +257,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
+        **await _title(visit, agreement_id, context["found"].clauses, context["row"].zone, context["row"].currency),
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
@@ -282,6 +295,24 @@ async def on_day(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     """The right on a chosen day alone, for the page to put in place while somebody moves the slider."""
     context = await _detail(visit, agreement_id)
     return visit.show("agreements/on_day.html", **context, **_on_day(visit, context))
+
+
+async def _title(
+    visit: Visit, agreement_id: UUID, clauses: Sequence[Terms], zone: str, currency: str
+) -> dict[str, Any]:
+    """Whose the units are and what was taken out of them, where the terms keep the title; nothing where they are sold."""
+    words = owner_words(clauses)
+    if not words:
+        return {"title_words": ""}
+    ends = await retained.ends(visit.session, agreement_id)
+    counts, back = (local_day(at - timedelta(microseconds=1), zone) if at else None for at in ends)
+    return {
+        "title_words": words, "placed": kept_by(clauses) is not None,
+        "whose": await retained.whose(visit.session, agreement_id),
+        "taken": await retained.taken_under(visit.session, agreement_id, limit=MOST_TAKEN), "why": TAKEN_WORDS,
+        "taken_price": lambda t: Money(t.unit_price * (t.quantity - t.undone), currency).rounded(),
+        "counts_out": counts, "return_by": back,
+    }  # fmt: skip
 
 
 @router.get("/{agreement_id}/books.csv")

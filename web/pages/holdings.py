@@ -217,7 +217,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     if kind == "count":
         counted = await service.count(session, actor, site, part, quantity, now=now, note=note)
         beyond = await listings.promised_beyond_free(session, actor.company_id, part, site, now)
-        return {"act": kind, "words": counted.words_ahead, "taken": [], "left": [], "off_offer": beyond}
+        return {"act": kind, "words": counted.words_ahead, "taken": [], "left": [], "owed": [], "off_offer": beyond}
     target = AtSite(part, site, condition or None)
     if kind == "use":
         done = await service.use_up(session, actor, target, quantity, now=now, note=note)
@@ -233,6 +233,10 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
         "words": "",
         "taken": [[t.quantity, t.serial or "", t.agreement or ""] for t in done.taken],
         "left": [[x.agreement, x.remaining, x.minimum_to_keep] for x in done.schedules],
+        "owed": [
+            [x.agreement, x.quantity, str(Money(x.amount, x.currency).rounded()), x.due_on.isoformat(), x.on_payment]
+            for x in done.owed
+        ],
         "off_offer": await listings.promised_beyond_free(session, actor.company_id, part, site, now),
     }
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from marketplace.agreements.title import price_due
 from marketplace.db.session import WriteSession
 from marketplace.kit.money import Money
 from marketplace.listings import queries as listings
@@ -63,6 +64,7 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
         row=row,
         offer=worded.offer(row),
         clause=clause,
+        price_due=price_due(clause.terms, row.payment_days),
         quantity=quantity,
         clause_title=title,
         clause_text=text,

@@ -15,12 +15,14 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.changes import Difference, differences_of_all
-from marketplace.agreements.terms import parse_terms
+from marketplace.agreements.terms import Terms, parse_terms
+from marketplace.agreements.title import price_due
 from marketplace.db.session import ReadSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries as listings
+from marketplace.listings.wording import clauses_of
 from marketplace.orders import queries
 from marketplace.orders.endpoints import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
@@ -207,8 +209,21 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "terms": terms,
         "other_terms": await _other_terms(visit, order),
         "term_labels": TERM_LABELS,
+        "price_due": price_due(await _clauses(visit, order, agreement), order.payment_days),
         "crumbs": [("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     }
+
+
+async def _clauses(
+    visit: Visit, order: queries.OrderRow, agreement: agreements.AgreementDetail | None
+) -> Sequence[Terms]:
+    """The clauses that it is ordered under: of its agreement, or of the posting while it waits for an answer."""
+    if agreement is not None:
+        return agreement.clauses
+    if order.status != "placed":
+        return ()
+    release = await listings.release(visit.session, order.release_id)
+    return clauses_of(release.clause, release.version, release.terms, release.further)
 
 
 async def _other_terms(visit: Visit, order: queries.OrderRow) -> tuple[Difference, ...]:

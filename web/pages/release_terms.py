@@ -18,6 +18,7 @@ from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.listings import queries, service, wording
+from marketplace.listings.service import MOST_PAYMENT_DAYS, PAYMENT_DAYS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
@@ -31,6 +32,7 @@ from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
 EditsReleases = Annotated[Visit, visits("release.write")]
+PAY_LABEL = "Days to pay, from receipt"
 MOST_CHOICES = 1_000
 """Partners to tick."""
 NO_PART = UUID(int=0)
@@ -49,6 +51,7 @@ async def terms(visit: EditsReleases, release_id: UUID) -> Response:
     values: dict[str, Value] = {
         "title": release.title,
         "use_class": release.use_class,
+        "payment_days": str(release.payment_days),
         "audience": release.audience,
         "audience_ids": tuple(str(i) for i in release.audience_ids),
         "preset": start.name if start else "",
@@ -81,7 +84,8 @@ async def _page(visit: Visit, release: queries.ReleaseRow, form: Form, status_co
         form=form,
         uses=USES,
         clauses=clauses,
-        labels=clauses.labels | {"audience_ids": "Partners", "use_class": "Bought for", "further": "Clauses"},
+        labels=clauses.labels
+        | {"audience_ids": "Partners", "use_class": "Bought for", "further": "Clauses", "payment_days": PAY_LABEL},
         can_add=clauses.can_add and FIRST_REFUSAL_CLAUSE in published,
         presets=[(start.name, start.title) for start in starting_points(published).values()],
         partners=[(str(c.id), c.name) for c in partners[:MOST_CHOICES] if c.id != visit.actor.company_id],
@@ -214,6 +218,7 @@ async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> 
         fields = sent.fields()
         title = fields.text("title", "Title", most=120)
         use = fields.one_of("use_class", "what partners buy them for", [value for value, _, _ in USES])
+        days = fields.whole("payment_days", PAY_LABEL, high=MOST_PAYMENT_DAYS, empty=PAYMENT_DAYS)
         audience = fields.one_of("audience", "who sees it", ("all", "named"))
         named = [partner for text in fields.many("audience_ids") if (partner := uuid_of(text))]
         if audience == "named" and not named:
@@ -229,6 +234,7 @@ async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> 
             terms=dump_terms(found[0]),
             further=named_clauses(found[1:]),
             use_class=use,
+            payment_days=days,
             audience=audience,
             audience_ids=named if audience == "named" else (),
         )

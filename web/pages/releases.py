@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.title import price_due
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money, amount_cell
@@ -229,6 +230,7 @@ async def release(visit: ReadsListings, release_id: UUID) -> Response:
         price=lambda line: Money(line.unit_price, line.currency),
         value=Money(row.value, row.currency).rounded(),
         done=DONE.get(visit.asked("done")),
+        price_due=price_due(wording.clauses_of(row.clause, row.version, row.terms, row.further), row.payment_days),
         **await in_words(visit, row, lines),
     )
 

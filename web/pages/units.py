@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements.evaluation import split
+from marketplace.agreements.title import owner_words
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries as holdings
 from marketplace.holdings import service
@@ -213,7 +214,7 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     }
     done = {r.corrects for r in rows if r.corrects is not None}
     return visit.show(
-        "units/unit.html", **context, events=events(told, context["unit"].uom, visit.actor, lot_id),
+        "units/unit.html", owner_words=owner_words, **context, events=events(told, context["unit"].uom, visit.actor, lot_id),
         lots=len({r.lot_id for r in told}), most_lots=ledger.MOST_LOTS, past=past,
         at=visit.asked("at"), known=visit.asked("known"), export=f"/units/{lot_id}?{query + '&' if query else ''}format=csv",
         correctable=[r for r in rows if r.seq in own - done] if context["may_correct"] and past is None else [],

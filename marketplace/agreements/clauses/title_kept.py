@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -43,7 +44,29 @@ def evaluate(terms: TitleKeptV1, facts: Facts, now: datetime, *, explain: bool =
     fee = facts.sale_price.share(terms.recall_fee_bp, terms.rounding)
     words = f"The units are the manufacturer's: it pays {fee} a unit for sending them, and no price."
     cost = Cost(fee, None, (reason(terms, "recall_fee_bp", words),))
+    moment = facts.notice_at or now
+    if terms.at_end is AtEnd.RETURNED and moment >= window(terms, facts).closes:
+        return _back_at_end(terms, facts, moment, now, explain=explain)
     return exercise.evaluate(terms, facts, now, lambda: cost, explain=explain)
+
+
+def _back_at_end(
+    terms: TitleKeptV1, facts: Facts, moment: datetime, now: datetime, *, explain: bool
+) -> Entitled | Refused:
+    """What is left after the window goes back; the manufacturer says where to. There is no fee for that: it is no order."""
+    last = window(terms, facts).closes - timedelta(microseconds=1)
+    by = end_by(terms, facts)
+    words = f"What is left goes back by {phrases.deadline(by, facts.zone)}, without a fee."
+    free = facts.sale_price * 0
+    cost = Cost(free, None, (reason(terms, "at_end", words),))
+    answer = exercise.evaluate(terms, replace(facts, notice_at=last), now, lambda: cost, explain=explain)
+    if isinstance(answer, Refused):
+        return answer
+    ordinary = deadlines.ship_by(terms, facts.urgency, moment, facts.zone)
+    arrives = deadlines.deliver_by(terms, facts.urgency, moment, facts.zone)
+    ship = by if moment < by else ordinary
+    later = arrives + (ship - ordinary) if arrives is not None else None
+    return answer._replace(respond_by=moment, ship_by=ship, deliver_by=later)
 
 
 def withdrawal(terms: TitleKeptV1, facts: Facts, quantity: int, taken_at: datetime) -> Withdrawal:
@@ -85,3 +108,13 @@ def end_by(terms: TitleKeptV1, facts: Facts) -> datetime:
     """Until when units left at the end of the window have gone back, or are paid."""
     last_moment = window(terms, facts).closes - timedelta(microseconds=1)
     return deadlines.after_days(last_moment, terms.end_return_days, facts.zone)
+
+
+def ends_of(terms: TitleKeptV1, facts: Facts) -> tuple[datetime | None, datetime | None]:
+    """(from when units left count as taken out, until when they have gone back after the window): each None where the terms
+    do not say so."""
+    closes = window(terms, facts).closes
+    counts = [closes] if terms.at_end is AtEnd.PURCHASED else []
+    if terms.must_buy_months is not None:
+        counts.append(end_of_day(add_months(facts.schedule_date, terms.must_buy_months), facts.zone))
+    return min(counts, default=None), (end_by(terms, facts) if terms.at_end is AtEnd.RETURNED else None)

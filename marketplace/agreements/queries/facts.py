@@ -17,7 +17,9 @@ from marketplace.agreements.circumstances import Circumstances, lengthened
 from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.queries.circumstances import Asked, circumstances
+from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import Terms, Urgency, parse_terms
+from marketplace.agreements.title import kept_by, title_of
 from marketplace.agreements.together import read_further
 from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
@@ -98,7 +100,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
        a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
-       l.taken_back, l.not_accepted"""
+       l.taken_back, l.not_accepted, l.bought"""
 _OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id
@@ -109,7 +111,8 @@ LEFT JOIN LATERAL (
     -- One look into the index per pair: as a joined aggregate the planner ran it once for every row.
     SELECT sum(p.quantity) AS remaining, sum(p.held) AS held,
            sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NULL) AS in_transit,
-           sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NOT NULL AND t.frozen) AS quality_held
+           sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NOT NULL AND t.frozen) AS quality_held,
+           sum(p.quantity) FILTER (WHERE p.owner_id = a.maker_id) AS kept
     FROM position p JOIN lot t ON t.lot_id = p.lot_id
     WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.quantity > 0
 ) q ON true
@@ -119,7 +122,8 @@ _FACTS = f"""
 SELECT {_RIGHT}, a.maker_id, m.name AS maker, h.name AS holder, a.status_reason, a.clause, a.version, a.use_class,
        a.window_opens_at, a.window_closes_at,
        coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
-       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held
+       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held,
+       coalesce(q.kept, 0)::bigint AS kept
 {_OF_PAIRS} {_STANDING} JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 """
 
@@ -143,7 +147,7 @@ async def terms_and_facts(
             r["window_opens_at"], r["window_closes_at"], clauses[r["agreement_id"]][0],
             _facts(
                 r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency,
-                known.get((r["agreement_id"], r["part_id"])),
+                known.get((r["agreement_id"], r["part_id"])), _unpaid(r, clauses[r["agreement_id"]]),
             ),
             clauses[r["agreement_id"]][1:],
         )
@@ -211,9 +215,19 @@ async def _standing(
     return rows, clauses
 
 
-def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances | None) -> Facts:
-    # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold.
-    remaining = min(units.remaining, r["quantity_sold"] - r["not_accepted"])
+def _unpaid(r: asyncpg.Record, clauses: Sequence[Terms]) -> int:
+    """Units that the holder has, that are to become its own and are the maker's until they are paid."""
+    if title_of(clauses) is Title.SOLD:
+        return 0
+    return int(r["bought"] if kept_by(clauses) else r["kept"])
+
+
+def _facts(
+    r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances | None, unpaid: int = 0
+) -> Facts:
+    # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold. What counts as taken
+    # out is no unit of a schedule any more.
+    remaining = max(min(units.remaining, r["quantity_sold"] - r["not_accepted"]) - r["bought"], 0)
     held = min(units.held, remaining)
     in_transit = min(units.in_transit, remaining - held)
     quality_held = min(units.quality_held, remaining - held - in_transit)
@@ -236,7 +250,7 @@ def _facts(r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency,
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,
-        circumstances=replace(known, renewals=r["renewals"], frozen_days=r["frozen_days"])
+        circumstances=replace(known, renewals=r["renewals"], frozen_days=r["frozen_days"], unpaid=unpaid)
         if known is not None
-        else lengthened(r["renewals"], r["frozen_days"]),
+        else lengthened(r["renewals"], r["frozen_days"], unpaid),
     )

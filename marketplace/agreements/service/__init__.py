@@ -57,8 +57,14 @@ from marketplace.agreements.service.standing import (
     suspend,
     withdraw,
 )
+from marketplace.agreements.service.taking_out import (
+    count_out,
+    note_taken_without_leave,
+    take_out,
+    undo_taking_out,
+)
 from marketplace.agreements.service.term import settle_storage_year
-from marketplace.agreements.service.titling import pass_title
+from marketplace.agreements.service.titling import note_title_given_up, pass_title, pass_title_due
 from marketplace.agreements.service.valuing import keep_index_values, state_value
 
 __all__ = [
@@ -76,6 +82,7 @@ __all__ = [
     "accept_terms",
     "answer_notice",
     "close_ended",
+    "count_out",
     "decline_proposal",
     "draft_accession",
     "give_non_renewal",
@@ -91,10 +98,13 @@ __all__ = [
     "note_exercise",
     "note_given_back",
     "note_not_accepted",
+    "note_taken_without_leave",
+    "note_title_given_up",
     "note_used",
     "offer",
     "pass_on",
     "pass_title",
+    "pass_title_due",
     "permits_for_act",
     "permits_for_fact",
     "permits_for_kept",
@@ -116,8 +126,10 @@ __all__ = [
     "sign",
     "state_value",
     "suspend",
+    "take_out",
     "undo_accession",
     "undo_exercise",
+    "undo_taking_out",
     "withdraw",
     "withdraw_notice",
 ]

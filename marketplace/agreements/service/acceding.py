@@ -23,7 +23,9 @@ from marketplace.agreements.service.frameworks import Signed, clause_texts, fram
 from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.service.term import store_terms
+from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import AppliesTo, dump_terms
+from marketplace.agreements.title import kept_by
 from marketplace.agreements.together import dump_further
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.kit.errors import conflict, invalid, missing
@@ -103,6 +105,15 @@ async def may_resell(
     if isinstance(answer, Free):
         return Leave(consent=False, runs=False, words=answer.words, clearance_days=days, zone=zone)
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
+    kept = kept_by(covered.clauses)
+    if kept is not None and kept.title is Title.RETAINED_UNTIL_PAID:
+        raise conflict(
+            "agreement.not_paid",
+            "These units are the manufacturer's until they are paid, and they are paid once they are taken out: sell them on "
+            "when they are yours. Nothing was changed.",
+        )
+    # What is sold on is taken out with it: the right does not reach it any more.
+    runs = kept is None and answer.accession_required
     if answer.needs in (Need.OFFER, Need.NOTICE):
         # The units were offered to the maker first, which did not take them: nothing more is asked.
         pair = (agreement_id, part_id)
@@ -110,12 +121,12 @@ async def may_resell(
         if given is None:
             raise refusal(answer)
         return Leave(
-            consent=False, runs=answer.accession_required, words=answer.words, notice_id=given.id, clearance_days=days, zone=zone,
+            consent=False, runs=runs, words=answer.words, notice_id=given.id, clearance_days=days, zone=zone,
         )  # fmt: skip
     consent = answer.needs is not Need.ACCESSION
     asked = needed(terms, facts, Act.RESELL, quantity, now)
     return Leave(
-        consent=consent, runs=answer.accession_required, words=answer.words, clearance_days=days, zone=zone,
+        consent=consent, runs=runs, words=answer.words, clearance_days=days, zone=zone,
         answer_by=counted(terms, now, asked.days, zone) if consent and asked.days else None,
         silence_consents=consent and terms.generation == 2 and answer.clear_from is not None,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from marketplace.agreements import phrases, queries
 from marketplace.agreements.changes import only_longer
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked, ProposalRow, Under
+from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.service.booking import keep_books
 from marketplace.agreements.service.frameworks import Signed, clause_texts, frameworks_of, sign_both
 from marketplace.agreements.service.proposing import (
@@ -30,6 +31,7 @@ from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.title import kept_by, title_of
 from marketplace.agreements.together import NamedClause, dump_further
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.errors import busy, conflict, forbidden
@@ -58,7 +60,8 @@ async def accept_proposal(
     """The other side's signature, which carries the proposal out.
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
-    ``proposal.kind`` for terms that are signed with an order, ``agreement.state``, ``agreement.legal_hold``, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
+    ``proposal.kind`` for terms that are signed with an order, ``agreement.state``, ``agreement.legal_hold``,
+    ``agreement.units_kept`` while units are the maker's still, ``agreement.units_busy`` while units are reserved, on the way or with the manufacturer,
     ``law.blocked``, and of a renewal what ``propose_renewal`` refuses by now.
     """
     agreement_id = await queries.agreement_of_proposal(session, actor.company_id, proposal_id)
@@ -84,6 +87,7 @@ async def accept_proposal(
     move_agreement(AgreementState(found.status), target)
     units = await queries.units_under(session, agreement_id)
     _at_rest(found, before, units)
+    await _title_settled(session, found, units, None if ends else proposal)
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
     if not ends:
@@ -110,13 +114,14 @@ async def close_ended(
 ) -> Accepted:
     """Closes an agreement whose right has ended, by either side alone or by the clock: its units stand under no agreement any
     more. ``why`` stands with the event.
-    Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``."""
+    Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``, ``agreement.units_kept``."""
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.CLOSED)
     _not_held(found)
     units = await queries.units_under(session, agreement_id)
     _at_rest(found, before, units)
+    await _title_settled(session, found, units, None)
     await close_open(session, actor, found, now)
     await execute(session, "UPDATE agreement SET status = 'closed' WHERE id = $1", found.id)
     moved = await _move(session, actor, found, units, None, found.id, now)
@@ -173,6 +178,27 @@ def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> 
         )
 
 
+async def _title_settled(
+    session: WriteSession, found: Locked, units: Sequence[Under], proposal: ProposalRow | None
+) -> None:
+    """Units that are the maker's still stay under terms that say how they become the holder's or go back: what keeps title
+    is not ended, nor changed to what keeps it otherwise, while there are such. Raises ``agreement.units_kept``."""
+    kept = sum(u.quantity for u in units if u.place.owner == found.maker_id)
+    if not kept:
+        return
+    if proposal is not None and proposal.terms is not None:
+        before = await clauses_of_agreement(session, found.id)
+        after = (proposal.terms, *proposal.further)
+        if title_of(before) is title_of(after) and (kept_by(before) is None) is (kept_by(after) is None):
+            return
+    are = "unit is" if kept == 1 else "units are"
+    raise conflict(
+        "agreement.units_kept",
+        f"{kept:,} {are} still the manufacturer's. Order them back, or have them paid, before {found.reference} is ended or its "
+        "title changed; nothing was changed.",
+    )
+
+
 async def replace_agreement(
     session: WriteSession,
     actor: By,
@@ -214,9 +240,9 @@ async def replace_agreement(
     await execute(
         session,
         "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
-        "minimum_to_keep, taken_back, not_accepted, minimum_passed_on) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
+        "minimum_to_keep, taken_back, not_accepted, minimum_passed_on, bought) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
         "l.sale_price, l.list_price, k.keep, l.taken_back, l.not_accepted, "
-        "least(l.minimum_passed_on, k.keep) FROM agreement_line l "
+        "least(l.minimum_passed_on, k.keep), l.bought FROM agreement_line l "
         "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
         found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],
     )  # fmt: skip

@@ -9,11 +9,13 @@ from typing import Final
 from uuid import UUID
 
 from marketplace.agreements import queries
+from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.stops import frozen_days
 from marketplace.agreements.storage import storage_due
 from marketplace.agreements.terms import TermsV2
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.clock import end_of_day
 
@@ -30,7 +32,9 @@ async def store_terms(
     covered = await queries.terms_and_facts(session, await queries.one_line_each(session, ids))
     feed = [i for (i, _), c in covered.items() if any(t.generation == 2 and t.storage_fee_bp for t in c.clauses)]
     settled = await queries.storage_settled(session, feed) if feed else {}
-    rows: list[tuple[UUID, datetime, datetime | None, datetime | None, datetime | None]] = []
+    rows: list[
+        tuple[UUID, datetime, datetime | None, datetime | None, datetime | None, datetime | None, datetime | None]
+    ] = []
     for (agreement_id, _), known in covered.items():
         closes = window(known.terms, known.facts).closes
         decide: datetime | None = None
@@ -41,13 +45,16 @@ async def store_terms(
             if decide is not None and agreement_id in before:
                 decide = min(max(decide, before[agreement_id] + stood_still[agreement_id]), closes)
         stored = storage_due(known.clauses, known.facts, closes, settled.get(agreement_id, 0))
-        rows.append((agreement_id, closes, decide, survives, stored))
+        kept = kept_by(known.clauses)
+        counts, back = ends_of(kept, known.facts) if kept else (None, None)
+        rows.append((agreement_id, closes, decide, survives, stored, counts, back))
     await execute(
         session,
         "UPDATE agreement a SET window_closes_at = n.closes, decide_by = n.decide, survives_until = n.survives, "
-        "storage_due_at = n.stored FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], "
-        "$5::timestamptz[]) AS n (id, closes, decide, survives, stored) WHERE a.id = n.id",
-        [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows],
+        "storage_due_at = n.stored, counts_out_at = n.counts, return_by = n.back FROM unnest($1::uuid[], $2::timestamptz[], "
+        "$3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[]) "
+        "AS n (id, closes, decide, survives, stored, counts, back) WHERE a.id = n.id",
+        *([r[n] for r in rows] for n in range(7)),
     )  # fmt: skip
 
 

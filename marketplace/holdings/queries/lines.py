@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.queries import terms_and_facts
+from marketplace.agreements.title import owner_words
 from marketplace.db.session import fetch
 from marketplace.holdings.queries.standing import (
     CountRow,
@@ -82,6 +83,8 @@ class HoldingRow:
     window_closes_at: datetime | None
     holder_id: UUID
     owner_told: bool
+    title_words: str = ""
+    """Of units that stay the maker's: until when, and what may be done with them."""
 
     @property
     def apart(self) -> bool:
@@ -213,6 +216,7 @@ def _row(r: asyncpg.Record, covered: Covered | None, reader: Actor) -> HoldingRo
         window_closes_at=covered.window_closes_at if covered else None,
         holder_id=reader.company_id,
         owner_told=not veiled or reader.knows(r["owner_id"]),
+        title_words=owner_words(covered.clauses) if covered and r["owner_id"] == covered.maker_id else "",
     )
 
 

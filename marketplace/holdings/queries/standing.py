@@ -212,11 +212,12 @@ async def freeze_targets(
 
 async def movement_to_correct(session: AsyncSession, lot_id: UUID, seq: int) -> asyncpg.Record | None:
     """Who recorded a stock transaction, of what kind and how many, under which agreement, from which site of the
-    recorder's own; None where it is not visible."""
+    recorder's own, and by which transaction of the same act title passed before it; None where it is not visible."""
     return await fetch_one(
         session,
-        "SELECT m.company_id, m.kind, m.purpose, m.quantity, m.cause_kind, m.agreement_id, m.permit_id, m.command_id, s.id AS from_site_id, "
-        "s.name AS from_site, p.uom FROM movement m JOIN lot l ON l.lot_id = m.lot_id JOIN part p ON p.id = l.part_id "
+        "SELECT m.company_id, m.kind, m.purpose, m.quantity, m.cause_kind, m.agreement_id, m.permit_id, m.command_id, l.part_id, "
+        "s.id AS from_site_id, s.name AS from_site, p.uom, (SELECT t.seq FROM movement t WHERE t.lot_id = m.lot_id "
+        "AND t.seq = m.seq - 1 AND t.kind = 'title' AND t.command_id = m.command_id) AS title_seq FROM movement m JOIN lot l ON l.lot_id = m.lot_id JOIN part p ON p.id = l.part_id "
         "LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position "
         "LEFT JOIN site s ON s.id = f.site_id AND s.company_id = m.company_id WHERE m.lot_id = $1 AND m.seq = $2",
         lot_id,

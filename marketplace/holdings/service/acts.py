@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 from marketplace.agreements import queries as agreements
@@ -16,10 +17,13 @@ from marketplace.agreements import service as leave
 from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.outcomes import Act, AfterNotice, Refused
+from marketplace.agreements.queries import retained
 from marketplace.agreements.reach import minimum
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take, propose
+from marketplace.holdings.service.taking import taken_out
 from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.ledger.entries import Command, Step
@@ -75,6 +79,19 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """What is owed for units that stayed the maker's and were taken out by the act; ``on_payment``: they become the holder's
+    when it is paid."""
+
+    agreement: str
+    quantity: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    on_payment: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What an act took, how many of the part are left on the lines it could choose from, and what remains of the
     schedules it touched. ``command_id`` names the stock transactions."""
@@ -84,6 +101,7 @@ class Done:
     quantity: int
     left_here: int
     schedules: tuple[Left, ...]
+    owed: tuple[Owed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,27 +208,40 @@ async def _do(
     if own < quantity or isinstance(target, ExactLine):
         covered = await _covered(session, lines)
     allowed, against = await _allowed(session, lines, covered, _ACTS[doing.kind], quantity - own, now)
-    takes, short = propose(lines, quantity, allowed)
+    takes, short = propose(_to_act_on(lines, covered, doing), quantity, allowed)
     if short:
         _refuse(lines, quantity, quantity - short, against)
     permits = await _permits(session, actor, takes, _ACTS[doing.kind], now)
-    steps = tuple(
-        Step(
-            doing.kind,
-            take.line.lot_id,
-            take.quantity,
-            take.line.position_id,
-            to=replace(take.line.place, site=doing.to_site) if doing.to_site else None,
-            permit=permit,
-            machine=doing.machine,
-            reason=doing.reason,
-            note=doing.note,
-            occurred_at=doing.occurred_at,
-        )
-        for take, permit in zip(takes, permits, strict=True)
-    )
     key = command_id or uuid4()
-    await carry_out(session, Command(key, actor.company_id, actor.user_id, steps, "holding"), now)
+    titles = await taken_out(session, actor, takes, _ACTS[doing.kind], key, doing.occurred_at or now, now)
+    steps: list[Step] = []
+    for index, (take, permit) in enumerate(zip(takes, permits, strict=True)):
+        line, title = take.line, titles.get(index)
+        owned = replace(line.place, owner=actor.company_id)
+        if title is not None:
+            # What is on consignment becomes the holder's when it is taken out, and is used as its own.
+            steps.append(
+                Step(
+                    Kind.TITLE, line.lot_id, take.quantity, line.position_id, to=owned, permit=title,
+                    occurred_at=doing.occurred_at,
+                )
+            )  # fmt: skip
+        steps.append(
+            Step(
+                doing.kind,
+                line.lot_id,
+                take.quantity,
+                line.position_id if title is None else None,
+                at=None if title is None else owned,
+                to=replace(line.place, site=doing.to_site) if doing.to_site else None,
+                permit=permit,
+                machine=doing.machine,
+                reason=doing.reason,
+                note=doing.note,
+                occurred_at=doing.occurred_at,
+            )
+        )
+    await carry_out(session, Command(key, actor.company_id, actor.user_id, tuple(steps), "holding"), now)
     await tell_taken(
         session, actor, key, [(t.line.lot_id, t.line.position_id) for t in takes if t.line.place.agreement is None]
     )
@@ -225,7 +256,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         lines = [line for line in found if line.position_id == target.position_id]
         if not lines:
             raise missing("ledger.not_found", "No such stock line among what your company holds.")
-        if doing.kind is not Kind.MOVE and lines[0].place.owner != company:
+        if doing.kind is not Kind.MOVE and not _under_own_hand(lines[0], company):
             raise conflict("holding.not_owned", "These units do not belong to your company yet.")
         if lines[0].place.site == doing.to_site and doing.to_site is not None:
             raise conflict("holding.there", "The units are at this site already.")
@@ -246,7 +277,23 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         and (target.condition is None or line.place.condition == target.condition)
         # A proposal leaves out what could not be done anyway; only an exact line is refused with the reason.
         and not line.apart
-        and (doing.kind is Kind.MOVE or (line.place.owner == company and not line.frozen))
+        and (doing.kind is Kind.MOVE or (_under_own_hand(line, company) and not line.frozen))
+    ]
+
+
+def _under_own_hand(line: Line, company: UUID) -> bool:
+    """Whether the units are the company's, or its maker's under an agreement, which then says what may be done with them."""
+    return line.place.owner in (company, line.place.beneficiary)
+
+
+def _to_act_on(lines: Sequence[Line], covered: Mapping[UUID, Covered], doing: _Doing) -> list[Line]:
+    """The lines that may be taken from: of the maker's units those that are taken out by it; what is sold and not paid yet
+    waits for its payment."""
+    placed = {agreement for agreement, known in covered.items() if kept_by(known.clauses) is not None}
+    return [
+        line
+        for line in lines
+        if doing.kind is Kind.MOVE or line.place.owner == line.place.holder or line.place.agreement in placed
     ]
 
 
@@ -328,6 +375,8 @@ async def _done(
 ) -> Done:
     touched = list(dict.fromkeys((t.line.place.agreement, t.line.part_id) for t in takes if t.line.place.agreement))
     after = await agreements.terms_and_facts(session, touched)
+    kept = any(t.line.place.agreement and t.line.place.owner == t.line.place.beneficiary for t in takes)
+    out = await retained.taken_by_act(session, key) if kept else ()
     names = {agreement: c.reference for agreement, c in covered.items()}
     taken = sum(t.quantity for t in takes)
     return Done(
@@ -346,4 +395,7 @@ async def _done(
         taken,
         sum(line.quantity for line in lines) - taken,
         tuple(Left(c.agreement_id, c.reference, c.facts.remaining, minimum(c.terms, c.facts)) for c in after.values()),
+        tuple(
+            Owed(t.agreement, t.quantity, t.unit_price * t.quantity, t.currency, t.due_on, t.on_payment) for t in out
+        ),
     )

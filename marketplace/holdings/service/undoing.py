@@ -61,9 +61,16 @@ async def correct(
         )
     if past["from_site_id"] is not None:
         await _open_still(session, actor, past)
-    step = Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())
-    command = Command(command_id or uuid4(), actor.company_id, actor.user_id, (step,), "correction")
+    steps = [Step(Kind.CORRECT, lot_id, past["quantity"], corrects=seq, reason=reason.strip())]
+    if past["title_seq"] is not None:
+        # The unit was taken out by this act: it is the maker's again.
+        steps.append(Step(Kind.CORRECT, lot_id, past["quantity"], corrects=past["title_seq"], reason=reason.strip()))
+    command = Command(command_id or uuid4(), actor.company_id, actor.user_id, tuple(steps), "correction")
     done = await carry_out(session, command, now)
+    if past["agreement_id"] is not None:
+        await leave.undo_taking_out(
+            session, actor, act_id=past["command_id"], part_id=past["part_id"], quantity=past["quantity"], now=now
+        )
     if past["permit_id"] is not None:
         await leave.note_act_undone(session, past["permit_id"])
     if past["agreement_id"] is None:

@@ -52,6 +52,7 @@ class ListingRow:
     terms: dict[str, Any]
     further: list[dict[str, Any]]
     use_class: str
+    payment_days: int
     list_price: Decimal | None
     distance_km: float | None = None
     """By road from where the reader asked from; None where either place is unknown or nobody asked."""
@@ -62,7 +63,7 @@ SELECT l.id, l.release_id, r.reference AS release_reference, l.company_id AS sel
        p.number AS part_number, p.description, m.name AS maker, p.class_code, p.uom, l.site_id, l.place, l.region,
        l.country, l.lat, l.lon, l.condition, l.quantity, l.ordered, l.quantity - l.ordered AS available, l.unit_price,
        r.currency, l.minimum_quantity, l.package_quantity, l.minimum_to_keep, l.published, r.published_at, r.clause,
-       r.version, r.terms, r.further, r.use_class, p.list_price"""
+       r.version, r.terms, r.further, r.use_class, r.payment_days, p.list_price"""
 _LISTING_FROM = """
 FROM listing l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
 JOIN company c ON c.id = l.company_id

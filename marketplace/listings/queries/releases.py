@@ -28,6 +28,8 @@ class ReleaseRow:
     terms: dict[str, Any]
     further: list[dict[str, Any]]
     use_class: str
+    payment_days: int
+    """The price is due so many days after the receipt."""
     currency: str
     audience: str
     audience_ids: list[UUID]
@@ -41,7 +43,7 @@ class ReleaseRow:
 
 
 _RELEASE = """
-SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.further, r.use_class, r.currency, r.audience,
+SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.further, r.use_class, r.payment_days, r.currency, r.audience,
        r.audience_ids, r.status, r.created_at, r.published_at, count(l.id)::int AS lines,
        coalesce(sum(l.quantity), 0)::bigint AS quantity, coalesce(sum(l.ordered), 0)::bigint AS ordered,
        coalesce(sum(l.quantity * l.unit_price), 0) AS value

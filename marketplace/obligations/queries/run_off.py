@@ -16,19 +16,20 @@ from marketplace.db.session import fetch, fetch_one
 @dataclass(frozen=True, slots=True)
 class StillOpen:
     """What is to be finished under an agreement: orders back that are under way, drawn units that are to be replaced,
-    resales under way, settlement lines that are not paid; ``units`` with the holder, of which it reports as long as its
-    duties survive."""
+    resales under way, settlement lines that are not paid, units with the holder that are the maker's still; ``units`` with the
+    holder, of which it reports as long as its duties survive."""
 
     calls: int
     replacements: int
     resales: int
     lines: int
     units: int
+    kept: int
 
     @property
     def anything(self) -> bool:
         """Whether something keeps the agreement from being closed by the clock."""
-        return self.calls + self.replacements + self.resales + self.lines > 0
+        return self.calls + self.replacements + self.resales + self.lines + self.kept > 0
 
 
 # What is priced is finished but for its payment, which is a line.
@@ -45,25 +46,27 @@ _RESALES: Final = (
     "resale r WHERE r.child_id = a.id AND r.status IN ('acceded', 'shipped')",
 )
 _LINES: Final = "settlement_line l WHERE l.agreement_id = a.id AND l.paid < l.amount"
+_KEPT: Final = "position p WHERE p.agreement_id = a.id AND p.quantity > 0 AND p.holder_id = a.holder_id AND p.owner_id = a.maker_id"
 _OPEN: Final = f"""
 SELECT (SELECT count(*) FROM {_CALLS})::int AS calls,
        (SELECT coalesce(sum(k.inspected_good - k.replaced - k.bought), 0) FROM {_TO_REPLACE})::int AS replacements,
        ((SELECT count(*) FROM {_RESALES[0]}) + (SELECT count(*) FROM {_RESALES[1]}))::int AS resales,
        (SELECT count(*) FROM {_LINES})::int AS lines,
        (SELECT coalesce(sum(p.quantity), 0) FROM position p WHERE p.agreement_id = a.id AND p.quantity > 0
-        AND p.holder_id = a.holder_id)::int AS units
+        AND p.holder_id = a.holder_id)::int AS units,
+       (SELECT coalesce(sum(p.quantity), 0) FROM {_KEPT})::int AS kept
 FROM agreement a WHERE a.id = $1
 """
 _SHORTAGES: Final = "shortage s WHERE s.agreement_id = a.id AND s.status = 'open'"
 _NOTHING: Final = " AND ".join(
-    f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES, _SHORTAGES)
+    f"NOT EXISTS (SELECT FROM {what})" for what in (_CALLS, _TO_REPLACE, *_RESALES, _LINES, _SHORTAGES, _KEPT)
 )
 
 
 async def still_open(session: AsyncSession, agreement_id: UUID) -> StillOpen:
     """What is open under one agreement, as far as the reader may see it."""
     row = await fetch_one(session, _OPEN, agreement_id)
-    return StillOpen(**dict(row)) if row else StillOpen(0, 0, 0, 0, 0)
+    return StillOpen(**dict(row)) if row else StillOpen(0, 0, 0, 0, 0, 0)
 
 
 async def to_close(session: AsyncSession, now: datetime, *, limit: int = 500) -> Sequence[UUID]:
@@ -91,6 +94,8 @@ UNION SELECT r.agreement_id FROM resale r WHERE (r.maker_id = $1 OR r.holder_id 
       AND r.status IN ('asked', 'consented', 'acceded', 'shipped')
 UNION SELECT l.agreement_id FROM settlement_line l WHERE l.payer_id = $1 AND l.payer_marked_at IS NULL
 UNION SELECT l.agreement_id FROM settlement_line l WHERE l.payee_id = $1 AND l.payer_marked_at IS NULL
+UNION SELECT a.id FROM agreement a WHERE a.status = 'run_off' AND a.return_by IS NOT NULL
+      AND (a.maker_id = $1 OR a.holder_id = $1) AND EXISTS (SELECT FROM {_KEPT})
 """
 
 

@@ -8,6 +8,9 @@ from uuid import UUID
 
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.queries.retained import clauses_of_agreement
+from marketplace.agreements.term_kinds import Title
+from marketplace.agreements.title import kept_by, title_of
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
@@ -18,6 +21,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
+from marketplace.orders.service.selling import owe_price
 from marketplace.orders.service.shared import announce, mine, moved, tell
 from marketplace.orders.states import WORDS, Receipt, require_next
 from marketplace.parties import queries as parties
@@ -109,8 +113,9 @@ async def correct_shipment(
 async def receive(
     session: WriteSession, actor: Actor, order_id: UUID, receipts: Sequence[Receipt], now: datetime
 ) -> None:
-    """The buyer receives: per line good, short, damaged, wrong part; of serial-numbered units, which. Good units change
-    title and come under the agreement; damaged and wrong ones stay the seller's in the buyer's custody; short ones are
+    """The buyer receives: per line good, short, damaged, wrong part; of serial-numbered units, which. Good units come under
+    the agreement and change title, unless its terms keep that until they are paid or taken out; what is sold is owed for
+    from now on, each good unit at its price. Damaged and wrong ones stay the seller's in the buyer's custody; short ones are
     recorded as lost on the way, without saying by whose fault. Raises ``order.receipt``, ``order.receipt_note``,
     ``order.receipt_unit``, ``order.receipt_which``."""
     order = await mine(session, actor, order_id, "buyer")
@@ -127,7 +132,7 @@ async def receive(
         for index, receipt in enumerate(receipts)
     }
     arriving: list[Step] = []
-    accepted: list[tuple[UUID, int, Place]] = []
+    accepted: list[tuple[int, UUID, int, Place]] = []
     async with acting_for(session, order.seller_id):
         at_now = await places(session, [(u.shipped_lot_id, u.shipped_position_id) for u in units])
         for number, receipt in given.items():
@@ -151,7 +156,7 @@ async def receive(
                     )
                 )
                 if outcome == "good":
-                    accepted.append((lot, count, here))
+                    accepted.append((number, lot, count, here))
         first = Command(
             command_id("order.receive", order_id), order.seller_id, actor.user_id, tuple(arriving), "order", order_id
         )
@@ -167,10 +172,15 @@ async def receive(
                 refused[part] = refused.get(part, 0) + receipt.not_good
         if refused and agreement:
             await agreements.note_not_accepted(session, agreement, refused)
+    clauses = await clauses_of_agreement(session, agreement) if agreement else ()
+    keeps = title_of(clauses) is not Title.SOLD
     keeping: list[Step] = []
-    for lot, count, here in accepted:
-        owned = moved(here, owner=order.buyer_id)
-        keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
+    for number, lot, count, here in accepted:
+        owned = here
+        # What costs nothing waits for no payment.
+        if not keeps or (kept_by(clauses) is None and not lines[number].unit_price):
+            owned = moved(here, owner=order.buyer_id)
+            keeping.append(Step(Kind.TITLE, lot, count, at=here, to=owned))
         if agreement:
             bound = moved(owned, agreement=agreement, beneficiary=order.seller_id)
             keeping.append(Step(Kind.REPOINT, lot, count, at=owned, to=bound))
@@ -179,6 +189,8 @@ async def receive(
             command_id("order.title", order_id), actor.company_id, actor.user_id, tuple(keeping), "order", order_id
         )
         await carry_out(session, second, now)
+    if kept_by(clauses) is None:
+        await owe_price(session, order, list(lines.values()), given, agreement, now)
     await execute(
         session,
         "UPDATE order_line l SET good = n.good, short = n.short, damaged = n.damaged, wrong = n.wrong, "

@@ -114,11 +114,12 @@ async def place(
     await execute(
         session,
         "INSERT INTO purchase_order (id, reference, release_id, seller_id, buyer_id, status, currency, po_number, "
-        "ship_to_site_id, requested_on, hold_expires_at, placed_by, placed_at, proposed) "
-        "VALUES ($1,$2,$3,$4,$5,'placed',$6,$7,$8,$9,$10,$11,$12,$13::jsonb)",
+        "ship_to_site_id, requested_on, hold_expires_at, placed_by, placed_at, proposed, payment_days) "
+        "VALUES ($1,$2,$3,$4,$5,'placed',$6,$7,$8,$9,$10,$11,$12,$13::jsonb,$14)",
         order_id, reference, seen[0].release_id, seller, actor.company_id, seen[0].currency, po_number.strip(),
         ship_to_site_id, requested_on, until, actor.user_id, now,
         None if proposed is None else json.dumps({"clauses": _plain(wanted), "note": proposed.note.strip()}),
+        seen[0].payment_days,
     )  # fmt: skip
     await execute(
         session,

@@ -16,14 +16,17 @@ from marketplace.settlement.service.missing import owe_for_missing
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
+from marketplace.settlement.service.sales import Sold, credit_put_back, owe_sales, owe_taken_out
 from marketplace.settlement.service.setting_off import set_off
 from marketplace.settlement.service.storage import owe_storage
 
 __all__ = [
+    "Sold",
     "agree",
     "allocate",
     "confirm",
     "credit",
+    "credit_put_back",
     "dispute_line",
     "dispute_units",
     "end_units",
@@ -33,7 +36,9 @@ __all__ = [
     "owe",
     "owe_for_missing",
     "owe_premiums",
+    "owe_sales",
     "owe_storage",
+    "owe_taken_out",
     "preview",
     "propose",
     "record",

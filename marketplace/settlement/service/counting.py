@@ -110,7 +110,7 @@ async def recount(
             if line.kind == LineKind.SALE_PRICE and line.agreement_id is not None:
                 await agreements.pass_title(
                     session, by, agreement_id=line.agreement_id, part_id=line.part_id, quantity=line.quantity,
-                    cause_id=line.id, now=now,
+                    cause_id=line.id, now=now, sold_by=line.cause_id,
                 )  # fmt: skip
     return after
 

@@ -59,7 +59,10 @@ SELECT g.*, g.rivals - count(*) OVER (PARTITION BY g.part_id, g.bound) AS farthe
                CASE WHEN bool_or(d.open) OVER one THEN min(d.h) FILTER (WHERE d.open) OVER one
                     ELSE min(d.h) OVER one END AS way
         FROM (
-            SELECT p.*, p.site_id IS NOT NULL AND p.holder_id = p.owner_id
+            SELECT p.*, p.site_id IS NOT NULL
+                        AND (p.holder_id = p.owner_id
+                             OR p.owner_id = p.beneficiary_id AND EXISTS (SELECT FROM agreement b
+                                WHERE b.id = p.agreement_id AND b.holder_id = p.holder_id))
                         AND p.quantity - p.held - p.frozen - p.withdrawn > 0 AS open,
                    power(sind((a.lat - $5::float8) / 2), 2)
                    + cosd($5::float8) * cosd(a.lat) * power(sind((a.lon - $6::float8) / 2), 2) AS h
@@ -83,6 +86,8 @@ def _told(places: str, farther: str) -> str:
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
        g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
+       g.owner_id = g.beneficiary_id AND EXISTS (
+           SELECT FROM agreement b WHERE b.id = g.agreement_id AND b.holder_id = g.holder_id) AS at_holder,
        {farther} AS farther
 FROM ({places}) g
 JOIN company h ON h.id = g.holder_id
@@ -129,8 +134,8 @@ async def nearest_stock(
 
 
 def _row(r: asyncpg.Record) -> StockRow:
-    *row, lat, lon, country, told, _ = r
-    return StockRow._make((*row, Point(lat, lon, country), told))
+    *row, lat, lon, country, told, kept, _ = r
+    return StockRow._make((*row, Point(lat, lon, country), told, bool(kept)))
 
 
 @dataclass(frozen=True, slots=True)

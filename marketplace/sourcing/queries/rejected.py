@@ -64,10 +64,10 @@ async def rejected_units_for_update(session: WriteSession, call: CallRow) -> Seq
         "NOT EXISTS (SELECT 1 FROM position o WHERE o.lot_id = p.lot_id AND o.position_id <> p.position_id AND o.quantity > 0) "
         "AND p.held = 0 AS alone "
         "FROM position p JOIN lot l ON l.lot_id = p.lot_id "
-        "WHERE p.lot_id IN (SELECT u.shipped_lot_id FROM call_unit u WHERE u.call_id = $1) AND p.owner_id = $2 "
+        "WHERE p.lot_id IN (SELECT u.shipped_lot_id FROM call_unit u WHERE u.call_id = $1) AND p.owner_id IN ($2, $4) "
         "AND p.holder_id = $3 AND p.agreement_id IS NOT NULL AND p.site_id IS NOT NULL AND p.quantity > p.held "
         "ORDER BY p.lot_id, p.position_id",
-        call.id, call.holder_id, call.company_id,
+        call.id, call.holder_id, call.company_id, call.maker_id,
     )  # fmt: skip
     return [RejectedUnit(**dict(r)) for r in rows]
 

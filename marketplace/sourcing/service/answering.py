@@ -6,7 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
+from marketplace.agreements.phrases import listed
+from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.states import CALL_WORDS, CallState
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
@@ -102,7 +105,7 @@ async def refuse(
     session: WriteSession, actor: Actor, call_id: UUID, *, code: str, note: str, now: datetime
 ) -> dict[str, object] | None:
     """The holder refuses with a code. *Not on the shelf* and its like take the units out of availability until a
-    count, without deciding fault. The next best source is planned at once; returns that plan (None when nothing
+    count, without deciding fault. Raises ``call.no_refusal`` for any other code where the units are the maker's. The next best source is planned at once; returns that plan (None when nothing
     is lacking)."""
     if code not in REFUSALS:
         raise invalid("call.reason", f"Choose a reason: {', '.join(REFUSALS)}.", field="code")
@@ -110,6 +113,7 @@ async def refuse(
         raise invalid("call.note", "Say in a few words why.", field="note")
     call = await caught_up(session, actor, await mine(session, actor, call_id, "holder"), now)
     await _require_in_time(call, now)
+    await _not_its_own(session, call, code)
     await free_units(session, actor, call, "refuse", now)
     if code in WITHDRAWING:
         units = await queries.call_units(session, call.id)
@@ -126,6 +130,19 @@ async def refuse(
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     await tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
     return following
+
+
+async def _not_its_own(session: WriteSession, call: queries.CallRow, code: str) -> None:
+    """Units that stayed the maker's are shipped and not refused; what is not there, or broken, can be said of them too."""
+    if code in WITHDRAWING or call.agreement_id is None:
+        return
+    if kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None:
+        raise conflict(
+            "call.no_refusal",
+            "These units are the manufacturer's: they are shipped, not refused. If they are not there, say so: "
+            f"{listed([words for c, words in REFUSALS.items() if c in WITHDRAWING], 'or')}.",
+            field="code",
+        )
 
 
 async def tell_next(

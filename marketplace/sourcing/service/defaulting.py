@@ -134,7 +134,9 @@ async def owe_for_delay(session: WriteSession, call: CallRow, good: int, accepte
     terms = clause_of(covered, call)
     if terms.generation == 1:
         return None
-    value = Money(call.unit_price * good, call.currency)
+    # Of units that stayed the maker's the order costs a fee; what they are worth is their price.
+    each = covered.facts.sale_price if terms.clause == "title-kept" else Money(call.unit_price, call.currency)
+    value = each * good
     due = due_by(terms, call.ship_by, call.deliver_by)
     claim = late_damages(terms, covered.facts, value, due, delivered_at(terms, call.shipped_at, call.received_at))
     if not claim.amount.amount:

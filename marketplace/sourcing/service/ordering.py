@@ -269,6 +269,17 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
             session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now
         )
     await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
+    # Units that are the maker's, or that the holder offered, are shipped without an answer.
+    unasked = (
+        bool(call.agreement_id)
+        and call.silence == "accepted"
+        and call.respond_by is not None
+        and call.respond_by <= now
+    )
+    if unasked:
+        call = await queries.call(session, call.id)
+        await set_status(session, call, "accepted", accepted_at=now)
+        await tell(session, by, call, "needs_no_answer", {}, now)
     word = {"own_stock": "Pick request", "access_draw": "Access draw", "buy_back": "Buy-back order"}[call.kind]
     due = f"{call.respond_by:%d %b %Y %H:%M} UTC" if call.respond_by else "soon"
     meaning = "counts as accepted" if call.silence == "accepted" else "counts as refused"
@@ -276,7 +287,7 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
         session, "call.noticed", call, call.holder_id, ("buyer", "warehouse", "planner"),
         f"{word} {call.reference}: {call.quantity} x {call.part_number}",
         f"{call.maker} orders {call.quantity} {call.uom} of {call.part_number} ({call.description}) from {call.site}. "
-        f"Please answer by {due}; no response by then {meaning}.",
+        + ("It needs no answer: please ship the units." if unasked else f"Please answer by {due}; no response by then {meaning}."),
     )  # fmt: skip
 
 

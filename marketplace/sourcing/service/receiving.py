@@ -13,7 +13,9 @@ from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.evaluation import draw_outcome, inspect_by
 from marketplace.agreements.phrases import deadline
+from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.states import CallState, move_call
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
@@ -234,9 +236,12 @@ async def _accept(
         if good:
             await _take_title(session, by, call, accepted, now)
         line: UUID | None = None
-        if good and (fee.amount or not drawn):
+        # The maker takes its own units back for a fee, which can be nothing.
+        own = not drawn and kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None
+        kind_owed = "draw_fee" if drawn else "handling" if own else "call_price"
+        if good and (fee.amount or not (drawn or own)):
             line = await settlement.owe(
-                session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_fee" if drawn else "call_price",
+                session, payer_id=call.maker_id, payee_id=call.holder_id, kind=kind_owed,
                 cause_id=call.id, cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id,
                 quantity=good, unit_price=fee, words=f"Draw fee {fee} a unit." if drawn else _price_words(call),
                 due_on=local_day(accepted_at, call.zone) + timedelta(days=call.payment_days),
@@ -258,6 +263,8 @@ async def _accept(
             await conclude(session, call.id, now)
         else:
             await _priced(session, call, good, now)
+            if own and line is None:
+                await settle_if_paid(session, await queries.call(session, call.id), now)
         await tell(session, by, call, kind, {"good": good, "rejected": rejected, "note": note}, now)
     price = "at a draw fee of" if drawn else "at"
     await announce(
@@ -322,14 +329,23 @@ async def _take_title(session: WriteSession, by: By, call: CallRow, lots: Accept
         )
     }
     steps: list[Step] = []
+    kept = 0
     for lot, number, count in lots:
         here = at[lot, number or 0]
         owned = moved(here, owner=call.maker_id)
-        steps.append(Step(Kind.TITLE, lot, count, number, to=owned, permit=permits.get((lot, "title"))))
+        # What stayed the maker's changes no title.
+        if here.owner == call.maker_id:
+            kept += count
+        else:
+            steps.append(Step(Kind.TITLE, lot, count, number, to=owned, permit=permits.get((lot, "title"))))
         free = moved(owned, agreement=None, beneficiary=None)
         steps.append(Step(Kind.REPOINT, lot, count, at=owned, to=free, permit=permits.get((lot, "repoint"))))
     command = Command(command_id("call.title", call.id), call.maker_id, by.user_id, tuple(steps), "call", call.id)
     await carry_out(session, command, now)
+    if kept and call.agreement_id is not None:
+        await agreements.note_title_given_up(
+            session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=kept
+        )
 
 
 async def finish(

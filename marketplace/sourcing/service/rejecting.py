@@ -10,6 +10,8 @@ from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.agreements.phrases import count
+from marketplace.agreements.queries.retained import clauses_of_agreement
+from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.clock import local_day
 from marketplace.kit.consignment import Consignment
@@ -236,8 +238,13 @@ async def _keep(
     )  # fmt: skip
     steps: list[Step] = []
     for u, part in taken:
-        owned = moved(at[u.lot_id, u.position_id], owner=call.maker_id)
-        steps.append(Step(Kind.TITLE, u.lot_id, part, u.position_id, to=owned, permit=permits[u.lot_id][Kind.TITLE]))
+        here = at[u.lot_id, u.position_id]
+        owned = moved(here, owner=call.maker_id)
+        # What stayed the maker's changes no title.
+        if here.owner != call.maker_id:
+            steps.append(
+                Step(Kind.TITLE, u.lot_id, part, u.position_id, to=owned, permit=permits[u.lot_id][Kind.TITLE])
+            )
         released = moved(owned, agreement=None, beneficiary=None)
         steps.append(Step(Kind.REPOINT, u.lot_id, part, at=owned, to=released, permit=permits[u.lot_id][Kind.REPOINT]))
     command = Command(command_id("call.keep", dispute.id), call.maker_id, by.user_id, tuple(steps), "call", call.id)
@@ -252,7 +259,8 @@ async def _keep(
     due = local_day(now, call.zone) + timedelta(days=call.payment_days)
     if how == "withdrawn":
         each = Money(call.unit_price if call.draw_fee is None else call.draw_fee, call.currency)
-        kind, quantity = ("draw_fee" if drawn else "call_price"), kept
+        own = kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None
+        kind, quantity = ("draw_fee" if drawn else "handling" if own else "call_price"), kept
         words = f"Accepted after all ({dispute.reference}), at {each} a unit."
     else:
         each, kind, quantity = Money(amount, call.currency), ("draw_purchase" if drawn else "call_price"), 1
