@@ -59,8 +59,8 @@ from marketplace.sourcing.schemas import (
     RequisitionOut,
     WayBackOut,
 )
+from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.ordering import Choice
-from marketplace.sourcing.service.receiving import Lower
 
 PLACES_OF_MANY = 12
 """Places looked at of each part, at the least, where several numbers are asked for at once; a number alone gets all."""
@@ -329,12 +329,14 @@ async def receive(session: Writing, actor: ReceivesCalls, call_id: UUID, now: No
 async def inspect(
     session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """Title passes for accepted units, and one line at the clause's price is owed."""
+    """Title passes for accepted units, and one line at the clause's price is owed; where the agreement states what a condition
+    fetches, one for each condition, with its handling beside it."""
     return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(
             session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump(),
             reason=given.reason, lower=Lower(given.lower.quantity, given.lower.less) if given.lower else None,
+            found=[f.finding() for f in given.found],
         ),
     )  # fmt: skip
 
@@ -357,6 +359,17 @@ async def send_back(
     return await once_done(
         session, actor, key, f"calls.send_back:{call_id}", given.model_dump(),
         lambda: service.send_back(session, actor, call_id, given.consignment(), now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/keep-rejected", summary="Keep rejected units for nothing")
+async def keep_rejected(
+    session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Where the agreement has it so, once the holder has not objected in time: they become the maker's."""
+    return await once_done(
+        session, actor, key, f"calls.keep_rejected:{call_id}", {},
+        lambda: service.keep_rejected(session, actor, call_id, now),
     )  # fmt: skip
 
 

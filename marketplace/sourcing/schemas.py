@@ -14,12 +14,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marketplace.agreements.graded import Finding
+from marketplace.agreements.term_kinds import Grade, Papers
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment, ShipIn
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries import CallRow, RequisitionRow
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
+Name = Annotated[str, Field(max_length=200)]
 
 
 @dataclass(slots=True)
@@ -343,6 +346,17 @@ class PlaceOut(BaseModel):
     asked_by: PersonToRing | None = Field(default=None, description="Who needs the units; only of the destination.")
 
 
+class GradeOut(BaseModel):
+    """What a unit in this condition fetches on acceptance."""
+
+    grade: Grade
+    each: Decimal = Field(description="Per unit, handling included.")
+    handling: Decimal = Field(description="So much of it is for handling, on a line of its own.")
+    percent_bp: int = Field(description="Share of the price that the agreement states for this condition.")
+    may_reject: bool
+    words: str = Field(description="With clause, version and section.")
+
+
 class CallOut(BaseModel):
     """A buy-back order, access draw or pick request."""
 
@@ -387,6 +401,9 @@ class CallOut(BaseModel):
     inspected_good: int | None
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
+    grades: list[GradeOut] | None = Field(
+        description="What a unit fetches by its condition, best first; kept at receipt where the agreement states it."
+    )
 
     @classmethod
     def of(cls, call: CallRow, actor: Actor) -> CallOut:
@@ -413,9 +430,6 @@ class RefuseIn(BodyIn):
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "not_on_shelf", "note": "bin is empty"}]})
     code: str
     note: str = Field(default="", max_length=1000)
-
-
-Name = Annotated[str, Field(max_length=200)]
 
 
 class InspectedUnits(BodyIn):
@@ -482,15 +496,50 @@ class WayBackOut(BaseModel):
     note: str
 
 
+class FoundIn(BodyIn):
+    """What was found of so many units: their condition, their papers, how much of their shelf life is left."""
+
+    grade: Grade = Field(description="The condition that they are in.")
+    quantity: int = Field(ge=1)
+    accepted: bool = Field(default=True, description="false: rejected, as the agreement allows it.")
+    papers: Papers | None = Field(default=None, description="Which papers came along; null: those that are asked for.")
+    shelf_life_left_bp: int | None = Field(
+        default=None, ge=0, le=10_000, description="Of the shelf life, in basis points; null where there is none."
+    )
+    units: list[Name] = Field(
+        default=[],
+        max_length=10_000,
+        description="Those with serial numbers, by serial or lot id; of one finding not needed.",
+    )
+
+    def finding(self) -> Finding:
+        """As the service takes it."""
+        return Finding(
+            grade=self.grade, quantity=self.quantity, accepted=self.accepted, papers=self.papers,
+            shelf_life_left_bp=self.shelf_life_left_bp, units=tuple(self.units),
+        )  # fmt: skip
+
+
 class InspectIn(BodyIn):
-    """How many are accepted; a note where some are rejected, and which where they have serial numbers."""
+    """How many are accepted; a note where some are rejected, and which where they have serial numbers. Where the agreement
+    states what a condition fetches (`grades` of the order), `found` says in which condition they are."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"good": 1}, {"good": 1, "units": {"rejected": ["SN-2"]}, "note": "housing cracked"}]
+            "examples": [
+                {"good": 1},
+                {"good": 1, "units": {"rejected": ["SN-2"]}, "note": "housing cracked"},
+                {
+                    "found": [
+                        {"grade": "new", "quantity": 2, "units": ["SN-1", "SN-2"]},
+                        {"grade": "core", "quantity": 1, "units": ["SN-3"], "accepted": False},
+                    ]
+                },
+            ]
         }
     )
-    good: int
+    good: int | None = Field(default=None, description="How many are accepted; not needed beside `found`.")
+    found: list[FoundIn] = Field(default=[], max_length=1_000)
     note: str = Field(default="", max_length=1000)
     units: InspectedUnits = Field(default_factory=InspectedUnits)
     reason: DisputeReason = Field(default="other", description="Why units are rejected.")

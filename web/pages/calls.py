@@ -23,7 +23,7 @@ from marketplace.settlement import queries as settlement
 from marketplace.settlement.disputes import REASONS
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.receiving import Lower
+from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words

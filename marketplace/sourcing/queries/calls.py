@@ -55,6 +55,7 @@ class CallRow:
     status: str
     silence: str
     reasons: list[Any]
+    grades: list[Any] | None
     inspection_days: int
     payment_days: int
     draw_fee: Decimal | None
@@ -116,7 +117,7 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        coalesce(s.name, k.ship_from ->> 'name') AS site, coalesce(s.counter_phone, k.ship_from ->> 'telephone') AS counter_phone,
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
        k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,
-       k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
+       k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.grades, k.inspection_days,
        k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.acknowledge_by, k.acknowledged_at, k.deliver_by, k.default_from, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
        k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by
