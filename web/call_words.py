@@ -56,6 +56,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "dispute_agreed": ("{company} agreed: {of} kept", "scale", "good"),
     "dispute_withdrawn": ("{company} accepted {of} after all", "shield-check", "good"),
     "freight": ("{company} paid the carrier", "truck", "info"),
+    "rejected_kept": ("Nobody objected in time: {company} keeps {of} for nothing", "package-import", "warn"),
     "sent_back": ("{company} sent {of} back", "truck-return", "info"),
     "received_back": ("{company} has the rejected units again", "package-import", "good"),
     "bought": ("Not replaced in time: {of} bought", "coin", "warn"),

@@ -63,7 +63,7 @@ class Call(Row):
 
     ``draw_fee``: per unit, of an access draw, whose ``unit_price`` is what a unit costs that is not replaced by
     ``replace_by``. Of the accepted units, ``replaced`` have an equal one at the holder, for ``replacing`` it is on the
-    way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``grades``: what a unit fetches by its condition, kept at receipt.
+    way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``grades``: what units have to be like and fetch by their condition, kept at receipt.
     ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
     """
@@ -88,7 +88,7 @@ class Call(Row):
     status: Mapped[str]
     silence: Mapped[str]
     reasons: Mapped[list[Any]]
-    grades: Mapped[list[Any] | None]
+    grades: Mapped[dict[str, Any] | None]
     inspection_days: Mapped[int]
     payment_days: Mapped[int]
     draw_fee: Mapped[Decimal | None]

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.agreements.graded import Finding
-from marketplace.agreements.term_kinds import Grade, Papers
+from marketplace.agreements.term_kinds import Grade, Papers, RejectRemedy
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment, ShipIn
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
@@ -357,6 +357,16 @@ class GradeOut(BaseModel):
     words: str = Field(description="With clause, version and section.")
 
 
+class OnReturnOut(BaseModel):
+    """What units that come back have to be like, and what each condition fetches, best first."""
+
+    asked: list[str]
+    papers: Papers = Field(description="Which are asked for.")
+    remedy: RejectRemedy = Field(description="What happens to a unit that is rejected.")
+    shelf_life: bool = Field(description="Whether a share of the shelf life has to be left.")
+    pays: list[GradeOut]
+
+
 class CallOut(BaseModel):
     """A buy-back order, access draw or pick request."""
 
@@ -401,9 +411,7 @@ class CallOut(BaseModel):
     inspected_good: int | None
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
-    grades: list[GradeOut] | None = Field(
-        description="What a unit fetches by its condition, best first; kept at receipt where the agreement states it."
-    )
+    grades: OnReturnOut | None = Field(description="Kept at receipt, where the agreement states it.")
 
     @classmethod
     def of(cls, call: CallRow, actor: Actor) -> CallOut:

@@ -55,7 +55,7 @@ class CallRow:
     status: str
     silence: str
     reasons: list[Any]
-    grades: list[Any] | None
+    grades: dict[str, Any] | None
     inspection_days: int
     payment_days: int
     draw_fee: Decimal | None

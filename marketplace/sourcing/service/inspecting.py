@@ -14,7 +14,7 @@ from uuid import UUID
 from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.evaluation import inspect_by
-from marketplace.agreements.graded import OTHER_REASONS, REASONS, Finding, Judged, choices, judge
+from marketplace.agreements.graded import OTHER_REASONS, REASONS, Finding, Judged, asked_for, choices, judge
 from marketplace.agreements.phrases import count, deadline, percent
 from marketplace.agreements.states import CallState, move_call
 from marketplace.agreements.term_kinds import Grade, RejectRemedy
@@ -231,10 +231,14 @@ def handled(call: CallRow) -> bool:
     return call.draw_fee is None and call.kind != "put"
 
 
-def pays(terms: TermsV2, call: CallRow) -> list[dict[str, Any]]:
-    """What each condition fetches under this order, as it is kept with it at receipt."""
+def on_return(terms: TermsV2, call: CallRow) -> dict[str, Any]:
+    """What units of this order have to be like and what each condition fetches, as it is kept with it at receipt."""
     made = choices(by_condition(terms, call), owed_each(call), handled=handled(call))
-    return [choice.plain for choice in made]
+    return {
+        "asked": list(asked_for(terms)), "papers": terms.return_papers.value, "shelf_life": terms.remaining_shelf_life_bp > 0,
+        "remedy": terms.reject_remedy.value,
+        "pays": [choice.plain for choice in made],
+    }  # fmt: skip
 
 
 async def _answer_by(session: WriteSession, call: CallRow, now: datetime) -> datetime:

@@ -22,7 +22,7 @@ from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.inspecting import pays
+from marketplace.sourcing.service.inspecting import on_return
 from marketplace.sourcing.service.replacing import settle_if_paid
 from marketplace.sourcing.service.requesting import own_request
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
@@ -84,7 +84,7 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
 
 async def _clocks(
     session: WriteSession, call: CallRow, now: datetime
-) -> tuple[datetime | None, datetime | None, list[dict[str, Any]] | None]:
+) -> tuple[datetime | None, datetime | None, dict[str, Any] | None]:
     """Until when units can be rejected, and drawn ones be replaced: computed once, as the clause counts its days; and what
     each condition fetches, where the clause states it."""
     if call.agreement_id is None:
@@ -93,7 +93,7 @@ async def _clocks(
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
     terms = clause_of(covered, call)
     until = inspect_by(terms, now, covered.facts.zone)
-    grades = None if terms.generation == 1 else pays(terms, call)
+    grades = None if terms.generation == 1 else on_return(terms, call)
     if terms.clause != "access-back":
         return until, None, grades
     return until, draw_outcome(terms, covered.facts, now, now).replace_by, grades
