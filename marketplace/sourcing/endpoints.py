@@ -29,6 +29,7 @@ from marketplace.sourcing.permissions import (
     ReceivesCalls,
     ReceivesReplacements,
     Requests,
+    SellsBack,
     SettlesUnits,
     ShipsReplacements,
 )
@@ -40,6 +41,7 @@ from marketplace.sourcing.schemas import (
     ConfirmIn,
     ContactOut,
     CoverIn,
+    DestinationIn,
     EqualStockOut,
     FinishIn,
     FreightIn,
@@ -57,6 +59,8 @@ from marketplace.sourcing.schemas import (
     ReplacementOut,
     RequestIn,
     RequisitionOut,
+    SellableOut,
+    SellBackIn,
     WayBackOut,
 )
 from marketplace.sourcing.service.inspecting import Lower
@@ -442,6 +446,34 @@ async def accept_rejected(
     return await once_done(
         session, actor, key, f"disputes.accept:{dispute_id}", {},
         lambda: service.accept_rejected(session, actor, dispute_id, now),
+    )  # fmt: skip
+
+
+@sourcing.get("/sell-back/{agreement_id}", summary="What you can sell back under an agreement")
+async def sellable(session: Reading, actor: ReadsCalls, agreement_id: UUID, now: Now) -> list[SellableOut]:
+    """By part, site and condition, with the price or the reason why not; for the holder."""
+    return [SellableOut.of(s) for s in await service.sellable(session, actor, agreement_id, now)]
+
+
+@sourcing.post("/sell-back", status_code=201, summary="Sell units back")
+async def sell_back(session: Writing, actor: SellsBack, new: SellBackIn, now: Now, key: IdempotencyKey = None) -> Made:
+    """Where the agreement gives the holder that right: an order that the manufacturer cannot refuse, of units that are not
+    reserved. Both are bound by it; answers its id."""
+
+    async def act() -> dict[str, Any]:
+        return {"id": await service.sell_back(session, actor, service.Offered(**new.model_dump()), now)}
+
+    return Made.model_validate((await once(session, actor, key, "sell-back", new.model_dump(), act)).content)
+
+
+@sourcing.post("/calls/{call_id}/destination", summary="Say where units that are sold back to you go")
+async def destination(
+    session: Writing, actor: Requests, call_id: UUID, given: DestinationIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Until the time for it has run, and before they ship."""
+    return await once_done(
+        session, actor, key, f"calls.destination:{call_id}", given.model_dump(),
+        lambda: service.name_destination(session, actor, call_id, given.site_id, now),
     )  # fmt: skip
 
 

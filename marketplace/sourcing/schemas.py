@@ -20,6 +20,7 @@ from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment, ShipIn
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries import CallRow, RequisitionRow
+from marketplace.sourcing.service.selling_back import Sellable
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
 Name = Annotated[str, Field(max_length=200)]
@@ -253,6 +254,58 @@ class ConfirmIn(BodyIn):
     choices: list[ChoiceIn] | None = None
 
 
+class SellBackIn(BodyIn):
+    """Units that you sell back under your agreement's right to do so, from one site, in one condition."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "agreement_id": EXAMPLE_ID, "part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "condition": "new",
+                    "quantity": 2,
+                }
+            ]
+        }
+    )  # fmt: skip
+    agreement_id: UUID
+    part_id: UUID
+    site_id: UUID
+    condition: str = Field(default="new", max_length=40)
+    quantity: int = Field(ge=1)
+
+
+class DestinationIn(BodyIn):
+    """One of your sites: where units that are sold back to you go."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"site_id": EXAMPLE_ID}]})
+    site_id: UUID
+
+
+class SellableOut(BaseModel):
+    """Units that you have under an agreement at one site; ``can``: so many of them you can sell back now."""
+
+    part_id: UUID
+    part_number: str
+    site_id: UUID
+    site: str
+    condition: str
+    free: int
+    can: int
+    unit_price: Decimal | None
+    currency: str | None
+    words: str = Field(description="The price with clause, version and section; or why not, and when.")
+
+    @classmethod
+    def of(cls, found: Sellable) -> SellableOut:
+        """The wire form."""
+        row, price = found.row, found.unit_price
+        return cls(
+            part_id=row.part_id, part_number=row.part_number, site_id=row.site_id, site=row.site, condition=row.condition,
+            free=row.free, can=found.can, unit_price=price.amount if price else None,
+            currency=price.currency if price else None, words=found.words,
+        )  # fmt: skip
+
+
 class OrderedOut(BaseModel):
     """The orders made. ``awaiting_approval``: above the technician's limit, reserved for 30 minutes, not sent yet."""
 
@@ -404,6 +457,10 @@ class CallOut(BaseModel):
     replacing: int = Field(description="Units on their way to the holder in replacements.")
     replaced: int
     bought: int = Field(description="Drawn units that were not replaced in time.")
+    acknowledge_by: datetime | None = Field(
+        description="By then the holder says that it has seen the order; of a `put` the maker where it goes."
+    )
+    acknowledged_at: datetime | None
     carrier: str | None
     tracking: str | None
     refusal_code: str | None

@@ -24,7 +24,7 @@ class CallRow:
     id: UUID
     reference: str
     kind: str
-    requisition_id: UUID
+    requisition_id: UUID | None
     requisition_reference: str
     company_id: UUID
     company: str
@@ -143,6 +143,8 @@ _SIDES = {
 }
 TO_REPLACE = "k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bought + k.replacing"
 """Calls with drawn units for which no equal one is on its way, as the partial index says it."""
+TO_DIRECT = "k.kind = 'put' AND k.status = 'accepted' AND k.acknowledged_at IS NULL AND k.acknowledge_by > {0}"
+"""Orders that sell back whose destination the maker can still name, as the partial index says it, at a moment."""
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for no deadline, so that it sorts last."""
 _FAR = "timestamptz '9999-01-01 00:00:00+00'"
@@ -158,6 +160,7 @@ async def calls(
     unanswered: bool | None = None,
     replacing: bool = False,
     coming_back: bool = False,
+    to_direct: datetime | None = None,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
@@ -165,7 +168,7 @@ async def calls(
     others asked for our parts), 'ours' (only what we asked for), or 'any'.
     ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others.
     ``replacing``: only those with a replacement on its way to the holder; ``coming_back``: with rejected units on their way to
-    it."""
+    it; ``to_direct``: that sell back and can still be told at that moment where to go."""
     rows = await fetch(
         session,
         _CALL
@@ -177,9 +180,12 @@ async def calls(
                OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
           AND (NOT $7::boolean OR k.replacing > 0)
           AND (NOT $8::boolean OR k.id IN (SELECT w.call_id FROM way_back w WHERE w.received_at IS NULL))
+          AND ($9::timestamptz IS NULL OR ("""
+        + TO_DIRECT.format("$9")
+        + """))
         ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back, to_direct,
     )  # fmt: skip
     return [_call(r) for r in rows]
 

@@ -23,9 +23,12 @@ from marketplace.sourcing.service.rejecting import (
 )
 from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
+from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
 
 __all__ = [
     "Asked",
+    "Offered",
+    "Sellable",
     "accept",
     "accept_rejected",
     "accept_uninspected",
@@ -44,6 +47,7 @@ __all__ = [
     "inspect",
     "keep_rejected",
     "lapse",
+    "name_destination",
     "order_back",
     "plan",
     "raise_request",
@@ -52,6 +56,8 @@ __all__ = [
     "receive_replacement",
     "record_freight",
     "refuse",
+    "sell_back",
+    "sellable",
     "send_back",
     "send_replacement",
     "settle",

@@ -100,6 +100,8 @@ async def _clocks(
 
 
 async def _requisition_received(session: WriteSession, call: CallRow) -> None:
+    if call.requisition_id is None:
+        return
     found = await queries.requisition_for_update(session, call.requisition_id)
     if found.received >= found.quantity and found.status == "ordered":
         await execute(session, "UPDATE requisition SET status = 'received' WHERE id = $1", call.requisition_id)
