@@ -64,6 +64,8 @@ class Tab:
     """Only those with a replacement on its way."""
     coming_back: bool = False
     """Only those with rejected units on their way back."""
+    to_direct: bool = False
+    """Only those that sell back and can still be told where to go."""
 
 
 TABS: Final[Mapping[str, Tab]] = {
@@ -75,6 +77,7 @@ TABS: Final[Mapping[str, Tab]] = {
     "replace": Tab("To replace", ("inspected", "disputed"), due="replace_by"),
     "replacing": Tab("Replacement on its way", None, replacing=True),
     "back": Tab("Rejected, on their way back", None, coming_back=True),
+    "direct": Tab("Sold back: where to", None, to_direct=True),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
     "declined": Tab("Declined", ("refused", "cancelled"), unanswered=False),
@@ -105,6 +108,11 @@ DONE: Final = {
         "The order has ended. What the agreement has the holder pay for it is a line under Settlement.",
     ),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
+    "sell-back": (
+        "Sold back.",
+        "The units are reserved, and the manufacturer was told. Ship them once it has said where they go.",
+    ),
+    "destination": ("Recorded.", "The holder was told where the units go."),
     "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
         "Sent.",
@@ -148,7 +156,7 @@ async def calls(visit: ReadsCalls) -> Response:
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            replacing=chosen.replacing, coming_back=chosen.coming_back, after=key[0] if key else None, limit=rows + 1,
+            replacing=chosen.replacing, coming_back=chosen.coming_back, to_direct=visit.now if chosen.to_direct else None, after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
@@ -223,7 +231,8 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
         if call.status == "defaulted":
             found.append(Step("ship", "Ship", "truck", primary=True))
         if call.status == "accepted":
-            found.append(Step("ship", "Ship", "truck", primary=True))
+            if not _to_direct(call, now):
+                found.append(Step("ship", "Ship", "truck", primary=True))
             found.append(Step("refuse", "Cannot ship", "circle-x"))
         if call.status == "shipped":
             found.append(Step("shipment", "Correct the shipment", "pencil"))
@@ -234,11 +243,21 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
         found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
+    if asks and actor.may("sourcing.request") and call.kind == "put":
+        if _to_direct(call, now) or (call.acknowledged_at is not None and call.status == "accepted"):
+            found.append(Step("destination", "Say where they go", "truck-return", primary=call.acknowledged_at is None))
+        return tuple(found)
     if asks and actor.may("sourcing.request") and call.status == "defaulted":
         found.append(Step("cover", "Bought elsewhere", "shopping-cart"))
     if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
         found.append(Step("cancel", "Cancel the order", "x"))
     return tuple(found)
+
+
+def _to_direct(call: CallRow, now: datetime) -> bool:
+    """Whether the manufacturer can still say where units that are sold back go, and has not."""
+    waits = call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None
+    return waits and call.acknowledge_by is not None and now < call.acknowledge_by
 
 
 def _may_replace(call: CallRow, now: datetime) -> bool:
@@ -316,6 +335,13 @@ def _next(call: CallRow, holds: bool) -> str:
     """What happens next, in one sentence to this side."""
     silence = f"No response by the deadline counts as {call.silence}."
     state = page_state(call)
+    if call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None and call.acknowledge_by:
+        by = phrases.deadline(call.acknowledge_by, call.zone)
+        return (
+            f"{call.maker} says until {by} where the units go; otherwise they go to {call.destination}. Then ship them."
+            if holds
+            else f"Say until {by} where the units go; otherwise {call.holder} ships them to {call.destination}."
+        )
     if call.status == "allocated":
         return "Reserved. It is sent once an approver agrees."
     if state == "waiting":

@@ -101,9 +101,8 @@ async def test_sold_back_named_shipped_inspected_and_paid(world: World, stack: A
         "SELECT count(*) FROM agreement_exercise WHERE agreement_id = $1", UUID(job.agreement)
     )
     assert (back, used) == (3, 0), "it uses up none of the maker's own orders"
-    for _ in range(2):
-        await ok(job.planner.post(f"{API}/settlement/{line['id']}/mark"))
-        await ok(job.buyer.post(f"{API}/settlement/{line['id']}/mark"))
+    for who in (job.planner, job.buyer):
+        await ok(who.post(f"{API}/settlement/{line['id']}/mark"))
     async with world.db.read(world.maker.tenant) as session:
         assert [name for name in CHECKS if await verify(session, name)] == []
 
