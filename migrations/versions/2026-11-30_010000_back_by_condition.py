@@ -39,9 +39,15 @@ def upgrade() -> None:
         postgresql_where=sa.text("kind = 'put' AND status = 'accepted' AND acknowledged_at IS NULL"),
     )  # fmt: skip
     _check("dispute_statement", "ck_dispute_statement_kind", _ENDS.format(",'kept'"))
+    # What the maker expects a unit to be worth then decides how a right to sell back is booked: its own, like its rate.
+    op.add_column("company_books", sa.Column("expected_market_bp", sa.Integer(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_company_books_expected_market"), "company_books", "expected_market_bp BETWEEN 0 AND 100000"
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("company_books", "expected_market_bp")
     _check("dispute_statement", "ck_dispute_statement_kind", _ENDS.format(""))
     op.drop_index("ix_call_put_open", table_name="call")
     op.drop_constraint(op.f("ck_call_origin"), "call", type_="check")
