@@ -4,18 +4,18 @@ time is accepted."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.evaluation import inspect_by
-from marketplace.agreements.graded import OTHER_REASONS, REASONS, Finding, Judged, asked_for, choices, judge
-from marketplace.agreements.phrases import count, deadline, percent
+from marketplace.agreements.graded import OTHER_REASONS, REASONS, Finding, Judged
+from marketplace.agreements.phrases import count, deadline
 from marketplace.agreements.states import CallState, move_call
 from marketplace.agreements.term_kinds import Grade, RejectRemedy
 from marketplace.agreements.term_words import grade_words
@@ -23,7 +23,6 @@ from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.db.session import WriteSession, acting_for, fetch
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
-from marketplace.kit.fates import fates_of
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
@@ -35,7 +34,17 @@ from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.defaulting import clause_of, owe_for_delay
+from marketplace.sourcing.service.defaulting import owe_for_delay
+from marketplace.sourcing.service.judging import (
+    Outcome,
+    found_of,
+    handling_words,
+    owed_each,
+    paid_words,
+    said,
+    terms_of,
+    told,
+)
 from marketplace.sourcing.service.replacing import conclude
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
 
@@ -47,24 +56,6 @@ class Lower:
 
     quantity: int
     less: Decimal
-
-
-class _Outcome(NamedTuple):
-    """What an inspection comes to: each finding with what is paid for it, which units it is about as (lot, position, how
-    many, finding), and the serial numbers of each finding's units. ``remedy``: what happens to rejected ones."""
-
-    judged: tuple[Judged, ...]
-    lots: tuple[tuple[UUID, int | None, int, int], ...]
-    serials: Mapping[int, tuple[str, ...]]
-    terms: TermsV2 | None
-
-    @property
-    def good(self) -> int:
-        return sum(j.finding.quantity for j in self.judged if j.finding.accepted)
-
-    @property
-    def rejected(self) -> int:
-        return sum(j.finding.quantity for j in self.judged if not j.finding.accepted)
 
 
 async def inspect(
@@ -100,10 +91,10 @@ async def inspect(
     if call.kind == "own_stock" or call.agreement_id is None:
         raise conflict("call.inspect", "Own stock needs no inspection.")
     async with acting_for(session, call.maker_id):
-        terms = await _terms(session, call)
+        terms = await terms_of(session, call)
         units = await queries.call_units(session, call.id)
     _require_fitting(call, terms, found, good=good, lower=lower)
-    outcome = _found(call, terms, units, found, named, good)
+    outcome = found_of(call, terms, units, found, named, good)
     if outcome.rejected and terms is None and not note.strip():
         raise invalid("call.inspect_note", "Say what is wrong with the rejected units.", field="note")
     if terms is not None:
@@ -173,7 +164,7 @@ def _require_fitting(
         )
 
 
-def _require_reason(outcome: _Outcome, reason: str, note: str) -> None:
+def _require_reason(outcome: Outcome, reason: str, note: str) -> None:
     """A unit that is as agreed cannot be rejected for its condition."""
     as_agreed = [j for j in outcome.judged if not j.finding.accepted and not j.failed]
     if as_agreed and reason not in OTHER_REASONS:
@@ -208,39 +199,6 @@ def _require_lower(call: CallRow, lower: Lower, good: int, note: str) -> None:
         raise invalid("call.inspect_note", "Say what is wrong with the units of a lower grade.", field="note")
 
 
-async def _terms(session: WriteSession, call: CallRow) -> TermsV2 | None:
-    """The terms that say what a condition fetches; None in the first library. The tenant is the maker."""
-    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
-    pair = (call.agreement_id, call.part_id)
-    terms = clause_of((await agreed.terms_and_facts(session, [pair]))[pair], call)
-    return None if terms.generation == 1 else by_condition(terms, call)
-
-
-def by_condition(terms: TermsV2, call: CallRow) -> TermsV2:
-    """The terms as they reach this order: the fee of a draw is no price, so that no condition changes it."""
-    return terms if call.draw_fee is None else terms.model_copy(update={"grade_adjustments": ()})
-
-
-def owed_each(call: CallRow) -> Money:
-    """What is owed for an accepted unit in full: the clause's price, or the fee of a draw."""
-    return Money(call.unit_price if call.draw_fee is None else call.draw_fee, call.currency)
-
-
-def handled(call: CallRow) -> bool:
-    """Whether handling is part of what is owed on acceptance: not of the fee of a draw, nor of what the holder sells back."""
-    return call.draw_fee is None and call.kind != "put"
-
-
-def on_return(terms: TermsV2, call: CallRow) -> dict[str, Any]:
-    """What units of this order have to be like and what each condition fetches, as it is kept with it at receipt."""
-    made = choices(by_condition(terms, call), owed_each(call), handled=handled(call))
-    return {
-        "asked": list(asked_for(terms)), "papers": terms.return_papers.value, "shelf_life": terms.remaining_shelf_life_bp > 0,
-        "remedy": terms.reject_remedy.value,
-        "pays": [choice.plain for choice in made],
-    }  # fmt: skip
-
-
 async def _answer_by(session: WriteSession, call: CallRow, now: datetime) -> datetime:
     """Until when the holder agrees or objects: as many days as the maker has to inspect, counted as the clause does."""
     assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
@@ -257,9 +215,9 @@ async def accept_uninspected(session: WriteSession, actor_id: UUID, call_id: UUI
         return False
     clock = OnBehalf(actor_id, call.maker_id)
     async with acting_for(session, call.maker_id):
-        terms = await _terms(session, call)
+        terms = await terms_of(session, call)
         units = await queries.call_units(session, call.id)
-    outcome = _found(call, terms, units, (), {}, call.quantity)
+    outcome = found_of(call, terms, units, (), {}, call.quantity)
     await _accept(session, clock, call, outcome, "", call.inspect_by, now, kind="silent_inspected")
     await announce(
         session, "call.received", call, call.company_id, ("technician", "planner", "warehouse"),
@@ -272,7 +230,7 @@ async def _accept(
     session: WriteSession,
     by: By,
     call: CallRow,
-    outcome: _Outcome,
+    outcome: Outcome,
     note: str,
     accepted_at: datetime,
     now: datetime,
@@ -283,7 +241,7 @@ async def _accept(
     """Writes an inspection; what is owed is due so many days after ``accepted_at``. Returns the first line, if one is owed."""
     assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
     good, rejected, drawn = outcome.good, outcome.rejected, call.draw_fee is not None
-    said = _said(outcome)
+    lacking = said(outcome)
     async with acting_for(session, call.maker_id):
         if good:
             await _take_title(session, by, call, outcome, now)
@@ -294,54 +252,31 @@ async def _accept(
             await agreements.note_given_back(
                 session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected
             )
-            await set_status(session, call, "disputed", inspected_good=good, note=note.strip() or said, ended_at=now)
-            await _dispute(session, by, call, outcome, " ".join(x for x in (said, note.strip()) if x), reason, now)
+            await set_status(session, call, "disputed", inspected_good=good, note=note.strip() or lacking, ended_at=now)
+            await _dispute(session, by, call, outcome, " ".join(x for x in (lacking, note.strip()) if x), reason, now)
         elif drawn:
             await set_status(session, call, "inspected", inspected_good=good)
             await conclude(session, call.id, now)
         else:
             await set_status(session, call, "priced", by_way_of="inspected", inspected_good=good, ended_at=now)
-        detail: dict[str, Any] = {"good": good, "rejected": rejected, "note": note.strip() or said}
+        detail: dict[str, Any] = {"good": good, "rejected": rejected, "note": note.strip() or lacking}
         if outcome.terms is not None:
-            detail["found"] = [_told(j, outcome.serials.get(n, ())) for n, j in enumerate(outcome.judged)]
+            detail["found"] = [told(j, outcome.serials.get(n, ())) for n, j in enumerate(outcome.judged)]
         await tell(session, by, call, kind, detail, now)
     price = "at a draw fee of" if drawn else "at"
-    each = f" {price} {owed_each(call)} each" if len(outcome.judged) == 1 + bool(rejected) and not said else ""
+    each = f" {price} {owed_each(call)} each" if len(outcome.judged) == 1 + bool(rejected) and not lacking else ""
     await announce(
         session, "call.received", call, call.holder_id, ("buyer",),
         f"{call.reference} was inspected" if kind == "inspected" else f"{call.reference} counts as accepted",
         f"{good} accepted{each}"
-        + (f", {rejected} rejected: {note.strip() or said}" if rejected else "")
-        + (f". {_paid_words(outcome)}" if good and outcome.terms is not None and not drawn else "")
+        + (f", {rejected} rejected: {note.strip() or lacking}" if rejected else "")
+        + (f". {paid_words(outcome)}" if good and outcome.terms is not None and not drawn else "")
         + (f". To be replaced by {deadline(call.replace_by, call.zone)}, or bought at {Money(call.unit_price, call.currency)}." if drawn and good and call.replace_by else ""),
     )  # fmt: skip
     return line
 
 
-def _told(judged: Judged, serials: Sequence[str]) -> dict[str, Any]:
-    f = judged.finding
-    return {
-        "grade": f.grade.value, "quantity": f.quantity, "accepted": f.accepted, "failed": judged.failed,
-        "papers": f.papers.value if f.papers else None, "shelf_life_left_bp": f.shelf_life_left_bp,
-        "each": str(judged.each.amount), "handling": str(judged.handling.amount), "percent_bp": judged.percent_bp,
-        "words": judged.words, "serials": list(serials),
-    }  # fmt: skip
-
-
-def _said(outcome: _Outcome) -> str:
-    """What the clause says to the rejected units."""
-    return " ".join(
-        f"{count(j.finding.quantity, 'unit')}: {j.words}"
-        for j in outcome.judged
-        if not j.finding.accepted and j.failed and outcome.terms is not None
-    )
-
-
-def _paid_words(outcome: _Outcome) -> str:
-    return " ".join(f"{count(j.finding.quantity, 'unit')}: {j.words}" for j in outcome.judged if j.finding.accepted)
-
-
-async def _owe(session: WriteSession, call: CallRow, outcome: _Outcome, due_on: Any) -> UUID | None:
+async def _owe(session: WriteSession, call: CallRow, outcome: Outcome, due_on: Any) -> UUID | None:
     """One line for each condition, and its handling beside it."""
     assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
     paid: dict[Grade, tuple[int, Judged, list[str]]] = {}
@@ -375,14 +310,8 @@ async def _owe(session: WriteSession, call: CallRow, outcome: _Outcome, due_on: 
     return line
 
 
-def handling_words(terms: TermsV2, price: Money) -> str:
-    """What a line for handling says."""
-    share = percent(0 if terms.clause == "title-kept" else terms.handling_bp)
-    return f"Handling: {share} of {price} a unit ({terms.clause} version {terms.version}, section 6.2)."
-
-
 async def _dispute(
-    session: WriteSession, by: By, call: CallRow, outcome: _Outcome, words: str, reason: str, now: datetime
+    session: WriteSession, by: By, call: CallRow, outcome: Outcome, words: str, reason: str, now: datetime
 ) -> None:
     """Rejected units are in dispute: the holder agrees to what the clause has done with them, or objects."""
     failed = [j.failed for j in outcome.judged if not j.finding.accepted and j.failed]
@@ -403,64 +332,7 @@ def _price_words(call: CallRow) -> str:
     return " ".join(said) or f"{call.reference} at the clause's price."
 
 
-def _found(
-    call: CallRow,
-    terms: TermsV2 | None,
-    units: Sequence[queries.CallUnitRow],
-    found: Sequence[Finding],
-    named: Mapping[str, Sequence[str]],
-    good: int,
-) -> _Outcome:
-    """Each finding with what it comes to and its units: serial-numbered ones as named, the others in the order in which they
-    were shipped."""
-    as_is, rejected = Grade(call.condition), call.quantity - good
-    if found:
-        stated = [f for f in found if f.quantity]
-        # Of one finding only, nobody has to name the units.
-        names = ["good"] if len(stated) == 1 else [_name(n, f) for n, f in enumerate(stated, 1)]
-        said: Mapping[str, Sequence[str]] = {name: f.units for name, f in zip(names, stated, strict=True)}
-    else:
-        stated = [Finding(grade=as_is, quantity=good), Finding(grade=as_is, quantity=rejected, accepted=False)]
-        names, said = ["good", "rejected"], named
-    counts = {"good": 0} | dict(zip(names, (f.quantity for f in stated), strict=True))
-    serials = {u.lot_id: u.serial for u in units if u.serial is not None}
-    fate, rest = fates_of(said, counts, serials, of=call.reference, code="call.inspect", field="units")
-    lots: list[tuple[UUID, int | None, int, int]] = []
-    by_finding: dict[int, tuple[str, ...]] = {}
-    for u in units:
-        left = 0 if u.serial is not None else u.quantity
-        for n, name in enumerate(names):
-            part = int(fate[u.lot_id] == name) if u.serial is not None else min(left, rest[name])
-            if u.serial is None:
-                rest[name] -= part
-                left -= part
-            elif part:
-                by_finding[n] = (*by_finding.get(n, ()), u.serial)
-            if part and u.shipped_lot_id and stated[n].accepted:
-                lots.append((u.shipped_lot_id, u.shipped_position_id, part, n))
-    judged = tuple(_judged(call, terms, replace(f, units=())) for f in stated)
-    kept = [n for n, j in enumerate(judged) if j.finding.quantity]
-    return _Outcome(
-        tuple(judged[n] for n in kept),
-        tuple((lot, number, part, kept.index(n)) for lot, number, part, n in lots),
-        {kept.index(n): found for n, found in by_finding.items() if n in kept},
-        terms,
-    )
-
-
-def _name(number: int, found: Finding) -> str:
-    return f"{number}. {grade_words(found.grade)}, {'accepted' if found.accepted else 'rejected'}"
-
-
-def _judged(call: CallRow, terms: TermsV2 | None, found: Finding) -> Judged:
-    price = owed_each(call)
-    if terms is not None:
-        return judge(terms, found, price, handled=handled(call))
-    nothing = Money(Decimal(0), call.currency)
-    return Judged(found, price if found.accepted else nothing, nothing, 10_000, "", "")
-
-
-async def _take_title(session: WriteSession, by: By, call: CallRow, outcome: _Outcome, now: datetime) -> None:
+async def _take_title(session: WriteSession, by: By, call: CallRow, outcome: Outcome, now: datetime) -> None:
     """Title and the end of the encumbrance for the accepted units, which are then in the condition that was found."""
     lots = outcome.lots
     at = await places(session, list(dict.fromkeys((lot, number or 0) for lot, number, _, _ in lots)))

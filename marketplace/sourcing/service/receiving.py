@@ -22,7 +22,7 @@ from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.inspecting import on_return
+from marketplace.sourcing.service.judging import on_return
 from marketplace.sourcing.service.replacing import settle_if_paid
 from marketplace.sourcing.service.requesting import own_request
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell

@@ -31,7 +31,7 @@ from marketplace.settlement.queries import DisputeRow
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, RejectedUnit
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.inspecting import handled, handling_words, owed_each
+from marketplace.sourcing.service.judging import handled, handling_words, owed_each
 from marketplace.sourcing.service.replacing import conclude
 from marketplace.sourcing.service.shared import announce, mine, moved, tell
 
