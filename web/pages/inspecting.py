@@ -16,6 +16,8 @@ from web.session import Sent
 GROUPS: Final = 4
 """Rows for units without serial numbers: so many conditions can be told apart on the page (the API takes any number)."""
 
+_GROUP_LABELS: Final = ("Units without a serial number", "Others of them", "Others again", "The last of them")
+
 
 class Row(NamedTuple):
     """One row of the form: a serial-numbered unit, or some of the others (``most`` of them, ``usual`` at first)."""
@@ -33,7 +35,7 @@ def rows(call: CallRow, units: Sequence[CallUnitRow]) -> list[Row]:
     found = [Row(str(u.lot_id), f"Serial {u.serial}", 1, 1, True) for u in named]
     loose = call.quantity - len(named)
     groups = range(1, min(GROUPS, loose) + 1)
-    return found + [Row(f"g{n}", f"Units {n}", loose, loose if n == 1 else 0, False) for n in groups]
+    return found + [Row(f"g{n}", _GROUP_LABELS[n - 1], loose, loose if n == 1 else 0, False) for n in groups]
 
 
 def conditions(call: CallRow) -> list[tuple[str, str]]:

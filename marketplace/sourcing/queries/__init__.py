@@ -30,7 +30,7 @@ from marketplace.sourcing.queries.locked import (
     SellableRow,
     Waiting,
     defaulting,
-    first_site,
+    first_site_for_share,
     lots_at,
     own_lots_for_update,
     sellable,
@@ -65,6 +65,7 @@ from marketplace.sourcing.queries.requisitions import (
     requisition,
     requisition_for_update,
     requisitions,
+    sold_back_to,
 )
 
 __all__ = [
@@ -101,7 +102,7 @@ __all__ = [
     "destination_of",
     "equal_stock",
     "events_of",
-    "first_site",
+    "first_site_for_share",
     "is_call",
     "locate",
     "lots_at",
@@ -118,6 +119,7 @@ __all__ = [
     "scope",
     "sellable",
     "silent",
+    "sold_back_to",
     "stock",
     "supply_for_update",
     "unapproved",

@@ -89,11 +89,12 @@ async def own_lots_for_update(
     return [(r["lot_id"], r["position_id"], r["free"]) for r in rows if r["free"] > 0]
 
 
-async def first_site(session: AsyncSession, company_id: UUID) -> UUID | None:
-    """The open site that a company registered first. The tenant is that company."""
+async def first_site_for_share(session: WriteSession, company_id: UUID) -> UUID | None:
+    """The open site that a company registered first: it is not closed until this transaction ends. The tenant is that
+    company."""
     found: UUID | None = await fetch_value(
         session,
-        "SELECT id FROM site WHERE company_id = $1 AND closed_at IS NULL ORDER BY id LIMIT 1", company_id,
+        "SELECT id FROM site WHERE company_id = $1 AND closed_at IS NULL ORDER BY id LIMIT 1 FOR SHARE", company_id,
     )  # fmt: skip
     return found
 

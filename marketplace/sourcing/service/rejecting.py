@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
+from marketplace.agreements.graded import Finding, judge
 from marketplace.agreements.phrases import count
-from marketplace.agreements.pricing import parts_of
-from marketplace.agreements.term_kinds import RejectRemedy
+from marketplace.agreements.term_kinds import Grade, RejectRemedy
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.clock import local_day
@@ -31,7 +32,7 @@ from marketplace.settlement.queries import DisputeRow
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, RejectedUnit
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.judging import handled, handling_words, owed_each
+from marketplace.sourcing.service.judging import handled, handling_words, owed_each, terms_of
 from marketplace.sourcing.service.replacing import conclude
 from marketplace.sourcing.service.shared import announce, mine, moved, tell
 
@@ -221,23 +222,34 @@ async def receive_back(
 # -- inside ----------------------------------------------------------------------------------------------
 
 
-async def _handling(
-    session: WriteSession, call: CallRow, dispute: DisputeRow, kept: int, each: Money, due: date
-) -> Money:
-    """Writes the handling of units that are accepted after all, if the terms state any; what is left for the price."""
-    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
-    pair = (call.agreement_id, call.part_id)
-    terms = clause_of((await agreed.terms_and_facts(session, [pair]))[pair], call)
-    if terms.generation == 1 or not handled(call):
-        return each
-    parts = parts_of(terms, each)
-    if parts.handling.amount:
-        await settlement.owe(
-            session, payer_id=call.maker_id, payee_id=call.holder_id, kind="handling", cause_id=call.id, step_id=dispute.id,
-            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=kept,
-            unit_price=parts.handling, words=handling_words(terms, parts.price), due_on=due,
-        )  # fmt: skip
-    return parts.price
+async def _owe_by_condition(session: WriteSession, call: CallRow, dispute: DisputeRow, due: date) -> bool:
+    """Where the terms state what a condition fetches: what is owed for rejected units that are accepted after all, each by the
+    condition that was found. False where they state none."""
+    terms = await terms_of(session, call)
+    found = next((e.detail["found"] for e in await queries.call_events(session, call.id) if "found" in e.detail), None)
+    if terms is None or found is None:
+        return False
+    by_grade: dict[Grade, int] = {}
+    for f in found:
+        if not f["accepted"]:
+            by_grade[Grade(f["grade"])] = by_grade.get(Grade(f["grade"]), 0) + int(f["quantity"])
+    for grade, quantity in by_grade.items():
+        said = judge(terms, Finding(grade=grade, quantity=quantity), owed_each(call), handled=handled(call))
+        price, drawn = said.each - said.handling, call.draw_fee is not None
+        what: dict[str, Any] = {
+            "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
+            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": quantity, "due_on": due,
+            "step_id": dispute.id if len(by_grade) == 1 else command_id("call.keep.grade", dispute.id, grade.value),
+        }  # fmt: skip
+        if price.amount or not drawn:
+            words = f"Accepted after all ({dispute.reference}). {count(quantity, 'unit')}: {said.words}"
+            kind = "draw_fee" if drawn else "call_price"
+            await settlement.owe(session, kind=kind, unit_price=price, words=words, **what)
+        if said.handling.amount:
+            await settlement.owe(
+                session, kind="handling", unit_price=said.handling, words=handling_words(terms, price), **what
+            )
+    return True
 
 
 async def _dispute_of(session: WriteSession, call: CallRow) -> DisputeRow | None:
@@ -316,11 +328,12 @@ async def _keep(
         call.id, kept, bought,
     )  # fmt: skip
     due = local_day(now, call.zone) + timedelta(days=call.payment_days)
+    if how == "withdrawn" and await _owe_by_condition(session, call, dispute, due):
+        return
     if how == "withdrawn":
         each = owed_each(call)
         kind, quantity = ("draw_fee" if drawn else "call_price"), kept
         words = f"Accepted after all ({dispute.reference}), at {each} a unit."
-        each = await _handling(session, call, dispute, kept, each, due)
     else:
         each, kind, quantity = Money(amount, call.currency), ("draw_purchase" if drawn else "call_price"), 1
         words = f"{count(kept, 'rejected unit')} kept for {each} in all, as both sides agreed ({dispute.reference})."

@@ -128,7 +128,7 @@ async def sell_back(session: WriteSession, actor: Actor, offered: Offered, now: 
             field="quantity", available=there,
         )  # fmt: skip
     async with acting_for(session, covered.maker_id):
-        to = await queries.first_site(session, covered.maker_id)
+        to = await queries.first_site_for_share(session, covered.maker_id)
     if to is None:
         raise conflict("put.destination", f"{covered.maker} has no open site that units could go to. Ring them.")
     call_id: UUID = await fetch_value(session, "SELECT uuidv7()")
@@ -168,7 +168,7 @@ async def _reserve_and_write(
     holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
     zone, stated = covered.facts.zone, acknowledge_by(terms, Urgency.STOCK, now, covered.facts.zone)
     reasons = [
-        f"{r.words} ({place(r)})" for r in answer.reasons
+        f"{r.words.rstrip('.')} ({place(r)})." for r in answer.reasons
     ] + [f"The units ship by {phrases.deadline(answer.ship_by, zone)}."]  # fmt: skip
     await execute(
         session,

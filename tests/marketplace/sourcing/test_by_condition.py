@@ -136,7 +136,7 @@ async def test_a_reworked_unit_and_one_without_papers_by_serial_number(world: Wo
     before = await rows_of(world, *TABLES)
     at = f"{CALLS}/{job.call}/inspect"
     reworked = {"grade": "remanufactured", "quantity": 1, "units": serials[:1]}
-    bare = {"grade": "new", "quantity": 1, "papers": "none", "accepted": False, "units": serials[1:2]}
+    bare = {"grade": "used", "quantity": 1, "papers": "none", "accepted": False, "units": serials[1:2]}
     core = {"grade": "core", "quantity": 1, "accepted": False}
     for found, code in (
         ([reworked, bare, core], "call.inspect_which"),
@@ -155,10 +155,12 @@ async def test_a_reworked_unit_and_one_without_papers_by_serial_number(world: Wo
     assert "certificate" in said
     assert "at least used is asked for" in said
     assert await conditions(world) == {"remanufactured": 1}
-    # Accepted after all: at the clause's price in full, with its handling beside it.
+    # Accepted after all: each by the condition that was found, with its handling beside it; the core in full, since the table
+    # does not name it.
     await ok(job.planner.post(f"{API}/sourcing/disputes/{dispute['id']}/accept"))
     assert await lines(job) == [
-        ("call_price", 1, "68.00"), ("call_price", 2, "170.00"), ("handling", 1, "4.08"), ("handling", 2, "10.20"),
+        ("call_price", 1, "42.50"), ("call_price", 1, "68.00"), ("call_price", 1, "85.00"), ("handling", 1, "2.55"),
+        ("handling", 1, "4.08"), ("handling", 1, "5.10"),
     ]  # fmt: skip
 
 
