@@ -28,7 +28,12 @@ URGENCIES: Final = (
 )
 USUAL_DAYS: Final[Mapping[str, int]] = {"machine_down": 1, "urgent": 5, "stock_order": 30}
 """How soon a part is needed where nobody said: what stands in the empty field."""
-KINDS: Final = {"buy_back": "Buy-back order", "access_draw": "Access draw", "own_stock": "Pick request"}
+KINDS: Final = {
+    "buy_back": "Buy-back order",
+    "access_draw": "Access draw",
+    "own_stock": "Pick request",
+    "put": "Sale back",
+}
 PLACES_SHOWN: Final = 20
 """Places of one part on a page; the others of a number that was asked alone are on the next ones."""
 LOOKED_AT: Final = 50

@@ -39,6 +39,8 @@ SETTLEMENT_WORDS: Final[Mapping[str, str]] = KIND_WORDS
 
 _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "requested": ("{company} reserved {quantity} {uom}", "lock", None),
+    "sold_back": ("{company} sells {of} back", "arrow-back-up", "info"),
+    "destination": ("{company} says where the units go", "map-pin", None),
     "noticed": ("Order sent to {holder}", "send", "info"),
     "accepted": ("{company} committed to {of}", "check", "good"),
     "refused": ("{company} refused", "circle-x", "bad"),
@@ -63,6 +65,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "dispute_agreed": ("{company} agreed: {of} kept", "scale", "good"),
     "dispute_withdrawn": ("{company} accepted {of} after all", "shield-check", "good"),
     "freight": ("{company} paid the carrier", "truck", "info"),
+    "rejected_kept": ("Nobody objected in time: {company} keeps {of} for nothing", "package-import", "warn"),
     "sent_back": ("{company} sent {of} back", "truck-return", "info"),
     "received_back": ("{company} has the rejected units again", "package-import", "good"),
     "bought": ("Not replaced in time: {of} bought", "coin", "warn"),
@@ -103,6 +106,10 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind == "sold_back":
+        return f"At {found.get('price')} a unit; it cannot be refused."
+    if event.kind == "destination":
+        return f"To {found.get('site')}."
     if event.kind == "lower_grade":
         return f"{found.get('less')} less is proposed: {found.get('note')}"
     if event.kind == "units_gone":

@@ -36,7 +36,7 @@ class Task:
 
 async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task, ...]:
     """What waits for the actor to do something, the most urgent first; only what the actor may do."""
-    found = await _sourcing(session, actor)
+    found = await _sourcing(session, actor, now)
     if actor.may("order.read"):
         found += await _orders(session, actor)
     if actor.may("agreement.sign"):
@@ -128,8 +128,8 @@ async def _resales(session: ReadSession, actor: Actor) -> list[Task]:
     return found
 
 
-async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
-    waits, may = await sourcing.waiting(session, actor), actor.may
+async def _sourcing(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
+    waits, may = await sourcing.waiting(session, actor, now), actor.may
     found: list[Task] = []
     if may("call.answer"):
         words = plural(waits.answer, "order to give units back waits for you", "orders to give units back wait for you")
@@ -161,6 +161,9 @@ async def _sourcing(session: ReadSession, actor: Actor) -> list[Task]:
             Task("requests", waits.approve, words, hint, "/requests?status=approval", "certificate", urgent=True)
         )
     if may("sourcing.request"):
+        words = plural(waits.direct, "holder sells units back to you", "holders sell units back to you")
+        hint = "Say where they go before the time for it runs out"
+        found.append(Task("calls", waits.direct, words, hint, "/calls?side=maker&status=direct", "truck-return"))
         words = plural(waits.short, "request needs another source", "requests need another source")
         hint = "An order back was refused or lapsed, and what is ordered is not enough"
         found.append(

@@ -103,6 +103,7 @@ class Totals:
     revenue_now_bp: int
     at_least: bool
     needs_rate: bool
+    needs_market: bool = False
 
     @property
     def headline(self) -> str:
@@ -138,16 +139,24 @@ def _words(kind: Kind, units: int) -> str:
 
 
 def book_line(
-    terms: Terms, sold: Sold, schedule_date: date, rate_bp: int | None, further: Sequence[Terms] = ()
+    terms: Terms,
+    sold: Sold,
+    schedule_date: date,
+    rate_bp: int | None,
+    further: Sequence[Terms] = (),
+    *,
+    market_bp: int | None = None,
 ) -> LineBooks:
     """How one line is booked under these terms, were its schedule dated ``schedule_date``; ``rate_bp``: the maker's
-    discount rate a year, None = not stated. Each class of units apart, by the rights of every clause that reaches it;
+    discount rate a year, ``market_bp``: what a unit is expected to be worth when its holder may sell it back, of its price; None
+    = not stated. The holder's own right reaches every unit, whatever the maker's reaches. Each class of units apart, by the rights of every clause that reaches it;
     classes without units are left out."""
     made: list[Booked] = []
     dates = call_dates(terms, sold.unit_price) if terms.clause == "buy-back" else ()
     for unit_class, units, reached in _classes(terms, sold.quantity, sold.minimum_to_keep):
         if units:
-            rights = _rights(terms, dates, unit_class, schedule_date, sold.unit_price) if reached else ()
+            rights = _rights(terms, dates, unit_class, schedule_date) if reached else ()
+            rights += _puts(terms, sold.unit_price, market_bp)
             rights += tuple(
                 first_refusal(x) for x in further if x.clause == "first-refusal" and _reaches(x, unit_class)
             )
@@ -190,7 +199,7 @@ def _reaches(terms: FirstRefusalV1, unit_class: UnitClass) -> bool:
 
 
 def _rights(
-    terms: Terms, dates: tuple[Exercise, ...], unit_class: UnitClass, schedule_date: date, sale_price: Money
+    terms: Terms, dates: tuple[Exercise, ...], unit_class: UnitClass, schedule_date: date
 ) -> tuple[Arrangement, ...]:
     if terms.clause == "access-back":
         return (Exchange(),)
@@ -201,14 +210,19 @@ def _rights(
     note = _dates(terms, schedule_date)
     if unit_class is UnitClass.FREE and terms.use_free_above_minimum:
         note += f" {_REMAINING}"
-    call = Call(dates, note, open_price(terms))
-    if terms.version == 1 or terms.put_percent_bp is None:
-        return (call,)
+    return (Call(dates, note, open_price(terms)),)
+
+
+def _puts(terms: Terms, sale_price: Money, market_bp: int | None) -> tuple[Arrangement, ...]:
+    """The holder's own right to sell back, if the terms give it one."""
+    if terms.clause != "buy-back" or terms.version == 1 or terms.put_percent_bp is None:
+        return ()
     price = sale_price.share(terms.put_percent_bp, terms.rounding).amount
     first, last = terms.put_start_months, terms.window_end_months
     # At the price of the call on the call's own dates the two are a forward, which the tests ask by the dates.
     put_dates = tuple(dict.fromkeys((Exercise(first, price), Exercise(last, price))))
-    return (call, Put(put_dates, None))
+    market = None if market_bp is None else sale_price.share(market_bp).amount
+    return (Put(put_dates, market),)
 
 
 def _dates(terms: Terms, schedule_date: date) -> str:
@@ -263,7 +277,7 @@ def total(lines: Sequence[LineBooks]) -> Totals:
     """What lines come to together. Shares are by what units are sold for; lines of no price do not count in them."""
     units: dict[Kind, int] = {}
     value = now = Decimal(0)
-    at_least = needs_rate = False
+    at_least = needs_rate = needs_market = False
     for line in lines:
         for booked in line.classes:
             units[booked.kind] = units.get(booked.kind, 0) + booked.units
@@ -272,7 +286,8 @@ def total(lines: Sequence[LineBooks]) -> Totals:
             now += worth if booked.kind is Kind.SALE else 0
             at_least = at_least or booked.kind in (Kind.JUDGEMENT, Kind.SALE_WITH_RETURN)
             needs_rate = needs_rate or booked.classification.needs_rate
-    return Totals(units, int(now * 10_000 / value) if value else 0, at_least, needs_rate)
+            needs_market = needs_market or booked.classification.needs_market
+    return Totals(units, int(now * 10_000 / value) if value else 0, at_least, needs_rate, needs_market)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,14 @@ def inspect_unit(terms: TermsV2, offered: Offered, unit_price: Money) -> Accepte
         return Rejected(
             term, terms.reject_remedy, said, (reason(terms, term, words), reason(terms, "reject_remedy", said))
         )
-    share = next((a.percent_bp for a in terms.grade_adjustments if a.grade is offered.grade), 10_000)
+    return paid_for(terms, offered.grade, unit_price)
+
+
+def paid_for(terms: TermsV2, grade: Grade, unit_price: Money) -> Accepted:
+    """What is paid for a unit that is taken in this condition, whatever else it lacks: nobody has to reject a unit."""
+    share = next((a.percent_bp for a in terms.grade_adjustments if a.grade is grade), 10_000)
     price = unit_price.share(share, terms.rounding)
-    name = offered.grade.value.replace("_", " ")
+    name = grade.value.replace("_", " ")
     words = f"Accepted as {name} at {price}."
     if share != 10_000:
         words = f"Accepted as {name} at {phrases.percent(share)} of the price: {price}."

@@ -11,7 +11,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.price_kinds import AnyPrice, CostBasis, CostPlus, IndexedPrice, NoValue
 from marketplace.agreements.prices import percent_after
-from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1
+from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TermsV2
 from marketplace.kit.clock import add_months, months_between
 from marketplace.kit.money import Money
 
@@ -27,6 +27,13 @@ class Priced(NamedTuple):
     words: str
     term: str
     held: str
+
+
+class Parts(NamedTuple):
+    """An amount that is paid for a unit: the price itself and the holder's handling. They add up to it."""
+
+    price: Money
+    handling: Money
 
 
 class _Basis(NamedTuple):
@@ -64,6 +71,16 @@ def price_on(terms: PricedTerms, facts: Facts, on_day: date) -> Priced:
             held = f"Never more than {phrases.percent(terms.price_cap_bp)} of the price paid."
             return Priced(cap, words, "price_cap_bp", held)
     return Priced(amount, words, "price", "")
+
+
+def parts_of(terms: TermsV2, amount: Money) -> Parts:
+    """An amount with handling in it as price and handling. In the proportion that the terms state, also where floor, cap or
+    condition have changed it, since those apply to both together; the price is rounded as the terms say, the rest is handling."""
+    if terms.clause == "title-kept" or not terms.handling_bp:
+        return Parts(amount, Money(amount.amount * 0, amount.currency))
+    exact = _EXACT.divide(_EXACT.multiply(amount.amount, _WHOLE), Decimal(10_000 + terms.handling_bp))
+    price = Money(exact, amount.currency).rounded(terms.rounding)
+    return Parts(price, amount - price)
 
 
 def _basis(price: AnyPrice, facts: Facts, on_day: date) -> _Basis:

@@ -19,6 +19,7 @@ from marketplace.parties.schemas import (
     CompanyOut,
     DelegationOut,
     DiscountRateIn,
+    ExpectedMarketIn,
     KeyOut,
     ListedKey,
     MaskIn,
@@ -56,7 +57,7 @@ async def me(actor: ReadingActor) -> Me:
 async def own_company(session: Reading, actor: ReadsCompany) -> OwnCompanyOut:
     """As it stands now."""
     own = OwnCompanyOut.model_validate(await queries.company(session, actor.company_id))
-    own.discount_rate_bp = await queries.discount_rate(session, actor.company_id)
+    own.discount_rate_bp, own.expected_market_bp = await queries.assumptions(session, actor.company_id)
     return own
 
 
@@ -80,6 +81,18 @@ async def set_discount_rate(
     return await once_done(
         session, actor, key, "company.discount-rate", new.model_dump(),
         lambda: service.set_discount_rate(session, actor, new.discount_rate_bp, now),
+    )  # fmt: skip
+
+
+@router.put("/company/expected-market", summary="State what units are expected to be worth when they may be sold back")
+async def set_expected_market(
+    session: Writing, actor: ManagesCompany, new: ExpectedMarketIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """It decides between lease, financing and a sale with a right of return where a holder may sell units back and you cannot
+    order them back. Of a manufacturer only; nobody else sees it."""
+    return await once_done(
+        session, actor, key, "company.expected-market", new.model_dump(),
+        lambda: service.set_expected_market(session, actor, new.expected_market_bp, now),
     )  # fmt: skip
 
 

@@ -32,14 +32,19 @@ class Company(Row):
 
 class CompanyBooks(Row):
     """What a company's accounting needs, for itself alone: everybody may read ``company``. ``discount_rate_bp``: a year, in
-    basis points; null = not stated."""
+    basis points; ``expected_market_bp``: what a unit is expected to be worth when its holder may sell it back, as a share of
+    the price it was sold at; null = not stated."""
 
     __tablename__ = "company_books"
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
     discount_rate_bp: Mapped[int | None]
+    expected_market_bp: Mapped[int | None]
     changed_by: Mapped[UUID]
     changed_at: Mapped[datetime]
-    __table_args__ = (CheckConstraint("discount_rate_bp BETWEEN 0 AND 10000", name="discount_rate"),)
+    __table_args__ = (
+        CheckConstraint("discount_rate_bp BETWEEN 0 AND 10000", name="discount_rate"),
+        CheckConstraint("expected_market_bp BETWEEN 0 AND 100000", name="expected_market"),
+    )
 
 
 class Counterparty(Row):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -342,12 +343,20 @@ async def companies(
     return [CompanyRow(**dict(r)) for r in rows]
 
 
-async def discount_rate(session: AsyncSession, company_id: UUID) -> int | None:
-    """The company's discount rate a year in basis points; None where it has stated none, and to anybody but itself."""
-    rate: int | None = await fetch_value(
-        session, "SELECT discount_rate_bp FROM company_books WHERE company_id = $1", company_id
+class Assumptions(NamedTuple):
+    """What a company's books are reckoned with, in basis points; None where it has stated none."""
+
+    rate_bp: int | None
+    market_bp: int | None
+    """What a unit is expected to be worth when its holder may sell it back, of the price it was sold at."""
+
+
+async def assumptions(session: AsyncSession, company_id: UUID) -> Assumptions:
+    """The company's discount rate and expected market value; none of them to anybody but itself."""
+    row = await fetch_one(
+        session, "SELECT discount_rate_bp, expected_market_bp FROM company_books WHERE company_id = $1", company_id
     )
-    return rate
+    return Assumptions(row["discount_rate_bp"], row["expected_market_bp"]) if row else Assumptions(None, None)
 
 
 async def countries(

@@ -236,6 +236,19 @@ class OwnCompanyOut(CompanyOut):
         default=None,
         description="A year, in basis points, as your books are reckoned; null = not stated. Nobody else sees it.",
     )
+    expected_market_bp: int | None = Field(
+        default=None,
+        description="What a unit is expected to be worth when its holder may sell it back, of its price, in basis points.",
+    )
+
+
+class ExpectedMarketIn(BodyIn):
+    """What a unit is expected to be worth when its holder may sell it back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"expected_market_bp": 4000}]})
+    expected_market_bp: int | None = Field(
+        ge=0, le=100_000, description="Of the price it is sold at, in basis points (4000 = 40 %); null takes it away."
+    )
 
 
 class DiscountRateIn(BodyIn):

@@ -224,6 +224,6 @@ class DisputeStatement(Row):
     quantity: Mapped[int | None]
     at: Mapped[datetime]
     __table_args__ = (
-        CheckConstraint("kind IN ('opened','said','proposed','agreed','withdrawn','sent_back')", name="kind"),
+        CheckConstraint("kind IN ('opened','said','proposed','agreed','withdrawn','sent_back','kept')", name="kind"),
         CheckConstraint("amount >= 0 AND quantity >= 0", name="amount"),
     )

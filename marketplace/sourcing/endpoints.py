@@ -30,6 +30,7 @@ from marketplace.sourcing.permissions import (
     ReceivesReplacements,
     ReportsLost,
     Requests,
+    SellsBack,
     SettlesUnits,
     ShipsReplacements,
 )
@@ -41,6 +42,7 @@ from marketplace.sourcing.schemas import (
     ConfirmIn,
     ContactOut,
     CoverIn,
+    DestinationIn,
     EqualStockOut,
     FinishIn,
     FreightIn,
@@ -59,10 +61,12 @@ from marketplace.sourcing.schemas import (
     ReplacementOut,
     RequestIn,
     RequisitionOut,
+    SellableOut,
+    SellBackIn,
     WayBackOut,
 )
+from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.ordering import Choice
-from marketplace.sourcing.service.receiving import Lower
 
 PLACES_OF_MANY = 12
 """Places looked at of each part, at the least, where several numbers are asked for at once; a number alone gets all."""
@@ -331,12 +335,14 @@ async def receive(session: Writing, actor: ReceivesCalls, call_id: UUID, now: No
 async def inspect(
     session: Writing, actor: ReceivesCalls, call_id: UUID, given: InspectIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """Title passes for accepted units, and one line at the clause's price is owed."""
+    """Title passes for accepted units, and one line at the clause's price is owed; where the agreement states what a condition
+    fetches, one for each condition, with its handling beside it."""
     return await once_done(
         session, actor, key, f"calls.inspect:{call_id}", given.model_dump(),
         lambda: service.inspect(
             session, actor, call_id, good=given.good, note=given.note, now=now, named=given.units.model_dump(),
             reason=given.reason, lower=Lower(given.lower.quantity, given.lower.less) if given.lower else None,
+            found=[f.finding() for f in given.found],
         ),
     )  # fmt: skip
 
@@ -359,6 +365,17 @@ async def send_back(
     return await once_done(
         session, actor, key, f"calls.send_back:{call_id}", given.model_dump(),
         lambda: service.send_back(session, actor, call_id, given.consignment(), now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/keep-rejected", summary="Keep rejected units for nothing")
+async def keep_rejected(
+    session: Writing, actor: ReceivesCalls, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Where the agreement has it so, once the holder has not objected in time: they become the maker's."""
+    return await once_done(
+        session, actor, key, f"calls.keep_rejected:{call_id}", {},
+        lambda: service.keep_rejected(session, actor, call_id, now),
     )  # fmt: skip
 
 
@@ -442,6 +459,34 @@ async def accept_rejected(
     return await once_done(
         session, actor, key, f"disputes.accept:{dispute_id}", {},
         lambda: service.accept_rejected(session, actor, dispute_id, now),
+    )  # fmt: skip
+
+
+@sourcing.get("/sell-back/{agreement_id}", summary="What you can sell back under an agreement")
+async def sellable(session: Reading, actor: ReadsCalls, agreement_id: UUID, now: Now) -> list[SellableOut]:
+    """By part, site and condition, with the price or the reason why not; for the holder."""
+    return [SellableOut.of(s) for s in await service.sellable(session, actor, agreement_id, now)]
+
+
+@sourcing.post("/sell-back", status_code=201, summary="Sell units back")
+async def sell_back(session: Writing, actor: SellsBack, new: SellBackIn, now: Now, key: IdempotencyKey = None) -> Made:
+    """Where the agreement gives the holder that right: an order that the manufacturer cannot refuse, of units that are not
+    reserved. Both are bound by it; answers its id."""
+
+    async def act() -> dict[str, Any]:
+        return {"id": await service.sell_back(session, actor, service.Offered(**new.model_dump()), now)}
+
+    return Made.model_validate((await once(session, actor, key, "sell-back", new.model_dump(), act)).content)
+
+
+@sourcing.post("/calls/{call_id}/destination", summary="Say where units that are sold back to you go")
+async def destination(
+    session: Writing, actor: Requests, call_id: UUID, given: DestinationIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Until the time for it has run, and before they ship."""
+    return await once_done(
+        session, actor, key, f"calls.destination:{call_id}", given.model_dump(),
+        lambda: service.name_destination(session, actor, call_id, given.site_id, now),
     )  # fmt: skip
 
 

@@ -58,11 +58,13 @@ class Requisition(Row):
 
 
 class Call(Row):
-    """The exercise of a right on one holder (or a draw on own stock), with its own clock.
+    """The exercise of a right on one holder (or a draw on own stock), or of the holder's own right to sell back ('put', which
+    no parts request asked for, and whose destination the maker names until ``acknowledge_by``), with its own clock.
 
     ``draw_fee``: per unit, of an access draw, whose ``unit_price`` is what a unit costs that is not replaced by
     ``replace_by``. Of the accepted units, ``replaced`` have an equal one at the holder, for ``replacing`` it is on the
-    way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
+    way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``grades``: what units have to be like and fetch by their condition, kept at receipt.
+    ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
     """
 
@@ -70,7 +72,7 @@ class Call(Row):
     id: Mapped[Id]
     reference: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
-    requisition_id: Mapped[UUID] = mapped_column(ForeignKey("requisition.id"), index=True)
+    requisition_id: Mapped[UUID | None] = mapped_column(ForeignKey("requisition.id"), index=True)
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
@@ -86,6 +88,7 @@ class Call(Row):
     status: Mapped[str]
     silence: Mapped[str]
     reasons: Mapped[list[Any]]
+    grades: Mapped[dict[str, Any] | None]
     inspection_days: Mapped[int]
     payment_days: Mapped[int]
     draw_fee: Mapped[Decimal | None]
@@ -119,7 +122,8 @@ class Call(Row):
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
-        CheckConstraint("kind IN ('buy_back','access_draw','own_stock')", name="kind"),
+        CheckConstraint("kind IN ('buy_back','access_draw','own_stock','put')", name="kind"),
+        CheckConstraint("(kind = 'put') = (requisition_id IS NULL)", name="origin"),
         CheckConstraint("silence IN ('accepted','refused')", name="silence"),
         CheckConstraint("urgency IN ('machine_down','urgent','stock_order')", name="urgency"),
         Index("ix_call_holder", "holder_id", "status", text("id DESC")),
@@ -146,6 +150,11 @@ class Call(Row):
             "maker_id",
             "replace_by",
             postgresql_where=text("draw_fee IS NOT NULL AND inspected_good > replaced + bought + replacing"),
+        ),
+        Index(
+            "ix_call_put_open",
+            "maker_id",
+            postgresql_where=text("kind = 'put' AND status = 'accepted' AND acknowledged_at IS NULL"),
         ),
         Index("ix_call_replacing", "holder_id", postgresql_where=text("replacing > 0")),
         # The calendar: the few that are not finished, however many there were.

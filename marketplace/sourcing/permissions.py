@@ -20,3 +20,4 @@ ReadsEqualStock = Annotated[Actor, reader("order.ship")]
 ReportsLost = Annotated[Actor, writer("call.read")]
 """Whoever answers for the holder or receives for the asker: asked once it is known which side it is."""
 SettlesUnits = Annotated[Actor, writer("settlement.mark")]
+SellsBack = Annotated[Actor, writer("agreement.sign")]

@@ -220,7 +220,16 @@ async def test_the_discount_rate_is_stated_under_company(market: Market, planner
         done = await admin.post("/company/discount-rate", data={**form, "discount_rate": "8.5 %"})
         assert done.headers["location"] == "/company?done=rate"
         assert 'value="8.5"' in (await admin.get("/company?done=rate")).text
-    assert await world.owner.fetchval(state, world.maker.id) == 850
+        # What units are expected to be worth when they may be sold back stands beside it, and leaves it alone.
+        page = (await admin.get("/company")).text
+        worth = fields(page, "/company/expected-market")
+        wrong_worth = await admin.post("/company/expected-market", data={**worth, "expected_market": "much"})
+        assert wrong_worth.status_code == 422
+        stated = await admin.post("/company/expected-market", data={**worth, "expected_market": "40 %"})
+        assert stated.headers["location"] == "/company?done=market"
+    kept = await world.owner.fetchrow("SELECT * FROM company_books WHERE company_id = $1", world.maker.id)
+    assert (kept["discount_rate_bp"], kept["expected_market_bp"]) == (850, 4_000)
+    assert (await planner.post("/company/expected-market", data={**worth, "expected_market": "1"})).status_code == 403
     assert "Discount rate: 8.5\u00a0% a year." in (await planner.get("/company")).text
     forbidden = await planner.post("/company/discount-rate", data={**form, "discount_rate": "1"})
     assert forbidden.status_code == 403

@@ -196,6 +196,10 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         and row.status in IN_FORCE
         and actor.may("agreement.sign")
         and may_be_sold_on(found.clauses),
+        "may_sell_back": side == "holder"
+        and row.status in IN_FORCE
+        and actor.may("agreement.sign")
+        and may_be_sold_back(found.clauses),
         # What is signed is the last version: while other terms lie beside it, those are answered.
         "may_sign": side in row.waiting_for and actor.may("agreement.sign") and open_terms is None,
         "price": lambda line: Money(line.sale_price, row.currency),
@@ -226,6 +230,11 @@ def _day(text: str, visit: Visit) -> date:
 def may_be_sold_on(clauses: Sequence[Terms]) -> bool:
     """Whether every clause lets units be sold on, if only with consent."""
     return all(terms.resale != "not_allowed" for terms in clauses)
+
+
+def may_be_sold_back(clauses: Sequence[Terms]) -> bool:
+    """Whether a clause gives the holder a right of its own to sell units back."""
+    return any(t.clause == "buy-back" and t.version == 2 and t.put_percent_bp is not None for t in clauses)
 
 
 @router.get("/{agreement_id}")

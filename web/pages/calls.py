@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import phrases
+from marketplace.agreements.graded import OTHER_REASONS
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money, price_cell
@@ -21,15 +22,17 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries as settlement
 from marketplace.settlement.disputes import REASONS
+from marketplace.settlement.queries import DisputeRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.receiving import Lower
+from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
 from web.exports import list_csv, wants_csv
 from web.formats import plural
 from web.forms import Form, Value, shipment_values
+from web.pages import inspecting
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -61,6 +64,8 @@ class Tab:
     """Only those with a replacement on its way."""
     coming_back: bool = False
     """Only those with rejected units on their way back."""
+    to_direct: bool = False
+    """Only those that sell back and can still be told where to go."""
 
 
 TABS: Final[Mapping[str, Tab]] = {
@@ -73,6 +78,7 @@ TABS: Final[Mapping[str, Tab]] = {
     "replace": Tab("To replace", ("inspected", "disputed"), due="replace_by"),
     "replacing": Tab("Replacement on its way", None, replacing=True),
     "back": Tab("Rejected, on their way back", None, coming_back=True),
+    "direct": Tab("Sold back: where to", None, to_direct=True),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
     "declined": Tab("Declined", ("refused", "cancelled"), unanswered=False),
@@ -92,6 +98,10 @@ DONE: Final = {
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
+    "keep-rejected": (
+        "Recorded.",
+        "The rejected units are yours, and nothing is paid for them, as the agreement has it.",
+    ),
     "send-back": ("Sent back.", "The holder was told and says when the units have arrived. They stay the holder's."),
     "freight": ("Recorded.", "The other side owes it, and was told until when it can object."),
     "cover": (
@@ -100,6 +110,11 @@ DONE: Final = {
     ),
     "lost": ("Recorded as lost.", "The order has ended, and the other side was told. What is owed stands below."),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
+    "sell-back": (
+        "Sold back.",
+        "The units are reserved, and the manufacturer was told. Ship them once it has said where they go.",
+    ),
+    "destination": ("Recorded.", "The holder was told where the units go."),
     "receive-back": ("Received.", "The units are with you again, under the agreement as before."),
     "replace": (
         "Sent.",
@@ -143,7 +158,7 @@ async def calls(visit: ReadsCalls) -> Response:
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            replacing=chosen.replacing, coming_back=chosen.coming_back, after=key[0] if key else None, limit=rows + 1,
+            replacing=chosen.replacing, coming_back=chosen.coming_back, to_direct=visit.now if chosen.to_direct else None, after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
@@ -218,7 +233,8 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
         if call.status == "defaulted":
             found.append(Step("ship", "Ship", "truck", primary=True))
         if call.status == "accepted":
-            found.append(Step("ship", "Ship", "truck", primary=True))
+            if not _to_direct(call, now):
+                found.append(Step("ship", "Ship", "truck", primary=True))
             found.append(Step("refuse", "Cannot ship", "circle-x"))
         if call.status == "shipped":
             found.append(Step("shipment", "Correct the shipment", "pencil"))
@@ -231,11 +247,21 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
         found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
+    if asks and actor.may("sourcing.request") and call.kind == "put":
+        if _to_direct(call, now) or (call.acknowledged_at is not None and call.status == "accepted"):
+            found.append(Step("destination", "Say where they go", "truck-return", primary=call.acknowledged_at is None))
+        return tuple(found)
     if asks and actor.may("sourcing.request") and call.status == "defaulted":
         found.append(Step("cover", "Bought elsewhere", "shopping-cart"))
     if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
         found.append(Step("cancel", "Cancel the order", "x"))
     return tuple(found)
+
+
+def _to_direct(call: CallRow, now: datetime) -> bool:
+    """Whether the manufacturer can still say where units that are sold back go, and has not."""
+    waits = call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None
+    return waits and call.acknowledge_by is not None and now < call.acknowledge_by
 
 
 def _may_replace(call: CallRow, now: datetime) -> bool:
@@ -281,7 +307,9 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     """One order: where it stands, who to ring, what happened."""
     found = await detail(visit, call_id)
     call: CallRow = found["call"]
-    events = [call_event(e, call) for e in await queries.call_events(visit.session, call_id) if e.kind != "requested"]
+    told = await queries.call_events(visit.session, call_id)
+    events = [call_event(e, call) for e in told if e.kind != "requested"]
+    found_units = next((e.detail["found"] for e in told if "found" in e.detail), ())
     owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
     back = await queries.way_back(visit.session, call_id)
@@ -289,21 +317,35 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     asks = visit.actor.company_id in {call.maker_id, call.company_id}
     done = DONE.get(visit.asked("done"))
     return visit.show(
-        "calls/call.html", **found, events=events, owed=owed, done=done, next_words=_next(call, found["holds"]),
+        "calls/call.html", **found, events=events, found_units=found_units, owed=owed, done=done, next_words=_next(call, found["holds"]),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
         may_freight=call.shipped_at is not None and call.agreement_id is not None
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
         and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
         back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
+        may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
     )  # fmt: skip
+
+
+def _may_keep(call: CallRow, disputes: Sequence[DisputeRow], *, asks: bool) -> bool:
+    """Whether rejected units may come to be kept for nothing: the agreement says so, and their dispute is open."""
+    units = next((d for d in disputes if d.subject == "units"), None)
+    return asks and (call.grades or {}).get("remedy") == "credit" and units is not None and units.status == "open"
 
 
 def _next(call: CallRow, holds: bool) -> str:
     """What happens next, in one sentence to this side."""
     silence = f"No response by the deadline counts as {call.silence}."
     state = page_state(call)
+    if call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None and call.acknowledge_by:
+        by = phrases.deadline(call.acknowledge_by, call.zone)
+        return (
+            f"{call.maker} says until {by} where the units go; otherwise they go to {call.destination}. Then ship them."
+            if holds
+            else f"Say until {by} where the units go; otherwise {call.holder} ships them to {call.destination}."
+        )
     if call.status == "allocated":
         return "Reserved. It is sent once an approver agrees."
     if state == "waiting":
@@ -348,7 +390,13 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
     if step not in {s.key for s in found["steps"]} and not form.bad:
         raise conflict("call.state", "This step is not possible now. Open the order to see how it stands.")
     withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
-    reasons = [(code, words) for code, words in REASONS.items() if code not in {"price", "not_owed", "quantity"}]
+    call: CallRow = found["call"]
+    unfit = {"price", "not_owed", "quantity"}
+    if call.grades:
+        found |= {"rows": inspecting.rows(call, found["units"]), "conditions": inspecting.conditions(call)}
+        # What a unit lacks by the table says its condition; these are for what no condition says.
+        unfit |= set(REASONS) - OTHER_REASONS
+    reasons = [(code, words) for code, words in REASONS.items() if code not in unfit]
     return visit.show(f"calls/{step}.html", **found, form=form, withdraws=withdraws, reasons=reasons)
 
 
@@ -421,9 +469,21 @@ async def _receive(session: WriteSession, actor: Actor, call_id: UUID, _sent: Se
 
 
 async def _inspect(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
+    call = await queries.call(session, call_id)
+    if call.grades:
+        stated = inspecting.findings(sent, call, await queries.call_units(session, call_id))
+        fields = sent.fields()
+        note = fields.text("note", "What is wrong", required=False, most=500)
+        reason = fields.one_of("reason", "the reason", REASONS) if sent.form().value("reason") else "other"
+        fields.check("call.invalid", "The inspection could not be recorded.")
+        late = inspecting.ended(call, now) and all(f.accepted for f in stated)
+        await service.inspect(
+            session, actor, call_id, note=note, now=now, reason=reason, found=() if late else stated,
+            good=call.quantity if late else None,
+        )  # fmt: skip
+        return
     fields = sent.fields()
     serialised = [u for u in await queries.call_units(session, call_id) if u.serial]
-    call = await queries.call(session, call_id)
     named: dict[str, list[str]] = {"good": [], "rejected": []}
     for unit in serialised:
         found = fields.one_of(f"unit_{unit.lot_id}", f"what you found of {unit.serial}", named)

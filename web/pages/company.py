@@ -40,6 +40,7 @@ ROLE_WORDS: Final[Mapping[str, str]] = {
 DONE: Final = {
     "holders-hidden": "Who holds your units is hidden from your technicians and delegates, from their next click.",
     "holders-shown": "Who holds your units is shown to your technicians and delegates again.",
+    "market": "The expected worth was changed. What was classified before stays as it is.",
     "rate": "The discount rate was changed. What was classified before keeps the rate of its day.",
     "site": "The site was added.",
     "site-changed": "The site was changed.",
@@ -63,19 +64,22 @@ async def company(visit: ReadsCompany) -> Response:
     return await _company_page(visit)
 
 
-async def _company_page(visit: Visit, form: Form | None = None, rate_form: Form | None = None) -> Response:
+async def _company_page(
+    visit: Visit, form: Form | None = None, rate_form: Form | None = None, market_form: Form | None = None
+) -> Response:
     session, actor = visit.session, visit.actor
     manages = actor.may("company.manage")
     opened, closed = await queries.count_sites(session, actor)
     people = await queries.users(session, actor, limit=FIRST + 1)
     own = await queries.company(session, actor.company_id)
-    rate = await queries.discount_rate(session, actor.company_id)
+    rate, market = await queries.assumptions(session, actor.company_id)
     return visit.show(
         "company/company.html",
         company=own,
         form=form or Form({"mask_holders": "yes"} if own.mask_holders else {}),
         rate=rate,
         rate_form=rate_form or Form({"discount_rate": "" if rate is None else share_text(rate)}),
+        market_form=market_form or Form({"expected_market": "" if market is None else share_text(market)}),
         sites=await queries.sites(session, actor, limit=FIRST),
         all_sites=opened,
         closed=closed,
@@ -119,6 +123,22 @@ async def discount_rate(request: Request, sent: SentForm, now: Now) -> Response:
         return await _company_page(visit, None, form)
 
     return await submit(request, sent, "company.manage", act, now=now, to="/company?done=rate", again=again)
+
+
+@router.post("/expected-market")
+async def expected_market(request: Request, sent: SentForm, now: Now) -> Response:
+    """States what units are expected to be worth when their holders may sell them back; an empty box takes it away."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        fields = sent.fields()
+        worth = read_share(fields, "expected_market", "The expected worth", 0, 100_000, optional=True)
+        fields.check()
+        await service.set_expected_market(session, actor, worth, now)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _company_page(visit, None, None, form)
+
+    return await submit(request, sent, "company.manage", act, now=now, to="/company?done=market", again=again)
 
 
 def company_page(visit: Visit, what: str, form: Form, **more: Any) -> Response:

@@ -55,6 +55,7 @@ EVENTS: Final = {
     "agreed": ("{company} agreed", "check", "good"),
     "withdrawn": ("{company} gave it up", "arrow-back-up", "good"),
     "sent_back": ("Nobody objected in time: {company} sends the units back", "truck-return", None),
+    "kept": ("Nobody objected in time: {company} keeps the units for nothing", "package-import", None),
 }
 DONE: Final = {
     "opened": "In dispute. That part is not due until the dispute ends; the other side was told.",
@@ -228,6 +229,16 @@ async def _back_page(visit: Visit, call_id: UUID, step: str, form: Form) -> Resp
     visit.actor.require("call.receive" if step == "send-back" else "order.receive")
     found = await detail(visit, call_id)
     return visit.show(f"calls/{step.replace('-', '_')}.html", **found, form=form, labels=LABELS)
+
+
+@router.post("/calls/{call_id}/keep-rejected")
+async def keep_rejected(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Where the agreement lets the maker keep rejected units for nothing."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        await sourcing.keep_rejected(session, actor, call_id, now)
+
+    return await submit(request, sent, "call.receive", act, now=now, to=f"/calls/{call_id}?done=keep-rejected")
 
 
 @router.get("/calls/{call_id}/send-back")

@@ -131,9 +131,10 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
         kept = _as_typed(found, lines[:MOST_TRACED])
         books = await queries.books_of_lines(visit.session, visit.actor.company_id, clauses, kept, visit.today)
     else:
-        rate = await parties.discount_rate(visit.session, visit.actor.company_id)
+        known = await parties.assumptions(visit.session, visit.actor.company_id)
         sold = Sold(example.quantity, Money(example.unit_price, currency), example.minimum_to_keep)
-        books = Books(rate, (NamedLine(NO_PART, "", "", book_line(found, sold, visit.today, rate, further)),))
+        reckoned = book_line(found, sold, visit.today, known.rate_bp, further, market_bp=known.market_bp)
+        books = Books(known.rate_bp, (NamedLine(NO_PART, "", "", reckoned),))
     return {
         "words": wording.clauses(clauses, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
         **shown(books, law),

@@ -16,7 +16,7 @@ from marketplace.agreements.queries.lists import AgreementDetail
 from marketplace.db.session import fetch, fetch_value
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import discount_rate
+from marketplace.parties.queries import Assumptions, assumptions
 
 
 class AgreementBooks(NamedTuple):
@@ -74,8 +74,8 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
 
 
 async def _now(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks:
-    rate = await discount_rate(session, actor.company_id)
-    return _with_receipt(found, None, Books(rate, tuple(_reckoned(found, rate))))
+    known = await assumptions(session, actor.company_id)
+    return _with_receipt(found, None, Books(known.rate_bp, tuple(_reckoned(found, known))))
 
 
 def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: Books) -> AgreementBooks:
@@ -88,13 +88,16 @@ def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: 
     return AgreementBooks(recorded_at, signed, replace(signed, lines=left))
 
 
-def _reckoned(found: AgreementDetail, rate: int | None) -> list[NamedLine]:
+def _reckoned(found: AgreementDetail, known: Assumptions) -> list[NamedLine]:
     row = found.row
     made = []
     for x in found.lines:
         price = Money(x.sale_price, row.currency)
         sold = Sold(x.quantity_sold, price, x.minimum_to_keep)
         made.append(
-            NamedLine(x.part_id, x.number, x.uom, book_line(found.terms, sold, row.schedule_date, rate, found.further))
-        )
+            NamedLine(
+                x.part_id, x.number, x.uom,
+                book_line(found.terms, sold, row.schedule_date, known.rate_bp, found.further, market_bp=known.market_bp),
+            )
+        )  # fmt: skip
     return made

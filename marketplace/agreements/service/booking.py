@@ -14,7 +14,7 @@ from marketplace.agreements.law import Finding, Jurisdiction, check_clauses, ref
 from marketplace.agreements.paper import ScheduleLine
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession, acting_for, execute
-from marketplace.parties.queries import CompanyRow, discount_rate
+from marketplace.parties.queries import Assumptions, CompanyRow, assumptions
 
 
 def allowed(
@@ -50,16 +50,16 @@ async def keep_books(
         async with acting_for(session, maker_id):
             await keep_books(session, agreement_id, maker_id, clauses, part_ids, schedule, schedule_date, now)
         return
-    rate = await discount_rate(session, maker_id)
+    known = await assumptions(session, maker_id)
     # A price that changes monthly has hundreds of dates a line: nobody else waits for them.
-    rows = await asyncio.to_thread(_classified, clauses, part_ids, schedule, schedule_date, rate)
+    rows = await asyncio.to_thread(_classified, clauses, part_ids, schedule, schedule_date, known)
     await execute(
         session,
         "INSERT INTO agreement_classification (agreement_id, part_id, unit_class, maker_id, units, kind, needs_rate, "
         "trace, rate_bp, at) SELECT $1, x.part_id, x.unit_class, $2, x.units, x.kind, x.needs_rate, x.trace::jsonb, $3, $4 "
         "FROM unnest($5::uuid[], $6::text[], $7::int[], $8::text[], $9::bool[], $10::text[]) "
         "AS x (part_id, unit_class, units, kind, needs_rate, trace)",
-        agreement_id, maker_id, rate, now, [part_id for part_id, _, _ in rows], [b.unit_class.value for _, b, _ in rows],
+        agreement_id, maker_id, known.rate_bp, now, [part_id for part_id, _, _ in rows], [b.unit_class.value for _, b, _ in rows],
         [b.units for _, b, _ in rows], [b.kind.value for _, b, _ in rows],
         [b.classification.needs_rate for _, b, _ in rows], [trace for _, _, trace in rows],
     )  # fmt: skip
@@ -70,13 +70,15 @@ def _classified(
     part_ids: Sequence[UUID],
     schedule: Sequence[ScheduleLine],
     schedule_date: date,
-    rate: int | None,
+    known: Assumptions,
 ) -> list[tuple[UUID, Booked, str]]:
     """(part, how units of it are booked, the tests asked as JSON text)."""
     rows: list[tuple[UUID, Booked, str]] = []
     for part_id, line in zip(part_ids, schedule, strict=True):
         sold = Sold(line.quantity, line.sale_price, line.minimum_to_keep)
-        for booked in book_line(clauses[0], sold, schedule_date, rate, clauses[1:]).classes:
+        for booked in book_line(
+            clauses[0], sold, schedule_date, known.rate_bp, clauses[1:], market_bp=known.market_bp
+        ).classes:
             trace = [step.plain() for step in booked.classification.trace]
             rows.append((part_id, booked, json.dumps(trace, ensure_ascii=False)))
     return rows

@@ -15,7 +15,7 @@ from marketplace.agreements.queries import rules
 from marketplace.agreements.terms import Terms
 from marketplace.kit.money import Money
 from marketplace.listings.queries.offers import ListingRow
-from marketplace.parties.queries import countries, discount_rate
+from marketplace.parties.queries import Assumptions, assumptions, countries
 
 FEW = 50
 """Lines that are reckoned at once."""
@@ -36,19 +36,18 @@ async def books_of_lines(
     session: AsyncSession, company_id: UUID, clauses: Sequence[Terms], lines: Sequence[ListingRow], today: date
 ) -> Books:
     """The books of the lines of a posting as if all of each were sold today. One statement."""
-    rate = await discount_rate(session, company_id)
+    known = await assumptions(session, company_id)
     # A price that changes monthly has hundreds of dates a line: many lines are reckoned beside the event loop.
     if len(lines) > FEW:
-        return await asyncio.to_thread(_reckon, clauses, lines, today, rate)
-    return _reckon(clauses, lines, today, rate)
+        return await asyncio.to_thread(_reckon, clauses, lines, today, known)
+    return _reckon(clauses, lines, today, known)
 
 
-def _reckon(clauses: Sequence[Terms], lines: Sequence[ListingRow], today: date, rate: int | None) -> Books:
+def _reckon(clauses: Sequence[Terms], lines: Sequence[ListingRow], today: date, known: Assumptions) -> Books:
     named = []
     for x in lines:
         if x.quantity:
             sold = Sold(x.quantity, Money(x.unit_price, x.currency), x.minimum_to_keep)
-            named.append(
-                NamedLine(x.part_id, x.part_number, x.uom, book_line(clauses[0], sold, today, rate, clauses[1:]))
-            )
-    return Books(rate, tuple(named))
+            reckoned = book_line(clauses[0], sold, today, known.rate_bp, clauses[1:], market_bp=known.market_bp)
+            named.append(NamedLine(x.part_id, x.part_number, x.uom, reckoned))
+    return Books(known.rate_bp, tuple(named))

@@ -13,6 +13,7 @@ from marketplace.parties.service.places import (
     remove_contact,
     reopen_site,
     set_discount_rate,
+    set_expected_market,
 )
 from marketplace.parties.service.repeating import Answer, once, once_done, plain_answer
 from marketplace.parties.service.signing_in import (
@@ -58,6 +59,7 @@ __all__ = [
     "revoke_api_key",
     "revoke_delegation",
     "set_discount_rate",
+    "set_expected_market",
     "sign_in",
     "sign_out",
     "switch_user",

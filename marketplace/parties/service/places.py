@@ -81,6 +81,29 @@ async def set_discount_rate(session: WriteSession, actor: Actor, rate_bp: int | 
     )  # fmt: skip
 
 
+async def set_expected_market(session: WriteSession, actor: Actor, market_bp: int | None, now: datetime) -> None:
+    """What a unit is expected to be worth when its holder may sell it back, as a share of the price it was sold at, with which
+    the company's books are reckoned from now on; None takes it away. Raises ``company.expected_market``, ``company.maker``."""
+    if not actor.is_manufacturer:
+        raise conflict(
+            "company.maker",
+            "Only a manufacturer sells under clauses that it decides about.",
+            field="expected_market_bp",
+        )
+    if market_bp is not None and not 0 <= market_bp <= 100_000:
+        raise invalid(
+            "company.expected_market",
+            "An expected value is from 0 to 1,000 % of the price.",
+            field="expected_market_bp",
+        )
+    await execute(
+        session,
+        "INSERT INTO company_books (company_id, expected_market_bp, changed_by, changed_at) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (company_id) DO UPDATE SET expected_market_bp = $2, changed_by = $3, changed_at = $4",
+        actor.company_id, market_bp, actor.user_id, now,
+    )  # fmt: skip
+
+
 def _check_site(timezone: str, lat: float | None, lon: float | None, opens: time | None, closes: time | None) -> None:
     if opens is not None and closes is not None and opens >= closes:
         raise invalid("site.hours", "A site opens before it closes on the same day.", field="closes")

@@ -89,13 +89,14 @@ async def dispute_units(
     words: str,
     respond_by: datetime,
     now: datetime,
+    kept: int = 0,
 ) -> DisputeRow:
-    """The manufacturer has rejected units of an order: it would keep none and pay nothing. ``value``: what they would
-    cost. The order is locked. Once for an order."""
+    """The manufacturer has rejected units of an order: it would pay nothing, and keep none of them, or ``kept`` where the terms
+    have it so. ``value``: what they would cost. The order is locked. Once for an order."""
     return await _open(
         session, by, subject="units", line_id=None, cause_id=cause_id, cause_reference=cause_reference, payer_id=maker_id,
         payee_id=holder_id, reason=reason, amount=value.rounded(), quantity=quantity, respond_by=respond_by, words=words,
-        offer=Decimal(0), now=now,
+        offer=Decimal(0), now=now, kept=kept,
     )  # fmt: skip
 
 
@@ -174,7 +175,7 @@ async def end_units(
     session: WriteSession, actor: By, dispute_id: UUID, how: str, now: datetime
 ) -> tuple[DisputeRow, int, Decimal]:
     """Ends a dispute about rejected units, for the service that moves them, which holds the order's lock: ``how`` is agreed,
-    withdrawn (all are accepted after all) or sent_back (nobody objected in time). Returns it with how many units the
+    withdrawn (all are accepted after all), or where nobody objected in time sent_back or kept (for nothing). Returns it with how many units the
     manufacturer keeps and what it pays for them in all."""
     row = await _mine(session, actor, dispute_id)
     units = row.quantity or 0
@@ -191,9 +192,10 @@ async def end_units(
         if now < row.respond_by:
             raise conflict(
                 "dispute.open",
-                f"{row.payee} has until {row.respond_by:%Y-%m-%d %H:%M} UTC to agree or object; after that the units can go back.",
+                f"{row.payee} has until {row.respond_by:%Y-%m-%d %H:%M} UTC to agree or object; after that the units can "
+                f"{'be kept' if how == 'kept' else 'go back'}.",
             )
-        proposal = Proposal(actor.company_id, Decimal(0), 0, now)
+        proposal = Proposal(actor.company_id, Decimal(0), units if how == "kept" else 0, now)
     await _end(session, actor, row, how, now, proposal)
     return await queries.dispute(session, row.id), proposal.quantity or 0, proposal.amount
 
@@ -218,6 +220,7 @@ async def _open(
     words: str,
     offer: Decimal,
     now: datetime,
+    kept: int | None = None,
 ) -> DisputeRow:
     if reason not in REASONS:
         raise invalid("dispute.reason", f"Choose: {', '.join(REASONS)}.", field="reason")
@@ -236,7 +239,6 @@ async def _open(
     else:
         raise busy("dispute.reference", "No free reference was found. Nothing was changed; try again.")
     row = await queries.dispute(session, made)
-    kept = 0 if subject == "units" else None
     await _state(session, by, row, "opened", text, now, amount=offer, quantity=kept)
     about = f"{row.cause_reference}: {REASONS[reason]}. {text}"
     await _tell(session, row, _other(row, by.company_id), f"{row.reference}: a dispute to answer", about)
@@ -294,6 +296,7 @@ async def _end(
     await _state(session, by, row, how, "", now, amount=amount, quantity=quantity)
     words = {
         "agreed": "agreed on", "withdrawn": "withdrawn",
+        "kept": "the units are kept for nothing, as the terms have it, since nobody objected in time",
     }.get(how, "the units go back, since nobody objected in time")  # fmt: skip
     await _tell(session, row, _other(row, by.company_id), f"{row.reference}: {words}", f"About {row.cause_reference}.")
 

@@ -28,11 +28,15 @@ from marketplace.sourcing.queries.calls import (
 )
 from marketplace.sourcing.queries.locked import (
     Held,
+    SellableRow,
     Waiting,
     defaulting,
+    first_site_for_share,
     holds_of,
     lots_at,
     lots_for_update,
+    own_lots_for_update,
+    sellable,
     silent,
     substitutes_for_update,
     supply_for_update,
@@ -65,6 +69,7 @@ from marketplace.sourcing.queries.requisitions import (
     requisition,
     requisition_for_update,
     requisitions,
+    sold_back_to,
 )
 
 __all__ = [
@@ -83,6 +88,7 @@ __all__ = [
     "ReplacementRow",
     "ReplacementUnitRow",
     "RequisitionRow",
+    "SellableRow",
     "Sourcing",
     "Waiting",
     "WayBackRow",
@@ -101,6 +107,7 @@ __all__ = [
     "destination_of",
     "equal_stock",
     "events_of",
+    "first_site_for_share",
     "holds_of",
     "is_call",
     "locate",
@@ -109,6 +116,7 @@ __all__ = [
     "may_ring",
     "open_to",
     "ordered_worth",
+    "own_lots_for_update",
     "rejected_units_for_update",
     "replacement_units",
     "replacements",
@@ -116,7 +124,9 @@ __all__ = [
     "requisition_for_update",
     "requisitions",
     "scope",
+    "sellable",
     "silent",
+    "sold_back_to",
     "stock",
     "substitutes_for_update",
     "supply_for_update",

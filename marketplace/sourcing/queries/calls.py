@@ -24,7 +24,7 @@ class CallRow:
     id: UUID
     reference: str
     kind: str
-    requisition_id: UUID
+    requisition_id: UUID | None
     requisition_reference: str
     company_id: UUID
     company: str
@@ -55,6 +55,7 @@ class CallRow:
     status: str
     silence: str
     reasons: list[Any]
+    grades: dict[str, Any] | None
     inspection_days: int
     payment_days: int
     draw_fee: Decimal | None
@@ -116,7 +117,7 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        coalesce(s.name, k.ship_from ->> 'name') AS site, coalesce(s.counter_phone, k.ship_from ->> 'telephone') AS counter_phone,
        coalesce(s.after_hours_phone, k.ship_from ->> 'after_hours') AS after_hours_phone, s.will_call,
        k.destination_site_id, coalesce(d.name, k.ship_to ->> 'name') AS destination,
-       k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.inspection_days,
+       k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.grades, k.inspection_days,
        k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.acknowledge_by, k.acknowledged_at, k.deliver_by, k.default_from, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
        k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by
@@ -142,6 +143,8 @@ _SIDES = {
 }
 TO_REPLACE = "k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bought + k.replacing"
 """Calls with drawn units for which no equal one is on its way, as the partial index says it."""
+TO_DIRECT = "k.kind = 'put' AND k.status = 'accepted' AND k.acknowledged_at IS NULL AND k.acknowledge_by > {0}"
+"""Orders that sell back whose destination the maker can still name, as the partial index says it, at a moment."""
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for no deadline, so that it sorts last."""
 _FAR = "timestamptz '9999-01-01 00:00:00+00'"
@@ -157,6 +160,7 @@ async def calls(
     unanswered: bool | None = None,
     replacing: bool = False,
     coming_back: bool = False,
+    to_direct: datetime | None = None,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
@@ -164,7 +168,7 @@ async def calls(
     others asked for our parts), 'ours' (only what we asked for), or 'any'.
     ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others.
     ``replacing``: only those with a replacement on its way to the holder; ``coming_back``: with rejected units on their way to
-    it."""
+    it; ``to_direct``: that sell back and can still be told at that moment where to go."""
     rows = await fetch(
         session,
         _CALL
@@ -176,9 +180,12 @@ async def calls(
                OR (k.status = 'refused' AND k.refusal_code IS NOT DISTINCT FROM 'no_response')))
           AND (NOT $7::boolean OR k.replacing > 0)
           AND (NOT $8::boolean OR k.id IN (SELECT w.call_id FROM way_back w WHERE w.received_at IS NULL))
+          AND ($9::timestamptz IS NULL OR ("""
+        + TO_DIRECT.format("$9")
+        + """))
         ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back, to_direct,
     )  # fmt: skip
     return [_call(r) for r in rows]
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.queries.calls import TO_REPLACE, CallRow
+from marketplace.sourcing.queries.calls import TO_DIRECT, TO_REPLACE, CallRow
 from marketplace.sourcing.queries.requisitions import SHORT
 
 OFFERED = "EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id)"
@@ -109,6 +109,72 @@ async def holds_of(session: AsyncSession, call_id: UUID) -> Sequence[Held]:
     return [Held(**dict(r)) for r in rows]
 
 
+async def own_lots_for_update(
+    session: WriteSession,
+    holder_id: UUID,
+    agreement_id: UUID,
+    part_id: UUID,
+    site_id: UUID,
+    condition: str,
+    now: datetime,
+) -> Sequence[tuple[UUID, int, int]]:
+    """Locks every lot of the part that the company holds under the agreement, wherever it is; of those at the site in that
+    condition (lot, position, free), the oldest first."""
+    await fetch(
+        session,
+        "SELECT lot_id FROM lot WHERE lot_id IN (SELECT p.lot_id FROM position p WHERE p.part_id = $1 AND p.holder_id = $2 "
+        "AND p.agreement_id = $3 AND p.quantity > 0) ORDER BY lot_id FOR NO KEY UPDATE",
+        part_id, holder_id, agreement_id,
+    )  # fmt: skip
+    rows = await fetch(
+        session,
+        f"SELECT p.lot_id, p.position_id, {free_of('$6')} AS free FROM position p JOIN lot l ON l.lot_id = p.lot_id "
+        "WHERE p.part_id = $1 AND p.holder_id = $2 AND p.agreement_id = $3 AND p.site_id = $4 AND p.condition = $5 "
+        "AND p.quantity > 0 AND NOT l.frozen ORDER BY p.lot_id, p.position_id",
+        part_id, holder_id, agreement_id, site_id, condition, now,
+    )  # fmt: skip
+    return [(r["lot_id"], r["position_id"], r["free"]) for r in rows if r["free"] > 0]
+
+
+async def first_site_for_share(session: WriteSession, company_id: UUID) -> UUID | None:
+    """The open site that a company registered first: it is not closed until this transaction ends. The tenant is that
+    company."""
+    found: UUID | None = await fetch_value(
+        session,
+        "SELECT id FROM site WHERE company_id = $1 AND closed_at IS NULL ORDER BY id LIMIT 1 FOR SHARE", company_id,
+    )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SellableRow:
+    """Units of a part that a company holds under an agreement at one site in one condition; ``free`` of them are not
+    reserved, on hold or being counted."""
+
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    site_id: UUID
+    site: str
+    condition: str
+    free: int
+
+
+async def sellable(session: AsyncSession, holder_id: UUID, agreement_id: UUID, now: datetime) -> Sequence[SellableRow]:
+    """What the holder has under an agreement and could give away, by part, site and condition; at most 500 places."""
+    rows = await fetch(
+        session,
+        f"SELECT p.part_id, a.number AS part_number, a.description, a.uom, p.site_id, s.name AS site, p.condition, "
+        f"sum({free_of('$3')})::int AS free FROM position p JOIN lot l ON l.lot_id = p.lot_id JOIN part a ON a.id = p.part_id "
+        "JOIN site s ON s.id = p.site_id WHERE p.agreement_id = $2 AND p.holder_id = $1 AND p.quantity > 0 AND NOT l.frozen "
+        "GROUP BY p.part_id, a.number, a.description, a.uom, p.site_id, s.name, p.condition "
+        "ORDER BY a.number, s.name, p.condition, p.part_id LIMIT 500",
+        holder_id, agreement_id, now,
+    )  # fmt: skip
+    return [SellableRow(**dict(r)) for r in rows if r["free"] > 0]
+
+
 # Calls whose agreement stands still would fill the head of the list and keep the others from their turn.
 _LIVE = "NOT EXISTS (SELECT FROM agreement a WHERE a.id = k.agreement_id AND (a.legal_hold OR a.status = 'suspended'))"
 
@@ -190,9 +256,11 @@ class Waiting:
     """Orders whose rejected units are on their way back to the company."""
     short: int
     """The company's own parts requests that a refusal or a lapse left short; see ``SHORT``."""
+    direct: int
+    """Orders by which a holder sells units back: the company can still say where they go."""
 
 
-async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
     """What waits for this company, by what it is; one statement."""
     row = await fetch_one(
         session,
@@ -205,9 +273,11 @@ async def waiting(session: AsyncSession, actor: Actor) -> Waiting:
         f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_REPLACE}) AS replace, "
         "(SELECT count(*)::int FROM call k WHERE k.holder_id = $1 AND k.replacing > 0) AS replaced, "
         "(SELECT count(*)::int FROM way_back w WHERE w.holder_id = $1 AND w.received_at IS NULL) AS back, "
-        f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short "
+        f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short, "
+        f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_DIRECT.format('$2')}) AS direct "
         "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
         "('noticed','acknowledged','silent','accepted','picked','shipped','received','allocated')",
         actor.company_id,
+        now,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -144,6 +144,18 @@ async def requisition_for_update(session: WriteSession, requisition_id: UUID) ->
     return await requisition(session, requisition_id)
 
 
+async def sold_back_to(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:
+    """How many orders by which holders sell units back are still to arrive at a site of the company."""
+    count: int = await fetch_value(
+        session,
+        "SELECT count(*)::int FROM call WHERE maker_id = $1 AND kind = 'put' AND destination_site_id = $2 "
+        "AND status IN ('accepted', 'picked', 'defaulted', 'shipped')",
+        company_id,
+        site_id,
+    )
+    return count
+
+
 async def open_to(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:
     """How many of a company's parts requests still want something at a site."""
     count: int = await fetch_value(

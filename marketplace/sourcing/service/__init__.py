@@ -11,15 +11,25 @@ from marketplace.sourcing.service.answering import (
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
 from marketplace.sourcing.service.freighting import record_freight
+from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
-from marketplace.sourcing.service.receiving import accept_uninspected, finish, inspect, receive, settle
-from marketplace.sourcing.service.rejecting import accept_rejected, agree_units, receive_back, send_back
+from marketplace.sourcing.service.receiving import finish, receive, settle
+from marketplace.sourcing.service.rejecting import (
+    accept_rejected,
+    agree_units,
+    keep_rejected,
+    receive_back,
+    send_back,
+)
 from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
+from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
 
 __all__ = [
     "Asked",
+    "Offered",
+    "Sellable",
     "accept",
     "accept_rejected",
     "accept_uninspected",
@@ -36,8 +46,10 @@ __all__ = [
     "correct_shipment",
     "finish",
     "inspect",
+    "keep_rejected",
     "lapse",
     "mend",
+    "name_destination",
     "order_back",
     "plan",
     "raise_request",
@@ -48,6 +60,8 @@ __all__ = [
     "refuse",
     "report_lost",
     "risk_words",
+    "sell_back",
+    "sellable",
     "send_back",
     "send_replacement",
     "settle",

@@ -23,6 +23,7 @@ from marketplace.sourcing import queries
 from marketplace.sourcing.service.clocks import caught_up, require_live, still
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
+from marketplace.sourcing.service.selling_back import require_destination
 from marketplace.sourcing.service.shared import (
     REFUSALS,
     WITHDRAWING,
@@ -169,8 +170,15 @@ async def tell_next(
 
 
 async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
-    """The asker takes back an order that has not shipped; the holder's units are free again."""
+    """The asker takes back an order that has not shipped; the holder's units are free again. Raises ``put.binding`` for what a
+    holder sells back."""
     call = await mine(session, actor, call_id, "asker")
+    if call.kind == "put":
+        raise conflict(
+            "put.binding",
+            f"{call.holder} sells these units back as of right: that cannot be refused. Reject at inspection what is not as "
+            "agreed.",
+        )
     async with acting_for(session, call.maker_id):
         await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
         if call.agreement_id and call.noticed_at:
@@ -194,6 +202,7 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
     """The holder ships: the units go into transit; anonymous and batch lots are split, so that the maker gets a
     lot of its own."""
     call = await mine(session, actor, call_id, "holder")
+    require_destination(call, now)
     units = await queries.call_units(session, call.id)
     if not units:
         raise conflict(

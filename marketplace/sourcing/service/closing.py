@@ -26,6 +26,7 @@ async def close_site(session: WriteSession, actor: Actor, site_id: UUID, now: da
     # What is to come is read before what lies there: a delivery received in between is then seen as units.
     coming = await orders.open_to(session, actor.company_id, site_id)
     wanted = await queries.open_to(session, actor.company_id, site_id)
+    sold_back = await queries.sold_back_to(session, actor.company_id, site_id)
     units = await holdings.units_at(session, actor.company_id, site_id)
     uses = [
         f"{phrases.count(count, what)} {words}"
@@ -33,6 +34,7 @@ async def close_site(session: WriteSession, actor: Actor, site_id: UUID, now: da
             (units, "unit", "on record there (move, use or count them first)"),
             (coming, "order", "to be delivered there (receive or cancel first)"),
             (wanted, "parts request", "for it (finish or cancel first)"),
+            (sold_back, "order", "by which units are sold back to it (say another site, or receive first)"),
         )
         if count
     ]

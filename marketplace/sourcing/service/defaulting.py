@@ -85,7 +85,7 @@ async def buy_elsewhere(
     Raises ``call.not_found``, ``cover.not_default``, ``cover.not_agreed`` where the terms give no such right, ``cover.document``,
     ``cover.price``."""
     call = await mine(session, actor, call_id, "asker")
-    if call.status != "defaulted" or call.agreement_id is None:
+    if call.status != "defaulted" or call.agreement_id is None or call.kind == "put":
         raise conflict(
             "cover.not_default",
             "Only an order in default can be covered elsewhere: not shipped in time, nor within the time to make it good.",

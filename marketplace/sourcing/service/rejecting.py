@@ -4,13 +4,18 @@ stay. An order leaves its dispute when none of them is left where the maker has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
+from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
+from marketplace.agreements.graded import Finding, judge
 from marketplace.agreements.phrases import count
 from marketplace.agreements.queries.retained import clauses_of_agreement
+from marketplace.agreements.term_kinds import Grade, RejectRemedy
+from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.clock import local_day
@@ -28,6 +33,8 @@ from marketplace.settlement import service as settlement
 from marketplace.settlement.queries import DisputeRow
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, RejectedUnit
+from marketplace.sourcing.service.defaulting import clause_of
+from marketplace.sourcing.service.judging import handled, handling_words, owed_each, terms_of
 from marketplace.sourcing.service.replacing import conclude
 from marketplace.sourcing.service.shared import announce, mine, moved, tell
 
@@ -44,13 +51,47 @@ async def accept_rejected(session: WriteSession, actor: Actor, dispute_id: UUID,
     await _end(session, actor, dispute_id, "withdrawn", now)
 
 
+async def keep_rejected(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
+    """Where the terms let the maker keep rejected units and pay nothing: once the holder has not objected in time, they are the
+    maker's. Raises ``call.not_found``, ``call.nothing_to_keep``, ``call.remedy`` where the terms have them go back,
+    ``dispute.open``, ``call.keep_gone``."""
+    call = await mine(session, actor, call_id, "asker")
+    if call.status != "disputed" or call.agreement_id is None:
+        raise conflict("call.nothing_to_keep", "No unit of this order was rejected and is still with you.")
+    async with acting_for(session, call.maker_id):
+        by = OnBehalf(actor.user_id, call.maker_id)
+        terms = await _credits(session, call)
+        if terms is None:
+            raise conflict(
+                "call.remedy",
+                "The agreement has rejected units go back to the holder: they are kept only as both sides agree.",
+            )
+        units = await queries.rejected_units_for_update(session, call)
+        dispute = await _dispute_of(session, call)
+        if dispute is None or dispute.status != "open":
+            raise conflict("call.nothing_to_keep", "Both sides have agreed on the rejected units already.")
+        ended, kept, amount = await settlement.end_units(session, by, dispute.id, "kept", now)
+        await _keep(session, by, call, ended, units, kept, amount, "agreed", now)
+        await tell(session, by, call, "rejected_kept", {"quantity": kept}, now)
+        await conclude(session, call.id, now)
+
+
+async def _credits(session: WriteSession, call: CallRow) -> TermsV2 | None:
+    """The terms, where they let the maker keep rejected units for nothing. The tenant is the maker."""
+    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
+    pair = (call.agreement_id, call.part_id)
+    terms = clause_of((await agreed.terms_and_facts(session, [pair]))[pair], call)
+    return terms if terms.generation == 2 and terms.reject_remedy is RejectRemedy.CREDIT else None
+
+
 async def send_back(
     session: WriteSession, actor: Actor, call_id: UUID, consignment: Consignment, now: datetime
 ) -> None:
     """All rejected units that the maker does not keep go into transit to their holder, at its cost; they stay its own and
     under the agreement. Once both sides agree, or once the holder has not objected in time.
 
-    Raises ``call.nothing_to_send``, ``call.sent_back``, ``dispute.open``."""
+    Raises ``call.nothing_to_send``, ``call.sent_back``, ``dispute.open``, ``call.remedy`` where the terms let the maker keep
+    them for nothing and the holder has not agreed to have them back."""
     call = await mine(session, actor, call_id, "asker")
     if await queries.way_back(session, call.id) is not None:
         raise conflict("call.sent_back", "The rejected units of this order were sent back already.")
@@ -60,6 +101,13 @@ async def send_back(
         units = await queries.rejected_units_for_update(session, call)
         dispute = await _dispute_of(session, call)
         if dispute is not None and dispute.status == "open":
+            terms = await _credits(session, call) if call.agreement_id else None
+            if terms is not None:
+                raise conflict(
+                    "call.remedy",
+                    f"{terms.clause} version {terms.version}, section 9.6: rejected units are kept, and nothing is paid for "
+                    "them. They go back only as both sides agree.",
+                )
             await settlement.end_units(session, OnBehalf(actor.user_id, call.maker_id), dispute.id, "sent_back", now)
         if not units:
             raise conflict("call.nothing_to_send", "No rejected unit is free where it was received.")
@@ -176,6 +224,36 @@ async def receive_back(
 # -- inside ----------------------------------------------------------------------------------------------
 
 
+async def _owe_by_condition(session: WriteSession, call: CallRow, dispute: DisputeRow, due: date) -> bool:
+    """Where the terms state what a condition fetches: what is owed for rejected units that are accepted after all, each by the
+    condition that was found. False where they state none."""
+    terms = await terms_of(session, call)
+    found = next((e.detail["found"] for e in await queries.call_events(session, call.id) if "found" in e.detail), None)
+    if terms is None or found is None:
+        return False
+    by_grade: dict[Grade, int] = {}
+    for f in found:
+        if not f["accepted"]:
+            by_grade[Grade(f["grade"])] = by_grade.get(Grade(f["grade"]), 0) + int(f["quantity"])
+    for grade, quantity in by_grade.items():
+        said = judge(terms, Finding(grade=grade, quantity=quantity), owed_each(call), handled=handled(call))
+        price, drawn = said.each - said.handling, call.draw_fee is not None
+        what: dict[str, Any] = {
+            "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
+            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": quantity, "due_on": due,
+            "step_id": dispute.id if len(by_grade) == 1 else command_id("call.keep.grade", dispute.id, grade.value),
+        }  # fmt: skip
+        if price.amount or not drawn:
+            words = f"Accepted after all ({dispute.reference}). {count(quantity, 'unit')}: {said.words}"
+            kind = "draw_fee" if drawn else "call_price"
+            await settlement.owe(session, kind=kind, unit_price=price, words=words, **what)
+        if said.handling.amount:
+            await settlement.owe(
+                session, kind="handling", unit_price=said.handling, words=handling_words(terms, price), **what
+            )
+    return True
+
+
 async def _dispute_of(session: WriteSession, call: CallRow) -> DisputeRow | None:
     return next((d for d in await owed.disputes_of_cause(session, call.id) if d.subject == "units"), None)
 
@@ -257,8 +335,10 @@ async def _keep(
         call.id, kept, bought,
     )  # fmt: skip
     due = local_day(now, call.zone) + timedelta(days=call.payment_days)
+    if how == "withdrawn" and await _owe_by_condition(session, call, dispute, due):
+        return
     if how == "withdrawn":
-        each = Money(call.unit_price if call.draw_fee is None else call.draw_fee, call.currency)
+        each = owed_each(call)
         own = kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None
         kind, quantity = ("draw_fee" if drawn else "handling" if own else "call_price"), kept
         words = f"Accepted after all ({dispute.reference}), at {each} a unit."

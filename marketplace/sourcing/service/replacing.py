@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.pricing import parts_of
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.consignment import Consignment
@@ -370,12 +372,18 @@ async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> N
     price = Money(call.unit_price, call.currency)
     by_when = phrases.deadline(call.replace_by, zone)
     async with acting_for(session, call.maker_id):
-        await settlement.owe(
-            session, payer_id=call.maker_id, payee_id=call.holder_id, kind="draw_purchase", cause_id=call.id,
-            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=count,
-            unit_price=price, words=f"Not replaced by {by_when}: bought at {price} a unit.",
-            due_on=local_day(call.replace_by - timedelta(microseconds=1), zone) + timedelta(days=call.payment_days),
-        )  # fmt: skip
+        handling = await _handling(session, call, price)
+        what: dict[str, Any] = {
+            "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
+            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": count,
+            "due_on": local_day(call.replace_by - timedelta(microseconds=1), zone) + timedelta(days=call.payment_days),
+        }  # fmt: skip
+        words = f"Not replaced by {by_when}: bought at {price} a unit."
+        if handling.amount:
+            words += f" {handling} of it is for handling, on a line of its own."
+            said = f"Handling of units that were bought: {handling} a unit."
+            await settlement.owe(session, kind="handling", unit_price=handling, words=said, **what)
+        await settlement.owe(session, kind="draw_purchase", unit_price=price - handling, words=words, **what)
         await execute(session, "UPDATE call SET bought = bought + $2 WHERE id = $1", call.id, count)
         await tell(session, by, call, "bought", {"quantity": count}, now)
     for side, roles in ((call.maker_id, ("planner",)), (call.holder_id, ("buyer",))):
@@ -383,6 +391,17 @@ async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> N
             session, "call.bought", call, side, roles, f"{call.reference}: {phrases.count(count, 'unit')} bought",
             f"Not replaced by {by_when}: {price} a unit is owed to {call.holder}.",
         )  # fmt: skip
+
+
+async def _handling(session: WriteSession, call: CallRow, price: Money) -> Money:
+    """How much of the price of a drawn unit that is bought is for the holder's handling."""
+    nothing = Money(price.amount * 0, price.currency)
+    if call.agreement_id is None:
+        return nothing
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreement_queries.terms_and_facts(session, [pair]))[pair]
+    terms = next((t for t in covered.clauses if t.clause == "access-back"), covered.terms)
+    return nothing if terms.generation == 1 else parts_of(terms, price).handling
 
 
 async def conclude(session: WriteSession, call_id: UUID, now: datetime) -> None:

@@ -190,11 +190,13 @@ async def own_request(session: WriteSession, actor: Actor, requisition_id: UUID)
 
 
 async def next_best(
-    session: WriteSession, requisition_id: UUID, maker: UUID, exclude_holder: UUID, now: datetime
+    session: WriteSession, requisition_id: UUID | None, maker: UUID, exclude_holder: UUID, now: datetime
 ) -> dict[str, Any] | None:
     """After a refusal or silence: the plan for what is lacking now, without that holder, kept with the request.
     Works on behalf of the maker, since it may run in the holder's request or by the clock. None when nothing is
-    lacking."""
+    lacking, and for what a holder sells back, which nobody asked for."""
+    if requisition_id is None:
+        return None
     async with acting_for(session, maker):
         requisition = await queries.requisition(session, requisition_id)
         if requisition.ordered >= requisition.quantity or requisition.status in ("closed", "cancelled"):

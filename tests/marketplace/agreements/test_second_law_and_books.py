@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from marketplace.agreements.books import Kind, Sold, UnitClass, book_line
+from marketplace.agreements.books import Kind, Sold, UnitClass, book_line, total
 from marketplace.agreements.law import Jurisdiction, ask, check_law
 from marketplace.agreements.queries.law import rules
 from marketplace.agreements.rights import Right, rights_of
@@ -128,3 +128,25 @@ def test_the_law_is_asked_about_the_time_to_answer_a_first_refusal() -> None:
     short = second("first-refusal", scrap_notice_days=7, resale_notice_days=7)
     assert findings(long, "DE") - findings(short, "DE") == {"de-469"}
     assert ask(second(), Jurisdiction("DE"), [], every_holder=True, on=DAY).answer_days is None
+
+
+@pytest.mark.parametrize(
+    ("put_bp", "market_bp", "kind"),
+    [
+        (7_000, None, Kind.JUDGEMENT),
+        (7_000, 4_000, Kind.LEASE),
+        (7_000, 9_000, Kind.SALE_WITH_RETURN),
+        (20_000, 15_000, Kind.FINANCING),
+        (20_000, 25_000, Kind.SALE_WITH_RETURN),
+    ],
+)
+def test_a_put_alone_is_asked_for_units_that_no_call_reaches(put_bp: int, market_bp: int | None, kind: Kind) -> None:
+    """The call reaches three that are always kept; the holder may sell all ten back. What they are expected to be worth then
+    decides about the seven."""
+    terms = second(applies_to="floor", minimum_to_keep=3, put_percent_bp=put_bp)
+    line = book_line(terms, Sold(10, usd("400.00"), 3), DAY, 100, market_bp=market_bp)
+    found = {c.unit_class: c for c in line.classes}
+    assert (found[UnitClass.FREE].units, found[UnitClass.FREE].kind) == (7, kind)
+    assert found[UnitClass.FREE].classification.needs_market is (market_bp is None)
+    assert total([line]).needs_market is (market_bp is None)
+    assert not found[UnitClass.FLOOR].classification.needs_market, "there the call decides"

@@ -1,0 +1,240 @@
+"""Orders under terms of the second library that come back in several conditions: paid by the table, with handling beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from marketplace.agreements.combinations import ACCESS_BACK, BUY_BACK
+from marketplace.db.session import Database
+from marketplace.ledger.queries import CHECKS, verify
+from marketplace.sourcing import service
+from tests import second
+from tests.agreed import agreed_on, delivered, rows_of
+from tests.marketplace.main_job import API, Job, ok, refused
+from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
+
+CALLS, DISPUTES = f"{API}/sourcing/calls", f"{API}/settlement/disputes"
+TABLES = ("call", "call_event", "movement", "dispute", "dispute_statement", "settlement_line")
+TABLE: dict[str, Any] = {
+    "return_grade": "used", "return_papers": "certificate", "remaining_shelf_life_bp": 3_000,
+    "grade_adjustments": [
+        {"grade": "remanufactured", "percent_bp": 8_000}, {"grade": "used_tested", "percent_bp": 6_000},
+        {"grade": "used", "percent_bp": 5_000},
+    ],
+}  # fmt: skip
+"""Price 85 % of 100 and 6 % handling: 90.10 a unit in full."""
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as made:
+        yield made
+
+
+async def begun(
+    world: World, stack: AsyncExitStack, *, serials: int = 0, access: bool = False, **changed: Any
+) -> tuple[Job, list[str]]:
+    """A job with units under the table, and their serial numbers."""
+    job = await Job.begin(world, stack)
+    clause, base = ("access-back", ACCESS_BACK) if access else ("buy-back", BUY_BACK)
+    made = await agreed_on(world, [(clause, 2, {**base, **TABLE, **changed})])
+    job.agreement = str(made)
+    named = [f"SN-{world.tag}-{n}" for n in range(serials)]
+    for serial in named:
+        await delivered(world, made, 1, serial=serial)
+    if not serials:
+        await delivered(world, made, 10)
+    return job, named
+
+
+async def received(job: Job, quantity: int) -> list[dict[str, Any]]:
+    """Ordered back and received; what each condition fetches."""
+    await job.called(quantity)
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}))
+    await ok(job.technician.post(f"{CALLS}/{job.call}/receive"))
+    return list((await ok(job.technician.get(f"{CALLS}/{job.call}")))["grades"]["pays"])
+
+
+async def inspect(job: Job, *found: Mapping[str, Any], **more: Any) -> Any:
+    return await ok(job.technician.post(f"{CALLS}/{job.call}/inspect", json={"found": list(found), **more}))
+
+
+async def lines(job: Job) -> list[tuple[str, int, str]]:
+    """(kind, units, amount) of what is owed for the order."""
+    items = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    return sorted((x["kind"], x["quantity"], f"{Decimal(x['amount']):.2f}") for x in items)
+
+
+async def conditions(world: World) -> dict[str, int]:
+    """Units of the world's part that the maker owns and has, by condition."""
+    rows = await world.owner.fetch(
+        "SELECT p.condition, sum(p.quantity)::int AS n FROM position p WHERE p.part_id = $1 AND p.owner_id = $2 "
+        "AND p.holder_id = $2 AND p.agreement_id IS NULL AND p.quantity > 0 GROUP BY 1",
+        world.part, world.maker.id,
+    )  # fmt: skip
+    return {r["condition"]: r["n"] for r in rows}
+
+
+async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: World, stack: AsyncExitStack) -> None:
+    job, _ = await begun(world, stack)
+    grades = await received(job, 4)
+    assert [(g["grade"], f"{Decimal(g['each']):.2f}", g["may_reject"]) for g in grades] == [
+        ("new", "90.10", False), ("new_old_stock", "90.10", False), ("remanufactured", "72.08", False),
+        ("used_tested", "54.06", False), ("used", "45.05", False), ("core", "90.10", True),
+    ]  # fmt: skip
+    assert "buy-back version 2, section 9.5" in grades[3]["words"]
+    before = await rows_of(world, *TABLES)
+    at = f"{CALLS}/{job.call}/inspect"
+    for body, code in (
+        ({"good": 4, "note": "Worn.", "lower": {"quantity": 1, "less": "5"}}, "call.inspect_lower"),
+        ({"good": 3, "note": "One is broken."}, "call.inspect_found"),
+        ({"found": [{"grade": "new", "quantity": 3}]}, "call.inspect"),
+        ({}, "call.inspect"),
+        ({"found": [{"grade": "used", "quantity": 4, "accepted": False}]}, "call.inspect_meets"),
+        ({"found": [{"grade": "used", "quantity": 4, "accepted": False}], "reason": "damaged"}, "call.inspect_note"),
+    ):
+        await refused(job.technician.post(at, json=body), code)
+    assert await rows_of(world, *TABLES) == before
+    await inspect(
+        job, {"grade": "new", "quantity": 1}, {"grade": "used", "quantity": 2}, {"grade": "used_tested", "quantity": 1}
+    )
+    # 90.10 + 2 x 45.05 + 54.06: each as price and handling, to the cent.
+    assert await lines(job) == [
+        ("call_price", 1, "51.00"), ("call_price", 1, "85.00"), ("call_price", 2, "85.00"), ("handling", 1, "3.06"),
+        ("handling", 1, "5.10"), ("handling", 2, "5.10"),
+    ]  # fmt: skip
+    items = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    (used,) = [x["words"] for x in items if x["kind"] == "call_price" and x["quantity"] == 2]
+    assert "2 units: Used: 50 % of 90.10 USD, 45.05 USD a unit (buy-back version 2, section 9.5)." in used
+    assert await conditions(world) == {"new": 1, "used": 2, "used_tested": 1}
+    events = await world.owner.fetchval(
+        "SELECT detail->'found' FROM call_event WHERE call_id = $1 AND kind = 'inspected'", UUID(job.call)
+    )
+    assert "used_tested" in events
+    # A line of one condition is disputed like any other.
+    (line,) = [x["id"] for x in items if x["kind"] == "call_price" and x["quantity"] == 2]
+    body = {"amount": "10", "offer": "0", "reason": "price", "words": "Too much."}
+    await ok(job.planner.post(f"{API}/settlement/{line}/dispute", json=body), 201)
+    async with world.db.read(world.maker.tenant) as session:
+        assert [name for name in CHECKS if await verify(session, name)] == []
+
+
+async def test_a_reworked_unit_and_one_without_papers_by_serial_number(world: World, stack: AsyncExitStack) -> None:
+    """Remanufactured is paid by the table; what lacks its papers or its condition may be rejected, and goes back."""
+    job, serials = await begun(world, stack, serials=3)
+    await received(job, 3)
+    before = await rows_of(world, *TABLES)
+    at = f"{CALLS}/{job.call}/inspect"
+    reworked = {"grade": "remanufactured", "quantity": 1, "units": serials[:1]}
+    bare = {"grade": "used", "quantity": 1, "papers": "none", "accepted": False, "units": serials[1:2]}
+    core = {"grade": "core", "quantity": 1, "accepted": False}
+    for found, code in (
+        ([reworked, bare, core], "call.inspect_which"),
+        ([reworked, bare, {**core, "units": serials[:1]}], "call.inspect_unit"),
+        ([reworked, bare, {**core, "units": ["SN-?"]}], "call.inspect_unit"),
+    ):
+        await refused(job.technician.post(at, json={"found": found}), code)
+    assert await rows_of(world, *TABLES) == before
+    await inspect(job, reworked, bare, {**core, "units": serials[2:]})
+    assert await lines(job) == [("call_price", 1, "68.00"), ("handling", 1, "4.08")]
+    (dispute,) = (await ok(job.buyer.get(DISPUTES)))["items"]
+    assert (dispute["quantity"], dispute["reason"]) == (2, "papers")
+    shown = await ok(job.buyer.get(f"{DISPUTES}/{dispute['id']}"))
+    said = shown["thread"][0]["words"]
+    assert "sections 9.3 and 9.6" in said
+    assert "certificate" in said
+    assert "at least used is asked for" in said
+    assert await conditions(world) == {"remanufactured": 1}
+    # Accepted after all: each by the condition that was found, with its handling beside it; the core in full, since the table
+    # does not name it.
+    await ok(job.planner.post(f"{API}/sourcing/disputes/{dispute['id']}/accept"))
+    assert await lines(job) == [
+        ("call_price", 1, "42.50"), ("call_price", 1, "68.00"), ("call_price", 1, "85.00"), ("handling", 1, "2.55"),
+        ("handling", 1, "4.08"), ("handling", 1, "5.10"),
+    ]  # fmt: skip
+
+
+async def test_shelf_life_and_units_kept_for_nothing(world: World, stack: AsyncExitStack) -> None:
+    job, _ = await begun(world, stack, reject_remedy="credit")
+    await received(job, 3)
+    await inspect(
+        job, {"grade": "new", "quantity": 1, "shelf_life_left_bp": 3_000},
+        {"grade": "new", "quantity": 2, "shelf_life_left_bp": 2_999, "accepted": False},
+    )  # fmt: skip
+    (dispute,) = (await ok(job.buyer.get(DISPUTES)))["items"]
+    keep, back = f"{CALLS}/{job.call}/keep-rejected", f"{CALLS}/{job.call}/send-back"
+    before = await rows_of(world, *TABLES)
+    await refused(job.technician.post(keep), "dispute.open")
+    await refused(job.technician.post(back, json={"own_transport": True}), "call.remedy")
+    answer = await job.buyer.post(keep)
+    assert answer.status_code in (403, 404)
+    assert await rows_of(world, *TABLES) == before
+    await world.owner.execute(
+        "UPDATE dispute SET respond_by = $2 WHERE id = $1::uuid",
+        dispute["id"],
+        datetime.now(UTC) - timedelta(minutes=1),
+    )
+    await ok(job.technician.post(keep))
+    assert await conditions(world) == {"new": 3}
+    assert await lines(job) == [("call_price", 1, "0.00"), ("call_price", 1, "85.00"), ("handling", 1, "5.10")]
+    assert (await ok(job.buyer.get(f"{CALLS}/{job.call}")))["status"] == "priced"
+    await refused(job.technician.post(keep), "call.nothing_to_keep")
+
+
+async def test_nobody_inspects_and_what_goes_back_cannot_be_kept(
+    world: World, stack: AsyncExitStack, worker_db: Database
+) -> None:
+    """By the clock in the condition that the ledger has; the terms without credit have rejected units go back."""
+    job, _ = await begun(world, stack)
+    await received(job, 2)
+    moment = (await world.owner.fetchval("SELECT inspect_by FROM call WHERE id = $1", UUID(job.call))) + timedelta(
+        days=9
+    )
+    before = await rows_of(world, *TABLES)
+    async with worker_db.write() as session:
+        assert await service.accept_uninspected(session, UUID(int=0), UUID(job.call), moment)
+    assert await lines(job) == [("call_price", 2, "170.00"), ("handling", 2, "10.20")]
+    assert await rows_of(world, *TABLES) != before
+    await received(job, 1)
+    await inspect(job, {"grade": "core", "quantity": 1, "accepted": False})
+    await refused(job.technician.post(f"{CALLS}/{job.call}/keep-rejected"), "call.remedy")
+
+
+async def test_a_drawn_unit_costs_its_fee_in_any_condition_and_its_handling_when_bought(
+    world: World, stack: AsyncExitStack, worker_db: Database
+) -> None:
+    job, _ = await begun(world, stack, access=True, minimum_to_keep=5, handling_bp=600)
+    grades = await received(job, 2)
+    assert {f"{Decimal(g['each']):.2f}" for g in grades} == {"5.00"}, "the fee is no price"
+    assert [g["grade"] for g in grades if g["may_reject"]] == ["core"]
+    await inspect(job, {"grade": "used", "quantity": 2})
+    assert await lines(job) == [("draw_fee", 2, "10.00")]
+    replace_by = await world.owner.fetchval("SELECT replace_by FROM call WHERE id = $1", UUID(job.call))
+    async with worker_db.write() as session:
+        assert await service.buy_unreplaced(session, UUID(int=0), UUID(job.call), replace_by) == 2
+    # The list price of 120 and 6 % on top, as two lines.
+    assert await lines(job) == [("draw_fee", 2, "10.00"), ("draw_purchase", 2, "240.00"), ("handling", 2, "14.40")]
+
+
+async def test_the_first_library_states_no_conditions(world: World, stack: AsyncExitStack) -> None:
+    job = await Job.begin(world, stack)
+    await job.sold(4, offered=4)
+    await job.called(1)
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}))
+    await ok(job.technician.post(f"{CALLS}/{job.call}/receive"))
+    assert (await ok(job.technician.get(f"{CALLS}/{job.call}")))["grades"] is None
+    before = await rows_of(world, *TABLES)
+    body = {"found": [{"grade": "used", "quantity": 1}]}
+    await refused(job.technician.post(f"{CALLS}/{job.call}/inspect", json=body), "call.inspect_found")
+    assert await rows_of(world, *TABLES) == before

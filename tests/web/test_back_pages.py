@@ -1,0 +1,114 @@
+"""Pages of units that come back by their condition, and of those that a holder sells back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from marketplace.agreements.combinations import BUY_BACK
+from tests import second
+from tests.agreed import agreed_on, delivered, rows_of
+from tests.marketplace.sourcing.test_by_condition import TABLE
+from tests.web.job import Site, open_site, send
+from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
+TABLES = ("call", "call_event", "movement", "settlement_line", "dispute")
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Site]:
+    async with open_site(world) as opened:
+        yield opened
+
+
+async def test_an_inspection_says_what_each_condition_pays_and_is_paid_so(site: Site) -> None:
+    job, world = site.job, site.world
+    made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, **TABLE, "reject_remedy": "credit"})])
+    serials = [f"SN-{world.tag}-{n}" for n in range(2)]
+    lots = [str(await delivered(world, made, 1, serial=serial)) for serial in serials]
+    await delivered(world, made, 3)
+    await job.called(5)
+    at = f"/calls/{job.call}"
+    await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
+    await job.buyer.post(f"/api/v1/sourcing{at}/ship", json={"own_transport": True})
+    await job.technician.post(f"/api/v1/sourcing{at}/receive")
+    technician, buyer = await site.browser(world.maker, "technician"), await site.browser(world.buyer, "buyer")
+    form = await technician.get(f"{at}/inspect")
+    for words in (
+        "Used: 45.05 USD a unit",
+        "buy-back version 2, section 9.5",
+        "section 9.6",
+        "Shelf life left",
+        serials[0],
+    ):
+        assert words in form.text, words
+    before = await rows_of(world, *TABLES)
+    # Three without a number are there, and only two are said something of.
+    wrong = await send(technician, f"{at}/inspect", form, quantity_g1="2")
+    assert wrong.status_code == 422, wrong.text
+    assert "so far of 4" in wrong.text
+    nothing = await send(technician, f"{at}/inspect", form, **{f"fate_{lots[0]}": "reject"})
+    assert nothing.status_code == 409
+    assert "section 9.3" in nothing.text
+    assert await rows_of(world, *TABLES) == before
+    done = await send(
+        technician, f"{at}/inspect", form, quantity_g1="2", condition_g1="used", quantity_g2="1",
+        **{f"condition_{lots[1]}": "core", f"fate_{lots[1]}": "reject"},
+    )  # fmt: skip
+    assert done.headers["location"] == f"{at}?done=inspect", done.text
+    for who in (technician, buyer):
+        page = (await who.get(at)).text
+        assert "What was found" in page
+        assert "50 % of 90.10" in page
+        assert "Handling" in page or who is technician
+    assert "Keep them for nothing" in (await technician.get(at)).text
+    assert "Keep them for nothing" not in (await buyer.get(at)).text
+    early = await send(technician, f"{at}/keep-rejected", await technician.get(at))
+    assert early.status_code == 409
+    await world.owner.execute("UPDATE dispute SET respond_by = now() WHERE cause_id = $1", UUID(job.call))
+    kept = await send(technician, f"{at}/keep-rejected", await technician.get(at))
+    assert kept.headers["location"] == f"{at}?done=keep-rejected", kept.text
+    assert "keeps 1 EA for nothing" in (await buyer.get(at)).text
+
+
+async def test_units_are_sold_back_and_sent_where_the_maker_says(site: Site) -> None:
+    world = site.world
+    made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "put_percent_bp": 7_000})])
+    await delivered(world, made, 4)
+    buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    at = f"/agreements/{made}/sell-back"
+    assert f'href="{at}"' in (await buyer.get(f"/agreements/{made}")).text
+    assert f'href="{at}"' not in (await planner.get(f"/agreements/{made}")).text
+    assert (await planner.get(at)).status_code == 404
+    form = await buyer.get(at)
+    assert "70.00 USD a unit (70 % of the price paid" in form.text
+    assert "section 2.5" in form.text
+    before = await rows_of(world, *TABLES)
+    wrong = await send(buyer, at, form, quantity="9")
+    assert wrong.status_code == 409
+    assert "4 can be sold back now" in wrong.text
+    asked = await send(buyer, at, form, quantity="2")
+    assert asked.status_code == 200
+    assert "140.00 USD for all" in asked.text
+    assert await rows_of(world, *TABLES) == before, "nothing before it is confirmed"
+    done = await send(buyer, at, asked)
+    assert done.status_code == 303, done.text
+    where = done.headers["location"].partition("?")[0]
+    assert where.startswith("/calls/"), done.text
+    page = (await buyer.get(where)).text
+    assert "Sale back" in page
+    assert f'href="{where}/ship"' not in page
+    home = (await planner.get("/")).text
+    assert "holder sells units back to you" in home
+    assert where in (await planner.get("/calls?side=maker&status=direct")).text
+    assert "Cancel the order" not in (await planner.get(where)).text
+    to = await planner.get(f"{where}/destination")
+    assert "If you say nothing by" in to.text
+    named = await send(planner, f"{where}/destination", to, site=str(world.maker.site))
+    assert named.headers["location"] == f"{where}?done=destination", named.text
+    assert "holder sells units back to you" not in (await planner.get("/")).text
+    assert f'href="{where}/ship"' in (await buyer.get(where)).text
+    assert "says where the units go" in (await buyer.get(where)).text
