@@ -390,8 +390,11 @@ async def receive(
             here = replace(at[lot, number], site=site.id, holder=row.buyer_id)
             arriving.append(Step(Kind.RECEIVE, lot, count, number, to=here, permit=leave[lot, Kind.RECEIVE]))
         key = command_id("resale.receive", row.id)
-        await carry_out(session, Command(key, row.holder_id, actor.user_id, tuple(arriving), "resale", row.id), now)
         makers = [(lot, count) for lot, number, count in good if at[lot, number].owner == row.maker_id]
+        # With the buyer, units on consignment concern the seller no more: their owner hands them over.
+        side = row.maker_id if makers else row.holder_id
+        async with acting_for(session, side):
+            await carry_out(session, Command(key, side, actor.user_id, tuple(arriving), "resale", row.id), now)
         if makers:
             # Units on consignment are taken out by being sold on, with leave: the seller owes their price.
             await agreements.take_out(

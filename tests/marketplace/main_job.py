@@ -171,6 +171,11 @@ class Job:
         )
         self.requisition, self.call = done["requisition_id"], done["calls"][0]
 
+    async def owed(self, who: httpx.AsyncClient | None = None) -> list[dict[str, Any]]:
+        """What is owed beside the price of the sale itself."""
+        found = (await ok((who or self.planner).get(f"{API}/settlement")))["items"]
+        return [line for line in found if line["kind"] != "sale_price"]
+
     async def came_back(self, quantity: int = 1) -> None:
         """Accepted, shipped, received, inspected."""
         await ok(self.buyer.post(f"{API}/sourcing/calls/{self.call}/accept", json={}))

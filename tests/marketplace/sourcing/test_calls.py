@@ -51,7 +51,7 @@ async def test_the_whole_way_back(job: Job) -> None:
     assert call["status"] == "noticed"
     await job.came_back(1)
     assert await present(job) == {"buyer/buyer*": 3, "maker/maker": 1}
-    lines = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    lines = await job.owed(job.buyer)
     assert [(x["quantity"], x["cause_reference"]) for x in lines] == [(1, call["reference"])]
     await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "fitted"}))
     assert await present(job) == {"buyer/buyer*": 3}
@@ -609,7 +609,7 @@ async def test_access_draws_cost_the_fee_or_the_list_price(job: Job) -> None:
     assert found["kind"] == "access_draw"
     await job.called(1)
     await job.came_back(1)
-    lines = (await ok(job.planner.get(f"{API}/settlement")))["items"]
+    lines = await job.owed()
     assert len(lines) == 1
 
 
@@ -636,7 +636,7 @@ async def test_both_marks_settle_the_call(job: Job, worker_db: Database, tmp_pat
     await job.sold(2, offered=2)
     await job.called(1)
     await job.came_back(1)
-    line = (await ok(job.buyer.get(f"{API}/settlement")))["items"][0]["id"]
+    line = (await job.owed(job.buyer))[0]["id"]
     await ok(job.planner.post(f"{API}/settlement/{line}/mark"))
     await ok(job.buyer.post(f"{API}/settlement/{line}/mark"))
     listeners = handlers(Settings(data_dir=tmp_path), worker_db)

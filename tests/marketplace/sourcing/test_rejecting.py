@@ -142,7 +142,7 @@ async def test_the_sides_agree_on_some_and_on_an_amount(world: World, site: Site
     assert [s["kind"] for s in told["thread"]] == ["opened", "said", "proposed"]
     await refused(job.buyer.post(f"{API}/sourcing/disputes/{found['id']}/agree"), "dispute.nothing")
     await ok(job.planner.post(f"{API}/sourcing/disputes/{found['id']}/agree"))
-    lines = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    lines = await job.owed(job.buyer)
     assert "40.0000" in [x["amount"] for x in lines]
     assert await held(world, world.maker.id, world.maker.id, bound=False) == 2
     assert await taken_back(world, job) == 2
@@ -161,7 +161,7 @@ async def test_a_rejection_that_is_withdrawn_is_an_acceptance(world: World, site
     assert (await ok(job.technician.get(f"{API}/sourcing/requests/{job.requisition}")))["ordered"] == 0
     await ok(job.planner.post(f"{API}/sourcing/disputes/{found['id']}/accept"))
     assert await status(job) == "priced"
-    (line,) = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    (line,) = await job.owed(job.buyer)
     assert line["quantity"] == 2
     assert await held(world, world.maker.id, world.maker.id, bound=False) == 2
     assert (await ok(job.technician.get(f"{API}/sourcing/requests/{job.requisition}")))["ordered"] == 2

@@ -146,7 +146,7 @@ async def test_a_drawn_unit_is_replaced_and_only_the_fee_is_owed(job: Job, worke
     assert await job.world.owner.fetchval(taken, UUID(job.agreement)) == 0
     # What came back stands under the right like what was drawn, and can be called again.
     assert sum(c["callable"] for c in await job.candidates() if c["kind"] == "access_draw") == 6
-    (line,) = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    (line,) = await job.owed(job.buyer)
     for side in (job.planner, job.buyer):
         await ok(side.post(f"{API}/settlement/{line['id']}/mark"))
     await deliver_waiting(worker_db, handlers(Settings(data_dir=tmp_path), worker_db), lambda: datetime.now(UTC))
@@ -176,7 +176,7 @@ async def test_what_is_not_replaced_in_time_is_bought_once_however_late(
     assert row["due_on"] == local_day(deadline - timedelta(seconds=1), zone) + timedelta(days=30)
     assert row["words"].startswith("Not replaced by the end of ")
     # Settled once both lines are, not before.
-    lines = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+    lines = await job.owed(job.buyer)
     for n, line in enumerate(lines):
         for side in (job.planner, job.buyer):
             await ok(side.post(f"{API}/settlement/{line['id']}/mark"))
