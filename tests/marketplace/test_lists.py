@@ -7,7 +7,7 @@ import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, get_args
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -180,6 +180,24 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
+    await missed(job)
+
+
+async def missed(job: Job) -> None:
+    """A shortage and what became of its units, as rows: counts find none under the first library."""
+    sides = (UUID(job.agreement), job.world.part, job.world.maker.id, job.world.buyer.id, job.world.buyer.site)
+    await job.world.owner.execute(
+        "INSERT INTO shortage (agreement_id, part_id, maker_id, holder_id, site_id, recorded, missing, tolerated, below_minimum, "
+        "at_stake, currency, words, opened_at, counted_at, explain_by, counted_by) "
+        "VALUES ($1, $2, $3, $4, $5, 4, 1, 0, 0, 0, 'USD', 'One is missing.', now(), now(), now(), $3)",
+        *sides,
+    )
+    await job.world.owner.execute(
+        "INSERT INTO missing_units (agreement_id, part_id, maker_id, holder_id, site_id, became, quantity, without_leave, "
+        "below_minimum, amount, currency, due_on, words, happened_at, command_id, company_id, actor_id, at) "
+        "VALUES ($1, $2, $3, $4, $5, 'lost', 1, 0, 0, 0, 'USD', current_date, 'Nothing.', now(), $3, $4, $4, now())",
+        *sides,
+    )
 
 
 async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connection, db: Database) -> None:

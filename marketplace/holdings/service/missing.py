@@ -252,9 +252,9 @@ async def _reckon(
         return owed, 0
     act = _ACTS.get(said.became)
     if act is None:
-        return owed, said.quantity
+        return owed, quantity
     allowed, _ = most_allowed(covered.clauses, facts, act, quantity, now)
-    return owed, said.quantity - allowed
+    return owed, quantity - allowed
 
 
 async def _record(
