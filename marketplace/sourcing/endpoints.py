@@ -34,7 +34,8 @@ from marketplace.sourcing.permissions import (
     SettlesUnits,
     ShipsReplacements,
 )
-from marketplace.sourcing.schemas import (
+from marketplace.sourcing.schemas.back import DestinationIn, InspectIn, SellableOut, SellBackIn
+from marketplace.sourcing.schemas.calls import (
     AcceptIn,
     BackIn,
     CallOut,
@@ -42,11 +43,9 @@ from marketplace.sourcing.schemas import (
     ConfirmIn,
     ContactOut,
     CoverIn,
-    DestinationIn,
     EqualStockOut,
     FinishIn,
     FreightIn,
-    InspectIn,
     LocatedNumber,
     LocatedPart,
     LocateIn,
@@ -61,8 +60,6 @@ from marketplace.sourcing.schemas import (
     ReplacementOut,
     RequestIn,
     RequisitionOut,
-    SellableOut,
-    SellBackIn,
     WayBackOut,
 )
 from marketplace.sourcing.service.inspecting import Lower

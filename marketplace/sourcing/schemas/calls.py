@@ -14,16 +14,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketplace.agreements.graded import Finding
-from marketplace.agreements.term_kinds import Grade, Papers, RejectRemedy
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment, ShipIn
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.queries import CallRow, RequisitionRow
-from marketplace.sourcing.service.selling_back import Sellable
+from marketplace.sourcing.schemas.back import Name, OnReturnOut
 
 Urgency = Literal["machine_down", "urgent", "stock_order"]
-Name = Annotated[str, Field(max_length=200)]
 
 
 @dataclass(slots=True)
@@ -254,58 +251,6 @@ class ConfirmIn(BodyIn):
     choices: list[ChoiceIn] | None = None
 
 
-class SellBackIn(BodyIn):
-    """Units that you sell back under your agreement's right to do so, from one site, in one condition."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "agreement_id": EXAMPLE_ID, "part_id": EXAMPLE_ID, "site_id": EXAMPLE_ID, "condition": "new",
-                    "quantity": 2,
-                }
-            ]
-        }
-    )  # fmt: skip
-    agreement_id: UUID
-    part_id: UUID
-    site_id: UUID
-    condition: str = Field(default="new", max_length=40)
-    quantity: int = Field(ge=1)
-
-
-class DestinationIn(BodyIn):
-    """One of your sites: where units that are sold back to you go."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"site_id": EXAMPLE_ID}]})
-    site_id: UUID
-
-
-class SellableOut(BaseModel):
-    """Units that you have under an agreement at one site; ``can``: so many of them you can sell back now."""
-
-    part_id: UUID
-    part_number: str
-    site_id: UUID
-    site: str
-    condition: str
-    free: int
-    can: int
-    unit_price: Decimal | None
-    currency: str | None
-    words: str = Field(description="The price with clause, version and section; or why not, and when.")
-
-    @classmethod
-    def of(cls, found: Sellable) -> SellableOut:
-        """The wire form."""
-        row, price = found.row, found.unit_price
-        return cls(
-            part_id=row.part_id, part_number=row.part_number, site_id=row.site_id, site=row.site, condition=row.condition,
-            free=row.free, can=found.can, unit_price=price.amount if price else None,
-            currency=price.currency if price else None, words=found.words,
-        )  # fmt: skip
-
-
 class OrderedOut(BaseModel):
     """The orders made. ``awaiting_approval``: above the technician's limit, reserved for 30 minutes, not sent yet."""
 
@@ -399,27 +344,6 @@ class PlaceOut(BaseModel):
     asked_by: PersonToRing | None = Field(default=None, description="Who needs the units; only of the destination.")
 
 
-class GradeOut(BaseModel):
-    """What a unit in this condition fetches on acceptance."""
-
-    grade: Grade
-    each: Decimal = Field(description="Per unit, handling included.")
-    handling: Decimal = Field(description="So much of it is for handling, on a line of its own.")
-    percent_bp: int = Field(description="Share of the price that the agreement states for this condition.")
-    may_reject: bool
-    words: str = Field(description="With clause, version and section.")
-
-
-class OnReturnOut(BaseModel):
-    """What units that come back have to be like, and what each condition fetches, best first."""
-
-    asked: list[str]
-    papers: Papers = Field(description="Which are asked for.")
-    remedy: RejectRemedy = Field(description="What happens to a unit that is rejected.")
-    shelf_life: bool = Field(description="Whether a share of the shelf life has to be left.")
-    pays: list[GradeOut]
-
-
 class CallOut(BaseModel):
     """A buy-back order, access draw or pick request."""
 
@@ -497,26 +421,6 @@ class RefuseIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
-class InspectedUnits(BodyIn):
-    """Serial-numbered units by what the inspection found, each by its serial (or its lot id). Those that are not named
-    are good."""
-
-    good: list[Name] = Field(default=[], max_length=10_000)
-    rejected: list[Name] = Field(default=[], max_length=10_000)
-
-
-DisputeReason = Literal[
-    "lower_grade", "damaged", "wrong_part", "papers", "quantity", "price", "not_owed", "other"
-]  # fmt: skip
-
-
-class LowerIn(BodyIn):
-    """So many of the accepted units are of a lower grade; you would pay so much less for them in all."""
-
-    quantity: int = Field(ge=1)
-    less: Decimal = Field(gt=0, max_digits=16, decimal_places=4, examples=["30.00"])
-
-
 class BackIn(BodyIn):
     """How many rejected units did not come back, and how you know."""
 
@@ -566,56 +470,6 @@ class WayBackOut(BaseModel):
     received_at: datetime | None
     missing: int | None
     note: str
-
-
-class FoundIn(BodyIn):
-    """What was found of so many units: their condition, their papers, how much of their shelf life is left."""
-
-    grade: Grade = Field(description="The condition that they are in.")
-    quantity: int = Field(ge=1)
-    accepted: bool = Field(default=True, description="false: rejected, as the agreement allows it.")
-    papers: Papers | None = Field(default=None, description="Which papers came along; null: those that are asked for.")
-    shelf_life_left_bp: int | None = Field(
-        default=None, ge=0, le=10_000, description="Of the shelf life, in basis points; null where there is none."
-    )
-    units: list[Name] = Field(
-        default=[],
-        max_length=10_000,
-        description="Those with serial numbers, by serial or lot id; of one finding not needed.",
-    )
-
-    def finding(self) -> Finding:
-        """As the service takes it."""
-        return Finding(
-            grade=self.grade, quantity=self.quantity, accepted=self.accepted, papers=self.papers,
-            shelf_life_left_bp=self.shelf_life_left_bp, units=tuple(self.units),
-        )  # fmt: skip
-
-
-class InspectIn(BodyIn):
-    """How many are accepted; a note where some are rejected, and which where they have serial numbers. Where the agreement
-    states what a condition fetches (`grades` of the order), `found` says in which condition they are."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"good": 1},
-                {"good": 1, "units": {"rejected": ["SN-2"]}, "note": "housing cracked"},
-                {
-                    "found": [
-                        {"grade": "new", "quantity": 2, "units": ["SN-1", "SN-2"]},
-                        {"grade": "core", "quantity": 1, "units": ["SN-3"], "accepted": False},
-                    ]
-                },
-            ]
-        }
-    )
-    good: int | None = Field(default=None, description="How many are accepted; not needed beside `found`.")
-    found: list[FoundIn] = Field(default=[], max_length=1_000)
-    note: str = Field(default="", max_length=1000)
-    units: InspectedUnits = Field(default_factory=InspectedUnits)
-    reason: DisputeReason = Field(default="other", description="Why units are rejected.")
-    lower: LowerIn | None = Field(default=None, description="Accepted units of a lower grade.")
 
 
 class ReplaceIn(ShipIn):

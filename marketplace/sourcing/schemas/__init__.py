@@ -1,0 +1,1 @@
+"""Sourcing on the wire: searches, requests and orders; what comes back."""
