@@ -208,7 +208,16 @@ async def _do(
     if own < quantity or isinstance(target, ExactLine):
         covered = await _covered(session, lines)
     allowed, against = await _allowed(session, lines, covered, _ACTS[doing.kind], quantity - own, now)
-    takes, short = propose(_to_act_on(lines, covered, doing), quantity, allowed)
+    ours = _to_act_on(lines, covered, doing)
+    takes, short = propose(ours, quantity, allowed)
+    unpaid = sum(line.free for line in lines) - sum(line.free for line in ours)
+    if short and unpaid and not against:
+        raise conflict(
+            "agreement.not_paid",
+            f"{unpaid:,} of the units here are the manufacturer's until they are paid; the others are not enough. Possible once "
+            "they are paid.",
+            field="quantity", available=quantity - short,
+        )  # fmt: skip
     if short:
         _refuse(lines, quantity, quantity - short, against)
     permits = await _permits(session, actor, takes, _ACTS[doing.kind], now)
