@@ -120,11 +120,24 @@ class Life:
         await self.later(3)
         await self.go(buyer, f"{order}/receive")
         await self.press(buyer, "Record the delivery", f"{quantity} good")
+        await self.paid(order.split("/")[-1], buyer)
         return str(
             await self.world.owner.fetchval(
                 "SELECT '/agreements/' || agreement_id FROM purchase_order WHERE id = $1::uuid", order.split("/")[-1]
             )
         )
+
+    async def paid(self, cause: str, other: Page) -> list[asyncpg.Record]:
+        """Every line that an order, or an order back, has led to is paid: both sides say so. The lines."""
+        lines = await self.world.owner.fetch(
+            "SELECT id, kind, payer_id, payee_id, amount FROM settlement_line WHERE cause_id = $1::uuid ORDER BY id",
+            cause,
+        )
+        for line in lines:
+            for page in (await self.planner, other):
+                await self.go(page, f"/settlement/{line['id']}/mark")
+                await self.press(page, "All of it was paid")
+        return lines
 
     async def done_on_shelf(self, act: str, quantity: int, **fields: str) -> Page:
         """The holder records that units were used, fitted or scrapped; the page that says what it does."""
@@ -298,17 +311,9 @@ async def test_part_sold_on_called_late_paid_for_and_settled(life: Life) -> None
     await looks_right(technician, "lives-inspect")
     await life.press(technician, "Record the inspection")
     await expect(technician.get_by_role("heading", name="Settlement")).to_be_visible()
-    lines = await world.owner.fetch(
-        "SELECT id, kind, payer_id, payee_id, amount FROM settlement_line WHERE cause_id = $1::uuid ORDER BY id",
-        call.split("/")[-1],
-    )
+    lines = await life.paid(call.split("/")[-1], seller)
     kinds = {line["kind"] for line in lines}
-    assert {"call_price", "late_damages"} <= kinds, kinds
-    # Settled: each line is paid by who owes it and confirmed by who is owed it.
-    for line in lines:
-        for page in (planner, seller):
-            await life.go(page, f"/settlement/{line['id']}/mark")
-            await life.press(page, "All of it was paid")
+    assert {"call_price", "handling", "late_damages"} <= kinds, kinds
     await life.go(planner, f"/settlement/{lines[0]['id']}")
     await looks_right(planner, "lives-settled")
     unpaid = await world.owner.fetchval(

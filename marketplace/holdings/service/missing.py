@@ -145,6 +145,12 @@ async def _write(
     key = command or uuid4()
     if said.became is not Became.FOUND:
         await _record(session, actor, covered, said, gone, happened, key, now)
+    if said.became not in LOSSES and said.became not in STILL_THERE:
+        # Units that stayed the maker's count as taken out on the day on which that happened, and their price is owed.
+        await leave.note_taken_without_leave(
+            session, actor, agreement_id=covered.agreement_id, part_id=said.part_id, quantity=said.quantity,
+            taken_at=happened, now=now,
+        )  # fmt: skip
     await no_longer_searched(session, searched, gone, now)
     if short is not None:
         await _answered(session, short, said.quantity, now)

@@ -330,3 +330,21 @@ async def test_selling_on_with_leave_takes_units_out(job: Job, worker_db: Databa
     (line,) = await lines(job)
     assert (Decimal(line["amount"]), line["payer"]) == (Decimal(160), world.buyer.name)
     await sound(job, worker_db)
+
+
+@pytest.mark.parametrize(("became", "owed"), [("used", 2), ("sold", 2), ("lost", 0)])
+async def test_what_was_taken_without_leave_counts_as_taken_out(
+    job: Job, worker_db: Database, became: str, owed: int
+) -> None:
+    await placed(job, use_rule="consent")
+    said = {
+        "agreement_id": job.agreement, "part_id": str(job.world.part), "site_id": str(job.world.buyer.site), "became": became,
+        "quantity": 2, "note": "Found out today.",
+    }  # fmt: skip
+    await ok(job.buyer.post(f"{API}/holdings/missing-units", json=said), 201)
+    await told(job, worker_db, "agreement.taken_out")
+    found = await lines(job)
+    assert [(x["quantity"], Decimal(x["amount"])) for x in found] == ([(2, Decimal(160))] if owed else [])
+    assert await owners(job) == {"maker": 4}
+    async with job.world.db.read(job.world.maker.tenant) as session:
+        assert not [m for check in CHECKS for m in await verify(session, check)]
