@@ -29,7 +29,7 @@ from marketplace.agreements.classification import (
 )
 from marketplace.agreements.price_bounds import bounded_exercises, first_refusal, open_price
 from marketplace.agreements.prices import buy_back_price
-from marketplace.agreements.term_kinds import Title
+from marketplace.agreements.term_kinds import AtEnd, Title
 from marketplace.agreements.terms import AppliesTo, BuyBackV1, BuyBackV2, FirstRefusalV1, Terms
 from marketplace.kit.clock import add_months
 from marketplace.kit.money import Money
@@ -204,7 +204,8 @@ def _rights(
     if terms.clause == "access-back":
         return (Exchange(),)
     if terms.clause == "title-kept":
-        return (Consigned(paid_on_withdrawal=terms.title is Title.CONSIGNED, title_kept=True),)
+        bought = terms.must_buy_months is not None or terms.at_end is AtEnd.PURCHASED
+        return (Consigned(paid_on_withdrawal=terms.title is Title.CONSIGNED, title_kept=True, must_buy=bought),)
     if terms.clause == "first-refusal":
         return (first_refusal(terms),)
     note = _dates(terms, schedule_date)

@@ -87,10 +87,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Consigned:
-    """The holder pays only for what it takes out, or title stays until something happens."""
+    """The holder pays only for what it takes out, or title stays until something happens. ``must_buy``: in the end it pays for
+    what it has not taken out, too."""
 
     paid_on_withdrawal: bool = False
     title_kept: bool = False
+    must_buy: bool = False
 
 
 Arrangement: TypeAlias = Call | Put | FirstRefusal | Exchange | Consigned
@@ -222,9 +224,19 @@ def _consigned(right: Consigned, trace: list[Step]) -> Classification:
         Step(
             "Are there signs of a consignment?", "IFRS 15 B77-B78; ASC 606-10-55-79, 55-80",
             {"paid_on_withdrawal": right.paid_on_withdrawal, "title_kept": right.title_kept},
-            f"Yes: {why}. No revenue before a unit is taken out.",
+            f"Yes: {why}." + ("" if right.must_buy else " No revenue before a unit is taken out."),
         )
     )  # fmt: skip
+    if right.must_buy:
+        trace.append(
+            Step(
+                "Does the partner have to pay in the end for what it has not taken out?", "IFRS 15 B78(c); ASC 606-10-55-80(c)",
+                {"must_buy": True},
+                "Yes: what lies there long enough, or is left at the end, is bought. A duty to pay speaks against a consignment: "
+                "whether control passes before is for the auditor.",
+            )
+        )  # fmt: skip
+        return Classification(Kind.JUDGEMENT, tuple(trace))
     return Classification(Kind.CONSIGNMENT, tuple(trace))
 
 

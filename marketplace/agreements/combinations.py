@@ -90,7 +90,7 @@ FIRST_REFUSAL: Mapping[str, Any] = {
 }  # fmt: skip
 TITLE_KEPT: Mapping[str, Any] = {
     **_SHARED, "title": "consigned", "resale": "not_allowed", "scrap_rule": "consent", "withdrawal_days": 30,
-    "recall_fee_bp": 300, "must_buy_months": 12, "at_end": "returned", "end_return_days": 30, "loss_bearer": "holder",
+    "recall_fee_bp": 300, "must_buy_months": None, "at_end": "returned", "end_return_days": 30, "loss_bearer": "holder",
     "count_interval_months": 6,
 }  # fmt: skip
 

@@ -134,7 +134,7 @@ def _due(
 
 def _signed(terms: TermsV2, facts: Facts, happened: Happened) -> Iterator[Due]:
     if terms.clause != "title-kept" and terms.option_premium_bp:
-        premium = facts.sale_price.share(terms.option_premium_bp, terms.rounding) * facts.quantity_sold
+        premium = (facts.sale_price * facts.quantity_sold).share(terms.option_premium_bp, terms.rounding)
         by, words = after_days(happened.at, terms.payment_days, facts.zone), f"pays {premium} for the right"
         yield _due(terms, _M, Duty.PAY, by, facts.quantity_sold, "option_premium_bp", words, facts, premium)
     store = f"stores the units {STORED[terms.storage_conditions.value]}"

@@ -142,6 +142,11 @@ class Agreement(Row):
             "counts_out_at",
             postgresql_where=text("status IN ('active','expiring','run_off') AND counts_out_at IS NOT NULL"),
         ),
+        Index(
+            "ix_agreement_return_by",
+            "return_by",
+            postgresql_where=text("status IN ('active','expiring','run_off') AND return_by IS NOT NULL"),
+        ),
         Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status = 'run_off'")),
     )
 

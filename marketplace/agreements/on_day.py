@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.combined import best_call, holder_act
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Entitled, Free
 from marketplace.agreements.reach import split
 from marketplace.agreements.terms import Terms
+from marketplace.agreements.title import kept_by
 from marketplace.kit.clock import add_months, end_of_day
 from marketplace.kit.money import Money
 
@@ -43,6 +45,7 @@ def noon_of(day: date, zone: str) -> datetime:
 def rights_on(clauses: Sequence[Terms], facts: Facts, day: date) -> OnDay:
     """The right and the holder's freedom on ``day`` under these clauses, counted with the units as they stand now."""
     moment = noon_of(day, facts.zone)
+    facts = _left_on(clauses, facts, moment)
     asked = replace(facts, requested=1, notice_at=None)
     best = best_call(clauses, asked, moment)
     answer, terms = best.answer, next(t for t in clauses if t.clause == best.clause)
@@ -57,6 +60,13 @@ def rights_on(clauses: Sequence[Terms], facts: Facts, day: date) -> OnDay:
         kind = "free" if isinstance(may, Free) else "notice" if isinstance(may, AfterNotice) else "no"
         acts.append(ActOn(act, kind, may.words))
     return OnDay(there, price, words, tuple(acts))
+
+
+def _left_on(clauses: Sequence[Terms], facts: Facts, moment: datetime) -> Facts:
+    """Of units that stay the maker's, none are left once those that lie there count as taken out."""
+    kept = kept_by(clauses)
+    counts = ends_of(kept, facts)[0] if kept is not None else None
+    return replace(facts, remaining=0, held=0) if counts is not None and moment >= counts else facts
 
 
 class Span(NamedTuple):
@@ -84,7 +94,8 @@ def rights_over(clauses: Sequence[Terms], facts: Facts) -> tuple[Span, ...]:
     days |= {day + timedelta(days=1) for day in days if day < last}
     asked, spans = replace(facts, requested=1, notice_at=None), list[Span]()
     for day in sorted(day for day in days if began <= day <= last + timedelta(days=1)):
-        best = best_call(clauses, asked, noon_of(day, facts.zone))
+        moment = noon_of(day, facts.zone)
+        best = best_call(clauses, _left_on(clauses, asked, moment), moment)
         answer, price, there = best.answer, None, 0
         if isinstance(answer, Entitled):
             price = answer.replacement.purchase_price if answer.replacement else answer.unit_price

@@ -49,6 +49,10 @@ class ObligationKind(StrEnum):
     OBJECT = "object"
     """Who owes a line that the other side wrote by a paper may object to it."""
     ANSWER_DISPUTE = "answer_dispute"
+    TAKE_OUT = "take_out"
+    """Units that stay the maker's: what still lies there then counts as taken out."""
+    RETURN_REST = "return_rest"
+    """What of them is left after the window has gone back by then."""
     ANSWER_RESALE = "answer_resale"
     SIGN_RESALE = "sign_resale"
 
@@ -90,6 +94,10 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.ACKNOWLEDGE_CALL: About("Acknowledge an order back", "call.read", "call.answer"),
     ObligationKind.DELIVER_CALL: About("Deliver units ordered back", "call.read", "call.answer", lingers=True),
     ObligationKind.ANSWER_PROPOSAL: About("Answer a proposal", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.TAKE_OUT: About("Units count as taken out", "agreement.read", "holding.act", long=True, early=True),
+    ObligationKind.RETURN_REST: About(
+        "Send back what is left", "agreement.read", "call.answer", long=True, lingers=True, early=True
+    ),
     ObligationKind.ANSWER_RESALE: About("Answer a resale", "agreement.read", "agreement.sign", long=True),
     ObligationKind.SIGN_RESALE: About("Sign for units sold on to you", "agreement.read", "agreement.sign", long=True),
     ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
@@ -188,6 +196,8 @@ class Obligation:
                 | ObligationKind.WINDOW_CLOSES
                 | ObligationKind.EXPLAIN_SHORTAGE
                 | ObligationKind.DECIDE_RENEWAL
+                | ObligationKind.TAKE_OUT
+                | ObligationKind.RETURN_REST
             ):
                 return f"/agreements/{self.record_id}"
             case _:
@@ -246,6 +256,10 @@ def _what(row: Obligation) -> str:
             return f"Deliver {some} for {row.reference}"
         case ObligationKind.ANSWER_PROPOSAL:
             return f"Answer {_PROPOSED.get(row.detail, 'a proposal')} for {row.reference}"
+        case ObligationKind.TAKE_OUT:
+            return f"Take out what you want under {row.reference}, or send it back: {some} left"
+        case ObligationKind.RETURN_REST:
+            return f"Send back what is left under {row.reference}: {some}"
         case ObligationKind.ANSWER_RESALE:
             return f"Consent to {row.reference} or refuse it: {some} sold on"
         case ObligationKind.SIGN_RESALE:
@@ -277,6 +291,8 @@ def _otherwise(row: Obligation) -> str:
             return "The leave ends; another notice is needed."
         case ObligationKind.WINDOW_OPENS:
             return "Nobody has to do anything: from then on units can be ordered back."
+        case ObligationKind.WINDOW_CLOSES if row.detail == "title-kept":
+            return "What is left then goes back or is bought, as the terms have it."
         case ObligationKind.WINDOW_CLOSES:
             return "The right ends: nothing more can be ordered back under it."
         case ObligationKind.SETTLE:
@@ -296,6 +312,10 @@ def _otherwise(row: Obligation) -> str:
             return f"{owes} is in delay; what that costs, the clause says."
         case ObligationKind.ANSWER_PROPOSAL:
             return "The proposal lapses, and the agreement stays as it is."
+        case ObligationKind.TAKE_OUT:
+            return "What still lies there counts as taken out, and its price is owed."
+        case ObligationKind.RETURN_REST:
+            return f"Nothing happens by itself: {owes} is late with it."
         case ObligationKind.ANSWER_RESALE if row.detail == "given":
             return "No answer counts as consent."
         case ObligationKind.ANSWER_RESALE:

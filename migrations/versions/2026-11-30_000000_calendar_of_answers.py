@@ -19,6 +19,12 @@ depends_on = None
 _INDEXES = (
     ("ix_agreement_proposal_due", "agreement_proposal", "valid_until", "status = 'open'"),
     ("ix_settlement_object", "settlement_line", "object_by", "object_by IS NOT NULL"),
+    (
+        "ix_agreement_return_by",
+        "agreement",
+        "return_by",
+        "status IN ('active','expiring','run_off') AND return_by IS NOT NULL",
+    ),
     ("ix_dispute_open", "dispute", "respond_by", "status = 'open'"),
 )
 

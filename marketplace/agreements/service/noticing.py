@@ -14,6 +14,7 @@ from marketplace.agreements.deadlines import after_days, counted
 from marketplace.agreements.holder_acts import needed
 from marketplace.agreements.notice import Notice, Standing
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
+from marketplace.agreements.reach import declining_day, usable
 from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.standing import note, party_lock, require_live
 from marketplace.agreements.terms import Terms
@@ -125,15 +126,18 @@ def _matches(terms: Terms) -> bool:
 
 
 async def _within(session: WriteSession, covered: Covered, quantity: int, now: datetime) -> None:
-    """Units are under one notice at a time."""
+    """Units are under one notice at a time, and notices together leave the minimum to keep: what is cleared nobody orders."""
     pair = (covered.agreement_id, covered.part_id)
     given = (await queries.standing_notices(session, [pair])).get(pair, ())
     named = sum(n.left for n in given if n.standing(now) in {Standing.RUNNING, Standing.CLEARED})
-    there = covered.facts.remaining - covered.facts.held
+    facts = covered.facts
+    there = min(
+        facts.remaining - facts.held, *(usable(t, facts, declining_day(t, facts, now)) for t in covered.clauses)
+    )
     if named + quantity > there:
         raise conflict(
             "notice.too_many",
-            f"Other notices name {named:,} of {phrases.count(there, 'unit')} already: at most {max(there - named, 0):,} can be "
+            f"Other notices name {named:,} of {phrases.count(there, 'unit')} above the minimum to keep already: at most {max(there - named, 0):,} can be "
             "named now. Withdraw a notice that is no longer wanted.",
             field="quantity",
         )

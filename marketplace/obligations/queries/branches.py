@@ -69,13 +69,14 @@ _RUNNING = f"{STANDS} AND {GOES_ON} AND n.{{0}} > $2"
 _NOTICE_KEY = "n.id"
 _WINDOW = (
     "a.created_at AS started, {owes} AS owes, {owed} AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
-    "NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, '' AS detail, "
+    "NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, a.clause AS detail, "
     "'' AS urgency, a.zone"
 )
 LIVE: Final = "a.status IN ('active', 'renewed', 'expiring')"
 _PAID_BY = "((l.due_on + 1)::timestamp AT TIME ZONE coalesce(z.zone, 'UTC'))"
 _LAPSES = "((s.expires_on + 1)::timestamp AT TIME ZONE coalesce((SELECT z.zone FROM agreement z WHERE z.id = s.agreement_id), 'UTC'))"
 
+_STILL_THERE = "position p WHERE p.agreement_id = a.id AND p.owner_id = a.maker_id AND p.holder_id = a.holder_id AND p.quantity > 0"
 _ANSWERS = "CASE p.proposed_by WHEN p.maker_id THEN p.holder_id ELSE p.maker_id END"
 
 PIECES: Final = (
@@ -179,6 +180,19 @@ PIECES: Final = (
             ("theirs", "p.proposed_by = $1"),
             ("all", "true"),
         ), "p.agreement_id",
+    ),
+    *(
+        Piece(
+            kind, f"a.{column}", "a.id",
+            "a.created_at AS started, a.holder_id AS owes, a.maker_id AS owed, a.id AS agreement_id, a.id AS record_id, a.reference, "
+            f"NULL::uuid AS part_id, (SELECT sum(p.quantity)::int FROM {_STILL_THERE}) AS quantity, NULL::numeric AS amount, "
+            "NULL::text AS currency, '' AS detail, '' AS urgency, a.zone",
+            "agreement a", f"a.status IN ('active', 'expiring', 'run_off') AND EXISTS (SELECT FROM {_STILL_THERE}){more}",
+            (("mine", "a.holder_id = $1"), ("theirs", "a.maker_id = $1"), ("all", "true")), "a.id",
+        )
+        for kind, column, more in (
+            (ObligationKind.TAKE_OUT, "counts_out_at", " AND a.counts_out_at > $2"), (ObligationKind.RETURN_REST, "return_by", ""),
+        )
     ),
     *(
         Piece(

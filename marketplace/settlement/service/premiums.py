@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from marketplace.agreements import queries as agreements
-from marketplace.agreements.phrases import percent
+from marketplace.agreements.phrases import count, percent
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.clock import local_day
@@ -26,12 +26,14 @@ async def owe_premiums(session: WriteSession, agreement_id: UUID) -> int:
         if not priced:
             continue
         share = sum(_premium(t) for t in priced)
-        each = known.facts.sale_price.share(share, priced[0].rounding)
+        # Of the price paid for all units, rounded once: a share of a cheap unit's price alone rounds to nothing.
+        sold, price = known.facts.quantity_sold, known.facts.sale_price
+        premium = (price * sold).share(share, priced[0].rounding)
         await owe(
             session, payer_id=known.maker_id, payee_id=known.holder_id, kind="premium", cause_id=agreement_id,
             cause_reference=known.reference, agreement_id=agreement_id, part_id=part_id, step_id=part_id,
-            quantity=known.facts.quantity_sold, unit_price=each,
-            words=f"Paid once for the right: {percent(share)} of the price paid, {known.facts.sale_price} a unit.",
+            quantity=1, unit_price=premium,
+            words=f"Paid once for the right: {percent(share)} of the price paid for {count(sold, 'unit')}, {price} each.",
             due_on=local_day(signed_at, known.facts.zone) + timedelta(days=min(t.payment_days for t in priced)),
         )  # fmt: skip
         owed += 1

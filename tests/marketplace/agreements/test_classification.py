@@ -401,3 +401,10 @@ def test_headlines() -> None:
     assert headline("standard-buy-back", 1, 0) == "1 of 1 unit will be a lease: revenue now 0 %."
     assert headline("access-first", 3, 3, applies_to="free") == "All 3 units are plain sales: revenue now 100 %."
     assert total([]).headline == "No units, so nothing to book."
+
+
+def test_a_duty_to_pay_in_the_end_is_for_the_auditor() -> None:
+    right = Consigned(paid_on_withdrawal=True, title_kept=True, must_buy=True)
+    told = classify(BookFacts(usd("100"), (right,), rate_bp=500))
+    assert told.kind is Kind.JUDGEMENT
+    assert [s.reference for s in told.trace][-1].startswith("IFRS 15 B78(c)")

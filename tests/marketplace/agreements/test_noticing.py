@@ -384,3 +384,16 @@ async def test_a_notice_is_its_two_sides_own(job: Job) -> None:
         with pytest.raises(DomainError) as said:
             await queries.one_notice(session, world.maker.id, given["id"])
     assert said.value.code == "notice.not_found"
+
+
+async def test_notices_together_leave_the_minimum_to_keep(world: World) -> None:
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**SCRAP_AFTER_NOTICE, "minimum_to_keep": 3})])
+    await delivered(world, agreement_id, 8)
+    now = clock()
+    await gives(world, agreement_id, Act.SCRAP, 3, now)
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as no:
+        await gives(world, agreement_id, Act.SCRAP, 3, now)
+    assert (no.value.code, "at most 2" in no.value.message) == ("notice.too_many", True)
+    assert await rows_of(world, *TABLES) == before
+    await gives(world, agreement_id, Act.SCRAP, 2, now)

@@ -49,6 +49,20 @@ async def test_a_premium_is_owed_once_however_often_the_signing_is_told(world: W
     assert "7 %" in words
 
 
+async def test_a_premium_is_a_share_of_the_whole_price_rounded_once(world: World, worker_db: Database) -> None:
+    """One percent of 0.40 is less than half a cent for each unit, and four cents for ten."""
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "option_premium_bp": 1, "payment_days": 30})])
+    await world.owner.execute("UPDATE agreement_line SET sale_price = 0.40 WHERE agreement_id = $1", agreement_id)
+    await listeners(worker_db)["agreement.signed"](told(agreement_id, "active"))
+    ((_, _, _, amount, _, _),) = await lines(world, agreement_id)
+    assert amount == Decimal("0.00"), "ten units at 0.40, one basis point: less than half a cent in all"
+    other = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "option_premium_bp": 100, "payment_days": 30})])
+    await world.owner.execute("UPDATE agreement_line SET sale_price = 0.40 WHERE agreement_id = $1", other)
+    await listeners(worker_db)["agreement.signed"](told(other, "active"))
+    ((_, _, _, amount, _, _),) = await lines(world, other)
+    assert amount == Decimal("0.04"), "not nothing"
+
+
 @pytest.mark.parametrize("premium", [0, None])
 async def test_nothing_is_owed_where_no_clause_says_so(world: World, worker_db: Database, premium: int | None) -> None:
     if premium is None:
