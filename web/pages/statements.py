@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -57,6 +58,9 @@ def _asked(visit: Visit) -> Month:
     return month
 
 
+RECENT: Final = timedelta(days=400)
+
+
 @router.get("")
 async def balances(visit: ReadsStatements) -> Response:
     """``?month=`` 2026-11; the last one that has ended when none is asked for."""
@@ -106,4 +110,6 @@ async def statement(visit: ReadsStatements, other_id: UUID, month: str) -> Respo
         "settlement/statement.html", found=found, rows=page.items, summary=summary, sums=sums, side=side, entry_words=entry_words,
         view=TableView.of(visit.request, ENTRY_COLUMNS).with_next(page.next),
         later=found.month.next if found.month.next.start <= visit.now else None,
+        # Back to where nothing was owed or open; before that there is one empty month after another.
+        earlier=found.month.previous if found.balances or found.month.start > visit.now - RECENT else None,
     )  # fmt: skip

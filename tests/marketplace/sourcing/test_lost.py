@@ -76,7 +76,7 @@ async def held(job: Job) -> tuple[int, int]:
 
 
 async def owed(job: Job) -> list[tuple[str, Decimal, str]]:
-    found = (await ok(job.planner.get(f"{API}/settlement")))["items"]
+    found = await job.owed()
     return sorted((x["kind"], Decimal(x["amount"]), x["payer"]) for x in found)
 
 
