@@ -125,8 +125,8 @@ async def taken_out(
 ) -> PageOut[TakingOutRow]:
     """Each time that units were taken out or came to count as taken out, newest first: how many, why, at which price and due
     when. What is owed for it stands under settlement."""
-    await queries.agreement(session, actor, agreement_id)
     mark = read_bookmark(after, secret, UUID)
+    await queries.agreement(session, actor, agreement_id)
     found = await retained.taken_under(session, agreement_id, after=mark[0] if mark else None, limit=limit + 1)
     page = cut(found, limit, lambda row: [row.id], secret)
     return PageOut(items=[TakingOutRow.model_validate(row) for row in page.items], next=page.next)
@@ -601,7 +601,7 @@ async def index_values(
     session: Reading,
     actor: ReadsAgreements,
     secret: PageSecret,
-    series: Annotated[str, Query(min_length=1, max_length=120, examples=["Producer prices, machinery (BLS)"])],
+    series: Annotated[str, Query(max_length=120, examples=["Producer prices, machinery (BLS)"])] = "",
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
 ) -> PageOut[IndexValueOut]:

@@ -304,7 +304,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             # What they hold does not come of trading.
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
-            f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values",
+            f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values", f"{API}/sourcing/sell-back/{{agreement_id}}",
             # A row for each company.
             f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",
