@@ -57,6 +57,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the units", "package-import", "good"),
     "inspected": ("{company} inspected: {good} accepted", "shield-check", "good"),
+    "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
     "replacement_sent": ("{company} sent {of} as a replacement", "truck-return", "info"),

@@ -60,6 +60,7 @@ from marketplace.sourcing.schemas.calls import (
     ReplacementOut,
     RequestIn,
     RequisitionOut,
+    TakeOverIn,
     WayBackOut,
 )
 from marketplace.sourcing.service.inspecting import Lower
@@ -184,6 +185,23 @@ async def confirm(
         return _ordered(requisition_id, done)
 
     answer = await once(session, actor, key, f"requests.confirm:{requisition_id}", given.model_dump(), act)
+    return OrderedOut.model_validate(answer.content)
+
+
+@sourcing.post(
+    "/requests/{requisition_id}/take-over", summary="Take units of a less urgent order for a stopped machine"
+)
+async def take_over(
+    session: Writing, actor: Requests, requisition_id: UUID, given: TakeOverIn, now: Now, key: IdempotencyKey = None
+) -> OrderedOut:
+    """The other order gives the units up, is smaller or ends, and what it lacks is planned anew; the units are ordered for
+    this request, in one transaction. Refused once the holder has accepted the other order."""
+
+    async def act() -> dict[str, Any]:
+        done = await service.take_over(session, actor, requisition_id, given.call_id, given.quantity, now)
+        return _ordered(requisition_id, done)
+
+    answer = await once(session, actor, key, f"requests.take_over:{requisition_id}", given.model_dump(), act)
     return OrderedOut.model_validate(answer.content)
 
 

@@ -372,3 +372,25 @@ async def test_own_stock_is_reserved_and_not_ordered_back(site: Site) -> None:
         made = await site.job.technician.post("/api/v1/sourcing/requests", json=site.job.need(quantity))
         page = await technician.get(f"/requests/{made.json()['id']}/confirm")
         assert re.search(rf"<button[^>]*>\s*{words}", page.text), page.text
+
+
+async def test_a_request_for_a_stopped_machine_offers_to_take_units_of_a_less_urgent_order(site: Site) -> None:
+    await site.job.sold(3, offered=3)
+    await site.job.called(3)
+    technician = await site.browser(site.world.maker, "technician")
+    raised = await ok(
+        site.job.technician.post(f"{API}/sourcing/requests", json=site.job.need(2, urgency="machine_down")), 201
+    )
+    address = f"/requests/{raised['id']}"
+    assert f'href="{address}/take-over"' in (await technician.get(address)).text
+    form = await technician.get(f"{address}/take-over")
+    assert "An urgent order for" in form.text
+    wrong = await send(technician, f"{address}/take-over", form, quantity="4")
+    assert wrong.status_code == 422
+    assert "Take 1 to 2 of the units of" in wrong.text
+    done = await send(technician, f"{address}/take-over", form)
+    assert done.headers["location"] == f"{address}?done=taken", done.text
+    assert "The other order gave way" in (await technician.get(done.headers["location"])).text
+    holder = await site.browser(site.world.buyer, "buyer")
+    assert "2 EA of it went to a stopped machine" in (await holder.get(f"/calls/{site.job.call}")).text
+    assert (await technician.get(f"{address}/take-over")).status_code == 409

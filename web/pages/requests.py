@@ -21,6 +21,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
+from marketplace.sourcing.service.giving_way import WORDS
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES, Choice
 from marketplace.sourcing.service.receiving import OUTCOMES
 from web.availability import KINDS
@@ -33,6 +34,7 @@ Sources = Annotated[Visit, visits("sourcing.read")]
 
 VERBS: Final = {
     "confirm": "sourcing.request",
+    "take-over": "sourcing.request",
     "approve": "sourcing.approve",
     "cancel": "sourcing.request",
     "finish": "sourcing.request",
@@ -44,6 +46,11 @@ DONE: Final = {
         "info",
         "The units are reserved for 30 minutes.",
         "This is above your limit: an approver was told, and nothing is sent before they agree.",
+    ),
+    "taken": (
+        "good",
+        "Ordered for the stopped machine.",
+        "The other order gave way; what it lacks was planned anew, and everybody concerned was told.",
     ),
     "approved": ("good", "Approved.", "The orders went out; the holders' time to answer runs from now."),
     "cancelled": ("good", "Cancelled.", "Every reservation ended; the holders were told."),
@@ -139,7 +146,11 @@ class Step:
 
 
 def steps(
-    actor: Actor, row: queries.RequisitionRow, calls: Sequence[queries.CallRow], plan: PlanView | None
+    actor: Actor,
+    row: queries.RequisitionRow,
+    calls: Sequence[queries.CallRow],
+    plan: PlanView | None,
+    give_way: Sequence[queries.CallRow] = (),
 ) -> tuple[Step, ...]:
     """What the actor may do now, the most likely first."""
     found: list[Step] = []
@@ -149,6 +160,8 @@ def steps(
         return tuple(found)
     if row.status in {"open", "ordered"} and row.ordered < row.quantity and plan and plan.chosen:
         found.append(Step("confirm", "Order what the plan says", "truck-return", primary=True))
+    if give_way:
+        found.append(Step("take-over", "Take units of a less urgent order", "arrows-exchange"))
     open_calls = [c for c in calls if c.status in {"allocated", "noticed", "accepted", "shipped", "received"}]
     if row.received and not open_calls and row.status not in {"closed", "cancelled"}:
         found.append(Step("finish", "Close the request", "square-check", primary=True))
@@ -172,6 +185,9 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
     stored = row.plan_for(actor)
     if plan is None and stored and row.status != "cancelled":
         plan, live = plan_view(stored), False
+    give_way: Sequence[queries.CallRow] = ()
+    if live and row.urgency == "machine_down":
+        give_way = await queries.giving_way(session, actor.company_id, row)
     waits_until = None
     if row.status == "awaiting_approval" and calls:
         waits_until = min(c.created_at for c in calls) + timedelta(minutes=APPROVAL_MINUTES)
@@ -182,7 +198,9 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
         "plan": plan,
         "live": live,
         "choices": [f"{c.key}:{c.quantity}" for c in plan.chosen] if plan and live else [],
-        "steps": steps(actor, row, calls, plan if live else None),
+        "steps": steps(actor, row, calls, plan if live else None, give_way),
+        "give_way": give_way,
+        "way_words": WORDS,
         "waits_until": waits_until,
         "site": await parties.site_seen(session, row.destination_site_id),
         "kinds": KINDS,
@@ -311,6 +329,15 @@ async def _confirm(session: WriteSession, actor: Actor, requisition_id: UUID, se
     return "reserved" if done.awaiting_approval else "ordered"
 
 
+async def _take_over(session: WriteSession, actor: Actor, requisition_id: UUID, sent: Sent, now: datetime) -> str:
+    fields = sent.fields()
+    call = fields.id("call", "the order that gives way")
+    quantity = fields.whole("quantity", "How many", low=1)
+    fields.check("requisition.invalid", "No order gave way.")
+    done = await service.take_over(session, actor, requisition_id, call, quantity, now)
+    return "reserved" if done.awaiting_approval else "taken"
+
+
 async def _approve(session: WriteSession, actor: Actor, requisition_id: UUID, _sent: Sent, now: datetime) -> str:
     await service.approve(session, actor, requisition_id, now)
     return "approved"
@@ -331,6 +358,7 @@ async def _finish(session: WriteSession, actor: Actor, requisition_id: UUID, sen
 
 
 _step("confirm", _confirm)
+_step("take-over", _take_over)
 _step("approve", _approve)
 _step("cancel", _cancel)
 _step("finish", _finish)

@@ -331,6 +331,11 @@ async def undo_exercise(session: WriteSession, agreement_id: UUID, *, call_id: U
     return count
 
 
+async def lessen_exercise(session: WriteSession, call_id: UUID, units: int) -> None:
+    """An order is for fewer units than it was given for."""
+    await execute(session, "UPDATE agreement_exercise SET units = $2 WHERE call_id = $1", call_id, units)
+
+
 async def _count(session: WriteSession, agreement_id: UUID, step: int) -> int:
     count: int | None = await fetch_value(
         session,

@@ -10,6 +10,7 @@ from marketplace.sourcing.queries.availability import (
 )
 from marketplace.sourcing.queries.calls import (
     DEADLINE_KINDS,
+    UNANSWERED,
     CallEventRow,
     CallRow,
     CallUnitRow,
@@ -22,6 +23,7 @@ from marketplace.sourcing.queries.calls import (
     calls_by_deadline,
     deadline_key,
     events_of,
+    giving_way,
     is_call,
     may_ring,
     ordered_worth,
@@ -77,6 +79,7 @@ __all__ = [
     "LONGEST",
     "MOST_RECORDS",
     "READ_BY",
+    "UNANSWERED",
     "CallEventRow",
     "CallRow",
     "CallUnitRow",
@@ -108,6 +111,7 @@ __all__ = [
     "equal_stock",
     "events_of",
     "first_site_for_share",
+    "giving_way",
     "holds_of",
     "is_call",
     "locate",

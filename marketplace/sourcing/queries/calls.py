@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.queries.requisitions import DEAD
+from marketplace.sourcing.queries.requisitions import DEAD, RequisitionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,8 @@ TO_REPLACE = "k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bough
 """Calls with drawn units for which no equal one is on its way, as the partial index says it."""
 TO_DIRECT = "k.kind = 'put' AND k.status = 'accepted' AND k.acknowledged_at IS NULL AND k.acknowledge_by > {0}"
 """Orders that sell back whose destination the maker can still name, as the partial index says it, at a moment."""
+UNANSWERED = ("allocated", "noticed", "acknowledged")
+"""States of a call that its holder has not accepted or refused yet."""
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for no deadline, so that it sorts last."""
 _FAR = "timestamptz '9999-01-01 00:00:00+00'"
@@ -228,6 +230,19 @@ async def calls_by_deadline(
         ORDER BY {due}, k.id LIMIT $5
         """,
         company_id, list(statuses), moment, last, limit,
+    )  # fmt: skip
+    return [_call(r) for r in rows]
+
+
+async def giving_way(session: AsyncSession, company_id: UUID, requisition: RequisitionRow) -> Sequence[CallRow]:
+    """Less urgent orders of this company for the part that a request for a stopped machine needs, that no holder has answered
+    yet: least urgent and newest first, at most 20."""
+    rows = await fetch(
+        session,
+        _CALL
+        + f"WHERE {_SIDES['maker']} AND k.maker_id = $2 AND k.part_id = $3 AND k.requisition_id <> $4 "
+        "AND k.status = ANY($5::text[]) AND k.urgency <> 'machine_down' ORDER BY k.urgency, k.id DESC LIMIT 20",
+        company_id, requisition.maker_id, requisition.part_id, requisition.id, list(UNANSWERED),
     )  # fmt: skip
     return [_call(r) for r in rows]
 

@@ -251,6 +251,17 @@ class ConfirmIn(BodyIn):
     choices: list[ChoiceIn] | None = None
 
 
+class TakeOverIn(BodyIn):
+    """Units of a less urgent order that its holder has not accepted yet. ``quantity`` left out: as many as are lacking and as
+    the order has."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"call_id": "01a2285d-cd50-7535-a202-3746b3aca9ba", "quantity": 1}]}
+    )
+    call_id: UUID
+    quantity: int | None = Field(default=None, ge=1)
+
+
 class OrderedOut(BaseModel):
     """The orders made. ``awaiting_approval``: above the technician's limit, reserved for 30 minutes, not sent yet."""
 

@@ -11,6 +11,7 @@ from marketplace.sourcing.service.answering import (
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
 from marketplace.sourcing.service.freighting import record_freight
+from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
@@ -66,5 +67,6 @@ __all__ = [
     "send_replacement",
     "settle",
     "ship",
+    "take_over",
     "withdraw_request",
 ]

@@ -47,7 +47,7 @@ async def accept(
     await _require_in_time(call, now)
     await set_status(session, call, "accepted", accepted_at=now)
     if wanted < call.quantity:
-        await _shrink(session, actor, call, wanted, now)
+        await shrink(session, actor, call, wanted, now)
     await require_live(session, call)
     if wanted < call.quantity:
         await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
@@ -67,7 +67,7 @@ async def _require_in_time(call: queries.CallRow, now: datetime) -> None:
         )
 
 
-async def _shrink(session: WriteSession, actor: Actor, call: queries.CallRow, keep: int, now: datetime) -> None:
+async def shrink(session: WriteSession, actor: By, call: queries.CallRow, keep: int, now: datetime) -> None:
     """Frees all but ``keep`` of the reserved units, last lots first."""
     units = list(await queries.call_units(session, call.id))
     drop = call.quantity - keep

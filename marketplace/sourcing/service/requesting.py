@@ -190,9 +190,10 @@ async def own_request(session: WriteSession, actor: Actor, requisition_id: UUID)
 
 
 async def next_best(
-    session: WriteSession, requisition_id: UUID | None, maker: UUID, exclude_holder: UUID, now: datetime
+    session: WriteSession, requisition_id: UUID | None, maker: UUID, exclude_holder: UUID | None, now: datetime
 ) -> dict[str, Any] | None:
-    """After a refusal or silence: the plan for what is lacking now, without that holder, kept with the request.
+    """After a refusal, silence or a more urgent need: the plan for what is lacking now, without that holder (None: with all),
+    kept with the request.
     Works on behalf of the maker, since it may run in the holder's request or by the clock. None when nothing is
     lacking, and for what a holder sells back, which nobody asked for."""
     if requisition_id is None:
@@ -209,7 +210,9 @@ async def next_best(
             # The plan is kept and mailed to whoever asked: it says what the one may know who may know least.
             roles=frozenset({"technician"}),
         )  # fmt: skip
-        planned = await plan(session, on_behalf, requisition, now, without_holders=[exclude_holder])
+        planned = await plan(
+            session, on_behalf, requisition, now, without_holders=[exclude_holder] if exclude_holder else []
+        )
         await keep_plan(session, requisition_id, planned.shown, now)
         if requisition.status == "ordered" and requisition.ordered == 0:
             await execute(session, "UPDATE requisition SET status = 'open' WHERE id = $1", requisition_id)
