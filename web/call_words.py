@@ -57,6 +57,12 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the units", "package-import", "good"),
     "inspected": ("{company} inspected: {good} accepted", "shield-check", "good"),
+    "licence_asked": (
+        "{company} asked for the export licence: the time for shipping stands still",
+        "certificate",
+        "info",
+    ),
+    "licence": ("{company} has the export licence", "certificate", "good"),
     "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
@@ -107,6 +113,8 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind == "licence":
+        return f"Licence {found.get('licence')}."
     if event.kind == "sold_back":
         return f"At {found.get('price')} a unit; it cannot be refused."
     if event.kind == "destination":

@@ -91,8 +91,6 @@ class Circumstances:
     """Renewals of the schedule so far."""
     crosses_border: bool = False
     """Units that go back leave the country they are in."""
-    export_licensed: bool = False
-    """Their export is licensed, where they are controlled."""
     exported_on: date | None = None
     """The day on which they left the manufacturer's country."""
 
@@ -120,8 +118,8 @@ ORDINARY = Circumstances()
 """Nothing out of the ordinary is known."""
 
 
-def lengthened(renewals: int, frozen_days: int, unpaid: int = 0) -> Circumstances:
-    """What is known where nothing but renewals, days of legal holds and units not paid yet is."""
-    if not (renewals or frozen_days or unpaid):
+def lengthened(renewals: int, frozen_days: int, unpaid: int = 0, exported_on: date | None = None) -> Circumstances:
+    """What is known where nothing but renewals, days of legal holds, units not paid yet and an export is."""
+    if not (renewals or frozen_days or unpaid or exported_on):
         return ORDINARY
-    return Circumstances(renewals=renewals, frozen_days=frozen_days, unpaid=unpaid)
+    return Circumstances(renewals=renewals, frozen_days=frozen_days, unpaid=unpaid, exported_on=exported_on)

@@ -210,7 +210,7 @@ def _ordered(terms: TermsV2, facts: Facts, happened: Happened) -> Iterator[Due]:
         words = f"declares dangerous goods UN {terms.hazmat_un:04d}"
         yield _due(terms, _H, Duty.DECLARE, ships, units, "hazmat_un", words, facts)
     known = facts.circumstances
-    if terms.export_class is not None and known.crosses_border and not known.export_licensed:
+    if terms.export_class is not None and known.crosses_border:
         who = _M if terms.incoterm.value == "EXW" else _H
         words = f"gets the export of the units ({terms.export_class}) licensed"
         yield _due(terms, who, Duty.LICENSE, ships, units, "export_class", words, facts)

@@ -89,6 +89,5 @@ _CIRCUMSTANCES: Mapping[str, Callable[[Any], Any]] = {
     "frozen_days": _same,
     "renewals": _same,
     "crosses_border": _same,
-    "export_licensed": _same,
     "exported_on": date.fromisoformat,
 }

@@ -156,6 +156,10 @@ def _on_the_way(terms: TermsV2, facts: Facts) -> tuple[Reason, ...]:
     if terms.hazmat_un is not None:
         words = f"Dangerous goods UN {terms.hazmat_un:04d}: packed, marked and declared as such."
         said.append(reason(terms, "hazmat_un", words))
+    if terms.export_class is not None and known.crosses_border:
+        who = "manufacturer" if terms.incoterm.value == "EXW" else "holder"
+        words = f"Controlled ({terms.export_class}): the {who} gets the export licence, and the time for shipping stands still while it is awaited."
+        said.append(reason(terms, "export_class", words))
     if terms.returned_goods_months and known.crosses_border and known.exported_on is not None:
         last = add_months(known.exported_on, terms.returned_goods_months)
         words = f"Free of duty as returned goods until {phrases.day(last)}."

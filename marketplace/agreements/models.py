@@ -92,6 +92,7 @@ class Agreement(Row):
     exercises: Mapped[int] = mapped_column(server_default=text("0"))
     tolled_days: Mapped[int] = mapped_column(server_default=text("0"))
     frozen_days: Mapped[int] = mapped_column(server_default=text("0"))
+    exported_on: Mapped[date | None]
     renewals: Mapped[int] = mapped_column(server_default=text("0"))
     decide_by: Mapped[datetime | None]
     non_renewal_at: Mapped[datetime | None]

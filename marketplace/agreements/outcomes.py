@@ -34,7 +34,6 @@ class RefusalCode(StrEnum):
     CLEARED = "cleared"
     BLACKOUT = "blackout"
     PERIOD_USED_UP = "period_used_up"
-    EXPORT_LICENCE = "export_licence"
     NO_NOTICE = "no_notice"
     ANSWER_TIME_OVER = "answer_time_over"
     NO_PUT = "no_put"
@@ -114,7 +113,6 @@ BLOCKED_SHORT = {
     RefusalCode.EXERCISES_USED_UP: "no orders left",
     RefusalCode.BLACKOUT: "no orders on these days of the year",
     RefusalCode.PERIOD_USED_UP: "most units of this period ordered",
-    RefusalCode.EXPORT_LICENCE: "no export licence",
 }
 
 

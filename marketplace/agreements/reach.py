@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from marketplace.agreements import phrases
-from marketplace.agreements.circumstances import ORDINARY
 from marketplace.agreements.deadlines import Window, blackout_until, period_of, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import as_of
@@ -98,15 +97,13 @@ def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
         )
     if terms.blackouts and not (terms.blackout_machine_down and facts.urgency is Urgency.MACHINE_DOWN):
         return _blackout(terms, facts, moment)
-    if facts.circumstances is not ORDINARY:
-        return _licence(terms, facts)
     return None
 
 
 def _blackout(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
     first = blackout_until(terms.blackouts, local_day(moment, facts.zone))
     if first is None:
-        return _licence(terms, facts)
+        return None
     opens: datetime | None = end_of_day(first - timedelta(days=1), facts.zone)
     words = f"No orders are given on these days of the year; the next day for one is {phrases.day(first)}."
     if blackout_until(terms.blackouts, first) is not None:
@@ -116,19 +113,6 @@ def _blackout(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
         grounds.append(reason(terms, "blackout_machine_down", "Machine down is no exception."))
     until = f"Possible from {phrases.day(first)}." if opens else "Ask the holder to agree."
     return Refused(RefusalCode.BLACKOUT, words, until, opens, tuple(grounds))
-
-
-def _licence(terms: Terms, facts: Facts) -> Refused | None:
-    known = facts.circumstances
-    if terms.export_class is None or not known.crosses_border or known.export_licensed:
-        return None
-    words = f"The units are controlled ({terms.export_class}) and would leave the country without a licence."
-    return _no(
-        RefusalCode.EXPORT_LICENCE,
-        words,
-        "Possible once their export is licensed.",
-        reasons=(reason(terms, "export_class", words),),
-    )
 
 
 def _not_open(terms: Terms, span: Window) -> Refused:

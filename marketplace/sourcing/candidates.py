@@ -339,6 +339,9 @@ def _under(
     facts = known
     if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
         facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
+    abroad = any(crosses(row.point, destination) for row in members)
+    if abroad and any(t.generation == 2 and (t.export_class or t.returned_goods_months) for t in right.clauses):
+        facts = replace(facts, circumstances=replace(facts.circumstances, crosses_border=True))
     if right.further:
         said = best_call(right.clauses, facts, now, explain=explain)
         outcome, terms = said.answer, next(t for t in right.clauses if t.clause == said.clause)
@@ -395,6 +398,11 @@ def _under(
             )
         )  # fmt: skip
     return found
+
+
+def crosses(origin: Point, target: Point) -> bool:
+    """Whether units on this way leave a country, as far as both are known."""
+    return bool(origin.country and target.country) and origin.country != target.country
 
 
 def _default_from(terms: Terms, facts: Facts, entitled: Entitled | None) -> datetime | None:

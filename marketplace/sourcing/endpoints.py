@@ -46,6 +46,7 @@ from marketplace.sourcing.schemas.calls import (
     EqualStockOut,
     FinishIn,
     FreightIn,
+    LicenceIn,
     LocatedNumber,
     LocatedPart,
     LocateIn,
@@ -413,6 +414,29 @@ async def acknowledge(
     return await once_done(
         session, actor, key, f"calls.acknowledge:{call_id}", {},
         lambda: service.acknowledge(session, actor, call_id, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/licence-asked", summary="Say that an export licence was asked for")
+async def ask_licence(
+    session: Writing, actor: ReportsLost, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """For controlled units that cross a border, by the side that clears them for export, before the time for shipping has
+    run: that time stands still until the licence is there."""
+    return await once_done(
+        session, actor, key, f"calls.licence_asked:{call_id}", {},
+        lambda: service.ask_licence(session, actor, call_id, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/licence", summary="Record the export licence of an order")
+async def record_licence(
+    session: Writing, actor: ReportsLost, call_id: UUID, given: LicenceIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Controlled units do not ship across a border without it."""
+    return await once_done(
+        session, actor, key, f"calls.licence:{call_id}", given.model_dump(),
+        lambda: service.record_licence(session, actor, call_id, given.licence, now),
     )  # fmt: skip
 
 

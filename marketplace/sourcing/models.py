@@ -66,6 +66,8 @@ class Call(Row):
     way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``grades``: what units have to be like and fetch by their condition, kept at receipt.
     ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
+    ``licence``: under which controlled units leave the country; from ``licence_asked_at`` to ``licence_at`` no time for shipping
+    runs.
     """
 
     __tablename__ = "call"
@@ -119,9 +121,13 @@ class Call(Row):
     ship_from: Mapped[dict[str, Any] | None]
     proposal: Mapped[dict[str, Any] | None]
     lost_by: Mapped[UUID | None] = mapped_column(ForeignKey("company.id"))
+    licence_asked_at: Mapped[datetime | None]
+    licence_at: Mapped[datetime | None]
+    licence: Mapped[str | None]
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
+        CheckConstraint("(licence IS NULL) = (licence_at IS NULL)", name="licence"),
         CheckConstraint("kind IN ('buy_back','access_draw','own_stock','put')", name="kind"),
         CheckConstraint("(kind = 'put') = (requisition_id IS NULL)", name="origin"),
         CheckConstraint("silence IN ('accepted','refused')", name="silence"),

@@ -60,3 +60,30 @@ async def test_an_order_is_seen_then_in_default_then_bought_elsewhere(site: Site
     ended = await technician.get(f"{at}?done=cover")
     assert "The order has ended" in ended.text
     assert "Cover purchase" in (await buyer.get(at)).text
+
+
+async def test_controlled_units_wait_for_their_licence(site: Site) -> None:
+    job, world = site.job, site.world
+    await world.owner.execute("UPDATE site SET country = 'CA' WHERE id = $1", world.buyer.site)
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "export_class": "ECCN 1C350"})])
+    await delivered(world, agreement_id, 4)
+    job.agreement = str(agreement_id)
+    await job.called(1)
+    at = f"/calls/{job.call}"
+    await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
+    buyer, technician = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "technician")
+    page = (await buyer.get(at)).text
+    assert f'href="{at}/licence"' in page
+    assert f'href="{at}/ship"' not in page, "not before there is one"
+    assert "needed before it ships (ECCN 1C350)" in page
+    assert "records it." in (await technician.get(f"{at}/licence")).text
+    form = await buyer.get(f"{at}/licence")
+    assert (await send(buyer, f"{at}/licence", form, what="asked")).headers["location"] == f"{at}?done=licence"
+    assert "asked for, the time for shipping stands still" in (await technician.get(at)).text
+    form = await buyer.get(f"{at}/licence")
+    wrong = await send(buyer, f"{at}/licence", form, what="number", licence="")
+    assert (wrong.status_code, "Number of the licence is missing" in wrong.text) == (422, True)
+    assert (await send(buyer, f"{at}/licence", form, what="number", licence="D1234")).status_code == 303
+    page = (await buyer.get(at)).text
+    assert "Licence D1234." in page
+    assert f'href="{at}/ship"' in page

@@ -26,6 +26,8 @@ from marketplace.settlement.queries import DisputeRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.inspecting import Lower
+from marketplace.sourcing.service.licensing import Needed
+from marketplace.sourcing.service.licensing import licence_needed as sourcing_licence
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
@@ -109,6 +111,7 @@ DONE: Final = {
         "The order has ended. What the agreement has the holder pay for it is a line under Settlement.",
     ),
     "lost": ("Recorded as lost.", "The order has ended, and the other side was told. What is owed stands below."),
+    "licence": ("Recorded.", "The other side was told."),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
     "sell-back": (
         "Sold back.",
@@ -221,19 +224,22 @@ class Step:
     danger: bool = False
 
 
-def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
+def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = None) -> tuple[Step, ...]:
     """What the actor may do now, the most likely first."""
     holds, asks = actor.company_id == call.holder_id, actor.company_id in {call.maker_id, call.company_id}
     found: list[Step] = []
+    unlicensed = licence is not None and call.licence is None
+    if unlicensed and licence and licence.gets_it == actor.company_id and call.status in _LICENSED:
+        found.append(Step("licence", "Export licence", "certificate", primary=call.status == "accepted"))
     in_time = call.respond_by is None or now < call.respond_by
     if holds and actor.may("call.answer"):
         if call.status == "noticed" and in_time:
             found.append(Step("accept", "Commit", "check", primary=True))
             found.append(Step("refuse", "Refuse", "circle-x"))
-        if call.status == "defaulted":
+        if call.status == "defaulted" and not unlicensed:
             found.append(Step("ship", "Ship", "truck", primary=True))
         if call.status == "accepted":
-            if not _to_direct(call, now):
+            if not _to_direct(call, now) and not unlicensed:
                 found.append(Step("ship", "Ship", "truck", primary=True))
             found.append(Step("refuse", "Cannot ship", "circle-x"))
         if call.status == "shipped":
@@ -258,6 +264,9 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
     return tuple(found)
 
 
+_LICENSED: Final = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
+
+
 def _to_direct(call: CallRow, now: datetime) -> bool:
     """Whether the manufacturer can still say where units that are sold back go, and has not."""
     waits = call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None
@@ -277,6 +286,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     """What the page of an order and the pages of its steps show."""
     session, actor = visit.session, visit.actor
     call = await queries.call(session, call_id)
+    licence = await sourcing_licence(session, call) if call.noticed_at is not None else None
     holds = actor.company_id == call.holder_id and actor.company_id not in {call.maker_id, call.company_id}
     return {
         "call": call,
@@ -292,7 +302,8 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "total": Money(call.unit_price * call.quantity, call.currency),
         "replace_words": replace_words(call),
         "fee": None if call.draw_fee is None else Money(call.draw_fee, call.currency),
-        "steps": steps(actor, call, visit.now),
+        "steps": steps(actor, call, visit.now, licence),
+        "licence": licence,
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],
         "refusals": list(REFUSALS.items()),
         "refusal": refusal_words(call.refusal_code),

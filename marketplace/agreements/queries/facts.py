@@ -98,7 +98,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted, l.bought"""
 _OF_PAIRS = """
@@ -250,7 +250,9 @@ def _facts(
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,
-        circumstances=replace(known, renewals=r["renewals"], frozen_days=r["frozen_days"], unpaid=unpaid)
+        circumstances=replace(
+            known, renewals=r["renewals"], frozen_days=r["frozen_days"], unpaid=unpaid, exported_on=r["exported_on"]
+        )
         if known is not None
-        else lengthened(r["renewals"], r["frozen_days"], unpaid),
+        else lengthened(r["renewals"], r["frozen_days"], unpaid, r["exported_on"]),
     )

@@ -88,7 +88,7 @@ PIECES: Final = (
     Piece(
         ObligationKind.SHIP_CALL, "k.ship_by", "k.id",
         _CALL.format(started="accepted_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="''"),
-        "call k", "k.status IN ('accepted', 'picked')", _HOLDER, "k.agreement_id",
+        "call k", "k.status IN ('accepted', 'picked') AND (k.licence_asked_at IS NULL OR k.licence IS NOT NULL)", _HOLDER, "k.agreement_id",
     ),
     Piece(
         ObligationKind.INSPECT_CALL, "k.inspect_by", "k.id",

@@ -63,6 +63,8 @@ async def ship(session: WriteSession, actor: Actor, order_id: UUID, consignment:
     shipped = {e.lot_id: e.to_position for e in (await carry_out(session, command, now)).entries if e.to_position}
     if order.agreement_id is not None:
         await agreements.require_live(session, order.agreement_id)
+        sites = {place.site for place in at_now.values() if place.site is not None}
+        await agreements.note_export(session, order.agreement_id, sites, order.ship_to_site_id, now)
     travelling = [children[u.lot_id, u.hold_seq] for u in units]
     await execute(
         session,

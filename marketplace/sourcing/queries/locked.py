@@ -192,10 +192,12 @@ async def silent(session: AsyncSession, now: datetime, *, limit: int = 200) -> S
 
 
 async def defaulting(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
-    """Accepted calls that are in default (worker), the longest first; none whose agreement stands still."""
+    """Accepted calls that are in default (worker), the longest first; none whose agreement stands still or that waits for
+    an export licence."""
     rows = await fetch(
         session,
         f"SELECT k.id FROM call k WHERE k.status IN ('accepted', 'picked') AND k.default_from <= $1 AND {_LIVE} "
+        "AND (k.licence_asked_at IS NULL OR k.licence IS NOT NULL) "
         "ORDER BY k.default_from, k.id LIMIT $2",
         now,
         limit,

@@ -251,6 +251,13 @@ class ConfirmIn(BodyIn):
     choices: list[ChoiceIn] | None = None
 
 
+class LicenceIn(BodyIn):
+    """The number of an export licence."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"licence": "D1234567"}]})
+    licence: str = Field(max_length=200)
+
+
 class TakeOverIn(BodyIn):
     """Units of a less urgent order that its holder has not accepted yet. ``quantity`` left out: as many as are lacking and as
     the order has."""
@@ -401,6 +408,10 @@ class CallOut(BaseModel):
     refusal_code: str | None
     note: str | None
     inspected_good: int | None
+    licence_asked_at: datetime | None = Field(
+        description="An export licence was asked for then: until it is there, no time for shipping runs."
+    )
+    licence: str | None = Field(description="The export licence under which controlled units travel.")
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
     grades: OnReturnOut | None = Field(description="Kept at receipt, where the agreement states it.")

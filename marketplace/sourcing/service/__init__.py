@@ -13,6 +13,7 @@ from marketplace.sourcing.service.defaulting import acknowledge, act_on_default,
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
+from marketplace.sourcing.service.licensing import Needed, ask_licence, licence_needed, record_licence
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import finish, receive, settle
@@ -29,6 +30,7 @@ from marketplace.sourcing.service.selling_back import Offered, Sellable, name_de
 
 __all__ = [
     "Asked",
+    "Needed",
     "Offered",
     "Sellable",
     "accept",
@@ -39,6 +41,7 @@ __all__ = [
     "act_on_silence",
     "agree_units",
     "approve",
+    "ask_licence",
     "buy_elsewhere",
     "buy_unreplaced",
     "cancel_call",
@@ -49,6 +52,7 @@ __all__ = [
     "inspect",
     "keep_rejected",
     "lapse",
+    "licence_needed",
     "mend",
     "name_destination",
     "order_back",
@@ -58,6 +62,7 @@ __all__ = [
     "receive_back",
     "receive_replacement",
     "record_freight",
+    "record_licence",
     "refuse",
     "report_lost",
     "risk_words",

@@ -21,6 +21,7 @@ from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.service.clocks import caught_up, require_live, still
+from marketplace.sourcing.service.licensing import require_licence
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.selling_back import require_destination
@@ -203,6 +204,7 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
     lot of its own."""
     call = await mine(session, actor, call_id, "holder")
     require_destination(call, now)
+    await require_licence(session, call)
     units = await queries.call_units(session, call.id)
     if not units:
         raise conflict(

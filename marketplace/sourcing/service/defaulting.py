@@ -52,7 +52,8 @@ async def act_on_default(session: WriteSession, actor_id: UUID, call_id: UUID, n
     if call.status not in ("accepted", "picked") or await still(session, call):
         return False
     call = await caught_up(session, clock, call, now)
-    if call.default_from is None or call.default_from > now:
+    waits = call.licence_asked_at is not None and call.licence is None
+    if waits or call.default_from is None or call.default_from > now:
         return False
     await set_status(session, call, "defaulted")
     await tell(session, clock, call, "defaulted", {"since": call.default_from}, now)
