@@ -1,6 +1,6 @@
 """Named starting points of the second library: one clause or several that stand together, with terms for each.
 
-On offer beside the presets of the first library once all their clauses are released (``starting_points``). Numbers follow
+On offer before the presets of the first library once all their clauses are released (``starting_points``). Numbers follow
 published practice, as in ``presets``; half a percent a week up to five percent for delay is usual in supply contracts.
 """
 
@@ -98,10 +98,16 @@ COMBINATIONS: Mapping[str, Combination] = {
     made.name: made
     for made in (
         Combination(
+            "standard-buy-back-v2",
+            "Standard buy-back",
+            "The usual case: buy back what is left, no minimum to keep.",
+            (("buy-back", 2, BUY_BACK),),
+        ),
+        Combination(
             "access-first-v2",
-            "Access first, version 2",
+            "Access first",
             "A part you may need again: any remaining unit can be bought back, and some are always kept.",
-            (("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3}),),
+            (("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3, "window_end_months": 96}),),
         ),
         Combination(
             "revenue-now",
@@ -116,6 +122,12 @@ COMBINATIONS: Mapping[str, Combination] = {
             (("title-kept", 1, {**TITLE_KEPT, "minimum_to_keep": 1}),),
         ),
         Combination(
+            "standard-access-v2",
+            "Standard access",
+            "A partner that keeps units on its shelf for you: draw one, replace it in kind.",
+            (("access-back", 2, ACCESS_BACK),),
+        ),
+        Combination(
             "shelf-and-first-refusal",
             "A few on the shelf, and asked before the rest goes",
             "A few units can be drawn at once; the others are the holder's, which asks before it sells or scraps them.",
@@ -128,9 +140,23 @@ COMBINATIONS: Mapping[str, Combination] = {
 }
 
 
+_FIRST_EDITION = (
+    "The shorter text: nothing is said about delay, damages, the condition of what comes back, or renewal."
+)
+
+
 def starting_points(published: Collection[tuple[str, int]]) -> Mapping[str, Combination]:
-    """By name what a posting can start from: the presets, then the combinations of which every clause is ``published``."""
+    """By name what a posting can start from, the first being what is usual: the combinations of which every clause is
+    ``published``, then the presets. Where a newer version of a preset's clause is published, the preset says that it is the
+    first edition: who trades under it already may go on."""
+    newer = {clause for clause, version in published if version > 1}
     presets = {
-        p.name: Combination(p.name, p.title, p.when, ((p.clause, p.version, p.values),)) for p in PRESETS.values()
+        p.name: Combination(
+            p.name,
+            f"{p.title}, first edition" if p.clause in newer else p.title,
+            f"{p.when} {_FIRST_EDITION}" if p.clause in newer else p.when,
+            ((p.clause, p.version, p.values),),
+        )
+        for p in PRESETS.values()
     }
-    return {name: c for name, c in {**presets, **COMBINATIONS}.items() if c.released(published)}
+    return {name: c for name, c in {**COMBINATIONS, **presets}.items() if c.released(published)}

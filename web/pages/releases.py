@@ -120,15 +120,14 @@ def _csv_row(row: queries.ReleaseRow) -> list[object]:
 @router.get("/new")
 async def new(visit: WritesReleases) -> Response:
     """Title, use and a preset; ``?add=part|site|condition`` brings a stock line along."""
-    return await _new(
-        visit, Form({"preset": "standard-buy-back", "use_class": "non_capital_spare", "add": visit.asked("add")})
-    )
+    return await _new(visit, Form({"use_class": "non_capital_spare", "add": visit.asked("add")}))
 
 
 async def _new(visit: Visit, form: Form) -> Response:
     starts = starting_points(published_of(await queries.clause_versions(visit.session)))
     presets = [(start.name, start.title, start.when) for start in starts.values()]
-    return visit.show("releases/new.html", form=form, presets=presets, uses=USES)
+    usual = next(iter(starts), "")
+    return visit.show("releases/new.html", form=form, presets=presets, usual=usual, uses=USES)
 
 
 def published_of(rows: Sequence[tuple[str, int, str]]) -> set[tuple[str, int]]:
