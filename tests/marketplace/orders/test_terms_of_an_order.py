@@ -187,7 +187,7 @@ async def test_terms_that_cannot_be_reserve_nothing(job: Job, proposed: dict[str
 async def test_nothing_is_proposed_that_is_not_released(job: Job) -> None:
     from tests.marketplace.agreements.second import BASES
 
-    newer = {"clause": "buy-back", "version": 2, "terms": BASES["buy-back", 2]}
+    newer = {"clause": "buy-back", "version": 9, "terms": BASES["buy-back", 2]}
     body = {
         "lines": [{"listing_id": job.listing, "quantity": 4}], "po_number": "PO-9", "proposed": {"clauses": [newer]},
         "ship_to_site_id": str(job.world.buyer.site),
