@@ -192,5 +192,5 @@ async def test_nothing_is_proposed_that_is_not_released(job: Job) -> None:
         "lines": [{"listing_id": job.listing, "quantity": 4}], "po_number": "PO-9", "proposed": {"clauses": [newer]},
         "ship_to_site_id": str(job.world.buyer.site),
     }  # fmt: skip
-    await refused(job.buyer.post(f"{API}/orders", json=body), "clause.not_found")
+    await refused(job.buyer.post(f"{API}/orders", json=body), "terms.unknown_clause")
     assert await job.world.owner.fetchval("SELECT ordered FROM listing WHERE id::text = $1", job.listing) == 0
