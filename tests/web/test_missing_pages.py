@@ -49,6 +49,15 @@ async def test_a_breach_found_by_count_is_said_at_once_to_both_sides_and_answere
             assert "3 units" in page.text
         calendar = await who.get("/calendar")
         assert "Count again, and say where 3 units" in calendar.text
+    # The same number everywhere: what is looked for cannot be called.
+    for who in (buyer, planner):
+        page = (await who.get(f"/agreements/{agreement_id}")).text
+        assert '<td data-label="Callable now"><span><strong>3</strong>' in page
+        assert "<strong>3 units could be ordered back at" in page
+        assert "<strong>3 units could be ordered back at" in (await who.get(f"/agreements/{agreement_id}/on-day")).text
+    told = (await job.planner.get(f"/api/v1/agreements/{agreement_id}")).json()
+    assert told["schedule"][0]["callable"] == 3
+    assert [c["callable"] for c in await job.candidates()] == [3]
     at = f"/holdings/missing?agreement={agreement_id}&{place}"
     form = await buyer.get(at)
     assert "3 units are still to be accounted for" in form.text

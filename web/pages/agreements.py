@@ -24,6 +24,7 @@ from marketplace.agreements.queries import AgreementFilter, AgreementRow, retain
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.holdings import queries as holdings
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
@@ -168,7 +169,7 @@ def _csv_row(r: AgreementRow) -> list[object]:
 async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     """What the page of an agreement and its signing page show."""
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
-    covered = await queries.terms_and_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
+    covered = await holdings.callable_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries, service
-from marketplace.holdings.endpoints import EXPORT_HEADER, export_cells
+from marketplace.holdings.endpoints.stock import EXPORT_HEADER, export_cells
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.service import AtSite
 from marketplace.kit.money import Money
