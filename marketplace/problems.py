@@ -135,9 +135,12 @@ def from_validation(error: RequestValidationError) -> DomainError:
     fields = tuple(f for detail in details for f in in_words(detail))
     first = fields[0]
     where = "" if first.field == "body" else f"{first.field}: "
+    stop = "" if first.message.endswith((".", "!", "?")) else "."
     more = len({f.field for f in fields}) - 1
     rest = f" {more} more {'field is' if more == 1 else 'fields are'} not right." if more else ""
-    return DomainError(Kind.INVALID, "request.invalid", f"{where}{first.message}{rest} Nothing was changed.", fields)
+    return DomainError(
+        Kind.INVALID, "request.invalid", f"{where}{first.message}{stop}{rest} Nothing was changed.", fields
+    )
 
 
 _HTTP_KINDS = {

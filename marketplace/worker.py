@@ -76,6 +76,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         # What goes on has not ended.
         "agreements_renewed": lambda: agreements.renew(database, SYSTEM_ACTOR, now),
         "units_counted_out": lambda: agreements.count_out(database, SYSTEM_ACTOR, now),
+        "shelf_lives_told": lambda: agreements.tell_shelf_lives(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
         "agreements_closed": lambda: obligations.close_run_off(database, SYSTEM_ACTOR, now),
     }

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from marketplace.agreements import phrases
 from marketplace.kit.clock import local_day
 from marketplace.ledger.kinds import CONDITION_WORDS
 from web import formats
@@ -118,6 +119,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "plural": formats.plural,
     "qty": formats.qty,
     "town": formats.town,
+    "until": phrases.deadline,
 }
 """What a template may write after a bar; formats.py says what each does."""
 

@@ -69,6 +69,8 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         words = plural(count, "place waits for a count", "places wait for a count")
         hint = "Units were said not to be on the shelf: nobody can be promised them until you count"
         found.append(Task("holdings", count, words, hint, "/holdings?waiting=count", "checklist"))
+    if actor.may("agreement.read") and (actor.may("holding.act") or actor.may("agreement.sign")):
+        found += await _shortages(session, actor, now)
     if actor.may("stock.import"):
         count = await imports.waiting(session, actor.company_id)
         words = plural(count, "stock file differs from the record", "stock files differ from the record")
@@ -125,6 +127,20 @@ async def _resales(session: ReadSession, actor: Actor) -> list[Task]:
         words = plural(waits.receive, "resale is on its way to you", "resales are on their way to you")
         hint = "Say what has arrived"
         found.append(Task("agreements", waits.receive, words, hint, "/resales?waits=receive", "package-import"))
+    return found
+
+
+async def _shortages(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
+    explain, conclude = await holdings.shortages_waiting(session, actor.company_id, now)
+    found: list[Task] = []
+    if actor.may("holding.act"):
+        words = plural(explain, "count found units missing", "counts found units missing")
+        hint = "Count again, or say what became of them before the time for it runs out"
+        found.append(Task("holdings", explain, words, hint, "/holdings/shortages?waits=explain", "alert-triangle"))
+    if actor.may("agreement.sign"):
+        words = plural(conclude, "shortage may be concluded", "shortages may be concluded")
+        hint = "Nobody has said where the units are, and the time for it has run out"
+        found.append(Task("agreements", conclude, words, hint, "/holdings/shortages?waits=conclude", "alert-triangle"))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,7 +17,15 @@ from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
 from marketplace.agreements.prose import badge, summary
-from marketplace.agreements.queries import AgreementFilter, AgreementText, LineRow, ProposalRow, retained
+from marketplace.agreements.queries import (
+    AgreementDetail,
+    AgreementFilter,
+    AgreementText,
+    LineRow,
+    Pair,
+    ProposalRow,
+    retained,
+)
 from marketplace.agreements.queries.retained import WhoseRow
 from marketplace.agreements.schemas import (
     AcceptedOut,
@@ -89,12 +97,12 @@ async def agreements(
     return PageOut(items=[AgreementOut.model_validate(r) for r in page.items], next=page.next)
 
 
-@agreed.get("/{agreement_id}", summary="One agreement")
-async def agreement(session: Reading, actor: ReadsAgreements, agreement_id: UUID, now: Now) -> AgreementDetailOut:
-    """The text with its blanks filled in, the schedule as it stands, signatures and history."""
-    found = await queries.agreement(session, actor, agreement_id)
-    pairs = [(agreement_id, line.part_id) for line in found.lines]
-    covered = await queries.terms_and_facts(session, pairs)
+async def detail(
+    session: ReadSession, found: AgreementDetail, covered: Mapping[Pair, Covered], now: datetime
+) -> AgreementDetailOut:
+    """One agreement as an answer. ``covered``: its schedule as it stands, with units that are being looked for, which holdings
+    above know of; so holdings serves it (``holdings/endpoints/agreed.py``)."""
+    agreement_id = found.row.id
     keeps = title_of(found.clauses) is not Title.SOLD
     kept = {w.part_id: w for w in await retained.whose(session, agreement_id)} if keeps else {}
     return AgreementDetailOut(
@@ -144,7 +152,7 @@ async def books(session: Reading, actor: ReadsAgreements, agreement_id: UUID) ->
 
 
 def _line(
-    line: LineRow, covered: Covered | None, further: Sequence[Terms], whose: WhoseRow | None, now: Now
+    line: LineRow, covered: Covered | None, further: Sequence[Terms], whose: WhoseRow | None, now: datetime
 ) -> LineOut:
     stands = split(covered.terms, covered.facts, now) if covered and covered.status in IN_FORCE else None
     return LineOut(

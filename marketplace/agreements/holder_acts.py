@@ -221,13 +221,13 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int, now: dateti
     if quantity > loose:
         return _reserved(facts, act)
     if quantity > loose - facts.in_transit:
-        words = f"{phrases.count(facts.in_transit, 'unit')} are on the way between two sites."
+        words = f"{phrases.units_are(facts.in_transit)} on the way between two sites."
         return Refused(RefusalCode.IN_TRANSIT, words, "Possible when they have arrived.", None, ())
     if quantity > loose - facts.in_transit - facts.quality_held:
-        words = f"{phrases.count(facts.quality_held, 'unit')} are on quality hold and cannot be {_DOING[act]}."
+        words = f"{phrases.units_are(facts.quality_held)} on quality hold and cannot be {_DOING[act]}."
         return Refused(RefusalCode.QUALITY_HOLD, words, "Possible when the quality hold is lifted.", None, ())
     if quantity > loose - facts.in_transit - facts.quality_held - facts.withdrawn:
-        words = f"{phrases.count(facts.withdrawn, 'unit')} were not found on the shelf and cannot be {_DOING[act]}."
+        words = f"{phrases.units_are(facts.withdrawn)} being looked for and cannot be {_DOING[act]}."
         return Refused(RefusalCode.WITHDRAWN, words, "Possible when a count has found them.", None, ())
     words = _floor(minimum(terms, facts, on), facts.remaining, most, quantity, act)
     return Refused(
@@ -257,7 +257,7 @@ def _move(terms: Terms, facts: Facts, quantity: int, now: datetime) -> HolderAns
     if quantity > loose:
         return _reserved(facts, Act.MOVE_SITE)
     if quantity > loose - facts.in_transit:
-        words = f"{phrases.count(facts.in_transit, 'unit')} are already on the way between two sites."
+        words = f"{phrases.units_are(facts.in_transit)} already on the way between two sites."
         return Refused(RefusalCode.IN_TRANSIT, words, "Possible when they have arrived.", None, ())
     return _free(terms, facts, Act.MOVE_SITE, now)
 
@@ -381,7 +381,7 @@ def loss_outcome(terms: Terms, facts: Facts, quantity: int, on: date | None = No
     owed = short if terms.loss_bearer is Party.HOLDER else 0
     compensation = facts.sale_price.share(terms.loss_compensation_bp, terms.rounding) * owed
     words = (
-        f"The loss is borne by the {terms.loss_bearer}; {phrases.count(short, 'unit')} are missing from the "
+        f"The loss is borne by the {terms.loss_bearer}; {phrases.units_are(short)} missing from the "
         f"minimum to keep. Compensation: {compensation}."
     )
     return LossOutcome(

@@ -333,6 +333,46 @@ class NoticeUse(Row):
     __table_args__ = (CheckConstraint("units > 0", name="units"),)
 
 
+class ShelfLife(Row):
+    """Units of a part whose shelf life ends on one day, before the right does: both sides were told, and where scrapping needs
+    asking a notice was given in the holder's name. ``ends_at``: the moment after that day where the agreement counts its days.
+    Only added."""
+
+    __tablename__ = "shelf_life"
+    id: Mapped[Id]
+    agreement_id: Mapped[UUID]
+    part_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    quantity: Mapped[int]
+    expires_on: Mapped[date]
+    ends_at: Mapped[datetime]
+    notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
+    words: Mapped[str]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
+        Index("ix_shelf_life_agreement", "agreement_id", "part_id"),
+        Index("ix_shelf_life_notice_id", "notice_id", postgresql_where=text("notice_id IS NOT NULL")),
+        Index("ix_shelf_life_maker", "maker_id", "ends_at"),
+        Index("ix_shelf_life_holder", "holder_id", "ends_at"),
+        # The calendar's reminders look over all companies.
+        Index("ix_shelf_life_ends", "ends_at"),
+    )
+
+
+class ShelfLifeLot(Row):
+    """A lot of which it was told under an agreement: once. Only added."""
+
+    __tablename__ = "shelf_life_lot"
+    agreement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    shelf_life_id: Mapped[UUID] = mapped_column(ForeignKey("shelf_life.id"), index=True)
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+
+
 class TakingOut(Row):
     """Units that stayed the maker's until they were taken out: so many, at which price, why, due when. ``on_payment``: they
     become the holder's with the payment, otherwise they did at once. ``undoes_id``: takes back another one, whose use was

@@ -66,7 +66,10 @@ def _left_on(clauses: Sequence[Terms], facts: Facts, moment: datetime) -> Facts:
     """Of units that stay the maker's, none are left once those that lie there count as taken out."""
     kept = kept_by(clauses)
     counts = ends_of(kept, facts)[0] if kept is not None else None
-    return replace(facts, remaining=0, held=0) if counts is not None and moment >= counts else facts
+    if counts is None or moment < counts:
+        return facts
+    known = replace(facts.circumstances, cleared=0, notices=())
+    return replace(facts, remaining=0, held=0, in_transit=0, quality_held=0, withdrawn=0, circumstances=known)
 
 
 class Span(NamedTuple):

@@ -42,6 +42,11 @@ def moment(value: datetime, zone: str) -> str:
     return f"{day(local)}, {local.hour:02d}:{local.minute:02d} {local.tzname()}"
 
 
+def units_are(number: int) -> str:
+    """'1 unit is', '3 units are'."""
+    return f"{count(number, 'unit')} {'is' if number == 1 else 'are'}"
+
+
 def listed(parts: Sequence[str], last: str = "and") -> str:
     """'a', 'a and b', 'a, b and c'."""
     if len(parts) <= 1:

@@ -105,7 +105,8 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
         yield f"You paid {facts.sale_price} a unit; you get {_price_now(terms, facts)} ({price.words})."
         if terms.put_percent_bp is not None:
             share = phrases.percent(terms.put_percent_bp)
-            yield f"You may sell units back at {share} of your price, from {phrases.count(terms.put_start_months, 'month')} on."
+            months = f"{phrases.count(terms.put_start_months, 'month')} after " if terms.put_start_months else ""
+            yield f"You may sell units back at {share} of your price, from {months}the schedule date on."
     else:
         fee = facts.sale_price.share(terms.draw_fee_bp, terms.rounding)
         paid = f"You get a fee of {fee} a unit" if terms.draw_fee_bp else "There is no fee"

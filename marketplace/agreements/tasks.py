@@ -7,6 +7,7 @@ from uuid import UUID
 
 from marketplace.agreements import queries, service
 from marketplace.agreements.queries import retained
+from marketplace.agreements.queries.shelf_life import ending_shelf_lives
 from marketplace.db.session import Database, fetch_value
 from marketplace.jobs.service import each
 from marketplace.parties.actor import OnBehalf
@@ -39,6 +40,19 @@ async def renew(database: Database, actor_id: UUID, now: datetime) -> int:
         async with database.write() as session:
             maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
             return await service.renew_due(session, OnBehalf(actor_id, maker), agreement_id, now)
+
+    return await each(due, act)
+
+
+async def tell_shelf_lives(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Units whose shelf life ends soon, and before the right does: each agreement in a transaction of its own, each lot once.
+    Returns of how many parts and days both sides were told."""
+    async with database.read() as session:
+        due = await ending_shelf_lives(session, now)
+
+    async def act(agreement_id: UUID) -> int:
+        async with database.write() as session:
+            return await service.tell_shelf_lives(session, actor_id, agreement_id, now)
 
     return await each(due, act)
 

@@ -50,7 +50,8 @@ class Withdrawal(Row):
 
 class Shortage(Row):
     """Units under an agreement that a count of one shelf did not find, where the clause calls that a breach. ``answered``: of
-    how many the holder has said where they are; ``explain_by``: until when it counts again and says so; ``at_stake``: what
+    how many the holder has said where they are; ``explain_by``: until when it counts again and says so; ``conclude_from``: from
+    when the maker may conclude that they are gone without leave; ``at_stake``: what
     would be owed if it took them out of the minimum to keep. Open while ``answered`` is less than ``missing``."""
 
     __tablename__ = "shortage"
@@ -71,6 +72,7 @@ class Shortage(Row):
     opened_at: Mapped[datetime]
     counted_at: Mapped[datetime]
     explain_by: Mapped[datetime]
+    conclude_from: Mapped[datetime]
     status: Mapped[str] = mapped_column(server_default="open")
     ended_at: Mapped[datetime | None]
     counted_by: Mapped[UUID]

@@ -316,6 +316,7 @@ class CountedOut(BaseModel):
     )
     breaches: list[str] = Field(description="What is a breach, in words: clause, section, what is at stake.")
     explain_by: datetime | None = Field(description="Until when you count again and say where the units are.")
+    in_breach: list[UUID] = Field(description="The agreements under which it is a breach.")
     words: str
 
 
@@ -448,5 +449,8 @@ class ShortageOut(BaseModel):
     opened_at: datetime
     counted_at: datetime
     explain_by: datetime = Field(description="Until when the holder counts again and says where they are (exclusive).")
+    conclude_from: datetime = Field(
+        description="From when the manufacturer may conclude that they are gone without leave."
+    )
     status: Literal["open", "found", "explained"]
     ended_at: datetime | None

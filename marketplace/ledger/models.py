@@ -62,6 +62,7 @@ class Lot(Row):
         Index("ix_lot_part", "part_id"),
         Index("ix_lot_serial", text("upper(serial)"), postgresql_where=text("serial IS NOT NULL")),
         Index("ix_lot_root", "root_lot_id"),
+        Index("ix_lot_expires_on", "expires_on", postgresql_where=text("expires_on IS NOT NULL")),
     )
 
 

@@ -32,6 +32,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",
         "agreement.renewal_proposed", "agreement.renewal_accepted", "agreement.renewal", "agreement.renewed",
         "agreement.non_renewal", "agreement.not_renewed",
+        "agreement.notice", "agreement.notice_agreed", "agreement.notice_refused", "agreement.shelf_life",
         "holding.shortage", "holding.missing",
         "insolvency.recorded", "insolvency.lifted",
         *(f"resale.{step}" for step in ("asked", "consented", "refused", "acceded", "shipped", "received", "cancelled")),

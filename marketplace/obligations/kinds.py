@@ -55,6 +55,8 @@ class ObligationKind(StrEnum):
     """What of them is left after the window has gone back by then."""
     ANSWER_RESALE = "answer_resale"
     SIGN_RESALE = "sign_resale"
+    SHELF_LIFE_ENDS = "shelf_life_ends"
+    """Units under an agreement that are to be used, ordered back or scrapped before they are out of date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ),
     ObligationKind.ANSWER_RESALE: About("Answer a resale", "agreement.read", "agreement.sign", long=True),
     ObligationKind.SIGN_RESALE: About("Sign for units sold on to you", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.SHELF_LIFE_ENDS: About("Shelf life ends", "agreement.read", "holding.act", long=True, early=True),
     ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
     ObligationKind.ANSWER_DISPUTE: About(
         "Answer in a dispute", "settlement.read", "settlement.mark", long=True, lingers=True
@@ -198,6 +201,7 @@ class Obligation:
                 | ObligationKind.DECIDE_RENEWAL
                 | ObligationKind.TAKE_OUT
                 | ObligationKind.RETURN_REST
+                | ObligationKind.SHELF_LIFE_ENDS
             ):
                 return f"/agreements/{self.record_id}"
             case _:
@@ -264,6 +268,8 @@ def _what(row: Obligation) -> str:
             return f"Consent to {row.reference} or refuse it: {some} sold on"
         case ObligationKind.SIGN_RESALE:
             return f"Sign {row.reference} for {some}"
+        case ObligationKind.SHELF_LIFE_ENDS:
+            return f"Shelf life ends: {some} under {row.reference}"
         case ObligationKind.OBJECT:
             return f"Object to {_money(row)}, {row.reference}, if it is wrong"
         case ObligationKind.ANSWER_DISPUTE:
@@ -322,6 +328,8 @@ def _otherwise(row: Obligation) -> str:
             return "No answer is no consent: the resale ends."
         case ObligationKind.SIGN_RESALE:
             return "The resale ends; the seller asks again."
+        case ObligationKind.SHELF_LIFE_ENDS:
+            return "They are out of date: whoever orders them back may reject them, as the terms have it."
         case ObligationKind.OBJECT:
             return "The line is owed as it stands."
         case ObligationKind.ANSWER_DISPUTE if row.quantity is not None:

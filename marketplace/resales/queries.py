@@ -91,6 +91,31 @@ async def resale_for_update(session: WriteSession, company_id: UUID, resale_id: 
     return await resale(session, company_id, resale_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that waits for consent or for its buyer's signature: nothing is reserved for it yet."""
+
+    id: UUID
+    reference: str
+    quantity: int
+    minimum_passed_on: int
+    status: str
+    consented_at: datetime | None
+
+
+async def requests_for(session: WriteSession, agreement_id: UUID, part_id: UUID) -> Sequence[Request]:
+    """Requests for units of a part under an agreement, oldest first. The agreement is locked, so that no other is made, consented
+    to or signed meanwhile."""
+    rows = await fetch(
+        session,
+        "SELECT id, reference, quantity, minimum_passed_on, status, consented_at FROM resale "
+        "WHERE agreement_id = $1 AND part_id = $2 AND status IN ('asked', 'consented') ORDER BY id",
+        agreement_id,
+        part_id,
+    )
+    return [Request(**dict(r)) for r in rows]
+
+
 async def overdue(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[UUID]:
     """Resales whose maker has not answered, or whose buyer has not signed, by the stored moment (worker)."""
     rows = await fetch(

@@ -11,6 +11,7 @@ from uuid import UUID
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.claims import Claim
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.stops import stopped_between
@@ -31,7 +32,7 @@ from marketplace.parties.actor import VERBS, Actor, By, OnBehalf
 from marketplace.parties.service import know_each_other
 from marketplace.resales import queries
 from marketplace.resales.queries import ResaleRow
-from marketplace.resales.states import State, require
+from marketplace.resales.states import WORDS, Rank, State, goes_first, require
 from marketplace.safeguards.service import refuse_insolvent
 
 _ATTEMPTS = 5
@@ -54,8 +55,8 @@ async def ask(
     """The holder asks to sell units on. Where the clause wants the maker's consent it waits for that; where the right stays
     on the units, the text that the buyer will sign is written now. Nothing is reserved before the buyer has signed.
 
-    Raises ``resale.quantity``, ``resale.buyer``, ``resale.minimum``, ``resale.units`` (not so many at the site), and what
-    the evaluator, the schedule and the law refuse. Returns the resale's id."""
+    Raises ``resale.quantity``, ``resale.buyer``, ``resale.minimum``, ``resale.units`` (not so many at the site),
+    ``resale.promised`` (other requests or notices go first), and what the evaluator, the schedule and the law refuse. Returns the resale's id."""
     if quantity < 1:
         raise invalid("resale.quantity", "Give a quantity of at least one unit.", field="quantity")
     if len(text) > _NOTE:
@@ -69,7 +70,8 @@ async def ask(
             f"{quantity:,} were given.",
             field="quantity",
         )
-    leave = await agreements.may_resell(session, actor, agreement_id, part_id, quantity, minimum_passed_on, now)
+    first = await _first(session, agreement_id, part_id)
+    leave = await agreements.may_resell(session, actor, agreement_id, part_id, quantity, minimum_passed_on, now, first)
     maker_id: UUID = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
     if buyer_id in (actor.company_id, maker_id):
         raise invalid(
@@ -146,8 +148,9 @@ async def _consent(session: WriteSession, actor: By, row: ResaleRow, since: date
     """``since``: from when the consent counts, by which the buyer's time to sign runs."""
     seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
+        first = await _first(session, row.agreement_id, row.part_id, row)
         leave = await agreements.may_resell(
-            session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now
+            session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now, first
         )
     await execute(
         session, "UPDATE resale SET status = 'consented', consented_by = $2, consented_at = $3, sign_by = $4 WHERE id = $1",
@@ -247,8 +250,9 @@ async def join(
     seller = OnBehalf(actor.user_id, row.holder_id)
     async with acting_for(session, row.holder_id):
         lines = _there(await _lines(session, row.holder_id, row.part_id, row.site_id, now), row.agreement_id)
+        first = await _first(session, row.agreement_id, row.part_id, row)
         leave = await agreements.may_resell(
-            session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now
+            session, seller, row.agreement_id, row.part_id, row.quantity, row.minimum_passed_on, now, first
         )
         if leave.runs and not row.runs:
             raise conflict("resale.terms", "The terms have changed since this was asked. The seller asks again.")
@@ -449,6 +453,17 @@ async def _of(session: WriteSession, actor: Actor, resale_id: UUID, side: str) -
 async def _lines(session: WriteSession, holder: UUID, part_id: UUID, site_id: UUID, now: datetime) -> list[Line]:
     lots = await holdings.lot_ids_at(session, holder, part_id, site_id, unreserved=True)
     return await holdings.lines_for_update(session, holder, lots, now)
+
+
+async def _first(session: WriteSession, agreement_id: UUID, part_id: UUID, row: ResaleRow | None = None) -> list[Claim]:
+    """Requests for the same units that go first. Locks the agreement, on behalf of the holder."""
+    await agreement_queries.agreement_for_update(session, agreement_id)
+    this = None if row is None else Rank(row.id, row.status, row.consented_at)
+    return [
+        Claim(r.reference, r.quantity, r.minimum_passed_on, WORDS[State(r.status)])
+        for r in await queries.requests_for(session, agreement_id, part_id)
+        if (row is None or r.id != row.id) and goes_first(Rank(r.id, r.status, r.consented_at), this)
+    ]
 
 
 def _there(lines: Sequence[Line], agreement_id: UUID) -> list[Line]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 
 from marketplace.kit.errors import conflict
 
@@ -49,3 +52,21 @@ def require(current: str, target: State) -> None:
     state = State(current)
     if target not in TRANSITIONS[state]:
         raise conflict("resale.state", f"This resale is {WORDS[state]}; that is not possible now.", state=state.value)
+
+
+class Rank(NamedTuple):
+    """How a request stands in the line for units: what has the maker's consent goes before what has not, then by time."""
+
+    id: UUID
+    status: str
+    consented_at: datetime | None
+
+
+def goes_first(other: Rank, this: Rank | None) -> bool:
+    """Whether the other request, not shipped and not signed, has its units before this one (None: one that is asked only
+    now)."""
+    if this is None:
+        return True
+    if other.consented_at is None or this.consented_at is None:
+        return other.consented_at is not None or (this.consented_at is None and other.id < this.id)
+    return (other.consented_at, other.id) < (this.consented_at, this.id)

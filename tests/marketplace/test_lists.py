@@ -188,8 +188,8 @@ async def missed(job: Job) -> None:
     sides = (UUID(job.agreement), job.world.part, job.world.maker.id, job.world.buyer.id, job.world.buyer.site)
     await job.world.owner.execute(
         "INSERT INTO shortage (agreement_id, part_id, maker_id, holder_id, site_id, recorded, missing, tolerated, below_minimum, "
-        "at_stake, currency, words, opened_at, counted_at, explain_by, counted_by) "
-        "VALUES ($1, $2, $3, $4, $5, 4, 1, 0, 0, 0, 'USD', 'One is missing.', now(), now(), now(), $3)",
+        "at_stake, currency, words, opened_at, counted_at, explain_by, conclude_from, counted_by) "
+        "VALUES ($1, $2, $3, $4, $5, 4, 1, 0, 0, 0, 'USD', 'One is missing.', now(), now(), now(), now(), $3)",
         *sides,
     )
     await job.world.owner.execute(

@@ -158,8 +158,18 @@ async def test_the_rights_of_a_chosen_day(site: Site) -> None:
     late = await planner.get(f"{home}?on=2060-01-01")
     assert "No unit could be ordered back." in late.text
     assert "The right ended on" in late.text
-    for odd in ("no-day", "9999-12-31", ""):
-        assert "4 units could be ordered back" in (await planner.get(f"{home}?on={odd}")).text
+    for odd, callable_then, why in (
+        ("on=abc", True, "is no day: shown is today."), ("on=2027-02-30", True, "is no day: shown is today."),
+        ("at=-3", True, "is no day: shown is today."), ("on=0001-01-01", None, "is before the schedule date: shown is that date."),
+        ("on=2099-01-01", False, "is after the right has ended: shown is the day after its end"),
+        ("on=9999-12-31", False, "is after the right has ended"), ("on=", True, ""), ("", True, ""),
+    ):  # fmt: skip
+        for at in (home, f"{home}/on-day"):
+            page = (await planner.get(f"{at}?{odd}")).text
+            assert why in page, odd
+            assert ("shown is" in page) == bool(why), odd
+            if callable_then is not None:
+                assert ("4 units could be ordered back" in page) == callable_then, odd
 
 
 async def test_a_draw_is_told_as_one_on_a_chosen_day(site: Site) -> None:

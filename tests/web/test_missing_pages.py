@@ -3,6 +3,7 @@ in the calendar; the holder says what became of them; a consignment that is lost
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,7 +42,19 @@ async def test_a_breach_found_by_count_is_said_at_once_to_both_sides_and_answere
     assert "At stake" in asked.text
     assert await rows_of(world, *TABLES) == before, "nothing is recorded before it is confirmed"
     done = await send(buyer, "/holdings/act", asked, **fields, confirmed="yes")
-    assert done.headers["location"].endswith("done=count"), done.text
+    landed = done.headers["location"]
+    assert landed == f"/holdings/missing?agreement={agreement_id}&{place}&done=count", done.text
+    page = (await buyer.get(landed)).text
+    assert "Counted: it is a breach." in page
+    assert re.search(r"Say where they are by the end of \d+ \w+ 20\d\d\.", page)
+    home, held = (await buyer.get("/")).text, (await buyer.get("/holdings")).text
+    assert "1 count found units missing" in home
+    assert 'href="/holdings/shortages?waits=explain"' in home
+    assert "Missing: 3" in held
+    assert "shortage may be concluded" not in (await planner.get("/")).text
+    listed = (await buyer.get("/holdings/shortages?waits=explain")).text
+    assert f"/holdings/missing?agreement={agreement_id}&amp;" in listed
+    assert "Conclude…" not in (await planner.get("/holdings/shortages")).text
     for who, words in ((buyer, "Say where they are"), (planner, "says by")):
         for path in (f"/agreements/{agreement_id}", "/holdings"):
             page = await who.get(path)
@@ -49,6 +62,15 @@ async def test_a_breach_found_by_count_is_said_at_once_to_both_sides_and_answere
             assert "3 units" in page.text
         calendar = await who.get("/calendar")
         assert "Count again, and say where 3 units" in calendar.text
+    # The same number everywhere: what is looked for cannot be called.
+    for who in (buyer, planner):
+        page = (await who.get(f"/agreements/{agreement_id}")).text
+        assert '<td data-label="Callable now"><span><strong>3</strong>' in page
+        assert "<strong>3 units could be ordered back at" in page
+        assert "<strong>3 units could be ordered back at" in (await who.get(f"/agreements/{agreement_id}/on-day")).text
+    told = (await job.planner.get(f"/api/v1/agreements/{agreement_id}")).json()
+    assert told["schedule"][0]["callable"] == 3
+    assert [c["callable"] for c in await job.candidates()] == [3]
     at = f"/holdings/missing?agreement={agreement_id}&{place}"
     form = await buyer.get(at)
     assert "3 units are still to be accounted for" in form.text
@@ -79,7 +101,33 @@ async def test_a_breach_found_by_count_is_said_at_once_to_both_sides_and_answere
         assert "accounted for" in page.text
     stranger = await site.browser(world.other, "buyer")
     assert (await stranger.get(at)).status_code == 404
-    assert job.planner
+    files = {
+        "/holdings/missing-units?format=csv": "To a walk-in customer", "/api/v1/holdings/missing-units.csv": "To a walk-in customer",
+        "/holdings/shortages?format=csv": "explained", "/api/v1/holdings/shortages.csv": "explained",
+    }  # fmt: skip
+    for path, words in files.items():
+        head, row = (await planner.get(path)).text.strip("\ufeff\r\n").split("\r\n")
+        assert head.startswith("Agreement,Part number,Manufacturer,Holder,Site,")
+        assert words in row, path
+    assert "walk-in customer" in (await planner.get("/holdings/missing-units")).text
+
+
+async def test_the_manufacturer_reads_on_home_what_it_may_conclude(site: Site) -> None:
+    world = site.world
+    agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement_id, 6)
+    given = {"site_id": str(world.buyer.site), "part_id": str(world.part), "counted": 3}
+    told = (await site.job.buyer.post("/api/v1/holdings/counts", json=given)).json()
+    assert told["in_breach"] == [str(agreement_id)]
+    await world.owner.execute("UPDATE shortage SET conclude_from = now() WHERE maker_id = $1", world.maker.id)
+    planner, buyer = await site.browser(world.maker, "planner"), await site.browser(world.buyer, "buyer")
+    assert "1 shortage may be concluded" in (await planner.get("/")).text
+    assert "shortage may be concluded" not in (await buyer.get("/")).text
+    page = (await planner.get("/holdings/shortages?waits=conclude")).text
+    (at,) = set(re.findall(r'href="(/holdings/shortages/[^"]+/conclude)"', page))
+    assert "nobody has said by the end of" in (await planner.get(at)).text
+    assert at in (await planner.get(f"/agreements/{agreement_id}")).text
+    assert at not in (await buyer.get("/holdings/shortages")).text
 
 
 async def test_a_consignment_lost_on_the_road_is_reported_by_either_side(site: Site) -> None:

@@ -24,6 +24,7 @@ from marketplace.agreements.queries import AgreementFilter, AgreementRow, retain
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.holdings import queries as holdings
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
@@ -38,6 +39,7 @@ from web.book_words import KINDS, shown
 from web.charts import chart
 from web.clauses import NAMES, html
 from web.exports import csv_file, list_csv, wants_csv
+from web.formats import day_words
 from web.forms import Form
 from web.pages.agreement_changes import can, may_renew, proposals_of
 from web.pages.insolvencies import keeps
@@ -110,6 +112,7 @@ EVENTS: Final = {
     "notice_used": ("{company} acted on its notice", "check", None),
     "notice_agreed": ("{company} agreed to a notice", "check", "good"),
     "notice_refused": ("{company} refused a notice", "x", "bad"),
+    "shelf_life": ("The shelf life of units ends", "hourglass", "warn"),
     "shortage": ("{company} counted: units are missing", "alert-triangle", "bad"),
     "shortage_counted": ("{company} counted again: units are still missing", "alert-triangle", "warn"),
     "shortage_ended": ("{company} counted again", "circle-check", "good"),
@@ -168,7 +171,7 @@ def _csv_row(r: AgreementRow) -> list[object]:
 async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     """What the page of an agreement and its signing page show."""
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
-    covered = await queries.terms_and_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
+    covered = await holdings.callable_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))
@@ -218,13 +221,24 @@ TAKEN_WORDS = {
 MOST_TAKEN = 20
 
 
-def _day(text: str, visit: Visit) -> date:
-    """The day asked for; what is no day, or out of any agreement's reach, is today."""
+def _day(visit: Visit, began: date, ends: date) -> tuple[date, str]:
+    """The day asked for (``?at=`` days after the schedule date, ``?on=`` a day), or the nearest that the right has; and where
+    it is another one, why."""
+    sent, asked = visit.asked("at"), visit.asked("on")
+    if sent.isdecimal() and len(sent) < 6:
+        return min(began + timedelta(days=int(sent)), ends), ""
+    text = sent or asked
+    if not text:
+        return visit.today, ""
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return visit.today
-    return day if 1990 <= day.year <= 2100 else visit.today
+        return visit.today, f"'{text[:20]}' is no day: shown is today. Write it like {visit.today.isoformat()}."
+    if day == visit.today or began <= day <= ends:
+        return day, ""
+    if day < began:
+        return began, f"{day_words(day)} is before the schedule date: shown is that date."
+    return ends, f"{day_words(day)} is after the right has ended: shown is the day after its end, and so it stays."
 
 
 def may_be_sold_on(clauses: Sequence[Terms]) -> bool:
@@ -283,15 +297,10 @@ def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:
     spans = rights_over(first.clauses, first.facts)
     began, ends = first.facts.schedule_date, spans[-1].first
     most = (ends - began).days
-    sent = visit.asked("at")
-    day = (
-        began + timedelta(days=min(int(sent), most))
-        if sent.isdecimal() and len(sent) < 6
-        else _day(visit.asked("on"), visit)
-    )
+    day, another = _day(visit, began, ends)
     return {
         "on_day": [(line, rights_on(known.clauses, known.facts, day)) for line, known in covered[:MOST_TOLD]],
-        "day": day, "most_told": MOST_TOLD, "acts": ACT_WORDS, "spans": spans, "drawn_line": line,
+        "day": day, "another_day": another, "most_told": MOST_TOLD, "acts": ACT_WORDS, "spans": spans, "drawn_line": line,
         "days": days_that_matter(first.terms, first.facts, local_day(visit.now, row.zone)),
         "slider": (min(max((day - began).days, 0), most), most), "span_ends": ends,
         "drawn_price": chart([(s.first, s.unit_price.amount if s.unit_price else None) for s in spans], steps=True, mark=day),

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries, service
-from marketplace.holdings.endpoints import EXPORT_HEADER, export_cells
+from marketplace.holdings.endpoints.stock import EXPORT_HEADER, export_cells
 from marketplace.holdings.queries import HoldingFilter
 from marketplace.holdings.service import AtSite
 from marketplace.kit.money import Money
@@ -120,6 +120,13 @@ async def holdings(visit: ReadsStock) -> Response:
         ).items
         if plain and visit.actor.may("agreement.read")
         else [],
+        short_on=await queries.shortages_on(
+            visit.session,
+            visit.actor.company_id,
+            [(r.part_id, r.site_id) for r in page.items if r.site_id and r.agreement_id],
+        )
+        if visit.actor.may("agreement.read")
+        else {},
         sites=await parties.sites(visit.session, visit.actor),
         conditions=list(CONDITION_WORDS.items()),
         value=lambda r: Money(r.value, r.currency) if r.value is not None and r.currency else None,
@@ -217,7 +224,10 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     if kind == "count":
         counted = await service.count(session, actor, site, part, quantity, now=now, note=note)
         beyond = await listings.promised_beyond_free(session, actor.company_id, part, site, now)
-        return {"act": kind, "words": counted.words_ahead, "taken": [], "left": [], "owed": [], "off_offer": beyond}
+        return {
+            "act": kind, "words": counted.words_ahead, "taken": [], "left": [], "owed": [], "off_offer": beyond,
+            "in_breach": [str(agreement) for agreement in counted.in_breach],
+        }  # fmt: skip
     target = AtSite(part, site, condition or None)
     if kind == "use":
         done = await service.use_up(session, actor, target, quantity, now=now, note=note)
@@ -241,6 +251,17 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     }
 
 
+def _after(form: Form, done: dict[str, Any]) -> str:
+    """Where somebody lands who has recorded it: after a count that is a breach, where it says what became of the units."""
+    breaches = done.get("in_breach", [])
+    if len(breaches) == 1:
+        told = {"agreement": breaches[0], "part": form.value("part"), "site": form.value("site"), "done": "count"}
+        return f"/holdings/missing?{urlencode(told)}"
+    if breaches:
+        return "/holdings/shortages?waits=explain&done=count"
+    return f"/holdings?{'&'.join(filter(None, (_came_from(form.value('back')), 'done=' + done['act'])))}"
+
+
 @router.post("/act")
 async def act(request: Request, sent: SentForm, now: Now) -> Response:
     """Shows which units are taken and what remains; once confirmed, records it."""
@@ -262,7 +283,7 @@ async def act(request: Request, sent: SentForm, now: Now) -> Response:
         "holding.act",
         run,
         now=now,
-        to=lambda d: f"/holdings?{'&'.join(filter(None, (_came_from(sent.form().value('back')), 'done=' + d['act'])))}",
+        to=lambda d: _after(sent.form(), d),
         again=again,
         confirm=confirm,
     )

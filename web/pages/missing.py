@@ -3,7 +3,7 @@ damaged beyond use, or found again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries, service
+from marketplace.holdings.endpoints.missing import MISSING_HEADER, SHORTAGES_HEADER, missing_cells, shortage_cells
 from marketplace.holdings.queries import MissingRow, ShortageRow
 from marketplace.holdings.service import WhatBecame
 from marketplace.kit.errors import missing
@@ -22,11 +23,14 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
+from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
 
 router = APIRouter(prefix="/holdings", include_in_schema=False)
 Acts = Annotated[Visit, visits("holding.act")]
+ReadsAgreements = Annotated[Visit, visits("agreement.read")]
 Signs = Annotated[Visit, visits("agreement.sign")]
 LABELS: Final = {
     "became": "What became of them", "quantity": "Quantity", "day": "When it happened", "note": "What happened, and how you know",
@@ -34,6 +38,17 @@ LABELS: Final = {
 }  # fmt: skip
 CHOICES: Final = tuple((b.value, words[0].upper() + words[1:]) for b, words in BECAME_WORDS.items())
 MOST_TOLD: Final = 50
+PER_PAGE: Final = 50
+TABS: Final = (("", "Not found by a count"), ("explain", "To account for"), ("conclude", "May be concluded"))
+WAITS: Final[Mapping[str, queries.Waits]] = {"explain": "explain", "conclude": "conclude"}
+SHORT_COLUMNS: Final = (
+    Column("units", "Units"), Column("place", "Where"), Column("missing", "Missing", "end"), Column("stake", "At stake", "end"),
+    Column("until", "Say where they are"), Column("status", "Status"), Column("act", "Actions", "end", hidden_label=True),
+)  # fmt: skip
+GONE_COLUMNS: Final = (
+    Column("units", "Units"), Column("place", "Where"), Column("when", "When"), Column("words", "What the agreement says"),
+    Column("owed", "Owed", "end"),
+)  # fmt: skip
 NOTHING_MISSING: Final[Mapping[str, Any]] = {"shortages": (), "gone": (), "became_words": {}}
 """To who is no side of the agreement."""
 
@@ -50,6 +65,45 @@ async def missing_under(visit: Visit, agreement_id: UUID) -> Mapping[str, Any]:
         "shortages": tuple(short.items), "gone": tuple(gone.items), "became_words": {b.value: w for b, w in BECAME_WORDS.items()},
     }  # fmt: skip
     return found
+
+
+@router.get("/shortages")
+async def shortages_list(visit: ReadsAgreements) -> Response:
+    """``?waits=`` a tab: to explain, or to conclude."""
+    waits = WAITS.get(visit.choice("waits", WAITS))
+
+    async def page(session: ReadSession, after: str | None, rows: int) -> tuple[Sequence[ShortageRow], str | None]:
+        found = await queries.shortages(
+            session, visit.actor, secret=visit.secret, waits=waits, now=visit.now, after=after, limit=rows
+        )
+        return found.items, found.next
+
+    if wants_csv(visit):
+        return list_csv(visit, "shortages", SHORTAGES_HEADER, page, shortage_cells)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    return visit.show(
+        "holdings/shortages.html", rows=rows, view=TableView.of(visit.request, SHORT_COLUMNS).with_next(following),
+        tab=waits or "", tabs=[(k, words, f"/holdings/shortages?waits={k}" if k else "/holdings/shortages", None) for k, words in TABS],
+        may_act=visit.actor.may("holding.act"), may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
+        done=visit.asked("done"),
+    )  # fmt: skip
+
+
+@router.get("/missing-units")
+async def missing_list(visit: ReadsAgreements) -> Response:
+    """What became of units, newest first."""
+
+    async def page(session: ReadSession, after: str | None, rows: int) -> tuple[Sequence[MissingRow], str | None]:
+        found = await queries.missing_units(session, visit.actor, secret=visit.secret, after=after, limit=rows)
+        return found.items, found.next
+
+    if wants_csv(visit):
+        return list_csv(visit, "missing-units", MISSING_HEADER, page, missing_cells)
+    rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
+    return visit.show(
+        "holdings/missing_units.html", rows=rows, view=TableView.of(visit.request, GONE_COLUMNS).with_next(following),
+        became_words={b.value: w for b, w in BECAME_WORDS.items()},
+    )  # fmt: skip
 
 
 @router.get("/missing")

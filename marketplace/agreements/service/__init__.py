@@ -47,6 +47,7 @@ from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.renewing import LIVE as RENEWABLE
 from marketplace.agreements.service.renewing import give_non_renewal, propose_renewal, renew_due
 from marketplace.agreements.service.restarting import restart_notices
+from marketplace.agreements.service.shelf_life import tell_shelf_lives
 from marketplace.agreements.service.signing import SignedState, sign
 from marketplace.agreements.service.standing import (
     hold_all,
@@ -131,6 +132,7 @@ __all__ = [
     "state_value",
     "suspend",
     "take_out",
+    "tell_shelf_lives",
     "undo_accession",
     "undo_exercise",
     "undo_taking_out",

@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 
 from marketplace.agreements import phrases, queries
 from marketplace.agreements.circumstances import lengthened
+from marketplace.agreements.claims import Claim, left_to_sell
 from marketplace.agreements.combined import holder_act
 from marketplace.agreements.deadlines import after_days, counted, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import needed
-from marketplace.agreements.notice import cleared_by
+from marketplace.agreements.notice import Notice, cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
 from marketplace.agreements.paper import ScheduleLine, check_schedule
 from marketplace.agreements.refusing import refusal
@@ -24,7 +25,7 @@ from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.term_kinds import Title
-from marketplace.agreements.terms import AppliesTo, dump_terms
+from marketplace.agreements.terms import AppliesTo, Terms, dump_terms
 from marketplace.agreements.title import kept_by
 from marketplace.agreements.together import dump_further
 from marketplace.db.session import WriteSession, execute, fetch_value
@@ -67,11 +68,19 @@ class Leave:
 
 
 async def may_resell(
-    session: WriteSession, actor: By, agreement_id: UUID, part_id: UUID, quantity: int, passed_on: int, now: datetime
+    session: WriteSession,
+    actor: By,
+    agreement_id: UUID,
+    part_id: UUID,
+    quantity: int,
+    passed_on: int,
+    now: datetime,
+    claims: Sequence[Claim] = (),
 ) -> Leave:
-    """Whether the holder may sell so many units on, ``passed_on`` of the minimum to keep with them. Locks the agreement;
+    """Whether the holder may sell so many units on, ``passed_on`` of the minimum to keep with them, beside other requests
+    that go first (``claims``, read under the agreement's lock) and what its notices name. Locks the agreement;
     the lots are locked before. Raises ``agreement.not_found``, ``agreement.<what the evaluator says>``,
-    ``resale.minimum``."""
+    ``resale.minimum``, ``resale.promised``."""
     found = await party_lock(session, agreement_id, actor)
     if actor.company_id != found.holder_id:
         raise missing("agreement.not_found", "No such agreement.")
@@ -94,6 +103,14 @@ async def may_resell(
                 f"at least {phrases.count(least, 'unit')} of it.",
                 field="minimum_passed_on",
             )
+    with_others = sum(c.passed_on for c in claims)
+    if passed_on and passed_on + with_others > keep:
+        raise invalid(
+            "resale.minimum",
+            f"Of the minimum to keep {with_others:,} of {keep:,} go with {', '.join(c.reference for c in claims if c.passed_on)} "
+            f"already; {passed_on:,} were given.",
+            field="minimum_passed_on",
+        )
     facts = replace(covered.facts, minimum_to_keep=keep - passed_on)
     said = holder_act(covered.clauses, facts, Act.RESELL, quantity, now)
     answer = said.answer
@@ -102,6 +119,8 @@ async def may_resell(
     days, zone = terms.clearance_days if terms.generation == 2 else 0, facts.zone
     if isinstance(answer, Refused):
         raise refusal(answer)
+    notices = (await queries.standing_notices(session, [(agreement_id, part_id)])).get((agreement_id, part_id), ())
+    _beside(covered.clauses, facts, claims, notices, quantity, now)
     if isinstance(answer, Free):
         return Leave(consent=False, runs=False, words=answer.words, clearance_days=days, zone=zone)
     assert isinstance(answer, AfterNotice)  # noqa: S101 - the third of three
@@ -116,8 +135,7 @@ async def may_resell(
     runs = kept is None and answer.accession_required
     if answer.needs in (Need.OFFER, Need.NOTICE):
         # The units were offered to the maker first, which did not take them: nothing more is asked.
-        pair = (agreement_id, part_id)
-        given = cleared_by((await queries.standing_notices(session, [pair])).get(pair, ()), Act.RESELL, quantity, now)
+        given = cleared_by(notices, Act.RESELL, quantity, now)
         if given is None:
             raise refusal(answer)
         return Leave(
@@ -130,6 +148,27 @@ async def may_resell(
         answer_by=counted(terms, now, asked.days, zone) if consent and asked.days else None,
         silence_consents=consent and terms.generation == 2 and answer.clear_from is not None,
     )  # fmt: skip
+
+
+def _beside(
+    clauses: Sequence[Terms],
+    facts: Facts,
+    claims: Sequence[Claim],
+    notices: Sequence[Notice],
+    quantity: int,
+    now: datetime,
+) -> None:
+    """The same units are sold once: what goes first is left out."""
+    found = left_to_sell(clauses, facts, claims, notices, quantity, now)
+    if quantity > found.left:
+        asked = phrases.count(quantity, "unit")
+        raise conflict(
+            "resale.promised",
+            f"{found.words} go first: of {phrases.count(found.there, 'unit')} that may be sold on {found.left:,} are left, and "
+            f"{asked} {'is' if quantity == 1 else 'are'} to be sold. Nothing was changed. Sell fewer, or first call off what is "
+            "no longer wanted.",
+            field="quantity",
+        )
 
 
 async def draft_accession(

@@ -126,8 +126,20 @@ def _matches(terms: Terms) -> bool:
     return terms.clause == "first-refusal" and terms.price.kind == "match_third_party"
 
 
-async def _within(session: WriteSession, covered: Covered, quantity: int, now: datetime) -> None:
-    """Units are under one notice at a time, and notices together leave the minimum to keep: what is cleared nobody orders."""
+class ToBeNamed(NamedTuple):
+    """Of ``there`` units above the minimum to keep that are not reserved, notices name ``named`` already."""
+
+    there: int
+    named: int
+
+    @property
+    def left(self) -> int:
+        """Units that another notice can name."""
+        return max(self.there - self.named, 0)
+
+
+async def to_be_named(session: WriteSession, covered: Covered, now: datetime) -> ToBeNamed:
+    """How many units another notice can name. The agreement is locked."""
     pair = (covered.agreement_id, covered.part_id)
     given = (await queries.standing_notices(session, [pair])).get(pair, ())
     named = sum(n.left for n in given if n.standing(now) in {Standing.RUNNING, Standing.CLEARED})
@@ -135,10 +147,16 @@ async def _within(session: WriteSession, covered: Covered, quantity: int, now: d
     there = min(
         facts.remaining - facts.held, *(usable(t, facts, declining_day(t, facts, now)) for t in covered.clauses)
     )
+    return ToBeNamed(there, named)
+
+
+async def _within(session: WriteSession, covered: Covered, quantity: int, now: datetime) -> None:
+    """Units are under one notice at a time, and notices together leave the minimum to keep: what is cleared nobody orders."""
+    there, named = found = await to_be_named(session, covered, now)
     if named + quantity > there:
         raise conflict(
             "notice.too_many",
-            f"Other notices name {named:,} of {phrases.count(there, 'unit')} above the minimum to keep already: at most {max(there - named, 0):,} can be "
+            f"Other notices name {named:,} of {phrases.count(there, 'unit')} above the minimum to keep already: at most {found.left:,} can be "
             "named now. Withdraw a notice that is no longer wanted.",
             field="quantity",
         )

@@ -16,6 +16,7 @@ from marketplace.holdings.queries.missing import (
     MissingRow,
     Searched,
     ShortageRow,
+    Waits,
     charged,
     is_owed_for,
     missing_elsewhere,
@@ -26,6 +27,8 @@ from marketplace.holdings.queries.missing import (
     shortage,
     shortages,
     shortages_for_update,
+    shortages_on,
+    shortages_waiting,
     with_those_before,
 )
 from marketplace.holdings.queries.standing import (
@@ -57,6 +60,7 @@ __all__ = [
     "StockLineRow",
     "ToCountRow",
     "UnitRow",
+    "Waits",
     "WithdrawalRow",
     "callable_facts",
     "charged",
@@ -78,6 +82,8 @@ __all__ = [
     "shortage",
     "shortages",
     "shortages_for_update",
+    "shortages_on",
+    "shortages_waiting",
     "stock_lines",
     "totals_by_clause",
     "units_at",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -60,6 +60,7 @@ class ShortageRow:
     opened_at: datetime
     counted_at: datetime
     explain_by: datetime
+    conclude_from: datetime
     status: str
     ended_at: datetime | None
     stands_under: UUID
@@ -79,7 +80,7 @@ class ShortageRow:
 _SHORTAGE: Final = """
 SELECT s.id, s.agreement_id, a.reference AS agreement, s.part_id, p.number, p.uom, s.maker_id, m.name AS maker, s.holder_id,
        h.name AS holder, s.site_id, t.name AS site, s.recorded, s.missing, s.answered, s.tolerated, s.below_minimum, s.at_stake,
-       s.currency::text AS currency, s.words, s.opened_at, s.counted_at, s.explain_by, s.status, s.ended_at, a.zone,
+       s.currency::text AS currency, s.words, s.opened_at, s.counted_at, s.explain_by, s.conclude_from, s.status, s.ended_at, a.zone,
        (WITH RECURSIVE n AS (
             SELECT s.agreement_id AS id UNION ALL SELECT x.id FROM n JOIN agreement x ON x.replaces_id = n.id
         ) SELECT n.id FROM n WHERE NOT EXISTS (SELECT FROM agreement y WHERE y.replaces_id = n.id)) AS stands_under
@@ -88,23 +89,36 @@ JOIN company m ON m.id = s.maker_id JOIN company h ON h.id = s.holder_id LEFT JO
 """
 
 
+Waits = Literal["explain", "conclude"]
+_WAITS: Final[Mapping[Waits, str]] = {
+    "explain": "s.status = 'open' AND s.holder_id = $1",
+    "conclude": "s.status = 'open' AND s.maker_id = $1 AND s.conclude_from <= {}::timestamptz",
+}
+"""What waits for the company $1 to do something."""
+
+
 async def shortages(
     session: AsyncSession,
     actor: Actor,
     *,
     secret: str,
     still_open: bool | None = None,
+    waits: Waits | None = None,
+    now: datetime | None = None,
     agreement_id: UUID | None = None,
     after: str | None = None,
     limit: int = 50,
 ) -> Page[ShortageRow]:
-    """Shortages of units that the company holds or has a right in, newest first."""
+    """Shortages of units that the company holds or has a right in, newest first. ``waits``: those that it has to explain, or
+    that it may conclude at ``now``."""
     key = read_bookmark(after, secret, UUID)
     rows = await fetch(
         session,
         f"{_SHORTAGE} WHERE (s.maker_id = $1 OR s.holder_id = $1) AND ($2::boolean IS NULL OR (s.status = 'open') = $2) "
-        f"AND {_of('s.agreement_id', '$3')} AND ($4::uuid IS NULL OR s.id < $4) ORDER BY s.id DESC LIMIT $5",
-        actor.company_id, still_open, agreement_id, key[0] if key else None, limit + 1,
+        f"AND {_of('s.agreement_id', '$3')} AND ($4::uuid IS NULL OR s.id < $4) "
+        f"AND ($6 = '' OR {_WAITS['explain']} AND $6 = 'explain' OR {_WAITS['conclude'].format('$7')} AND $6 = 'conclude') "
+        "ORDER BY s.id DESC LIMIT $5",
+        actor.company_id, still_open, agreement_id, key[0] if key else None, limit + 1, waits or "", now,
     )  # fmt: skip
     return cut([ShortageRow(**dict(r)) for r in rows], limit, lambda row: [row.id], secret)
 
@@ -117,6 +131,38 @@ async def shortage(session: AsyncSession, company_id: UUID, shortage_id: UUID) -
     if row is None:
         raise missing("shortage.not_found", "No such shortage of units that your company holds or has a right in.")
     return ShortageRow(**dict(row))
+
+
+async def shortages_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> tuple[int, int]:
+    """How many shortages wait for the company to say where units are, and how many it may conclude; one statement."""
+    row = await fetch_one(
+        session,
+        f"SELECT (SELECT count(*)::int FROM shortage s WHERE {_WAITS['explain']}) AS explain, "
+        f"(SELECT count(*)::int FROM shortage s WHERE {_WAITS['conclude'].format('$2')}) AS conclude",
+        company_id, now,
+    )  # fmt: skip
+    return (row["explain"], row["conclude"]) if row else (0, 0)
+
+
+Shelf = tuple[UUID, UUID, UUID]
+"""(part, site, agreement)."""
+
+
+async def shortages_on(
+    session: AsyncSession, company_id: UUID, shelves: Iterable[tuple[UUID, UUID]]
+) -> dict[Shelf, ShortageRow]:
+    """Open shortages of these (part, site) of a holder, by the agreement that the units are under now; one statement."""
+    wanted = sorted(set(shelves))
+    if not wanted:
+        return {}
+    rows = await fetch(
+        session,
+        f"{_SHORTAGE} WHERE s.status = 'open' AND s.holder_id = $1 AND (s.part_id, s.site_id) IN "
+        "(SELECT part_id, site_id FROM unnest($2::uuid[], $3::uuid[]) AS u (part_id, site_id))",
+        company_id, [part for part, _ in wanted], [site for _, site in wanted],
+    )  # fmt: skip
+    found = [ShortageRow(**dict(r)) for r in rows]
+    return {(s.part_id, s.site_id, s.stands_under): s for s in found}
 
 
 async def shortages_for_update(

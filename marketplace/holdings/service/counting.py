@@ -41,6 +41,8 @@ class Counted:
     put_right: int = 0
     breaches: tuple[str, ...] = ()
     explain_by: datetime | None = None
+    in_breach: tuple[UUID, ...] = ()
+    """The agreements under which it is one."""
 
     @property
     def words(self) -> str:
@@ -129,6 +131,7 @@ async def count(
     return Counted(
         key, plan.expected, counted, adjusted, withdrawn, resolved, sum(lowered.values()),
         tuple(f.words for f in found_short if f.breach), min(deadlines, default=None),
+        tuple(f.covered.agreement_id for f in found_short if f.breach),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
 from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, concluded_from, owed_for
+from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, owed_for
 from marketplace.agreements.outcomes import Act
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries
@@ -87,11 +87,8 @@ async def conclude_shortage(session: WriteSession, actor: Actor, shortage_id: UU
         raise forbidden("shortage.not_maker", "The manufacturer concludes this; the holder says where the units are.")
     if short.status != "open" or not short.left:
         raise conflict("shortage.over", "It is known of all of these units what became of them.")
-    pair = (short.stands_under, short.part_id)
-    covered = (await agreements.terms_and_facts(session, [pair]))[pair]
-    until = concluded_from(covered.clauses, covered.facts, short.explain_by)
-    if now < until:
-        by = phrases.deadline(until, covered.facts.zone)
+    if now < short.conclude_from:
+        by = phrases.deadline(short.conclude_from, short.zone)
         raise conflict(
             "shortage.in_time", f"{short.holder} has until {by} to say where the units are, or to make good."
         )

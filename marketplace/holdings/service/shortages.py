@@ -14,7 +14,7 @@ from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.deadlines import after_days
-from marketplace.agreements.missing import Shortage, shortage, told
+from marketplace.agreements.missing import Shortage, concluded_from, shortage, told
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take
@@ -112,10 +112,10 @@ async def keep(session: WriteSession, actor: Actor, site_id: UUID, found: Findin
     made: UUID = await fetch_value(
         session,
         "INSERT INTO shortage (agreement_id, part_id, maker_id, holder_id, site_id, recorded, tolerated, below_minimum, at_stake, "
-        "words, opened_at, counted_by, counted_at, missing, currency, explain_by) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$11,$13,$14,$15) RETURNING id",
+        "words, opened_at, counted_by, counted_at, missing, currency, explain_by, conclude_from) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$11,$13,$14,$15,$16) RETURNING id",
         covered.agreement_id, covered.part_id, covered.maker_id, covered.holder_id, site_id, *values, found.missing,
-        known.at_stake.currency, by,
+        known.at_stake.currency, by, concluded_from(covered.clauses, covered.facts, by),
     )  # fmt: skip
     detail = {"shortage": made, "part_id": covered.part_id, "note": words, "explain_by": by}
     await _note(session, actor, covered, "shortage", detail, now)

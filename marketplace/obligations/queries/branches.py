@@ -77,6 +77,10 @@ _PAID_BY = "((l.due_on + 1)::timestamp AT TIME ZONE coalesce(z.zone, 'UTC'))"
 _LAPSES = "((s.expires_on + 1)::timestamp AT TIME ZONE coalesce((SELECT z.zone FROM agreement z WHERE z.id = s.agreement_id), 'UTC'))"
 
 _STILL_THERE = "position p WHERE p.agreement_id = a.id AND p.owner_id = a.maker_id AND p.holder_id = a.holder_id AND p.quantity > 0"
+_OUT_OF_DATE = (
+    "shelf_life_lot x JOIN position p ON p.lot_id = x.lot_id AND p.agreement_id = s.agreement_id AND p.holder_id = s.holder_id "
+    "AND p.quantity > 0 WHERE x.shelf_life_id = s.id"
+)
 _ANSWERS = "CASE p.proposed_by WHEN p.maker_id THEN p.holder_id ELSE p.maker_id END"
 
 PIECES: Final = (
@@ -230,6 +234,15 @@ PIECES: Final = (
             ("theirs", "$1 IN (d.payer_id, d.payee_id) AND d.waits_for <> $1"),
             ("all", "true"),
         ), "(SELECT k.agreement_id FROM call k WHERE k.id = d.cause_id)",
+    ),
+    Piece(
+        ObligationKind.SHELF_LIFE_ENDS, "s.ends_at", "s.id",
+        "s.at AS started, s.holder_id AS owes, s.maker_id AS owed, s.agreement_id, s.agreement_id AS record_id, a.reference, "
+        f"s.part_id, (SELECT sum(p.quantity)::int FROM {_OUT_OF_DATE}) AS quantity, NULL::numeric AS amount, "
+        "NULL::text AS currency, '' AS detail, '' AS urgency, a.zone",
+        "shelf_life s JOIN agreement a ON a.id = s.agreement_id",
+        f"{GOES_ON} AND s.ends_at > $2 AND EXISTS (SELECT FROM {_OUT_OF_DATE})",
+        (("mine", "s.holder_id = $1"), ("theirs", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
     ),
     Piece(
         ObligationKind.EXPLAIN_SHORTAGE, "s.explain_by", "s.id",

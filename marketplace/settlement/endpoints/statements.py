@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ MonthText = Annotated[str, Path(description="Such as 2026-11; days in UTC.", exa
 MOST_ON_PAPER = 5_000
 """Entries of a statement as PDF: the typesetter takes 650 MB for them."""
 COLUMNS = (
-    "Currency", "Counts since", "What", "Kind", "Reference", "About", "Day", "Due", "In our favour", "Against us",
+    "Currency", "Counts since", "What", "Kind", "Reference", "About", "Day", "Due", "In our favour", "Against us", "Balance",
 )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ async def as_csv(
     month: MonthText,
     now: Now,
 ) -> StreamingResponse:
-    """Every entry, streamed; cells that a spreadsheet would run as formulas are written as text."""
+    """Opening balances, every entry with the balance after it, closing balances, streamed; cells that a spreadsheet would run as formulas are written as text."""
     return await csv_of(request, session, actor, secret, other_id, Month.of(month), now)
 
 
@@ -126,33 +127,47 @@ async def as_paper(session: Reading, actor: ReadsSettlement, other_id: UUID, mon
 # -- files, for pages too ----------------------------------------------------------------------------------
 
 
-def cells(e: Entry) -> tuple[object, ...]:
-    """An entry as a row of ``COLUMNS``."""
+def cells(e: Entry, balance: Decimal) -> tuple[object, ...]:
+    """An entry as a row of ``COLUMNS``, with the balance after it."""
     return (
         e.currency, e.known_at.isoformat(timespec="seconds"), e.what, entry_words(e), e.reference, e.about, e.on.isoformat(),
-        e.due_on.isoformat() if e.due_on else "", amount_cell(e.in_favour, e.currency), amount_cell(e.against, e.currency),
+        e.due_on.isoformat() if e.due_on else "", amount_cell(e.in_favour, e.currency), amount_cell(e.against, e.currency), amount_cell(balance, e.currency),
     )  # fmt: skip
+
+
+def _balance(currency: str, what: str, day: date, amount: Decimal) -> tuple[object, ...]:
+    words = f"{what.capitalize()} balance"
+    return (currency, "", what, words, "", "", day.isoformat(), "", "", "", amount_cell(amount, currency))
 
 
 async def csv_of(
     request: Request, session: ReadSession, actor: Actor, secret: str, other_id: UUID, month: Month, now: datetime
 ) -> StreamingResponse:
-    """The entries of a statement, page by page in sessions of their own; refuses before the first byte."""
-    await queries.statement(session, actor, other_id, month, now)
+    """Opening balances, entries and closing balances of a statement, page by page in sessions of their own; refuses before the
+    first byte. The closing balances are those that the rows above add up to: of a month that is not over, something may come
+    in between."""
+    found = await queries.statement(session, actor, other_id, month, now)
+    balances = {b.currency: b.opening for b in found.balances}
     db, tenant = database(request), Tenant(actor.company_id, actor.sources)
 
     async def pages() -> AsyncIterator[str]:
         yield csv_start(COLUMNS)
+        yield csv_rows(_balance(currency, "opening", month.first, amount) for currency, amount in balances.items())
         after: str | None = None
         while True:
             async with db.read(tenant) as reading:
                 page = await queries.entries(
                     reading, actor, other_id, month, after=after, limit=MAX_PAGE, secret=secret
                 )
-            yield csv_rows(cells(e) for e in page.items)
+            told = []
+            for e in page.items:
+                balances[e.currency] = balances.get(e.currency, Decimal(0)) + e.in_favour - e.against
+                told.append(cells(e, balances[e.currency]))
+            yield csv_rows(told)
             after = page.next
             if after is None:
-                return
+                break
+        yield csv_rows(_balance(currency, "closing", month.last, amount) for currency, amount in balances.items())
 
     return StreamingResponse(pages(), media_type="text/csv; charset=utf-8", headers=_named(actor, month, "csv"))
 
@@ -176,7 +191,7 @@ async def _whole(
 async def xlsx_of(session: ReadSession, actor: Actor, other_id: UUID, month: Month, now: datetime) -> Response:
     """The statement as a workbook. Raises ``statement.too_long``."""
     found, rows = await _whole(session, actor, other_id, month, now, queries.MOST_ENTRIES)
-    header = (*COLUMNS, "Balance")
+    header = COLUMNS
     balances = {b.currency: b.opening for b in found.balances}
 
     def lines() -> list[tuple[object, ...]]:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from marketplace.agreements import phrases
+from marketplace.agreements.evaluation import Act, evaluate_holder_act, loss_outcome
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, price_words, summary, summary_of_lines, term_words
 from marketplace.agreements.reach import minimum
 from marketplace.agreements.terms import BuyBackV1
-from tests.marketplace.agreements.builders import facts, terms, usd
+from tests.marketplace.agreements.builders import NOW, facts, terms, usd
+from tests.marketplace.agreements.second import second
 
 
 def test_a_badge_reads_as_a_sentence() -> None:
@@ -176,3 +178,18 @@ def test_phrases() -> None:
     assert phrases.deadline(midnight, "America/Chicago") == "the end of 6 Mar 2027"
     assert phrases.deadline(midnight, "UTC") == "7 Mar 2027, 06:00 UTC"
     assert phrases.moment(midnight, "America/Chicago") == "7 Mar 2027, 00:00 CST"
+
+
+@pytest.mark.parametrize(
+    ("months", "words"), [(0, "from the schedule date on."), (1, "from 1 month after the schedule date on.")]
+)
+def test_from_when_units_may_be_sold_back(months: int, words: str) -> None:
+    told = summary(second("buy-back", put_percent_bp=8_000, put_start_months=months), facts())
+    assert f"You may sell units back at 80 % of your price, {words}" in told
+
+
+def test_one_unit_is_and_two_are() -> None:
+    for gone, words in ((1, "1 unit is missing from the minimum"), (2, "2 units are missing from the minimum")):
+        assert words in loss_outcome(terms(loss_bearer="holder"), facts(minimum_to_keep=10), gone).words
+    held = evaluate_holder_act(terms(), facts(in_transit=1), Act.MOVE_SITE, 10, NOW)
+    assert held.words == "1 unit is already on the way between two sites."

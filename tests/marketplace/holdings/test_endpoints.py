@@ -164,6 +164,8 @@ async def test_acts_over_http_once(world: World) -> None:
         counted = await clerk.post(BASE + "/counts", json={**place, "counted": 6})
         assert (counted.status_code, counted.json()["adjusted"]) == (201, 1)
         before = await world.snapshot(lot)
+        both = (await clerk.post(BASE + "/uses", json={"quantity": 1})).json()["detail"]
+        assert both == "Give either lot_id and position_id, or part_id and site_id. Nothing was changed."
         for path, body, status in (
             ("uses", {**place, "quantity": 0}, 422),
             ("uses", {**place, **exact}, 422),

@@ -16,7 +16,7 @@ from marketplace.ledger.queries import CHECKS, verify
 from tests.agreed import agreed, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
-from tests.world import World
+from tests.world import World, make_company
 
 TABLES = ("agreement", "agreement_line", "resale", "resale_unit", "movement", "permit", "open_hold", "position")
 SHIPPED = {"carrier": "UPS", "tracking": "1Z7"}
@@ -337,3 +337,62 @@ async def test_lists_by_what_waits(job: Job) -> None:
             assert len((await ok(who.get(f"{API}/resales?waits={waits}")))["items"]) == count
         await ok(job.planner.post(at(resale, "consent")))
         assert [r["id"] for r in (await ok(third.get(f"{API}/resales?waits=accede")))["items"]] == [resale]
+
+
+async def test_requests_and_notices_name_each_unit_once(job: Job) -> None:
+    """Of ten units two are kept and five are to be scrapped: three can be sold on, whoever asks, consents or signs, and when."""
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(10, offered=10)
+        keep = "UPDATE agreement_line SET minimum_to_keep = $2 WHERE agreement_id = $1"
+        await job.world.owner.execute(keep, UUID(job.agreement), 2)
+        scrap = {"part_id": str(job.world.part), "act": "scrap", "quantity": 5}
+        notices = f"{API}/agreements/{job.agreement}/notices"
+        await ok(job.buyer.post(notices, json=scrap), 201)
+        first = await asked(job, quantity=2)
+        second = await asked(job, quantity=1)
+        names = {r: (await ok(job.buyer.get(at(r))))["reference"] for r in (first, second)}
+        before = await rows_of(job.world, *TABLES)
+        said = await refused(job.buyer.post(f"{API}/resales", json=body(job, quantity=1)), "resale.promised")
+        assert all(words in said["detail"] for words in (*names.values(), "notices of 5 units", "0 are left"))
+        assert await rows_of(job.world, *TABLES) == before
+        answers = await asyncio.gather(
+            *(job.buyer.post(f"{API}/resales", json=body(job, quantity=1, minimum_passed_on=1)) for _ in range(3))
+        )
+        assert sorted(a.status_code for a in answers) == [201, 201, 422], "two go with the minimum that they take over"
+        for a in answers:
+            if a.status_code == 201:
+                await ok(job.buyer.post(at(a.json()["id"], "cancel"), json={"reason": "A test of three at once."}))
+        # Fewer can be sold on meanwhile: who asked first goes first, and who has consent before that.
+        await job.world.owner.execute(keep, UUID(job.agreement), 3)
+        before = await rows_of(job.world, *TABLES)
+        said = await refused(job.planner.post(at(second, "consent")), "resale.promised")
+        assert names[first] in said["detail"]
+        assert await rows_of(job.world, *TABLES) == before
+        await ok(job.planner.post(at(first, "consent")))
+        await ok(third.post(at(first, "join")))
+        await job.world.owner.execute(keep, UUID(job.agreement), 2)
+        await ok(job.planner.post(at(second, "consent")))
+        await job.world.owner.execute(keep, UUID(job.agreement), 3)
+        before = await rows_of(job.world, *TABLES)
+        said = await refused(third.post(at(second, "join")), "resale.promised")
+        assert "notices of 5 units go first" in said["detail"]
+        assert await rows_of(job.world, *TABLES) == before
+
+
+async def test_accession_by_the_wrong_company_changes_nothing(job: Job, world: World) -> None:
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(4, offered=4)
+        resale = await asked(job)
+        await ok(job.planner.post(at(resale, "consent")))
+        company = await make_company(world.owner, f"NO{world.tag}", manufacturer=False)
+        token = await token_for(world.owner, company.users["admin"], company.id)
+        stranger = await stack.enter_async_context(client_for(app_for(world.db), token))
+        before = await rows_of(world, *TABLES)
+        for who, code in ((job.buyer, "resale.side"), (job.planner, "resale.side"), (stranger, "resale.not_found")):
+            said = await refused(who.post(at(resale, "join")), code)
+            assert said["status"] in (403, 404)
+            assert said["detail"] in ("This step is the buyer's.", "No such resale.")
+        assert await rows_of(world, *TABLES) == before
+        await ok(third.post(at(resale, "join")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -196,7 +197,13 @@ async def test_files_over_http(world: World) -> None:
         assert (await client.get(f"{BASE}/{uuid4()}/2026-01")).status_code == 404
         file = await client.get(f"{at}/statement.csv")
         assert "'=CALL-1" in file.text
-        assert file.text.count("\r\n") == 3
+        rows = list(csv.DictReader(io.StringIO(file.text.lstrip("\ufeff"))))
+        assert [(r["What"], r["Kind"]) for r in (rows[0], rows[-1])] == [
+            ("opening", "Opening balance"), ("closing", "Closing balance"),
+        ]  # fmt: skip
+        assert [Decimal(r["Balance"]) for r in rows] == [0, 100, 0, 0]
+        adds_up = sum(Decimal(r["In our favour"]) - Decimal(r["Against us"]) for r in rows[1:-1])
+        assert Decimal(rows[0]["Balance"]) + adds_up == Decimal(rows[-1]["Balance"])
         book = openpyxl.load_workbook(io.BytesIO((await client.get(f"{at}/statement.xlsx")).content))
         cells = [[c.value for c in row] for row in book.active]
         assert [row[-1] for row in cells] == ["Balance", 0, 100, 0, 0]

@@ -1,0 +1,11 @@
+"""JSON routes of holdings, and the one of an agreement's schedule as it stands, which asks where units are."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from marketplace.holdings.endpoints import agreed, missing, stock
+
+router = APIRouter()
+for part in (stock, missing, agreed):
+    router.include_router(part.router)
