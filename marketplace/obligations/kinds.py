@@ -324,7 +324,9 @@ def _otherwise(row: Obligation) -> str:
             return "The resale ends; the seller asks again."
         case ObligationKind.OBJECT:
             return "The line is owed as it stands."
-        case ObligationKind.ANSWER_DISPUTE if row.quantity is not None:
+        case ObligationKind.ANSWER_DISPUTE if row.detail == "condition":
+            return "Nothing is agreed by silence; what was found stays paid and due."
+        case ObligationKind.ANSWER_DISPUTE if row.detail == "units":
             return "Nothing is agreed by silence; rejected units may then be sent back."
         case ObligationKind.ANSWER_DISPUTE:
             return "Nothing is agreed by silence; the part in dispute stays not due."

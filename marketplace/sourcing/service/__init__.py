@@ -13,6 +13,7 @@ from marketplace.sourcing.service.defaulting import acknowledge, act_on_default,
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
+from marketplace.sourcing.service.objecting import fetches_of, object_to_condition
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import finish, receive, settle
 from marketplace.sourcing.service.rejecting import (
@@ -44,12 +45,14 @@ __all__ = [
     "close_site",
     "confirm",
     "correct_shipment",
+    "fetches_of",
     "finish",
     "inspect",
     "keep_rejected",
     "lapse",
     "mend",
     "name_destination",
+    "object_to_condition",
     "order_back",
     "plan",
     "raise_request",
