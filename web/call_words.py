@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from marketplace.agreements.states import PAGE_STATE, CallState
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settlement.kinds import KIND_WORDS
 from marketplace.sourcing.queries import CallEventRow, CallRow
 from marketplace.sourcing.service.shared import REFUSALS
+from web.formats import plural
 
 NO_RESPONSE: Final = "no_response"
 
@@ -69,6 +71,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "replacement_sent": ("{company} sent {of} as a replacement", "truck-return", "info"),
     "replacement_received": ("{company} received the replacement: {good} accepted", "package-import", "good"),
     "lower_grade": ("{company} accepted {of} at a lower grade", "adjustments-horizontal", "warn"),
+    "condition_disputed": ("{company} objects to the condition found", "scale", "warn"),
     "dispute_agreed": ("{company} agreed: {of} kept", "scale", "good"),
     "dispute_withdrawn": ("{company} accepted {of} after all", "shield-check", "good"),
     "freight": ("{company} paid the carrier", "truck", "info"),
@@ -129,6 +132,9 @@ def _text(event: CallEventRow) -> str | None:
         return f"{found.get('unit_price')} each by {found.get('document')}; {found.get('amount')} is owed for it."
     if event.kind == "freight":
         return f"{found.get('amount')} by document {found.get('document')}, owed by the other side."
+    if event.kind == "condition_disputed":
+        named = (CONDITION_WORDS[str(found.get(k))].lower() for k in ("condition", "found"))
+        return f"{plural(int(found.get('quantity') or 0), 'unit')}: " + ", not ".join(named) + "."
     if event.kind == "dispute_agreed":
         return f"For {found.get('amount')}; {found.get('back')} to go back."
     if event.kind == "received_back" and found.get("missing"):

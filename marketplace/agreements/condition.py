@@ -29,10 +29,11 @@ class Offered:
 
 
 class Accepted(NamedTuple):
-    """The unit is taken, at this share of its price."""
+    """The unit is taken, at this share of its price: that of the condition ``as_for``, where the terms do not name its own."""
 
     percent_bp: int
     price: Money
+    as_for: Grade | None
     words: str
     reasons: tuple[Reason, ...]
 
@@ -69,14 +70,18 @@ def inspect_unit(terms: TermsV2, offered: Offered, unit_price: Money) -> Accepte
 
 
 def paid_for(terms: TermsV2, grade: Grade, unit_price: Money) -> Accepted:
-    """What is paid for a unit that is taken in this condition, whatever else it lacks: nobody has to reject a unit."""
-    share = next((a.percent_bp for a in terms.grade_adjustments if a.grade is grade), 10_000)
+    """What is paid for a unit that is taken in this condition, whatever else it lacks: nobody has to reject a unit. A condition
+    that the terms do not name counts as the next better one that they do, so that a worse one never fetches more."""
+    better = [a for a in terms.grade_adjustments if _GRADES.index(a.grade) <= _GRADES.index(grade)]
+    named = max(better, key=lambda a: _GRADES.index(a.grade), default=None)
+    share = named.percent_bp if named else 10_000
     price = unit_price.share(share, terms.rounding)
-    name = grade.value.replace("_", " ")
+    as_for = named.grade if named and named.grade is not grade else None
+    name = grade.value.replace("_", " ") + (f", as for {as_for.value.replace('_', ' ')}," if as_for else "")
     words = f"Accepted as {name} at {price}."
     if share != 10_000:
         words = f"Accepted as {name} at {phrases.percent(share)} of the price: {price}."
-    return Accepted(share, price, words, (reason(terms, "grade_adjustments", words),))
+    return Accepted(share, price, as_for, words, (reason(terms, "grade_adjustments", words),))
 
 
 def _wrong_unit(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:

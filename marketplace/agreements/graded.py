@@ -97,6 +97,7 @@ def judge(terms: TermsV2, found: Finding, unit_price: Money, *, handled: bool = 
     share = f"{phrases.percent(paid.percent_bp)} of " if paid.percent_bp != 10_000 else ""
     words = f"{grade_words(found.grade).capitalize()}: {share}{unit_price}"
     words += f", {paid.price} a unit" if share else " a unit"
+    words += f", as for {grade_words(paid.as_for)}" if paid.as_for else ""
     return Judged(found, paid.price, handling, paid.percent_bp, failed, f"{words} ({place(paid.reasons[0])}).")
 
 

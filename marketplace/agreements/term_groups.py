@@ -142,7 +142,11 @@ class SharedTerms(Frozen):
     ] = 0
     grade_adjustments: Annotated[
         tuple[kinds.GradeAdjustment, ...],
-        Field(max_length=6, description="Share of the price by condition on return; the full price for others."),
+        Field(
+            max_length=6,
+            description="Share of the price by condition on return; a condition that is not named counts as the next better "
+            "one that is, and in full where there is none.",
+        ),
     ] = ()
     reject_remedy: Annotated[kinds.RejectRemedy, Field(description="What happens to a rejected unit.")]
     inspection_days: Annotated[
@@ -303,15 +307,10 @@ class SharedTerms(Frozen):
     def _return(self) -> list[Contradiction]:
         found: list[Contradiction] = []
         grades = list(kinds.Grade)
-        worst = grades.index(self.return_grade)
         named = [adjustment.grade for adjustment in self.grade_adjustments]
         for index, adjustment in enumerate(self.grade_adjustments):
-            field = f"grade_adjustments.{index}"
-            if grades.index(adjustment.grade) > worst:
-                words = f"Units worse than {self.return_grade.value.replace('_', ' ')} do not come back, so no price can be stated for them."
-                found.append((f"{field}.grade", "terms.grade", words))
             if adjustment.grade in named[:index]:
-                found.append((f"{field}.grade", "terms.grade_twice", "State each condition once."))
+                found.append((f"grade_adjustments.{index}.grade", "terms.grade_twice", "State each condition once."))
         by_grade = sorted(self.grade_adjustments, key=lambda a: grades.index(a.grade))
         if any(later.percent_bp > earlier.percent_bp for earlier, later in pairwise(by_grade)):
             words = "A unit in worse condition must not fetch more."

@@ -190,8 +190,7 @@ def _allowance(value: UseAllowance | None) -> str:
 def _grades(value: tuple[GradeAdjustment, ...]) -> str:
     if not value:
         return "in full"
-    shares = [f"{phrases.percent(a.percent_bp)} if it is {grade_words(a.grade)}" for a in value]
-    return f"{phrases.listed(shares)}; in full in any other condition that number 3 allows"
+    return phrases.listed([f"{phrases.percent(a.percent_bp)} if it is {grade_words(a.grade)}" for a in value])
 
 
 def grade_words(grade: Grade) -> str:

@@ -332,7 +332,9 @@ def _otherwise(row: Obligation) -> str:
             return "They are out of date: whoever orders them back may reject them, as the terms have it."
         case ObligationKind.OBJECT:
             return "The line is owed as it stands."
-        case ObligationKind.ANSWER_DISPUTE if row.quantity is not None:
+        case ObligationKind.ANSWER_DISPUTE if row.detail == "condition":
+            return "Nothing is agreed by silence; what was found stays paid and due."
+        case ObligationKind.ANSWER_DISPUTE if row.detail == "units":
             return "Nothing is agreed by silence; rejected units may then be sent back."
         case ObligationKind.ANSWER_DISPUTE:
             return "Nothing is agreed by silence; the part in dispute stays not due."

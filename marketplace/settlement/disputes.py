@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from marketplace.kit.errors import invalid
@@ -15,6 +16,7 @@ ANSWER_DAYS = 14
 """Days to answer where no clause states any. Nothing is agreed by silence."""
 REASONS: Mapping[str, str] = {
     "lower_grade": "In a lower grade",
+    "condition": "In a better condition than was found",
     "damaged": "Damaged",
     "wrong_part": "The wrong part",
     "papers": "Papers are missing",
@@ -34,6 +36,31 @@ class Proposal:
     amount: Decimal
     quantity: int | None
     at: datetime
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a unit that came back in this condition fetches: ``each`` in all, of which ``handling`` is for handling."""
+
+    condition: str
+    each: Decimal
+    handling: Decimal
+
+
+def fetched(kept: Mapping[str, Any]) -> dict[str, Fetched]:
+    """What each condition fetches, best first, as it was kept with a dispute."""
+    return {
+        p["condition"]: Fetched(p["condition"], Decimal(p["each"]), Decimal(p["handling"])) for p in kept["conditions"]
+    }
+
+
+def better(fetches: Mapping[str, Fetched], found: str) -> dict[str, Decimal]:
+    """How much more a unit fetches in each condition that fetches more than the one that was found."""
+    known = fetches.get(found)
+    if known is None:
+        return {}
+    return {c: f.each - known.each for c, f in fetches.items() if f.each > known.each}
 
 
 def require_proposal(amount: Money, quantity: int | None, *, disputed: Money, units: int | None) -> None:

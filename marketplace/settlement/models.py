@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -16,6 +17,7 @@ class SettlementLine(Row):
     """What one company owes another, and why. Settled once both say that all of it was paid. ``step_id``: which step of
     the cause, where the same kind of line can be owed for several. ``counters_id``: the line that it takes back part of.
     ``document``: the number of the carrier's (or another) paper; ``object_by``: until when the other side may object.
+    ``condition``: the one that it pays units by, as it was found when they came back.
 
     ``allocated`` (said by one side at least), ``paid`` (said by both) and ``disputed`` are sums kept under the line's
     lock; so are the marks, which say since when a side says that all of it was paid."""
@@ -40,6 +42,7 @@ class SettlementLine(Row):
     counters_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_line.id"))
     document: Mapped[str | None]
     object_by: Mapped[datetime | None]
+    condition: Mapped[str | None]
     allocated: Mapped[Decimal] = mapped_column(server_default=text("0"))
     paid: Mapped[Decimal] = mapped_column(server_default=text("0"))
     disputed: Mapped[Decimal] = mapped_column(server_default=text("0"))
@@ -156,8 +159,9 @@ class PaymentAllocation(Row):
 
 
 class Dispute(Row):
-    """What one side does not accept: part of a line (subject 'line'), what units of a lower grade are worth ('grade'), or the
-    rejected units of an order ('units', where there is no line). ``amount``: how much is in dispute; of units, what they
+    """What one side does not accept: part of a line (subject 'line'), what units of a lower grade are worth ('grade'), the
+    condition that units were ``found`` in ('condition', by who is owed for them), or the rejected units of an order ('units',
+    where there is no line). ``fetches``: what a unit fetches in each condition, and when more of it is due. ``amount``: how much is in dispute; of units, what they
     would cost. ``waits_for``: whose answer is awaited while it is open. ``agreed_amount``: what of the amount is owed after
     all; ``agreed_quantity``: how many of the units the manufacturer keeps."""
 
@@ -180,11 +184,18 @@ class Dispute(Row):
     waits_for: Mapped[UUID | None]
     agreed_amount: Mapped[Decimal | None]
     agreed_quantity: Mapped[int | None]
+    found: Mapped[str | None]
+    fetches: Mapped[dict[str, Any] | None]
+    agreed_condition: Mapped[str | None]
     ended_at: Mapped[datetime | None]
     created_at: Mapped[Created]
     __table_args__ = (
-        CheckConstraint("subject IN ('line','grade','units')", name="subject"),
-        CheckConstraint("(subject = 'units') = (line_id IS NULL) AND (subject = 'line') = (quantity IS NULL)", name="about"),
+        CheckConstraint("subject IN ('line','grade','units','condition')", name="subject"),
+        CheckConstraint(
+            "(subject = 'units') = (line_id IS NULL) AND (subject = 'line') = (quantity IS NULL) "
+            "AND (subject = 'condition') = (found IS NOT NULL) AND (found IS NULL) = (fetches IS NULL)",
+            name="about",
+        ),
         CheckConstraint(
             "amount >= 0 AND quantity > 0 AND agreed_amount BETWEEN 0 AND amount AND agreed_quantity BETWEEN 0 AND quantity",
             name="amount",
@@ -209,7 +220,7 @@ class Dispute(Row):
 
 class DisputeStatement(Row):
     """What one side says in a dispute, or proposes: ``amount`` that is owed after all, ``quantity`` of the units that the
-    manufacturer keeps. Only added."""
+    manufacturer keeps, the ``condition`` that units were in. Only added."""
 
     __tablename__ = "dispute_statement"
     id: Mapped[Id]
@@ -222,6 +233,7 @@ class DisputeStatement(Row):
     words: Mapped[str] = mapped_column(server_default="")
     amount: Mapped[Decimal | None]
     quantity: Mapped[int | None]
+    condition: Mapped[str | None]
     at: Mapped[datetime]
     __table_args__ = (
         CheckConstraint("kind IN ('opened','said','proposed','agreed','withdrawn','sent_back','kept')", name="kind"),

@@ -53,6 +53,7 @@ class SettlementOut(BaseModel):
     counters_id: UUID | None = Field(description="The line that this one takes back part of.")
     document: str | None = Field(description="The number of the paper that it goes by, of freight the carrier's.")
     object_by: datetime | None = Field(description="Until when the payer may object.")
+    condition: str | None = Field(description="The condition that units came back in, which it pays them by.")
     payer_marked_at: datetime | None
     payee_marked_at: datetime | None
     settled: bool = Field(description="Both sides have marked it.")
@@ -318,11 +319,13 @@ class StatementIn(BodyIn):
 
 
 class ProposalIn(BodyIn):
-    """How much of what is in dispute is owed; of rejected units also how many the manufacturer keeps."""
+    """How much of what is in dispute is owed; of rejected units also how many the manufacturer keeps. Of a condition only the
+    `condition`: the amount follows from it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"amount": "40.00", "words": "Half of it."}]})
-    amount: Decimal = Field(ge=0, le=MAX_AMOUNT, max_digits=16, decimal_places=4)
+    amount: Decimal | None = Field(default=None, ge=0, le=MAX_AMOUNT, max_digits=16, decimal_places=4)
     quantity: int | None = Field(default=None, ge=0)
+    condition: str | None = Field(default=None, max_length=40, examples=["used_tested"])
     words: str = Field(default="", max_length=500)
 
 
@@ -332,7 +335,9 @@ class DisputeOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: UUID
     reference: str = Field(examples=["DSP-7F3K2Q"])
-    subject: str = Field(description="line, grade (of accepted units) or units (that were rejected)")
+    subject: str = Field(
+        description="line, grade (of accepted units), condition (that they were found in) or units (that were rejected)"
+    )
     line_id: UUID | None
     line: str | None
     cause_id: UUID
@@ -351,6 +356,8 @@ class DisputeOut(BaseModel):
     waits_for: UUID | None
     agreed_amount: Decimal | None
     agreed_quantity: int | None
+    found: str | None = Field(description="The condition that units were found in, where that is in dispute.")
+    agreed_condition: str | None
     ended_at: datetime | None
     created_at: datetime
 
@@ -365,6 +372,7 @@ class ThreadOut(BaseModel):
     words: str
     amount: Decimal | None
     quantity: int | None
+    condition: str | None
     at: datetime
 
 

@@ -34,7 +34,7 @@ from marketplace.sourcing.permissions import (
     SettlesUnits,
     ShipsReplacements,
 )
-from marketplace.sourcing.schemas.back import DestinationIn, InspectIn, SellableOut, SellBackIn
+from marketplace.sourcing.schemas.back import DestinationIn, InspectIn, ObjectIn, SellableOut, SellBackIn
 from marketplace.sourcing.schemas.calls import (
     AcceptIn,
     BackIn,
@@ -361,6 +361,20 @@ async def inspect(
             found=[f.finding() for f in given.found],
         ),
     )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/object", status_code=201, summary="Object to the condition that units were found in")
+async def object_to_condition(
+    session: Writing, actor: SettlesUnits, call_id: UUID, given: ObjectIn, now: Now, key: IdempotencyKey = None
+) -> Made:
+    """For the holder, where the agreement pays by condition: a dispute about one line of the order. What was found stays paid
+    and due meanwhile; the difference becomes a line of its own once both agree on a condition. Answers the dispute's id."""
+
+    async def act() -> dict[str, Any]:
+        return {"id": await service.object_to_condition(session, actor, call_id, now=now, **given.model_dump())}
+
+    what = f"calls.object:{call_id}"
+    return Made.model_validate((await once(session, actor, key, what, given.model_dump(), act)).content)
 
 
 @sourcing.get("/calls/{call_id}/way-back", summary="Rejected units on their way back")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -112,3 +113,43 @@ async def test_units_are_sold_back_and_sent_where_the_maker_says(site: Site) -> 
     assert "holder sells units back to you" not in (await planner.get("/")).text
     assert f'href="{where}/ship"' in (await buyer.get(where)).text
     assert "says where the units go" in (await buyer.get(where)).text
+
+
+async def test_a_holder_objects_to_the_condition_found_and_both_agree_on_one(site: Site) -> None:
+    world, job = site.world, site.job
+    made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, **TABLE})])
+    await delivered(world, made, 2)
+    await job.called(2)
+    at = f"/calls/{job.call}"
+    await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
+    await job.buyer.post(f"/api/v1/sourcing{at}/ship", json={"own_transport": True})
+    await job.technician.post(f"/api/v1/sourcing{at}/receive")
+    await job.technician.post(f"/api/v1/sourcing{at}/inspect", json={"found": [{"grade": "used", "quantity": 2}]})
+    buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    line = await world.owner.fetchval(
+        "SELECT id FROM settlement_line WHERE cause_id = $1 AND condition = 'used'", UUID(job.call)
+    )
+    to = f"/settlement/{line}/condition"
+    assert f'href="{to}"' in (await buyer.get(at)).text
+    assert f'href="{to}"' in (await buyer.get(f"/settlement/{line}")).text
+    assert f'href="{to}"' not in (await planner.get(at)).text
+    assert (await planner.get(to)).status_code == 403
+    form = await buyer.get(to)
+    assert "Used, tested: 54.06 USD a unit, 9.01 USD more" in form.text
+    before = await rows_of(world, *TABLES)
+    wrong = await send(buyer, to, form, condition="used_tested", quantity="2")
+    assert wrong.status_code == 422, "it says why"
+    assert await rows_of(world, *TABLES) == before
+    done = await send(buyer, to, form, condition="new", quantity="2", words="Never fitted.")
+    where = done.headers["location"].partition("?")[0]
+    assert where.startswith("/settlement/disputes/"), done.text
+    assert "objects to the condition found" in (await planner.get(at)).text
+    assert f'href="{to}"' not in (await buyer.get(at)).text
+    theirs = await planner.get(where)
+    assert "Count 2 units as new, where used was found." in theirs.text
+    assert (await send(planner, f"{where}/propose", theirs, condition="used_tested")).status_code == 303
+    ours = await buyer.get(where)
+    assert "18.02 USD more is owed to" in ours.text
+    assert (await send(buyer, f"{where}/agree", ours)).status_code == 303
+    owed = await world.owner.fetchval("SELECT sum(amount) FROM settlement_line WHERE cause_id = $1", UUID(job.call))
+    assert owed == Decimal("108.12"), "twice 54.06"

@@ -134,8 +134,8 @@ def test_what_cannot_be_read_is_named_at_its_field(changed: dict[str, str], wron
         ({"minimum_to_keep": 2, "minimum_steps": [
             {"after_months": 24, "percent_bp": 50}, {"after_months": 12, "percent_bp": 10}]}, ["t_minimum_steps"]),
         ({"blackouts": [{"from_month": 2, "from_day": 30, "to_month": 3, "to_day": 1}]}, ["t_blackouts"]),
-        ({"grade_adjustments": [{"grade": "new", "percent_bp": 100}, {"grade": "core", "percent_bp": 90}]},
-         ["t_grade_adjustments_core"]),
+        ({"grade_adjustments": [{"grade": "new", "percent_bp": 100}, {"grade": "new", "percent_bp": 90}]},
+         ["t_grade_adjustments_new"]),
         ({"day_count": "business"}, ["t_holiday_calendar"]),
         ({"use_rule": "within_allowance"}, ["t_use_allowance_kind"]),
         ({"late_cap_bp": None}, ["t_late_cap_bp"]),

@@ -83,7 +83,7 @@ async def test_who_owes_a_line_disputes_it_and_gives_it_up(world: World, site: S
     at = f"/settlement/{line}"
     assert f"{at}/dispute" in (await planner.get(at)).text
     assert f"{at}/dispute" not in (await buyer.get(at)).text
-    assert (await buyer.get(f"{at}/dispute")).status_code == 404
+    assert (await buyer.get(f"{at}/dispute")).status_code == 403
     form = await planner.get(f"{at}/dispute")
     before = await rows_of(world, "dispute", "settlement_line")
     for changed in ({"amount": "999"}, {"words": ""}, {"reason": "mood"}):

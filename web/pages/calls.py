@@ -34,6 +34,7 @@ from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_wor
 from web.exports import list_csv, wants_csv
 from web.formats import plural
 from web.forms import Form, Value, shipment_values
+from web.objections import objection
 from web.pages import inspecting
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -337,6 +338,7 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
+        objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds))],
     )  # fmt: skip
 
 
@@ -402,7 +404,7 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
         raise conflict("call.state", "This step is not possible now. Open the order to see how it stands.")
     withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
     call: CallRow = found["call"]
-    unfit = {"price", "not_owed", "quantity"}
+    unfit = {"price", "not_owed", "quantity", "condition"}
     if call.grades:
         found |= {"rows": inspecting.rows(call, found["units"]), "conditions": inspecting.conditions(call)}
         # What a unit lacks by the table says its condition; these are for what no condition says.

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
-from marketplace.kit.errors import missing
+from marketplace.kit.errors import conflict, forbidden, missing
 from marketplace.kit.money import Money, amount_cell
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
@@ -21,8 +22,10 @@ from marketplace.settlement.queries import DisputeRow, StatementRow
 from marketplace.sourcing import queries as calls
 from marketplace.sourcing import service as sourcing
 from web.exports import list_csv, wants_csv
+from web.formats import plural
 from web.forms import Form
 from web.money_words import sums
+from web.objections import objection, proposable
 from web.pages.calls import ReadsCalls, detail
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
@@ -47,7 +50,9 @@ CSV_HEADER: Final = (
     "Dispute", "About", "Line", "Payer", "Payee", "Opened by", "Reason", "In dispute", "Currency", "Units", "State", "Agreed",
     "Units kept", "Opened", "Ended",
 )  # fmt: skip
-SUBJECTS: Final = {"line": "A line", "grade": "A lower grade", "units": "Rejected units"}
+SUBJECTS: Final = {
+    "line": "A line", "grade": "A lower grade", "units": "Rejected units", "condition": "The condition found",
+}  # fmt: skip
 EVENTS: Final = {
     "opened": ("{company} opened the dispute", "scale", "bad"),
     "said": ("{company} says", "message", None),
@@ -60,11 +65,13 @@ EVENTS: Final = {
 DONE: Final = {
     "opened": "In dispute. That part is not due until the dispute ends; the other side was told.",
     "say": "Said. The other side was told.", "propose": "Proposed. The other side was told.",
-    "agree": "Agreed. What it comes to stands below.", "withdraw": "Given up. All of it is due again.",
+    "condition": "In dispute. What was found stays paid and due meanwhile; the other side was told.",
+    "agree": "Agreed. What it comes to stands below.", "withdraw": "Given up.",
 }  # fmt: skip
 LABELS: Final = {
     "amount": "Amount", "offer": "Of it you would pay", "reason": "Reason", "words": "What you say", "quantity": "Units kept",
     "missing": "Missing", "note": "Note", "trip": "Which freight", "currency": "Currency", "document": "Carrier's document",
+    "condition": "Condition",
 }  # fmt: skip
 
 
@@ -103,9 +110,10 @@ def _csv_row(d: DisputeRow) -> list[object]:
 async def _open_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     row = await queries.settlement_line(visit.session, line_id)
     if row.payer_id != visit.actor.company_id:
-        raise missing("settlement.not_found", "No such settlement line that your company owes.")
+        raise forbidden("dispute.side", f"{row.payer} owes {row.reference} and can dispute it; you are owed it.")
+    reasons = [(code, words) for code, words in REASONS.items() if code != "condition"]
     return visit.show(
-        "settlement/dispute_open.html", row=row, form=form, reasons=list(REASONS.items()), labels=LABELS,
+        "settlement/dispute_open.html", row=row, form=form, reasons=reasons, labels=LABELS,
         left=sums(row.amount - row.paid, row.currency),
     )  # fmt: skip
 
@@ -141,12 +149,66 @@ async def open_dispute(request: Request, line_id: UUID, sent: SentForm, now: Now
     )  # fmt: skip
 
 
+async def _condition_page(visit: Visit, line_id: UUID, form: Form) -> Response:
+    row = await queries.settlement_line(visit.session, line_id)
+    if row.payee_id != visit.actor.company_id:
+        raise forbidden(
+            "dispute.side", f"{row.payee} is owed {row.reference} and can object; you can dispute the line."
+        )
+    found = None
+    if row.condition is not None:
+        about = await queries.disputes_of_line(visit.session, line_id)
+        found = objection(visit.actor, await calls.call(visit.session, row.cause_id), row, about)
+    if found is None:
+        raise conflict(
+            "dispute.no_condition",
+            f"No condition that fetches more can be named for {row.reference}: open the line to see how it stands.",
+        )
+    return visit.show(
+        "settlement/condition.html", row=row, form=form, labels=LABELS | {"quantity": "Units"}, units=found.units,
+        conditions=found.conditions, found=found.found,
+    )  # fmt: skip
+
+
+@router.get("/settlement/{line_id}/condition")
+async def condition_page(visit: Disputes, line_id: UUID) -> Response:
+    """In which better condition the units of a line were, and what that fetches."""
+    return await _condition_page(visit, line_id, Form())
+
+
+@router.post("/settlement/{line_id}/condition")
+async def object_to_condition(request: Request, line_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Opens the dispute about the condition."""
+
+    async def act(session: WriteSession, actor: Actor) -> UUID:
+        fields = sent.fields()
+        condition = fields.one_of("condition", LABELS["condition"], CONDITION_WORDS)
+        quantity = fields.whole("quantity", "Units", low=1)
+        words = fields.text("words", LABELS["words"], most=500)
+        fields.check("dispute.invalid", "Nothing was disputed.")
+        row = await queries.settlement_line(session, line_id)
+        return await sourcing.object_to_condition(
+            session, actor, row.cause_id, line_id, condition=condition, quantity=quantity, words=words, now=now
+        )
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _condition_page(visit, line_id, form)
+
+    return await submit(
+        request, sent, "settlement.mark", act, now=now, to=lambda made: f"/settlement/disputes/{made}?done=condition",
+        again=again,
+    )  # fmt: skip
+
+
 # -- one dispute -------------------------------------------------------------------------------------------
 
 
 def _words(d: DisputeRow, s: StatementRow) -> str | None:
     if s.amount is None:
         return s.words or None
+    if s.condition is not None:
+        named, units = CONDITION_WORDS[s.condition].lower(), plural(d.quantity or 0, "unit")
+        return f"{units} in condition {named}, {sums(s.amount, d.currency)} more owed. {s.words}".strip()
     said = f"{sums(s.amount, d.currency)} of {sums(d.amount, d.currency)} owed"
     if s.quantity is not None and d.subject == "units":
         said = f"{s.quantity} of {d.quantity} kept, {sums(s.amount, d.currency)} owed for them"
@@ -169,6 +231,7 @@ async def _page(visit: Visit, dispute_id: UUID, form: Form) -> Response:
     return visit.show(
         "settlement/dispute.html", row=row, form=form, events=events, sums=sums, reasons=REASONS, subjects=SUBJECTS, labels=LABELS,
         proposal=proposal, running=running, may_agree=running and proposal is not None, may_withdraw=running and ours,
+        conditions=proposable(row), condition_words=CONDITION_WORDS,
         other=row.payee if actor.company_id == row.payer_id else row.payer, done=DONE.get(visit.asked("done")),
     )  # fmt: skip
 
@@ -193,12 +256,16 @@ async def act_on(request: Request, dispute_id: UUID, step: str, sent: SentForm, 
             fields.check("dispute.invalid", "Nothing was said.")
             await service.say(session, actor, dispute_id, words, now)
         elif step == "propose":
-            amount = fields.amount("amount", LABELS["amount"])
+            graded = row.subject == "condition"
+            amount = None if graded else fields.amount("amount", LABELS["amount"])
+            condition = fields.one_of("condition", LABELS["condition"], CONDITION_WORDS) if graded else None
             units = row.subject == "units"
             quantity = fields.whole("quantity", LABELS["quantity"], low=0) if units else None
             words = fields.text("words", LABELS["words"], required=False, most=500)
             fields.check("dispute.invalid", "Nothing was proposed.")
-            await service.propose(session, actor, dispute_id, amount=amount, quantity=quantity, words=words, now=now)
+            await service.propose(
+                session, actor, dispute_id, amount=amount, quantity=quantity, words=words, now=now, condition=condition
+            )
         else:
             await _end(session, actor, row, step, now)
         return step

@@ -21,9 +21,11 @@ from marketplace.settlement.disputes import REASONS
 from marketplace.settlement.kinds import KIND_WORDS, LineKind
 from marketplace.settlement.queries import BalanceRow, SettlementFilter, SettlementRow
 from marketplace.settlement.states import STATE_WORDS
+from marketplace.sourcing import queries as calls
 from web.exports import list_csv, wants_csv
 from web.forms import Form
 from web.money_words import cause_href, line_state, line_story, sums
+from web.objections import objection
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -171,13 +173,17 @@ async def _line_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     paying = row.payer_id == actor.company_id
     may = actor.may("settlement.mark")
     counters = await queries.counters_of(visit.session, line_id)
+    disputes = await queries.disputes_of_line(visit.session, line_id)
+    # Only what a condition fetches is objected to; what each fetches is kept with the order.
+    graded = row.condition is not None and actor.may("call.read")
+    objected = objection(actor, await calls.call(visit.session, row.cause_id), row, disputes) if graded else None
     uncredited = row.amount - sum((c.amount for c in counters), Decimal(0))
     return visit.show(
         "settlement/line.html", row=row, form=form, paying=paying, sums=sums, state=line_state(row), cause=cause_href(row), money_of=lambda r: Money(r.unit_price, r.currency),
         kind_words=KIND_WORDS, payments=await queries.line_payments(visit.session, line_id), counters=counters,
         events=line_story(row, await queries.payments_of_line(visit.session, line_id)), done=DONE.get(visit.asked("done")),
         overdue=row.overdue(visit.today), may_mark=may and mine(row, actor) and not row.disputed, may_pay=may and row.left > 0,
-        disputes=await queries.disputes_of_line(visit.session, line_id), reasons=REASONS,
+        disputes=disputes, reasons=REASONS, objection=objected,
         may_dispute=may and paying and not row.disputed and row.amount > row.paid and (row.object_by is None or visit.now < row.object_by),
         uncredited=uncredited, may_credit=may and not paying and uncredited > 0 and row.counters_id is None,
         labels={"amount": "Amount", "words": "Why"},

@@ -225,7 +225,7 @@ PIECES: Final = (
         "d.created_at AS started, d.waits_for AS owes, "
         "CASE d.waits_for WHEN d.payer_id THEN d.payee_id ELSE d.payer_id END AS owed, "
         "(SELECT k.agreement_id FROM call k WHERE k.id = d.cause_id) AS agreement_id, d.id AS record_id, d.reference, "
-        "NULL::uuid AS part_id, d.quantity, d.amount, d.currency::text AS currency, '' AS detail, '' AS urgency, "
+        "NULL::uuid AS part_id, d.quantity, d.amount, d.currency::text AS currency, d.subject AS detail, '' AS urgency, "
         "NULL::text AS zone",
         # The days to answer are those of the other side's first answer.
         "dispute d", "d.status = 'open' AND d.waits_for <> d.opened_by",

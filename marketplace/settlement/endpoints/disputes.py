@@ -92,7 +92,8 @@ async def propose(
     return await _once(
         session, actor, key, "propose", dispute_id, body.model_dump(),
         lambda: service.propose(
-            session, actor, dispute_id, amount=body.amount, quantity=body.quantity, words=body.words, now=now
+            session, actor, dispute_id, amount=body.amount, quantity=body.quantity, words=body.words, now=now,
+            condition=body.condition,
         ),
     )  # fmt: skip
 

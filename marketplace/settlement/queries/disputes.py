@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,6 +43,9 @@ class DisputeRow:
     waits_for: UUID | None
     agreed_amount: Decimal | None
     agreed_quantity: int | None
+    found: str | None
+    fetches: dict[str, Any] | None
+    agreed_condition: str | None
     ended_at: datetime | None
     created_at: datetime
 
@@ -61,13 +65,14 @@ class StatementRow:
     words: str
     amount: Decimal | None
     quantity: int | None
+    condition: str | None
     at: datetime
 
 
 _DISPUTE = """
 SELECT d.id, d.reference, d.subject, d.line_id, l.reference AS line, d.cause_id, d.cause_reference, d.payer_id, p.name AS payer,
        d.payee_id, q.name AS payee, d.opened_by, d.reason, d.currency, d.amount, d.quantity, d.respond_by, d.status,
-       d.waits_for, d.agreed_amount, d.agreed_quantity, d.ended_at, d.created_at
+       d.waits_for, d.agreed_amount, d.agreed_quantity, d.found, d.fetches, d.agreed_condition, d.ended_at, d.created_at
 FROM dispute d JOIN company p ON p.id = d.payer_id JOIN company q ON q.id = d.payee_id
 LEFT JOIN settlement_line l ON l.id = d.line_id
 """
@@ -127,7 +132,7 @@ async def dispute_statements(session: AsyncSession, dispute_id: UUID) -> Sequenc
     """What was said in a dispute, oldest first."""
     rows = await fetch(
         session,
-        "SELECT s.company_id, c.name AS company, s.kind, s.words, s.amount, s.quantity, s.at FROM dispute_statement s "
+        "SELECT s.company_id, c.name AS company, s.kind, s.words, s.amount, s.quantity, s.condition, s.at FROM dispute_statement s "
         "JOIN company c ON c.id = s.company_id WHERE s.dispute_id = $1 ORDER BY s.at, s.id",
         dispute_id,
     )
@@ -137,7 +142,7 @@ async def dispute_statements(session: AsyncSession, dispute_id: UUID) -> Sequenc
 async def proposals(session: AsyncSession, dispute_id: UUID) -> Sequence[Proposal]:
     """What the sides have proposed, opening included, oldest first."""
     return [
-        Proposal(s.company_id, s.amount, s.quantity, s.at)
+        Proposal(s.company_id, s.amount, s.quantity, s.at, s.condition)
         for s in await dispute_statements(session, dispute_id)
         if s.kind in {"opened", "proposed"} and s.amount is not None
     ]

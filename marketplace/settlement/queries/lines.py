@@ -46,6 +46,7 @@ class SettlementRow:
     counters: str | None
     document: str | None
     object_by: datetime | None
+    condition: str | None
     allocated: Decimal
     paid: Decimal
     disputed: Decimal
@@ -87,7 +88,7 @@ class SettlementRow:
 _LINE = """
 SELECT l.id, l.reference, l.payer_id, p.name AS payer, l.payee_id, q.name AS payee, l.kind, l.cause_id, l.cause_reference,
        l.agreement_id, a.reference AS agreement, l.part_id, t.number, t.description, t.uom, l.quantity, l.unit_price,
-       l.amount, l.currency, l.words, l.due_on, l.counters_id, o.reference AS counters, l.document, l.object_by,
+       l.amount, l.currency, l.words, l.due_on, l.counters_id, o.reference AS counters, l.document, l.object_by, l.condition,
        l.allocated, l.paid, l.disputed, l.payer_marked_at, l.payee_marked_at, l.created_at
 FROM settlement_line l JOIN company p ON p.id = l.payer_id JOIN company q ON q.id = l.payee_id
 JOIN part t ON t.id = l.part_id LEFT JOIN agreement a ON a.id = l.agreement_id

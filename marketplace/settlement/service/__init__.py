@@ -13,6 +13,7 @@ from marketplace.settlement.service.disputing import (
 )
 from marketplace.settlement.service.importing import import_payments, preview
 from marketplace.settlement.service.missing import owe_for_missing
+from marketplace.settlement.service.objecting import dispute_condition
 from marketplace.settlement.service.owing import credit, give_credit, owe
 from marketplace.settlement.service.paying import allocate, confirm, mark, record, reverse
 from marketplace.settlement.service.premiums import owe_premiums
@@ -27,6 +28,7 @@ __all__ = [
     "confirm",
     "credit",
     "credit_put_back",
+    "dispute_condition",
     "dispute_line",
     "dispute_units",
     "end_units",

@@ -5,14 +5,19 @@ Nothing is agreed by silence. The disputed part of a line is not due while its d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
+from marketplace.agreements.phrases import count
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.errors import busy, conflict, invalid, missing
+from marketplace.kit.canonical import encode
+from marketplace.kit.errors import busy, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By
@@ -20,6 +25,7 @@ from marketplace.settlement import queries
 from marketplace.settlement.disputes import ANSWER_DAYS, REASONS, Proposal, latest, require_proposal
 from marketplace.settlement.kinds import LineKind
 from marketplace.settlement.queries import DisputeRow
+from marketplace.settlement.service.better_paid import amount_of, owe_more
 from marketplace.settlement.service.owing import credit
 
 _ATTEMPTS = 5
@@ -41,11 +47,15 @@ async def dispute_line(
     """The payer disputes ``amount`` of a line and would pay ``offer`` of it; that part is not due until the dispute ends.
     ``quantity``: of how many units the grade is in dispute.
 
-    Raises ``settlement.not_found`` to others, ``dispute.late`` after the time to object, ``dispute.open`` where one is,
+    Raises ``settlement.not_found`` to others, ``dispute.side`` to who is owed it, ``dispute.late`` after the time to object, ``dispute.open`` where one is,
     ``dispute.reason``, ``dispute.amount``, ``dispute.words``."""
     line = await queries.settlement_line_for_update(session, line_id)
     if by.company_id != line.payer_id:
-        raise missing("settlement.not_found", "No such settlement line that your company owes.")
+        raise forbidden(
+            "dispute.side",
+            f"{line.payer} owes {line.reference} and can dispute it. You are owed it: "
+            + ("object to the condition that was found." if line.condition else "give credit where it is too much."),
+        )
     if line.object_by is not None and now >= line.object_by:
         raise conflict(
             "dispute.late", f"The time to object to {line.reference} ended on {line.object_by:%Y-%m-%d %H:%M} UTC."
@@ -65,7 +75,7 @@ async def dispute_line(
             field="amount",
         )
     require_proposal(Money(offer, line.currency), None, disputed=disputed, units=None)
-    made = await _open(
+    made = await open_dispute(
         session, by, subject="line" if quantity is None else "grade", line_id=line_id, cause_id=line.cause_id,
         cause_reference=line.cause_reference, payer_id=line.payer_id, payee_id=line.payee_id, reason=reason,
         amount=disputed, quantity=quantity, respond_by=respond_by or now + timedelta(days=ANSWER_DAYS), words=words,
@@ -93,7 +103,7 @@ async def dispute_units(
 ) -> DisputeRow:
     """The manufacturer has rejected units of an order: it would pay nothing, and keep none of them, or ``kept`` where the terms
     have it so. ``value``: what they would cost. The order is locked. Once for an order."""
-    return await _open(
+    return await open_dispute(
         session, by, subject="units", line_id=None, cause_id=cause_id, cause_reference=cause_reference, payer_id=maker_id,
         payee_id=holder_id, reason=reason, amount=value.rounded(), quantity=quantity, respond_by=respond_by, words=words,
         offer=Decimal(0), now=now, kept=kept,
@@ -113,14 +123,22 @@ async def propose(
     actor: Actor,
     dispute_id: UUID,
     *,
-    amount: Decimal,
+    amount: Decimal | None,
     quantity: int | None,
     words: str,
     now: datetime,
+    condition: str | None = None,
 ) -> DisputeRow:
-    """What the actor's side would agree to; the other side's answer is awaited then. Raises ``dispute.amount``,
-    ``dispute.quantity``, ``dispute.ended``."""
+    """What the actor's side would agree to; the other side's answer is awaited then. In a dispute about a condition that is a
+    ``condition``, and the amount follows from it. Raises ``dispute.amount``, ``dispute.quantity``, ``dispute.condition``,
+    ``dispute.ended``."""
     row = await _mine(session, actor, dispute_id)
+    if row.subject == "condition":
+        amount, quantity = amount_of(row, condition, amount, quantity), None
+    elif condition is not None:
+        raise invalid("dispute.condition", "This dispute is not about a condition.", field="condition")
+    if amount is None:
+        raise invalid("dispute.amount", "Say how much of it is owed.", field="amount")
     if row.subject == "grade" and quantity is not None:
         raise invalid("dispute.quantity", "This dispute is about an amount only.", field="quantity")
     require_proposal(
@@ -128,15 +146,18 @@ async def propose(
         units=row.quantity if row.subject == "units" else None,
     )  # fmt: skip
     other = _other(row, actor.company_id)
-    await _state(session, actor, row, "proposed", words.strip(), now, amount=amount, quantity=quantity)
+    await _state(
+        session, actor, row, "proposed", words.strip(), now, amount=amount, quantity=quantity, condition=condition
+    )
     await execute(session, "UPDATE dispute SET waits_for = $2 WHERE id = $1", row.id, other)
-    await _tell(session, row, other, f"{row.reference}: a proposal to answer", _proposal_words(row, amount, quantity))
+    said = _proposal_words(row, amount, quantity, condition)
+    await _tell(session, row, other, f"{row.reference}: a proposal to answer", said)
     return await queries.dispute(session, row.id)
 
 
 async def agree(session: WriteSession, actor: Actor, dispute_id: UUID, now: datetime) -> DisputeRow:
     """Agrees to the other side's last proposal about a line: what is not owed of it is taken back by a counter line, the
-    rest is due as before. Rejected units are agreed on through their order (``end_units``).
+    rest is due as before. What a better condition fetches more is a line of its own. Rejected units are agreed on through their order (``end_units``).
 
     Raises ``dispute.units``, ``dispute.nothing`` where the other side has proposed nothing since, ``dispute.ended``."""
     seen = await queries.dispute(session, dispute_id)
@@ -148,7 +169,9 @@ async def agree(session: WriteSession, actor: Actor, dispute_id: UUID, now: date
     await execute(session, "UPDATE settlement_line SET disputed = 0 WHERE id = $1", row.line_id)
     await _end(session, actor, row, "agreed", now, proposal)
     off = row.amount - proposal.amount
-    if off:
+    if row.subject == "condition":
+        await owe_more(session, row, proposal, now)
+    elif off:
         kind = LineKind.GRADE_ADJUSTMENT if row.subject == "grade" else LineKind.CREDIT
         await credit(
             session, actor, seen.line_id, Money(off, row.currency), kind=kind, step_id=row.id, now=now,
@@ -203,7 +226,7 @@ async def end_units(
 # -- inside ----------------------------------------------------------------------------------------------
 
 
-async def _open(
+async def open_dispute(
     session: WriteSession,
     by: By,
     *,
@@ -221,7 +244,11 @@ async def _open(
     offer: Decimal,
     now: datetime,
     kept: int | None = None,
+    found: str | None = None,
+    fetches: Mapping[str, Any] | None = None,
+    condition: str | None = None,
 ) -> DisputeRow:
+    """Writes a dispute with its first statement, and tells the other side. Raises ``dispute.reason``, ``dispute.words``."""
     if reason not in REASONS:
         raise invalid("dispute.reason", f"Choose: {', '.join(REASONS)}.", field="reason")
     text = _words(words)
@@ -229,17 +256,19 @@ async def _open(
         made: UUID | None = await fetch_value(
             session,
             "INSERT INTO dispute (reference, subject, line_id, cause_id, cause_reference, payer_id, payee_id, opened_by, reason, "
-            "currency, amount, quantity, respond_by, waits_for) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14) "
+            "currency, amount, quantity, respond_by, waits_for, found, fetches) "
+            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16::jsonb) "
             "ON CONFLICT (reference) DO NOTHING RETURNING id",
             short_reference("DSP"), subject, line_id, cause_id, cause_reference, payer_id, payee_id, by.company_id, reason,
             amount.currency, amount.amount, quantity, respond_by, payee_id if by.company_id == payer_id else payer_id,
+            found, None if fetches is None else encode(fetches).decode(),
         )  # fmt: skip
         if made is not None:
             break
     else:
         raise busy("dispute.reference", "No free reference was found. Nothing was changed; try again.")
     row = await queries.dispute(session, made)
-    await _state(session, by, row, "opened", text, now, amount=offer, quantity=kept)
+    await _state(session, by, row, "opened", text, now, amount=offer, quantity=kept, condition=condition)
     about = f"{row.cause_reference}: {REASONS[reason]}. {text}"
     await _tell(session, row, _other(row, by.company_id), f"{row.reference}: a dispute to answer", about)
     return row
@@ -278,7 +307,10 @@ def _words(words: str) -> str:
     return words.strip()
 
 
-def _proposal_words(row: DisputeRow, amount: Decimal, quantity: int | None) -> str:
+def _proposal_words(row: DisputeRow, amount: Decimal, quantity: int | None, condition: str | None) -> str:
+    if condition is not None:
+        words = CONDITION_WORDS[condition].lower()
+        return f"{count(row.quantity or 0, 'unit')} in condition {words}: {Money(amount, row.currency).rounded()} more is owed."
     of = f", keeping {quantity} of {row.quantity}" if quantity is not None else ""
     return f"{Money(amount, row.currency).rounded()} of {Money(row.amount, row.currency).rounded()} is owed{of}."
 
@@ -288,12 +320,14 @@ async def _end(
 ) -> None:
     amount = None if proposal is None else proposal.amount
     quantity = None if proposal is None else proposal.quantity
+    condition = None if proposal is None else proposal.condition
     await execute(
         session,
-        "UPDATE dispute SET status = $2, waits_for = NULL, agreed_amount = $3, agreed_quantity = $4, ended_at = $5 WHERE id = $1",
-        row.id, "withdrawn" if how == "withdrawn" else "agreed", amount, quantity, now,
+        "UPDATE dispute SET status = $2, waits_for = NULL, agreed_amount = $3, agreed_quantity = $4, ended_at = $5, "
+        "agreed_condition = $6 WHERE id = $1",
+        row.id, "withdrawn" if how == "withdrawn" else "agreed", amount, quantity, now, condition,
     )  # fmt: skip
-    await _state(session, by, row, how, "", now, amount=amount, quantity=quantity)
+    await _state(session, by, row, how, "", now, amount=amount, quantity=quantity, condition=condition)
     words = {
         "agreed": "agreed on", "withdrawn": "withdrawn",
         "kept": "the units are kept for nothing, as the terms have it, since nobody objected in time",
@@ -311,12 +345,13 @@ async def _state(
     *,
     amount: Decimal | None = None,
     quantity: int | None = None,
+    condition: str | None = None,
 ) -> None:
     await execute(
         session,
-        "INSERT INTO dispute_statement (dispute_id, payer_id, payee_id, company_id, actor_id, kind, words, amount, quantity, at) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-        row.id, row.payer_id, row.payee_id, by.company_id, by.user_id, kind, words, amount, quantity, now,
+        "INSERT INTO dispute_statement (dispute_id, payer_id, payee_id, company_id, actor_id, kind, words, amount, quantity, at, condition) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+        row.id, row.payer_id, row.payee_id, by.company_id, by.user_id, kind, words, amount, quantity, now, condition,
     )  # fmt: skip
 
 

@@ -105,6 +105,25 @@ class InspectIn(BodyIn):
     lower: LowerIn | None = Field(default=None, description="Accepted units of a lower grade.")
 
 
+class ObjectIn(BodyIn):
+    """In which better condition so many units of a settlement line came back (all of them, unless you say so), and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "line_id": EXAMPLE_ID, "condition": "used_tested", "quantity": 2,
+                    "words": "Our test report was in the box.",
+                }
+            ]
+        }
+    )  # fmt: skip
+    line_id: UUID
+    condition: str = Field(max_length=40)
+    quantity: int | None = Field(default=None, ge=1)
+    words: str = Field(min_length=1, max_length=500)
+
+
 class SellBackIn(BodyIn):
     """Units that you sell back under your agreement's right to do so, from one site, in one condition."""
 

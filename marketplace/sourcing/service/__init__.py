@@ -15,6 +15,7 @@ from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
 from marketplace.sourcing.service.licensing import Needed, ask_licence, licence_needed, record_licence
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
+from marketplace.sourcing.service.objecting import fetches_of, object_to_condition
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.receiving import finish, receive, settle
 from marketplace.sourcing.service.rejecting import (
@@ -48,6 +49,7 @@ __all__ = [
     "close_site",
     "confirm",
     "correct_shipment",
+    "fetches_of",
     "finish",
     "inspect",
     "keep_rejected",
@@ -55,6 +57,7 @@ __all__ = [
     "licence_needed",
     "mend",
     "name_destination",
+    "object_to_condition",
     "order_back",
     "plan",
     "raise_request",

@@ -11,9 +11,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
-from marketplace.agreements.evaluation import inspect_by
 from marketplace.agreements.graded import OTHER_REASONS, REASONS, Finding, Judged
 from marketplace.agreements.phrases import count, deadline
 from marketplace.agreements.queries.retained import clauses_of_agreement
@@ -39,6 +37,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.defaulting import owe_for_delay
 from marketplace.sourcing.service.judging import (
     Outcome,
+    answer_by,
     found_of,
     handling_words,
     owed_each,
@@ -84,8 +83,8 @@ async def inspect(
     in the one that the ledger has for them. Rejected are only units that fail a term, or for one of ``OTHER_REASONS``.
 
     Raises ``call.inspect``, ``call.inspect_note``, ``call.inspect_late`` for rejecting after the time for it,
-    ``call.inspect_lower``, ``call.inspect_unit``, ``call.inspect_which``, ``call.inspect_found``, ``call.inspect_meets``."""
-    call = await mine(session, actor, call_id, "asker")
+    ``call.inspect_lower``, ``call.inspect_unit``, ``call.inspect_which``, ``call.inspect_found``, ``call.inspect_meets``, ``call.side`` to the holder."""
+    call = await mine(session, actor, call_id, "asker", words="You can object to the condition that was found.")
     if found:
         good = sum(f.quantity for f in found if f.accepted)
     if good is None or not 0 <= good <= call.quantity:
@@ -121,7 +120,7 @@ async def inspect(
             await settlement.dispute_line(
                 session, OnBehalf(actor.user_id, call.maker_id), line, amount=lower.less, offer=Decimal(0),
                 reason="lower_grade", words=note, quantity=lower.quantity, now=now,
-                respond_by=await _answer_by(session, call, now),
+                respond_by=await answer_by(session, call, now),
             )  # fmt: skip
             detail = {
                 "quantity": lower.quantity,
@@ -199,14 +198,6 @@ def _require_lower(call: CallRow, lower: Lower, good: int, note: str) -> None:
         )
     if not note.strip():
         raise invalid("call.inspect_note", "Say what is wrong with the units of a lower grade.", field="note")
-
-
-async def _answer_by(session: WriteSession, call: CallRow, now: datetime) -> datetime:
-    """Until when the holder agrees or objects: as many days as the maker has to inspect, counted as the clause does."""
-    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
-    pair = (call.agreement_id, call.part_id)
-    covered = (await agreed.terms_and_facts(session, [pair]))[pair]
-    return inspect_by(covered.terms, now, covered.facts.zone)
 
 
 async def accept_uninspected(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> bool:
@@ -307,7 +298,8 @@ async def _owe(session: WriteSession, call: CallRow, outcome: Outcome, due_on: A
         }  # fmt: skip
         if fee.amount or not (drawn or own):
             kind = "draw_fee" if drawn else "handling" if own else "call_price"
-            made = await settlement.owe(session, kind=kind, unit_price=fee, words=words, **what)
+            by_condition = None if terms is None or drawn else j.finding.grade.value
+            made = await settlement.owe(session, kind=kind, unit_price=fee, words=words, condition=by_condition, **what)
             line = line or made
         if j.handling.amount and terms is not None:
             await settlement.owe(
@@ -328,7 +320,7 @@ async def _dispute(
         maker_id=call.maker_id, holder_id=call.holder_id, quantity=outcome.rejected,
         value=Money(call.unit_price * outcome.rejected, call.currency),
         reason=reason if not failed or reason in OTHER_REASONS else REASONS[failed[0]], words=words,
-        respond_by=await _answer_by(session, call, now), now=now, kept=outcome.rejected if kept else 0,
+        respond_by=await answer_by(session, call, now), now=now, kept=outcome.rejected if kept else 0,
     )  # fmt: skip
 
 

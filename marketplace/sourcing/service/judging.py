@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from marketplace.agreements import queries as agreed
+from marketplace.agreements.evaluation import inspect_by
 from marketplace.agreements.graded import Finding, Judged, asked_for, choices, judge
 from marketplace.agreements.phrases import count, percent
 from marketplace.agreements.term_kinds import Grade
@@ -46,6 +48,14 @@ async def terms_of(session: WriteSession, call: CallRow) -> TermsV2 | None:
     pair = (call.agreement_id, call.part_id)
     terms = clause_of((await agreed.terms_and_facts(session, [pair]))[pair], call)
     return None if terms.generation == 1 else by_condition(terms, call)
+
+
+async def answer_by(session: WriteSession, call: CallRow, now: datetime) -> datetime:
+    """Until when the holder agrees or objects: as many days as the maker has to inspect, counted as the clause does."""
+    assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair]))[pair]
+    return inspect_by(covered.terms, now, covered.facts.zone)
 
 
 def by_condition(terms: TermsV2, call: CallRow) -> TermsV2:

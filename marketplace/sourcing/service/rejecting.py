@@ -246,7 +246,8 @@ async def _owe_by_condition(session: WriteSession, call: CallRow, dispute: Dispu
         if price.amount or not drawn:
             words = f"Accepted after all ({dispute.reference}). {count(quantity, 'unit')}: {said.words}"
             kind = "draw_fee" if drawn else "call_price"
-            await settlement.owe(session, kind=kind, unit_price=price, words=words, **what)
+            condition = None if drawn else grade.value
+            await settlement.owe(session, kind=kind, unit_price=price, words=words, condition=condition, **what)
         if said.handling.amount:
             await settlement.owe(
                 session, kind="handling", unit_price=said.handling, words=handling_words(terms, price), **what

@@ -11,7 +11,7 @@ from uuid import UUID
 from marketplace.agreements.states import CallState, move_call
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.canonical import encode
-from marketplace.kit.errors import missing
+from marketplace.kit.errors import forbidden, missing
 from marketplace.ledger.entries import Place
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
@@ -74,10 +74,15 @@ async def set_status(
     )
 
 
-async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str) -> CallRow:
-    """The call locked, if the actor is on that side of it ('holder' or 'asker'); else not found."""
+async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str, *, words: str = "") -> CallRow:
+    """The call locked, if the actor is on that side of it ('holder' or 'asker'); else not found. With ``words`` the other side,
+    which sees the call, is told so (``call.side``) and what it can do instead."""
     call = await queries.call_for_update(session, call_id)
     askers = {call.maker_id, call.company_id}
+    if words and actor.company_id == call.holder_id and side == "asker" and call.holder_id not in askers:
+        raise forbidden("call.side", f"This is for {call.company}. {words}")
+    if words and actor.company_id in askers and side == "holder" and call.holder_id not in askers:
+        raise forbidden("call.side", f"This is for {call.holder if call.named_to(actor) else 'the holder'}. {words}")
     if (side == "holder" and actor.company_id != call.holder_id) or (
         side == "asker" and actor.company_id not in askers
     ):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from marketplace.agreements import combinations
 from marketplace.agreements.circumstances import Circumstances, Dated, Intent, MarketValue, Series
 from marketplace.agreements.evaluation import Act, Facts
+from marketplace.agreements.term_kinds import Grade
 from marketplace.agreements.terms import TermsV2, Urgency, parse_terms
 from marketplace.kit.clock import end_of_day
 from marketplace.kit.money import Money
@@ -104,6 +105,16 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2036, 12, 31), timezones=s
 days = st.dates(date(2026, 1, 1), date(2030, 12, 31))
 
 
+grade_tables = st.builds(
+    lambda grades, shares: [
+        {"grade": grade.value, "percent_bp": share}
+        for grade, share in zip(sorted(grades, key=list(Grade).index), sorted(shares, reverse=True), strict=False)
+    ],
+    st.sets(st.sampled_from(Grade)), st.lists(st.integers(0, 10_000), min_size=6, max_size=6),
+)  # fmt: skip
+"""What each condition is paid, some of them named."""
+
+
 @st.composite
 def any_second(draw: st.DrawFn, clauses: list[tuple[str, int]] | None = None) -> TermsV2:
     """Any terms of any clause of the second library, as far as they decide who gets what."""
@@ -136,6 +147,8 @@ def any_second(draw: st.DrawFn, clauses: list[tuple[str, int]] | None = None) ->
         "day_count": "business" if business else "calendar",
         "holiday_calendar": draw(st.sampled_from(["US", "DE-BY", "AU-NSW", "AE", "JP"])) if business else None,
         "insolvency": draw(st.sampled_from(["freeze", "freeze_and_add"])),
+        "return_grade": draw(st.sampled_from(Grade)).value,
+        "grade_adjustments": draw(grade_tables),
     }  # fmt: skip
     if clause != "title-kept":
         changed["applies_to"] = draw(st.sampled_from(["all", "free", "floor"]))

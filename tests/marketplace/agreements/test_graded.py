@@ -44,9 +44,13 @@ def test_price_and_handling_are_what_the_evaluation_says_to_the_cent(
     assert parts.price == parts.price.rounded()
     assert bool(t.handling_bp) or not parts.handling.amount
     found = judge(t, Finding(grade=grade, quantity=3), price)
-    share = next((a.percent_bp for a in t.grade_adjustments if a.grade is grade), 10_000)
-    assert found.each == price.share(share, t.rounding)
+    named = {a.grade: a.percent_bp for a in t.grade_adjustments}
+    better = [named[g] for g in Grade if g in named and list(Grade).index(g) <= list(Grade).index(grade)]
+    assert found.each == price.share(better[-1] if better else 10_000, t.rounding)
     assert Decimal(0) <= found.handling.amount <= found.each.amount
+    # A worse condition never fetches more, named or not.
+    paid = [c.each.amount for c in choices(t, price)]
+    assert paid == sorted(paid, reverse=True)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +81,18 @@ def test_a_reworked_unit_goes_by_the_grade_table() -> None:
 def test_every_condition_says_what_it_pays_and_which_may_be_rejected() -> None:
     made = {c.grade: c for c in choices(second(**TABLE, reject_remedy="credit"), usd("90.10"))}
     assert [made[g].each.amount for g in Grade] == [
-        Decimal(x) for x in ("90.10", "90.10", "72.08", "54.06", "30.03", "90.10")
+        Decimal(x) for x in ("90.10", "90.10", "72.08", "54.06", "30.03", "30.03")
     ]
     assert [g for g in Grade if made[g].may_reject] == [Grade.CORE]
     assert made[Grade.CORE].words == (
-        "Core: 90.10 USD a unit (buy-back version 2, section 9.5). It may be rejected: it is core; at least used is asked for. "
+        "Core: 33.33 % of 90.10 USD, 30.03 USD a unit, as for used (buy-back version 2, section 9.5). It may be rejected: it is core; at least used is asked for. "
         "The manufacturer keeps it and pays nothing (buy-back version 2, sections 9.3 and 9.6)."
     )  # fmt: skip
+    # The table may name what does not have to be taken back; where it names nothing better, the full price is paid.
+    worse = [{"grade": "core", "percent_bp": 500}]
+    made = {c.grade: c for c in choices(second(return_grade="used", grade_adjustments=worse), usd("100.00"))}
+    assert [made[g].each.amount for g in Grade] == [Decimal(100)] * 5 + [Decimal(5)]
+    assert made[Grade.CORE].may_reject
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,6 @@ def without(price: dict[str, Any], name: str) -> dict[str, Any]:
         ("buy-back", {"resale": "accession", "runs_with_the_unit": False}, "runs_with_the_unit"),
         ("buy-back", {"resale": "free"}, "resale"),
         ("buy-back", {"scope": "interchange", "substitution": "none"}, "substitution"),
-        ("buy-back", {"grade_adjustments": [{"grade": "core", "percent_bp": 10}]}, "grade_adjustments.0.grade"),
         (
             "buy-back",
             {"grade_adjustments": [{"grade": "new", "percent_bp": 10}, {"grade": "new", "percent_bp": 10}]},

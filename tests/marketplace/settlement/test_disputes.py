@@ -81,7 +81,7 @@ async def test_a_withdrawn_dispute_leaves_all_of_it_due(world: World) -> None:
     [
         ("270.31", {}, "dispute.amount"), ("0", {}, "dispute.amount"), ("1.001", {}, "dispute.amount"),
         ("10", {"offer": Decimal(11)}, "dispute.amount"), ("10", {"reason": "mood"}, "dispute.reason"),
-        ("10", {"words": "  "}, "dispute.words"), ("10", {"by": "buyer"}, "settlement.not_found"),
+        ("10", {"words": "  "}, "dispute.words"), ("10", {"by": "buyer"}, "dispute.side"),
         ("10", {"by": "other"}, "settlement.not_found"),
     ],
 )  # fmt: skip

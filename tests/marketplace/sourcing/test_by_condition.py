@@ -13,10 +13,11 @@ import pytest
 
 from marketplace.agreements.combinations import ACCESS_BACK, BUY_BACK
 from marketplace.db.session import Database
+from marketplace.kit.errors import DomainError, Kind
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.sourcing import service
 from tests import second
-from tests.agreed import agreed_on, delivered, rows_of
+from tests.agreed import agreed_on, delivered, person, rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
 
@@ -90,7 +91,7 @@ async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: 
     grades = await received(job, 4)
     assert [(g["grade"], f"{Decimal(g['each']):.2f}", g["may_reject"]) for g in grades] == [
         ("new", "90.10", False), ("new_old_stock", "90.10", False), ("remanufactured", "72.08", False),
-        ("used_tested", "54.06", False), ("used", "45.05", False), ("core", "90.10", True),
+        ("used_tested", "54.06", False), ("used", "45.05", False), ("core", "45.05", True),
     ]  # fmt: skip
     assert "buy-back version 2, section 9.5" in grades[3]["words"]
     before = await rows_of(world, *TABLES)
@@ -155,12 +156,12 @@ async def test_a_reworked_unit_and_one_without_papers_by_serial_number(world: Wo
     assert "certificate" in said
     assert "at least used is asked for" in said
     assert await conditions(world) == {"remanufactured": 1}
-    # Accepted after all: each by the condition that was found, with its handling beside it; the core in full, since the table
-    # does not name it.
+    # Accepted after all: each by the condition that was found, with its handling beside it; the core like the used one, the
+    # next better that the table names.
     await ok(job.planner.post(f"{API}/sourcing/disputes/{dispute['id']}/accept"))
     assert await lines(job) == [
-        ("call_price", 1, "42.50"), ("call_price", 1, "68.00"), ("call_price", 1, "85.00"), ("handling", 1, "2.55"),
-        ("handling", 1, "4.08"), ("handling", 1, "5.10"),
+        ("call_price", 1, "42.50"), ("call_price", 1, "42.50"), ("call_price", 1, "68.00"), ("handling", 1, "2.55"),
+        ("handling", 1, "2.55"), ("handling", 1, "4.08"),
     ]  # fmt: skip
 
 
@@ -238,3 +239,72 @@ async def test_the_first_library_states_no_conditions(world: World, stack: Async
     body = {"found": [{"grade": "used", "quantity": 1}]}
     await refused(job.technician.post(f"{CALLS}/{job.call}/inspect", json=body), "call.inspect_found")
     assert await rows_of(world, *TABLES) == before
+
+
+async def test_who_is_owed_for_a_condition_objects_to_it(world: World, stack: AsyncExitStack) -> None:
+    """Nothing of what was found changes, and it stays due and can be paid; the difference is a line of its own once both agree."""
+    job, _ = await begun(world, stack)
+    await received(job, 4)
+    found = [{"grade": "used", "quantity": 4}]
+    with pytest.raises(DomainError) as wrong:
+        async with world.db.write(world.buyer.tenant) as session:
+            await service.inspect(session, person(world.buyer), UUID(job.call), good=4, note="", now=datetime.now(UTC))
+    assert (wrong.value.code, wrong.value.kind) == ("call.side", Kind.FORBIDDEN)
+    await inspect(job, *found)
+    inspected = await lines(job)
+    assert inspected == [("call_price", 4, "170.00"), ("handling", 4, "10.20")]
+    by = {x["kind"]: x for x in (await ok(job.buyer.get(f"{API}/settlement")))["items"]}
+    line, at = by["call_price"]["id"], f"{CALLS}/{job.call}/object"
+    assert (by["call_price"]["condition"], by["handling"]["condition"]) == ("used", None)
+    better = {"line_id": line, "condition": "new", "quantity": 3, "words": "Our test report was in the box."}
+    own = {"amount": "1", "offer": "0", "reason": "price", "words": "Too little."}
+    before = await rows_of(world, *TABLES)
+    for who, body, code, status in (
+        (job.planner, better, "call.side", 403),
+        (job.outsider, better, "call.not_found", 404),
+        (job.buyer, {**better, "line_id": by["handling"]["id"]}, "dispute.no_condition", 409),
+        (job.buyer, {**better, "line_id": job.call}, "settlement.not_found", 404),
+        (job.buyer, {**better, "condition": "core"}, "dispute.condition", 422),
+        (job.buyer, {**better, "condition": "used"}, "dispute.condition", 422),
+        (job.buyer, {**better, "quantity": 5}, "dispute.quantity", 422),
+    ):
+        problem = await refused(who.post(at, json=body), code)
+        assert problem["status"] == status, code
+    problem = await refused(job.buyer.post(f"{API}/settlement/{line}/dispute", json=own), "dispute.side")
+    assert problem["status"] == 403
+    assert await rows_of(world, *TABLES) == before
+    made = (await ok(job.buyer.post(at, json=better), 201))["id"]
+    # Of three units, each 90.10 in place of 45.05; what was found stays due meanwhile, and is paid.
+    shown = await ok(job.planner.get(f"{DISPUTES}/{made}"))
+    assert (shown["subject"], shown["found"], Decimal(shown["amount"])) == ("condition", "used", Decimal("135.15"))
+    due = (await ok(job.planner.get(f"{API}/obligations")))["items"]
+    (asked,) = [d for d in due if d["reference"] == shown["reference"]]
+    assert (asked["kind"], asked["otherwise"]) == (
+        "answer_dispute", "Nothing is agreed by silence; what was found stays paid and due.",
+    )  # fmt: skip
+    assert Decimal((await ok(job.buyer.get(f"{API}/settlement/{line}")))["due_amount"]) == 170
+    for who in (job.planner, job.buyer):
+        await ok(who.post(f"{API}/settlement/{line}/mark"))
+    before = await rows_of(world, *TABLES)
+    propose = f"{DISPUTES}/{made}/propose"
+    for body, code in (
+        ({"condition": "core"}, "dispute.condition"), ({"amount": "5"}, "dispute.amount"),
+        ({"condition": "used_tested", "quantity": 1}, "dispute.quantity"), ({}, "dispute.condition"),
+    ):  # fmt: skip
+        await refused(job.planner.post(propose, json=body), code)
+    await refused(job.buyer.post(at, json=better), "dispute.open")
+    await refused(job.planner.post(f"{DISPUTES}/{made}/withdraw"), "dispute.opener")
+    await refused(job.buyer.post(f"{DISPUTES}/{made}/agree"), "dispute.nothing")
+    assert await rows_of(world, *TABLES) == before
+    await ok(job.planner.post(propose, json={"condition": "used_tested"}))
+    ended = await ok(job.buyer.post(f"{DISPUTES}/{made}/agree"))
+    assert (ended["status"], ended["agreed_condition"]) == ("agreed", "used_tested")
+    # 54.06 in place of 45.05: 8.50 and 0.51 a unit, for three.
+    assert await lines(job) == sorted([*inspected, ("call_price", 3, "25.50"), ("handling", 3, "1.53")])
+    assert await conditions(world) == {"used": 4}, "what was found stays in the ledger"
+    # The fourth unit: given up, and nothing comes of it.
+    await refused(job.buyer.post(at, json={**better, "quantity": 2}), "dispute.quantity")
+    other = (await ok(job.buyer.post(at, json={**better, "quantity": None}), 201))["id"]
+    assert (await ok(job.buyer.get(f"{DISPUTES}/{other}")))["quantity"] == 1
+    await ok(job.buyer.post(f"{DISPUTES}/{other}/withdraw"))
+    assert len(await lines(job)) == 4
