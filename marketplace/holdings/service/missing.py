@@ -20,6 +20,7 @@ from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, concluded_from, owed_for
 from marketplace.agreements.outcomes import Act
+from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries
 from marketplace.holdings.gone import Gone, choose_gone, unnamed_serials
@@ -90,6 +91,10 @@ async def conclude_shortage(session: WriteSession, actor: Actor, shortage_id: UU
     pair = (short.stands_under, short.part_id)
     covered = (await agreements.terms_and_facts(session, [pair]))[pair]
     until = concluded_from(covered.clauses, covered.facts, short.explain_by)
+    # No time of the second library runs while the agreement stands still.
+    if await agreements.second_library(session, [short.stands_under]):
+        stood_still = stopped_between(await agreements.stops(session, short.stands_under), short.opened_at, now)
+        until = moved_by(until, stood_still, covered.facts.zone)
     if now < until:
         by = phrases.deadline(until, covered.facts.zone)
         raise conflict(
