@@ -61,8 +61,10 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         async with database.write() as session:
             return await expire_overdue(session, actor=SYSTEM_ACTOR, now=now)
 
-    # Accepting comes before buying: a worker that was away long finds both due.
+    # What goes on again has its deadlines moved before they are looked at. Accepting comes before buying: a worker that was away
+    # long finds both due.
     steps: Mapping[str, Callable[[], Awaitable[int]]] = {
+        "suspensions_ended": lambda: agreements.end_suspensions(database, SYSTEM_ACTOR, now),
         "orders_expired": lambda: orders.expire_unanswered(database, SYSTEM_ACTOR, now),
         "calls_missed": lambda: sourcing.act_on_silence(database, SYSTEM_ACTOR, now),
         "inspections_lapsed": lambda: sourcing.accept_uninspected(database, SYSTEM_ACTOR, now),

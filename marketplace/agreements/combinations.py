@@ -140,9 +140,7 @@ COMBINATIONS: Mapping[str, Combination] = {
 }
 
 
-_FIRST_EDITION = (
-    "The shorter text: nothing is said about delay, damages, the condition of what comes back, or renewal."
-)
+_FIRST_EDITION = "The shorter text: nothing is said about delay, damages, the condition of what comes back, or renewal."
 
 
 def starting_points(published: Collection[tuple[str, int]]) -> Mapping[str, Combination]:

@@ -247,7 +247,12 @@ async def give_notice(
 async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
     found = await queries.agreement_for_update(session, agreement_id)
     return StandingOut.model_validate(
-        {"agreement_id": agreement_id, "status": found.status, "legal_hold": found.legal_hold}
+        {
+            "agreement_id": agreement_id,
+            "status": found.status,
+            "legal_hold": found.legal_hold,
+            "suspension_ends_at": found.suspension_ends_at,
+        }
     )
 
 
@@ -262,7 +267,8 @@ async def suspend(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, given: ReasonIn, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
     """For a stated reason: nothing is called, moved or used until your company resumes it. The days are added to the end
-    of the right."""
+    of the right. Under the second library of clauses it ends by itself after 30 days, and your company can state another one
+    when 90 days have passed since its last one ended."""
 
     async def act() -> Any:
         await service.suspend(session, agreement_id, actor, given.reason, now)
@@ -289,10 +295,11 @@ async def resume(
 async def legal_hold(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, given: HoldIn, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
-    """Insolvency or a court order: the units stay where and as they are. Only the side that set it lifts it."""
+    """Law, a sanction or a court forbids performance: the units stay where and as they are. Only the side that set it lifts
+    it. Under the second library of clauses it names what it rests on, and its days are added to the end of the right."""
 
     async def act() -> Any:
-        await service.set_legal_hold(session, agreement_id, actor, given.held, given.reason, now)
+        await service.set_legal_hold(session, agreement_id, actor, given.held, given.reason, now, basis=given.basis)
         return await _stands(session, agreement_id)
 
     inputs = {"agreement_id": agreement_id, **given.model_dump()}

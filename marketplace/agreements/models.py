@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.db.base import Created, Currency, Id, Row
 
 _LIVE = "status IN ('active', 'renewed', 'expiring')"
+_STANDS = "suspension_ends_at IS NOT NULL"
 _TO_DECIDE = f"decide_by IS NOT NULL AND non_renewal_at IS NULL AND {_LIVE}"
 
 
@@ -64,7 +65,9 @@ class Framework(Row):
 class Agreement(Row):
     """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call. ``decide_by``:
     until when a renewal is agreed on or notice against it is given, exclusive; ``survives_until``: the end of the duties
-    that outlive the right; ``frozen_days``: of legal holds that lengthen the window. ``storage_years``: years for which the fee
+    that outlive the right; ``frozen_days``: of insolvencies that lengthen the window. ``suspension_ends_at``: when the suspension
+    that it is under ends by itself; ``hold_adds_days``: the days of the legal hold that it is under lengthen the window.
+    ``storage_years``: years for which the fee
     for storage was settled; ``storage_due_at``: when the next one is over, where a clause states a fee."""
 
     __tablename__ = "agreement"
@@ -102,6 +105,8 @@ class Agreement(Row):
     storage_due_at: Mapped[datetime | None]
     suspended_on: Mapped[date | None]
     suspended_by: Mapped[UUID | None]
+    suspension_ends_at: Mapped[datetime | None]
+    hold_adds_days: Mapped[bool] = mapped_column(server_default=text("false"))
     window_opens_at: Mapped[datetime]
     window_closes_at: Mapped[datetime]
     counts_out_at: Mapped[datetime | None]
@@ -121,6 +126,13 @@ class Agreement(Row):
         CheckConstraint("use_class IN ('intermediate_good','non_capital_spare')", name="use_class"),
         CheckConstraint("exercises >= 0 AND tolled_days >= 0", name="counters"),
         CheckConstraint("renewals >= 0 AND frozen_days >= 0", name="renewals"),
+        CheckConstraint("suspension_ends_at IS NULL OR status = 'suspended'", name="suspension"),
+        CheckConstraint("legal_hold OR NOT hold_adds_days", name="hold_adds"),
+        Index("ix_agreement_suspension", "suspension_ends_at", postgresql_where=text(_STANDS)),
+        *(
+            Index(f"ix_agreement_{side}_suspension", f"{side}_id", "suspension_ends_at", postgresql_where=text(_STANDS))
+            for side in ("maker", "holder")
+        ),
         CheckConstraint("storage_years >= 0", name="storage"),
         Index("ix_agreement_storage", "storage_due_at", postgresql_where=text("storage_due_at IS NOT NULL")),
         CheckConstraint("(non_renewal_at IS NULL) = (non_renewal_by IS NULL)", name="non_renewal"),

@@ -65,6 +65,9 @@ class AgreementOut(BaseModel):
     status: Status
     status_reason: str | None
     legal_hold: bool
+    suspension_ends_at: datetime | None = Field(
+        description="Exclusive: when a suspension ends by itself; null where there is none, or it lasts until it is resumed."
+    )
     exercises: int = Field(description="Orders made under this schedule, cancelled ones not counted.")
     window_opens_at: datetime
     window_closes_at: datetime = Field(description="Exclusive: notice must be given before this moment.")
@@ -462,10 +465,23 @@ class HoldIn(BodyIn):
     """Puts under legal hold, or lifts it."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"held": True, "reason": "Insolvency proceedings were opened."}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "held": True,
+                    "reason": "Exports of these units were stopped.",
+                    "basis": "Order 26-118 of the district court",
+                }
+            ]
+        }
     )
     held: bool
     reason: str = Field(min_length=1, max_length=500)
+    basis: str = Field(
+        default="", max_length=200,
+        description="The law, the order or the decision that it rests on: to be given where the agreement is under the second "
+        "library of clauses. Not asked when a hold is lifted.",
+    )  # fmt: skip
 
 
 class MinimumIn(BodyIn):
@@ -587,3 +603,6 @@ class StandingOut(BaseModel):
     agreement_id: UUID
     status: Status
     legal_hold: bool
+    suspension_ends_at: datetime | None = Field(
+        default=None, description="Exclusive: when a suspension ends by itself."
+    )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from marketplace.kit.clock import local_day
+from marketplace.kit.clock import end_of_day, local_day
 
-_BEGINS = {"suspended": "resumed", "legal_hold": "legal_hold_lifted"}
-_ENDS = {end: begin for begin, end in _BEGINS.items()}
-EVENTS = (*_BEGINS, *_ENDS)
+SUSPENSION_DAYS = 30
+"""A suspension under the second library ends by itself so many days after it was stated."""
+AGAIN_DAYS = 90
+"""So many days after its last one ended the same party can state another one."""
+_BEGINS = frozenset({"suspended", "legal_hold"})
+_ENDS = {"resumed": "suspended", "suspension_ended": "suspended", "legal_hold_lifted": "legal_hold"}
+EVENTS = (*sorted(_BEGINS), *_ENDS)
 """The events of an agreement that stop its clocks and let them go on."""
+_LEAST = timedelta(microseconds=1)
 
 
 def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, until: datetime) -> timedelta:
@@ -50,20 +55,49 @@ def last_stop(events: Iterable[tuple[str, datetime]]) -> tuple[datetime, datetim
     return found
 
 
+def suspension_ends(stated_at: datetime, zone: str) -> datetime:
+    """When a suspension that was stated then ends by itself: with the end of its last day (exclusive)."""
+    return end_of_day(local_day(stated_at, zone) + timedelta(days=SUSPENSION_DAYS), zone)
+
+
+def last_day(ended: datetime, zone: str) -> date:
+    """The last day of a suspension that ended by itself: with that day."""
+    return local_day(ended - _LEAST, zone)
+
+
+def moved_by(deadline: datetime, stood_still: timedelta, zone: str, *, exact: bool = False) -> datetime:
+    """A deadline after so much time in which nothing ran: what was left of it goes on, and what ended with a day of the zone ends
+    with a day again, so never sooner than that and less than a day later. ``exact``: it was counted in hours."""
+    later = deadline + stood_still
+    if exact or not stood_still or end_of_day(local_day(deadline - _LEAST, zone), zone) != deadline:
+        return later
+    return end_of_day(local_day(later - _LEAST, zone), zone)
+
+
 def frozen_days(events: Iterable[tuple[str, datetime]], until: datetime, zone: str) -> int:
-    """How many days of the legal hold that lasts at ``until`` count as frozen, from the events in order: its local days, less
-    whole days of suspensions meanwhile, which lengthen the window by themselves."""
-    known = list(events)
+    """How many days the legal hold that lasts at ``until`` has had, from the events in order: its local days, less those of
+    suspensions meanwhile, which lengthen the window by themselves."""
     begun: datetime | None = None
-    for kind, at in known:
-        if kind == "legal_hold" and begun is None:
-            begun = at
+    since: datetime | None = None
+    suspended: list[tuple[date, date]] = []
+    for kind, at in events:
+        if kind == "legal_hold":
+            begun = begun or at
         elif kind == "legal_hold_lifted":
             begun = None
+        elif kind == "suspended":
+            since = since or at
+        elif since is not None:
+            ended = last_day(at, zone) if kind == "suspension_ended" else local_day(at, zone)
+            suspended.append((local_day(since, zone), ended))
+            since = None
     if begun is None:
         return 0
-    suspended = stopped_between([e for e in known if e[0] in ("suspended", "resumed")], begun, until)
-    return max((local_day(until, zone) - local_day(begun, zone)).days - suspended.days, 0)
+    first, last = local_day(begun, zone), local_day(until, zone)
+    if since is not None:
+        suspended.append((local_day(since, zone), last))
+    both = sum(max((min(b, last) - max(a, first)).days, 0) for a, b in suspended)
+    return max((last - first).days - both, 0)
 
 
 def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:

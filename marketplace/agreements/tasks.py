@@ -30,6 +30,19 @@ async def mark_ends(database: Database, actor_id: UUID, now: datetime) -> int:
     return await each(due, act)
 
 
+async def end_suspensions(database: Database, actor_id: UUID, now: datetime) -> int:
+    """Suspensions that have ended by themselves, each in a transaction of its own, as of the stored moment. Returns how many."""
+    async with database.read() as session:
+        due = await queries.suspensions_over(session, now)
+
+    async def act(agreement_id: UUID) -> int:
+        async with database.write() as session:
+            maker = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
+            return await service.end_suspension_due(session, OnBehalf(actor_id, maker), agreement_id, now)
+
+    return await each(due, act)
+
+
 async def renew(database: Database, actor_id: UUID, now: datetime) -> int:
     """Agreements that renew by themselves go on, each in a transaction of its own, once for each deadline that has passed
     without a notice. Returns how many renewals there were."""

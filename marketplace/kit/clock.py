@@ -45,17 +45,6 @@ def local_day(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
-def after_standstill(deadline: datetime, begun: datetime, ended: datetime, zone: str) -> datetime:
-    """A deadline after time that stood still from ``begun`` to ``ended``: what had run out before stays, what was the end of a day
-    in the zone is the end of a day again (the first that leaves as much time as was left), and any other moves by that time."""
-    if deadline <= begun:
-        return deadline
-    moved = deadline + (ended - begun)
-    if deadline != end_of_day(local_day(deadline - timedelta(microseconds=1), zone), zone):
-        return moved
-    return end_of_day(local_day(moved - timedelta(microseconds=1), zone), zone)
-
-
 @lru_cache(maxsize=4096)
 def end_of_day(day: date, zone: str) -> datetime:
     """The last instant that still belongs to ``day`` in the zone, as the exclusive bound in UTC."""

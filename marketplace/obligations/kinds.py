@@ -57,6 +57,8 @@ class ObligationKind(StrEnum):
     SIGN_RESALE = "sign_resale"
     SHELF_LIFE_ENDS = "shelf_life_ends"
     """Units under an agreement that are to be used, ordered back or scrapped before they are out of date."""
+    SUSPENSION_ENDS = "suspension_ends"
+    """A suspension ends by itself; who stated it can lift it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.ANSWER_RESALE: About("Answer a resale", "agreement.read", "agreement.sign", long=True),
     ObligationKind.SIGN_RESALE: About("Sign for units sold on to you", "agreement.read", "agreement.sign", long=True),
     ObligationKind.SHELF_LIFE_ENDS: About("Shelf life ends", "agreement.read", "holding.act", long=True, early=True),
+    ObligationKind.SUSPENSION_ENDS: About("A suspension ends", "agreement.read", "agreement.sign", long=True),
     ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
     ObligationKind.ANSWER_DISPUTE: About(
         "Answer in a dispute", "settlement.read", "settlement.mark", long=True, lingers=True
@@ -202,6 +205,7 @@ class Obligation:
                 | ObligationKind.TAKE_OUT
                 | ObligationKind.RETURN_REST
                 | ObligationKind.SHELF_LIFE_ENDS
+                | ObligationKind.SUSPENSION_ENDS
             ):
                 return f"/agreements/{self.record_id}"
             case _:
@@ -266,6 +270,8 @@ def _what(row: Obligation) -> str:
             return f"Send back what is left under {row.reference}: {some}"
         case ObligationKind.ANSWER_RESALE:
             return f"Consent to {row.reference} or refuse it: {some} sold on"
+        case ObligationKind.SUSPENSION_ENDS:
+            return f"Lift the suspension of {row.reference} when its cause has gone"
         case ObligationKind.SIGN_RESALE:
             return f"Sign {row.reference} for {some}"
         case ObligationKind.SHELF_LIFE_ENDS:
@@ -326,6 +332,8 @@ def _otherwise(row: Obligation) -> str:
             return "No answer counts as consent."
         case ObligationKind.ANSWER_RESALE:
             return "No answer is no consent: the resale ends."
+        case ObligationKind.SUSPENSION_ENDS:
+            return "It ends by itself: rights can be used again, and deadlines go on."
         case ObligationKind.SIGN_RESALE:
             return "The resale ends; the seller asks again."
         case ObligationKind.SHELF_LIFE_ENDS:

@@ -14,7 +14,7 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.claims import Claim
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.queries.retained import clauses_of_agreement
-from marketplace.agreements.stops import stopped_between
+from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries as holdings
@@ -174,7 +174,8 @@ async def lapse(session: WriteSession, actor_id: UUID, resale_id: UUID, now: dat
         return False
     begun = row.asked_at if row.status == State.ASKED else row.consented_at or row.asked_at
     events = await agreement_queries.stops(session, row.agreement_id)
-    due += stopped_between(events, begun, now)
+    zone = (await agreement_queries.second_library(session, [row.agreement_id])).get(row.agreement_id)
+    due = moved_by(due, stopped_between(events, begun, now), zone or "UTC", exact=zone is None)
     if due > now:
         return False
     clock = OnBehalf(actor_id, row.maker_id)

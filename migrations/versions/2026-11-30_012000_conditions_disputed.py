@@ -4,7 +4,7 @@ a dispute about it keeps what each condition fetches, since the order keeps it a
 Undo: downgrade() drops the columns and the subject; it fails while such a dispute is on record.
 
 Revision ID: 300120
-Revises: 300100
+Revises: 300110
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "300120"
-down_revision = "300100"
+down_revision = "300110"
 branch_labels = None
 depends_on = None
 

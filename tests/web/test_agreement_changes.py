@@ -143,8 +143,11 @@ async def test_suspension_and_legal_hold_on_the_page(site: Site) -> None:
     assert "Under review." in (await buyer.get(home)).text
     assert "only it can resume it" in await do(buyer, "resume")
     assert await do(planner, "resume") == f"{home}?done=resume"
-    assert await do(planner, "hold", reason="A court order.") == f"{home}?done=hold"
-    assert "On legal hold" in (await buyer.get(home)).text
+    assert await do(planner, "hold", reason="A court order.", basis="Order 26-118") == f"{home}?done=hold"
+    assert "It rests on: Order 26-118" in (await buyer.get(home)).text
+    rows = (await buyer.get("/agreements")).text.split("<tbody>")[1]
+    assert "On legal hold" in rows
+    assert "Active" not in rows
     assert "only it can lift it" in await do(buyer, "lift", reason="Please.")
     assert await do(planner, "lift", reason="Lifted by the court.") == f"{home}?done=lift"
 

@@ -14,8 +14,10 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.endpoints import minimums_of
+from marketplace.agreements.phrases import deadline
 from marketplace.agreements.queries import AgreementDetail, ProposalRow, Term
 from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
+from marketplace.agreements.stops import AGAIN_DAYS, SUSPENSION_DAYS
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError, conflict, missing
@@ -31,7 +33,12 @@ from web.term_labels import LABELS as TERM_LABELS
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
 Signs = Annotated[Visit, visits("agreement.sign")]
-LABELS: Final = {"note": "What you say to the other side", "valid_days": "To be answered within", "reason": "Reason"}
+LABELS: Final = {
+    "note": "What you say to the other side",
+    "valid_days": "To be answered within",
+    "reason": "Reason",
+    "basis": "What it rests on",
+}
 KEEP: Final = "keep_"
 """Before a part's id: the field with the minimum to keep of its line."""
 MOST_LINES: Final = 40
@@ -268,6 +275,8 @@ async def _standing_page(visit: Visit, agreement_id: UUID, form: Form) -> Respon
     term = await queries.term(visit.session, agreement_id, row.zone)
     return visit.show(
         "agreements/standing.html", form=form, row=row, labels=LABELS, term=term,
+        second=found.terms.generation == 2, suspension_days=SUSPENSION_DAYS, again_days=AGAIN_DAYS,
+        ends_at=deadline(row.suspension_ends_at, row.zone) if row.suspension_ends_at else None,
         can={**can(found, visit.actor), **may_renew(found, term, visit.actor, visit.now)},
         other=row.holder if visit.actor.company_id == row.maker_id else row.maker,
     )  # fmt: skip
@@ -283,6 +292,7 @@ async def standing(request: Request, agreement_id: UUID, sent: SentForm, now: No
         reason = fields.text(
             "reason", LABELS["reason"], required=what in {"end", "not_renew", "suspend", "hold", "lift"}, most=500
         )
+        basis = fields.text("basis", LABELS["basis"], required=False, most=200)
         fields.check("agreement.reason", "Nothing was done.")
         if what == "end":
             await service.propose_end(session, actor, agreement_id, text=reason, now=now)
@@ -301,7 +311,7 @@ async def standing(request: Request, agreement_id: UUID, sent: SentForm, now: No
         elif what == "close":
             await service.close_ended(session, actor, agreement_id, now)
         else:
-            await service.set_legal_hold(session, agreement_id, actor, what == "hold", reason, now)
+            await service.set_legal_hold(session, agreement_id, actor, what == "hold", reason, now, basis=basis)
         return what
 
     async def again(visit: Visit, form: Form) -> Response:

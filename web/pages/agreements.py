@@ -19,8 +19,9 @@ from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.on_day import days_that_matter, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
+from marketplace.agreements.phrases import deadline
 from marketplace.agreements.prose import summary_of_lines
-from marketplace.agreements.queries import AgreementFilter, AgreementRow, retained
+from marketplace.agreements.queries import AgreementFilter, AgreementRow, EventRow, retained
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
@@ -81,6 +82,7 @@ EVENTS: Final = {
     "signed": ("{company} signed", "certificate", "good"),
     "active": ("The agreement became active", "circle-check", "good"),
     "suspended": ("{company} suspended the agreement", "hand-stop", "warn"),
+    "suspension_ended": ("The suspension that {company} stated ended by itself", "circle-check", "good"),
     "resumed": ("{company} resumed the agreement", "circle-check", "good"),
     "withdrawn": ("{company} withdrew the offer", "x", None),
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
@@ -259,6 +261,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
     for e in context["found"].events:
         title, icon, tone = EVENTS.get(e.kind, ("{company}: " + e.kind.replace("_", " "), "circle-dashed", None))
         text = e.detail.get("reason") or e.detail.get("note")
+        if basis := e.detail.get("basis"):
+            text = f"{text} It rests on: {basis}"
         events.append(
             {"at": e.at, "title": title.replace("{company}", e.company), "text": str(text) if text else None,
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
@@ -276,7 +280,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         if ours else None,
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
         still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
-        term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
+        ends_at=_ends_at(context["row"]), basis=basis_of(context["found"].events), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
@@ -284,6 +288,17 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
+
+
+def _ends_at(row: AgreementRow) -> str | None:
+    """By when a suspension ends by itself, as the schedule counts its days."""
+    return deadline(row.suspension_ends_at, row.zone) if row.suspension_ends_at else None
+
+
+def basis_of(events: Sequence[EventRow]) -> str | None:
+    """What the legal hold of an agreement that is under one rests on: as it was set last."""
+    named = [e.detail.get("basis") for e in events if e.kind == "legal_hold"]
+    return str(named[-1]) if named and named[-1] else None
 
 
 def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:

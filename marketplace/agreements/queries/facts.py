@@ -51,6 +51,8 @@ class Locked:
     renewals: int
     suspended_on: date | None
     suspended_by: UUID | None
+    suspension_ends_at: datetime | None
+    hold_adds_days: bool
     maker_signed_at: datetime | None
     holder_signed_at: datetime | None
 
@@ -65,8 +67,8 @@ async def agreements_for_update(session: WriteSession, ids: Iterable[UUID]) -> d
     rows = await fetch(
         session,
         "SELECT id, reference, framework_id, maker_id, holder_id, order_id, clause, version, status, legal_hold, "
-        "wording_sha256, zone, schedule_date, tolled_days, frozen_days, renewals, suspended_on, suspended_by, maker_signed_at, "
-        "holder_signed_at FROM agreement WHERE id = ANY($1::uuid[])",
+        "wording_sha256, zone, schedule_date, tolled_days, frozen_days, renewals, suspended_on, suspended_by, "
+        "suspension_ends_at, hold_adds_days, maker_signed_at, holder_signed_at FROM agreement WHERE id = ANY($1::uuid[])",
         wanted,
     )
     return {r["id"]: Locked(**dict(r)) for r in rows}

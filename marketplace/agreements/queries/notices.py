@@ -160,3 +160,13 @@ async def notices_running(session: AsyncSession, company_id: UUID, now: datetime
         now,
     )
     return count
+
+
+async def stood_notices_for_update(session: WriteSession, agreement_ids: Sequence[UUID]) -> Sequence[Notice]:
+    """The notices under these agreements, which are locked, of which units are left, locked: their dates are to be moved."""
+    rows = await fetch(
+        session,
+        f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = ANY($1::uuid[]) AND {STANDS} ORDER BY n.id FOR NO KEY UPDATE",
+        list(agreement_ids),
+    )
+    return [as_notice(r) for r in rows]

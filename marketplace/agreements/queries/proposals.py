@@ -252,10 +252,10 @@ async def units_under(session: AsyncSession, agreement_id: UUID) -> Sequence[Und
 
 async def ending(session: AsyncSession, now: datetime, soon: datetime, *, limit: int = 500) -> Sequence[UUID]:
     """Agreements in force whose right ends before ``soon`` and that do not say so yet, or has ended by ``now``; none that
-    renews by itself."""
+    renews by itself, nor whose right grows longer with each day of the legal hold that it is under."""
     rows = await fetch(
         session,
-        "SELECT id FROM agreement WHERE status IN ('active','expiring') AND window_closes_at <= $1 "
+        "SELECT id FROM agreement WHERE status IN ('active','expiring') AND window_closes_at <= $1 AND NOT hold_adds_days "
         "AND (status = 'active' OR window_closes_at <= $2) AND (decide_by IS NULL OR non_renewal_at IS NOT NULL "
         "OR terms ->> 'renewal' <> 'automatic') ORDER BY window_closes_at, id LIMIT $3",
         soon,

@@ -121,12 +121,10 @@ async def decide_bys(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, d
     return {r["id"]: r["decide_by"] for r in rows}
 
 
-async def freezing(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Of these agreements those whose window a legal hold lengthens, with their time zones."""
+async def adding_days(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Of these agreements those whose window the legal hold that they are under lengthens, with their time zones."""
     rows = await fetch(
-        session,
-        "SELECT id, zone FROM agreement WHERE id = ANY($1::uuid[]) AND terms ->> 'insolvency' = 'freeze_and_add'",
-        list(ids),
+        session, "SELECT id, zone FROM agreement WHERE id = ANY($1::uuid[]) AND hold_adds_days", list(ids)
     )
     return {r["id"]: r["zone"] for r in rows}
 

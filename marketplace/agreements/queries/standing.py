@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.stops import EVENTS
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.agreements.terms import TERMS_TYPES
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """Why nothing may be done under an agreement now: 'suspended' or 'legal_hold', by which company."""
+    """Why nothing may be done under an agreement now: 'suspended' or 'legal_hold', by which company; ``ends_at``: when a
+    suspension ends by itself."""
 
     why: str
     reference: str
     by: str | None
+    ends_at: datetime | None
+    zone: str
 
+
+_FIRST: Final = ", ".join(f"('{c}', {v})" for (c, v), terms in TERMS_TYPES.items() if terms.generation == 1)
+SECOND: Final = f"(a.clause, a.version) NOT IN ({_FIRST})"
+"""Of an agreement a: under the second library. What may stand beside a clause is of the second library itself."""
 
 _STILL = """
-SELECT a.reference, a.status, a.legal_hold, (
+SELECT a.reference, a.status, a.legal_hold, a.suspension_ends_at, a.zone, (
     SELECT c.name FROM agreement_event e JOIN company c ON c.id = e.company_id
     WHERE e.subject_id = a.id AND e.kind = CASE WHEN a.legal_hold THEN 'legal_hold' ELSE 'suspended' END
     ORDER BY e.id DESC LIMIT 1
@@ -36,7 +45,8 @@ async def stands_still(session: AsyncSession, agreement_id: UUID) -> Still | Non
     row = await fetch_one(session, _STILL, agreement_id)
     if row is None or not (row["legal_hold"] or row["status"] == "suspended"):
         return None
-    return Still("legal_hold" if row["legal_hold"] else "suspended", row["reference"], row["by"])
+    why = "legal_hold" if row["legal_hold"] else "suspended"
+    return Still(why, row["reference"], row["by"], row["suspension_ends_at"], row["zone"])
 
 
 async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> Still | None:
@@ -48,18 +58,19 @@ async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> S
 @dataclass(frozen=True, slots=True)
 class Living:
     """An agreement that is offered or in force, or has units to finish. ``held``: under legal hold. ``held_for``: the
-    record of an insolvency that set the hold."""
+    record of an insolvency that set the hold; ``adds_days``: its days lengthen the window."""
 
     id: UUID
     reference: str
     held: bool
     held_for: UUID | None
+    adds_days: bool
 
 
 LIVING = ("offered", "active", "suspended", "renewed", "expiring", "run_off")
 """Also what is offered: it must not be signed and shipped under while a legal hold is on the others."""
 _HELD_FOR = """
-SELECT a.id, a.reference, a.legal_hold AS held, (
+SELECT a.id, a.reference, a.legal_hold AS held, a.hold_adds_days AS adds_days, (
     SELECT (e.detail ->> 'insolvency')::uuid FROM agreement_event e WHERE e.subject_id = a.id AND e.kind = 'legal_hold'
     ORDER BY e.id DESC LIMIT 1
 ) AS held_for FROM agreement a WHERE a.id = ANY($1::uuid[]) ORDER BY a.id
@@ -124,4 +135,66 @@ async def stops_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, lis
     found: dict[UUID, list[tuple[str, datetime]]] = {}
     for r in rows:
         found.setdefault(r["subject_id"], []).append((r["kind"], r["at"]))
+    return found
+
+
+async def second_library(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Of these agreements those under the second library, with their time zones."""
+    rows = await fetch(
+        session, f"SELECT a.id, a.zone FROM agreement a WHERE a.id = ANY($1::uuid[]) AND {SECOND}", list(ids)
+    )
+    return {r["id"]: r["zone"] for r in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A suspension that has ended by itself and is still on record, of an agreement that is locked."""
+
+    id: UUID
+    reference: str
+    maker_id: UUID
+    holder_id: UUID
+    zone: str
+    suspended_on: date
+    suspended_by: UUID
+    ended_at: datetime
+
+
+async def overdue_suspensions(session: WriteSession, ids: Sequence[UUID], now: datetime) -> Sequence[Overdue]:
+    """Of these agreements, which are locked, those whose suspension has ended by itself by ``now``."""
+    rows = await fetch(
+        session,
+        "SELECT id, reference, maker_id, holder_id, zone, suspended_on, suspended_by, suspension_ends_at AS ended_at "
+        "FROM agreement WHERE id = ANY($1::uuid[]) AND suspension_ends_at <= $2 ORDER BY id",
+        list(ids),
+        now,
+    )
+    return [Overdue(**dict(r)) for r in rows]
+
+
+async def suspensions_over(session: AsyncSession, now: datetime, *, limit: int = 500) -> Sequence[UUID]:
+    """Agreements whose suspension has ended by itself (worker), the longest over first."""
+    rows = await fetch(
+        session,
+        "SELECT id FROM agreement WHERE suspension_ends_at IS NOT NULL AND suspension_ends_at <= $1 "
+        "ORDER BY suspension_ends_at LIMIT $2",
+        now,
+        limit,
+    )
+    return [r["id"] for r in rows]
+
+
+async def last_suspension(session: WriteSession, agreement_id: UUID, company_id: UUID) -> datetime | None:
+    """When the last suspension that a party stated ended, under an agreement (which is locked) or what it took the place of;
+    None where there was none."""
+    found: datetime | None = await fetch_value(
+        session,
+        "WITH RECURSIVE chain AS (SELECT id, replaces_id FROM agreement WHERE id = $1 UNION ALL "
+        "SELECT a.id, a.replaces_id FROM chain c JOIN agreement a ON a.id = c.replaces_id) "
+        "SELECT e.at FROM chain c JOIN agreement_event e ON e.subject_id = c.id "
+        # Only who stated one resumes it, and one that ended by itself is written down for who stated it.
+        "WHERE e.kind IN ('resumed', 'suspension_ended') AND e.company_id = $2 ORDER BY e.at DESC LIMIT 1",
+        agreement_id,
+        company_id,
+    )
     return found

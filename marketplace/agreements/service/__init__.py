@@ -12,6 +12,7 @@ from marketplace.agreements.service.acceding import (
 )
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
+from marketplace.agreements.service.legal_holds import hold_all, lift_all, set_legal_hold
 from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
     Given,
@@ -46,20 +47,10 @@ from marketplace.agreements.service.proposing import (
 from marketplace.agreements.service.publishing import publish_library
 from marketplace.agreements.service.renewing import LIVE as RENEWABLE
 from marketplace.agreements.service.renewing import give_non_renewal, propose_renewal, renew_due
-from marketplace.agreements.service.restarting import restart_notices
 from marketplace.agreements.service.shelf_life import tell_shelf_lives
 from marketplace.agreements.service.signing import SignedState, sign
-from marketplace.agreements.service.standing import (
-    hold_all,
-    lift_all,
-    note,
-    note_endings,
-    require_live,
-    resume,
-    set_legal_hold,
-    suspend,
-    withdraw,
-)
+from marketplace.agreements.service.standing import note, note_endings, require_live, withdraw
+from marketplace.agreements.service.suspending import end_suspension_due, resume, suspend
 from marketplace.agreements.service.taking_out import (
     count_out,
     note_taken_without_leave,
@@ -88,6 +79,7 @@ __all__ = [
     "count_out",
     "decline_proposal",
     "draft_accession",
+    "end_suspension_due",
     "give_non_renewal",
     "give_notice",
     "hold_all",
@@ -124,7 +116,6 @@ __all__ = [
     "release_version",
     "renew_due",
     "require_live",
-    "restart_notices",
     "resume",
     "set_legal_hold",
     "settle_storage_year",

@@ -12,7 +12,7 @@ from marketplace.agreements import queries
 from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.renewal import end_of_term
-from marketplace.agreements.stops import frozen_days
+from marketplace.agreements.stops import frozen_days, moved_by
 from marketplace.agreements.storage import storage_due
 from marketplace.agreements.terms import TermsV2
 from marketplace.agreements.title import kept_by
@@ -43,7 +43,8 @@ async def store_terms(
             end = end_of_term(known.terms, known.facts)
             survives, decide = end_of_day(end.survives_until, known.facts.zone), end.decide_by
             if decide is not None and agreement_id in before:
-                decide = min(max(decide, before[agreement_id] + stood_still[agreement_id]), closes)
+                moved = moved_by(before[agreement_id], stood_still[agreement_id], known.facts.zone)
+                decide = min(max(decide, moved), closes)
         stored = storage_due(known.clauses, known.facts, closes, settled.get(agreement_id, 0))
         kept = kept_by(known.clauses)
         counts, back = ends_of(kept, known.facts) if kept else (None, None)
@@ -64,17 +65,19 @@ async def settle_storage_year(session: WriteSession, agreement_id: UUID) -> None
     await store_terms(session, [agreement_id])
 
 
-async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> None:
-    """Agreements whose legal hold is being lifted: the days for which it froze the units are added where the terms say so,
-    and a deadline for a renewal moves by the time that nobody could decide in. Before the event of the lifting is written."""
+async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime, *, insolvency: bool) -> None:
+    """Agreements whose legal hold is being lifted: its days are added to the window where it was set so, those of an
+    ``insolvency`` counted by themselves, and a deadline for a renewal moves by the time that nobody could decide in. Before
+    the hold is taken off and the event of it is written."""
     if not ids:
         return
     events = await queries.stops_of(session, ids)
-    zones = await queries.freezing(session, ids)
+    zones = await queries.adding_days(session, ids)
     days = {i: frozen_days(events.get(i, ()), now, zone) for i, zone in zones.items()}
+    counted = "frozen_days" if insolvency else "tolled_days"
     await execute(
         session,
-        "UPDATE agreement a SET frozen_days = frozen_days + n.days FROM unnest($1::uuid[], $2::int[]) AS n (id, days) "
+        f"UPDATE agreement a SET {counted} = {counted} + n.days FROM unnest($1::uuid[], $2::int[]) AS n (id, days) "
         "WHERE a.id = n.id",
         list(days), list(days.values()),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from marketplace.agreements.allowance import most_allowed
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, owed_for
 from marketplace.agreements.outcomes import Act
+from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.holdings import queries
 from marketplace.holdings.gone import Gone, choose_gone, unnamed_serials
@@ -87,8 +88,13 @@ async def conclude_shortage(session: WriteSession, actor: Actor, shortage_id: UU
         raise forbidden("shortage.not_maker", "The manufacturer concludes this; the holder says where the units are.")
     if short.status != "open" or not short.left:
         raise conflict("shortage.over", "It is known of all of these units what became of them.")
-    if now < short.conclude_from:
-        by = phrases.deadline(short.conclude_from, short.zone)
+    until = short.conclude_from
+    # No time of the second library runs while the agreement stands still.
+    if await agreements.second_library(session, [short.stands_under]):
+        stood_still = stopped_between(await agreements.stops(session, short.stands_under), short.opened_at, now)
+        until = moved_by(until, stood_still, short.zone)
+    if now < until:
+        by = phrases.deadline(until, short.zone)
         raise conflict(
             "shortage.in_time", f"{short.holder} has until {by} to say where the units are, or to make good."
         )

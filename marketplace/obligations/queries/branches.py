@@ -252,6 +252,22 @@ PIECES: Final = (
         "shortage s JOIN agreement a ON a.id = s.agreement_id", "s.status = 'open'",
         (("mine", "s.holder_id = $1"), ("theirs", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
     ),
+    # By either side's index; told to whom it reminds once.
+    *(
+        Piece(
+            ObligationKind.SUSPENSION_ENDS, "a.suspension_ends_at", "a.id",
+            "a.suspended_on::timestamp AT TIME ZONE a.zone AS started, a.suspended_by AS owes, "
+            "CASE a.suspended_by WHEN a.maker_id THEN a.holder_id ELSE a.maker_id END AS owed, a.id AS agreement_id, "
+            "a.id AS record_id, a.reference, NULL::uuid AS part_id, NULL::int AS quantity, NULL::numeric AS amount, "
+            "NULL::text AS currency, '' AS detail, '' AS urgency, a.zone",
+            "agreement a", "a.suspension_ends_at IS NOT NULL AND a.suspension_ends_at > $2",
+            (
+                ("mine", f"a.{side}_id = $1 AND a.suspended_by = $1"), ("theirs", f"a.{side}_id = $1 AND a.suspended_by <> $1"),
+                ("all", reminds),
+            ), "a.id",
+        )
+        for side, reminds in (("maker", "true"), ("holder", "false"))
+    ),
     # Each side may decide, so each has one of its own.
     *(
         Piece(

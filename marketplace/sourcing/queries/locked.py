@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.queries import SECOND
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
@@ -206,10 +207,12 @@ async def defaulting(session: AsyncSession, now: datetime, *, limit: int = 200) 
 
 
 async def uninspected(session: AsyncSession, now: datetime, *, limit: int = 200) -> Sequence[UUID]:
-    """Calls whose time to reject units has ended without an inspection (worker)."""
+    """Calls whose time to reject units has ended without an inspection (worker); none whose agreement stands still, where the
+    second library stops that time."""
     rows = await fetch(
         session,
-        "SELECT id FROM call WHERE status = 'received' AND inspect_by <= $1 ORDER BY inspect_by, id LIMIT $2",
+        f"SELECT k.id FROM call k WHERE k.status = 'received' AND k.inspect_by <= $1 AND NOT (NOT {_LIVE} AND EXISTS "
+        f"(SELECT FROM agreement a WHERE a.id = k.agreement_id AND {SECOND})) ORDER BY k.inspect_by, k.id LIMIT $2",
         now,
         limit,
     )

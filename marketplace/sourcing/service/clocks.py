@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
-from marketplace.agreements.stops import stopped_between
+from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.parties.actor import By
 from marketplace.sourcing import queries
@@ -27,6 +27,11 @@ async def still(session: WriteSession, call: CallRow) -> bool:
     return call.agreement_id is not None and await agreements.stands_still(session, call.agreement_id) is not None
 
 
+async def inspection_stands_still(session: WriteSession, call: CallRow) -> bool:
+    """Whether the time to inspect does not run now: under the second library no period runs while its agreement stands still."""
+    return await still(session, call) and bool(await agreements.second_library(session, [call.agreement_id or call.id]))
+
+
 async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime) -> CallRow:
     """The call with its deadlines moved by the time in which its agreement stood still since they were set (or moved last).
     Once for each stop, whoever comes first: the clock or a person."""
@@ -44,11 +49,22 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
     stopped, to_replace = stood_still(call.noticed_at), stood_still(call.received_at)
     if not stopped and not to_replace:
         return call
+    zone = (await agreements.second_library(session, [call.agreement_id])).get(call.agreement_id)
+
+    def later(deadline: datetime | None, by_time: timedelta, *, hours: bool = False) -> datetime | None:
+        """Days of the second library end as days; hours, and days of the first, move to the minute."""
+        return moved_by(deadline, by_time, zone or call.zone, exact=hours or zone is None) if deadline else None
+
+    hours = call.urgency == "machine_down"
     await execute(
         session,
-        "UPDATE call SET respond_by = respond_by + $2, ship_by = ship_by + $2, replace_by = replace_by + $3, "
-        "acknowledge_by = acknowledge_by + $2, deliver_by = deliver_by + $2, default_from = default_from + $2 WHERE id = $1",
-        call.id, stopped, to_replace,
+        "UPDATE call SET respond_by = $2, ship_by = $3, acknowledge_by = $4, deliver_by = $5, default_from = $6, "
+        "replace_by = $7, inspect_by = $8 WHERE id = $1",
+        call.id,
+        *(later(d, stopped, hours=hours) for d in (call.respond_by, call.ship_by, call.acknowledge_by, call.deliver_by)),
+        later(call.default_from, stopped), later(call.replace_by, to_replace),
+        # The first library does not say that the time to inspect stands still, too.
+        later(call.inspect_by, to_replace) if zone else call.inspect_by,
     )  # fmt: skip
     await tell(session, by, call, MOVED, {"seconds": int((stopped or to_replace).total_seconds())}, now)
     return await queries.call(session, call.id)

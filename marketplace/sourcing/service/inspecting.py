@@ -34,6 +34,7 @@ from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.service.clocks import caught_up, inspection_stands_still
 from marketplace.sourcing.service.defaulting import owe_for_delay
 from marketplace.sourcing.service.judging import (
     Outcome,
@@ -85,6 +86,7 @@ async def inspect(
     Raises ``call.inspect``, ``call.inspect_note``, ``call.inspect_late`` for rejecting after the time for it,
     ``call.inspect_lower``, ``call.inspect_unit``, ``call.inspect_which``, ``call.inspect_found``, ``call.inspect_meets``, ``call.side`` to the holder."""
     call = await mine(session, actor, call_id, "asker", words="You can object to the condition that was found.")
+    call = await caught_up(session, actor, call, now)
     if found:
         good = sum(f.quantity for f in found if f.accepted)
     if good is None or not 0 <= good <= call.quantity:
@@ -204,9 +206,13 @@ async def accept_uninspected(session: WriteSession, actor_id: UUID, call_id: UUI
     """What was not rejected in time is accepted, on the day the time ended (worker), in the condition that the ledger has.
     False when it was inspected meanwhile; however late it runs, the stored deadline is what counts."""
     call = await queries.call_for_update(session, call_id)
+    clock = OnBehalf(actor_id, call.maker_id)
+    if call.status == "received" and not await inspection_stands_still(session, call):
+        call = await caught_up(session, clock, call, now)
+    elif call.status == "received":
+        return False
     if call.status != "received" or call.inspect_by is None or now < call.inspect_by:
         return False
-    clock = OnBehalf(actor_id, call.maker_id)
     async with acting_for(session, call.maker_id):
         terms = await terms_of(session, call)
         units = await queries.call_units(session, call.id)

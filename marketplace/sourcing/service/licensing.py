@@ -4,14 +4,14 @@ without it (section 13.1)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements.queries.retained import clauses_of_agreement
+from marketplace.agreements.stops import moved_by
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.db.session import ReadSession, WriteSession, execute
-from marketplace.kit.clock import after_standstill
 from marketplace.kit.errors import conflict, forbidden, invalid
 from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries
@@ -82,8 +82,10 @@ async def record_licence(session: WriteSession, actor: Actor, call_id: UUID, num
         raise conflict(
             "licence.known", f"The licence of {call.reference} is on record: {call.licence}. Nothing was changed."
         )
+    waited = now - call.licence_asked_at if call.licence_asked_at else timedelta()
+    exact = call.urgency == "machine_down"
     moved = {
-        name: after_standstill(by, call.licence_asked_at, now, call.zone) if by and call.licence_asked_at else by
+        name: moved_by(by, waited, call.zone, exact=exact) if by else None
         for name, by in (("ship", call.ship_by), ("deliver", call.deliver_by), ("default", call.default_from))
     }
     await execute(

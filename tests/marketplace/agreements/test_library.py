@@ -22,7 +22,9 @@ async def test_publishing_twice_changes_nothing(owner: asyncpg.Connection) -> No
         ("access-back", 1), ("access-back", 2), ("buy-back", 1), ("buy-back", 2), ("first-refusal", 1), ("title-kept", 1),
     ]  # fmt: skip
     assert {state for _, _, state in again} == {"same"}
-    row = await owner.fetchrow("SELECT title, sha256, wording FROM clause_version WHERE clause = 'buy-back' AND version = 1")
+    row = await owner.fetchrow(
+        "SELECT title, sha256, wording FROM clause_version WHERE clause = 'buy-back' AND version = 1"
+    )
     files = {name: (CONTRACTS / "buy-back" / "v1" / name).read_bytes() for name in CLAUSE_FILES}
     assert row["sha256"].hex() == digest_clause(files)
     assert row["wording"].startswith(f"# {row['title']}\n")

@@ -6,7 +6,7 @@ import asyncio
 import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -266,7 +266,7 @@ async def test_while_it_stands_still_nothing_is_renewed_and_nobody_is_late(world
 
     def hold(held: bool, now: datetime) -> Any:
         async def act(session: WriteSession, actor: Any) -> None:
-            await service.set_legal_hold(session, agreement, actor, held, "Insolvency.", now)
+            await service.set_legal_hold(session, agreement, actor, held, "Court.", now, basis="Order 1")
 
         return act
 
@@ -284,10 +284,12 @@ async def test_days_of_a_freeze_lengthen_the_window_where_the_terms_say_so(world
     for insolvency, days in (("freeze", 0), ("freeze_and_add", 20)):
         agreement = await made(world, insolvency=insolvency)
         before = await row(world, agreement)
-        now = datetime.now(UTC)
-        for held, at in ((True, now), (False, now + timedelta(days=20))):
-            async with world.db.write(world.maker.tenant) as session:
-                await service.set_legal_hold(session, agreement, person(world.maker), held, "Insolvency.", at)
+        now, record = datetime.now(UTC), uuid4()
+        maker, holder = person(world.maker), world.buyer.id
+        async with world.db.write(world.maker.tenant) as session:
+            await service.hold_all(session, maker, holder, record, "Petition.", now)
+            again = now + timedelta(days=20)
+            await service.lift_all(session, maker, holder, record, {agreement: False}, "Dismissed.", again)
         found = await row(world, agreement)
         assert (last(found) - last(before)).days == days
         assert found["frozen_days"] == days

@@ -14,6 +14,7 @@ import pytest
 
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
+from marketplace.kit.clock import end_of_day, local_day
 from marketplace.sourcing import queries, service
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
@@ -156,7 +157,9 @@ async def test_time_in_which_the_agreement_stands_still_is_no_delay(job: Job, wo
     assert not await tick(job, worker_db, before["default_from"]), "four days later, it says now"
     after = await row(job)
     for name in ("ship_by", "deliver_by", "default_from"):
-        assert after[name] - before[name] >= timedelta(days=4), name
+        assert timedelta(days=4) <= after[name] - before[name] < timedelta(days=5, hours=1), name
+        day = local_day(after[name] - timedelta(microseconds=1), "America/Chicago")
+        assert after[name] == end_of_day(day, "America/Chicago"), f"{name}: what ended with a day ends with a day"
 
 
 async def test_cover_is_owed_up_to_its_cap_and_frees_the_units(job: Job, worker_db: Database) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
-from marketplace.kit.clock import after_standstill, end_of_day, local_day
+from marketplace.kit.clock import local_day
 from marketplace.sourcing import service
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
@@ -120,26 +118,3 @@ async def test_the_day_on_which_units_leave_the_country_is_kept(world: World) ->
         await made.sold(2)
     kept = await world.owner.fetchrow("SELECT exported_on, zone FROM agreement WHERE id = $1::uuid", made.agreement)
     assert kept["exported_on"] == local_day(datetime.now(UTC), kept["zone"])
-
-
-@given(
-    st.dates(date(2026, 1, 1), date(2027, 12, 31)),
-    st.times(),
-    st.timedeltas(timedelta(seconds=1), timedelta(days=90)),
-    st.timedeltas(timedelta(seconds=1), timedelta(days=60)),
-    st.sampled_from(["America/Chicago", "Europe/Berlin", "Australia/Sydney", "Pacific/Guam", "UTC"]),
-    st.booleans(),
-)
-def test_deadlines_after_a_standstill(
-    day: date, at: time, ahead: timedelta, still: timedelta, zone: str, whole_days: bool
-) -> None:
-    """Ends of days stay ends of days; nobody loses time, and nobody gains as much as a day of it."""
-    begun = datetime.combine(day, at, UTC)
-    deadline = begun + ahead
-    if whole_days:
-        deadline = end_of_day(local_day(deadline, zone), zone)
-    moved = after_standstill(deadline, begun, begun + still, zone)
-    assert deadline + still <= moved < deadline + still + timedelta(days=1, hours=2)
-    if whole_days:
-        assert moved == end_of_day(local_day(moved - timedelta(microseconds=1), zone), zone)
-    assert after_standstill(deadline, deadline, deadline + still, zone) == deadline, "what had run out stays"

@@ -1,0 +1,190 @@
+"""Suspensions that end by themselves, legal holds that name what they rest on, and deadlines that go on after either."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketplace.agreements import queries, service, tasks
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.outcomes import Act
+from marketplace.agreements.stops import moved_by
+from marketplace.db.session import Database
+from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.errors import DomainError
+from marketplace.obligations import queries as obligations
+from marketplace.obligations.kinds import ObligationKind
+from marketplace.parties.actor import OnBehalf
+from tests import second
+from tests.agreed import agreed, agreed_on, delivered, person, rows_of
+from tests.world import Party, World
+
+owner, db, worker_db = second.FIXTURES
+
+CLOCK = UUID(int=0)
+ZONE = "America/Chicago"
+TABLES = ("agreement", "agreement_event", "notice", "outbox_event")
+DAY = timedelta(days=1)
+LEAST = timedelta(microseconds=1)
+TERMS = {**BUY_BACK, "minimum_to_keep": 2, "use_rule": "after_notice"}
+
+
+@given(
+    st.integers(0, 7_000),
+    st.integers(1, 86_399),
+    st.timedeltas(timedelta(), timedelta(days=400)),
+    st.sampled_from([ZONE, "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"]),
+)
+def test_what_ends_with_a_day_goes_on_to_the_end_of_a_day(
+    day: int, second_of_day: int, still: timedelta, zone: str
+) -> None:
+    deadline = end_of_day(date(2020, 1, 1) + day * DAY, zone)
+    after = moved_by(deadline, still, zone)
+    assert after == end_of_day(local_day(after - LEAST, zone), zone)
+    assert after >= deadline + still
+    assert end_of_day(local_day(after - LEAST, zone) - DAY, zone) < deadline + still or not still, (
+        "less than a day later"
+    )
+    hours = deadline + timedelta(seconds=second_of_day, microseconds=1)
+    assert moved_by(hours, still, zone) == hours + still
+    assert moved_by(deadline, still, zone, exact=True) == deadline + still
+
+
+async def by(world: World, party: Party, act: Any, *given: Any, **more: Any) -> Any:
+    async with world.db.write(party.tenant) as session:
+        return await act(session, given[0], person(party), *given[1:], **more)
+
+
+async def refused(world: World, code: str, party: Party, act: Any, *given: Any, **more: Any) -> str:
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as refusal:
+        await by(world, party, act, *given, **more)
+    assert refusal.value.code == code, refusal.value.message
+    assert await rows_of(world, *TABLES) == before
+    return refusal.value.message
+
+
+async def row(world: World, agreement: UUID) -> Any:
+    return await world.owner.fetchrow("SELECT * FROM agreement WHERE id = $1", agreement)
+
+
+async def gives(world: World, agreement: UUID, now: datetime) -> Any:
+    async with world.db.write(world.buyer.tenant) as session:
+        made = await service.give_notice(session, person(world.buyer), agreement, world.part, Act.SCRAP, 2, now)
+    return await world.owner.fetchrow("SELECT * FROM notice WHERE id = $1", made.id)
+
+
+async def test_a_suspension_ends_by_itself_as_of_its_stored_moment_once_however_late(
+    world: World, worker_db: Database
+) -> None:
+    agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement, 10)
+    stated = datetime.now(UTC) + DAY
+    before, given_up = await row(world, agreement), await gives(world, agreement, stated - timedelta(hours=1))
+    await by(world, world.maker, service.suspend, agreement, "Licence.", stated)
+    ends = end_of_day(local_day(stated, ZONE) + 30 * DAY, ZONE)
+    assert (await row(world, agreement))["suspension_ends_at"] == ends
+    said = await refused(world, "agreement.suspended_by_other", world.buyer, service.resume, agreement, ends - LEAST)
+    assert "only it can resume" in said
+    async with world.db.read(world.buyer.tenant) as session:
+        wanted = obligations.ObligationFilter(agreement_id=agreement, kinds=frozenset({ObligationKind.SUSPENSION_ENDS}))
+        (due,) = await obligations.coming(session, person(world.buyer), wanted, stated, 5)
+        assert (due.due, due.owes, due.mine) == (ends, world.maker.name, False)
+    # A hold that began meanwhile outlasts it, and is lifted before the worker comes: the suspension ended first all the same.
+    held, lifted = ends - 2 * DAY, ends + 3 * DAY + timedelta(hours=2)
+    await by(world, world.buyer, service.set_legal_hold, agreement, True, "Court.", held, basis="Order 26-118")
+
+    async def late() -> int:
+        async with worker_db.write() as session:
+            clock = OnBehalf(CLOCK, world.maker.id)
+            return await service.end_suspension_due(session, clock, agreement, lifted + 40 * DAY)
+
+    async with worker_db.read() as session:
+        assert agreement not in await queries.suspensions_over(session, ends - LEAST, limit=10_000)
+        assert agreement in await queries.suspensions_over(session, ends, limit=10_000)
+    await by(world, world.buyer, service.set_legal_hold, agreement, False, "Over.", lifted)
+    assert await asyncio.gather(late(), late()) == [0, 0], "whoever locked it first wrote it down"
+    after = await row(world, agreement)
+    assert (after["status"], after["suspension_ends_at"], after["tolled_days"]) == ("active", None, 30 + 4)
+    first, last = (local_day(r["window_closes_at"] - LEAST, ZONE) for r in (before, after))
+    assert (last - first).days == 34
+    told = await world.owner.fetch(
+        "SELECT at, company_id FROM agreement_event WHERE subject_id = $1 AND kind = 'suspension_ended'", agreement
+    )
+    assert [(t["at"], t["company_id"]) for t in told] == [(ends, world.maker.id)]
+    moved = await world.owner.fetchrow("SELECT * FROM notice WHERE id = $1", given_up["id"])
+    for name in ("answer_by", "clear_until"):
+        assert moved[name] == moved_by(given_up[name], lifted - stated, ZONE), name
+        assert moved[name] == end_of_day(local_day(moved[name] - LEAST, ZONE), ZONE), name
+    # The same side states another one when ninety days have passed; the other side is free to.
+    free = local_day(ends - LEAST, ZONE) + 91 * DAY
+    soon = end_of_day(free - DAY, ZONE) - LEAST
+    said = await refused(world, "agreement.suspended_lately", world.maker, service.suspend, agreement, "Again.", soon)
+    assert f"from {free.day} {free:%b %Y}" in said
+    await by(world, world.buyer, service.suspend, agreement, "Ours.", soon - DAY)
+    await by(world, world.buyer, service.resume, agreement, soon)
+    await by(world, world.maker, service.suspend, agreement, "Again.", soon + LEAST)
+    # What ended by itself either side can have written down; the clock does it alone.
+    again = (await row(world, agreement))["suspension_ends_at"]
+    await tasks.end_suspensions(worker_db, CLOCK, again)
+    assert (await row(world, agreement))["status"] == "active"
+
+
+async def test_under_the_first_library_a_suspension_lasts_and_its_clocks_move_to_the_minute(world: World) -> None:
+    agreement = await agreed(world)
+    now = datetime.now(UTC)
+    for turn in range(2):
+        await by(world, world.maker, service.suspend, agreement, "Licence.", now + turn * DAY)
+        assert (await row(world, agreement))["suspension_ends_at"] is None
+        await by(world, world.maker, service.resume, agreement, now + turn * DAY + timedelta(hours=1))
+    await by(world, world.maker, service.set_legal_hold, agreement, True, "Court.", now + 5 * DAY)
+    await by(world, world.maker, service.set_legal_hold, agreement, False, "Over.", now + 9 * DAY)
+    assert (await row(world, agreement))["tolled_days"] == 0, "no basis asked, no days added"
+
+
+async def test_a_legal_hold_names_what_it_rests_on_and_the_right_does_not_end_meanwhile(
+    world: World, worker_db: Database
+) -> None:
+    began = datetime.now(UTC).date() - timedelta(days=400)
+    terms = {**TERMS, "window_end_months": 14, "renewal": "none", "renewal_months": 0, "max_renewals": 0}
+    by_hand = await agreed_on(world, [("buy-back", 2, terms)], schedule_date=began)
+    recorded = await agreed_on(world, [("buy-back", 2, terms)], schedule_date=began)
+    now, record = datetime.now(UTC), uuid4()
+    for basis in ("", " ", "x" * 201):
+        await refused(
+            world, "agreement.basis", world.maker, service.set_legal_hold, by_hand, True, "Court.", now, basis=basis
+        )
+    await by(world, world.maker, service.set_legal_hold, by_hand, True, "Court.", now, basis="Order  26-118")
+    async with world.db.write(world.maker.tenant) as session:
+        await service.hold_all(session, person(world.maker), world.buyer.id, record, "Petition.", now)
+    closes = (await row(world, by_hand))["window_closes_at"]
+
+    async def ending(agreement: UUID) -> int:
+        async with worker_db.read() as session:
+            due = agreement in await queries.ending(session, closes, closes, limit=10_000)
+        async with worker_db.write() as session:
+            steps = await service.note_endings(session, OnBehalf(CLOCK, world.maker.id), agreement, closes, closes)
+        assert due is bool(steps)
+        return steps
+
+    assert await ending(by_hand) == 0, "each day of the hold makes the right longer"
+    assert await ending(recorded) == 2, "an insolvency's do not, unless the terms say so"
+    later = closes + 5 * DAY
+    async with world.db.write(world.maker.tenant) as session:
+        held = {by_hand: True, recorded: False}
+        await service.lift_all(session, person(world.maker), world.buyer.id, record, held, "Dismissed.", later)
+    await by(world, world.maker, service.set_legal_hold, by_hand, False, "Over.", later)
+    found = await row(world, by_hand)
+    days = (local_day(later, ZONE) - local_day(now, ZONE)).days
+    assert (found["status"], found["tolled_days"], found["frozen_days"]) == ("active", days, 0)
+    assert local_day(found["window_closes_at"], ZONE) - local_day(closes, ZONE) == days * DAY
+    named = await world.owner.fetchval(
+        "SELECT detail ->> 'basis' FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold'", by_hand
+    )
+    assert named == "Order 26-118"
