@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from marketplace.agreements import phrases
+from marketplace.agreements.condition import PAPERS_WORDS
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.pricing import price_on
 from marketplace.agreements.reach import minimum
 from marketplace.agreements.renewal import end_of_term
-from marketplace.agreements.term_kinds import AtEnd, Renewal, ResaleRule, ScrapRule, Title, UseRule
-from marketplace.agreements.term_words import price_words
+from marketplace.agreements.term_kinds import AtEnd, Papers, Renewal, ResaleRule, ScrapRule, Title, UseRule
+from marketplace.agreements.term_words import grade_words, price_words
 from marketplace.agreements.terms import AppliesTo, Party, TermsV2, UseClass
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TitleKeptV1
 
@@ -152,9 +153,17 @@ def _clock(terms: TermsV2) -> Iterator[str]:
         yield f"Days of orders and notices are business days ({terms.holiday_calendar})."
     if terms.late_share_bp and terms.late_cap_bp is not None:
         yield (
-            f"Late, you pay {phrases.percent(terms.late_share_bp)} of the value for every "
+            f"Late, you pay {phrases.percent(terms.late_share_bp)} of their price for every "
             f"{phrases.count(terms.late_period_days, 'day')} begun, at most {phrases.percent(terms.late_cap_bp)}."
         )
+    if terms.cover_purchase and terms.cover_cap_bp is not None:
+        cure = phrases.count(terms.cure_days, "day")
+        yield (
+            f"If you do not ship within {cure} after that either, the manufacturer may buy elsewhere; what it costs more you pay, "
+            f"up to {phrases.percent(terms.cover_cap_bp)} of the price paid."
+        )
+    papers = "" if terms.return_papers is Papers.NONE else f", with {PAPERS_WORDS[terms.return_papers]}"
+    yield f"What goes back is at least {grade_words(terms.return_grade)}{papers}; worse may be rejected."
 
 
 def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
@@ -198,7 +207,19 @@ def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
     }[terms.resale]
 
 
+def _missing(terms: TermsV2) -> Iterator[str]:
+    owed = []
+    if terms.breach_share_bp:
+        owed.append(f"{phrases.percent(terms.breach_share_bp)} of its price where it went without leave")
+    if terms.loss_compensation_bp and terms.loss_bearer is Party.HOLDER:
+        owed.append(f"{phrases.percent(terms.loss_compensation_bp)} where it was lost")
+    if owed:
+        yield f"For a unit that is missing from the minimum to keep you pay {phrases.listed(owed)}."
+
+
 def _end(terms: TermsV2, facts: Facts) -> Iterator[str]:
+    if terms.minimum_to_keep if facts.minimum_to_keep is None else facts.minimum_to_keep:
+        yield from _missing(terms)
     if terms.count_interval_months:
         yield f"Count the units every {phrases.count(terms.count_interval_months, 'month')}."
     if terms.renewal is not Renewal.NONE:
