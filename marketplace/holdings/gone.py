@@ -36,13 +36,12 @@ def choose_gone(
     lines: Sequence[Line], reserved: Sequence[Reserved], searched: Mapping[tuple[UUID, int], int], quantity: int
 ) -> tuple[list[Gone], int]:
     """What of these lines is gone, and how many are not on record. First what is being looked for (``searched``), then other
-    free units, those without a serial number before those that are told apart by one, and what is promised to somebody last."""
+    free units, those without a serial number before those that have to be named, and what is promised to somebody last."""
     left = quantity
     chosen: list[Gone] = []
-    looked_for = sorted(
+    for line in sorted(
         in_order(lines), key=lambda x: (not searched.get((x.lot_id, x.position_id)), x.serial is not None)
-    )
-    for line in looked_for:
+    ):
         count = min(line.free, left)
         if count > 0:
             chosen.append(Gone(line, count))

@@ -188,7 +188,11 @@ class Which(BodyIn):
     serial: str | None = Field(default=None, max_length=80)
     quantity: int = Field(ge=1, le=MAX_QUANTITY)
     note: str | None = Field(default=None, max_length=1000)
-    occurred_at: Moment | None = Field(default=None, description="When it happened, if earlier than now.")
+    occurred_at: Moment | None = Field(
+        default=None,
+        description="When it happened, if earlier than now. Before the notice of an order that is not over, the note names the "
+        "record that shows it.",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Which:

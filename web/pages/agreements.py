@@ -114,6 +114,7 @@ EVENTS: Final = {
     "notice_used": ("{company} acted on its notice", "check", None),
     "notice_agreed": ("{company} agreed to a notice", "check", "good"),
     "notice_refused": ("{company} refused a notice", "x", "bad"),
+    "used_before": ("{company} reported a use from before an order", "history", "warn"),
     "shelf_life": ("The shelf life of units ends", "hourglass", "warn"),
     "shortage": ("{company} counted: units are missing", "alert-triangle", "bad"),
     "shortage_counted": ("{company} counted again: units are still missing", "alert-triangle", "warn"),

@@ -14,6 +14,7 @@ from marketplace.holdings.queries.lines import (
 from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial, shelf_for_update
 from marketplace.holdings.queries.missing import (
     MissingRow,
+    OrderedBack,
     Searched,
     ShortageRow,
     Waits,
@@ -22,6 +23,7 @@ from marketplace.holdings.queries.missing import (
     missing_elsewhere,
     missing_units,
     one_missing,
+    orders_noticed_after,
     reserved_on,
     searched_on,
     shortage,
@@ -55,6 +57,7 @@ __all__ = [
     "HoldingFilter",
     "HoldingRow",
     "MissingRow",
+    "OrderedBack",
     "Searched",
     "ShortageRow",
     "StockLineRow",
@@ -75,6 +78,7 @@ __all__ = [
     "missing_units",
     "movement_to_correct",
     "one_missing",
+    "orders_noticed_after",
     "places_to_count",
     "reserved_on",
     "searched_on",

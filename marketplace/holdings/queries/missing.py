@@ -307,6 +307,37 @@ async def reserved_on(session: AsyncSession, lot_ids: Iterable[UUID], now: datet
 
 
 @dataclass(frozen=True, slots=True)
+class OrderedBack:
+    """An order back of a part under an agreement that is not over: so many units, noticed when."""
+
+    agreement_id: UUID
+    part_id: UUID
+    units: int
+    noticed_at: datetime
+    zone: str
+
+
+async def orders_noticed_after(
+    session: WriteSession, pairs: Iterable[tuple[UUID, UUID]], moment: datetime
+) -> Sequence[OrderedBack]:
+    """Orders of these (agreement, part), which are locked, that were noticed after ``moment`` and have units reserved, or were
+    answered by saying that the units are not there, which nobody has counted since; the first one of each pair."""
+    wanted = list(pairs)
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT ON (e.agreement_id, e.part_id) e.agreement_id, e.part_id, e.units, e.at AS noticed_at, a.zone "
+        "FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) "
+        "JOIN agreement_exercise e ON e.agreement_id = w.agreement_id AND e.part_id = w.part_id AND e.at > $3 "
+        "AND e.undone_at IS NULL JOIN agreement a ON a.id = e.agreement_id "
+        "WHERE EXISTS (SELECT FROM open_hold h WHERE h.cause_id = e.call_id) "
+        "OR EXISTS (SELECT FROM withdrawal x WHERE x.holder_id = a.holder_id AND x.cause_id = e.call_id AND x.resolved_at IS NULL) "
+        "ORDER BY e.agreement_id, e.part_id, e.at",
+        [agreement for agreement, _ in wanted], [part for _, part in wanted], moment,
+    )  # fmt: skip
+    return [OrderedBack(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class Searched:
     """Units said not to be on the shelf."""
 

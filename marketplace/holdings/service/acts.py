@@ -23,6 +23,7 @@ from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take, propose
+from marketplace.holdings.service.proving import prove_earlier
 from marketplace.holdings.service.taking import taken_out
 from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
@@ -198,7 +199,7 @@ async def _do(
     """Gather under locks, choose, ask for leave, carry out. All of the quantity or nothing.
 
     Raises ``holding.quantity``, ``holding.not_enough``, ``holding.not_owned``, ``holding.there``,
-    ``agreement.<why>``, ``agreement.ask_first`` and what the ledger refuses.
+    ``agreement.<why>``, ``agreement.ask_first``, ``holding.evidence`` and what the ledger refuses.
     """
     if quantity < 1:
         raise invalid("holding.quantity", f"The quantity must be at least 1; it was {quantity}.", field="quantity")
@@ -220,6 +221,8 @@ async def _do(
         )  # fmt: skip
     if short:
         _refuse(lines, quantity, quantity - short, against)
+    if doing.occurred_at is not None and doing.kind is not Kind.MOVE:
+        await prove_earlier(session, actor, covered, takes, doing.occurred_at, doing.note, now)
     permits = await _permits(session, actor, takes, _ACTS[doing.kind], now)
     key = command_id or uuid4()
     titles = await taken_out(session, actor, takes, _ACTS[doing.kind], key, doing.occurred_at or now, now)
