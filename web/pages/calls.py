@@ -248,7 +248,7 @@ def steps(actor: Actor, call: CallRow, now: datetime) -> tuple[Step, ...]:
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
         found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
-    if asks and actor.may("sourcing.request") and call.kind == "put":
+    if asks and actor.may("sourcing.request") and call.kind == "put" and call.replaces_id is None:
         if _to_direct(call, now) or (call.acknowledged_at is not None and call.status == "accepted"):
             found.append(Step("destination", "Say where they go", "truck-return", primary=call.acknowledged_at is None))
         return tuple(found)
@@ -314,6 +314,7 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
     back = await queries.way_back(visit.session, call_id)
+    others = await queries.in_place_of(visit.session, call_id) if call.inspected_good is not None else ()
     at_odds = await settlement.disputes_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     asks = visit.actor.company_id in {call.maker_id, call.company_id}
     done = DONE.get(visit.asked("done"))
@@ -324,10 +325,10 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
         and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
-        back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
+        back=back, others=others, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
-        objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds))],
+        objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds, visit.now))],
     )  # fmt: skip
 
 
