@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from uuid import UUID
@@ -132,6 +133,8 @@ async def test_a_holder_objects_to_the_condition_found_and_both_agree_on_one(sit
         fate_g2="reject",
     )  # fmt: skip
     assert done.headers["location"] == f"{at}?done=inspect", done.text
+    # The head says what is owed, and not what was ordered: of three units two, at half of the price.
+    assert re.search(r"Owed for the units</dt>\s*<dd[^>]*>.{0,60}90\.10", (await buyer.get(at)).text, re.DOTALL)
     other = await world.owner.fetchval("SELECT id FROM call WHERE replaces_id = $1", UUID(job.call))
     for who in (buyer, planner):
         assert f'In place of rejected units: <a class="pn" href="/calls/{other}">' in (await who.get(at)).text

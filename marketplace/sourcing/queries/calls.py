@@ -96,6 +96,11 @@ class CallRow:
         return self.agreement_zone or "UTC"
 
     @property
+    def arrival_zone(self) -> str:
+        """The time zone of the site that receives the units, in which the days to inspect them end."""
+        return str((self.ship_to or {}).get("timezone") or self.zone)
+
+    @property
     def to_replace(self) -> int:
         """Drawn units that were accepted and that the maker has neither replaced nor bought yet."""
         return (self.inspected_good or 0) - self.replaced - self.bought if self.draw_fee is not None else 0

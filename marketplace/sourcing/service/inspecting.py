@@ -109,7 +109,7 @@ async def inspect(
     if (outcome.rejected or lower or found) and ended and call.inspect_by is not None:
         raise conflict(
             "call.inspect_late",
-            f"The time to reject units ended with {deadline(call.inspect_by, call.zone)}: what was not "
+            f"The time to reject units ended with {deadline(call.inspect_by, call.arrival_zone)}: what was not "
             f"rejected by then is accepted. Accept all {call.quantity:,}.",
             field="good",
         )

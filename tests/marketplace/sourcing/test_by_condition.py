@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -91,7 +92,13 @@ async def conditions(world: World) -> dict[str, int]:
 
 async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: World, stack: AsyncExitStack) -> None:
     job, _ = await begun(world, stack)
+    # The days to inspect end where the units are: at the site that received them, half a day before the agreement's.
+    await world.owner.execute("UPDATE site SET timezone = 'Pacific/Auckland' WHERE id = $1", world.maker.site)
     grades = await received(job, 4)
+    moment = await world.owner.fetchval("SELECT inspect_by FROM call WHERE id = $1", UUID(job.call))
+    assert moment.astimezone(ZoneInfo("Pacific/Auckland")).time() == time()
+    due = (await ok(job.technician.get(f"{API}/obligations")))["items"]
+    assert [d["zone"] for d in due if d["kind"] == "inspect_call"] == ["Pacific/Auckland"]
     assert [(g["grade"], f"{Decimal(g['each']):.2f}", g["may_reject"]) for g in grades] == [
         ("new", "90.10", False), ("new_old_stock", "90.10", False), ("remanufactured", "72.08", False),
         ("used_tested", "54.06", False), ("used", "45.05", False), ("core", "45.05", True),
