@@ -78,6 +78,9 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "rejected_kept": ("Nobody objected in time: {company} keeps {of} for nothing", "package-import", "warn"),
     "sent_back": ("{company} sent {of} back", "truck-return", "info"),
     "received_back": ("{company} has the rejected units again", "package-import", "good"),
+    "in_place": ("{of} are sent in place of rejected ones", "replace", "info"),
+    "another_ordered": ("{of} were ordered in place of rejected ones", "replace", "info"),
+    "no_other_left": ("No other unit is left for {of} that were rejected", "alert-triangle", "warn"),
     "bought": ("Not replaced in time: {of} bought", "coin", "warn"),
 }
 
@@ -90,6 +93,8 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
         title, tone = "Nobody approved in time: the units are free again", "warn"
     if event.kind == "inspected" and found.get("rejected"):
         tone = "bad"
+    if event.kind == "cancelled" and found.get("why") == "kept":
+        title = "The rejected units are kept after all: these are the holder's again"
     quantity = found.get("quantity", call.quantity)
     company = event.company
     if not found.get("by") and not event.kind.startswith("silent"):
@@ -132,6 +137,8 @@ def _text(event: CallEventRow) -> str | None:
         return f"{found.get('unit_price')} each by {found.get('document')}; {found.get('amount')} is owed for it."
     if event.kind == "freight":
         return f"{found.get('amount')} by document {found.get('document')}, owed by the other side."
+    if event.kind in {"in_place", "another_ordered"}:
+        return f"Rejected under {found['of']}." if event.kind == "in_place" else f"By {found['by_order']}."
     if event.kind == "condition_disputed":
         named = (CONDITION_WORDS[str(found.get(k))].lower() for k in ("condition", "found"))
         return f"{plural(int(found.get('quantity') or 0), 'unit')}: " + ", not ".join(named) + "."

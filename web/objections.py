@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from marketplace.kit.clock import end_of_day
 from marketplace.kit.money import Money
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties.actor import Actor
@@ -28,10 +30,14 @@ class Objection:
         return CONDITION_WORDS[self.line.condition or ""].lower()
 
 
-def objection(actor: Actor, call: CallRow, line: SettlementRow, disputes: Sequence[DisputeRow]) -> Objection | None:
+def objection(
+    actor: Actor, call: CallRow, line: SettlementRow, disputes: Sequence[DisputeRow], now: datetime
+) -> Objection | None:
     """What the actor may object to about a line of this order, given the disputes about the line; None: nothing."""
     kept = fetches_of(call)
     if kept is None or line.condition is None or actor.company_id != line.payee_id or not actor.may("settlement.mark"):
+        return None
+    if now >= end_of_day(line.due_on, call.zone):
         return None
     about = [d for d in disputes if d.line_id == line.id]
     agreed = sum(d.quantity or 0 for d in about if d.subject == "condition" and d.status == "agreed")

@@ -126,7 +126,7 @@ def asked_for(terms: TermsV2) -> tuple[str, ...]:
         )
     remedy = {
         RejectRemedy.RETURN: "A rejected unit goes back at the holder's cost and stays under the clause",
-        RejectRemedy.REPLACE: "A rejected unit goes back, and the holder sends another one, at its own cost",
+        RejectRemedy.REPLACE: "A rejected unit goes back, and the holder sends another one at its own cost, within the time for a stock order, at the same price",
         RejectRemedy.CREDIT: "A rejected unit is kept, and nothing is paid for it",
     }[terms.reject_remedy]
     return (*said, f"{remedy} ({terms.clause} version {terms.version}, section 9.6).")

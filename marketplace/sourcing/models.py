@@ -65,6 +65,7 @@ class Call(Row):
     ``replace_by``. Of the accepted units, ``replaced`` have an equal one at the holder, for ``replacing`` it is on the
     way, and ``bought`` were not replaced in time. ``inspect_by``: what is not rejected by then is accepted. ``grades``: what units have to be like and fetch by their condition, kept at receipt.
     ``ship_to`` and ``ship_from``: the places and people as they were when it was ordered, for all its parties.
+    ``replaces_id``: the order whose rejected units it makes good.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
     ``licence``: under which controlled units leave the country; from ``licence_asked_at`` to ``licence_at`` no time for shipping
     runs.
@@ -124,6 +125,7 @@ class Call(Row):
     licence_asked_at: Mapped[datetime | None]
     licence_at: Mapped[datetime | None]
     licence: Mapped[str | None]
+    replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     created_at: Mapped[Created]
     __table_args__ = (
         CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
@@ -162,6 +164,7 @@ class Call(Row):
             "maker_id",
             postgresql_where=text("kind = 'put' AND status = 'accepted' AND acknowledged_at IS NULL"),
         ),
+        Index("ix_call_replaces_id", "replaces_id", postgresql_where=text("replaces_id IS NOT NULL")),
         Index("ix_call_replacing", "holder_id", postgresql_where=text("replacing > 0")),
         # The calendar: the few that are not finished, however many there were.
         Index("ix_call_open_company", "company_id", postgresql_where=text(_OPEN)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from uuid import UUID
@@ -117,15 +118,30 @@ async def test_units_are_sold_back_and_sent_where_the_maker_says(site: Site) -> 
 
 async def test_a_holder_objects_to_the_condition_found_and_both_agree_on_one(site: Site) -> None:
     world, job = site.world, site.job
-    made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, **TABLE})])
-    await delivered(world, made, 2)
-    await job.called(2)
+    made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, **TABLE, "reject_remedy": "replace"})])
+    await delivered(world, made, 5)
+    await job.called(3)
     at = f"/calls/{job.call}"
     await job.buyer.post(f"/api/v1/sourcing{at}/accept", json={})
     await job.buyer.post(f"/api/v1/sourcing{at}/ship", json={"own_transport": True})
     await job.technician.post(f"/api/v1/sourcing{at}/receive")
-    await job.technician.post(f"/api/v1/sourcing{at}/inspect", json={"found": [{"grade": "used", "quantity": 2}]})
     buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    inspecting = await planner.get(f"{at}/inspect")
+    assert "Order another unit from" in inspecting.text
+    done = await send(
+        planner, f"{at}/inspect", inspecting, quantity_g1="2", condition_g1="used", quantity_g2="1", condition_g2="core",
+        fate_g2="reject",
+    )  # fmt: skip
+    assert done.headers["location"] == f"{at}?done=inspect", done.text
+    # The head says what is owed, and not what was ordered: of three units two, at half of the price.
+    assert re.search(r"Owed for the units</dt>\s*<dd[^>]*>.{0,60}90\.10", (await buyer.get(at)).text, re.DOTALL)
+    other = await world.owner.fetchval("SELECT id FROM call WHERE replaces_id = $1", UUID(job.call))
+    for who in (buyer, planner):
+        assert f'In place of rejected units: <a class="pn" href="/calls/{other}">' in (await who.get(at)).text
+        assert (
+            f'In place of 1 unit rejected under <a class="pn" href="{at}">' in (await who.get(f"/calls/{other}")).text
+        )
+    assert f'href="/calls/{other}/ship"' in (await buyer.get(f"/calls/{other}")).text
     line = await world.owner.fetchval(
         "SELECT id FROM settlement_line WHERE cause_id = $1 AND condition = 'used'", UUID(job.call)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,13 +17,13 @@ from marketplace.agreements import phrases
 from marketplace.agreements.graded import OTHER_REASONS
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
-from marketplace.kit.money import Money, price_cell
+from marketplace.kit.money import Money, parse_amount, price_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries as settlement
 from marketplace.settlement.disputes import REASONS
-from marketplace.settlement.queries import DisputeRow
+from marketplace.settlement.queries import DisputeRow, SettlementRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.inspecting import Lower
@@ -254,7 +255,7 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
             found.append(Step("inspect", "Inspect", "shield-check", primary=True))
     if actor.company_id == call.maker_id and actor.may("order.ship") and _may_replace(call, now):
         found.append(Step("replace", "Send a replacement", "truck-return", primary=True))
-    if asks and actor.may("sourcing.request") and call.kind == "put":
+    if asks and actor.may("sourcing.request") and call.kind == "put" and call.replaces_id is None:
         if _to_direct(call, now) or (call.acknowledged_at is not None and call.status == "accepted"):
             found.append(Step("destination", "Say where they go", "truck-return", primary=call.acknowledged_at is None))
         return tuple(found)
@@ -325,6 +326,7 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
     back = await queries.way_back(visit.session, call_id)
+    others = await queries.in_place_of(visit.session, call_id) if call.inspected_good is not None else ()
     at_odds = await settlement.disputes_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     asks = visit.actor.company_id in {call.maker_id, call.company_id}
     done = DONE.get(visit.asked("done"))
@@ -335,11 +337,27 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
         and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
-        back=back, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
+        paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
         may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
-        objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds))],
+        objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds, visit.now))],
     )  # fmt: skip
+
+
+_FOR_UNITS: Final = {"call_price": 1, "handling": 1, "grade_adjustment": -1, "credit": -1}
+
+
+def _paid(call: CallRow, owed: Sequence[SettlementRow], found: Sequence[Mapping[str, Any]]) -> Money | None:
+    """What is owed for the units after their inspection, handling included; None before it, and of what is drawn or own stock."""
+    if call.inspected_good is None or call.draw_fee is not None or call.agreement_id is None:
+        return None
+    lines = {line.id for line in owed if line.kind in {"call_price", "handling"}}
+    sums = [_FOR_UNITS[x.kind] * x.amount for x in owed if x.id in lines or x.counters_id in lines]
+    if sums:
+        return Money(sum(sums, Decimal(0)), call.currency)
+    # Whoever reads no settlement reads what was found.
+    each = [parse_amount(f["each"]) * int(f["quantity"]) for f in found if f["accepted"]]
+    return Money(sum(each, Decimal(0)) if found else call.unit_price * call.inspected_good, call.currency)
 
 
 def _may_keep(call: CallRow, disputes: Sequence[DisputeRow], *, asks: bool) -> bool:

@@ -158,7 +158,7 @@ async def _condition_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     found = None
     if row.condition is not None:
         about = await queries.disputes_of_line(visit.session, line_id)
-        found = objection(visit.actor, await calls.call(visit.session, row.cause_id), row, about)
+        found = objection(visit.actor, await calls.call(visit.session, row.cause_id), row, about, visit.now)
     if found is None:
         raise conflict(
             "dispute.no_condition",

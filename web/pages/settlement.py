@@ -176,7 +176,9 @@ async def _line_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     disputes = await queries.disputes_of_line(visit.session, line_id)
     # Only what a condition fetches is objected to; what each fetches is kept with the order.
     graded = row.condition is not None and actor.may("call.read")
-    objected = objection(actor, await calls.call(visit.session, row.cause_id), row, disputes) if graded else None
+    objected = (
+        objection(actor, await calls.call(visit.session, row.cause_id), row, disputes, visit.now) if graded else None
+    )
     uncredited = row.amount - sum((c.amount for c in counters), Decimal(0))
     return visit.show(
         "settlement/line.html", row=row, form=form, paying=paying, sums=sums, state=line_state(row), cause=cause_href(row), money_of=lambda r: Money(r.unit_price, r.currency),

@@ -96,7 +96,10 @@ PIECES: Final = (
     ),
     Piece(
         ObligationKind.INSPECT_CALL, "k.inspect_by", "k.id",
-        _CALL.format(started="received_at", owes="company_id", owed="holder_id", quantity="k.quantity", detail="''"),
+        # Its days end where the units are, at the site that received them.
+        _CALL.format(started="received_at", owes="company_id", owed="holder_id", quantity="k.quantity", detail="''").replace(
+            "NULL::text AS zone", "k.ship_to ->> 'timezone' AS zone"
+        ),
         "call k", "k.status = 'received'",
         (
             ("mine", "k.company_id = $1"),

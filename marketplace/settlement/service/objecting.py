@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from marketplace.agreements import phrases
 from marketplace.db.session import WriteSession
+from marketplace.kit.clock import end_of_day
 from marketplace.kit.errors import conflict, forbidden, invalid
 from marketplace.kit.money import Money
 from marketplace.ledger.kinds import CONDITION_WORDS
@@ -34,7 +36,7 @@ async def dispute_condition(
     better ``condition`` than was found. Nothing changes of the line, and it stays due. ``fetches``: what the order keeps of what
     each condition fetches (``conditions``), and by when more is due (``days`` after the agreement, in ``zone``).
 
-    Raises ``settlement.not_found`` to others, ``dispute.side`` to the payer, ``dispute.no_condition``, ``dispute.open``,
+    Raises ``settlement.not_found`` to others, ``dispute.side`` to the payer, ``dispute.no_condition``, ``dispute.late`` after the time to pay (section 9.5), ``dispute.open``,
     ``dispute.agreed``, ``dispute.quantity``, ``dispute.condition``, ``dispute.words``."""
     line = await queries.settlement_line_for_update(session, line_id)
     if by.company_id != line.payee_id:
@@ -46,6 +48,11 @@ async def dispute_condition(
         raise conflict(
             "dispute.no_condition",
             f"{line.reference} is not what a condition fetches. Object to the line of the price: handling follows it.",
+        )
+    if now >= end_of_day(line.due_on, fetches["zone"]):
+        raise conflict(
+            "dispute.late",
+            f"The time to object to the condition was the time to pay, which ended with {phrases.day(line.due_on)}.",
         )
     before = await queries.disputes_of_line(session, line_id)
     if any(d.status == "open" for d in before):

@@ -145,11 +145,12 @@ async def requisition_for_update(session: WriteSession, requisition_id: UUID) ->
 
 
 async def sold_back_to(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:
-    """How many orders by which holders sell units back are still to arrive at a site of the company."""
+    """How many orders that no open parts request has to ask for are still to arrive at a site of the company: sold back, or in
+    place of rejected units."""
     count: int = await fetch_value(
         session,
-        "SELECT count(*)::int FROM call WHERE maker_id = $1 AND kind = 'put' AND destination_site_id = $2 "
-        "AND status IN ('accepted', 'picked', 'defaulted', 'shipped')",
+        "SELECT count(*)::int FROM call WHERE (maker_id = $1 AND kind = 'put' OR company_id = $1 AND replaces_id IS NOT NULL) "
+        "AND destination_site_id = $2 AND status IN ('accepted', 'picked', 'defaulted', 'shipped')",
         company_id,
         site_id,
     )

@@ -415,6 +415,8 @@ class CallOut(BaseModel):
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
     grades: OnReturnOut | None = Field(description="Kept at receipt, where the agreement states it.")
+    replaces_id: UUID | None = Field(description="The order whose rejected units this one makes good.")
+    replaces: str | None
 
     @classmethod
     def of(cls, call: CallRow, actor: Actor) -> CallOut:

@@ -174,7 +174,7 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
     """The asker takes back an order that has not shipped; the holder's units are free again. Raises ``put.binding`` for what a
     holder sells back."""
     call = await mine(session, actor, call_id, "asker")
-    if call.kind == "put":
+    if call.kind == "put" and call.replaces_id is None:
         raise conflict(
             "put.binding",
             f"{call.holder} sells these units back as of right: that cannot be refused. Reject at inspection what is not as "
@@ -182,7 +182,8 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
         )
     async with acting_for(session, call.maker_id):
         await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
-        if call.agreement_id and call.noticed_at:
+        # An order in place of rejected units never counted as one.
+        if call.agreement_id and call.noticed_at and call.replaces_id is None:
             await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
     await set_status(session, call, "cancelled", ended_at=now)
     # The last of what waited for an approver: nothing waits any more, and the request can be planned again.

@@ -34,7 +34,11 @@ async def close_site(session: WriteSession, actor: Actor, site_id: UUID, now: da
             (units, "unit", "on record there (move, use or count them first)"),
             (coming, "order", "to be delivered there (receive or cancel first)"),
             (wanted, "parts request", "for it (finish or cancel first)"),
-            (sold_back, "order", "by which units are sold back to it (say another site, or receive first)"),
+            (
+                sold_back,
+                "order",
+                "by which units are sold back to it or sent in place of rejected ones (say another site, or receive first)",
+            ),
         )
         if count
     ]

@@ -51,10 +51,13 @@ async def record_freight(
         raise conflict("freight.not_shipped", "Nothing was shipped that way yet: there is no freight to record.")
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
-    bears = Party.HOLDER if trip == "back" else covered.terms.freight_payer
+    another = trip == "there" and call.replaces_id is not None
+    bears = Party.HOLDER if trip == "back" or another else covered.terms.freight_payer
     payer = call.holder_id if bears is Party.HOLDER else call.maker_id
     payee = call.maker_id if payer == call.holder_id else call.holder_id
     why = "rejected units go back at the holder's cost" if trip == "back" else _why(covered.terms, bears)
+    if another:
+        why = f"units in place of those rejected under {call.replaces} are sent at the holder's cost"
     if actor.company_id == payer:
         raise conflict("freight.own", f"Your company bears this freight ({why}): nothing is owed to it.")
     known = await owed.lines_of_cause(session, call.id)

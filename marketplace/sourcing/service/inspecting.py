@@ -33,6 +33,7 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
+from marketplace.sourcing.in_kind import Shelf
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, inspection_stands_still
 from marketplace.sourcing.service.defaulting import owe_for_delay
@@ -48,6 +49,7 @@ from marketplace.sourcing.service.judging import (
     told,
 )
 from marketplace.sourcing.service.replacing import conclude, settle_if_paid
+from marketplace.sourcing.service.sending_another import asks_for_another, order_others
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
 
 
@@ -109,13 +111,21 @@ async def inspect(
     if (outcome.rejected or lower or found) and ended and call.inspect_by is not None:
         raise conflict(
             "call.inspect_late",
-            f"The time to reject units ended with {deadline(call.inspect_by, call.zone)}: what was not "
+            f"The time to reject units ended with {deadline(call.inspect_by, call.arrival_zone)}: what was not "
             f"rejected by then is accepted. Accept all {call.quantity:,}.",
             field="good",
         )
+    # Lots before agreements: what goes in place of rejected units is locked with them.
+    shelves: Sequence[Shelf] = ()
+    if asks_for_another(outcome):
+        async with acting_for(session, call.maker_id):
+            shelves = await queries.shelves_for_update(session, call, now)
     line = await _accept(
         session, actor, call, outcome, note, (call.inspect_by or now) if ended else now, now, reason=reason
     )
+    if asks_for_another(outcome):
+        async with acting_for(session, call.maker_id):
+            await order_others(session, OnBehalf(actor.user_id, call.maker_id), call, outcome, shelves, now)
     if lower is not None and line is not None:
         async with acting_for(session, call.maker_id):
             priced = await owed.settlement_line(session, line)

@@ -409,7 +409,7 @@ async def _end_calls(
     calls = await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=statuses, limit=500)
     for call in calls:
         await free_units(session, by, call, "end", now)
-        if call.agreement_id and call.noticed_at:
+        if call.agreement_id and call.noticed_at and call.replaces_id is None:
             await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
         await set_status(session, call, "cancelled", ended_at=now, note=why)
         await tell(session, by, call, "cancelled", {"why": why}, now)

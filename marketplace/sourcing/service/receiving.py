@@ -92,7 +92,8 @@ async def _clocks(
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
     terms = clause_of(covered, call)
-    until = inspect_by(terms, now, covered.facts.zone)
+    # Days end where the units are, and those that were received are at the site that received them.
+    until = inspect_by(terms, now, call.arrival_zone)
     grades = None if terms.generation == 1 else on_return(terms, call)
     if terms.clause != "access-back":
         return until, None, grades

@@ -36,6 +36,7 @@ from marketplace.sourcing.queries import CallRow, RejectedUnit
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.judging import handled, handling_words, owed_each, terms_of
 from marketplace.sourcing.service.replacing import conclude
+from marketplace.sourcing.service.sending_another import call_off_others
 from marketplace.sourcing.service.shared import announce, mine, moved, tell
 
 
@@ -265,10 +266,14 @@ async def _end(session: WriteSession, actor: Actor, dispute_id: UUID, how: str, 
         raise missing("dispute.not_found", "No such dispute about units of an order.")
     call = await queries.call_for_update(session, seen.cause_id)
     async with acting_for(session, call.maker_id):
+        others = await queries.orders_in_place_for_update(session, call.id)
+        await queries.lots_of_orders_for_update(session, [call.id, *others])
         units = await queries.rejected_units_for_update(session, call)
         dispute, kept, amount = await settlement.end_units(session, actor, dispute_id, how, now)
         if kept:
             await _keep(session, actor, call, dispute, units, kept, amount, how, now)
+        if kept == dispute.quantity:
+            await call_off_others(session, actor, others, now)
         await tell(
             session, actor, call, "dispute_withdrawn" if how == "withdrawn" else "dispute_agreed",
             {"quantity": kept, "amount": f"{Money(amount, call.currency).rounded()}", "back": (dispute.quantity or 0) - kept},

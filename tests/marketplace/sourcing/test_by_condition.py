@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from marketplace.agreements.combinations import ACCESS_BACK, BUY_BACK
+from marketplace.agreements.deadlines import ship_by
+from marketplace.agreements.terms import Urgency
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError, Kind
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.sourcing import service
 from tests import second
 from tests.agreed import agreed_on, delivered, person, rows_of
+from tests.marketplace.agreements.second import second as second_terms
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
 
@@ -88,7 +92,13 @@ async def conditions(world: World) -> dict[str, int]:
 
 async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: World, stack: AsyncExitStack) -> None:
     job, _ = await begun(world, stack)
+    # The days to inspect end where the units are: at the site that received them, half a day before the agreement's.
+    await world.owner.execute("UPDATE site SET timezone = 'Pacific/Auckland' WHERE id = $1", world.maker.site)
     grades = await received(job, 4)
+    moment = await world.owner.fetchval("SELECT inspect_by FROM call WHERE id = $1", UUID(job.call))
+    assert moment.astimezone(ZoneInfo("Pacific/Auckland")).time() == time()
+    due = (await ok(job.technician.get(f"{API}/obligations")))["items"]
+    assert [d["zone"] for d in due if d["kind"] == "inspect_call"] == ["Pacific/Auckland"]
     assert [(g["grade"], f"{Decimal(g['each']):.2f}", g["may_reject"]) for g in grades] == [
         ("new", "90.10", False), ("new_old_stock", "90.10", False), ("remanufactured", "72.08", False),
         ("used_tested", "54.06", False), ("used", "45.05", False), ("core", "45.05", True),
@@ -308,3 +318,76 @@ async def test_who_is_owed_for_a_condition_objects_to_it(world: World, stack: As
     assert (await ok(job.buyer.get(f"{DISPUTES}/{other}")))["quantity"] == 1
     await ok(job.buyer.post(f"{DISPUTES}/{other}/withdraw"))
     assert len(await lines(job)) == 4
+    # The time to pay is the time to object.
+    await world.owner.execute("UPDATE settlement_line SET due_on = current_date - 2 WHERE id = $1", UUID(line))
+    before = await rows_of(world, *TABLES)
+    await refused(job.buyer.post(at, json={**better, "quantity": None}), "dispute.late")
+    assert await rows_of(world, *TABLES) == before
+
+
+async def test_another_unit_follows_for_a_rejected_one_by_itself(world: World, stack: AsyncExitStack) -> None:
+    """At the price of the first order, by the clock of a stock order from the rejection on, and as no further order: the terms
+    allow one. What is not left cannot follow; what is rejected of it is followed again."""
+    job, _ = await begun(world, stack, reject_remedy="replace", max_exercises=1, handling_bp=600)
+    await received(job, 7)
+    first = await ok(job.technician.get(f"{CALLS}/{job.call}"))
+    await inspect(
+        job, {"grade": "new", "quantity": 2}, {"grade": "core", "quantity": 5, "accepted": False}, note="Worn out."
+    )
+    assert await lines(job) == [("call_price", 2, "170.00"), ("handling", 2, "10.20")]
+    (other,) = [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"]]
+    # Ten were there and seven went: three are left of the five.
+    assert (other["replaces"], other["quantity"], other["status"], other["urgency"]) == (
+        first["reference"], 3, "accepted", "stock_order",
+    )  # fmt: skip
+    assert (other["kind"], Decimal(other["unit_price"]), other["destination"]) == (
+        "buy_back", Decimal(first["unit_price"]), first["destination"],
+    )  # fmt: skip
+    agreement = await world.owner.fetchrow("SELECT exercises, zone FROM agreement WHERE id = $1", UUID(job.agreement))
+    assert agreement["exercises"] == 1, "it does not count as one more"
+    stored = await world.owner.fetchrow("SELECT * FROM call WHERE id = $1::uuid", other["id"])
+    terms = second_terms("buy-back", **{**TABLE, "reject_remedy": "replace"})
+    assert stored["ship_by"] == ship_by(terms, Urgency.STOCK, stored["accepted_at"], agreement["zone"])
+    assert stored["default_from"] > stored["ship_by"]
+    assert f"In place of 3 units rejected under {first['reference']}" in stored["reasons"]
+    said = await world.owner.fetch("SELECT kind, detail FROM call_event WHERE call_id = $1 ORDER BY id", UUID(job.call))
+    kinds = [e["kind"] for e in said]
+    assert ("another_ordered" in kinds, "no_other_left" in kinds) == (True, True)
+    due = (await ok(job.buyer.get(f"{API}/obligations")))["items"]
+    assert [d["reference"] for d in due if d["kind"] == "ship_call"] == [other["reference"]]
+    # Shipped and accepted like any order; nothing is left that could follow for what is rejected of it.
+    old, job.call = job.call, other["id"]
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}))
+    freight = {"trip": "there", "amount": "12.00", "currency": "USD", "document": "CMR 7"}
+    await refused(job.buyer.post(f"{CALLS}/{job.call}/freight", json=freight), "freight.own")
+    await ok(job.technician.post(f"{CALLS}/{job.call}/receive"))
+    await inspect(job, {"grade": "new", "quantity": 2}, {"grade": "core", "quantity": 1, "accepted": False})
+    assert await lines(job) == sorted([("call_price", 2, "170.00"), ("handling", 2, "10.20")] * 2)
+    assert not [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"] == job.call]
+    # The five go back as ever.
+    (units,) = [d for d in (await ok(job.buyer.get(DISPUTES)))["items"] if d["cause_id"] == old]
+    await ok(job.buyer.post(f"{API}/sourcing/disputes/{units['id']}/agree"))
+    await ok(job.technician.post(f"{CALLS}/{old}/send-back", json={"own_transport": True}))
+    await ok(job.buyer.post(f"{CALLS}/{old}/receive-back", json={}))
+    async with world.db.read(world.maker.tenant) as session:
+        assert [name for name in CHECKS if await verify(session, name)] == []
+
+
+async def test_an_order_in_place_of_units_that_are_kept_after_all_ends(world: World, stack: AsyncExitStack) -> None:
+    job, _ = await begun(world, stack, reject_remedy="replace", max_exercises=2)
+    await received(job, 4)
+    await inspect(job, {"grade": "new", "quantity": 2}, {"grade": "core", "quantity": 2, "accepted": False})
+    (other,) = [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"]]
+    (units,) = (await ok(job.buyer.get(DISPUTES)))["items"]
+    await ok(job.planner.post(f"{API}/sourcing/disputes/{units['id']}/accept"))
+    assert (await ok(job.buyer.get(f"{CALLS}/{other['id']}")))["status"] == "cancelled"
+    assert not await world.owner.fetchval("SELECT count(*) FROM open_hold WHERE cause_id = $1::uuid", other["id"])
+    # It never counted, so that its end gives nothing back either.
+    exercises = "SELECT exercises FROM agreement WHERE id = $1"
+    assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 1
+    # The maker may call off one that it needs no more, with the same count.
+    await received(job, 1)
+    await inspect(job, {"grade": "core", "quantity": 1, "accepted": False})
+    (again,) = [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"] == job.call]
+    await ok(job.planner.post(f"{CALLS}/{again['id']}/cancel"))
+    assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 2
