@@ -10,6 +10,7 @@ from marketplace.agreements.service.acceding import (
     permits_for_resale,
     undo_accession,
 )
+from marketplace.agreements.service.breaking import end_for_breach, free_if_ended, may_be_broken
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
 from marketplace.agreements.service.legal_holds import hold_all, lift_all, set_legal_hold
@@ -76,12 +77,15 @@ __all__ = [
     "count_out",
     "decline_proposal",
     "draft_accession",
+    "end_for_breach",
     "end_suspension_due",
+    "free_if_ended",
     "give_non_renewal",
     "give_notice",
     "hold_all",
     "keep_index_values",
     "lift_all",
+    "may_be_broken",
     "may_resell",
     "new_version",
     "note",

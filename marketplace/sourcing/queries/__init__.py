@@ -17,6 +17,7 @@ from marketplace.sourcing.queries.calls import (
     call,
     call_events,
     call_for_update,
+    call_of_reference,
     call_units,
     calls,
     calls_by_deadline,
@@ -26,6 +27,7 @@ from marketplace.sourcing.queries.calls import (
     may_ring,
     ordered_worth,
 )
+from marketplace.sourcing.queries.ending import ended_in_default, unshipped, unshipped_for_update
 from marketplace.sourcing.queries.locked import (
     Held,
     SellableRow,
@@ -98,6 +100,7 @@ __all__ = [
     "call",
     "call_events",
     "call_for_update",
+    "call_of_reference",
     "call_of_replacement",
     "call_units",
     "calls",
@@ -105,6 +108,7 @@ __all__ = [
     "deadline_key",
     "defaulting",
     "destination_of",
+    "ended_in_default",
     "equal_stock",
     "events_of",
     "first_site_for_share",
@@ -133,6 +137,8 @@ __all__ = [
     "unapproved",
     "uninspected",
     "unreplaced",
+    "unshipped",
+    "unshipped_for_update",
     "waiting",
     "way_back",
     "way_back_units",

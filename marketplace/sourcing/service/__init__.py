@@ -10,6 +10,7 @@ from marketplace.sourcing.service.answering import (
 )
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
+from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
@@ -28,6 +29,8 @@ from marketplace.sourcing.service.selling_back import Offered, Sellable, name_de
 
 __all__ = [
     "Asked",
+    "Breach",
+    "Ended",
     "Offered",
     "Sellable",
     "accept",
@@ -38,12 +41,14 @@ __all__ = [
     "act_on_silence",
     "agree_units",
     "approve",
+    "breach_of",
     "buy_elsewhere",
     "buy_unreplaced",
     "cancel_call",
     "close_site",
     "confirm",
     "correct_shipment",
+    "end_for_breach",
     "finish",
     "inspect",
     "keep_rejected",
