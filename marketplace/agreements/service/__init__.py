@@ -18,6 +18,7 @@ from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
     Given,
     answer_notice,
+    discount_exercise,
     give_notice,
     note_act_undone,
     note_exercise,
@@ -76,6 +77,7 @@ __all__ = [
     "close_ended",
     "count_out",
     "decline_proposal",
+    "discount_exercise",
     "draft_accession",
     "end_for_breach",
     "end_suspension_due",

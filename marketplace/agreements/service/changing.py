@@ -4,7 +4,7 @@ move every unit."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,7 +91,7 @@ async def accept_proposal(
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
     if not ends:
-        new_id = await replace_agreement(session, actor, found, proposal, now)
+        new_id = await replace_agreement(session, actor, found, proposal, now, units=_going_over(units))
     await execute(
         session, "UPDATE agreement SET status = $2, status_reason = $3, suspension_ends_at = NULL WHERE id = $1", found.id, target.value,
         proposal.note or None if ends else None,
@@ -207,9 +207,11 @@ async def replace_agreement(
     now: datetime,
     *,
     order_id: UUID | None = None,
+    units: Mapping[UUID, int] | None = None,
 ) -> UUID:
     """The new agreement with both signatures; lines and counters go on from where the old one's stood. ``order_id``: the
-    order that goes over to it."""
+    order that goes over to it; ``units``: by part those that go over, about which its books are (None: none was delivered
+    yet, so all of the schedule)."""
     assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
     terms = proposal.terms
     draft = await draft_of(
@@ -261,8 +263,13 @@ async def replace_agreement(
         proposer: Signed(proposal.proposed_by_user, proposal.proposed_at), other: Signed(actor.user_id, now)
     }  # fmt: skip
     await sign_both(session, frameworks, given["maker"], given["holder"])
+    booked = [
+        (line.part_id, replace(sold, quantity=left, minimum_to_keep=min(sold.minimum_to_keep, left)))
+        for line, sold in zip(draft.lines, draft.schedule, strict=True)
+        if (left := sold.quantity if units is None else min(units.get(line.part_id, 0), sold.quantity))
+    ]
     await keep_books(
-        session, new_id, found.maker_id, draft.clauses, [line.part_id for line in draft.lines], draft.schedule,
+        session, new_id, found.maker_id, draft.clauses, [part for part, _ in booked], [sold for _, sold in booked],
         found.schedule_date, now,
     )  # fmt: skip
     detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
@@ -278,6 +285,15 @@ async def replace_agreement(
         {"replaces": found.reference, "differences": [list(d) for d in draft.found]},
     )  # fmt: skip
     return new_id
+
+
+def _going_over(units: Sequence[Under]) -> Mapping[UUID, int] | None:
+    """How many units of each part stand under an agreement that is changed; None where none does, since its order has not come
+    yet."""
+    going: dict[UUID, int] = {}
+    for u in units:
+        going[u.part_id] = going.get(u.part_id, 0) + u.quantity
+    return going or None
 
 
 async def move_units(

@@ -22,7 +22,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, still
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
 
 
 def clause_of(covered: Covered, call: CallRow) -> Terms:
@@ -119,6 +119,7 @@ async def buy_elsewhere(
             )  # fmt: skip
         if not over:
             await set_status(session, call, "closed", ended_at=now)
+            await not_counted(session, call, now)
         detail = {"unit_price": str(unit_price), "document": number, "amount": str(claim.amount)}
         await tell(session, by, call, "covered", detail, now)
     await announce(
