@@ -440,7 +440,7 @@ class TitleDue(Row):
 
 class AgreementExercise(Row):
     """An order under an agreement: how many units, when, and how many of them a notice had offered. ``undone_at``: it was
-    cancelled, so that it counts for nothing."""
+    cancelled or, under the second library, ended without a unit shipped, so that it counts for nothing."""
 
     __tablename__ = "agreement_exercise"
     call_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -30,6 +30,7 @@ def listeners(settings: Settings) -> Mapping[str, Handler]:
         "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
         "agreement.change_proposed", "agreement.end_proposed", "agreement.proposal_declined",
         "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",
+        "agreement.ended_for_breach", "agreement.suspension_ended",
         "agreement.renewal_proposed", "agreement.renewal_accepted", "agreement.renewal", "agreement.renewed",
         "agreement.non_renewal", "agreement.not_renewed",
         "agreement.notice", "agreement.notice_agreed", "agreement.notice_refused", "agreement.shelf_life",

@@ -25,8 +25,8 @@ async def expire_unanswered(database: Database, actor_id: UUID, now: datetime) -
 
 
 def listeners(database: Database) -> Mapping[str, Handler]:
-    """An agreement was changed: its order, if it has not shipped yet, goes on under what took its place. It was ended by both:
-    such an order is cancelled."""
+    """An agreement was changed: its order, if it has not shipped yet, goes on under what took its place. It was ended by both, or
+    for breach: such an order is cancelled."""
 
     async def superseded(event: Event) -> None:
         async with database.write() as session:
@@ -36,4 +36,8 @@ def listeners(database: Database) -> Mapping[str, Handler]:
         async with database.write() as session:
             await service.end_with_agreement(session, event.aggregate_id)
 
-    return {"agreement.superseded": superseded, "agreement.terminated": terminated}
+    return {
+        "agreement.superseded": superseded,
+        "agreement.terminated": terminated,
+        "agreement.ended_for_breach": terminated,
+    }

@@ -22,7 +22,9 @@ from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import (
     AnswersCalls,
     Approves,
+    EndsAgreements,
     FindsRecords,
+    ReadsBreaches,
     ReadsCalls,
     ReadsEqualStock,
     ReadsSourcing,
@@ -34,7 +36,18 @@ from marketplace.sourcing.permissions import (
     SettlesUnits,
     ShipsReplacements,
 )
-from marketplace.sourcing.schemas.back import DestinationIn, InspectIn, ObjectIn, SellableOut, SellBackIn
+from marketplace.sourcing.schemas.back import (
+    BreachOut,
+    DefaultOut,
+    DestinationIn,
+    EndedOut,
+    EndForBreachIn,
+    InspectIn,
+    ObjectIn,
+    OwedOut,
+    SellableOut,
+    SellBackIn,
+)
 from marketplace.sourcing.schemas.calls import (
     AcceptIn,
     BackIn,
@@ -80,6 +93,7 @@ def places_each(numbers: int) -> int | None:
 
 sourcing = APIRouter(prefix="/sourcing", tags=["sourcing"])
 company = APIRouter(tags=["company"])
+ending = APIRouter(prefix="/agreements", tags=["agreements"])
 
 
 @sourcing.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
@@ -610,6 +624,41 @@ async def close_site(
     )
 
 
+@ending.get("/{agreement_id}/end-for-breach", summary="What an end for breach would rest on and end")
+async def breach(session: Reading, actor: ReadsBreaches, agreement_id: UUID, now: Now) -> BreachOut:
+    """Defaults of the other side, and what would end, as things stand."""
+    found = await service.breach_of(session, actor, agreement_id, now)
+    return BreachOut(
+        defaults=[DefaultOut.model_validate(d) for d in found.defaults], units=found.units, on_the_way=found.on_the_way,
+        orders=list(found.orders),
+        owed=[OwedOut(payer_id=payer, amount=money.amount, currency=money.currency) for payer, money in found.owed],
+    )  # fmt: skip
+
+
+@ending.post("/{agreement_id}/end-for-breach", summary="End an agreement for breach")
+async def end_for_breach(
+    session: Writing,
+    actor: EndsAgreements,
+    agreement_id: UUID,
+    given: EndForBreachIn,
+    now: Now,
+    key: IdempotencyKey = None,
+) -> EndedOut:
+    """By notice that names a default of the other side: the right and orders that are not yet with the carrier end at once."""
+
+    async def act() -> Any:
+        done = await service.end_for_breach(
+            session, actor, agreement_id, cause=given.cause, reference=given.reference, reason=given.reason, now=now
+        )
+        return EndedOut.model_validate(done)
+
+    inputs = {"agreement_id": agreement_id, **given.model_dump()}
+    return EndedOut.model_validate(
+        (await once(session, actor, key, "agreements.breach", inputs, act, status=200)).content
+    )
+
+
 router = APIRouter()
 router.include_router(sourcing)
 router.include_router(company)
+router.include_router(ending)

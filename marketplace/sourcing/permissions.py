@@ -20,4 +20,6 @@ ReadsEqualStock = Annotated[Actor, reader("order.ship")]
 ReportsLost = Annotated[Actor, writer("call.read")]
 """Whoever answers for the holder or receives for the asker: asked once it is known which side it is."""
 SettlesUnits = Annotated[Actor, writer("settlement.mark")]
+EndsAgreements = Annotated[Actor, writer("agreement.sign")]
+ReadsBreaches = Annotated[Actor, reader("agreement.read")]
 SellsBack = Annotated[Actor, writer("agreement.sign")]

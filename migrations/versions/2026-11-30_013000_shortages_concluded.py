@@ -5,7 +5,7 @@ the date by which they were to be explained.
 Undo: downgrade() drops the column.
 
 Revision ID: 300130
-Revises: 300120
+Revises: 300121
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "300130"
-down_revision = "300120"
+down_revision = "300121"
 branch_labels = None
 depends_on = None
 

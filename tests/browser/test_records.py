@@ -142,7 +142,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
-                "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
+                "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "end": f"/agreements/{job.agreement}/end", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
                 "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
                 "receive-back": f"/calls/{job.call}/receive-back", "shortages": "/holdings/shortages", "gone": "/holdings/missing-units",
             }),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ import pytest
 from marketplace.agreements.combinations import BUY_BACK
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
+from tests.marketplace.settlement.owed import owes
 from tests.marketplace.sourcing.test_by_condition import TABLE
 from tests.web.job import Site, open_site, send
 from tests.world import World
@@ -169,3 +171,30 @@ async def test_a_holder_objects_to_the_condition_found_and_both_agree_on_one(sit
     assert (await send(buyer, f"{where}/agree", ours)).status_code == 303
     owed = await world.owner.fetchval("SELECT sum(amount) FROM settlement_line WHERE cause_id = $1", UUID(job.call))
     assert owed == Decimal("108.12"), "twice 54.06"
+
+
+async def test_an_end_for_breach_is_chosen_from_defaults_and_says_what_it_ends(site: Site) -> None:
+    world = site.world
+    made = await agreed_on(world, [("buy-back", 2, BUY_BACK)])
+    await delivered(world, made, 4)
+    buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    home, at = f"/agreements/{made}", f"/agreements/{made}/end"
+    assert f'href="{at}"' in (await buyer.get(f"{home}/standing")).text
+    assert "No default to end it for" in (await buyer.get(at)).text
+    line = await owes(world, agreement_id=made, due_on=date.today() - timedelta(days=30))  # noqa: DTZ011 - any day long past
+    page = await buyer.get(at)
+    for words in ("4 units", "has not paid 270.30 USD", "No order back is open", "270.30 USD by " + world.maker.name):
+        assert words in page.text, words
+    assert "No default to end it for" in (await planner.get(at)).text, "its own default"
+    before = await rows_of(world, *TABLES)
+    reference = await world.owner.fetchval("SELECT reference FROM settlement_line WHERE id = $1", line)
+    for wrong in ({"default": f"payment/{reference}", "reason": ""}, {"default": "payment/L-NONE", "reason": "Late."}):
+        answer = await send(buyer, at, page, **wrong)
+        assert answer.status_code in (404, 422), answer.status_code
+    assert await rows_of(world, *TABLES) == before
+    done = await send(buyer, at, page, default=f"payment/{reference}", reason="Thirty days late.")
+    assert done.headers["location"] == f"{home}?done=breach", done.text
+    shown = (await planner.get(home)).text
+    assert "Ended for breach" in shown
+    assert "Thirty days late." in shown
+    assert "Ended for breach" in (await planner.get("/agreements")).text

@@ -97,6 +97,7 @@ EVENTS: Final = {
     "renewed": ("{company} signed: the right was made longer", "certificate", "good"),
     "superseded": ("{company} signed: another agreement took its place", "arrows-exchange", "info"),
     "terminated": ("{company} signed: ended by both sides", "flag", "bad"),
+    "ended_for_breach": ("{company} ended the agreement for breach", "flag", "bad"),
     "legal_hold_lifted": ("{company} lifted the legal hold", "gavel", "good"),
     "taken_out": ("Units were taken out: their price is owed", "package-export", "info"),
     "put_back": ("{company} corrected: units were not taken out", "history", "info"),

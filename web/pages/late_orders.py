@@ -27,7 +27,7 @@ LABELS: Final = {"unit_price": "Price of one unit elsewhere", "document": "Invoi
 
 async def _cover_page(visit: Visit, call_id: UUID, form: Form) -> Response:
     found = await detail(visit, call_id)
-    if found["call"].status != "defaulted":
+    if found["call"].status != "defaulted" and not await queries.ended_in_default(visit.session, call_id):
         raise missing("cover.not_default", "This order is not in default: there is nothing to cover.")
     return visit.show("calls/cover.html", **found, form=form, labels=LABELS)
 

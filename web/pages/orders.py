@@ -300,8 +300,13 @@ def _next(
         return "Both have signed: ship the units." if selling else f"Both have signed; {order.seller} ships."
     if order.status == "shipped":
         return f"{order.buyer} says what arrived." if selling else "When it arrives, say what arrived, line by line."
-    if order.reason_code == "ended_by_both":
-        return "This order was cancelled: both sides ended its agreement before it shipped. The units are free again."
+    if order.reason_code in ("ended_by_both", "ended_for_breach"):
+        who = (
+            "both sides ended its agreement"
+            if order.reason_code == "ended_by_both"
+            else "its agreement was ended for breach"
+        )
+        return f"This order was cancelled: {who} before it shipped. The units are free again."
     reason = DECLINE_REASONS.get(order.reason_code or "")
     return f"This order was {WORDS[order.status]}{f': {reason.lower()}' if reason else ''}."
 

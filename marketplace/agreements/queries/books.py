@@ -3,6 +3,7 @@ alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -69,31 +70,44 @@ async def agreement_books(session: AsyncSession, actor: Actor, found: AgreementD
     kept = _with_receipt(found, rows[0]["at"], Books(rows[0]["rate_bp"], lines))
     if not kept.signed.totals.needs_rate:
         return kept
-    today = await _now(session, actor, found)
+    # Today's books are about the units that were booked: where the schedule was changed, those that went over.
+    sizes = {part: sum(b.units for b in by_part.get(part, ())) for part in (x.part_id for x in found.lines)}
+    today = await _now(session, actor, found, sizes)
     return kept if today.signed.rate_bp is None else kept._replace(now=today.accepted or today.signed)
 
 
-async def _now(session: AsyncSession, actor: Actor, found: AgreementDetail) -> AgreementBooks:
+async def _now(
+    session: AsyncSession, actor: Actor, found: AgreementDetail, sizes: Mapping[UUID, int] | None = None
+) -> AgreementBooks:
     known = await assumptions(session, actor.company_id)
-    return _with_receipt(found, None, Books(known.rate_bp, tuple(_reckoned(found, known))))
+    return _with_receipt(found, None, Books(known.rate_bp, tuple(_reckoned(found, known, sizes))))
 
 
 def _with_receipt(found: AgreementDetail, recorded_at: datetime | None, signed: Books) -> AgreementBooks:
-    if not any(x.not_accepted for x in found.lines):
+    # Of a changed agreement what was not accepted before did not go over, and is in no book of it.
+    short = [
+        max(sum(b.units for b in line.books.classes) - x.accepted, 0)
+        for line, x in zip(signed.lines, found.lines, strict=True)
+    ]
+    if not any(short):
         return AgreementBooks(recorded_at, signed, None)
     left = tuple(
-        replace(line, books=accepted(found.terms, line.books, x.minimum_to_keep, x.not_accepted))
-        for line, x in zip(signed.lines, found.lines, strict=True)
+        replace(line, books=accepted(found.terms, line.books, x.minimum_to_keep, lacking)) if lacking else line
+        for line, x, lacking in zip(signed.lines, found.lines, short, strict=True)
     )
     return AgreementBooks(recorded_at, signed, replace(signed, lines=left))
 
 
-def _reckoned(found: AgreementDetail, known: Assumptions) -> list[NamedLine]:
+def _reckoned(found: AgreementDetail, known: Assumptions, sizes: Mapping[UUID, int] | None = None) -> list[NamedLine]:
     row = found.row
     made = []
     for x in found.lines:
         price = Money(x.sale_price, row.currency)
-        sold = Sold(x.quantity_sold, price, x.minimum_to_keep)
+        units = x.quantity_sold if sizes is None else sizes[x.part_id]
+        if not units:
+            made.append(NamedLine(x.part_id, x.number, x.uom, LineBooks(price, ())))
+            continue
+        sold = Sold(units, price, min(x.minimum_to_keep, units))
         made.append(
             NamedLine(
                 x.part_id, x.number, x.uom,

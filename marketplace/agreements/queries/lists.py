@@ -82,6 +82,8 @@ class AgreementRow:
     status_reason: str | None
     legal_hold: bool
     suspension_ends_at: datetime | None
+    for_breach: bool
+    """It was ended for breach."""
     exercises: int
     window_opens_at: datetime
     window_closes_at: datetime
@@ -106,7 +108,9 @@ _AGREEMENT = """
 SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.order_id, a.clause, a.version,
        a.further, c.title || coalesce((SELECT string_agg(' and ' || f.title, '' ORDER BY x.n)
            FROM jsonb_array_elements(a.further) WITH ORDINALITY AS x (one, n) JOIN clause_version f
-           ON f.clause = x.one ->> 'clause' AND f.version = (x.one ->> 'version')::int), '') AS title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.suspension_ends_at, a.exercises,
+           ON f.clause = x.one ->> 'clause' AND f.version = (x.one ->> 'version')::int), '') AS title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.suspension_ends_at,
+       a.status = 'terminated' AND EXISTS (SELECT FROM agreement_event e WHERE e.subject_id = a.id AND e.kind = 'ended_for_breach')
+           AS for_breach, a.exercises,
        a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
        l.not_accepted, l.value,
        coalesce((SELECT sum(p.quantity) FROM position p WHERE p.agreement_id = a.id AND p.holder_id = a.holder_id

@@ -10,6 +10,7 @@ from marketplace.agreements.service.acceding import (
     permits_for_resale,
     undo_accession,
 )
+from marketplace.agreements.service.breaking import end_for_breach, free_if_ended, may_be_broken
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
 from marketplace.agreements.service.legal_holds import hold_all, lift_all, set_legal_hold
@@ -17,6 +18,7 @@ from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
     Given,
     answer_notice,
+    discount_exercise,
     give_notice,
     lessen_exercise,
     note_act_undone,
@@ -78,14 +80,18 @@ __all__ = [
     "close_ended",
     "count_out",
     "decline_proposal",
+    "discount_exercise",
     "draft_accession",
+    "end_for_breach",
     "end_suspension_due",
+    "free_if_ended",
     "give_non_renewal",
     "give_notice",
     "hold_all",
     "keep_index_values",
     "lessen_exercise",
     "lift_all",
+    "may_be_broken",
     "may_resell",
     "new_version",
     "note",

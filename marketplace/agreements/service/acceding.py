@@ -272,7 +272,10 @@ async def undo_accession(session: WriteSession, actor: By, child_id: UUID, reaso
     """A child agreement whose units never came ends. The caller acts for one of its sides."""
     found = await queries.agreement_for_update(session, child_id)
     await execute(
-        session, "UPDATE agreement SET status = 'terminated', status_reason = $2 WHERE id = $1", child_id, reason
+        session,
+        "UPDATE agreement SET status = 'terminated', status_reason = $2, suspension_ends_at = NULL WHERE id = $1",
+        child_id,
+        reason,
     )
     await note(session, child_id, (found.maker_id, found.holder_id), "terminated", actor, now, {"reason": reason})
 

@@ -4,7 +4,7 @@ move every unit."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,7 +73,7 @@ async def accept_proposal(
         raise conflict(
             "proposal.kind", "Nobody is bound yet: these terms are signed with the order that they are about."
         )
-    _not_held(found)
+    not_held(found)
     if proposal.kind == "renewal":
         until = await renew_agreed(session, actor, found, now)
         await answer(session, proposal.id, "accepted", actor, now)
@@ -87,16 +87,16 @@ async def accept_proposal(
     move_agreement(AgreementState(found.status), target)
     units = await queries.units_under(session, agreement_id)
     _at_rest(found, before, units)
-    await _title_settled(session, found, units, None if ends else proposal)
+    await title_settled(session, found, units, None if ends else proposal)
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
     if not ends:
-        new_id = await replace_agreement(session, actor, found, proposal, now)
+        new_id = await replace_agreement(session, actor, found, proposal, now, units=_going_over(units))
     await execute(
-        session, "UPDATE agreement SET status = $2, status_reason = $3 WHERE id = $1", found.id, target.value,
+        session, "UPDATE agreement SET status = $2, status_reason = $3, suspension_ends_at = NULL WHERE id = $1", found.id, target.value,
         proposal.note or None if ends else None,
     )  # fmt: skip
-    moved = await _move(session, actor, found, units, new_id, proposal.id, now)
+    moved = await move_units(session, actor, found, units, new_id, proposal.id, now)
     detail: dict[str, Any] = {"proposal": proposal.id, "units": moved, "note": proposal.note}
     if new_id is not None:
         detail["replaced_by"] = proposal.reference
@@ -118,13 +118,13 @@ async def close_ended(
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.CLOSED)
-    _not_held(found)
+    not_held(found)
     units = await queries.units_under(session, agreement_id)
     _at_rest(found, before, units)
-    await _title_settled(session, found, units, None)
+    await title_settled(session, found, units, None)
     await close_open(session, actor, found, now)
     await execute(session, "UPDATE agreement SET status = 'closed' WHERE id = $1", found.id)
-    moved = await _move(session, actor, found, units, None, found.id, now)
+    moved = await move_units(session, actor, found, units, None, found.id, now)
     detail = {"units": moved, "note": why} if why else {"units": moved}
     await note(session, found.id, (found.maker_id, found.holder_id), "closed", actor, now, detail)
     return Accepted(None, None, moved)
@@ -144,8 +144,8 @@ def check_answer(proposal: ProposalRow, actor: By, now: datetime, wording_sha256
         )
 
 
-def _not_held(found: Locked) -> None:
-    """In an insolvency nobody else than the estate decides about the units."""
+def not_held(found: Locked) -> None:
+    """In an insolvency nobody else than the estate decides about the units. Raises ``agreement.legal_hold``."""
     if found.legal_hold:
         raise conflict(
             "agreement.legal_hold",
@@ -178,7 +178,7 @@ def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> 
         )
 
 
-async def _title_settled(
+async def title_settled(
     session: WriteSession, found: Locked, units: Sequence[Under], proposal: ProposalRow | None
 ) -> None:
     """Units that are the maker's still stay under terms that say how they become the holder's or go back: what keeps title
@@ -207,9 +207,11 @@ async def replace_agreement(
     now: datetime,
     *,
     order_id: UUID | None = None,
+    units: Mapping[UUID, int] | None = None,
 ) -> UUID:
     """The new agreement with both signatures; lines and counters go on from where the old one's stood. ``order_id``: the
-    order that goes over to it."""
+    order that goes over to it; ``units``: by part those that go over, about which its books are (None: none was delivered
+    yet, so all of the schedule)."""
     assert proposal.terms is not None  # noqa: S101 - a change has terms, by a check of the table
     terms = proposal.terms
     draft = await draft_of(
@@ -261,8 +263,13 @@ async def replace_agreement(
         proposer: Signed(proposal.proposed_by_user, proposal.proposed_at), other: Signed(actor.user_id, now)
     }  # fmt: skip
     await sign_both(session, frameworks, given["maker"], given["holder"])
+    booked = [
+        (line.part_id, replace(sold, quantity=left, minimum_to_keep=min(sold.minimum_to_keep, left)))
+        for line, sold in zip(draft.lines, draft.schedule, strict=True)
+        if (left := sold.quantity if units is None else min(units.get(line.part_id, 0), sold.quantity))
+    ]
     await keep_books(
-        session, new_id, found.maker_id, draft.clauses, [line.part_id for line in draft.lines], draft.schedule,
+        session, new_id, found.maker_id, draft.clauses, [part for part, _ in booked], [sold for _, sold in booked],
         found.schedule_date, now,
     )  # fmt: skip
     detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
@@ -280,7 +287,16 @@ async def replace_agreement(
     return new_id
 
 
-async def _move(
+def _going_over(units: Sequence[Under]) -> Mapping[UUID, int] | None:
+    """How many units of each part stand under an agreement that is changed; None where none does, since its order has not come
+    yet."""
+    going: dict[UUID, int] = {}
+    for u in units:
+        going[u.part_id] = going.get(u.part_id, 0) + u.quantity
+    return going or None
+
+
+async def move_units(
     session: WriteSession,
     actor: By,
     found: Locked,

@@ -367,6 +367,22 @@ async def lessen_exercise(session: WriteSession, call_id: UUID, units: int) -> N
     await execute(session, "UPDATE agreement_exercise SET units = $2 WHERE call_id = $1", call_id, units)
 
 
+async def discount_exercise(session: WriteSession, agreement_id: UUID, *, call_id: UUID, now: datetime) -> None:
+    """An order ended without a unit shipped: under the second library only orders that are open, or under which a unit was
+    shipped, count. The notice that it answered stays answered. Under the first library it counts on, as long as nobody cancels
+    it."""
+    if not await queries.second_library(session, [agreement_id]):
+        return
+    undone = await fetch_value(
+        session,
+        "UPDATE agreement_exercise SET undone_at = $2 WHERE call_id = $1 AND undone_at IS NULL RETURNING call_id",
+        call_id,
+        now,
+    )
+    if undone is not None:
+        await _count(session, agreement_id, -1)
+
+
 async def _count(session: WriteSession, agreement_id: UUID, step: int) -> int:
     count: int | None = await fetch_value(
         session,

@@ -83,7 +83,7 @@ async def propose_change(
 
     ``minimums``: by part, where a line's minimum to keep is to be another. An open proposal of the other side is
     countered by it; one of the own side is withdrawn. Raises ``agreement.not_found``, ``agreement.state``,
-    ``terms.invalid``, ``terms.combination``, ``clause.not_found``, ``agreement.lines``, ``proposal.nothing``, ``proposal.window``, ``proposal.days``, ``law.blocked``.
+    ``terms.invalid``, ``terms.combination``, ``clause.not_found``, ``agreement.lines``, ``proposal.nothing``, ``proposal.premium``, ``proposal.window``, ``proposal.days``, ``law.blocked``.
     """
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.SUPERSEDED)
@@ -92,6 +92,8 @@ async def propose_change(
     draft = await draft_of(session, found, clause, version, terms, minimums, further)
     if not draft.found:
         raise invalid("proposal.nothing", "These are the terms as they are. Change at least one of them.")
+    if kind == "change":
+        _same_premium(draft)
     span = window(draft.clauses[0], facts_of(draft.schedule[0], found))
     if span.closes <= now:
         raise invalid(
@@ -119,6 +121,21 @@ async def propose_change(
         "Read what would change, then sign it, propose other terms, or decline.",
     )  # fmt: skip
     return Proposed(made, draft.found, digest.hex(), until)
+
+
+def _same_premium(draft: Draft) -> None:
+    """The premium is paid once, for the schedule: a change adds none, and takes none back. Raises ``proposal.premium``."""
+    beside = {terms.clause: terms for terms in draft.before[1:]}
+    for index, terms in enumerate(draft.clauses):
+        was = draft.before[0] if index == 0 else beside.get(terms.clause)
+        before, after = (getattr(t, "option_premium_bp", 0) for t in (was, terms))
+        if before != after:
+            raise invalid(
+                "proposal.premium",
+                f"The premium for the right is paid once, with the schedule: a change adds none. Leave it at {phrases.percent(before)} "
+                "(section 2.1), and agree on another price or on another window instead.",
+                field="option_premium_bp" if index == 0 else f"{terms.clause}.option_premium_bp",
+            )
 
 
 async def propose_end(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.missing import BREACHES
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.holdings.gone import Reserved
 from marketplace.kit.errors import missing
@@ -260,6 +261,27 @@ async def one_missing(session: AsyncSession, missing_id: UUID) -> MissingRow | N
     """What became of some units, as far as the reader may see it."""
     row = await fetch_one(session, f"{_MISSING} WHERE u.id = $1", missing_id)
     return MissingRow(**dict(row)) if row else None
+
+
+async def breaches(session: AsyncSession, agreement_ids: Iterable[UUID], *, limit: int = 100) -> Sequence[MissingRow]:
+    """Units that left the holder's hands without leave under these agreements, by its own word or concluded, and were not found
+    again since; oldest first."""
+    rows = await fetch(
+        session,
+        f"{_MISSING} WHERE u.agreement_id = ANY($1::uuid[]) AND u.became = ANY($2::text[]) AND u.without_leave > "
+        "(SELECT coalesce(sum(f.quantity), 0) FROM missing_units f WHERE f.agreement_id = ANY($1) AND f.part_id = u.part_id "
+        "AND f.became = 'found' AND f.at >= u.at) ORDER BY u.id LIMIT $3",
+        list(agreement_ids), sorted(BREACHES), limit,
+    )  # fmt: skip
+    return [MissingRow(**dict(r)) for r in rows]
+
+
+async def said_under(session: AsyncSession, agreement_ids: Iterable[UUID], *, limit: int = 100) -> Sequence[MissingRow]:
+    """What was said of missing units under these agreements, newest first."""
+    rows = await fetch(
+        session, f"{_MISSING} WHERE u.agreement_id = ANY($1::uuid[]) ORDER BY u.id DESC LIMIT $2", list(agreement_ids), limit
+    )  # fmt: skip
+    return [MissingRow(**dict(r)) for r in rows]
 
 
 async def is_owed_for(session: AsyncSession, command_id: UUID) -> bool:

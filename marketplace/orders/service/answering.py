@@ -217,27 +217,30 @@ async def expire(session: WriteSession, actor_id: UUID, order_id: UUID, now: dat
 
 
 async def end_with_agreement(session: WriteSession, agreement_id: UUID) -> UUID | None:
-    """Both sides ended the agreement of an order that has not shipped: nobody owes its units any more, so they are free again.
+    """Both sides ended the agreement of an order that has not shipped, or one did for breach: nobody owes its units any more, so they are free again.
     Again changes nothing. Returns the order."""
     rows = await fetch(
         session,
-        "SELECT o.id, e.at FROM purchase_order o JOIN agreement_event e ON e.subject_id = o.agreement_id AND e.kind = 'terminated' "
+        "SELECT o.id, e.at, e.kind FROM purchase_order o JOIN agreement_event e ON e.subject_id = o.agreement_id "
+        "AND e.kind IN ('terminated', 'ended_for_breach') "
         "WHERE o.agreement_id = $1 AND o.status = 'accepted'",
         agreement_id,
     )
     if not rows:
         return None
     order_id, now = rows[0]["id"], rows[0]["at"]
+    both = rows[0]["kind"] == "terminated"
+    reason, words = ("ended_by_both", "by both sides") if both else ("ended_for_breach", "for breach")
     order = await queries.order_for_update(session, order_id)
     if order.status != "accepted" or order.agreement_status != "terminated":
         return None
-    await _undo(session, OnBehalf(_CLOCK, order.seller_id), order, "cancelled", "ended_by_both", "", now)
+    await _undo(session, OnBehalf(_CLOCK, order.seller_id), order, "cancelled", reason, "", now)
     for company, roles in ((order.buyer_id, ("buyer",)), (order.seller_id, ("seller", "planner"))):
         async with acting_for(session, company):
             people = await parties.people_to_tell(session, company, roles)
         await announce(
             session, "order.cancelled", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-            f"Order {order.reference} cancelled", "Its agreement was ended by both sides. The units are free again.",
+            f"Order {order.reference} cancelled", f"Its agreement was ended {words}. The units are free again.",
         )  # fmt: skip
     return order.id
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.kit.money import Money
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
 from marketplace.settlement.states import LineState, due_amount, is_overdue, line_state
@@ -224,6 +225,31 @@ async def open_lines(
         payer_id, payee_id, currency, limit,
     )  # fmt: skip
     return [SettlementRow(**dict(r)) for r in rows]
+
+
+async def due_under(
+    session: AsyncSession, agreement_ids: Sequence[UUID], payer_id: UUID, before: date, *, limit: int = 100
+) -> Sequence[SettlementRow]:
+    """What a company owes under these agreements that was due before a day, is not paid and not disputed; the longest due
+    first."""
+    rows = await fetch(
+        session,
+        _LINE + "WHERE l.agreement_id = ANY($1::uuid[]) AND l.payer_id = $2 AND l.due_on < $3 AND l.paid < l.amount "
+        "AND l.amount - l.paid > l.disputed ORDER BY l.due_on, l.id LIMIT $4",
+        list(agreement_ids), payer_id, before, limit,
+    )  # fmt: skip
+    return [SettlementRow(**dict(r)) for r in rows]
+
+
+async def open_under(session: AsyncSession, agreement_ids: Sequence[UUID]) -> Sequence[tuple[UUID, Money]]:
+    """(who owes, how much) of what is not paid under these agreements, as far as the reader may see it."""
+    rows = await fetch(
+        session,
+        "SELECT payer_id, currency::text AS currency, sum(amount - paid) AS amount FROM settlement_line "
+        "WHERE agreement_id = ANY($1::uuid[]) AND paid < amount GROUP BY 1, 2 ORDER BY 1, 2",
+        list(agreement_ids),
+    )
+    return [(r["payer_id"], Money(r["amount"], r["currency"])) for r in rows]
 
 
 async def counters_of(session: AsyncSession, line_id: UUID) -> Sequence[SettlementRow]:

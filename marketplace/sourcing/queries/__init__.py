@@ -18,6 +18,7 @@ from marketplace.sourcing.queries.calls import (
     call,
     call_events,
     call_for_update,
+    call_of_reference,
     call_units,
     calls,
     calls_by_deadline,
@@ -28,6 +29,7 @@ from marketplace.sourcing.queries.calls import (
     may_ring,
     ordered_worth,
 )
+from marketplace.sourcing.queries.ending import ended_in_default, unshipped, unshipped_for_update
 from marketplace.sourcing.queries.in_place import (
     InPlaceRow,
     in_place_of,
@@ -109,6 +111,7 @@ __all__ = [
     "call",
     "call_events",
     "call_for_update",
+    "call_of_reference",
     "call_of_replacement",
     "call_units",
     "calls",
@@ -116,6 +119,7 @@ __all__ = [
     "deadline_key",
     "defaulting",
     "destination_of",
+    "ended_in_default",
     "equal_stock",
     "events_of",
     "first_site_for_share",
@@ -149,6 +153,8 @@ __all__ = [
     "unapproved",
     "uninspected",
     "unreplaced",
+    "unshipped",
+    "unshipped_for_update",
     "waiting",
     "way_back",
     "way_back_units",

@@ -264,6 +264,17 @@ async def call(session: AsyncSession, call_id: UUID) -> CallRow:
     return _call(row)
 
 
+async def calls_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[CallRow]:
+    """Visible calls, in the order of their ids."""
+    return [_call(r) for r in await fetch(session, _CALL + "WHERE k.id = ANY($1::uuid[]) ORDER BY k.id", list(ids))]
+
+
+async def call_of_reference(session: AsyncSession, reference: str) -> CallRow | None:
+    """A visible call by its reference."""
+    row = await fetch_one(session, _CALL + "WHERE k.reference = $1", reference)
+    return _call(row) if row else None
+
+
 async def is_call(session: AsyncSession, cause_id: UUID) -> bool:
     """Whether this is the id of an order back."""
     return bool(await fetch_value(session, "SELECT EXISTS (SELECT FROM call WHERE id = $1)", cause_id))

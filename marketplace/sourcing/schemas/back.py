@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from marketplace.agreements.graded import Finding
 from marketplace.agreements.term_kinds import Grade, Papers, RejectRemedy
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn
+from marketplace.sourcing.defaults import Cause
 from marketplace.sourcing.service.selling_back import Sellable
 
 Name = Annotated[str, Field(max_length=200)]
@@ -174,3 +176,58 @@ class SellableOut(BaseModel):
             free=row.free, can=found.can, unit_price=price.amount if price else None,
             currency=price.currency if price else None, words=found.words,
         )  # fmt: skip
+
+
+class EndForBreachIn(BodyIn):
+    """A default of the other side, and a word to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"cause": "order", "reference": "BBO-7F3K2Q", "reason": "Not shipped in four weeks."}]
+        }
+    )
+    cause: Cause = Field(description="What the other side is in default with.")
+    reference: str = Field(
+        min_length=1,
+        max_length=40,
+        description="Of the order or the settlement line; of missing units the id of what was said.",
+    )
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class DefaultOut(BaseModel):
+    """A default of the other side."""
+
+    model_config = ConfigDict(from_attributes=True)
+    cause: Cause
+    reference: str
+    since: datetime
+    words: str
+
+
+class OwedOut(BaseModel):
+    """What a side owes under an agreement and has not paid."""
+
+    payer_id: UUID
+    amount: Decimal
+    currency: str
+
+
+class BreachOut(BaseModel):
+    """What an end for breach would rest on and end, as things stand."""
+
+    defaults: list[DefaultOut]
+    units: int = Field(description="With the holder: free of the right then.")
+    on_the_way: int = Field(description="Finish under the agreement.")
+    orders: list[str] = Field(description="Orders back that end: not yet with the carrier.")
+    owed: list[OwedOut] = Field(description="Stays owed.")
+
+
+class EndedOut(BaseModel):
+    """An agreement that was ended for breach."""
+
+    model_config = ConfigDict(from_attributes=True)
+    agreement_id: UUID
+    reference: str
+    units: int = Field(description="Free of the right.")
+    orders: list[str] = Field(description="Orders back that ended with it.")

@@ -10,6 +10,7 @@ from marketplace.sourcing.service.answering import (
 )
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
+from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
@@ -31,6 +32,8 @@ from marketplace.sourcing.service.selling_back import Offered, Sellable, name_de
 
 __all__ = [
     "Asked",
+    "Breach",
+    "Ended",
     "Needed",
     "Offered",
     "Sellable",
@@ -43,12 +46,14 @@ __all__ = [
     "agree_units",
     "approve",
     "ask_licence",
+    "breach_of",
     "buy_elsewhere",
     "buy_unreplaced",
     "cancel_call",
     "close_site",
     "confirm",
     "correct_shipment",
+    "end_for_breach",
     "fetches_of",
     "finish",
     "inspect",

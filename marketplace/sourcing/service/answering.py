@@ -31,6 +31,7 @@ from marketplace.sourcing.service.shared import (
     announce,
     mine,
     moved,
+    not_counted,
     set_status,
     tell,
 )
@@ -128,6 +129,7 @@ async def refuse(
             [u.position_id for u in units], [u.quantity for u in units],
         )  # fmt: skip
     await set_status(session, call, "refused", refusal_code=code, note=note.strip() or None, ended_at=now)
+    await not_counted(session, call, now)
     await tell(session, actor, call, "refused", {"code": code, "note": note}, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     await tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
@@ -289,6 +291,7 @@ async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, n
         return "accepted"
     await free_units(session, clock, call, "silence", now)
     await set_status(session, call, "refused", by_way_of="silent", refusal_code="no_response", ended_at=now)
+    await not_counted(session, call, now)
     await tell(session, clock, call, "silent_refused", {}, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     await tell_next(session, call, f"{call.holder} did not answer {call.reference} in time", following)

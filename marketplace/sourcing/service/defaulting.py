@@ -22,7 +22,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, still
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
 
 
 def clause_of(covered: Covered, call: CallRow) -> Terms:
@@ -86,7 +86,9 @@ async def buy_elsewhere(
     Raises ``call.not_found``, ``cover.not_default``, ``cover.not_agreed`` where the terms give no such right, ``cover.document``,
     ``cover.price``."""
     call = await mine(session, actor, call_id, "asker")
-    if call.status != "defaulted" or call.agreement_id is None or call.kind == "put":
+    # What ended for breach while it was in default can still be bought elsewhere: that right stays.
+    over = call.status == "closed" and await queries.ended_in_default(session, call.id)
+    if (call.status != "defaulted" and not over) or call.agreement_id is None or call.kind == "put":
         raise conflict(
             "cover.not_default",
             "Only an order in default can be covered elsewhere: not shipped in time, nor within the time to make it good.",
@@ -101,12 +103,14 @@ async def buy_elsewhere(
     terms = clause_of(covered, call)
     if terms.generation == 1 or not terms.cover_purchase:
         raise conflict("cover.not_agreed", "This agreement does not have the holder pay for units bought elsewhere.")
-    move_call(CallState(call.status), CallState.CLOSED)
+    if not over:
+        move_call(CallState(call.status), CallState.CLOSED)
     claim = cover(terms, covered.facts, Money(call.unit_price, call.currency), unit_price, call.quantity)
     line: UUID | None = None
     async with acting_for(session, call.maker_id):
         by = OnBehalf(actor.user_id, call.maker_id)
-        await free_units(session, by, call, "cover", now)
+        if not over:
+            await free_units(session, by, call, "cover", now)
         if claim.amount.amount:
             line = await settlement.owe(
                 session, payer_id=call.holder_id, payee_id=call.maker_id, kind="cover_purchase", cause_id=call.id,
@@ -114,7 +118,9 @@ async def buy_elsewhere(
                 unit_price=claim.amount, words=claim.words, document=number,
                 due_on=local_day(now, call.zone) + timedelta(days=call.payment_days),
             )  # fmt: skip
-        await set_status(session, call, "closed", ended_at=now)
+        if not over:
+            await set_status(session, call, "closed", ended_at=now)
+            await not_counted(session, call, now)
         detail = {"unit_price": str(unit_price), "document": number, "amount": str(claim.amount)}
         await tell(session, by, call, "covered", detail, now)
     await announce(

@@ -27,7 +27,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.answering import tell_next
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
 
@@ -66,6 +66,7 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
         await set_status(session, call, "cancelled", ended_at=now)
     elif call.status in ("noticed", "acknowledged") or (call.status != "defaulted" and call.default_from is None):
         await set_status(session, call, "refused", refusal_code="short", ended_at=now)
+        await not_counted(session, call, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
     await tell_next(session, call, subject, following)

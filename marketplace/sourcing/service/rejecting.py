@@ -206,6 +206,10 @@ async def receive_back(
         command_id("call.back.receive", call.id), call.holder_id, actor.user_id, tuple(steps), "call", call.id
     )
     await carry_out(session, command, now)
+    # Their agreement was ended for breach meanwhile: they come free.
+    under = at[arriving[0][0], arriving[0][1]].agreement if arriving else None
+    if under is not None:
+        await agreements.free_if_ended(session, actor, under, call.id, now)
     await execute(
         session, "UPDATE way_back SET received_at = $2, missing = $3, note = $4 WHERE call_id = $1",
         call.id, now, missing_units, note.strip(),

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from marketplace.agreements import service as agreements
 from marketplace.agreements.states import CallState, move_call
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.canonical import encode
@@ -72,6 +73,13 @@ async def set_status(
         status,
         *(columns[n] for n in names),
     )
+
+
+async def not_counted(session: WriteSession, call: CallRow, now: datetime) -> None:
+    """A call that ended without a unit shipped; on behalf of its maker, whose orders are counted. Its lots are locked."""
+    if call.agreement_id is not None and call.noticed_at is not None:
+        async with acting_for(session, call.maker_id):
+            await agreements.discount_exercise(session, call.agreement_id, call_id=call.id, now=now)
 
 
 async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str, *, words: str = "") -> CallRow:

@@ -16,8 +16,8 @@ from marketplace.agreements import queries
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.notice import Standing
 from tests import second
-from tests.agreed import agreed_on, delivered
-from tests.marketplace.main_job import API, Job, ok
+from tests.agreed import agreed, agreed_on, delivered, rows_of
+from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
 
 owner, db, worker_db = second.FIXTURES
@@ -106,3 +106,55 @@ async def test_an_agreement_that_has_ended_leaves_no_notice_to_answer(job: Job) 
         assert not await queries.open_notices(session, world.maker.id, now)
     due = await ok(job.planner.get(f"{API}/obligations"))
     assert not [o for o in due["items"] if o["kind"] == "order_noticed"]
+
+
+async def test_a_change_is_booked_for_what_goes_over_and_adds_no_premium(job: Job) -> None:
+    """Of twenty units one comes back and two are scrapped: seventeen go over, and the books are about these."""
+    world, tables = job.world, ("agreement", "agreement_proposal", "agreement_event", "outbox_event")
+    await job.called(1)
+    await job.came_back(1)
+    what = {
+        "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site), "became": "scrapped",
+        "quantity": 2, "note": "Scrapped.",
+    }  # fmt: skip
+    await ok(job.buyer.post(f"{API}/holdings/missing-units", json=what), 201)
+    terms = (await ok(job.planner.get(f"{API}/agreements/{job.agreement}")))["terms"]
+    dearer = {**terms, "option_premium_bp": terms["option_premium_bp"] + 100, "report_within_days": 21}
+    before = await rows_of(world, *tables)
+    asked = job.planner.post(
+        f"{API}/agreements/{job.agreement}/proposals", json={"clause": "buy-back", "version": 2, "terms": dearer}
+    )
+    said = await refused(asked, "proposal.premium")
+    assert said["errors"][0]["field"] == "option_premium_bp"
+    assert await rows_of(world, *tables) == before
+    new = await changed(job, report_within_days=21)
+    kept = await world.owner.fetchval(
+        "SELECT sum(units) FROM agreement_classification WHERE agreement_id = $1", UUID(new)
+    )
+    assert kept == 17
+    books = await ok(job.planner.get(f"{API}/agreements/{new}/books"))
+    assert sum(books["units"].values()) == 17
+    assert "17 units" in books["headline"], books["headline"]
+
+
+@pytest.mark.parametrize("library", [2, 1])
+async def test_only_orders_that_are_open_or_shipped_count(world: World, library: int) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        if library == 2:
+            made = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "max_exercises": 2, "max_units": 3})])
+        else:
+            made = await agreed(world, max_exercises=2)
+        await delivered(world, made, 10)
+        for reason in ("other", None):
+            await job.called(2)
+            at = f"{API}/sourcing/calls/{job.call}"
+            if reason:
+                await ok(job.buyer.post(f"{at}/refuse", json={"code": reason, "note": "Too short notice."}))
+        await ok(job.buyer.post(f"{at}/accept", json={}))
+        await ok(job.buyer.post(f"{at}/ship", json={"carrier": "UPS", "tracking": "1Z"}))
+        async with world.db.read(world.maker.tenant) as session:
+            facts = (await queries.terms_and_facts(session, [(made, world.part)]))[made, world.part].facts
+        # Under the first library an order that the holder refused counts.
+        assert facts.exercises == (1 if library == 2 else 2)
+        assert sum(d.units for d in facts.circumstances.ordered) == (2 if library == 2 else 0)

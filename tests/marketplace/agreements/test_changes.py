@@ -388,21 +388,32 @@ async def test_an_order_that_has_not_shipped_goes_on_under_what_was_changed(worl
         assert await under(job) == {done["reference"]: 4, None: 6}
 
 
-async def test_an_order_that_has_not_shipped_ends_with_its_agreement(world: World, worker_db: Database) -> None:
+@pytest.mark.parametrize("how", ["ended_by_both", "ended_for_breach"])
+async def test_an_order_that_has_not_shipped_ends_with_its_agreement(
+    world: World, worker_db: Database, how: str
+) -> None:
+    name = "agreement.terminated" if how == "ended_by_both" else "agreement.ended_for_breach"
     async with AsyncExitStack() as stack:
         job = await Job.begin(world, stack)
         await job.released(10)
         await job.ordered(4)
         await job.signed()
-        told = listeners(worker_db)["agreement.terminated"]
-        event = Event(1, "agreement.terminated", "agreement", UUID(job.agreement), {}, (), 0)
+        told = listeners(worker_db)[name]
+        event = Event(1, name, "agreement", UUID(job.agreement), {}, (), 0)
         await told(event)
         assert (await ok(job.buyer.get(f"{API}/orders/{job.order}")))["shown_status"] == "signed", "it still holds"
         end = await ok(job.planner.post(f"{at(job)}/proposals", json={"ends": True, "note": "Let us end it."}), 201)
         await ok(job.buyer.post(f"{API}/agreements/proposals/{end['id']}/sign"))
+        if how == "ended_for_breach":
+            # As an end for breach leaves it: no clause of the first library has one.
+            await world.owner.execute(
+                "UPDATE agreement_event SET kind = $2 WHERE subject_id = $1::uuid AND kind = 'terminated'",
+                job.agreement,
+                how,
+            )
         await asyncio.gather(*(told(event) for _ in range(2)))
         shown = await ok(job.buyer.get(f"{API}/orders/{job.order}"))
-        assert (shown["shown_status"], shown["reason_code"]) == ("cancelled", "ended_by_both")
+        assert (shown["shown_status"], shown["reason_code"]) == ("cancelled", how)
         held = await world.owner.fetchval("SELECT count(*) FROM open_hold WHERE cause_id = $1::uuid", job.order)
         assert held == 0
         listing = await ok(job.buyer.get(f"{API}/listings/{job.listing}"))

@@ -1,0 +1,230 @@
+"""An agreement is ended for breach by the side that is not in default: what ends, what finishes, what stays owed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.missing import Became
+from marketplace.agreements.service import suspend
+from marketplace.db.session import Database
+from marketplace.holdings.service import WhatBecame, say_what_became
+from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.errors import DomainError
+from marketplace.ledger.queries import CHECKS, verify
+from marketplace.sourcing import service
+from marketplace.sourcing.defaults import Cause
+from tests import second
+from tests.agreed import agreed, agreed_on, delivered, person, rows_of
+from tests.marketplace.main_job import API, Job, ok, refused
+from tests.marketplace.settlement.owed import marks, owes
+from tests.world import Party, World
+
+owner, db, worker_db = second.FIXTURES
+
+ZONE = "America/Chicago"
+CLOCK = UUID(int=0)
+TABLES = (
+    "agreement",
+    "agreement_event",
+    "call",
+    "call_event",
+    "movement",
+    "open_hold",
+    "settlement_line",
+    "outbox_event",
+)
+SHIP = {"carrier": "UPS", "tracking": "1Z1"}
+
+
+@pytest.fixture
+async def job(world: World) -> AsyncIterator[Job]:
+    async with AsyncExitStack() as stack:
+        made = await Job.begin(world, stack)
+        agreement_id = await agreed_on(world, [("buy-back", 2, BUY_BACK)])
+        await delivered(world, agreement_id, 10)
+        made.agreement = str(agreement_id)
+        yield made
+
+
+async def ends(
+    world: World, party: Party, agreement: UUID, cause: Cause, reference: str, now: datetime
+) -> service.Ended:
+    async with world.db.write(party.tenant) as session:
+        return await service.end_for_breach(
+            session, person(party), agreement, cause=cause, reference=reference, reason="Enough.", now=now
+        )
+
+
+async def no(
+    world: World, code: str, party: Party, agreement: UUID, cause: Cause, reference: str, now: datetime
+) -> str:
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as refusal:
+        await ends(world, party, agreement, cause, reference, now)
+    assert refusal.value.code == code, refusal.value.message
+    assert await rows_of(world, *TABLES) == before
+    return refusal.value.message
+
+
+async def under(world: World, agreement: UUID) -> int:
+    return int(
+        await world.owner.fetchval("SELECT coalesce(sum(quantity), 0) FROM position WHERE agreement_id = $1", agreement)
+    )
+
+
+async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_finishes(
+    job: Job, worker_db: Database
+) -> None:
+    world, agreement, at = job.world, UUID(job.agreement), f"{API}/agreements/{job.agreement}/end-for-breach"
+
+    async def call() -> tuple[str, str]:
+        await job.called(1)
+        return job.call, await world.owner.fetchval("SELECT reference FROM call WHERE id = $1", UUID(job.call))
+
+    (travels, _), (late, named), (waits, waiting) = [await call() for _ in range(3)]
+    for one in (travels, late):
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{one}/accept", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{travels}/ship", json=SHIP))
+    body = {"cause": "order", "reference": named, "reason": "Four weeks late."}
+    before = await rows_of(world, *TABLES)
+    said = await refused(job.planner.post(at, json=body), "breach.no_default")
+    assert "committed to and not shipped yet" in said["detail"]
+    await refused(job.planner.post(at, json={**body, "reference": "BBO-NONE"}), "breach.not_found")
+    await refused(job.outsider.post(at, json=body), "agreement.not_found")
+    assert await rows_of(world, *TABLES) == before
+    moment = await world.owner.fetchval("SELECT default_from FROM call WHERE id = $1", UUID(late))
+    async with worker_db.write() as session:
+        assert await service.act_on_default(session, CLOCK, UUID(late), moment)
+    await world.owner.execute("UPDATE call SET default_from = now() WHERE id = $1", UUID(late))
+    before = await rows_of(world, *TABLES)
+    await refused(job.buyer.post(at, json=body), "breach.own_default")
+    assert await rows_of(world, *TABLES) == before
+    assert (await ok(job.buyer.get(at)))["defaults"] == [], "its own are nothing that it could end it for"
+    shown = await ok(job.planner.get(at))
+    assert ([d["reference"] for d in shown["defaults"]], shown["units"], shown["on_the_way"]) == ([named], 9, 1)
+    assert sorted(shown["orders"]) == sorted([named, waiting])
+    answers = await asyncio.gather(*(job.planner.post(at, json=body) for _ in range(2)))
+    assert sorted(a.status_code for a in answers) == [200, 409]
+    done = next(a.json() for a in answers if a.status_code == 200)
+    assert (done["units"], sorted(done["orders"])) == (9, sorted([named, waiting]))
+    states = await world.owner.fetch("SELECT id::text, status FROM call WHERE agreement_id = $1", agreement)
+    assert {r["id"]: r["status"] for r in states} == {travels: "shipped", late: "closed", waits: "cancelled"}
+    assert await under(world, agreement) == 1
+    assert (
+        await world.owner.fetchval(
+            "SELECT count(*) FROM open_hold WHERE cause_id = ANY($1::uuid[])", [UUID(late), UUID(waits)]
+        )
+        == 0
+    )
+    told = await world.owner.fetchval(
+        "SELECT payload #>> '{mail,text}' FROM outbox_event WHERE aggregate_id = $1 AND name = 'agreement.ended_for_breach'",
+        agreement,
+    )
+    assert "in time. Four weeks late. 9 units free" in told
+    shown = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}"))
+    assert (shown["status"], shown["events"][-1]["kind"]) == ("terminated", "ended_for_breach")
+    # What section 11 gives stays: the units can still be bought elsewhere at the holder's cost, once.
+    cover = {"unit_price": "150.00", "document": "INV-1"}
+    await refused(job.technician.post(f"{API}/sourcing/calls/{waits}/cover", json=cover), "cover.not_default")
+    await ok(job.technician.post(f"{API}/sourcing/calls/{late}/cover", json=cover))
+    await refused(job.technician.post(f"{API}/sourcing/calls/{late}/cover", json=cover), "cover.not_default")
+    # What was on its way is inspected, and comes back free where it is rejected.
+    await ok(job.technician.post(f"{API}/sourcing/calls/{travels}/receive"))
+    found = [{"grade": "new", "quantity": 1, "accepted": False}]
+    rejected = {"found": found, "reason": "wrong_part", "note": "Another part in the box."}
+    await ok(job.technician.post(f"{API}/sourcing/calls/{travels}/inspect", json=rejected))
+    await world.owner.execute("UPDATE dispute SET respond_by = now() WHERE cause_id = $1", UUID(travels))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{travels}/send-back", json=SHIP))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{travels}/receive-back", json={}))
+    assert await under(world, agreement) == 0
+    free = await world.owner.fetchval(
+        "SELECT sum(quantity) FROM position WHERE holder_id = $1 AND owner_id = $1 AND part_id = $2",
+        world.buyer.id,
+        world.part,
+    )
+    assert free == 10
+    async with worker_db.read() as session:
+        wrong = [m for check in CHECKS for m in await verify(session, check)]
+        lots = {r["lot_id"] for r in await world.owner.fetch("SELECT lot_id FROM lot WHERE part_id = $1", world.part)}
+        assert not [m for m in wrong if m.lot_id in lots]
+
+
+async def test_the_holder_ends_it_for_what_is_not_paid_until_it_is(job: Job) -> None:
+    world, agreement = job.world, UUID(job.agreement)
+    due = local_day(datetime.now(UTC), ZONE)
+    line = await owes(world, agreement_id=agreement, due_on=due, part_id=world.part)
+    reference = await world.owner.fetchval("SELECT reference FROM settlement_line WHERE id = $1", line)
+    # Five days to make it good after the due day, whole days at the holder's site; time in which nothing runs is left out.
+    since = end_of_day(due + timedelta(days=5), ZONE)
+    least = timedelta(microseconds=1)
+    assert "due by" in await no(
+        world, "breach.no_default", world.buyer, agreement, Cause.PAYMENT, reference, since - least
+    )
+    await no(world, "breach.own_default", world.maker, agreement, Cause.PAYMENT, reference, since)
+    await world.owner.execute("UPDATE settlement_line SET disputed = amount WHERE id = $1", line)
+    await no(world, "breach.no_default", world.buyer, agreement, Cause.PAYMENT, reference, since)
+    await world.owner.execute("UPDATE settlement_line SET disputed = 0 WHERE id = $1", line)
+    other = await agreed_on(world, [("buy-back", 2, BUY_BACK)])
+    await no(world, "breach.not_found", world.buyer, other, Cause.PAYMENT, reference, since)
+    first = await agreed(world)
+    await no(world, "breach.first_library", world.buyer, first, Cause.PAYMENT, reference, since)
+    async with world.db.write(world.maker.tenant) as session:
+        await suspend(session, agreement, person(world.maker), "Licence.", since - timedelta(days=1))
+    await no(world, "breach.no_default", world.buyer, agreement, Cause.PAYMENT, reference, since)
+    await world.owner.execute(
+        "UPDATE agreement_event SET at = $2 WHERE subject_id = $1 AND kind = 'suspended'", agreement, since
+    )
+    done = await ends(world, world.buyer, agreement, Cause.PAYMENT, reference, since)
+    assert (done.units, done.orders) == (10, [])
+    await no(world, "agreement.state", world.buyer, agreement, Cause.PAYMENT, reference, since)
+    assert await world.owner.fetchval("SELECT paid FROM settlement_line WHERE id = $1", line) == Decimal(0), (
+        "stays owed"
+    )
+    # Paid meanwhile: whoever comes first, the other agreement is not ended for it.
+    again = await owes(world, agreement_id=other, due_on=due)
+    paid = await world.owner.fetchval("SELECT reference FROM settlement_line WHERE id = $1", again)
+    await marks(world, world.maker, again)
+    results: list[Any] = await asyncio.gather(
+        marks(world, world.buyer, again),
+        ends(world, world.buyer, other, Cause.PAYMENT, paid, since),
+        return_exceptions=True,
+    )
+    status = await world.owner.fetchval("SELECT status FROM agreement WHERE id = $1", other)
+    if isinstance(results[1], DomainError):
+        assert (results[1].code, status) == ("breach.no_default", "active")
+    else:
+        assert status == "terminated"
+
+
+async def test_units_that_left_without_leave_are_a_default_once_the_time_to_make_good_has_run(job: Job) -> None:
+    world, agreement = job.world, UUID(job.agreement)
+
+    async def says(became: Became, quantity: int) -> str:
+        async with world.db.write(world.buyer.tenant) as session:
+            said = WhatBecame(
+                became=became,
+                quantity=quantity,
+                note="Our word.",
+                part_id=world.part,
+                site_id=world.buyer.site,
+                agreement_id=agreement,
+            )
+            return str((await say_what_became(session, person(world.buyer), said, now=datetime.now(UTC))).id)
+
+    gone, lost = await says(Became.GIVEN_AWAY, 2), await says(Became.LOST, 1)
+    now = datetime.now(UTC)
+    since = end_of_day(local_day(now, ZONE) + timedelta(days=5), ZONE)
+    await no(world, "breach.no_default", world.maker, agreement, Cause.MISSING, gone, since - timedelta(microseconds=1))
+    await no(world, "breach.no_default", world.maker, agreement, Cause.MISSING, lost, since)
+    await no(world, "breach.own_default", world.buyer, agreement, Cause.MISSING, gone, since)
+    done = await ends(world, world.maker, agreement, Cause.MISSING, gone, since)
+    assert done.units == 7
