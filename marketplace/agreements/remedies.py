@@ -78,8 +78,10 @@ def delivered_at(terms: TermsV2, shipped_at: datetime, received_at: datetime) ->
 
 
 def default_from(terms: TermsV2, facts: Facts, due: datetime) -> datetime:
-    """From when a missed deadline is a default, once the time to make it good has run too."""
-    return counted(terms, require_utc(due), terms.cure_days, facts.zone) if terms.cure_days else require_utc(due)
+    """From when a missed deadline is a default, once the time to make it good has run too: days counted from the last one of the
+    deadline, whose end is the exclusive bound ``due``."""
+    last = require_utc(due) - timedelta(microseconds=1)
+    return counted(terms, last, terms.cure_days, facts.zone) if terms.cure_days else require_utc(due)
 
 
 def cover(terms: TermsV2, facts: Facts, contract_price: Money, cover_price: Money, quantity: int) -> Damages:

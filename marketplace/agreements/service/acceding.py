@@ -233,9 +233,9 @@ async def accede(
         session,
         "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, parent_id, clause, version, terms, currency, "
         "use_class, zone, schedule_date, status, wording, wording_sha256, tolled_days, window_opens_at, window_closes_at, "
-        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, further, frozen_days, renewals) "
+        "maker_signed_by, maker_signed_at, holder_signed_by, holder_signed_at, created_at, further, frozen_days, renewals, exported_on) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, 'active', $13, $14, $15, $16, $17, $18, $19, "
-        "$20, $21, $21, $22::jsonb, $23, $24) RETURNING id",
+        "$20, $21, $21, $22::jsonb, $23, $24, (SELECT x.exported_on FROM agreement x WHERE x.id = $5)) RETURNING id",
         reference, frameworks.first, head.maker_id, actor.company_id, agreement_id, text.terms.clause, text.terms.version,
         json.dumps(dump_terms(text.terms)), text.currency, text.use_class, head.zone, head.schedule_date, wording,
         wording_sha256, head.tolled_days, span.opens, span.closes, consented_by, consented_at, actor.user_id, now,

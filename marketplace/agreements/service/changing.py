@@ -228,10 +228,10 @@ async def replace_agreement(
         session,
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
-        f"tolled_days, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
+        f"tolled_days, exported_on, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
         f"{other}_signed_at, created_at, further, frozen_days, renewals, non_renewal_at, non_renewal_by, storage_years) "
         "SELECT $2, $3, maker_id, holder_id, $16, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', $7, $8, exercises, tolled_days, $9, $10, $11, $12, $13, $14, $14, $15::jsonb, frozen_days, renewals, "
+        "schedule_date, 'active', $7, $8, exercises, tolled_days, exported_on, $9, $10, $11, $12, $13, $14, $14, $15::jsonb, frozen_days, renewals, "
         "non_renewal_at, non_renewal_by, storage_years "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, frameworks.first, terms.clause, terms.version, json.dumps(dump_terms(terms)),
