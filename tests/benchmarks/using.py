@@ -23,7 +23,7 @@ from marketplace.app import spare_the_collector
 from marketplace.db.embedded import APP, OWNER, EmbeddedServer
 from marketplace.db.session import Database, Tenant, driver
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.endpoints import locate, places_each
+from marketplace.sourcing.endpoints.orders import locate, places_each
 from marketplace.sourcing.schemas.calls import LocateIn
 from tests import demo_site
 from tests.benchmarks.bench import Credentials, Figure, percentile, size

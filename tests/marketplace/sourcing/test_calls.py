@@ -17,7 +17,7 @@ from marketplace.db.session import Database
 from marketplace.kit.clock import local_day
 from marketplace.outbox.service import Event, deliver_waiting
 from marketplace.settings import Settings
-from marketplace.sourcing import endpoints
+from marketplace.sourcing.endpoints import orders as endpoints
 from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
 from marketplace.worker import handlers
 from tests.clients import app_for, client_for, token_for

@@ -1,0 +1,11 @@
+"""JSON routes of sourcing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from marketplace.sourcing.endpoints import agreed, back, orders
+
+router = APIRouter()
+for routes in (orders.sourcing, back.sourcing, agreed.company, agreed.ending):
+    router.include_router(routes)
