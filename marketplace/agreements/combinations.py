@@ -1,12 +1,12 @@
 """Named starting points of the second library: one clause or several that stand together, with terms for each.
 
-On offer before the presets of the first library once all their clauses are released (``starting_points``). Numbers follow
+On offer in place of the presets of the first library once all their clauses are released (``starting_points``). Numbers follow
 published practice, as in ``presets``; half a percent a week up to five percent for delay is usual in supply contracts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,13 +98,13 @@ COMBINATIONS: Mapping[str, Combination] = {
     made.name: made
     for made in (
         Combination(
-            "standard-buy-back-v2",
+            "standard-buy-back",
             "Standard buy-back",
             "The usual case: buy back what is left, no minimum to keep.",
             (("buy-back", 2, BUY_BACK),),
         ),
         Combination(
-            "access-first-v2",
+            "access-first",
             "Access first",
             "A part you may need again: any remaining unit can be bought back, and some are always kept.",
             (("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3, "window_end_months": 96}),),
@@ -122,10 +122,28 @@ COMBINATIONS: Mapping[str, Combination] = {
             (("title-kept", 1, {**TITLE_KEPT, "minimum_to_keep": 1}),),
         ),
         Combination(
-            "standard-access-v2",
+            "standard-access",
             "Standard access",
             "A partner that keeps units on its shelf for you: draw one, replace it in kind.",
             (("access-back", 2, ACCESS_BACK),),
+        ),
+        Combination(
+            "declining-buy-back",
+            "Buy-back at a declining price",
+            "Parts that lose value: 90 % of the price paid at first, 40 % after five years.",
+            (("buy-back", 2, {**BUY_BACK, "handling_bp": 0, "price": PRESETS["declining-buy-back"].values["price"]}),),
+        ),
+        Combination(
+            "wide-access",
+            "Access to all units",
+            "As standard access, reaching every unit the partner has left.",
+            (
+                (
+                    "access-back",
+                    2,
+                    {**ACCESS_BACK, "applies_to": "all", "minimum_to_keep": 2, "draw_fee_bp": 300, "replace_days": 90},
+                ),
+            ),
         ),
         Combination(
             "shelf-and-first-refusal",
@@ -140,21 +158,17 @@ COMBINATIONS: Mapping[str, Combination] = {
 }
 
 
-_FIRST_EDITION = "The shorter text: nothing is said about delay, damages, the condition of what comes back, or renewal."
+def ready_made(published: Collection[tuple[str, int]]) -> Sequence[Combination]:
+    """All named terms of ``published`` clauses, of every version: the usual first."""
+    presets = [Combination(p.name, p.title, p.when, ((p.clause, p.version, p.values),)) for p in PRESETS.values()]
+    return [c for c in (*COMBINATIONS.values(), *presets) if c.released(published)]
 
 
 def starting_points(published: Collection[tuple[str, int]]) -> Mapping[str, Combination]:
-    """By name what a posting can start from, the first being what is usual: the combinations of which every clause is
-    ``published``, then the presets. Where a newer version of a preset's clause is published, the preset says that it is the
-    first edition: who trades under it already may go on."""
-    newer = {clause for clause, version in published if version > 1}
-    presets = {
-        p.name: Combination(
-            p.name,
-            f"{p.title}, first edition" if p.clause in newer else p.title,
-            f"{p.when} {_FIRST_EDITION}" if p.clause in newer else p.when,
-            ((p.clause, p.version, p.values),),
-        )
-        for p in PRESETS.values()
+    """By name what a new posting starts from, the usual first: none of a version that a ``published`` one replaces."""
+    newest: dict[str, int] = {}
+    for clause, version in published:
+        newest[clause] = max(version, newest.get(clause, 0))
+    return {
+        c.name: c for c in ready_made(published) if all(version == newest[clause] for clause, version, _ in c.clauses)
     }
-    return {name: c for name, c in {**COMBINATIONS, **presets}.items() if c.released(published)}

@@ -167,7 +167,7 @@ def _steps(value: tuple[MinimumStep, ...]) -> str:
     if not value:
         return "it stays the same to the end"
     steps = [
-        f"to {phrases.percent(step.percent_bp)} of it {phrases.count(step.after_months, 'month')} after the schedule date"
+        f"to {phrases.percent(step.percent_bp)} of the number at the start {phrases.count(step.after_months, 'month')} after the schedule date"
         for step in value
     ]
     return f"it declines {phrases.listed(steps)}"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.combinations import ready_made
 from marketplace.agreements.prose import badge, summary
 from marketplace.agreements.schemas import FindingOut, NamedClauseOut
 from marketplace.agreements.terms import ClauseName, dump_terms
@@ -94,17 +94,17 @@ async def clauses(session: Reading, actor: ReadsListings) -> list[ClauseOut]:
     """Each published version with its presets: complete terms to use as they are, or to change. A preset of several clauses
     stands with the first of them and names those that go beside it."""
     published = await queries.clause_versions(session)
-    starts = starting_points({(clause, version) for clause, version, _ in published})
+    starts = ready_made({(clause, version) for clause, version, _ in published})
     return [
         ClauseOut(
             clause=clause, version=version, title=title,
-            presets={s.name: dump_terms(s.terms()[0]) for s in starts.values() if s.clauses[0][:2] == (clause, version)},
+            presets={s.name: dump_terms(s.terms()[0]) for s in starts if s.clauses[0][:2] == (clause, version)},
             combinations=[
                 CombinationOut(
                     name=s.name, title=s.title, when=s.when,
                     further=[NamedClauseOut(clause=t.clause, version=t.version, terms=dump_terms(t)) for t in s.terms()[1:]],
                 )
-                for s in starts.values()
+                for s in starts
                 if s.clauses[0][:2] == (clause, version)
             ],
         )

@@ -79,7 +79,7 @@ async def test_each_kind_of_price_shows_its_own_fields(
 
 async def test_the_preview_follows_what_is_typed(open_page: OpenPage, address: str, market: Market) -> None:
     async with market.client(market.world.maker, "planner") as planner:
-        draft = await drafted(planner, preset="access-first-v2")
+        draft = await drafted(planner, preset="access-first")
     opened = await open_page(f"{address}{draft}/terms", cookies=await cookies(market, market.world.maker, "planner"))
     page = opened.page
     await page.locator("#f-t_price_kind").select_option("market_minus")

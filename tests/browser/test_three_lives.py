@@ -253,7 +253,7 @@ async def test_a_preset_whose_first_refusal_is_waived(life: Life) -> None:
 
 async def test_part_sold_on_called_late_paid_for_and_settled(life: Life) -> None:
     world = life.world
-    ((clause, version, terms),) = COMBINATIONS["access-first-v2"].clauses
+    ((clause, version, terms),) = COMBINATIONS["access-first"].clauses
     agreement = await life.signed(await life.offered(clause, version, terms, 10), 10)
     buyer, planner, third = await life.buyer, await life.planner, await life.third
     # Part is sold on: the maker consents, the buyer joins by its signature.

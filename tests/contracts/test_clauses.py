@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.combinations import ready_made, starting_points
 from marketplace.agreements.examples import answer_example, run_examples
 from marketplace.agreements.library import check_clause, digest_clause, read_released
 from marketplace.agreements.presets import PRESETS
@@ -261,8 +261,11 @@ def test_a_text_with_unknown_or_unfilled_blanks_is_not_rendered(clause: str, ver
 
 def test_what_is_offered_is_released() -> None:
     offered = starting_points(RELEASED).values()
-    assert {(clause, version) for start in offered for clause, version, _ in start.clauses} == set(RELEASED)
-    assert set(PRESETS) <= {start.name for start in offered}
+    newest = {c: max(v for clause, v in RELEASED if clause == c) for c, _ in RELEASED}
+    assert {(clause, version) for start in offered for clause, version, _ in start.clauses} == set(newest.items())
+    assert set(PRESETS) <= {start.name for start in offered}, "each is there in the version that replaces it"
+    ready = {(clause, version) for start in ready_made(RELEASED) for clause, version, _ in start.clauses}
+    assert ready == set(RELEASED)
 
 
 def test_types_of_terms_are_named_as_their_clause() -> None:

@@ -229,7 +229,7 @@ async def test_a_combination_is_drafted_changed_and_kept_with_all_its_clauses(
 async def test_a_first_refusal_is_put_beside_a_clause_and_left_out_again(
     market: Market, planner: httpx.AsyncClient
 ) -> None:
-    draft = await drafted(planner, preset="access-first-v2")
+    draft = await drafted(planner, preset="access-first")
     at = f"{draft}/terms"
     form = fields((await planner.get(at)).text, at)
     wider = await planner.post(at, data={**form, "t_clearance_days": "77", "add_first_refusal": "yes"})

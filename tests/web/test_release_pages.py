@@ -80,7 +80,7 @@ async def test_from_stock_to_published(market: Market, planner: httpx.AsyncClien
     form = fields(terms.text, f"{draft}/terms")
     form |= {"t_window_end_months": "48", "t_price_percent": "72.5", "title": "Pumps"}
     preview = await planner.post("/releases/preview", data=form)
-    assert "72.5 % of your price" in preview.text
+    assert "72.5 % of the price paid" in preview.text
     assert "<html" not in preview.text, "only the fragment"
     assert (await planner.post(f"{draft}/terms", data=form)).headers["location"] == f"{draft}/lines"
 
@@ -144,7 +144,7 @@ async def test_preview_without_script_saves_nothing(market: Market, planner: htt
     form = fields((await planner.get(f"{draft}/terms")).text, f"{draft}/terms")
     page = await planner.post(f"{draft}/terms", data={**form, "t_price_percent": "44", "preview": "yes"})
     assert page.status_code == 200
-    assert "44 % of your price" in page.text
+    assert "44 % of the price paid" in page.text
     share = await market.world.owner.fetchval(
         "SELECT terms->'price'->>'percent_bp' FROM release WHERE id = $1", draft.rpartition("/")[2]
     )

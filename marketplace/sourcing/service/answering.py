@@ -50,6 +50,9 @@ async def accept(
     await set_status(session, call, "accepted", accepted_at=now)
     if wanted < call.quantity:
         await shrink(session, actor, call, wanted, now)
+        if call.agreement_id is not None:
+            async with acting_for(session, call.maker_id):
+                await agreements.lessen_exercise(session, call.id, wanted)
     await require_live(session, call)
     if wanted < call.quantity:
         await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
+from marketplace.agreements.condition import paid_for
+from marketplace.agreements.graded import place
 from marketplace.agreements.pricing import parts_of
+from marketplace.agreements.term_kinds import Grade
+from marketplace.agreements.term_words import grade_words
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.consignment import Consignment
@@ -31,6 +35,7 @@ from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, EqualStock, ReplacementUnitRow
 from marketplace.sourcing.queries.replacements import EqualLot
 from marketplace.sourcing.service.clocks import caught_up, still
+from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.shared import announce, moved, set_status, tell
 
 
@@ -208,6 +213,9 @@ async def receive_replacement(
         units = await queries.replacement_units(session, replacement_id)
         became = _fates(found.quantity, units, named, good, missing_units, refused)
         await _take_in(session, actor, call, replacement_id, became, note, now)
+    replaced_before = call.replaced + min(good, call.to_replace) * (
+        call.replace_by is not None and arrived < call.replace_by
+    )
     undone = await _count(session, OnBehalf(actor.user_id, call.holder_id), call, found.quantity, good, arrived, now)
     await execute(
         session,
@@ -215,14 +223,19 @@ async def receive_replacement(
         replacement_id, now, day, good, missing_units, note.strip() or None,
     )  # fmt: skip
     if undone:
+        async with acting_for(session, call.maker_id):
+            worth = (await fetched_each(session, call))[replaced_before:][:undone]
         async with acting_for(session, call.holder_id):
-            await settlement.owe(
-                session, payer_id=call.holder_id, payee_id=call.maker_id, kind="draw_undone", cause_id=call.id, step_id=replacement_id,
-                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=undone,
-                unit_price=Money(call.unit_price, call.currency),
-                words=f"{phrases.count(undone, 'unit')} of {call.reference} replaced after being bought: the price is owed back.",
-                due_on=local_day(now, zone) + timedelta(days=call.payment_days),
-            )  # fmt: skip
+            for each in dict.fromkeys(worth):
+                n = worth.count(each)
+                await settlement.owe(
+                    session, payer_id=call.holder_id, payee_id=call.maker_id, kind="draw_undone", cause_id=call.id,
+                    step_id=command_id("replacement.grade", replacement_id, each.grade) if each.grade else replacement_id,
+                    cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=n,
+                    unit_price=each.price,
+                    words=f"{phrases.count(n, 'unit')} of {call.reference} replaced after being bought: the price is owed back{each.words}.",
+                    due_on=local_day(now, zone) + timedelta(days=call.payment_days),
+                )  # fmt: skip
     detail = {"good": good, "refused": refused, "missing": missing_units, "note": note.strip()}
     await tell(session, actor, call, "replacement_received", detail, now)
     await announce(
@@ -369,39 +382,75 @@ async def buy_unreplaced(session: WriteSession, actor_id: UUID, call_id: UUID, n
 async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> None:
     count, zone = call.to_replace, call.zone
     assert call.replace_by is not None  # noqa: S101 - the caller saw to it
-    price = Money(call.unit_price, call.currency)
     by_when = phrases.deadline(call.replace_by, zone)
     async with acting_for(session, call.maker_id):
-        handling = await _handling(session, call, price)
-        what: dict[str, Any] = {
-            "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
-            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": count,
-            "due_on": local_day(call.replace_by - timedelta(microseconds=1), zone) + timedelta(days=call.payment_days),
-        }  # fmt: skip
-        words = f"Not replaced by {by_when}: bought at {price} a unit."
-        if handling.amount:
-            words += f" {handling} of it is for handling, on a line of its own."
-            said = f"Handling of units that were bought: {handling} a unit."
-            await settlement.owe(session, kind="handling", unit_price=handling, words=said, **what)
-        await settlement.owe(session, kind="draw_purchase", unit_price=price - handling, words=words, **what)
+        worth = (await fetched_each(session, call))[call.replaced :][:count]
+        for each in dict.fromkeys(worth):
+            what: dict[str, Any] = {
+                "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
+                "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": worth.count(each),
+                "due_on": local_day(call.replace_by - timedelta(microseconds=1), zone) + timedelta(days=call.payment_days),
+                "step_id": command_id("call.bought.grade", call.id, each.grade) if each.grade else None,
+            }  # fmt: skip
+            words = f"Not replaced by {by_when}: bought at {each.price} a unit{each.words}."
+            if each.handling.amount:
+                words += f" {each.handling} of it is for handling, on a line of its own."
+                said = f"Handling of units that were bought: {each.handling} a unit."
+                await settlement.owe(session, kind="handling", unit_price=each.handling, words=said, **what)
+            price = each.price - each.handling
+            await settlement.owe(session, kind="draw_purchase", unit_price=price, words=words, **what)
         await execute(session, "UPDATE call SET bought = bought + $2 WHERE id = $1", call.id, count)
         await tell(session, by, call, "bought", {"quantity": count}, now)
     for side, roles in ((call.maker_id, ("planner",)), (call.holder_id, ("buyer",))):
         await announce(
             session, "call.bought", call, side, roles, f"{call.reference}: {phrases.count(count, 'unit')} bought",
-            f"Not replaced by {by_when}: {price} a unit is owed to {call.holder}.",
+            f"Not replaced by {by_when}: {sum_of(worth)} is owed to {call.holder}.",
         )  # fmt: skip
 
 
-async def _handling(session: WriteSession, call: CallRow, price: Money) -> Money:
-    """How much of the price of a drawn unit that is bought is for the holder's handling."""
-    nothing = Money(price.amount * 0, price.currency)
+class Fetched(NamedTuple):
+    """What a drawn unit is bought at, handling included: by the condition that it was found in, where the terms state what that
+    fetches (``grade``, empty elsewhere)."""
+
+    price: Money
+    handling: Money
+    grade: str
+    words: str
+
+
+def sum_of(worth: Sequence[Fetched]) -> Money:
+    """What these units are bought at together."""
+    return sum((each.price for each in worth[1:]), worth[0].price)
+
+
+async def fetched_each(session: WriteSession, call: CallRow) -> list[Fetched]:
+    """Each accepted unit of a draw with what it is bought at, those in the best condition first: they count as replaced first
+    (section 9.5). The tenant is the maker."""
+    full, count = Money(call.unit_price, call.currency), call.inspected_good or 0
+    plain = Fetched(full, Money(full.amount * 0, full.currency), "", "")
     if call.agreement_id is None:
-        return nothing
+        return [plain] * count
     pair = (call.agreement_id, call.part_id)
-    covered = (await agreement_queries.terms_and_facts(session, [pair]))[pair]
-    terms = next((t for t in covered.clauses if t.clause == "access-back"), covered.terms)
-    return nothing if terms.generation == 1 else parts_of(terms, price).handling
+    terms = clause_of((await agreement_queries.terms_and_facts(session, [pair]))[pair], call)
+    if terms.generation == 1:
+        return [plain] * count
+    plain = plain._replace(handling=parts_of(terms, full).handling)
+    told = next((e.detail["found"] for e in await queries.call_events(session, call.id) if "found" in e.detail), ())
+    if not terms.grade_adjustments or not told:
+        return [plain] * count
+    grades: list[Grade] = []
+    for found in told:
+        grades += [Grade(found["grade"])] * int(found["quantity"]) if found["accepted"] else []
+    # What was accepted after all is in the condition that it was rejected for.
+    for found in told:
+        grades += [Grade(found["grade"])] * int(found["quantity"]) if not found["accepted"] else []
+    known = list(Grade)
+    made: list[Fetched] = []
+    for grade in sorted(grades[:count], key=known.index):
+        paid = paid_for(terms, grade, full)
+        where = f" as {grade_words(grade)} ({place(paid.reasons[0])})"
+        made.append(Fetched(paid.price, parts_of(terms, paid.price).handling, grade.value, where))
+    return made + [plain] * (count - len(made))
 
 
 async def conclude(session: WriteSession, call_id: UUID, now: datetime) -> None:

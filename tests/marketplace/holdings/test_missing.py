@@ -371,8 +371,8 @@ async def test_what_nobody_explains_the_manufacturer_concludes_once_its_time_has
             return await conclude_shortage(session, person(party), short["id"], now)
 
     before = await rows_of(world, *TABLES)
-    # Five whole days to make good follow the day after the deadline.
-    late = short["explain_by"] + timedelta(days=6, hours=1)
+    # Five whole days to make good follow the last one of the deadline.
+    late = short["explain_by"] + timedelta(days=5, hours=2)
     for party, now, code in (
         (world.other, late, "shortage.not_found"), (world.buyer, late, "shortage.not_maker"),
         (world.maker, late - timedelta(hours=3), "shortage.in_time"),

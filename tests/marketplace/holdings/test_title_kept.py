@@ -265,7 +265,7 @@ async def test_what_is_left_at_the_end_is_ordered_back_and_keeps_the_agreement_o
 
 
 async def test_sold_units_stay_the_makers_until_they_are_paid_also_reserved_ones(job: Job, worker_db: Database) -> None:
-    await placed(job, preset="access-first-v2", title="retained_until_paid", minimum_to_keep=0)
+    await placed(job, preset="access-first", title="retained_until_paid", minimum_to_keep=0)
     assert await owners(job) == {"maker": 6}
     (line,) = await lines(job)
     assert Decimal(line["amount"]) == Decimal(480)

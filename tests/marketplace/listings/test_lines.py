@@ -196,7 +196,7 @@ async def test_a_draft_from_before_packages_were_asked_for_is_not_published(job:
 
 
 async def test_nothing_is_posted_under_a_clause_that_is_not_released(job: Job) -> None:
-    terms = dump_terms(COMBINATIONS["access-first-v2"].terms()[0])
+    terms = dump_terms(COMBINATIONS["access-first"].terms()[0])
     body = {"title": "Too early", "clause": "buy-back", "version": 9, "terms": terms, "use_class": "non_capital_spare"}
     before = await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
     answer = await job.planner.post(f"{API}/releases", json=body)
