@@ -131,7 +131,7 @@ async def test_wrong_terms_are_all_named_and_nothing_is_saved(market: Market, pl
     clash = {**form, "t_respond_days_stock": "60", "t_notice_days_stock": "10", "title": "Changed"}
     page = await planner.post(f"{draft}/terms", data=clash)
     assert page.status_code == 422
-    assert "must not be due later than “Stock order: ship within”" in page.text
+    assert "must not have to ship before the response: at least “Stock order: answer within”" in page.text
     title = await market.world.owner.fetchval("SELECT title FROM release WHERE id = $1", draft.rpartition("/")[2])
     assert title == "End of series"
     fragment = await planner.post("/releases/preview", data=bad)

@@ -350,8 +350,8 @@ async def orders_noticed_after(
         "SELECT DISTINCT ON (e.agreement_id, e.part_id) e.agreement_id, e.part_id, e.units, e.at AS noticed_at, a.zone "
         "FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) "
         "JOIN agreement_exercise e ON e.agreement_id = w.agreement_id AND e.part_id = w.part_id AND e.at > $3 "
-        "AND e.undone_at IS NULL JOIN agreement a ON a.id = e.agreement_id "
-        "WHERE EXISTS (SELECT FROM open_hold h WHERE h.cause_id = e.call_id) "
+        "JOIN agreement a ON a.id = e.agreement_id "
+        "WHERE e.undone_at IS NULL AND EXISTS (SELECT FROM open_hold h WHERE h.cause_id = e.call_id) "
         "OR EXISTS (SELECT FROM withdrawal x WHERE x.holder_id = a.holder_id AND x.cause_id = e.call_id AND x.resolved_at IS NULL) "
         "ORDER BY e.agreement_id, e.part_id, e.at",
         [agreement for agreement, _ in wanted], [part for _, part in wanted], moment,

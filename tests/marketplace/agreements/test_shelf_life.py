@@ -141,7 +141,7 @@ async def test_nothing_is_said_where_the_right_ends_first_or_the_agreement_stand
     still = await agreed_on(world, [("buy-back", 2, TERMS)])
     await lot_of(world, still, 5)
     site.job.agreement = str(still)
-    hold = {"held": True, "reason": "A court order."}
+    hold = {"held": True, "reason": "A court order.", "basis": "Order 12 CV 340"}
     await ok(site.job.planner.post(f"{API}/agreements/{still}/legal-hold", json=hold))
     before = await rows_of(world, *TABLES)
     assert await tell_shelf_lives(worker_db, CLOCK, FIRST) == 0

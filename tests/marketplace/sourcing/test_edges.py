@@ -80,9 +80,9 @@ async def test_a_sanction_hit_suspends_the_agreement_and_its_days_are_added_to_t
     await refused(job.buyer.post(f"{API}/holdings/installs", json=install), "agreement.suspended")
     assert await rows_of(world, *TABLES) == before
     async with world.db.write(world.maker.tenant) as session:
-        await agreements.resume(session, agreement_id, person(world.maker), now + timedelta(days=40))
+        await agreements.resume(session, agreement_id, person(world.maker), now + timedelta(days=20))
     tolled = await closes(job)
-    assert timedelta(days=39, hours=22) < tolled - end < timedelta(days=40, hours=2)
+    assert timedelta(days=19, hours=22) < tolled - end < timedelta(days=20, hours=2)
     await not_ordered(job, tolled + timedelta(minutes=1), "requisition.window_closed")
     await orders(job, end + timedelta(days=1))
 
