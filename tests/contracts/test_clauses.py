@@ -196,7 +196,9 @@ _BESIDE: Mapping[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("clause", "version"), [key for key in VERSIONS if key not in RELEASED])
+@pytest.mark.parametrize(
+    ("clause", "version"), [key for key in VERSIONS if key not in {("buy-back", 1), ("access-back", 1)}]
+)
 def test_every_term_changes_an_answer(clause: str, version: int) -> None:
     """Read is not used: with another value of the term some example that reads it must come out otherwise."""
     document = examples_of(load_clause(clause, version))
