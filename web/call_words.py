@@ -147,6 +147,10 @@ def _text(event: CallEventRow) -> str | None:
         return f"For {found.get('amount')}; {found.get('back')} to go back."
     if event.kind == "received_back" and found.get("missing"):
         return f"{found['missing']} missing: {found.get('note')}"
+    if event.kind == "shipped" and (others := found.get("in_place")):
+        how = ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p)
+        sent = ", ".join(f"{x['quantity']} x {x['number']}" for x in others)
+        return f"{how}. In place of units of the schedule: {sent}."
     if event.kind in {"shipped", "shipment_corrected", "replacement_sent", "sent_back"}:
         return ", ".join(str(p) for p in (found.get("carrier"), found.get("tracking")) if p) or None
     if event.kind == "inspected" and found.get("rejected"):

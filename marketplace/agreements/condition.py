@@ -59,7 +59,7 @@ _PAPERS = list(Papers)
 def inspect_unit(terms: TermsV2, offered: Offered, unit_price: Money) -> Accepted | Rejected:
     """Whether a unit is what the terms ask for, and what is paid for it: its price, or the share of it that the terms state
     for its condition."""
-    failed = _wrong_unit(terms, offered) or _wrong_condition(terms, offered)
+    failed = wrong_unit(terms, offered) or wrong_condition(terms, offered)
     if failed:
         term, words = failed
         said = f"{words} {_REMEDIES[terms.reject_remedy]}"
@@ -84,7 +84,8 @@ def paid_for(terms: TermsV2, grade: Grade, unit_price: Money) -> Accepted:
     return Accepted(share, price, as_for, words, (reason(terms, "grade_adjustments", words),))
 
 
-def _wrong_unit(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:
+def wrong_unit(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:
+    """The term by which it is not what goes back, and why; None where it is."""
     if offered.of_schedule:
         return None
     if terms.scope is Scope.LOTS:
@@ -113,7 +114,8 @@ def _wrong_substitute(terms: BuyBackV2 | AccessBackV2, offered: Offered) -> tupl
     return None
 
 
-def _wrong_condition(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:
+def wrong_condition(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:
+    """The term about its condition that it fails, and why; None where it fails none."""
     if _GRADES.index(offered.grade) > _GRADES.index(terms.return_grade):
         found, asked = (grade.value.replace("_", " ") for grade in (offered.grade, terms.return_grade))
         return "return_grade", f"It is {found}; at least {asked} is asked for."

@@ -199,6 +199,26 @@ class CallUnit(Row):
     )
 
 
+class CallStandIn(Row):
+    """Other units of the holder that travel in place of those that a ``CallUnit`` reserves: ``quantity`` of ``lot_id``, of the
+    holder's own stock, as ``shipped_lot_id``. Only added."""
+
+    __tablename__ = "call_stand_in"
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), primary_key=True)
+    for_lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    for_hold_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    lot_id: Mapped[UUID]
+    position_id: Mapped[int]
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    condition: Mapped[str]
+    quantity: Mapped[int]
+    shipped_lot_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
 class Replacement(Row):
     """Equal units that a maker sends for units it drew. ``arrived_on``: the day at the holder's site. Of ``quantity``,
     ``good`` were accepted and ``missing`` did not arrive; the rest was not accepted and stays the maker's."""

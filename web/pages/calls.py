@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -415,6 +416,15 @@ def _next(call: CallRow, holds: bool) -> str:
 # -- steps -----------------------------------------------------------------------------------------------
 
 
+_IN_PLACE = re.compile(r"in_place_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def in_place_of(name: str) -> str | None:
+    """The lot that a field of the form to ship is about, where it is one of those for other units."""
+    found = _IN_PLACE.fullmatch(name)
+    return found[1] if found else None
+
+
 async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
     visit.actor.require(VERBS[step])
     found = await detail(visit, call_id)
@@ -428,6 +438,8 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
         # What a unit lacks by the table says its condition; these are for what no condition says.
         unfit |= set(REASONS) - OTHER_REASONS
     reasons = [(code, words) for code, words in REASONS.items() if code not in unfit]
+    if step == "ship":
+        found["could"] = await service.stand_in_candidates(visit.session, call, visit.now)
     return visit.show(f"calls/{step}.html", **found, form=form, withdraws=withdraws, reasons=reasons)
 
 
@@ -480,8 +492,13 @@ async def _refuse(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent
 async def _ship(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
     fields = sent.fields()
     consignment = fields.consignment()
+    others = [
+        service.InPlace(UUID(lot), quantity)
+        for name in sent.values
+        if (lot := in_place_of(name)) and (quantity := fields.whole(name, "Units in place", empty=0))
+    ]
     fields.check("call.invalid", "The shipment could not be recorded.")
-    await service.ship(session, actor, call_id, consignment, now)
+    await service.ship(session, actor, call_id, consignment, now, in_place=others)
 
 
 async def _shipment(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:

@@ -38,14 +38,15 @@ async def permits_for_return(
     lots: Sequence[tuple[UUID, int]],
     reason: str,
     now: datetime,
+    count_as: UUID | None = None,
 ) -> dict[UUID, dict[Kind, UUID]]:
     """Leave to receive called units, take title and lift the encumbrance: permits by lot and kind.
 
     Ask once, at receipt: the units count as taken back from then on. A unit that goes back to the holder
-    (rejected, or replaced in kind) is told by ``note_given_back``. Raises ``ledger.not_found``,
-    ``agreement.not_found``.
+    (rejected, or replaced in kind) is told by ``note_given_back``. ``count_as``: the part that they count as, where units of
+    another one came in place of it. Raises ``ledger.not_found``, ``agreement.not_found``.
     """
-    await _count_lots_back(session, agreement_id, lots)
+    await _count_lots_back(session, agreement_id, lots, count_as)
     return await _leave(
         session, _RETURN_KINDS, agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots, reason=reason, now=now
     )  # fmt: skip
@@ -60,10 +61,11 @@ async def permits_for_kept(
     lots: Sequence[tuple[UUID, int]],
     reason: str,
     now: datetime,
+    count_as: UUID | None = None,
 ) -> dict[UUID, dict[Kind, UUID]]:
     """Leave to take title to units that were rejected (and told by ``note_given_back``) and are kept after all: they count
     as taken back again. Raises as ``permits_for_return``."""
-    await _count_lots_back(session, agreement_id, lots)
+    await _count_lots_back(session, agreement_id, lots, count_as)
     return await _leave(
         session, (Kind.TITLE, Kind.REPOINT), agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots,
         reason=reason, now=now,
@@ -113,7 +115,9 @@ async def _leave(
     return permits
 
 
-async def _count_lots_back(session: WriteSession, agreement_id: UUID, lots: Sequence[tuple[UUID, int]]) -> None:
+async def _count_lots_back(
+    session: WriteSession, agreement_id: UUID, lots: Sequence[tuple[UUID, int]], count_as: UUID | None
+) -> None:
     if not lots or len({lot for lot, _ in lots}) != len(lots) or min(quantity for _, quantity in lots) < 1:
         raise invalid("agreement.lots", "Name each lot once, with a quantity of at least one.")
     parts = {
@@ -126,7 +130,8 @@ async def _count_lots_back(session: WriteSession, agreement_id: UUID, lots: Sequ
         raise missing("ledger.not_found", "No such unit.")
     taken: dict[UUID, int] = {}
     for lot, quantity in lots:
-        taken[parts[lot]] = taken.get(parts[lot], 0) + quantity
+        part = count_as or parts[lot]
+        taken[part] = taken.get(part, 0) + quantity
     await _count_back(session, agreement_id, taken)
 
 

@@ -39,6 +39,7 @@ from marketplace.sourcing.schemas.calls import (
     CoverIn,
     FinishIn,
     FreightIn,
+    InPlaceOut,
     LicenceIn,
     LocatedNumber,
     LocatedPart,
@@ -51,6 +52,8 @@ from marketplace.sourcing.schemas.calls import (
     RefuseIn,
     RequestIn,
     RequisitionOut,
+    ShipOrderIn,
+    StandInOut,
     TakeOverIn,
 )
 from marketplace.sourcing.service.inspecting import Lower
@@ -299,12 +302,39 @@ async def refuse(
 
 @sourcing.post("/calls/{call_id}/ship", summary="Ship an order")
 async def ship(
-    session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+    session: Writing, actor: AnswersCalls, call_id: UUID, given: ShipOrderIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """With carrier and tracking number, or by own transport."""
+    """With carrier and tracking number, or by own transport. Other units of yours can go in place of those that are reserved,
+    where the terms allow it; these stay reserved until the others are inspected."""
+    others = [service.InPlace(x.lot_id, x.quantity) for x in given.in_place]
     return await once_done(
-        session, actor, key, f"calls.ship:{call_id}", given.model_dump(),
-        lambda: service.ship(session, actor, call_id, given.consignment(), now),
+        session, actor, key, f"calls.ship:{call_id}", given.model_dump(mode="json"),
+        lambda: service.ship(session, actor, call_id, given.consignment(), now, in_place=others),
+    )  # fmt: skip
+
+
+@sourcing.get("/calls/{call_id}/in-place", summary="What could go in place of the units of an order, and what did")
+async def in_place(session: Reading, actor: ReadsCalls, call_id: UUID, now: Now) -> InPlaceOut:
+    """What could go is for the holder, before it ships."""
+    call = await queries.call(session, call_id)
+    could = await service.stand_in_candidates(session, call, now) if actor.company_id == call.holder_id else ()
+    units = await queries.call_units(session, call_id) if call.named_to(actor) else ()
+    return InPlaceOut(
+        could=[
+            StandInOut(
+                lot_id=c.unit.lot_id, part_id=c.unit.part_id, part_number=c.unit.number, serial=c.unit.serial,
+                condition=c.unit.place.condition, quantity=c.unit.free, allowed=not c.words, words=c.words,
+            )
+            for c in could
+        ],
+        travels=[
+            StandInOut(
+                lot_id=u.shipped_lot_id or u.lot_id, part_id=u.stand_in_part_id, part_number=u.stand_in_number or "",
+                serial=u.serial, condition=u.stand_in_condition or call.condition, quantity=u.quantity, allowed=True, words="",
+            )
+            for u in units
+            if u.stand_in_part_id
+        ],
     )  # fmt: skip
 
 

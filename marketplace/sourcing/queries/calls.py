@@ -297,6 +297,10 @@ class CallUnitRow:
     serial: str | None
     shipped_lot_id: UUID | None
     shipped_position_id: int | None
+    stand_in_part_id: UUID | None
+    """Of another unit that travels in its place, with its number and the condition that it left in."""
+    stand_in_number: str | None
+    stand_in_condition: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +330,11 @@ async def call_units(session: AsyncSession, call_id: UUID) -> Sequence[CallUnitR
     """A call's units by lot and reservation."""
     rows = await fetch(
         session,
-        "SELECT u.lot_id, u.hold_seq, u.position_id, u.quantity, l.serial, u.shipped_lot_id, u.shipped_position_id "
-        "FROM call_unit u LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) WHERE u.call_id = $1 "
+        "SELECT u.lot_id, u.hold_seq, u.position_id, u.quantity, l.serial, u.shipped_lot_id, u.shipped_position_id, "
+        "s.part_id AS stand_in_part_id, p.number AS stand_in_number, s.condition AS stand_in_condition "
+        "FROM call_unit u LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
+        "LEFT JOIN call_stand_in s ON s.call_id = u.call_id AND s.for_lot_id = u.lot_id AND s.for_hold_seq = u.hold_seq "
+        "LEFT JOIN part p ON p.id = s.part_id WHERE u.call_id = $1 "
         "ORDER BY u.lot_id, u.hold_seq",
         call_id,
     )

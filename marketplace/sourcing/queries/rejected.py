@@ -47,6 +47,8 @@ class WayBackUnit:
     position_id: int
     quantity: int
     serial: str | None
+    stand_in: bool
+    """It came in place of a unit of the schedule."""
 
 
 async def rejected_units_for_update(session: WriteSession, call: CallRow) -> Sequence[RejectedUnit]:
@@ -87,7 +89,9 @@ async def way_back_units(session: AsyncSession, call_id: UUID) -> Sequence[WayBa
     """The lots of a way back."""
     rows = await fetch(
         session,
-        "SELECT u.lot_id, u.position_id, u.quantity, u.serial FROM way_back_unit u WHERE u.call_id = $1 ORDER BY u.lot_id",
+        "SELECT u.lot_id, u.position_id, u.quantity, u.serial, EXISTS (SELECT FROM call_stand_in s WHERE s.call_id = u.call_id "
+        "AND s.shipped_lot_id IN (l.lot_id, l.parent_lot_id)) AS stand_in FROM way_back_unit u JOIN lot l ON l.lot_id = u.lot_id "
+        "WHERE u.call_id = $1 ORDER BY u.lot_id",
         call_id,
     )
     return [WayBackUnit(**dict(r)) for r in rows]

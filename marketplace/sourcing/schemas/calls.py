@@ -496,6 +496,49 @@ class WayBackOut(BaseModel):
     note: str
 
 
+class InPlaceIn(BodyIn):
+    """Units of one of your own lots."""
+
+    lot_id: UUID
+    quantity: int = Field(ge=1, le=1_000_000)
+
+
+class ShipOrderIn(ShipIn):
+    """How the units travel, and which others go in place of units of the schedule."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"carrier": "UPS", "tracking": "1Z999"},
+                {"own_transport": True, "in_place": [{"lot_id": EXAMPLE_ID, "quantity": 1}]},
+            ]
+        }
+    )
+    in_place: list[InPlaceIn] = Field(
+        default=[], max_length=200, description="Of your own stock, free of any agreement, where the terms allow it."
+    )
+
+
+class StandInOut(BaseModel):
+    """Units of the holder that could go in place of those of the schedule, or travel in place of them."""
+
+    lot_id: UUID
+    part_id: UUID
+    part_number: str
+    serial: str | None
+    condition: str
+    quantity: int
+    allowed: bool
+    words: str = Field(description="Why it may not go, with clause, version and section; empty where it may.")
+
+
+class InPlaceOut(BaseModel):
+    """Before the order ships what could go in place of its units, for the holder; after that what did."""
+
+    could: list[StandInOut] = Field(description="At most 200 lots.")
+    travels: list[StandInOut]
+
+
 class ReplaceIn(ShipIn):
     """Equal units (the same part number, in no worse condition) sent for drawn ones, from one of your sites."""
 

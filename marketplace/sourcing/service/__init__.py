@@ -29,11 +29,14 @@ from marketplace.sourcing.service.rejecting import (
 from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
 from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
+from marketplace.sourcing.service.standing_in import InPlace
+from marketplace.sourcing.service.standing_in import candidates as stand_in_candidates
 
 __all__ = [
     "Asked",
     "Breach",
     "Ended",
+    "InPlace",
     "Needed",
     "Offered",
     "Sellable",
@@ -80,6 +83,7 @@ __all__ = [
     "send_replacement",
     "settle",
     "ship",
+    "stand_in_candidates",
     "take_over",
     "withdraw_request",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
@@ -35,6 +37,7 @@ from marketplace.sourcing.service.shared import (
     set_status,
     tell,
 )
+from marketplace.sourcing.service.standing_in import InPlace, keep_record, leaving, take_in_place
 
 
 async def accept(
@@ -205,13 +208,25 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
     )  # fmt: skip
 
 
-async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: Consignment, now: datetime) -> None:
+async def ship(
+    session: WriteSession,
+    actor: Actor,
+    call_id: UUID,
+    consignment: Consignment,
+    now: datetime,
+    *,
+    in_place: Sequence[InPlace] = (),
+) -> None:
     """The holder ships: the units go into transit; anonymous and batch lots are split, so that the maker gets a
-    lot of its own."""
+    lot of its own. ``in_place``: other units of the holder that go in place of as many of them, as the clause allows; raises
+    as ``take_in_place``."""
     call = await mine(session, actor, call_id, "holder")
     require_destination(call, now)
     await require_licence(session, call)
     units = await queries.call_units(session, call.id)
+    others: Mapping[tuple[UUID, int], queries.OnShelf] = {}
+    if in_place and units:
+        units, others = await take_in_place(session, actor, call, in_place, now)
     if not units:
         raise conflict(
             "call.nothing_left", "None of the units of this order is left to ship: they are recorded as gone."
@@ -220,6 +235,10 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
     steps: list[Step] = []
     travels: dict[tuple[UUID, int], UUID] = {}
     for u in units:
+        if (other := others.get((u.lot_id, u.hold_seq))) is not None:
+            left, travels[u.lot_id, u.hold_seq] = leaving(call, u, other)
+            steps += left
+            continue
         transit = moved(at[u.lot_id, u.position_id], site=None)
         if u.serial is not None:
             steps.append(
@@ -247,10 +266,14 @@ async def ship(session: WriteSession, actor: Actor, call_id: UUID, consignment: 
         call.id, [u.lot_id for u in units], [u.hold_seq for u in units],
         [travels[u.lot_id, u.hold_seq] for u in units], [landed[travels[u.lot_id, u.hold_seq]] for u in units],
     )  # fmt: skip
-    await tell(session, actor, call, "shipped", consignment.detail(), now)
+    detail: dict[str, Any] = dict(consignment.detail())
+    if others:
+        detail["in_place"] = await keep_record(session, call, units, others, travels)
+    await tell(session, actor, call, "shipped", detail, now)
     await announce(
         session, "call.shipped", call, call.company_id, ("technician", "planner", "warehouse"),
-        f"{call.reference} is on its way", f"{call.holder} shipped {call.quantity} x {call.part_number}: {consignment.words()}.",
+        f"{call.reference} is on its way", f"{call.holder} shipped {call.quantity} x {call.part_number}: {consignment.words()}."
+        + "".join(f" {x['quantity']} of them are {x['number']}, in place of units of the schedule." for x in detail.get("in_place", ())),
     )  # fmt: skip
 
 

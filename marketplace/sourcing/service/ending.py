@@ -29,6 +29,7 @@ from marketplace.sourcing.defaults import Cause, Default, default_since
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.shared import announce, set_status, tell
+from marketplace.sourcing.service.standing_in import end_reservations
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ async def end_for_breach(
         if {c.id for c in await queries.unshipped(session, agreement_id)} != {c.id for c in calls}:
             raise busy("agreement.units_moved", "An order was made just now. Nothing was changed; try again.")
         await _end_orders(session, actor, found, calls, now)
+        await end_reservations(session, actor, found.id, found.holder_id, now)
     units = await agreements.end_for_breach(session, actor, found, before, default.words, reason, now)
     for call in calls:
         if call.noticed_at:

@@ -33,7 +33,6 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
-from marketplace.sourcing.in_kind import Shelf
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, inspection_stands_still
 from marketplace.sourcing.service.defaulting import owe_for_delay
@@ -51,6 +50,7 @@ from marketplace.sourcing.service.judging import (
 from marketplace.sourcing.service.replacing import conclude, settle_if_paid
 from marketplace.sourcing.service.sending_another import asks_for_another, order_others
 from marketplace.sourcing.service.shared import announce, mine, moved, set_status, tell
+from marketplace.sourcing.service.standing_in import free_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,16 @@ async def inspect(
             field="good",
         )
     # Lots before agreements: what goes in place of rejected units is locked with them.
-    shelves: Sequence[Shelf] = ()
     if asks_for_another(outcome):
         async with acting_for(session, call.maker_id):
-            shelves = await queries.shelves_for_update(session, call, now)
+            await queries.shelves_for_update(session, call, now)
     line = await _accept(
         session, actor, call, outcome, note, (call.inspect_by or now) if ended else now, now, reason=reason
     )
     if asks_for_another(outcome):
         async with acting_for(session, call.maker_id):
+            # Read again: what others had come in place of is free to follow now.
+            shelves = await queries.shelves_for_update(session, call, now)
             await order_others(session, OnBehalf(actor.user_id, call.maker_id), call, outcome, shelves, now)
     if lower is not None and line is not None:
         async with acting_for(session, call.maker_id):
@@ -252,8 +253,14 @@ async def _accept(
     good, rejected, drawn = outcome.good, outcome.rejected, call.draw_fee is not None
     lacking = said(outcome)
     async with acting_for(session, call.maker_id):
+        # All lots in one order, also those that others came in place of.
+        await queries.lots_of_orders_for_update(session, [call.id])
         if good:
             await _take_title(session, by, call, outcome, now)
+        taken: dict[UUID, int] = {}
+        for lot, _, part, _ in outcome.lots:
+            taken[lot] = taken.get(lot, 0) + part
+        await free_replaced(session, by, call, taken, "inspected", now)
         due_on = local_day(accepted_at, call.zone) + timedelta(days=call.payment_days)
         # The maker takes its own units back for a fee, which can be nothing.
         own = not drawn and kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None

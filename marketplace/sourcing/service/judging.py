@@ -123,6 +123,8 @@ def found_of(
     """Each finding with what it comes to and its units: serial-numbered ones as named, the others in the order in which they
     were shipped."""
     as_is, rejected = Grade(call.condition), call.quantity - good
+    if not found and not rejected and any(u.stand_in_condition not in (None, call.condition) for u in units):
+        return _as_they_are(call, terms, units)
     if found:
         stated = [f for f in found if f.quantity]
         # Of one finding only, nobody has to name the units.
@@ -153,6 +155,27 @@ def found_of(
         tuple(judged[n] for n in kept),
         tuple((lot, number, part, kept.index(n)) for lot, number, part, n in lots),
         {kept.index(n): found for n, found in by_finding.items() if n in kept},
+        terms,
+    )
+
+
+def _as_they_are(call: CallRow, terms: TermsV2 | None, units: Sequence[queries.CallUnitRow]) -> Outcome:
+    """All accepted, each in the condition that the ledger has for it: others came in place of some."""
+    grades = [Grade(u.stand_in_condition or call.condition) for u in units]
+    stated = list(dict.fromkeys(grades))
+    counts = [sum(u.quantity for u, grade in zip(units, grades, strict=True) if grade is g) for g in stated]
+    serials = {
+        n: tuple(u.serial for u, g in zip(units, grades, strict=True) if g is s and u.serial)
+        for n, s in enumerate(stated)
+    }
+    return Outcome(
+        tuple(_judged(call, terms, Finding(grade=g, quantity=n)) for g, n in zip(stated, counts, strict=True)),
+        tuple(
+            (u.shipped_lot_id, u.shipped_position_id, u.quantity, stated.index(g))
+            for u, g in zip(units, grades, strict=True)
+            if u.shipped_lot_id
+        ),
+        {n: found for n, found in serials.items() if found},
         terms,
     )
 

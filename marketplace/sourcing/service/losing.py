@@ -28,6 +28,7 @@ from marketplace.sourcing.service.answering import tell_next
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
+from marketplace.sourcing.service.standing_in import free_replaced
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
 
@@ -103,7 +104,9 @@ async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, not
     async with acting_for(session, company):
         units = await queries.call_units(session, call.id)
         lots = [(u.shipped_lot_id, u.shipped_position_id, u.quantity) for u in units if u.shipped_lot_id]
-        words = await _risk(session, call, [lot for lot, _, _ in lots], now)
+        others = {u.shipped_lot_id: u.quantity for u in units if u.shipped_lot_id and u.stand_in_part_id}
+        held = [u.lot_id for u in units if u.stand_in_part_id]
+        words, passed = await _risk(session, call, [lot for lot, _, _ in lots] + held, sum(others.values()), now)
         steps = tuple(
             Step(Kind.LOSE, lot, quantity, position, reason="lost_on_the_way", note=note.strip())
             for lot, position, quantity in lots
@@ -111,6 +114,8 @@ async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, not
         await carry_out(
             session, Command(command_id("call.lost", call.id), company, actor.user_id, steps, "call", call.id), now
         )
+        # As for what arrives: what others travelled in place of comes free where these are paid.
+        await free_replaced(session, actor, call, others if passed else {}, "lost", now)
         await set_status(session, call, "lost", ended_at=now, lost_by=actor.company_id, note=note.strip())
         await tell(session, actor, call, "lost", {"quantity": call.quantity, "note": note.strip(), "words": words}, now)
     following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
@@ -126,17 +131,24 @@ async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, not
         )  # fmt: skip
 
 
-async def _risk(session: WriteSession, call: CallRow, lots: Sequence[UUID], now: datetime) -> str:
-    """Writes what is owed, before the units leave the record. Returns it in words."""
+async def _risk(
+    session: WriteSession, call: CallRow, lots: Sequence[UUID], others: int, now: datetime
+) -> tuple[str, bool]:
+    """Writes what is owed, before the units leave the record; ``others`` of them travelled in place of units of the schedule.
+    Returns it in words, and whether the risk had passed."""
     if call.agreement_id is None:
-        return "They were the manufacturer's own: nothing is owed."
+        return "They were the manufacturer's own: nothing is owed.", False
     # The lots are locked before the agreement under which it is decided.
     await queries.lots_for_update(session, lots)
     await agreed.agreements_for_update(session, [call.agreement_id])
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
     terms = clause_of(covered, call)
-    return await (_price if risk_has_passed(terms) else _loss)(session, call, covered, terms, now)
+    if risk_has_passed(terms):
+        return await _price(session, call, covered, terms, now), True
+    if others == call.quantity:
+        return "The risk had not passed yet. None of them was of the schedule: nothing is owed.", False
+    return await _loss(session, call, covered, call.quantity - others, now), False
 
 
 def risk_has_passed(terms: Terms) -> bool:
@@ -180,9 +192,9 @@ async def _price(session: WriteSession, call: CallRow, _: Covered, terms: Terms,
     return words
 
 
-async def _loss(session: WriteSession, call: CallRow, covered: Covered, _: Terms, now: datetime) -> str:
+async def _loss(session: WriteSession, call: CallRow, covered: Covered, gone: int, now: datetime) -> str:
     facts = covered.facts
-    quantity = min(call.quantity, facts.remaining)
+    quantity = min(gone, facts.remaining)
     owed = owed_for(covered.clauses, facts, Became.LOST, quantity, local_day(now, facts.zone))
     words = f"The risk had not passed yet. {owed.words}"
     if owed.kind is not None:

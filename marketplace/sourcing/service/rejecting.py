@@ -3,7 +3,7 @@ stay. An order leaves its dispute when none of them is left where the maker has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ from marketplace.kit.consignment import Consignment
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
-from marketplace.ledger.entries import Command, Step
+from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
@@ -38,6 +38,7 @@ from marketplace.sourcing.service.judging import handled, handling_words, owed_e
 from marketplace.sourcing.service.replacing import conclude
 from marketplace.sourcing.service.sending_another import call_off_others
 from marketplace.sourcing.service.shared import announce, mine, moved, tell
+from marketplace.sourcing.service.standing_in import free_for_kept
 
 
 async def agree_units(session: WriteSession, actor: Actor, dispute_id: UUID, now: datetime) -> None:
@@ -67,12 +68,14 @@ async def keep_rejected(session: WriteSession, actor: Actor, call_id: UUID, now:
                 "call.remedy",
                 "The agreement has rejected units go back to the holder: they are kept only as both sides agree.",
             )
+        await queries.lots_of_orders_for_update(session, [call.id])
         units = await queries.rejected_units_for_update(session, call)
         dispute = await _dispute_of(session, call)
         if dispute is None or dispute.status != "open":
             raise conflict("call.nothing_to_keep", "Both sides have agreed on the rejected units already.")
         ended, kept, amount = await settlement.end_units(session, by, dispute.id, "kept", now)
-        await _keep(session, by, call, ended, units, kept, amount, "agreed", now)
+        taken = await _keep(session, by, call, ended, units, kept, amount, "agreed", now)
+        await free_for_kept(session, by, call, taken, now)
         await tell(session, by, call, "rejected_kept", {"quantity": kept}, now)
         await conclude(session, call.id, now)
 
@@ -202,6 +205,7 @@ async def receive_back(
         )
         for lot, number, quantity in arriving
     ]  # fmt: skip
+    steps += await _out_again(session, call, [u.lot_id for u in units if u.stand_in], arriving, at, now)
     command = Command(
         command_id("call.back.receive", call.id), call.holder_id, actor.user_id, tuple(steps), "call", call.id
     )
@@ -227,6 +231,33 @@ async def receive_back(
 
 
 # -- inside ----------------------------------------------------------------------------------------------
+
+
+async def _out_again(
+    session: WriteSession,
+    call: CallRow,
+    others: Sequence[UUID],
+    arriving: Sequence[tuple[UUID, int, int]],
+    at: Mapping[tuple[UUID, int], Place],
+    now: datetime,
+) -> list[Step]:
+    """What had gone in place of units of the schedule is the holder's own again, and under no agreement."""
+    free = [(lot, number, n) for lot, number, n in arriving if lot in others and at[lot, number].agreement is not None]
+    if not free:
+        return []
+    under = at[free[0][0], free[0][1]].agreement
+    assert under is not None  # noqa: S101 - filtered above
+    permits = await agreements.permits_for_fact(
+        session, agreement_id=under, maker_id=call.maker_id, holder_id=call.holder_id,
+        lots=[(lot, Kind.REPOINT, n) for lot, _, n in free], reason=f"Not accepted under {call.reference}", now=now,
+    )  # fmt: skip
+    steps = []
+    for (lot, number, n), permit in zip(free, permits, strict=True):
+        here = moved(at[lot, number], site=call.site_id, holder=call.holder_id)
+        steps.append(
+            Step(Kind.REPOINT, lot, n, at=here, to=moved(here, agreement=None, beneficiary=None), permit=permit)
+        )
+    return steps
 
 
 async def _owe_by_condition(session: WriteSession, call: CallRow, dispute: DisputeRow, due: date) -> bool:
@@ -275,9 +306,11 @@ async def _end(session: WriteSession, actor: Actor, dispute_id: UUID, how: str, 
         units = await queries.rejected_units_for_update(session, call)
         dispute, kept, amount = await settlement.end_units(session, actor, dispute_id, how, now)
         if kept:
-            await _keep(session, actor, call, dispute, units, kept, amount, how, now)
+            taken = await _keep(session, actor, call, dispute, units, kept, amount, how, now)
         if kept == dispute.quantity:
             await call_off_others(session, actor, others, now)
+        if kept:
+            await free_for_kept(session, actor, call, taken, now)
         await tell(
             session, actor, call, "dispute_withdrawn" if how == "withdrawn" else "dispute_agreed",
             {"quantity": kept, "amount": f"{Money(amount, call.currency).rounded()}", "back": (dispute.quantity or 0) - kept},
@@ -296,8 +329,8 @@ async def _keep(
     amount: Decimal,
     how: str,
     now: datetime,
-) -> None:
-    """Title to so many rejected units, and what is owed for them."""
+) -> dict[UUID, int]:
+    """Title to so many rejected units, and what is owed for them. Returns how many of each lot."""
     assert call.agreement_id is not None  # noqa: S101 - own stock is never rejected
     free = sum(u.quantity for u in there)
     if free < kept:
@@ -322,7 +355,7 @@ async def _keep(
         lots[u.lot_id] = lots.get(u.lot_id, 0) + part
     permits = await agreements.permits_for_kept(
         session, agreement_id=call.agreement_id, maker_id=call.maker_id, holder_id=call.holder_id, lots=list(lots.items()),
-        reason=f"Kept under {dispute.reference}", now=now,
+        reason=f"Kept under {dispute.reference}", now=now, count_as=call.part_id,
     )  # fmt: skip
     steps: list[Step] = []
     for u, part in taken:
@@ -346,7 +379,7 @@ async def _keep(
     )  # fmt: skip
     due = local_day(now, call.zone) + timedelta(days=call.payment_days)
     if how == "withdrawn" and await _owe_by_condition(session, call, dispute, due):
-        return
+        return lots
     if how == "withdrawn":
         each = owed_each(call)
         own = kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None
@@ -361,3 +394,4 @@ async def _keep(
             cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=quantity,
             unit_price=each, words=words, due_on=due,
         )  # fmt: skip
+    return lots
