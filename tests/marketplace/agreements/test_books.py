@@ -76,7 +76,9 @@ async def test_a_schedule_keeps_each_class_of_units_with_the_tests_asked(world: 
     made = await offered(world, preset="access-first", **FLOOR)
     rows = await world.owner.fetch(KEPT, made)
     assert [tuple(r)[:4] for r in rows] == [("floor", 3, "lease", 800), ("free", 7, "sale", 800)]
-    trace = await world.visible(world.maker, "SELECT trace FROM agreement_classification WHERE agreement_id = $1", made)
+    trace = await world.visible(
+        world.maker, "SELECT trace FROM agreement_classification WHERE agreement_id = $1 ORDER BY unit_class", made
+    )
     assert [step["reference"][:7] for step in trace[0]["trace"]] == ["IFRS 15"] * 3
     assert trace[0]["trace"][1]["figures"]["rate_bp"] == 800
 
