@@ -158,6 +158,27 @@ class Candidate(NamedTuple):
     """This, and the next two: only where the terms state it (the second library)."""
     deliver_by: datetime | None = None
     default_from: datetime | None = None
+    least: int = 1
+    """One order takes at least so many, and a ``multiple`` of so many, or all that can be ordered (``group_cap``)."""
+    multiple: int = 1
+
+    def takes(self, quantity: int) -> bool:
+        """Whether one order for so many is of a size that the agreement allows."""
+        return quantity >= self.group_cap or (quantity >= self.least and quantity % self.multiple == 0)
+
+    def most(self, lacking: int) -> int:
+        """The most that one order gives of so many that are lacking; 0 where none is of a size that the agreement allows."""
+        most = min(self.callable, lacking)
+        if self.takes(most):
+            return most
+        most -= most % self.multiple
+        return most if most >= self.least else 0
+
+    @property
+    def size_words(self) -> str:
+        """What sizes an order may have."""
+        step = f", in multiples of {self.multiple:,}" if self.multiple > 1 else ""
+        return f"One order takes at least {self.least:,}{step}, or all {self.group_cap:,} that can be ordered."
 
     @property
     def distance_words(self) -> str:
@@ -337,8 +358,10 @@ def _under(
         sum(r.withdrawn for r in members), known.remaining - known.held - known.in_transit - known.quality_held
     )
     facts = known
-    if missing_here > 0 or known.requested != 1 or known.urgency is not URGENCIES[urgency]:
-        facts = replace(known, requested=1, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
+    # Asked for the fewest that one order takes: whether an order is of the right size is asked once its size is known.
+    least = max(t.partial_minimum for t in right.clauses)
+    if missing_here > 0 or known.requested != least or known.urgency is not URGENCIES[urgency]:
+        facts = replace(known, requested=least, urgency=URGENCIES[urgency], withdrawn=max(missing_here, 0))
     abroad = any(crosses(row.point, destination) for row in members)
     if abroad and any(t.generation == 2 and (t.export_class or t.returned_goods_months) for t in right.clauses):
         facts = replace(facts, circumstances=replace(facts.circumstances, crosses_border=True))
@@ -387,7 +410,8 @@ def _under(
                 respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,
                 acknowledge_by=entitled.acknowledge_by if entitled else None,
                 deliver_by=entitled.deliver_by if entitled else None,
-                default_from=_default_from(terms, facts, entitled),
+                default_from=_default_from(terms, facts, entitled), least=terms.partial_minimum,
+                multiple=terms.partial_multiple,
                 arrives=way.arrives(entitled.ship_by) if entitled and here else None, haul=way,
                 counted_at=row.counted_at, blocked=tuple(blocked),
                 reasons=reasons, masked=masked,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements.deadlines import counted
-from marketplace.agreements.stops import moved_by
+from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.agreements.terms import Terms
 from marketplace.kit.clock import end_of_day
 
@@ -35,10 +35,24 @@ class Default(NamedTuple):
     words: str
 
 
-def default_since(clauses: Sequence[Terms], last_day: date, zone: str, stood_still: timedelta) -> datetime:
-    """From when something that was to be done by the end of a day, or happened on it, is a default: the time to make it good
-    has run, of the clause that leaves most of it, without time in which the agreement stood still."""
+def default_since(
+    clauses: Sequence[Terms],
+    last_day: date,
+    zone: str,
+    events: Sequence[tuple[str, datetime]],
+    begun: datetime,
+    now: datetime,
+) -> datetime:
+    """From when something that was to be done by the end of a day, or happened on it at ``begun``, is a default: the time to make
+    it good has run, of the clause that leaves most of it. Time in which the agreement stood still (``events``) meanwhile does not
+    count; what had run out before is not undone by it."""
     end = end_of_day(last_day, zone)
     started = end - timedelta(microseconds=1)
     cured = max(counted(t, started, t.cure_days, zone) if t.cure_days else end for t in clauses if t.generation == 2)
-    return moved_by(cured, stood_still, zone)
+    since = cured
+    while since <= now:
+        later = moved_by(cured, stopped_between(events, begun, since), zone)
+        if later <= since:
+            break
+        since = later
+    return since

@@ -16,7 +16,6 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.missing import BECAME_WORDS, Became
 from marketplace.agreements.queries import AgreementDetail, Locked
 from marketplace.agreements.states import CALL_WORDS, CallState
-from marketplace.agreements.stops import stopped_between
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.holdings import queries as holdings
 from marketplace.kit.clock import end_of_day, local_day
@@ -118,14 +117,12 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
             made.append(Default(Cause.ORDER, call.reference, call.id, row.holder_id, call.default_from, words))
     for side in (row.maker_id, row.holder_id):
         for line in await settlement.due_under(session, chain, side, today):
-            still = stopped_between(events, end_of_day(line.due_on, zone), now)
-            since = default_since(found.clauses, line.due_on, zone, still)
+            since = default_since(found.clauses, line.due_on, zone, events, end_of_day(line.due_on, zone), now)
             owed = Money(line.due_amount, line.currency)
             words = f"{line.payer} has not paid {owed} of {line.reference}, due on {phrases.day(line.due_on)}."
             made.append(Default(Cause.PAYMENT, line.reference, line.id, side, since, words))
     for gone in await holdings.breaches(session, chain):
-        still = stopped_between(events, gone.at, now)
-        since = default_since(found.clauses, local_day(gone.at, zone), zone, still)
+        since = default_since(found.clauses, local_day(gone.at, zone), zone, events, gone.at, now)
         what = BECAME_WORDS[Became(gone.became)].replace(" our ", " its ")
         words = f"{phrases.count(gone.without_leave, 'unit')} of {gone.number} left {row.holder}'s hands without leave: {what}."
         made.append(Default(Cause.MISSING, str(gone.id), gone.id, row.holder_id, since, words))

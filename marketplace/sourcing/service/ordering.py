@@ -85,6 +85,7 @@ async def confirm(
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
         planned = await plan(session, actor, found, now)
         picked = _picked(planned, choices, found.quantity - found.ordered)
+        _require_sizes(picked)
         # What this request has ordered already counts: a limit is for the request, not for each step of it.
         before = await queries.ordered_worth(session, requisition_id)
         total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
@@ -141,6 +142,18 @@ def _picked(planned: Planned, choices: Sequence[Choice] | None, lacking: int) ->
             available=lacking,
         )
     return picked
+
+
+def _require_sizes(picked: Sequence[tuple[Candidate, int]]) -> None:
+    """Raises ``requisition.order_size`` where an order is for fewer than its agreement lets one be for, or between its steps."""
+    for candidate, quantity in picked:
+        if not candidate.takes(quantity):
+            raise conflict(
+                "requisition.order_size",
+                f"{candidate.holder}: {candidate.size_words} {quantity:,} were asked for; nothing was ordered.",
+                field="quantity",
+                available=candidate.group_cap,
+            )
 
 
 _PHYSICAL = ("held", "quality_hold", "withdrawn", "in_transit")

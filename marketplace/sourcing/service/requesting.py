@@ -17,7 +17,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.allocation import Need, Plan, Source, choose
-from marketplace.sourcing.candidates import URGENCIES, Candidate
+from marketplace.sourcing.candidates import URGENCIES, Blocked, Candidate
 from marketplace.sourcing.freight import Point
 
 SCARCITY_MINOR = 300
@@ -107,22 +107,34 @@ async def plan(
     if requisition.substitutes:
         wanted += [r.other_id for r in located.related if r.relation in ("superseded_by", "alternate")]
     every = [c for p in wanted for c in located.candidates[p]]
-    usable = [
-        c for c in every if c.callable > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
-    ]
     lacking = max(requisition.quantity - requisition.ordered, 0)
+    every = [_sized(c, lacking) for c in every]
+    usable = [
+        c
+        for c in every
+        if c.most(lacking) > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
+    ]
     need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency)
-    sources = [_source(c) for c in usable if c.unit_price is not None]
+    sources = [_source(c, lacking) for c in usable if c.unit_price is not None]
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
     shown = _shown(allocation, by_key, lacking, now)
     return Planned(allocation, by_key, {**shown, "masked": requisition.maker_id in actor.masked})
 
 
-def _source(c: Candidate) -> Source:
+def _sized(c: Candidate, lacking: int) -> Candidate:
+    """With the words for why nothing of it can be ordered where so few are lacking that no order would be of a size that the
+    agreement allows."""
+    if not lacking or not c.callable or c.most(lacking):
+        return c
+    words = f"{c.size_words} This request lacks {lacking:,}."
+    return c._replace(blocked=(*c.blocked, Blocked(c.callable, "below_partial_minimum", words)))
+
+
+def _source(c: Candidate, lacking: int) -> Source:
     assert c.unit_price is not None and c.arrives is not None  # noqa: S101, PT018 - callable ones have both
     return Source(
-        need="need", key=c.key, part=c.part_id, own=c.kind == "own_stock", capacity=c.callable, group=c.group,
+        need="need", key=c.key, part=c.part_id, own=c.kind == "own_stock", capacity=c.most(lacking), group=c.group,
         group_cap=c.group_cap, price=c.unit_price.minor(), freight=c.haul.cost_minor, arrives=c.arrives,
         # The last units of a place are worth a little more than the first of a full shelf.
         scarcity=0 if c.kind == "own_stock" else SCARCITY_MINOR // max(c.callable, 1), holder=c.holder,

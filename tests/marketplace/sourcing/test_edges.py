@@ -116,3 +116,30 @@ async def test_a_use_dated_before_an_orders_notice_needs_evidence(job: Job, answ
     if not answered:
         await ok(job.planner.post(f"{API}/sourcing/calls/{job.call}/cancel"))
         await ok(job.buyer.post(f"{API}/holdings/installs", json={**act, "quantity": 1}), 201)
+
+
+async def test_an_order_has_a_size_that_the_agreement_allows_or_is_for_all_that_can_be_ordered(world: World) -> None:
+    """At least four, in pairs (section 4.2); the last two are an order of their own."""
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        terms = {**BUY_BACK, "partial_minimum": 4, "partial_multiple": 2}
+        agreement_id = await agreed_on(world, [("buy-back", 2, terms)])
+        await world.register(world.buyer, 10, place=under(world, agreement_id), occurred_at=BEFORE)
+        (place,) = await job.candidates()
+        assert place["callable"] == 10
+        for quantity in (3, 5):
+            before = await rows_of(world, *TABLES)
+            body = {**job.need(quantity), "key": place["key"]}
+            no = await refused(job.technician.post(f"{API}/sourcing/order-back", json=body), "requisition.order_size")
+            assert "One order takes at least 4, in multiples of 2, or all 10 that can be ordered." in no["detail"]
+            assert await rows_of(world, *TABLES) == before
+        few = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(3)), 201)
+        plan = await ok(job.technician.get(f"{API}/sourcing/requests/{few['id']}/plan"))
+        assert (plan["chosen"], plan["unmet"]) == ([], 3)
+        assert "This request lacks 3." in plan["not_callable"][0]["why"][0]["words"]
+        odd = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(9)), 201)
+        plan = await ok(job.technician.get(f"{API}/sourcing/requests/{odd['id']}/plan"))
+        assert [c["quantity"] for c in plan["chosen"]] == [8]
+        await ok(job.technician.post(f"{API}/sourcing/requests/{odd['id']}/confirm", json={}))
+        (place,) = await job.candidates()
+        await ok(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(2), "key": place["key"]}), 201)

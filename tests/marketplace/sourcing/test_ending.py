@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.combinations import BUY_BACK, COMBINATIONS
 from marketplace.agreements.missing import Became
 from marketplace.agreements.service import suspend
 from marketplace.db.session import Database
@@ -21,7 +21,7 @@ from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.sourcing import service
-from marketplace.sourcing.defaults import Cause
+from marketplace.sourcing.defaults import Cause, default_since
 from tests import second
 from tests.agreed import agreed, agreed_on, delivered, person, rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -226,5 +226,25 @@ async def test_units_that_left_without_leave_are_a_default_once_the_time_to_make
     await no(world, "breach.no_default", world.maker, agreement, Cause.MISSING, gone, since - timedelta(microseconds=1))
     await no(world, "breach.no_default", world.maker, agreement, Cause.MISSING, lost, since)
     await no(world, "breach.own_default", world.buyer, agreement, Cause.MISSING, gone, since)
-    done = await ends(world, world.maker, agreement, Cause.MISSING, gone, since)
+    # Who is in default cannot undo it by suspending.
+    async with world.db.write(world.buyer.tenant) as session:
+        await suspend(session, agreement, person(world.buyer), "We stop.", since + timedelta(hours=1))
+    done = await ends(world, world.maker, agreement, Cause.MISSING, gone, since + timedelta(hours=2))
     assert done.units == 7
+
+
+def test_only_time_that_still_runs_stands_still() -> None:
+    terms = COMBINATIONS["standard-buy-back"].terms()
+    last, begun = date(2027, 3, 1), datetime(2027, 3, 1, 15, tzinfo=UTC)
+    plain = end_of_day(date(2027, 3, 6), ZONE)
+
+    def since(*events: tuple[str, datetime]) -> datetime:
+        return default_since(terms, last, ZONE, events, begun, plain + timedelta(days=99))
+
+    assert since() == plain
+    after = plain + timedelta(minutes=1)
+    assert since(("suspended", after)) == plain
+    assert since(("suspended", after), ("resumed", after + timedelta(days=9))) == plain
+    within = plain - timedelta(days=2)
+    assert since(("suspended", within), ("resumed", within + timedelta(days=3))) == plain + timedelta(days=3)
+    assert since(("legal_hold", within)) > plain + timedelta(days=99), "it has stood still ever since"
