@@ -53,14 +53,17 @@ _NEW_LOTS = """
 INSERT INTO lot (lot_id, part_id, serial, batch, serialised, uom, made_on, expires_on, attributes, raw_marking,
     registered_by, parent_lot_id, root_lot_id, replaces_lot_id, parties, last_seq, last_position, last_recorded_at,
     last_occurred_at)
-SELECT n.lot_id, n.part_id, n.serial, n.batch, n.serial IS NOT NULL, n.uom, n.made_on, n.expires_on,
-    n.attributes::jsonb, n.raw_marking, $11, n.parent, n.root, n.replaces, n.parties::uuid[], n.last_seq,
-    n.last_position, n.last_recorded_at, n.last_occurred_at
+-- What a split makes is as old, and lasts as long, as what it was split from.
+SELECT n.lot_id, n.part_id, n.serial, n.batch, n.serial IS NOT NULL, n.uom, coalesce(n.made_on, o.made_on),
+    coalesce(n.expires_on, o.expires_on), CASE WHEN o.lot_id IS NULL THEN n.attributes::jsonb ELSE o.attributes END,
+    n.raw_marking, $11, n.parent, n.root, n.replaces, n.parties::uuid[], n.last_seq, n.last_position,
+    n.last_recorded_at, n.last_occurred_at
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::date[], $8::text[],
     $9::text[], $10::uuid[], $12::uuid[], $13::uuid[], $14::text[], $15::bigint[], $16::int[], $17::timestamptz[],
     $18::timestamptz[])
     AS n (lot_id, part_id, serial, batch, uom, made_on, expires_on, attributes, raw_marking, parent, root, replaces,
           parties, last_seq, last_position, last_recorded_at, last_occurred_at)
+LEFT JOIN lot o ON o.lot_id = n.parent
 ON CONFLICT (lot_id) DO NOTHING
 """
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from marketplace.kit.errors import DomainError
-from marketplace.ledger.entries import Step
+from marketplace.ledger.entries import NewLot, Step
 from marketplace.ledger.kinds import Kind
 from tests.world import World
 
@@ -169,3 +169,25 @@ async def test_an_older_moment_without_a_stated_time_is_no_late_report(world: Wo
     times = await world.owner.fetch("SELECT occurred_at, recorded_at FROM movement WHERE lot_id = $1 ORDER BY seq", lot)
     assert times[1]["occurred_at"] == times[2]["occurred_at"]
     assert times[1]["recorded_at"] < times[2]["recorded_at"]
+
+
+async def test_what_a_split_makes_lasts_as_long_as_what_it_was_split_from(world: World) -> None:
+    lot, child, grandchild = uuid4(), uuid4(), uuid4()
+    made = NewLot(
+        lot,
+        world.part,
+        "EA",
+        batch="B-7",
+        made_on=date(2026, 1, 2),
+        expires_on=date(2029, 1, 2),
+        attributes={"heat": "H1"},
+    )
+    await world.run(world.maker, Step(Kind.REGISTER, lot, 9, to=world.place(world.maker), new_lot=made))
+    await world.run(world.maker, Step(Kind.SPLIT, lot, 4, 1, child=child))
+    await world.run(world.maker, Step(Kind.SPLIT, child, 2, 1, child=grandchild))
+    rows = await world.owner.fetch(
+        "SELECT batch, made_on, expires_on, attributes::text FROM lot WHERE lot_id = ANY($1::uuid[])",
+        [lot, child, grandchild],
+    )
+    assert len(rows) == 3
+    assert len({tuple(r) for r in rows}) == 1, rows
