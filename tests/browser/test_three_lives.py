@@ -74,8 +74,10 @@ class Life:
         await page.goto(f"{self.address}{path}")
 
     async def press(self, page: Page, name: str, told: str | re.Pattern[str] = "") -> None:
-        """Presses a button; ``told``: what the page then says."""
-        await page.get_by_role("button", name=name, exact=True).first.click()
+        """Presses the button of a form, and is there when its page has come; ``told``: what that page says."""
+        # Who goes on before that drops the page that was on its way.
+        async with page.expect_navigation(wait_until="load"):
+            await page.get_by_role("button", name=name, exact=True).first.click()
         if told:
             await expect(page.get_by_text(told).first).to_be_visible()
 
