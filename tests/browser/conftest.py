@@ -64,9 +64,9 @@ class Opened:
             self.faults.append(f"{message.type}: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        # Only the browser itself aborts: what a script dropped for something newer, a page that was left while it was on its
-        # way, a file that is kept and not shown. What a server does not give fails in other words, or has a status.
-        if request.failure != "net::ERR_ABORTED":
+        # What a script dropped for something newer, or what ended because the page was left, is no fault: nobody waits for
+        # it (the preview of terms, when the form is sent while it is still asked for). What is not there is no abort.
+        if request.failure != "net::ERR_ABORTED" or request.resource_type == "document":
             self.faults.append(f"failed: {request.url} {request.failure}")
 
     async def transferred(self) -> dict[str, int]:

@@ -34,6 +34,7 @@ from marketplace.sourcing.service.shared import (
     mine,
     moved,
     not_counted,
+    reopen,
     set_status,
     tell,
 )
@@ -89,7 +90,7 @@ async def shrink(session: WriteSession, actor: By, call: queries.CallRow, keep: 
         if cut < unit.quantity:
             steps.append(Step(Kind.HOLD, unit.lot_id, unit.quantity - cut, unit.position_id))
     command = Command(
-        command_id("call.shrink", call.id), actor.company_id, actor.user_id, tuple(steps), "call", call.id
+        command_id("call.shrink", call.id, keep), actor.company_id, actor.user_id, tuple(steps), "call", call.id
     )
     done = await carry_out(session, command, now)
     for step in steps:
@@ -194,13 +195,7 @@ async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: d
         if call.agreement_id and call.noticed_at and call.replaces_id is None:
             await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
     await set_status(session, call, "cancelled", ended_at=now)
-    # The last of what waited for an approver: nothing waits any more, and the request can be planned again.
-    await execute(
-        session,
-        "UPDATE requisition SET status = 'open' WHERE id = $1 AND status = 'awaiting_approval' "
-        "AND NOT EXISTS (SELECT FROM call WHERE requisition_id = $1 AND status = 'allocated')",
-        call.requisition_id,
-    )
+    await reopen(session, call)
     await tell(session, actor, call, "cancelled", {}, now)
     await announce(
         session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",

@@ -16,7 +16,7 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.missing import BECAME_WORDS, Became
 from marketplace.agreements.queries import AgreementDetail, Locked
 from marketplace.agreements.states import CALL_WORDS, CallState
-from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.db.session import WriteSession, acting_for
 from marketplace.holdings import queries as holdings
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import busy, conflict, missing
@@ -27,7 +27,7 @@ from marketplace.sourcing import queries
 from marketplace.sourcing.defaults import Cause, Default, default_since
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.ordering import free_units
-from marketplace.sourcing.service.shared import announce, set_status, tell
+from marketplace.sourcing.service.shared import announce, reopen, set_status, tell
 from marketplace.sourcing.service.standing_in import end_reservations
 
 
@@ -174,12 +174,7 @@ async def _end_orders(
         if call.noticed_at and call.kind != "put" and not in_default:
             await agreements.undo_exercise(session, found.id, call_id=call.id, now=now)
         await set_status(session, call, "closed" if in_default else "cancelled", ended_at=now, note="ended_for_breach")
-        await execute(
-            session,
-            "UPDATE requisition SET status = 'open' WHERE id = $1 AND status = 'awaiting_approval' "
-            "AND NOT EXISTS (SELECT FROM call WHERE requisition_id = $1 AND status = 'allocated')",
-            call.requisition_id,
-        )
+        await reopen(session, call)
         await tell(session, by, call, "ended_for_breach", {"was": call.status, "ended_by": actor.company_id}, now)
 
 

@@ -15,7 +15,7 @@ from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.service.answering import shrink, tell_next
 from marketplace.sourcing.service.ordering import Choice, Ordered, confirm, free_units
 from marketplace.sourcing.service.requesting import next_best, own_request, plan
-from marketplace.sourcing.service.shared import announce, mine, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell
 
 WORDS = {"stock_order": "a stock order", "urgent": "an urgent order", "machine_down": "an order for a stopped machine"}
 
@@ -57,6 +57,7 @@ async def take_over(
             if call.agreement_id and call.noticed_at:
                 await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
             await set_status(session, call, "cancelled", ended_at=now, note="gave_way")
+            await reopen(session, call)
         await tell(session, actor, call, "gave_way", {"to": found.reference, "quantity": taken}, now)
     place = await _same_place(session, actor, found, call, now)
     done = await confirm(session, actor, requisition_id, [Choice(place.key, taken)], now)

@@ -82,6 +82,17 @@ async def not_counted(session: WriteSession, call: CallRow, now: datetime) -> No
             await agreements.discount_exercise(session, call.agreement_id, call_id=call.id, now=now)
 
 
+async def reopen(session: WriteSession, call: CallRow) -> None:
+    """The call has ended. Where it was the last of what waited for an approver, nothing waits any more, and the request can be
+    planned again."""
+    await execute(
+        session,
+        "UPDATE requisition SET status = 'open' WHERE id = $1 AND status = 'awaiting_approval' "
+        "AND NOT EXISTS (SELECT FROM call WHERE requisition_id = $1 AND status = 'allocated')",
+        call.requisition_id,
+    )
+
+
 async def mine(session: WriteSession, actor: Actor, call_id: UUID, side: str, *, words: str = "") -> CallRow:
     """The call locked, if the actor is on that side of it ('holder' or 'asker'); else not found. With ``words`` the other side,
     which sees the call, is told so (``call.side``) and what it can do instead."""

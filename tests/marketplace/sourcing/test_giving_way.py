@@ -105,3 +105,27 @@ async def test_answered_and_taken_over_at_the_same_moment(job: Job) -> None:
     )
     assert sorted((accepted.status_code, taken.status_code)) == [200, 409], (accepted.text, taken.text)
     assert sum(n for _, _, n in await held(job)) == 3
+
+
+async def test_an_order_is_cut_again_and_again_and_the_holder_may_still_take_a_part(job: Job) -> None:
+    take = {"call_id": job.call, "quantity": 1}
+    await ok(job.technician.post(f"{API}/sourcing/requests/{await stopped(job)}/take-over", json=take))
+    assert (await held(job))[0] == ("urgent", "noticed", 2)
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1}))
+    assert [n for _, _, n in await held(job)] == [1, 1]
+
+
+async def test_a_request_that_waited_for_approval_and_lost_its_units_is_open_again(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.sold(2, offered=2)
+        technician = world.maker.users["technician"]
+        await world.owner.execute("UPDATE user_account SET order_limit_amount = 1 WHERE id = $1", technician)
+        await job.called(2)
+        at = f"{API}/sourcing/requests/{job.requisition}"
+        assert (await ok(job.planner.get(at)))["status"] == "awaiting_approval"
+        need = job.need(2, urgency="machine_down")
+        made = await ok(job.planner.post(f"{API}/sourcing/requests", json=need), 201)
+        body = {"call_id": job.call}
+        await ok(job.planner.post(f"{API}/sourcing/requests/{made['id']}/take-over", json=body))
+        assert (await ok(job.planner.get(at)))["status"] == "open"
