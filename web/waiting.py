@@ -64,13 +64,8 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         words = plural(count, "dispute waits for your answer", "disputes wait for your answer")
         hint = "Agree, propose something else, or say why not"
         found.append(Task("settlement", count, words, hint, "/settlement/disputes?state=waiting", "scale"))
-    if actor.may("holding.act"):
-        count = await holdings.waiting(session, actor)
-        words = plural(count, "place waits for a count", "places wait for a count")
-        hint = "Units were said not to be on the shelf: nobody can be promised them until you count"
-        found.append(Task("holdings", count, words, hint, "/holdings?waiting=count", "checklist"))
-    if actor.may("agreement.read") and (actor.may("holding.act") or actor.may("agreement.sign")):
-        found += await _shortages(session, actor, now)
+    if actor.may("holding.act") or actor.may("agreement.sign"):
+        found += await _holdings(session, actor, now)
     if actor.may("stock.import"):
         count = await imports.waiting(session, actor.company_id)
         words = plural(count, "stock file differs from the record", "stock files differ from the record")
@@ -130,10 +125,14 @@ async def _resales(session: ReadSession, actor: Actor) -> list[Task]:
     return found
 
 
-async def _shortages(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
-    explain, conclude = await holdings.shortages_waiting(session, actor.company_id, now)
+async def _holdings(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
+    to_count, explain, conclude = await holdings.waiting(session, actor, now)
     found: list[Task] = []
     if actor.may("holding.act"):
+        words = plural(to_count, "place waits for a count", "places wait for a count")
+        hint = "Units were said not to be on the shelf: nobody can be promised them until you count"
+        found.append(Task("holdings", to_count, words, hint, "/holdings?waiting=count", "checklist"))
+    if actor.may("holding.act") and actor.may("agreement.read"):
         words = plural(explain, "count found units missing", "counts found units missing")
         hint = "Count again, or say what became of them before the time for it runs out"
         found.append(Task("holdings", explain, words, hint, "/holdings/shortages?waits=explain", "alert-triangle"))

@@ -82,10 +82,15 @@ def priced(terms: PricedTerms, facts: Facts, moment: datetime) -> Cost:
     return Cost(price.amount, None, tuple(grounds))
 
 
+def right_size(requested: int, available: int, *, least: int, multiple: int) -> bool:
+    """Whether one order can be for so many of the units that can be had."""
+    # Taking all that is left is always allowed: a remainder below the minimum must not be stranded.
+    return requested >= available or (requested >= least and requested % multiple == 0)
+
+
 def wrong_size(terms: Terms, requested: int, available: int) -> Refused | None:
     """Why one order cannot be for so many of the units that can be had; None if it can."""
-    # Taking all that is left is always allowed: a remainder below the minimum must not be stranded.
-    if requested >= available:
+    if right_size(requested, available, least=terms.partial_minimum, multiple=terms.partial_multiple):
         return None
     if requested < terms.partial_minimum:
         least = min(terms.partial_minimum, available)

@@ -18,6 +18,7 @@ from uuid import UUID
 from marketplace.agreements.combined import best_call
 from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
+from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
@@ -164,7 +165,7 @@ class Candidate(NamedTuple):
 
     def takes(self, quantity: int) -> bool:
         """Whether one order for so many is of a size that the agreement allows."""
-        return quantity >= self.group_cap or (quantity >= self.least and quantity % self.multiple == 0)
+        return right_size(quantity, self.group_cap, least=self.least, multiple=self.multiple)
 
     def most(self, lacking: int) -> int:
         """The most that one order gives of so many that are lacking; 0 where none is of a size that the agreement allows."""

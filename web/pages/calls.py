@@ -28,8 +28,7 @@ from marketplace.settlement.queries import DisputeRow, SettlementRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.inspecting import Lower
-from marketplace.sourcing.service.licensing import Needed
-from marketplace.sourcing.service.licensing import licence_needed as sourcing_licence
+from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
 from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
 from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
@@ -232,7 +231,7 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
     holds, asks = actor.company_id == call.holder_id, actor.company_id in {call.maker_id, call.company_id}
     found: list[Step] = []
     unlicensed = licence is not None and call.licence is None
-    if unlicensed and licence and licence.gets_it == actor.company_id and call.status in _LICENSED:
+    if unlicensed and licence and licence.gets_it == actor.company_id and call.status in BEFORE_SHIPPING:
         found.append(Step("licence", "Export licence", "certificate", primary=call.status == "accepted"))
     in_time = call.respond_by is None or now < call.respond_by
     if holds and actor.may("call.answer"):
@@ -267,9 +266,6 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
     return tuple(found)
 
 
-_LICENSED: Final = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
-
-
 def _to_direct(call: CallRow, now: datetime) -> bool:
     """Whether the manufacturer can still say where units that are sold back go, and has not."""
     waits = call.kind == "put" and call.status == "accepted" and call.acknowledged_at is None
@@ -289,7 +285,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     """What the page of an order and the pages of its steps show."""
     session, actor = visit.session, visit.actor
     call = await queries.call(session, call_id)
-    licence = await sourcing_licence(session, call) if call.noticed_at is not None else None
+    licence = await licence_needed(session, call) if call.noticed_at is not None else None
     holds = actor.company_id == call.holder_id and actor.company_id not in {call.maker_id, call.company_id}
     return {
         "call": call,

@@ -107,7 +107,7 @@ async def holdings(visit: ReadsStock) -> Response:
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
         tab=visit.choice("right", {"yes", "no"}),
         totals=_tiles(await queries.totals_by_clause(visit.session, visit.actor)) if plain else [],
-        to_count=await queries.waiting(visit.session, visit.actor) if plain else 0,
+        to_count=(await queries.waiting(visit.session, visit.actor, visit.now)).to_count if plain else 0,
         searched=[
             w
             for w in await queries.withdrawals_open(visit.session, visit.actor)

@@ -17,6 +17,7 @@ from marketplace.holdings.queries.missing import (
     OrderedBack,
     Searched,
     ShortageRow,
+    Waiting,
     Waits,
     breaches,
     charged,
@@ -32,7 +33,7 @@ from marketplace.holdings.queries.missing import (
     shortages,
     shortages_for_update,
     shortages_on,
-    shortages_waiting,
+    waiting,
     with_those_before,
 )
 from marketplace.holdings.queries.standing import (
@@ -46,7 +47,6 @@ from marketplace.holdings.queries.standing import (
     movement_to_correct,
     places_to_count,
     units_at,
-    waiting,
     withdrawals_open,
 )
 from marketplace.holdings.queries.units import UnitRow, visible_units
@@ -65,6 +65,7 @@ __all__ = [
     "StockLineRow",
     "ToCountRow",
     "UnitRow",
+    "Waiting",
     "Waits",
     "WithdrawalRow",
     "breaches",
@@ -91,7 +92,6 @@ __all__ = [
     "shortages",
     "shortages_for_update",
     "shortages_on",
-    "shortages_waiting",
     "stock_lines",
     "totals_by_clause",
     "units_at",

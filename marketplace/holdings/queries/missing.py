@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -134,15 +134,24 @@ async def shortage(session: AsyncSession, company_id: UUID, shortage_id: UUID) -
     return ShortageRow(**dict(row))
 
 
-async def shortages_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> tuple[int, int]:
-    """How many shortages wait for the company to say where units are, and how many it may conclude; one statement."""
+class Waiting(NamedTuple):
+    """How much waits for a company: places to count, shortages to explain, shortages that it may conclude."""
+
+    to_count: int
+    explain: int
+    conclude: int
+
+
+async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
+    """How many rows ``places_to_count`` and ``shortages`` with ``waits`` list, in one statement."""
     row = await fetch_one(
         session,
-        f"SELECT (SELECT count(*)::int FROM shortage s WHERE {_WAITS['explain']}) AS explain, "
+        "SELECT (SELECT count(DISTINCT (part_id, site_id))::int FROM withdrawal WHERE resolved_at IS NULL AND holder_id = $1) "
+        f"AS to_count, (SELECT count(*)::int FROM shortage s WHERE {_WAITS['explain']}) AS explain, "
         f"(SELECT count(*)::int FROM shortage s WHERE {_WAITS['conclude'].format('$2')}) AS conclude",
-        company_id, now,
+        actor.company_id, now,
     )  # fmt: skip
-    return (row["explain"], row["conclude"]) if row else (0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0)
 
 
 Shelf = tuple[UUID, UUID, UUID]

@@ -143,16 +143,6 @@ async def places_to_count(
     return [ToCountRow(**dict(r)) for r in rows]
 
 
-async def waiting(session: AsyncSession, actor: Actor) -> int:
-    """How many places ``places_to_count`` lists."""
-    found: int = await fetch_value(
-        session,
-        "SELECT count(DISTINCT (part_id, site_id))::int FROM withdrawal WHERE resolved_at IS NULL AND holder_id = $1",
-        actor.company_id,
-    )
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class FreezeTarget:
     """A lot that a quality hold could reach, through a stock line the actor may see."""

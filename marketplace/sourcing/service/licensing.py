@@ -17,9 +17,10 @@ from marketplace.parties.actor import Actor
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, require_live
-from marketplace.sourcing.service.shared import announce, mine, tell
+from marketplace.sourcing.service.shared import announce, tell
 
-_BEFORE_SHIPPING = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
+BEFORE_SHIPPING = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
+"""States of an order whose licence can be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ async def ask_licence(session: WriteSession, actor: Actor, call_id: UUID, now: d
     """Says that the licence was asked for: the time for shipping does not run until it is there. Again changes nothing.
 
     Raises ``call.not_found``, ``licence.not_needed``, ``licence.other_side``, ``licence.state`` once shipped or not sent,
-    ``licence.too_late`` when the time for shipping has run."""
-    call, _needed = await _mine(session, actor, call_id, now)
+    ``licence.known``, ``licence.too_late`` when the time for shipping has run."""
+    call = await _to_license(session, actor, call_id, now)
     if call.licence_asked_at is not None:
         return
     if call.ship_by is not None and now >= call.ship_by:
@@ -73,15 +74,11 @@ async def ask_licence(session: WriteSession, actor: Actor, call_id: UUID, now: d
 async def record_licence(session: WriteSession, actor: Actor, call_id: UUID, number: str, now: datetime) -> None:
     """The licence is there: its number goes with the order, and what was left of the time for shipping goes on.
 
-    Raises what ``ask_licence`` does but for the lateness, ``licence.number``, ``licence.known`` for a second one."""
-    call, _needed = await _mine(session, actor, call_id, now)
+    Raises what ``ask_licence`` does but for the lateness, ``licence.number``."""
+    call = await _to_license(session, actor, call_id, now)
     number = " ".join(number.split())
     if not number or len(number) > 100:
         raise invalid("licence.number", "Give the number of the licence, in at most 100 characters.", field="licence")
-    if call.licence is not None:
-        raise conflict(
-            "licence.known", f"The licence of {call.reference} is on record: {call.licence}. Nothing was changed."
-        )
     waited = now - call.licence_asked_at if call.licence_asked_at else timedelta()
     exact = call.urgency == "machine_down"
     moved = {
@@ -106,10 +103,9 @@ async def require_licence(session: WriteSession, call: CallRow) -> None:
         )
 
 
-async def _mine(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> tuple[CallRow, Needed]:
+async def _to_license(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> CallRow:
+    """The order locked, which nobody but its parties sees, if the actor's company gets its licence and has none on record."""
     call = await queries.call_for_update(session, call_id)
-    side = "holder" if actor.company_id == call.holder_id else "asker"
-    call = await mine(session, actor, call_id, side)
     needed = await licence_needed(session, call)
     if needed is None:
         raise conflict(
@@ -117,13 +113,17 @@ async def _mine(session: WriteSession, actor: Actor, call_id: UUID, now: datetim
         )
     if needed.gets_it != actor.company_id:
         raise forbidden("licence.other_side", f"{needed.words} Only that side can record it.")
-    if call.status not in _BEFORE_SHIPPING:
+    if call.status not in BEFORE_SHIPPING:
         raise conflict(
             "licence.state", "A licence is recorded between the order and its shipment. Nothing was changed."
         )
     call = await caught_up(session, actor, call, now)
     await require_live(session, call)
-    return call, needed
+    if call.licence is not None:
+        raise conflict(
+            "licence.known", f"The licence of {call.reference} is on record: {call.licence}. Nothing was changed."
+        )
+    return call
 
 
 async def _announce(session: WriteSession, actor: Actor, call: CallRow, subject: str, text: str) -> None:

@@ -79,6 +79,7 @@ async def test_no_controlled_unit_leaves_without_a_licence_and_no_time_runs_whil
         assert timedelta(days=10) <= moved < timedelta(days=11, hours=1), name
     before = await rows_of(job.world, *TABLES)
     await refused(job.buyer.post(f"{at}/licence", json={"licence": "D9"}), "licence.known")
+    await refused(job.buyer.post(f"{at}/licence-asked"), "licence.known")
     assert await rows_of(job.world, *TABLES) == before
     await ok(job.buyer.post(f"{at}/ship", json=SHIP))
     told = (await ok(job.technician.get(at)))["licence"]
