@@ -213,10 +213,9 @@ async def receive_replacement(
         units = await queries.replacement_units(session, replacement_id)
         became = _fates(found.quantity, units, named, good, missing_units, refused)
         await _take_in(session, actor, call, replacement_id, became, note, now)
-    replaced_before = call.replaced + min(good, call.to_replace) * (
-        call.replace_by is not None and arrived < call.replace_by
+    in_time, undone = await _count(
+        session, OnBehalf(actor.user_id, call.holder_id), call, found.quantity, good, arrived, now
     )
-    undone = await _count(session, OnBehalf(actor.user_id, call.holder_id), call, found.quantity, good, arrived, now)
     await execute(
         session,
         "UPDATE replacement SET received_at = $2, arrived_on = $3, good = $4, missing = $5, note = $6 WHERE id = $1",
@@ -224,7 +223,7 @@ async def receive_replacement(
     )  # fmt: skip
     if undone:
         async with acting_for(session, call.maker_id):
-            worth = (await fetched_each(session, call))[replaced_before:][:undone]
+            worth = (await fetched_each(session, call))[call.replaced + in_time :][:undone]
         async with acting_for(session, call.holder_id):
             for each in dict.fromkeys(worth):
                 n = worth.count(each)
@@ -339,9 +338,9 @@ async def _take_in(
 
 async def _count(
     session: WriteSession, by: By, call: CallRow, quantity: int, good: int, arrived: datetime, now: datetime
-) -> int:
-    """Counts what was replaced, and buys first what the clock has decided. Returns how many had been bought and are
-    replaced after all."""
+) -> tuple[int, int]:
+    """Counts what was replaced, and buys first what the clock has decided. Returns how many were replaced in time, and how many
+    had been bought and are replaced after all."""
     assert call.replace_by is not None  # noqa: S101 - nothing is sent without it
     in_time = min(good, call.to_replace) if arrived < call.replace_by else 0
     await execute(
@@ -361,7 +360,7 @@ async def _count(
             session, "UPDATE call SET replaced = replaced + $2, bought = bought - $2 WHERE id = $1", call.id, undone
         )
     await conclude(session, call.id, now)
-    return undone
+    return in_time, undone
 
 
 async def buy_unreplaced(session: WriteSession, actor_id: UUID, call_id: UUID, now: datetime) -> int:
@@ -384,7 +383,7 @@ async def _buy(session: WriteSession, by: By, call: CallRow, now: datetime) -> N
     assert call.replace_by is not None  # noqa: S101 - the caller saw to it
     by_when = phrases.deadline(call.replace_by, zone)
     async with acting_for(session, call.maker_id):
-        worth = (await fetched_each(session, call))[call.replaced :][:count]
+        worth = (await fetched_each(session, call))[call.replaced + call.bought :][:count]
         for each in dict.fromkeys(worth):
             what: dict[str, Any] = {
                 "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
