@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from marketplace.agreements.combinations import FIRST_REFUSAL
 from marketplace.agreements.combined import SAME_TERMS
+from marketplace.agreements.sense import check_sense
 from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, parse_terms
 from marketplace.agreements.together import NamedClause, shared_with, together
 from marketplace.kit.errors import DomainError, FieldError, invalid_fields
@@ -138,7 +139,9 @@ class ClausesForm:
                 "use_class": use_class,
             }
             try:
-                made.append(parse_terms(form.clause, form.version, whole))
+                parsed = parse_terms(form.clause, form.version, whole)
+                check_sense(parsed)
+                made.append(parsed)
             except DomainError as error:
                 wrong += form.named(error, whole).fields
         # The same shared term may be wrong for both; it is told once.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from marketplace.agreements.combined import SAME_TERMS, Combined
+from marketplace.agreements.sense import check_sense
 from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
 
@@ -37,15 +38,25 @@ def together(clauses: Sequence[Terms]) -> tuple[Terms, ...]:
 
 
 def parse_clauses(
-    clause: str, version: int, terms: Mapping[str, Any], further: Sequence[NamedClause] = (), **common: Any
+    clause: str,
+    version: int,
+    terms: Mapping[str, Any],
+    further: Sequence[NamedClause] = (),
+    *,
+    anew: bool = True,
+    **common: Any,
 ) -> tuple[Terms, ...]:
-    """The typed terms of all clauses, ``common`` terms being the same in each. Raises ``terms.invalid``, those of a clause
+    """The typed terms of all clauses, ``common`` terms being the same in each. ``anew``: they are written now, so what makes
+    no sense is refused too; what was posted before is taken as it stands. Raises ``terms.invalid``, those of a clause
     beside the first by its name and the term's, ``terms.unknown_clause``, ``terms.combination``."""
     found: list[FieldError] = []
     made: list[Terms] = []
     for index, named in enumerate((NamedClause(clause, version, terms), *further)):
         try:
-            made.append(parse_terms(named.clause, named.version, {**named.terms, **common}))
+            parsed = parse_terms(named.clause, named.version, {**named.terms, **common})
+            if anew:
+                check_sense(parsed)
+            made.append(parsed)
         except DomainError as error:
             if error.code != "terms.invalid":
                 raise

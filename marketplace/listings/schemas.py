@@ -71,7 +71,9 @@ class LineIn(BodyIn):
         description="Sold in whole packages of so many. Where units go missing later, a buyer of all that is left takes "
         "the remainder along.",
     )
-    minimum_to_keep: int = 0
+    minimum_to_keep: int | None = Field(
+        default=None, description="None: what the terms say, or all that is offered where that is less."
+    )
 
 
 class LinesIn(BodyIn):

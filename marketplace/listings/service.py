@@ -34,7 +34,8 @@ USES = ("intermediate_good", "non_capital_spare")
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A line to offer: so many of a part at a site in a condition, at a price per base unit."""
+    """A line to offer: so many of a part at a site in a condition, at a price per base unit. ``minimum_to_keep``: None = what
+    the terms say, as far as so many are offered."""
 
     part_id: UUID
     site_id: UUID
@@ -43,7 +44,7 @@ class NewLine:
     unit_price: Decimal
     minimum_quantity: int = 1
     package_quantity: int = 1
-    minimum_to_keep: int = 0
+    minimum_to_keep: int | None = None
 
 
 async def draft(
@@ -209,11 +210,12 @@ async def _add_lines(
     known = await queries.known_parts(session, part_ids)
     free = await queries.lots_to_list(session, actor.company_id, [_place(x) for x in lines])
     clauses = clauses_of(release.clause, release.version, release.terms, release.further)
+    keeps = [_to_keep(line, clauses) for line in lines]
     wrong: list[FieldError] = []
     taken: list[tuple[Take, ...]] = []
     for number, line in enumerate(lines):
         lots = free[_place(line)]
-        problem = _line_problem(line, clauses, sites, known, kept_back) or _not_in_packages(
+        problem = _line_problem(line, keeps[number], clauses, sites, known, kept_back) or _not_in_packages(
             line, sum(x.free for x in lots)
         )
         chosen = None if problem else take(lots, line.quantity)
@@ -231,8 +233,13 @@ async def _add_lines(
             "release.lines", f"{len(wrong)} of {len(lines)} lines cannot be offered. Nothing was saved.", tuple(wrong)
         )
     return await _write_lines(
-        session, actor, release, [(x, sites[x.site_id], t) for x, t in zip(lines, taken, strict=True)]
+        session, actor, release, [(x, k, sites[x.site_id], t) for x, k, t in zip(lines, keeps, taken, strict=True)]
     )
+
+
+def _to_keep(line: NewLine, clauses: Sequence[Terms]) -> int:
+    stated = line.minimum_to_keep
+    return min(clauses[0].minimum_to_keep, line.quantity) if stated is None else stated
 
 
 def _place(line: NewLine) -> tuple[UUID, UUID, str]:
@@ -243,11 +250,11 @@ async def _write_lines(
     session: WriteSession,
     actor: Actor,
     release: queries.ReleaseRow,
-    rows: Sequence[tuple[NewLine, Any, Sequence[Take]]],
+    rows: Sequence[tuple[NewLine, int, Any, Sequence[Take]]],
 ) -> list[UUID]:
     """The listings and what stands behind them, in a constant number of statements."""
     made = [r["id"] for r in await fetch(session, "SELECT uuidv7() AS id FROM generate_series(1, $1)", len(rows))]
-    lines, sites = [line for line, _, _ in rows], [site for _, site, _ in rows]
+    lines, sites = [row[0] for row in rows], [row[2] for row in rows]
     await execute(
         session,
         "INSERT INTO listing (id, release_id, company_id, audience_ids, part_id, site_id, place, region, country, lat, "
@@ -261,9 +268,9 @@ async def _write_lines(
         [x.part_id for x in lines], [x.site_id for x in lines], [s["place"] for s in sites], [s["region"] for s in sites],
         [s["country"] for s in sites], [s["lat"] for s in sites], [s["lon"] for s in sites], [x.condition for x in lines],
         [x.quantity for x in lines], [x.unit_price for x in lines], [x.minimum_quantity for x in lines],
-        [x.package_quantity for x in lines], [x.minimum_to_keep for x in lines],
+        [x.package_quantity for x in lines], [row[1] for row in rows],
     )  # fmt: skip
-    behind = [(listing_id, t) for listing_id, (_, _, taken) in zip(made, rows, strict=True) for t in taken]
+    behind = [(listing_id, t) for listing_id, (_, _, _, taken) in zip(made, rows, strict=True) for t in taken]
     await execute(
         session,
         "INSERT INTO listing_lot (listing_id, lot_id, position_id, company_id, quantity) "
@@ -276,7 +283,12 @@ async def _write_lines(
 
 
 def _line_problem(
-    line: NewLine, clauses: Sequence[Terms], sites: Mapping[UUID, Any], known: set[UUID], kept_back: set[UUID]
+    line: NewLine,
+    keep: int,
+    clauses: Sequence[Terms],
+    sites: Mapping[UUID, Any],
+    known: set[UUID],
+    kept_back: set[UUID],
 ) -> tuple[str, str, str] | None:
     if line.quantity <= 0:
         return "quantity", "release.quantity", "Offer at least one."
@@ -294,9 +306,9 @@ def _line_problem(
         return "minimum_quantity", "release.minimum", "Smallest order and package are at least 1."
     if line.minimum_quantity > line.quantity:
         return "minimum_quantity", "release.minimum", "The smallest order is larger than what is offered."
-    if not 0 <= line.minimum_to_keep <= line.quantity:
+    if not 0 <= keep <= line.quantity:
         return "minimum_to_keep", "release.minimum_to_keep", "The minimum to keep is from 0 to the quantity offered."
-    unkept = _keeps_too_little(line.minimum_to_keep, clauses)
+    unkept = _keeps_too_little(keep, clauses)
     if unkept is not None:
         return (
             "minimum_to_keep",

@@ -81,7 +81,7 @@ async def offer(
     ``terms.invalid``, ``terms.combination``, ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
     ``clause.not_found``, ``part.not_found``, ``company.not_found``, ``law.blocked``.
     """
-    clauses = parse_clauses(clause, version, terms, further)
+    clauses = parse_clauses(clause, version, terms, further, anew=False)
     given = clauses[0]
     for each in clauses:
         _check_use(each, use_class)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from marketplace.agreements.combinations import COMBINATIONS
-from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.terms import dump_terms, parse_terms
 from marketplace.db.session import Database
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -131,10 +131,13 @@ async def test_lines_follow_the_minimum_of_the_terms_unless_they_have_their_own(
         )
         return [r[0] for r in rows]
 
-    for minimum, expected in ((3, [3, 2]), (9, [5, 2]), (0, [0, 2])):
+    for minimum, expected in ((0, [0, 2]), (9, [5, 2]), (3, [3, 2])):
         body["terms"] = {**body["terms"], "minimum_to_keep": minimum}
         await ok(job.planner.put(release, json=body))
         assert await keeps() == expected, "never more than the line offers"
+    unsaid = [{k: v for k, v in one.items() if k != "minimum_to_keep"} for one in lines]
+    await ok(job.planner.put(address, json={"lines": unsaid}))
+    assert await keeps() == [3, 3], "a line that states none keeps what the terms say, and not nothing"
 
 
 @pytest.mark.parametrize(
@@ -193,6 +196,36 @@ async def test_a_draft_from_before_packages_were_asked_for_is_not_published(job:
     answer = await refused(job.planner.post(f"{address.removesuffix('/lines')}/publish"), "release.package")
     assert f"{world.tag}-OLD" in answer["detail"]
     assert not await world.owner.fetchval("SELECT published FROM listing WHERE id::text = $1", made)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"window_end_months": 6, "renewal_months": 12, "non_renewal_days": 180}, "non_renewal_days"),
+        ({"renewal_months": 1, "max_renewals": 2, "non_renewal_days": 30}, "non_renewal_days"),
+        ({"minimum_to_keep": 2, "breach_share_bp": 10_000, "breach_cap_bp": 4_000}, "breach_cap_bp"),
+    ],
+)
+async def test_terms_that_nobody_can_keep_to_are_not_posted_though_the_clause_takes_them(
+    job: Job, changed: dict[str, object], field: str
+) -> None:
+    # The form is the typed terms': what was agreed before is read as it stands.
+    terms = {
+        **dump_terms(COMBINATIONS["access-first"].terms()[0]),
+        "renewal": "automatic",
+        "max_renewals": 1,
+        **changed,
+    }
+    terms.setdefault("renewal_months", 12)
+    clause, version = terms["clause"], terms["version"]
+    assert dump_terms(parse_terms(clause, version, terms)) == terms
+    body = {"title": "Odd", "clause": clause, "version": version, "terms": terms, "use_class": "non_capital_spare"}
+    before = await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+    answer = await job.planner.post(f"{API}/releases", json=body)
+    assert answer.status_code == 422, answer.text
+    assert [wrong["field"] for wrong in answer.json()["errors"]] == [field]
+    after = await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+    assert after == before
 
 
 async def test_nothing_is_posted_under_a_clause_that_is_not_released(job: Job) -> None:
