@@ -95,7 +95,7 @@ def _humanised(value: str) -> str:
 
 
 def _condition(code: str) -> str:
-    """``used_tested`` as ``Used, tested``; an unknown code by its own name."""
+    """``used_tested`` as ``Used and tested``; an unknown code by its own name."""
     return CONDITION_WORDS.get(code) or _humanised(code)
 
 

@@ -187,7 +187,7 @@ GRADES: Final = {
     "new": "New",
     "new_old_stock": "New old stock",
     "remanufactured": "Remanufactured",
-    "used_tested": "Used, tested",
+    "used_tested": "Used and tested",
     "used": "Used",
     "core": "Core",
 }

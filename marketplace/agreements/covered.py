@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -12,6 +13,15 @@ from marketplace.agreements.terms import Terms
 
 IN_FORCE = frozenset({"active", "expiring", "run_off"})
 """States in which rights can be used. The window decides about time; run-off ends nothing by itself."""
+OUT_OF_FORCE: Mapping[str, str] = {
+    "offered": "The agreement is not signed by both sides yet.",
+    "signed": "The agreement is not in force yet.",
+    "superseded": "The agreement was replaced by another, which has its units.",
+    "terminated": "The agreement has ended.",
+    "closed": "The agreement has ended and is closed.",
+    "withdrawn": "The agreement was withdrawn before both sides had signed it.",
+}
+"""Why nothing can be done under an agreement that is neither in force nor suspended."""
 
 
 class Right(NamedTuple):

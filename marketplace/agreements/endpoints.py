@@ -330,8 +330,8 @@ async def term_of(session: Writing | Reading, actor: Actor, agreement_id: UUID) 
     return TermOut.model_validate(
         {
             "agreement_id": agreement_id, "renewal": stored.renewal or "none", "renewals": stored.renewals,
-            "last_day": told.last_day, "decide_by": stored.decide_by, "words": told.words,
-            "renews_until": told.end.renews_until if told.end and stored.decide_by else None,
+            "last_day": told.last_day, "ended_on": told.over_on, "decide_by": None if told.over_on else stored.decide_by, "words": told.words,
+            "renews_until": told.end.renews_until if told.end and stored.decide_by and not told.over_on else None,
             "survives_until": told.end.survives_until if told.end else None, "non_renewal_at": stored.non_renewal_at,
         }
     )  # fmt: skip

@@ -53,6 +53,8 @@ class Facts:
     """Insolvency or a court: nothing moves."""
     suspended: bool = False
     """The agreement is suspended for a stated reason."""
+    out_of_force: str = ""
+    """Why nothing can be done under it, where it is not merely suspended: 'The agreement has ended.'"""
     tolled_days: int = 0
     """Days of past suspensions, added to the end of the window."""
     notice_at: datetime | None = None

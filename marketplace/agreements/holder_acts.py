@@ -151,6 +151,8 @@ def _after_window(terms: Terms, facts: Facts, act: Act, quantity: int, span: Win
 
 def frozen(facts: Facts) -> Refused | None:
     """What keeps every unit where and as it is, whatever the terms say."""
+    if facts.out_of_force:
+        return Refused(RefusalCode.NOT_IN_FORCE, facts.out_of_force, "Nothing is done under it.", None, ())
     if facts.legal_hold:
         words = "The units are under legal hold: they stay where and as they are."
         return Refused(RefusalCode.LEGAL_HOLD, words, "Possible again when the hold is lifted.", None, ())
@@ -229,7 +231,7 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int, now: dateti
     if quantity > loose - facts.in_transit - facts.quality_held - facts.withdrawn:
         words = f"{phrases.units_are(facts.withdrawn)} being looked for and cannot be {_DOING[act]}."
         return Refused(RefusalCode.WITHDRAWN, words, "Possible when a count has found them.", None, ())
-    words = _floor(minimum(terms, facts, on), facts.remaining, most, quantity, act)
+    words = _floor(minimum(terms, facts, on), facts, most, quantity, act)
     return Refused(
         RefusalCode.BELOW_MINIMUM,
         words,
@@ -240,14 +242,16 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int, now: dateti
     )
 
 
-def _floor(keep: int, remaining: int, most: int, quantity: int, act: Act) -> str:
+def _floor(keep: int, facts: Facts, most: int, quantity: int, act: Act) -> str:
     """What the minimum to keep leaves of the units, in words that hold where fewer are left than must be kept."""
+    remaining, held = facts.remaining, facts.held
     left = f"{phrases.count(remaining, 'unit')} {'is' if remaining == 1 else 'are'} left"
     if not most:
-        return f"At least {phrases.count(keep, 'unit')} must be kept and {left}: none may be {_DOING[act]}."
+        besides = f", {held:,} of them reserved" if held else ""
+        return f"At least {phrases.count(keep, 'unit')} must be kept and {left}{besides}: none may be {_DOING[act]}."
     be = "was" if quantity == 1 else "were"
     return (
-        f"{keep:,} of {phrases.count(remaining, 'unit')} must be kept: at most {most:,} may be {_DOING[act]}; "
+        f"{keep:,} of {phrases.count(remaining, 'unit')} must be kept{f' and {held:,} are reserved' if held else ''}: at most {most:,} may be {_DOING[act]}; "
         f"{quantity:,} {be} asked for."
     )
 

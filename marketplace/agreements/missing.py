@@ -49,6 +49,10 @@ BECAME_WORDS: Mapping[Became, str] = {
     Became.FOUND: "found again",
     Became.MOVED: "at another of our sites",
 }
+LEFT_WORDS: Mapping[Became, str] = {
+    became: "" if became is Became.GIVEN_AWAY else f": {words}" for became, words in BECAME_WORDS.items()
+}
+"""After 'left the holder's hands without leave'."""
 LOSSES = frozenset({Became.LOST, Became.DESTROYED})
 COUNTING = "10.2"
 """The section on counts: the same number in every clause of the second library (a test compares)."""

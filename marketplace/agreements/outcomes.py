@@ -26,6 +26,7 @@ class RefusalCode(StrEnum):
     QUALITY_HOLD = "quality_hold"
     WITHDRAWN = "withdrawn"
     SUSPENDED = "suspended"
+    NOT_IN_FORCE = "not_in_force"
     BELOW_PARTIAL_MINIMUM = "below_partial_minimum"
     NOT_MULTIPLE = "not_multiple"
     EXERCISES_USED_UP = "exercises_used_up"
@@ -107,6 +108,7 @@ class Split(NamedTuple):
 
 BLOCKED_SHORT = {
     RefusalCode.SUSPENDED: "agreement suspended",
+    RefusalCode.NOT_IN_FORCE: "agreement not in force",
     RefusalCode.LEGAL_HOLD: "legal hold",
     RefusalCode.WINDOW_NOT_OPEN: "right not open yet",
     RefusalCode.WINDOW_CLOSED: "right has ended",

@@ -66,6 +66,8 @@ def declining_day(terms: Terms, facts: Facts, moment: datetime) -> date | None:
 
 def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
     """What keeps every unit from being called at ``moment``, if anything does; states before calendar."""
+    if facts.out_of_force:
+        return _no(RefusalCode.NOT_IN_FORCE, facts.out_of_force, "Nothing can be ordered under it.")
     if facts.suspended:
         return _no(
             RefusalCode.SUSPENDED, "The agreement is suspended.", "Possible again when the suspension is lifted."

@@ -587,7 +587,8 @@ class TermOut(BaseModel):
     agreement_id: UUID
     renewal: Literal["none", "by_agreement", "automatic"] = Field(description="Terms of the first library: none.")
     renewals: int = Field(description="So far.")
-    last_day: date
+    last_day: date = Field(description="Of the right's window.")
+    ended_on: date | None = Field(default=None, description="Where it ended, or was replaced, before its window did.")
     decide_by: datetime | None = Field(
         description="Until when, exclusive, a renewal is agreed on or notice against it is given; null where there is none."
     )

@@ -11,7 +11,7 @@ from marketplace.imports.values import MAX_QUANTITY, DateOrder
 from marketplace.parts.numbers import MAX_LENGTH
 
 _TEXT_LIMITS = {"description": 500, "serial": 80, "batch": 80, "bin": 60}
-_CONDITIONS = "new, new old stock, remanufactured, used tested, used, core"
+_CONDITIONS = "new, new old stock, remanufactured, used and tested, used, core"
 
 
 def cell(columns: Mapping[str, int], field: str) -> str:

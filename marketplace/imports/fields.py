@@ -108,7 +108,7 @@ CONDITIONS: Mapping[str, str] = {
         "new": "new|n|ne|factory new|brand new|fn|neu|a1",
         "new_old_stock": "new old stock|nos|ns|new surplus|unused|surplus new|new unused|lagerneu",
         "remanufactured": "remanufactured|reman|rebuilt|overhauled|oh|refurbished|refurb|rm|reconditioned|recon",
-        "used_tested": "used tested|serviceable|sv|used serviceable|tested|used good|inspected|ut|used working",
+        "used_tested": "used and tested|used tested|serviceable|sv|used serviceable|tested|used good|inspected|ut|used working",
         "used": "used|u|as removed|ar|second hand|secondhand|pre owned|as is|gebraucht",
         "core": "core|unserviceable|repairable|rp|for repair|defective|exchange core|kern|c",
     }.items()

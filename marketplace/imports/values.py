@@ -177,7 +177,7 @@ def parse_condition(text: str) -> str:
     if found is None:
         raise invalid(
             "import.condition",
-            f"'{text[:_SHOWN]}' is not a condition we know. Known: new, new old stock, remanufactured, used tested, "
+            f"'{text[:_SHOWN]}' is not a condition we know. Known: new, new old stock, remanufactured, used and tested, "
             "used, core.",
         )
     return found

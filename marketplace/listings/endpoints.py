@@ -77,7 +77,8 @@ async def listing(session: Reading, actor: ReadsListings, listing_id: UUID, now:
 
 
 def _detail(row: queries.ListingRow, today: date) -> ListingDetail:
-    count = max(row.available, 1)
+    # Of a sold-out line the words are those of all that was offered.
+    count = row.available or max(row.quantity, 1)
     offer = Offered(count, max(row.quantity, 1), row.unit_price, row.currency, row.list_price, row.minimum_to_keep)
     terms, *further = clauses_of(row.clause, row.version, row.terms, row.further)
     facts = offer.facts(today, "UTC")

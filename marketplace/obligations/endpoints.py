@@ -57,7 +57,7 @@ async def obligations(
 
 
 COLUMNS = (
-    "Due", "Told", "Zone", "ObligationKind", "What", "If not", "Who", "To whom", "Reference", "Agreement", "Part number",
+    "Due", "Told", "Zone", "Kind", "What", "If not", "Who", "To whom", "Reference", "Agreement", "Part number",
     "Quantity",
 )  # fmt: skip
 

@@ -75,8 +75,8 @@ async def ask(
     maker_id: UUID = await fetch_value(session, "SELECT maker_id FROM agreement WHERE id = $1", agreement_id)
     if buyer_id in (actor.company_id, maker_id):
         raise invalid(
-            "resale.buyer", "Choose another company: the maker orders its units back, it does not buy them here.",
-            field="buyer_id",
+            "resale.buyer", "Choose another company: these units are yours." if buyer_id == actor.company_id
+            else "Choose another company: the maker orders its units back, it does not buy them here.", field="buyer_id",
         )  # fmt: skip
     buyer = await parties.company(session, buyer_id)
     if not buyer.is_partner:

@@ -88,6 +88,7 @@ class Job:
                 "condition": "new",
                 "quantity": quantity + loose,
                 "unit_price": "80.00",
+                "minimum_to_keep": 0,
                 **line,
             }
         ]
@@ -103,7 +104,7 @@ class Job:
             part = await self.world.make_part(f"{self.world.tag}-LINE-{n}")
             await self.world.register(self.world.maker, quantity, part=part)
             line = {"part_id": str(part), "site_id": str(site), "condition": "new", "quantity": quantity}
-            lines.append({**line, "unit_price": "80.00"})
+            lines.append({**line, "unit_price": "80.00", "minimum_to_keep": 0})
         chosen = PRESETS["standard-buy-back"].terms()
         body = {
             "title": "Many lines",

@@ -153,7 +153,7 @@ async def test_a_holder_objects_to_the_condition_found_and_both_agree_on_one(sit
     assert f'href="{to}"' not in (await planner.get(at)).text
     assert (await planner.get(to)).status_code == 403
     form = await buyer.get(to)
-    assert "Used, tested: 54.06 USD a unit, 9.01 USD more" in form.text
+    assert "Used and tested: 54.06 USD a unit, 9.01 USD more" in form.text
     before = await rows_of(world, *TABLES)
     wrong = await send(buyer, to, form, condition="used_tested", quantity="2")
     assert wrong.status_code == 422, "it says why"

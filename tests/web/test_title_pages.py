@@ -46,7 +46,7 @@ async def test_from_the_posting_to_what_is_owed(site: Site) -> None:
     job.release = address.split("/")[2]
     await world.register(world.maker, 10)
     line = {
-        "part_id": str(world.part), "site_id": str(world.maker.site), "condition": "new", "quantity": 10, "unit_price": "80",
+        "part_id": str(world.part), "site_id": str(world.maker.site), "condition": "new", "quantity": 10, "unit_price": "80", "minimum_to_keep": 0,
     }  # fmt: skip
     added = await ok(job.planner.put(f"{API}/releases/{job.release}/lines", json={"lines": [line]}))
     job.listing = added["listing_ids"][0]

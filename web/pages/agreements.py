@@ -225,7 +225,7 @@ TAKEN_WORDS = {
 MOST_TAKEN = 20
 
 
-def _day(visit: Visit, began: date, ends: date) -> tuple[date, str]:
+def _day(visit: Visit, today: date, began: date, ends: date) -> tuple[date, str]:
     """The day asked for (``?at=`` days after the schedule date, ``?on=`` a day), or the nearest that the right has; and where
     it is another one, why."""
     sent, asked = visit.asked("at"), visit.asked("on")
@@ -233,12 +233,12 @@ def _day(visit: Visit, began: date, ends: date) -> tuple[date, str]:
         return min(began + timedelta(days=int(sent)), ends), ""
     text = sent or asked
     if not text:
-        return visit.today, ""
+        return today, ""
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return visit.today, f"'{text[:20]}' is no day: shown is today. Write it like {visit.today.isoformat()}."
-    if day == visit.today or began <= day <= ends:
+        return today, f"'{text[:20]}' is no day: shown is today. Write it like {today.isoformat()}."
+    if day == today or began <= day <= ends:
         return day, ""
     if day < began:
         return began, f"{day_words(day)} is before the schedule date: shown is that date."
@@ -314,7 +314,8 @@ def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:
     spans = rights_over(first.clauses, first.facts)
     began, ends = first.facts.schedule_date, spans[-1].first
     most = (ends - began).days
-    day, another = _day(visit, began, ends)
+    # The agreement's days, not the reader's: its window opens and closes by them.
+    day, another = _day(visit, local_day(visit.now, row.zone), began, ends)
     return {
         "on_day": [(line, rights_on(known.clauses, known.facts, day)) for line, known in covered[:MOST_TOLD]],
         "day": day, "another_day": another, "most_told": MOST_TOLD, "acts": ACT_WORDS, "spans": spans, "drawn_line": line,

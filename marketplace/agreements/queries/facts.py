@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.circumstances import Circumstances, lengthened
-from marketplace.agreements.covered import IN_FORCE, NOTHING, Covered, Right, Standing
+from marketplace.agreements.covered import IN_FORCE, NOTHING, OUT_OF_FORCE, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.queries.circumstances import Asked, circumstances
 from marketplace.agreements.term_kinds import Title
@@ -248,7 +248,8 @@ def _facts(
         taken_back=r["taken_back"],
         exercises=r["exercises"],
         legal_hold=r["legal_hold"],
-        suspended=r["status"] not in IN_FORCE,
+        suspended=r["status"] not in IN_FORCE and r["status"] not in OUT_OF_FORCE,
+        out_of_force=OUT_OF_FORCE.get(r["status"], ""),
         tolled_days=r["tolled_days"],
         requested=requested,
         urgency=urgency,

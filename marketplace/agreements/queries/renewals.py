@@ -19,6 +19,7 @@ from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 
 AUTOMATIC = "terms ->> 'renewal' = 'automatic'"
+_OVER = frozenset({"terminated", "superseded"})
 LIVE = "status IN ('active', 'renewed', 'expiring')"
 
 
@@ -34,6 +35,9 @@ class TermRow:
     survives_until: datetime | None
     non_renewal_at: datetime | None
     non_renewal_by: UUID | None
+    status: str
+    over_at: datetime | None
+    """When it ended before its window did, or gave way to another agreement."""
 
     @property
     def goes_on(self) -> bool:
@@ -46,7 +50,8 @@ async def term_of(session: AsyncSession, agreement_id: UUID) -> TermRow:
     row = await fetch_one(
         session,
         "SELECT terms ->> 'renewal' AS renewal, renewals, window_closes_at, decide_by, survives_until, non_renewal_at, "
-        "non_renewal_by FROM agreement WHERE id = $1",
+        "non_renewal_by, status, (SELECT max(e.at) FROM agreement_event e WHERE e.subject_id = a.id AND e.kind IN "
+        "('terminated', 'ended_for_breach', 'superseded')) AS over_at FROM agreement a WHERE id = $1",
         agreement_id,
     )
     assert row is not None  # noqa: S101 - the caller has locked it
@@ -70,10 +75,16 @@ class Term:
     stored: TermRow
     last_day: date
     end: EndOfTerm | None
+    over_on: date | None = None
 
     @property
     def words(self) -> str:
         """In a sentence or two."""
+        if self.over_on is not None:
+            if self.stored.status == "superseded":
+                return f"It was replaced on {phrases.day(self.over_on)} by another agreement, which says how that one goes on."
+            lasts = " Duties for what happened before go on as the clause says." if self.end else ""
+            return f"It ended on {phrases.day(self.over_on)}, before its window did: nothing can be ordered under it.{lasts}"
         if self.stored.non_renewal_at is not None:
             return f"Notice was given: the right ends on {phrases.day(self.last_day)}, and is not renewed."
         if self.end is None:
@@ -87,7 +98,9 @@ async def term(session: AsyncSession, agreement_id: UUID, zone: str) -> Term:
     """How one agreement that the reader may see ends or goes on."""
     stored = await term_of(session, agreement_id)
     last = local_day(stored.window_closes_at - timedelta(microseconds=1), zone)
-    return Term(stored, last, await end_of(session, agreement_id) if stored.survives_until is not None else None)
+    end = await end_of(session, agreement_id) if stored.survives_until is not None else None
+    over = local_day(stored.over_at, zone) if stored.over_at and stored.status in _OVER else None
+    return Term(stored, last, end, over)
 
 
 async def one_line_each(session: AsyncSession, ids: Sequence[UUID]) -> list[Pair]:

@@ -52,6 +52,9 @@ async def give_non_renewal(
     last = last_day(term, found)
     if ends_on is not None and ends_on < last and term.renewals:
         raise gone("renewal.late", f"It has been renewed already and goes on until {phrases.day(last)}.")
+    if ends_on is not None and ends_on != last:
+        words = f"{found.reference} ends on {phrases.day(last)}: give that day, or none."
+        raise invalid("renewal.ends_on", words, field="ends_on")
     if term.renewal != Renewal.AUTOMATIC or term.decide_by is None:
         raise conflict("renewal.none", f"{found.reference} ends by itself on {phrases.day(last)}: no notice is needed.")
     if term.non_renewal_at is not None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreed
 from marketplace.agreements import service as agreements
-from marketplace.agreements.missing import BECAME_WORDS, Became
+from marketplace.agreements.missing import LEFT_WORDS, Became
 from marketplace.agreements.queries import AgreementDetail, Locked
 from marketplace.agreements.states import CALL_WORDS, CallState
 from marketplace.db.session import WriteSession, acting_for
@@ -123,8 +123,8 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
             made.append(Default(Cause.PAYMENT, line.reference, line.id, side, since, words))
     for gone in await holdings.breaches(session, chain):
         since = default_since(found.clauses, local_day(gone.at, zone), zone, events, gone.at, now)
-        what = BECAME_WORDS[Became(gone.became)].replace(" our ", " its ")
-        words = f"{phrases.count(gone.without_leave, 'unit')} of {gone.number} left {row.holder}'s hands without leave: {what}."
+        what = LEFT_WORDS[Became(gone.became)]
+        words = f"{phrases.count(gone.without_leave, 'unit')} of {gone.number} left {row.holder}'s hands without leave{what}."
         made.append(Default(Cause.MISSING, str(gone.id), gone.id, row.holder_id, since, words))
     return [d for d in made if d.since <= now]
 

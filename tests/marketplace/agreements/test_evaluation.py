@@ -39,6 +39,7 @@ def refused(**changed: Any) -> Refused:
     ("change", "code"),
     [
         ({"suspended": True, "legal_hold": True, "remaining": 0}, RefusalCode.SUSPENDED),
+        ({"out_of_force": "The agreement has ended.", "suspended": True}, RefusalCode.NOT_IN_FORCE),
         ({"legal_hold": True, "remaining": 0}, RefusalCode.LEGAL_HOLD),
         ({"remaining": 0, "schedule_date": date(2020, 1, 1)}, RefusalCode.WINDOW_CLOSED),
         ({"remaining": 0}, RefusalCode.NOTHING_LEFT),
@@ -145,6 +146,7 @@ def test_reserved_units_stay_reserved_after_the_window() -> None:
     [
         ({"legal_hold": True}, Act.MOVE_SITE, 1, RefusalCode.LEGAL_HOLD),
         ({"suspended": True}, Act.USE, 1, RefusalCode.SUSPENDED),
+        ({"out_of_force": "The agreement has ended."}, Act.USE, 1, RefusalCode.NOT_IN_FORCE),
         ({"remaining": 3}, Act.USE, 4, RefusalCode.NOTHING_LEFT),
         ({"held": 8}, Act.USE, 3, RefusalCode.HELD),
         ({"held": 8}, Act.MOVE_SITE, 3, RefusalCode.HELD),

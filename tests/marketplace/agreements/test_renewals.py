@@ -188,6 +188,8 @@ async def test_after_a_notice_it_ends_with_its_window(world: World, worker_db: D
     found = await row(world, agreement)
     due, closes = found["decide_by"], found["window_closes_at"]
     assert "had to be given by" in await refused(world, party, notice(agreement, due), "renewal.late")
+    other = notice(agreement, due - timedelta(seconds=1), ends_on=add_months(BEGAN, 61))
+    assert "give that day, or none" in await refused(world, party, other, "renewal.ends_on")
     await by(world, party, notice(agreement, due - timedelta(seconds=1)))
     assert len(await mails(world, agreement, "agreement.non_renewal")) == 1
     await refused(world, party, notice(agreement, due - timedelta(seconds=1)), "renewal.noticed")

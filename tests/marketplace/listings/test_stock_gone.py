@@ -151,7 +151,7 @@ async def test_of_two_postings_of_the_same_units_the_newer_gives_way(job: Job, w
     terms = (await ok(job.planner.get(f"{API}/releases/{job.release}")))["terms"]
     body = {"title": "Again", "clause": "buy-back", "terms": terms, "use_class": "non_capital_spare"}
     again = (await ok(job.planner.post(f"{API}/releases", json=body), 201))["id"]
-    line = {**here(job), "condition": "new", "quantity": 6, "unit_price": "70.00"}
+    line = {**here(job), "condition": "new", "quantity": 6, "unit_price": "70.00", "minimum_to_keep": 0}
     job.listing = (await ok(job.planner.put(f"{API}/releases/{again}/lines", json={"lines": [line]})))["listing_ids"][0]
     await ok(job.planner.post(f"{API}/releases/{again}/publish"))
     await clerk_does(job, *act(job, "scrap", 7))

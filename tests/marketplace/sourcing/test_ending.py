@@ -132,6 +132,10 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
     assert "in time. Four weeks late. 9 units free" in told
     shown = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}"))
     assert (shown["status"], shown["events"][-1]["kind"]) == ("terminated", "ended_for_breach")
+    term = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}/term"))
+    assert "before its window did: nothing can be ordered under it." in term["words"]
+    assert term["decide_by"] is None
+    assert term["ended_on"] < term["last_day"]
     # What section 11 gives stays: the units can still be bought elsewhere at the holder's cost, once.
     cover = {"unit_price": "150.00", "document": "INV-1"}
     await refused(job.technician.post(f"{API}/sourcing/calls/{waits}/cover", json=cover), "cover.not_default")
