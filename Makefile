@@ -42,7 +42,8 @@ demo-reset: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@tests/chromium.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@# In the order of the folders: the browser's few long tests begin first, and are not what everybody waits for at the end.
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

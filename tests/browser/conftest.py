@@ -167,8 +167,10 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
 
 async def assert_accessible(page: Page, *, exclude: tuple[str, ...] = ()) -> None:
     """axe finds no violation of WCAG 2.2 A and AA or its best practices; names each with its elements."""
-    source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    await page.evaluate(source)
+    # Half a megabyte, once for each page and not for each look.
+    if not await page.evaluate("() => 'axe' in window"):
+        source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+        await page.evaluate(source)
     found = await page.evaluate(
         """(exclude) => axe.run({exclude: exclude.map((s) => [s])}, {resultTypes: ["violations"],
             runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})""",
