@@ -9,7 +9,7 @@ from marketplace.agreements.states import PAGE_STATE, CallState
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settlement.kinds import KIND_WORDS
 from marketplace.sourcing.queries import CallEventRow, CallRow
-from marketplace.sourcing.service.shared import REFUSALS
+from marketplace.sourcing.refusals import REFUSALS
 from web.formats import plural
 
 NO_RESPONSE: Final = "no_response"
@@ -115,6 +115,9 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
 
 def _text(event: CallEventRow) -> str | None:
     found = event.detail
+    if event.kind == "accepted" and found.get("code"):
+        rest = f"{plural(int(found['refused']), 'unit')} refused: {refusal_words(found['code']).lower()}"
+        return ". ".join(p for p in (rest, found.get("note")) if p) + "."
     if event.kind == "refused":
         return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
     if event.kind == "replacement_received" and (found.get("refused") or found.get("missing")):

@@ -282,10 +282,12 @@ async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
 async def accept(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """All of it, or a part; the rest is sourced elsewhere."""
+    """All of it, or a part with the reason why not the rest, which is sourced elsewhere."""
     return await once_done(
         session, actor, key, f"calls.accept:{call_id}", given.model_dump(),
-        lambda: service.accept(session, actor, call_id, now, quantity=given.quantity),
+        lambda: service.accept(
+            session, actor, call_id, now, quantity=given.quantity, code=given.code, note=given.note
+        ),
     )  # fmt: skip
 
 
@@ -293,7 +295,7 @@ async def accept(
 async def refuse(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """The next best source is planned at once."""
+    """For a reason that the clause allows; any other leaves the order as it is. The next best source is planned at once."""
     return await once_done(
         session, actor, key, f"calls.refuse:{call_id}", given.model_dump(),
         lambda: service.refuse(session, actor, call_id, code=given.code, note=given.note, now=now),

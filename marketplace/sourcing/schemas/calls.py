@@ -431,14 +431,19 @@ class CallOut(BaseModel):
 
 
 class AcceptIn(BodyIn):
-    """Commit to all, or to ``quantity``."""
+    """Commit to all, or to ``quantity`` and refuse the rest: under an agreement with a reason that its clause allows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 1}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 1, "code": "not_on_shelf"}]})
     quantity: int | None = None
+    code: str | None = Field(
+        default=None, description="Why not all of it: not_on_shelf, damaged, used_unreported, short."
+    )
+    note: str = Field(default="", max_length=1000)
 
 
 class RefuseIn(BodyIn):
-    """Refuse with a code: not_on_shelf, damaged, used_unreported, short, other (with a note)."""
+    """Refuse with a code: not_on_shelf, damaged, used_unreported, short. For another reason (`other`, with a note) only units that
+    are under no agreement are refused: no clause lets a holder keep what is there."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "not_on_shelf", "note": "bin is empty"}]})
     code: str

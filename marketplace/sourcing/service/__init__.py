@@ -5,6 +5,7 @@ from marketplace.sourcing.service.answering import (
     act_on_silence,
     cancel_call,
     correct_shipment,
+    grounds_of,
     refuse,
     ship,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "end_for_breach",
     "fetches_of",
     "finish",
+    "grounds_of",
     "inspect",
     "keep_rejected",
     "lapse",

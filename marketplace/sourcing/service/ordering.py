@@ -32,7 +32,7 @@ from marketplace.sourcing.service.requesting import (
     plan,
     raise_request,
 )
-from marketplace.sourcing.service.shared import announce, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
 
 APPROVAL_MINUTES = 30
 
@@ -244,14 +244,7 @@ async def _call(
         candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
         candidate.default_from,
     )  # fmt: skip
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, u.lot_id, u.hold_seq, $2, $3, $4, u.position_id, u.quantity "
-        "FROM unnest($5::uuid[], $6::bigint[], $7::int[], $8::int[]) AS u (lot_id, hold_seq, position_id, quantity)",
-        call_id, requisition.maker_id, candidate.holder_id, requisition.company_id, [h.lot_id for h in holds],
-        [h.seq for h in holds], [h.from_position for h in holds], [h.quantity for h in holds],
-    )  # fmt: skip
+    await keep_units(session, call_id)
     await _keep_places(session, requisition, call_id)
     call = await queries.call(session, call_id)
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
@@ -347,13 +340,8 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
         command = Command(
             command_id("call.approve", call.id), found.maker_id, actor.user_id, tuple(steps), "call", call.id
         )
-        holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
-        await execute(
-            session,
-            "UPDATE call_unit u SET hold_seq = n.new FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) "
-            "AS n (lot_id, old, new) WHERE u.call_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
-            call.id, [u.lot_id for u in units], [u.hold_seq for u in units], [h.seq for h in holds],
-        )  # fmt: skip
+        await carry_out(session, command, now)
+        await keep_units(session, call.id)
         shift = now - call.created_at
         # The clock starts at notice: what was computed when the units were reserved moves by the wait.
         moved = replace(

@@ -20,16 +20,6 @@ from marketplace.parties.actor import Actor, By
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 
-REFUSALS: Mapping[str, str] = {
-    "not_on_shelf": "Not on the shelf",
-    "damaged": "Damaged",
-    "used_unreported": "Used, but not reported yet",
-    "short": "Fewer than recorded",
-    "other": "Another reason",
-}
-WITHDRAWING = frozenset({"not_on_shelf", "damaged", "used_unreported", "short"})
-"""Refusals that say that the units are not where the ledger has them: they leave availability until a count."""
-
 
 async def tell(
     session: WriteSession, by: By, call: CallRow, kind: str, detail: Mapping[str, Any], now: datetime
@@ -72,6 +62,18 @@ async def set_status(
         call.id,
         status,
         *(columns[n] for n in names),
+    )
+
+
+async def keep_units(session: WriteSession, call_id: UUID) -> None:
+    """Writes which units an order that has not shipped reserves, as the ledger has it now: what it reserved before is forgotten."""
+    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call_id)
+    await execute(
+        session,
+        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
+        "SELECT k.id, h.lot_id, h.hold_seq, k.maker_id, k.holder_id, k.company_id, h.position_id, h.quantity "
+        "FROM call k JOIN open_hold h ON h.cause_id = k.id WHERE k.id = $1",
+        call_id,
     )
 
 
