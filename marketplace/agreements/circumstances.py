@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from marketplace.agreements.outcomes import Act
 from marketplace.kit.errors import invalid
@@ -72,6 +73,8 @@ class Circumstances:
     market: MarketValue | None = None
     intent: Intent | None = None
     """The holder's notice that a first refusal answers."""
+    answers: UUID | None = None
+    """The notice that an order names; None = the oldest that runs."""
     notices: tuple[Notice, ...] = ()
     """Notices on record, oldest first, from which ``intent`` and ``cleared`` follow at a moment (``notice.as_of``)."""
     cleared: int = 0

@@ -303,12 +303,24 @@ async def covered_part(session: WriteSession, agreement_id: UUID, part_id: UUID)
 
 
 async def note_exercise(
-    session: WriteSession, agreement_id: UUID, *, call_id: UUID, part_id: UUID, units: int, now: datetime
+    session: WriteSession,
+    agreement_id: UUID,
+    *,
+    call_id: UUID,
+    part_id: UUID,
+    units: int,
+    now: datetime,
+    notice_id: UUID | None = None,
 ) -> int:
-    """Counts one more order under the schedule. Its units come off the oldest notice that runs for the part, so that they are
-    no longer the holder's to act on. Returns the count of orders."""
+    """Counts one more order under the schedule. Its units come off the notice that it names (``notice_id``), or else off the
+    oldest that runs for the part, so that they are no longer the holder's to act on. Returns the count of orders. Raises
+    ``notice.state`` where the one that is named can no longer be answered."""
     count = await _count(session, agreement_id, 1)
-    running = await queries.running_notice_for_update(session, agreement_id, part_id, now)
+    running = await queries.running_notice_for_update(session, agreement_id, part_id, now, notice_id)
+    if notice_id is not None and running is None:
+        raise conflict(
+            "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."
+        )
     named = min(units, running.left) if running else 0
     if running is not None:
         await execute(session, "UPDATE notice SET taken = taken + $2 WHERE id = $1", running.id, named)

@@ -84,7 +84,7 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     located = await queries.locate(
         session, actor, ids, destination=destination, urgency=asked.urgency, now=now, explain=asked.explain,
-        most=places_each(len(numbers)),
+        most=places_each(len(numbers)), notice=asked.notice_id,
     )  # fmt: skip
     related: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
@@ -210,8 +210,8 @@ async def order_back(
     """A parts request and its order to the place with this ``key``; neither where the place cannot give so many."""
 
     async def act() -> dict[str, Any]:
-        asked = service.Asked(**new.model_dump(exclude={"key"}))
-        requisition_id, done = await service.order_back(session, actor, asked, new.key, now)
+        asked = service.Asked(**new.model_dump(exclude={"key", "notice_id"}))
+        requisition_id, done = await service.order_back(session, actor, asked, new.key, now, notice_id=new.notice_id)
         return _ordered(requisition_id, done)
 
     return OrderedOut.model_validate((await once(session, actor, key, "order-back", new.model_dump(), act)).content)

@@ -89,6 +89,9 @@ class LocateIn(BodyIn):
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
     site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
     urgency: Urgency = "urgent"
+    notice_id: UUID | None = Field(
+        default=None, description="As an order that answers this notice of a holder would find them, where several run."
+    )
     explain: bool = Field(
         default=False,
         description="With the clause's sentences for every place that can give units. Why a place cannot is always told.",
@@ -177,6 +180,9 @@ class OrderBackIn(RequestIn):
         }
     )
     key: str
+    notice_id: UUID | None = Field(
+        default=None, description="The holder's notice that this answers, where several run; the oldest if left out."
+    )
 
 
 class ChoiceIn(BodyIn):
@@ -417,6 +423,7 @@ class CallOut(BaseModel):
     grades: OnReturnOut | None = Field(description="Kept at receipt, where the agreement states it.")
     replaces_id: UUID | None = Field(description="The order whose rejected units this one makes good.")
     replaces: str | None
+    notice_id: UUID | None = Field(description="The holder's notice that the order names; null: the oldest that ran.")
 
     @classmethod
     def of(cls, call: CallRow, actor: Actor) -> CallOut:
