@@ -30,6 +30,12 @@ class GradeOut(BaseModel):
     percent_bp: int = Field(description="Share of the price that the agreement states for this condition.")
     may_reject: bool
     words: str = Field(description="With clause, version and section.")
+    bought_each: Decimal | None = Field(
+        default=None,
+        description="Of a draw: what a unit is bought at, handling included, where it is not replaced in time.",
+    )
+    bought_handling: Decimal | None = Field(default=None, description="So much of that is for handling.")
+    bought_words: str | None = None
 
 
 class OnReturnOut(BaseModel):
