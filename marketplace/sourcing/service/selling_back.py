@@ -21,7 +21,7 @@ from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.agreements.terms_v2 import BuyBackV2
 from marketplace.db.session import ReadSession, WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.canonical import encode
+from marketplace.kit.canonical import encode, instant
 from marketplace.kit.errors import DomainError, conflict, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.kit.money import Money
@@ -231,4 +231,5 @@ def require_destination(call: CallRow, now: datetime) -> None:
 def _refusal(answer: Refused) -> DomainError:
     where = f" ({place(answer.reasons[0])})" if answer.reasons else ""
     words = f"{answer.words.rstrip('.')}{where}. {answer.until_words} Nothing was changed."
-    return conflict(f"put.{answer.code.value}", words)
+    begins = None if answer.possible_from is None else instant(answer.possible_from)
+    return conflict(f"put.{answer.code.value}", words, possible_from=begins)
