@@ -66,6 +66,8 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
         "info",
     ),
     "licence": ("{company} has the export licence", "certificate", "good"),
+    "licence_refused": ("The export licence was refused", "certificate", "bad"),
+    "ended_unlicensed": ("{company} ended the order: its export licence was refused", "x", "bad"),
     "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
@@ -125,6 +127,8 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind == "licence_refused":
+        return f"{found.get('note')} Either side may end the order."
     if event.kind == "licence":
         return f"Licence {found.get('licence')}."
     if event.kind == "sold_back":

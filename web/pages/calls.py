@@ -114,6 +114,7 @@ DONE: Final = {
     ),
     "lost": ("Recorded as lost.", "The order has ended, and the other side was told. What is owed stands below."),
     "licence": ("Recorded.", "The other side was told."),
+    "unlicensed": ("Ended.", "The units are the holder's again, and nothing is owed for that."),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
     "sell-back": (
         "Sold back.",
@@ -233,6 +234,8 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
     unlicensed = licence is not None and call.licence is None
     if unlicensed and licence and licence.gets_it == actor.company_id and call.status in BEFORE_SHIPPING:
         found.append(Step("licence", "Export licence", "certificate", primary=call.status == "accepted"))
+    elif unlicensed and call.licence_refused_at and call.status in BEFORE_SHIPPING:
+        found.append(Step("licence", "Licence refused", "certificate"))
     in_time = call.respond_by is None or now < call.respond_by
     if holds and actor.may("call.answer"):
         if call.status == "noticed" and in_time:

@@ -41,6 +41,7 @@ from marketplace.sourcing.schemas.calls import (
     FreightIn,
     InPlaceOut,
     LicenceIn,
+    LicenceRefusedIn,
     LocatedNumber,
     LocatedPart,
     LocateIn,
@@ -414,6 +415,28 @@ async def record_licence(
     return await once_done(
         session, actor, key, f"calls.licence:{call_id}", given.model_dump(),
         lambda: service.record_licence(session, actor, call_id, given.licence, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/licence-refused", summary="Say that an export licence was refused")
+async def refuse_licence(
+    session: Writing, actor: ReportsLost, call_id: UUID, given: LicenceRefusedIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """By the side that gets it. Either side may end the order then; until one does, a licence can still be recorded."""
+    return await once_done(
+        session, actor, key, f"calls.licence_refused:{call_id}", given.model_dump(),
+        lambda: service.refuse_licence(session, actor, call_id, given.note, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/end-unlicensed", summary="End an order whose export licence was refused")
+async def end_unlicensed(
+    session: Writing, actor: ReportsLost, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """By either side. Nothing is owed for that, and it counts as no order; what is lacking is planned anew."""
+    return await once_done(
+        session, actor, key, f"calls.end_unlicensed:{call_id}", {},
+        lambda: service.end_unlicensed(session, actor, call_id, now),
     )  # fmt: skip
 
 

@@ -264,6 +264,13 @@ class LicenceIn(BodyIn):
     licence: str = Field(max_length=200)
 
 
+class LicenceRefusedIn(BodyIn):
+    """Who refused an export licence, and why: the other side reads it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "BIS, case Z123: end use not shown."}]})
+    note: str = Field(min_length=1, max_length=500)
+
+
 class TakeOverIn(BodyIn):
     """Units of a less urgent order that its holder has not accepted yet. ``quantity`` left out: as many as are lacking and as
     the order has."""
@@ -416,6 +423,9 @@ class CallOut(BaseModel):
     inspected_good: int | None
     licence_asked_at: datetime | None = Field(
         description="An export licence was asked for then: until it is there, no time for shipping runs."
+    )
+    licence_refused_at: datetime | None = Field(
+        description="It was refused then: either side may end the order until it is there after all."
     )
     licence: str | None = Field(description="The export licence under which controlled units travel.")
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")

@@ -37,6 +37,7 @@ from marketplace.sourcing.service.shared import (
     reopen,
     set_status,
     tell,
+    tell_next,
 )
 from marketplace.sourcing.service.standing_in import InPlace, keep_record, leaving, take_in_place
 
@@ -179,29 +180,6 @@ async def _withdraw(
         call.id, call.part_id, call.holder_id, call.maker_id, call.site_id, [lot for lot, _, _ in units],
         [position for _, position, _ in units], [count for _, _, count in units],
     )  # fmt: skip
-
-
-async def tell_next(
-    session: WriteSession,
-    call: queries.CallRow,
-    subject: str,
-    following: dict[str, object] | None,
-    *,
-    event: str = "call.answered",
-    before: str = "",
-) -> None:
-    """Tells whoever asked what came of an order, and where else the units could come from."""
-    chosen = following.get("chosen") if following else None
-    text = "Nothing else is lacking."
-    if following is not None:
-        first = chosen[0] if isinstance(chosen, list) and chosen else None
-        text = (
-            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
-            if first
-            else "No other unit can be ordered back right now. The request says why for each place."
-        )
-    words = f"{before} {text}" if before else text
-    await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
 
 
 async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:

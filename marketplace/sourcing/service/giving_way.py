@@ -12,10 +12,10 @@ from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.service.answering import shrink, tell_next
+from marketplace.sourcing.service.answering import shrink
 from marketplace.sourcing.service.ordering import Choice, Ordered, confirm, free_units
 from marketplace.sourcing.service.requesting import next_best, own_request, plan
-from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell, tell_next
 
 WORDS = {"stock_order": "a stock order", "urgent": "an urgent order", "machine_down": "an order for a stopped machine"}
 

@@ -24,10 +24,9 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.answering import tell_next
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell, tell_next
 from marketplace.sourcing.service.standing_in import free_replaced
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")

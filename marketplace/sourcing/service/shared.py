@@ -46,6 +46,29 @@ async def announce(
     await emit(session, event, "call", call.id, [call.maker_id, call.holder_id, call.company_id], payload)
 
 
+async def tell_next(
+    session: WriteSession,
+    call: queries.CallRow,
+    subject: str,
+    following: dict[str, object] | None,
+    *,
+    event: str = "call.answered",
+    before: str = "",
+) -> None:
+    """Tells whoever asked what came of an order, and where else the units could come from."""
+    chosen = following.get("chosen") if following else None
+    text = "Nothing else is lacking."
+    if following is not None:
+        first = chosen[0] if isinstance(chosen, list) and chosen else None
+        text = (
+            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+            if first
+            else "No other unit can be ordered back right now. The request says why for each place."
+        )
+    words = f"{before} {text}" if before else text
+    await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
+
+
 async def set_status(
     session: WriteSession, call: CallRow, status: str, *, by_way_of: str | None = None, **columns: Any
 ) -> None:
