@@ -643,7 +643,7 @@ async def test_both_marks_settle_the_call(job: Job, worker_db: Database, tmp_pat
     await deliver_waiting(worker_db, listeners, lambda: datetime.now(UTC))
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
     again = Event(0, "settlement.settled", "settlement", UUID(line), {"cause_id": job.call}, (), 1)
-    for handler in listeners["settlement.settled"]:
+    for handler in listeners.of("settlement.settled"):
         await handler(again)
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
     subjects = "".join(p.read_text() for p in (tmp_path / "mail").glob("*.eml"))
