@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -70,12 +70,12 @@ async def confirm(
     session: WriteSession,
     actor: Actor,
     requisition_id: UUID,
-    choices: Sequence[Choice] | None,
+    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice]] | None,
     now: datetime,
     *,
     notice_id: UUID | None = None,
 ) -> Ordered:
-    """Orders what the plan (or ``choices`` from it) says, in one transaction with the reservations.
+    """Orders what the plan (or ``choices`` from it, or what they say to it) says, in one transaction with the reservations.
 
     Every unit in question is locked before the plan is made anew, so nothing is promised twice. Above the
     technician's limit the units are reserved for 30 minutes and an approver is told. Raises ``requisition.closed``,
@@ -96,6 +96,8 @@ async def confirm(
         related = await parts.related(session, [found.part_id]) if found.substitutes else []
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
         planned = await plan(session, actor, found, now, notice=notice_id)
+        if callable(choices):
+            choices = choices(planned)
         if notice_id is not None:
             await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
         picked = _picked(planned, choices, found.quantity - found.ordered)
