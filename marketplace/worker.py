@@ -16,7 +16,7 @@ from marketplace.db.session import Database
 from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
 from marketplace.ledger.service import expire_overdue
-from marketplace.outbox.service import DELIVER, Handler, deliver_waiting
+from marketplace.outbox.service import DELIVER, Handler, Listeners, deliver_waiting
 from marketplace.settings import Settings
 
 SYSTEM_ACTOR = UUID(int=0)
@@ -29,8 +29,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handler]]:
-    """Which reactions listen to which event. Those that change something stand before those that tell people."""
+def handlers(settings: Settings, database: Database) -> Listeners:
+    """Which reactions listen to which event. Those that change something stand before mail, which every event may carry."""
     from marketplace.listings import tasks as listings
     from marketplace.notifications import tasks as notifications
     from marketplace.orders import tasks as orders
@@ -38,13 +38,12 @@ def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handle
     from marketplace.sourcing import tasks as sourcing
 
     found: dict[str, list[Handler]] = {}
-    changing = (
+    for listening in (
         listings.listeners(database), orders.listeners(database), settlement.listeners(database), sourcing.listeners(database),
-    )  # fmt: skip
-    for listening in (*changing, notifications.listeners(settings)):
+    ):  # fmt: skip
         for name, handler in listening.items():
             found.setdefault(name, []).append(handler)
-    return found
+    return Listeners(found, (notifications.mailer(settings),))
 
 
 async def tick(database: Database, now: datetime) -> dict[str, int]:

@@ -9,7 +9,7 @@ from marketplace.agreements.states import PAGE_STATE, CallState
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settlement.kinds import KIND_WORDS
 from marketplace.sourcing.queries import CallEventRow, CallRow
-from marketplace.sourcing.service.shared import REFUSALS
+from marketplace.sourcing.refusals import REFUSALS
 from web.formats import plural
 
 NO_RESPONSE: Final = "no_response"
@@ -66,6 +66,8 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
         "info",
     ),
     "licence": ("{company} has the export licence", "certificate", "good"),
+    "licence_refused": ("The export licence was refused", "certificate", "bad"),
+    "ended_unlicensed": ("{company} ended the order: its export licence was refused", "x", "bad"),
     "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
@@ -115,6 +117,9 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
 
 def _text(event: CallEventRow) -> str | None:
     found = event.detail
+    if event.kind == "accepted" and found.get("code"):
+        rest = f"{plural(int(found['refused']), 'unit')} refused: {refusal_words(found['code']).lower()}"
+        return ". ".join(p for p in (rest, found.get("note")) if p) + "."
     if event.kind == "refused":
         return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
     if event.kind == "replacement_received" and (found.get("refused") or found.get("missing")):
@@ -122,6 +127,8 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind == "licence_refused":
+        return f"{found.get('note')} Either side may end the order."
     if event.kind == "licence":
         return f"Licence {found.get('licence')}."
     if event.kind == "sold_back":

@@ -212,6 +212,11 @@ class MoveIn(Which):
         }
     )
     to_site_id: UUID
+    licence: str = Field(
+        default="",
+        max_length=200,
+        description="Number of the export licence, where controlled units cross a border; kept in the note of the move.",
+    )
 
 
 class UseIn(Which):

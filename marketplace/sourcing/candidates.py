@@ -20,6 +20,7 @@ from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
+from marketplace.agreements.notice import Standing as NoticeStanding
 from marketplace.agreements.outcomes import Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.remedies import default_from, due_by
@@ -207,6 +208,14 @@ def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing
         known = found.get(key)
         found[key] = units if known is None else Standing(*map(add, known, units))
     return found
+
+
+def answering(right: Right, notice: UUID) -> Right:
+    """The right as an order sees it that names this notice; unchanged where the notice is not under it."""
+    known = right.facts.circumstances
+    if all(n.id != notice for n in known.notices):
+        return right
+    return right._replace(facts=replace(right.facts, circumstances=replace(known, answers=notice)))
 
 
 def assemble(
@@ -449,4 +458,11 @@ def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now
         return Blocked(
             rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({parts.words})."
         )
+    running = [n for n in facts.circumstances.notices if n.standing(now) is NoticeStanding.RUNNING]
+    if terms.clause == "first-refusal" and len(running) > 1:
+        words = (
+            f"{rest} are not in the notice that this order answers. {len(running)} notices run: each is answered by "
+            "an order that names it, or else the oldest is."
+        )
+        return Blocked(rest, "not_covered", words)
     return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")

@@ -87,3 +87,27 @@ async def test_controlled_units_wait_for_their_licence(site: Site) -> None:
     page = (await buyer.get(at)).text
     assert "Licence D1234." in page
     assert f'href="{at}/ship"' in page
+
+
+async def test_an_order_whose_licence_was_refused_is_ended_on_its_page(site: Site) -> None:
+    job, world = site.job, site.world
+    await world.owner.execute("UPDATE site SET country = 'CA' WHERE id = $1", world.buyer.site)
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "export_class": "ECCN 1C350"})])
+    await delivered(world, agreement_id, 4)
+    job.agreement = str(agreement_id)
+    await job.called(1)
+    at = f"/calls/{job.call}"
+    buyer, technician = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "technician")
+    form = await buyer.get(f"{at}/licence")
+    wrong = await send(buyer, f"{at}/licence", form, what="refused", note="")
+    assert (wrong.status_code, "Who refused it and why is missing" in wrong.text) == (422, True)
+    done = await send(buyer, f"{at}/licence", form, what="refused", note="Case Z123.")
+    assert done.status_code == 303
+    page = await technician.get(f"{at}/licence")
+    assert "Either side may end the order" in page.text
+    assert f'href="{at}/licence"' in (await technician.get(at)).text
+    ended = await send(technician, f"{at}/end-unlicensed", page)
+    assert ended.headers["location"] == f"{at}?done=unlicensed"
+    shown = (await buyer.get(at)).text
+    for words in ("Case Z123. Either side may end the order.", "ended the order: its export licence was refused"):
+        assert words in shown, words

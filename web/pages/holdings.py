@@ -217,6 +217,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     machine = fields.text("machine", "Machine", required=kind == "fit", most=200)
     reason = fields.text("reason", "Reason", required=kind == "scrap", most=200)
     to_site = fields.id("to_site", "where to") if kind == "move" else None
+    licence = fields.text("licence", "Export licence", required=False, most=100)
     condition = sent.form().value("condition")
     if condition and condition not in CONDITION_WORDS:
         fields.wrong("condition", "Choose a condition from the list.")
@@ -237,7 +238,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
         done = await service.scrap(session, actor, target, quantity, reason, now=now, note=note)
     else:
         assert to_site is not None  # noqa: S101 - a move names where to
-        done = await service.move(session, actor, target, quantity, to_site, now=now, note=note)
+        done = await service.move(session, actor, target, quantity, to_site, now=now, note=note, licence=licence)
     return {
         "act": kind,
         "words": "",

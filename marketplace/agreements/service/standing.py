@@ -12,7 +12,7 @@ from marketplace.agreements import phrases, queries
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.canonical import plain
+from marketplace.kit.canonical import instant, plain
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import VERBS, By
@@ -64,7 +64,12 @@ async def require_live(session: WriteSession, agreement_id: UUID) -> None:
     else:
         by_itself = f", at the latest by {phrases.deadline(still.ends_at, still.zone)}" if still.ends_at else ""
         words = f"{still.reference} is suspended: nothing under it is answered or shipped until {who} resumes it{by_itself}."
-    raise conflict(f"agreement.{still.why}", f"{words} No time runs meanwhile; an order back can still be refused.")
+    ends = still.ends_at if still.why == "suspended" else None
+    raise conflict(
+        f"agreement.{still.why}",
+        f"{words} No time runs meanwhile; an order back can still be refused.",
+        possible_from=None if ends is None else instant(ends),
+    )
 
 
 async def withdraw(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:

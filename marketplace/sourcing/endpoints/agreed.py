@@ -24,6 +24,7 @@ from marketplace.sourcing.schemas.back import (
     EndedOut,
     EndForBreachIn,
     OwedOut,
+    OwnDefaultOut,
 )
 from marketplace.sourcing.schemas.calls import (
     ContactOut,
@@ -56,11 +57,12 @@ async def close_site(
 
 @ending.get("/{agreement_id}/end-for-breach", summary="What an end for breach would rest on and end")
 async def breach(session: Reading, actor: ReadsBreaches, agreement_id: UUID, now: Now) -> BreachOut:
-    """Defaults of the other side, and what would end, as things stand."""
+    """Defaults of the other side, what would end, and what your own side has missed, as things stand."""
     found = await service.breach_of(session, actor, agreement_id, now)
     return BreachOut(
         defaults=[DefaultOut.model_validate(d) for d in found.defaults], units=found.units, on_the_way=found.on_the_way,
         orders=list(found.orders),
+        own=[OwnDefaultOut.model_validate(d) for d in found.own],
         owed=[OwedOut(payer_id=payer, amount=money.amount, currency=money.currency) for payer, money in found.owed],
     )  # fmt: skip
 

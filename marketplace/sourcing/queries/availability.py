@@ -16,7 +16,7 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, standing
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, answering, assemble, standing
 from marketplace.sourcing.freight import ROUGH, Point, rough
 
 # Units of one part at one place: $1 parts, $2 makers, $3 now.
@@ -197,12 +197,14 @@ async def locate(
     with_related: bool = True,
     explain: bool = True,
     most: int | None = None,
+    notice: UUID | None = None,
 ) -> Located:
     """Availability of parts for the actor; a constant number of statements for any number of parts.
 
     Without ``explain`` the clause's reasons for what can be called are left out; why the rest cannot is always told.
     ``most``: look at so many places of a part, the nearest with free units; at all of them where none of those can
-    give any, so that a part is never said to be out of reach because of it.
+    give any, so that a part is never said to be out of reach because of it. ``notice``: what the order would answer, of
+    several that run under an agreement.
     """
     who = await scope(session, actor)
     related = await parts.related(session, part_ids) if with_related else []
@@ -221,6 +223,8 @@ async def locate(
         if who.mask:
             at = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in at]
         rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
+        if notice is not None:
+            rights = {key: answering(right, notice) for key, right in rights.items()}
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
             list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,

@@ -24,7 +24,7 @@ from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries
-from marketplace.sourcing.defaults import Cause, Default, default_since
+from marketplace.sourcing.defaults import Cause, Default, Own, default_since, own_side
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.shared import announce, reopen, set_status, tell
@@ -34,13 +34,15 @@ from marketplace.sourcing.service.standing_in import end_reservations
 @dataclass(frozen=True, slots=True)
 class Breach:
     """What an end for breach would rest on and end: defaults of the other side; units that the holder has and that come free;
-    units on their way, which finish; orders that end; what is owed and stays so, by who owes it."""
+    units on their way, which finish; orders that end; what is owed and stays so, by who owes it. ``own``: what the reader's own
+    side has missed, for which the other could end it, now or once the time to make it good has run."""
 
     defaults: Sequence[Default]
     units: int
     on_the_way: int
     orders: Sequence[str]
     owed: Sequence[tuple[UUID, Money]]
+    own: Sequence[Own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,16 @@ async def breach_of(session: AsyncSession, actor: Actor, agreement_id: UUID, now
     units = await agreed.units_under(session, agreement_id)
     rest = sum(u.quantity for u in units if u.place.site is not None and u.place.holder == found.row.holder_id)
     calls = await queries.unshipped(session, agreement_id)
+    row = found.row
+    other = row.holder if actor.company_id == row.maker_id else row.maker
+    missed = await _missed(session, found, now)
     return Breach(
-        [d for d in await _defaults(session, found, now) if d.by_id != actor.company_id],
+        [d for d in missed if d.since <= now and d.by_id != actor.company_id],
         rest,
         sum(u.quantity for u in units) - rest,
         [c.reference for c in calls if c.noticed_at or actor.company_id == c.maker_id],
         await settlement.open_under(session, list(chain)),
+        [own_side(d, found.terms, other, row.zone, now) for d in missed if d.by_id == actor.company_id],
     )
 
 
@@ -102,8 +108,9 @@ async def end_for_breach(
     return Ended(agreement_id, found.reference, units, [c.reference for c in calls])
 
 
-async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime) -> list[Default]:
-    """Defaults of either side, as the reader may see them; three statements and what the stops of the agreement are."""
+async def _missed(session: AsyncSession, found: AgreementDetail, now: datetime) -> list[Default]:
+    """Defaults of either side, and what will be one once the time to make it good has run, as the reader may see them; three
+    statements and what the stops of the agreement are."""
     row, zone = found.row, found.row.zone
     if found.terms.generation == 1:
         return []
@@ -114,6 +121,10 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
     for call in await queries.unshipped(session, row.id):
         if call.status == "defaulted" and call.default_from is not None:
             words = f"{row.holder} did not ship {phrases.count(call.quantity, 'unit')} of {call.part_number} for {call.reference} in time."
+            made.append(Default(Cause.ORDER, call.reference, call.id, row.holder_id, call.default_from, words))
+        elif _is_late(call, now) and call.default_from is not None:
+            words = f"{row.holder} has not shipped {phrases.count(call.quantity, 'unit')} of {call.part_number} for {call.reference}, due by "
+            words += f"{phrases.deadline(call.ship_by or now, zone)}."
             made.append(Default(Cause.ORDER, call.reference, call.id, row.holder_id, call.default_from, words))
     for side in (row.maker_id, row.holder_id):
         for line in await settlement.due_under(session, chain, side, today):
@@ -126,7 +137,14 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
         what = LEFT_WORDS[Became(gone.became)]
         words = f"{phrases.count(gone.without_leave, 'unit')} of {gone.number} left {row.holder}'s hands without leave{what}."
         made.append(Default(Cause.MISSING, str(gone.id), gone.id, row.holder_id, since, words))
-    return [d for d in made if d.since <= now]
+    return made
+
+
+def _is_late(call: CallRow, now: datetime) -> bool:
+    """Accepted and not shipped in time, while it can still be made good; a default is one once the clock has said so."""
+    waits = call.licence_asked_at is not None and call.licence is None
+    late = call.status in ("accepted", "picked") and not waits and call.ship_by is not None and call.ship_by <= now
+    return late and call.default_from is not None and call.default_from > now
 
 
 async def _named(
@@ -134,7 +152,12 @@ async def _named(
 ) -> Default:
     """The default that is named, decided on what is locked."""
     default = next(
-        (d for d in await _defaults(session, found, now) if (d.cause, d.reference) == (cause, reference)), None
+        (
+            d
+            for d in await _missed(session, found, now)
+            if d.since <= now and (d.cause, d.reference) == (cause, reference)
+        ),
+        None,
     )
     if default is None:
         raise await _no_default(session, found, cause, reference)

@@ -24,10 +24,9 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.answering import tell_next
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell, tell_next
 from marketplace.sourcing.service.standing_in import free_replaced
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
@@ -55,7 +54,7 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     if steps:
         key = command_id("call.mend", call.id, held, *(s.lot_id for s in steps), now)
         await carry_out(session, Command(key, call.maker_id, actor_id, tuple(steps), "call", call.id), now)
-    await _keep_units(session, call)
+    await keep_units(session, call.id)
     left = call.quantity - lacking
     detail = {"quantity": call.quantity - held, "replaced": sum(s.quantity for s in steps), "left": left}
     await tell(session, clock, call, "units_gone", detail, now)
@@ -72,17 +71,6 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
     await tell_next(session, call, subject, following)
     return True
-
-
-async def _keep_units(session: WriteSession, call: CallRow) -> None:
-    """What the order reserves, as the ledger has it now."""
-    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call.id)
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, h.lot_id, h.hold_seq, $2, $3, $4, h.position_id, h.quantity FROM open_hold h WHERE h.cause_id = $1",
-        call.id, call.maker_id, call.holder_id, call.company_id,
-    )  # fmt: skip
 
 
 async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, note: str, now: datetime) -> None:

@@ -94,14 +94,16 @@ async def plan(
     *,
     exclude: Sequence[str] = (),
     without_holders: Sequence[UUID] = (),
+    notice: UUID | None = None,
 ) -> Planned:
-    """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key."""
+    """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key. ``notice``: the one
+    that an order would answer."""
     # The maker no longer sees the site of a company whose delegation has ended: then distances are not known.
     site = await parties.site_seen(session, requisition.destination_site_id)
     destination = Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
     located = await queries.locate(
         session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
-        with_related=requisition.substitutes,
+        with_related=requisition.substitutes, notice=notice,
     )  # fmt: skip
     wanted = [requisition.part_id]
     if requisition.substitutes:

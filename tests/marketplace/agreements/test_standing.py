@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from marketplace.agreements import queries, service, tasks
 from marketplace.agreements.combinations import BUY_BACK
-from marketplace.agreements.outcomes import Act
+from marketplace.agreements.combined import best_call, holder_act
+from marketplace.agreements.outcomes import Act, Refused
 from marketplace.agreements.stops import moved_by
 from marketplace.db.session import Database
+from marketplace.kit.canonical import instant
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import DomainError
 from marketplace.obligations import queries as obligations
@@ -188,3 +190,36 @@ async def test_a_legal_hold_names_what_it_rests_on_and_the_right_does_not_end_me
         "SELECT detail ->> 'basis' FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold'", by_hand
     )
     assert named == "Order 26-118"
+
+
+async def test_a_refusal_during_a_suspension_says_from_when_it_is_possible_again(world: World) -> None:
+    """By the stored moment at which it ends by itself; not while a legal hold stands beside it."""
+    agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement, 10)
+    now = datetime.now(UTC)
+    await by(world, world.maker, service.suspend, agreement, "Licence.", now)
+    ends = end_of_day(local_day(now, ZONE) + 30 * DAY, ZONE)
+
+    async def said() -> list[Any]:
+        async with world.db.read(world.buyer.tenant) as session:
+            pair = (agreement, world.part)
+            found = (await queries.terms_and_facts(session, [pair], requested=1))[pair]
+        answers = (
+            holder_act(found.clauses, found.facts, Act.SCRAP, 1, now).answer,
+            best_call(found.clauses, found.facts, now).answer,
+        )
+        return [a.possible_from if isinstance(a, Refused) else a for a in answers]
+
+    assert await said() == [ends, ends]
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as locked:
+        async with world.db.write(world.buyer.tenant) as session:
+            await service.require_live(session, agreement)
+    assert locked.value.extra["possible_from"] == instant(ends)
+    with pytest.raises(DomainError) as told:
+        await gives(world, agreement, now)
+    assert (told.value.code, told.value.extra["possible_from"]) == ("agreement.suspended", instant(ends))
+    assert "at the latest after" in told.value.message
+    assert await rows_of(world, *TABLES) == before
+    await by(world, world.buyer, service.set_legal_hold, agreement, True, "Court.", now, basis="Order 26-118")
+    assert await said() == [None, None]

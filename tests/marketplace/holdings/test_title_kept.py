@@ -281,7 +281,7 @@ async def test_sold_units_stay_the_makers_until_they_are_paid_also_reserved_ones
         assert await agreements.pass_title_due(session, CLOCK, UUID(line["id"]), datetime.now(UTC)) == 0, (
             "reserved still"
         )
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "other", "note": "Needed."}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "short"}))
     await tasks.pass_titles(worker_db, CLOCK, datetime.now(UTC))
     assert await owners(job) == {"buyer": 6}
     async with worker_db.write() as session:

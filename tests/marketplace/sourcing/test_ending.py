@@ -108,7 +108,14 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
     before = await rows_of(world, *TABLES)
     await refused(job.buyer.post(at, json=body), "breach.own_default")
     assert await rows_of(world, *TABLES) == before
-    assert (await ok(job.buyer.get(at)))["defaults"] == [], "its own are nothing that it could end it for"
+    seen = await ok(job.buyer.get(at))
+    assert seen["defaults"] == [], "its own are nothing that it could end it for"
+    (own,) = seen["own"]
+    assert (own["cause"], own["reference"], own["until"]) == ("order", named, None)
+    assert "in time" in own["words"]
+    assert "may buy the units elsewhere" in own["other_may"]
+    assert "section 16.2" in own["other_may"]
+    assert (await ok(job.planner.get(at)))["own"] == []
     shown = await ok(job.planner.get(at))
     assert ([d["reference"] for d in shown["defaults"]], shown["units"], shown["on_the_way"]) == ([named], 9, 1)
     assert sorted(shown["orders"]) == sorted([named, waiting])
@@ -170,6 +177,13 @@ async def test_the_holder_ends_it_for_what_is_not_paid_until_it_is(job: Job) -> 
     # Five days to make it good after the due day, whole days at the holder's site; time in which nothing runs is left out.
     since = end_of_day(due + timedelta(days=5), ZONE)
     least = timedelta(microseconds=1)
+    for party, own in ((world.maker, 1), (world.buyer, 0)):
+        async with world.db.read(party.tenant) as session:
+            soon = await service.breach_of(session, person(party), agreement, since - least)
+            late = await service.breach_of(session, person(party), agreement, since)
+        assert ([d.until for d in soon.own], len(late.own), len(soon.defaults)) == ([since] * own, own, 0)
+        assert len(late.defaults) == 1 - own
+        assert all("Pay it" in d.make_good and "After that" in d.other_may for d in soon.own)
     assert "due by" in await no(
         world, "breach.no_default", world.buyer, agreement, Cause.PAYMENT, reference, since - least
     )
