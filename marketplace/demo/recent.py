@@ -64,7 +64,7 @@ async def live_recent(app: Database, clock: Database, start: datetime, seed: int
             await story(scene)
     # What the clock would have done when it was due: the order back that nobody shipped is in default. Nobody is sent mail
     # about what lies in the past.
-    await sourcing_tasks.act_on_default(clock, _CLOCK, scene.ago(17))
+    await sourcing_tasks.act_on_default(clock, _CLOCK, scene.ago(22))
     await deliver_waiting(clock, reactions(clock), lambda: start)
     progress(_WORDS, len(_STORIES), len(_STORIES))
 
@@ -110,7 +110,7 @@ async def _drawn(scene: Scene) -> None:
 async def _title_kept(scene: Scene) -> None:
     """Units that stay the manufacturer's: some were fitted and paid, one was fitted and is not paid yet; and the partner asks for
     more days to pay, which waits for the manufacturer's signature."""
-    terms = parse_terms("title-kept", 1, {**TITLE_KEPT, "minimum_to_keep": 1})
+    terms = parse_terms("title-kept", 1, {**TITLE_KEPT, "use_class": "non_capital_spare", "minimum_to_keep": 1})
     sold = await scene.sold(
         "Brake shoes on consignment", BRAKE_SHOE, [terms], to=SHOWN, site=scene.site(AUSTIN), quantity=12, price="224.00",
         days=75, po="PO-88167",
@@ -169,10 +169,10 @@ async def _worse_than_agreed(scene: Scene) -> None:
 
 
 async def _counted_short(scene: Scene) -> None:
-    """A count found fewer units than are on record: the partner has some days to say where they are."""
+    """A count found fewer units than are on record, and than are to be kept: the partner has some days to say where they are."""
     sold = await scene.sold(
         "Brake chambers you may need again", BRAKE_CHAMBER, _ready_made("access-first"), to=SHOWN, site=scene.site(HOUSTON),
-        quantity=10, price="96.00", days=140, po="PO-88145",
+        quantity=10, price="96.00", days=140, minimum=8, po="PO-88145",
     )  # fmt: skip
     store = await scene.partner(SHOWN, "warehouse")
     await holdings.count(
@@ -242,7 +242,8 @@ async def _back(
     await sourcing.receive(scene.session, await scene.maker(), call, scene.ago(received))
 
 
+# By the day of the delivery, so that what was made last is what is newest.
 _STORIES: Sequence[Callable[[Scene], Awaitable[None]]] = (
-    _not_shipped, _drawn, _title_kept, _wants_to_sell, _worse_than_agreed, _counted_short, _controlled, _in_place,
-    _stands_still,
+    _not_shipped, _worse_than_agreed, _controlled, _drawn, _in_place, _counted_short, _wants_to_sell, _stands_still,
+    _title_kept,
 )  # fmt: skip

@@ -179,7 +179,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))
-        stands = split(known.terms, known.facts, visit.now) if known and known.status in IN_FORCE else None
+        stands = (
+            split(known.terms, known.facts, visit.now) if known and known.status in (*IN_FORCE, "suspended") else None
+        )
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
