@@ -153,7 +153,7 @@ async def agreements(visit: ReadsAgreements) -> Response:
     return visit.show(
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
         tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
-        value=lambda r: Money(r.value, r.currency),
+        value=lambda r: Money(r.value, r.currency), clauses=list(NAMES.items()),
         until=_until,
     )  # fmt: skip
 

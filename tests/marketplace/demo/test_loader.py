@@ -24,7 +24,7 @@ from marketplace.agreements.terms import parse_terms
 from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
 from marketplace.db.session import Database, Tenant, fetch, fetch_value
 from marketplace.demo import recent
-from marketplace.demo.loader import SEED, DemoLogins, load_demo
+from marketplace.demo.loader import SEED, DemoLogins, Progress, load_demo
 from marketplace.demo.recent import is_lived, live_recent
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
@@ -50,6 +50,29 @@ def silent(words: str, done: int, total: int) -> None:
     """A progress bar that nobody looks at."""
 
 
+def unplugged_in(stage: str, at: int) -> Progress:
+    """A progress bar at which somebody pulls the plug."""
+
+    def pull(words: str, done: int, total: int) -> None:
+        if words == stage and done >= at:
+            raise KeyboardInterrupt
+
+    return pull
+
+
+async def newest(owner_dsn: str) -> int:
+    """How many agreements there are under the second library."""
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        return int(
+            await connection.fetchval(
+                "SELECT count(*) FROM agreement WHERE version = 2 OR clause IN ('title-kept', 'first-refusal')"
+            )
+        )
+    finally:
+        await connection.close()
+
+
 class Loaded:
     """The demo's database by role."""
 
@@ -60,6 +83,7 @@ class Loaded:
         self.worker = Database(cluster.dsn(WORKER, name), pool_size=1, statement_timeout_ms=60_000)
         self.logins = logins
         self.progress = seen
+        self.left_by_interruption: tuple[bool, int] = (True, -1)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +93,9 @@ async def demo(cluster: Credentials, worker_id: str) -> AsyncIterator[Loaded]:
     seen: list[tuple[str, int, int]] = []
     logins = await load_demo(cluster.dsn(OWNER, name), start=START, progress=lambda *step: seen.append(step))
     loaded = Loaded(cluster, name, logins, seen)
+    with pytest.raises(KeyboardInterrupt):
+        await live_recent(loaded.app, loaded.worker, START, SEED, unplugged_in("newest agreements", 6))
+    loaded.left_by_interruption = await is_lived(loaded.owner_dsn, SEED), await newest(loaded.owner_dsn)
     await live_recent(loaded.app, loaded.worker, START, SEED, silent)
     yield loaded
     await loaded.app.close()
@@ -111,12 +138,8 @@ async def test_a_load_that_fails_midway_leaves_nothing(cluster: Credentials, wor
     name = f"halfdemo_{worker_id}"
     await clone(cluster, name)
 
-    def unplugged(words: str, done: int, total: int) -> None:
-        if words == "agreements":
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        await load_demo(cluster.dsn(OWNER, name), start=START, progress=unplugged)
+        await load_demo(cluster.dsn(OWNER, name), start=START, progress=unplugged_in("agreements", 0))
     connection = await asyncpg.connect(cluster.dsn(OWNER, name))
     try:
         for table in ("company", "part", "unit_of_measure", "clause_version"):
@@ -402,6 +425,11 @@ async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, ro
     # Nothing of what was lived lies ahead, nor was mail sent about it.
     assert await rows.fetchval("SELECT max(recorded_at) FROM movement") < START
     assert await rows.fetchval("SELECT count(*) FROM outbox_event WHERE delivered_at IS NULL") == 0
+
+
+async def test_living_that_is_interrupted_leaves_nothing_and_is_done_once(demo: Loaded) -> None:
+    assert demo.left_by_interruption == (False, 0)
+    assert await newest(demo.owner_dsn) == 9
 
 
 async def test_what_is_on_offer_stands_under_the_second_library(demo: Loaded, rows: asyncpg.Connection) -> None:
