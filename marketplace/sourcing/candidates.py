@@ -450,5 +450,5 @@ def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now
             rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({parts.words})."
         )
     if parts.blocked_by is RefusalCode.NO_NOTICE:
-        return Blocked(rest, parts.blocked_by.value, f"{rest} are not named in a notice of the holder ({parts.words}).")
+        return Blocked(rest, parts.blocked_by.value, f"{rest} are not named in a notice of the holder.")
     return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")
