@@ -29,21 +29,31 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def handlers(settings: Settings, database: Database) -> Listeners:
-    """Which reactions listen to which event. Those that change something stand before mail, which every event may carry."""
+def reactions(database: Database) -> Mapping[str, list[Handler]]:
+    """Which reactions that change something listen to which event."""
     from marketplace.listings import tasks as listings
-    from marketplace.notifications import tasks as notifications
     from marketplace.orders import tasks as orders
     from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
-    found: dict[str, list[Handler]] = {}
-    for listening in (
+    return _together(
         listings.listeners(database), orders.listeners(database), settlement.listeners(database), sourcing.listeners(database),
-    ):  # fmt: skip
-        for name, handler in listening.items():
+    )  # fmt: skip
+
+
+def handlers(settings: Settings, database: Database) -> Listeners:
+    """Which reactions listen to which event. Those that change something stand before mail, which every event may carry."""
+    from marketplace.notifications import tasks as notifications
+
+    return Listeners(reactions(database), (notifications.mailer(settings),))
+
+
+def _together(*listening: Mapping[str, Handler]) -> dict[str, list[Handler]]:
+    found: dict[str, list[Handler]] = {}
+    for each in listening:
+        for name, handler in each.items():
             found.setdefault(name, []).append(handler)
-    return Listeners(found, (notifications.mailer(settings),))
+    return found
 
 
 async def tick(database: Database, now: datetime) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from marketplace.agreements.states import PAGE_STATE, CallState
@@ -34,6 +34,33 @@ def refusal_words(code: str | None) -> str:
     if code == NO_RESPONSE:
         return "No response by the deadline"
     return REFUSALS.get(code or "", (code or "").replace("_", " "))
+
+
+def licence_awaited(call: CallRow) -> bool:
+    """Whether the time for shipping stands still until an export licence is there."""
+    return page_state(call) == "committed" and call.licence_asked_at is not None and call.licence is None
+
+
+def paid_by_condition(pays: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each condition pays, as the order keeps it; those that pay the same for the same reason in one sentence. Of a draw
+    first what is paid where it is replaced in time, then what it is bought at where it is not."""
+    bought = [pay["bought_words"] for pay in pays if pay.get("bought_words")]
+    if not bought:
+        return _alike([pay["words"] for pay in pays])
+    return [f"Replaced in time, the fee. {words}" for words in _alike([pay["words"] for pay in pays])] + [
+        f"Not replaced, bought. {words}" for words in _alike(bought)
+    ]
+
+
+def _alike(told: Sequence[str]) -> list[str]:
+    alike: list[tuple[list[str], str]] = []
+    for words in told:
+        name, _, rest = words.partition(": ")
+        if alike and alike[-1][1] == rest:
+            alike[-1][0].append(name.lower())
+        else:
+            alike.append(([name], rest))
+    return [f"{', '.join(names)}: {rest}" for names, rest in alike]
 
 
 SETTLEMENT_WORDS: Final[Mapping[str, str]] = KIND_WORDS

@@ -146,4 +146,4 @@ def told(known: Shortage) -> str:
     """The finding in words: what the count says, by which section, and how much is at stake."""
     words = reason(known.terms, "count_tolerance_bp", known.result.words).words
     stake = f" At stake, if the holder took them out of the minimum: {known.at_stake}." if known.at_stake.amount else ""
-    return f"{words} ({known.terms.clause}/v{known.terms.version}, section {COUNTING}).{stake}"
+    return f"{words.removesuffix('.')} ({known.terms.clause}/v{known.terms.version}, section {COUNTING}).{stake}"

@@ -171,6 +171,8 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
         most = left_of_period(terms.max_units, terms.max_units_months, facts, moment)
         if most < free:
             stuck, free, blocked_by = free - most, most, RefusalCode.PERIOD_USED_UP
+    if free and terms.clause == "first-refusal" and (named := _named(facts, moment)) < free:
+        stuck, free, blocked_by = stuck + free - named, named, RefusalCode.NO_NOTICE
     not_covered = facts.remaining - reached
     return Split(
         facts.remaining,
@@ -185,6 +187,13 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
         blocked_by,
         cleared,
     )
+
+
+def _named(facts: Facts, moment: datetime) -> int:
+    """Units that a notice names which can still be answered: under a first refusal no others can be asked for."""
+    intent = facts.circumstances.intent
+    over = intent is None or (intent.answer_by is not None and moment >= intent.answer_by)
+    return 0 if intent is None or over else intent.quantity
 
 
 def left_of_period(most: int, months: int, facts: Facts, moment: datetime) -> int:

@@ -21,7 +21,7 @@ from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Standing as NoticeStanding
-from marketplace.agreements.outcomes import Refused
+from marketplace.agreements.outcomes import RefusalCode, Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
@@ -465,4 +465,6 @@ def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now
             "an order that names it, or else the oldest is."
         )
         return Blocked(rest, "not_covered", words)
+    if parts.blocked_by is RefusalCode.NO_NOTICE:
+        return Blocked(rest, parts.blocked_by.value, f"{rest} are not named in a notice of the holder.")
     return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")

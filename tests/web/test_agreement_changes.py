@@ -140,7 +140,9 @@ async def test_suspension_and_legal_hold_on_the_page(site: Site) -> None:
         return str(done.headers.get("location") or done.text)
 
     assert await do(planner, "suspend", reason="Under review.") == f"{home}?done=suspend"
-    assert "Under review." in (await buyer.get(home)).text
+    page = (await buyer.get(home)).text
+    assert "Under review." in page
+    assert "4 not now (agreement suspended)" in page, "the units are there all the same"
     assert "only it can resume it" in await do(buyer, "resume")
     assert await do(planner, "resume") == f"{home}?done=resume"
     assert await do(planner, "hold", reason="A court order.", basis="Order 26-118") == f"{home}?done=hold"

@@ -153,7 +153,7 @@ async def agreements(visit: ReadsAgreements) -> Response:
     return visit.show(
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
         tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
-        value=lambda r: Money(r.value, r.currency),
+        value=lambda r: Money(r.value, r.currency), clauses=list(NAMES.items()),
         until=_until,
     )  # fmt: skip
 
@@ -179,7 +179,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))
-        stands = split(known.terms, known.facts, visit.now) if known and known.status in IN_FORCE else None
+        stands = (
+            split(known.terms, known.facts, visit.now) if known and known.status in (*IN_FORCE, "suspended") else None
+        )
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""

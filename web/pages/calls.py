@@ -31,7 +31,14 @@ from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
 from web.availability import KINDS
-from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
+from web.call_words import (
+    SETTLEMENT_WORDS,
+    call_event,
+    licence_awaited,
+    page_state,
+    paid_by_condition,
+    refusal_words,
+)
 from web.exports import list_csv, wants_csv
 from web.formats import plural
 from web.forms import Form, Value, shipment_values
@@ -306,6 +313,8 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "fee": None if call.draw_fee is None else Money(call.draw_fee, call.currency),
         "steps": steps(actor, call, visit.now, licence),
         "licence": licence,
+        "licence_awaited": licence_awaited(call),
+        "pays": paid_by_condition(call.grades["pays"]) if call.grades else (),
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],
         "refusal": refusal_words(call.refusal_code),
         # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
@@ -380,6 +389,8 @@ def _next(call: CallRow, holds: bool) -> str:
         return "Reserved. It is sent once an approver agrees."
     if state == "waiting":
         return f"Commit or refuse. {silence}" if holds else f"{call.holder} commits or refuses. {silence}"
+    if licence_awaited(call):
+        return "An export licence was asked for: the time for shipping stands still until its number is recorded."
     if state == "committed":
         return "Ship the units and say how." if holds else f"{call.holder} ships next."
     if call.status == "defaulted":

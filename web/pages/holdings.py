@@ -24,6 +24,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
+from web.clauses import NAMES
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
@@ -68,7 +69,7 @@ KEPT: Final = ("number", "site", "condition", "clause", "right", "counted", "aft
 
 def _filter(visit: Visit) -> HoldingFilter:
     encumbered = {"yes": True, "no": False}.get(visit.choice("right", {"yes", "no"}))
-    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
+    clause = visit.choice("clause", set(NAMES)) or None
     condition = visit.choice("condition", CONDITION_WORDS) or None
     return HoldingFilter(
         number=visit.asked("number")[:80] or None,
@@ -103,6 +104,7 @@ async def holdings(visit: ReadsStock) -> Response:
     return visit.show(
         "holdings/list.html",
         rows=page.items,
+        clauses=list(NAMES.items()),
         view=TableView.of(visit.request, COLUMNS).with_next(page.next),
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
         tab=visit.choice("right", {"yes", "no"}),
@@ -169,7 +171,8 @@ async def _to_count(visit: Visit) -> Response:
 
 def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
     """Key figures: units by clause, each leading to its rows."""
-    words = {"buy-back": "Under buy-back", "access-back": "Under access-back", None: "Ours alone"}
+    words: dict[str | None, str] = {name: f"Under {told.lower()}" for name, told in NAMES.items()}
+    words[None] = "Ours alone"
     tiles = []
     for clause in dict.fromkeys(t.clause for t in totals):
         same = [t for t in totals if t.clause == clause]

@@ -277,12 +277,12 @@ async def open_dispute(
         made: UUID | None = await fetch_value(
             session,
             "INSERT INTO dispute (reference, subject, line_id, cause_id, cause_reference, payer_id, payee_id, opened_by, reason, "
-            "currency, amount, quantity, respond_by, waits_for, found, fetches) "
-            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16::jsonb) "
+            "currency, amount, quantity, respond_by, waits_for, found, fetches, created_at) "
+            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16::jsonb,$17) "
             "ON CONFLICT (reference) DO NOTHING RETURNING id",
             short_reference("DSP"), subject, line_id, cause_id, cause_reference, payer_id, payee_id, by.company_id, reason,
             amount.currency, amount.amount, quantity, respond_by, payee_id if by.company_id == payer_id else payer_id,
-            found, None if fetches is None else encode(fetches).decode(),
+            found, None if fetches is None else encode(fetches).decode(), now,
         )  # fmt: skip
         if made is not None:
             break

@@ -273,8 +273,8 @@ async def _call(
         "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, "
         "site_id, destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, "
         "inspection_days, payment_days, requested_by, respond_by, ship_by, expected_at, draw_fee, acknowledge_by, deliver_by, "
-        "default_from, notice_id) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
-        "$22,$23,$24,$25,$26,$27,$28,$29)",
+        "default_from, notice_id, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
+        "$22,$23,$24,$25,$26,$27,$28,$29,$30)",
         call_id, short_reference("CALL"), candidate.kind, requisition.id, requisition.company_id, requisition.maker_id,
         candidate.holder_id, candidate.agreement_id, candidate.part_id, candidate.site_id,
         requisition.destination_site_id, candidate.condition, requisition.urgency, quantity,
@@ -282,7 +282,7 @@ async def _call(
         encode(list(candidate.reasons)).decode(), candidate.inspection_days, candidate.payment_days, actor.user_id,
         candidate.respond_by, candidate.ship_by, candidate.arrives,
         candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
-        candidate.default_from, notice_id,
+        candidate.default_from, notice_id, now,
     )  # fmt: skip
     await keep_units(session, call_id)
     await _keep_places(session, requisition, call_id)
