@@ -4,6 +4,7 @@ it is its two parties' only."""
 from marketplace.agreements.notice import Notice
 from marketplace.agreements.queries.books import AgreementBooks, agreement_books
 from marketplace.agreements.queries.facts import (
+    BACK,
     Locked,
     Pair,
     agreement_for_update,
@@ -103,6 +104,7 @@ from marketplace.agreements.queries.values import (
 )
 
 __all__ = [
+    "BACK",
     "SECOND",
     "AgreementBooks",
     "AgreementDetail",

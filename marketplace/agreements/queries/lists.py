@@ -114,7 +114,7 @@ SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS ho
        a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
        l.not_accepted, l.value,
        coalesce((SELECT sum(p.quantity) FROM position p WHERE p.agreement_id = a.id AND p.holder_id = a.holder_id
-                 AND p.quantity > 0), 0)::bigint AS remaining
+                 AND p.site_id IS NOT NULL AND p.quantity > 0), 0)::bigint AS remaining
 FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 JOIN clause_version c ON c.clause = a.clause AND c.version = a.version
 CROSS JOIN LATERAL (
