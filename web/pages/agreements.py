@@ -219,7 +219,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
 
 TAKEN_WORDS = {
     "use": "issued to production", "install": "fitted", "resell": "sold on", "scrap": "scrapped",
-    "without_leave": "used without leave", "lay_too_long": "lay too long", "at_end": "bought at the end",
+    "without_leave": "gone without being taken out", "lay_too_long": "lay too long", "at_end": "bought at the end",
 }  # fmt: skip
 """Why units were taken out, or count as taken out."""
 MOST_TAKEN = 20
