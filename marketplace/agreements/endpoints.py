@@ -28,7 +28,6 @@ from marketplace.agreements.queries import (
 )
 from marketplace.agreements.queries.retained import WhoseRow
 from marketplace.agreements.schemas import (
-    AcceptedOut,
     AgreementDetailOut,
     AgreementOut,
     BooksOut,
@@ -465,23 +464,6 @@ async def propose(
     inputs = {"agreement_id": agreement_id, **given.model_dump(mode="json")}
     answer = await once(session, actor, key, "agreements.propose", inputs, act)
     return ProposalOut.model_validate(answer.content)
-
-
-@agreed.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
-async def accept(
-    session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
-    key: IdempotencyKey = None,
-) -> AcceptedOut:  # fmt: skip
-    """Carries it out. Not while units are reserved, on the way or waiting for inspection under the agreement."""
-    sha256 = given.wording_sha256 if given else None
-
-    async def act() -> Any:
-        return AcceptedOut.model_validate(
-            await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=sha256)
-        )
-
-    inputs = {"proposal_id": proposal_id, "wording_sha256": sha256}
-    return AcceptedOut.model_validate(await _once(session, actor, key, "accept_proposal", inputs, act))
 
 
 @agreed.post("/proposals/{proposal_id}/decline", status_code=204, summary="Decline a proposal, or take your own back")

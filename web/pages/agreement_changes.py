@@ -24,6 +24,7 @@ from marketplace.kit.errors import DomainError, conflict, missing
 from marketplace.orders import service as orders
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from marketplace.sourcing import service as sourcing
 from web.clause_forms import ClausesForm, named_clauses
 from web.clauses import html
 from web.forms import Fields, Form, Value
@@ -247,7 +248,7 @@ async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: 
         if sent.form().value("kind") == "terms":
             done = await orders.sign_terms(session, actor, proposal_id, now, wording_sha256=text)
         else:
-            done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
+            done = await sourcing.sign_proposal(session, actor, proposal_id, now, wording_sha256=text)
         if done.agreement_id == agreement_id:
             return f"/agreements/{agreement_id}?done=renewed"
         return f"/agreements/{done.agreement_id or agreement_id}?done={'changed' if done.agreement_id else 'ended'}"
