@@ -14,6 +14,7 @@ from marketplace.agreements import queries, service
 from marketplace.agreements.changes import LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
+from marketplace.agreements.holds import standing
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
 from marketplace.agreements.prose import badge, summary
@@ -35,6 +36,7 @@ from marketplace.agreements.schemas import (
     EventOut,
     FindingOut,
     HoldIn,
+    HoldOut,
     IndexOut,
     IndexValueOut,
     LineOut,
@@ -118,6 +120,7 @@ async def detail(
         title_words=owner_words(found.clauses),
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
+        holds=[HoldOut.model_validate(h) for h in found.holds],
     )
 
 
@@ -245,12 +248,14 @@ async def give_notice(
 
 async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
     found = await queries.agreement_for_update(session, agreement_id)
+    said = (await queries.hold_events(session, [agreement_id])).get(agreement_id, ()) if found.legal_hold else ()
     return StandingOut.model_validate(
         {
             "agreement_id": agreement_id,
             "status": found.status,
             "legal_hold": found.legal_hold,
             "suspension_ends_at": found.suspension_ends_at,
+            "holds": [HoldOut.model_validate(h) for h in standing(said)],
         }
     )
 

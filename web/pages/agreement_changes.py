@@ -14,6 +14,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.endpoints import minimums_of
+from marketplace.agreements.holds import own
 from marketplace.agreements.phrases import deadline
 from marketplace.agreements.queries import AgreementDetail, ProposalRow, Term
 from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
@@ -59,8 +60,8 @@ def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
         "suspend": AgreementState.SUSPENDED in possible,
         "resume": side and found.row.status == "suspended",
         "close": AgreementState.CLOSED in possible,
-        "hold": living and not found.row.legal_hold,
-        "lift": living and found.row.legal_hold,
+        "hold": living and all(h.company_id != actor.company_id or h.record is not None for h in found.holds),
+        "lift": living and found.row.legal_hold and (own(found.holds, actor.company_id) is not None or not found.holds),
     }
 
 

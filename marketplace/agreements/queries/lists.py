@@ -11,8 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.holds import Hold, standing
 from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import read_terms
+from marketplace.agreements.queries.standing import hold_events
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch, fetch_one, fetch_value
@@ -256,6 +258,8 @@ class AgreementDetail:
     holder_signed_by: str | None
     lines: tuple[LineRow, ...]
     events: tuple[EventRow, ...]
+    holds: tuple[Hold, ...]
+    """Legal holds that stand."""
 
     @property
     def clauses(self) -> tuple[Terms, ...]:
@@ -305,6 +309,9 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         holder_signed_by=more["holder_signed_by"],
         lines=lines,
         events=tuple(EventRow(**dict(r)) for r in events),
+        holds=tuple(standing((await hold_events(session, [agreement_id])).get(agreement_id, ())))
+        if row["legal_hold"]
+        else (),
     )
 
 

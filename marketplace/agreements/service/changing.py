@@ -151,7 +151,7 @@ def not_held(found: Locked) -> None:
         raise conflict(
             "agreement.legal_hold",
             f"{found.reference} is under legal hold: it is neither changed nor ended, and its units stay under it, until "
-            "the side that set the hold lifts it.",
+            "each side that set a hold has lifted it.",
         )
 
 
