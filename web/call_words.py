@@ -81,6 +81,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "defaulted": ("Not shipped in time, nor within the time to make it good: in default", "clock-exclamation", "bad"),
     "units_gone": ("{of} of it are recorded as gone at {holder}", "package-off", "bad"),
     "lost": ("{company} reported the consignment as lost", "package-off", "bad"),
+    "ended_with_agreement": ("The agreement was ended by both sides", "flag", "bad"),
     "ended_for_breach": ("The agreement was ended for breach", "flag", "bad"),
     "covered": ("{company} bought the units elsewhere", "shopping-cart", "warn"),
     "shipped": ("{company} shipped", "truck", "info"),

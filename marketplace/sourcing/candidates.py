@@ -60,6 +60,8 @@ class StockRow(NamedTuple):
     reserved: int
     """As ``held``, with reservations whose time is over, and of frozen lots too."""
     unreserved_frozen: int
+    back: int
+    """On their way to the maker."""
     point: Point
     snapshot_on: date | None = None
     """The day of the stock file that last named it; own stock only."""
@@ -199,12 +201,8 @@ def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing
         if row.agreement_id is None:
             continue
         key = (row.agreement_id, row.part_id, row.holder_id)
-        units = Standing(
-            row.quantity,
-            row.reserved,
-            row.quantity - row.reserved if row.site_id is None else 0,
-            0 if row.site_id is None else row.unreserved_frozen,
-        )
+        there = Standing(row.quantity, row.reserved, row.unreserved_frozen, 0)
+        units = Standing(0, 0, 0, row.back) if row.site_id is None else there
         known = found.get(key)
         found[key] = units if known is None else Standing(*map(add, known, units))
     return found
@@ -364,9 +362,7 @@ def _under(
     explain: bool,
 ) -> list[Candidate]:
     known = right.facts
-    missing_here = min(
-        sum(r.withdrawn for r in members), known.remaining - known.held - known.in_transit - known.quality_held
-    )
+    missing_here = min(sum(r.withdrawn for r in members), known.remaining - known.held - known.quality_held)
     facts = known
     # Asked for the fewest that one order takes: whether an order is of the right size is asked once its size is known.
     least = max(t.partial_minimum for t in right.clauses)

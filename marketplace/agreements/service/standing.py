@@ -60,7 +60,8 @@ async def require_live(session: WriteSession, agreement_id: UUID) -> None:
         return
     who = still.by or "the side that did so"
     if still.why == "legal_hold":
-        words = f"{still.reference} is under legal hold: the units stay where they are until {who} lifts it."
+        lift = "have lifted theirs" if still.sides > 1 else "lifts it"
+        words = f"{still.reference} is under legal hold: the units stay where they are until {who} {lift}."
     else:
         by_itself = f", at the latest by {phrases.deadline(still.ends_at, still.zone)}" if still.ends_at else ""
         words = f"{still.reference} is suspended: nothing under it is answered or shipped until {who} resumes it{by_itself}."

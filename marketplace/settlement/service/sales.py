@@ -8,9 +8,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from marketplace.agreements.missing import TAKEN_OUT, TAKEN_WORDS
 from marketplace.agreements.phrases import count
 from marketplace.agreements.queries import retained
 from marketplace.db.session import WriteSession, fetch, fetch_value
+from marketplace.holdings import queries as holdings
 from marketplace.kit.errors import busy
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
@@ -87,7 +89,7 @@ WHY = {
     "install": "Taken out: fitted",
     "resell": "Taken out: sold on",
     "scrap": "Taken out: scrapped",
-    "without_leave": "Counts as taken out: used without leave",
+    "without_leave": "Counts as taken out",
     "lay_too_long": "Counts as taken out: lay too long",
     "at_end": "Bought at the end of the window",
 }
@@ -100,10 +102,14 @@ async def owe_taken_out(session: WriteSession, taking_id: UUID, at: datetime | N
     if out is None or not out.unit_price:
         return None
     each = Money(out.unit_price, out.currency)
+    why = WHY[out.why]
+    if out.why == "without_leave" and out.command_id is not None:
+        became = await holdings.became_by(session, out.command_id)
+        why = f"{why} (section {TAKEN_OUT}): {TAKEN_WORDS[became]}" if became else why
     return await owe(
         session, payer_id=out.holder_id, payee_id=out.maker_id, kind=LineKind.SALE_PRICE.value, cause_id=out.id,
         cause_reference=out.agreement, agreement_id=out.agreement_id, part_id=out.part_id, quantity=out.quantity,
-        unit_price=each, words=f"{WHY[out.why]}: {count(out.quantity, 'unit')} at {each}.", due_on=out.due_on, at=at,
+        unit_price=each, words=f"{why}: {count(out.quantity, 'unit')} at {each}.", due_on=out.due_on, at=at,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from marketplace.agreements.schemas import AcceptedOut, SignIn
 from marketplace.db.requests import Reading, Writing
 from marketplace.kit.errors import missing
 from marketplace.kit.wire import Done
@@ -88,3 +89,23 @@ async def end_for_breach(
     return EndedOut.model_validate(
         (await once(session, actor, key, "agreements.breach", inputs, act, status=200)).content
     )
+
+
+@ending.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
+async def sign_proposal(
+    session: Writing, actor: EndsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
+    key: IdempotencyKey = None,
+) -> AcceptedOut:  # fmt: skip
+    """Carries it out. A change not while units are reserved, on the way or waiting for inspection under the agreement. An end
+    ends what waits as well: orders back that are not with the carrier yet, notices and requests to sell on; not while units are
+    on the way or waiting for inspection, or reserved for a buyer."""
+    sha256 = given.wording_sha256 if given else None
+
+    async def act() -> Any:
+        return AcceptedOut.model_validate(
+            await service.sign_proposal(session, actor, proposal_id, now, wording_sha256=sha256)
+        )
+
+    inputs = {"proposal_id": proposal_id, "wording_sha256": sha256}
+    answer = await once(session, actor, key, "agreements.accept_proposal", inputs, act, status=200)
+    return AcceptedOut.model_validate(answer.content)

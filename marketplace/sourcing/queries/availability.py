@@ -20,14 +20,15 @@ from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRo
 from marketplace.sourcing.freight import ROUGH, Point, rough
 
 # Units of one part at one place: $1 parts, $2 makers, $3 now.
-_PLACES = """
+_PLACES = f"""
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::bigint AS quantity,
            sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::bigint AS held,
            sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::bigint AS frozen,
            sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::bigint AS withdrawn,
            sum(p.held)::bigint AS reserved,
-           sum(CASE WHEN l.frozen THEN p.quantity - p.held ELSE 0 END)::bigint AS unreserved_frozen
+           sum(CASE WHEN l.frozen THEN p.quantity - p.held ELSE 0 END)::bigint AS unreserved_frozen,
+           coalesce(sum(p.quantity) FILTER (WHERE {agreements.BACK}), 0)::bigint AS back
     FROM position p
     JOIN lot l ON l.lot_id = p.lot_id
     LEFT JOIN LATERAL (
@@ -85,7 +86,7 @@ def _told(places: str, farther: str) -> str:
     return f"""
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
-       g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
+       g.reserved, g.unreserved_frozen, g.back, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
        g.owner_id = g.beneficiary_id AND EXISTS (
            SELECT FROM agreement b WHERE b.id = g.agreement_id AND b.holder_id = g.holder_id) AS at_holder,
        {farther} AS farther

@@ -11,7 +11,7 @@ from marketplace.sourcing.service.answering import (
 )
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
-from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach
+from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach, sign_proposal
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
@@ -94,6 +94,7 @@ __all__ = [
     "send_replacement",
     "settle",
     "ship",
+    "sign_proposal",
     "stand_in_candidates",
     "take_over",
     "withdraw_request",

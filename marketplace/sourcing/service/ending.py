@@ -22,6 +22,9 @@ from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import busy, conflict, missing
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor, OnBehalf
+from marketplace.resales import queries as resales
+from marketplace.resales import service as resale_service
+from marketplace.resales.queries import ResaleRow
 from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.defaults import Cause, Default, Own, default_since, own_side
@@ -87,9 +90,9 @@ async def end_for_breach(
     or was made good, ``agreement.reason``, ``agreement.units_busy``, ``agreement.units_kept``."""
     detail = await agreed.agreement(session, actor, agreement_id)
     row = detail.row
-    # Order of locks: orders back, lines, lots, the agreement.
+    # Order of locks: orders back, requests to sell on, lines, lots, the agreement.
     async with acting_for(session, row.maker_id):
-        calls = await queries.unshipped_for_update(session, agreement_id)
+        waiting = await _waiting_for_update(session, agreement_id)
     if cause is Cause.PAYMENT and (line := (await settlement.lines_by_reference(session, [reference])).get(reference)):
         await settlement.lines_for_update(session, [line.id])
     before = await agreed.units_for_update(session, agreement_id)
@@ -97,15 +100,66 @@ async def end_for_breach(
     await agreements.may_be_broken(session, found)
     default = await _named(session, actor, detail, cause, reference, now)
     async with acting_for(session, row.maker_id):
-        if {c.id for c in await queries.unshipped(session, agreement_id)} != {c.id for c in calls}:
-            raise busy("agreement.units_moved", "An order was made just now. Nothing was changed; try again.")
-        await _end_orders(session, actor, found, calls, now)
+        await _end_waiting(session, actor, found, waiting, now, "ended_for_breach")
         await end_reservations(session, actor, found.id, found.holder_id, now)
     units = await agreements.end_for_breach(session, actor, found, before, default.words, reason, now)
-    for call in calls:
+    for call in waiting.calls:
         if call.noticed_at:
-            await _tell_ended(session, call, found)
-    return Ended(agreement_id, found.reference, units, [c.reference for c in calls])
+            await _tell_ended(session, call, f"{found.reference} was ended for breach")
+    return Ended(agreement_id, found.reference, units, [c.reference for c in waiting.calls])
+
+
+async def sign_proposal(
+    session: WriteSession, actor: Actor, proposal_id: UUID, now: datetime, *, wording_sha256: str | None = None
+) -> agreements.Accepted:
+    """The other side's signature under a proposal. Under one that ends the agreement what waits ends with it: orders back whose
+    units are not with the carrier, and requests to sell units on. A consignment that is under way is finished first.
+
+    Raises what ``agreements.service.accept_proposal`` refuses; then nothing has ended."""
+    agreement_id = await agreed.agreement_of_proposal(session, actor.company_id, proposal_id)
+    if not await agreed.proposal_ends(session, proposal_id):
+        return await agreements.accept_proposal(session, actor, proposal_id, now, wording_sha256=wording_sha256)
+    row = (await agreed.agreement(session, actor, agreement_id)).row
+    async with acting_for(session, row.maker_id):
+        waiting = await _waiting_for_update(session, agreement_id)
+        await agreed.units_for_update(session, agreement_id)
+        found = await agreed.agreement_for_update(session, agreement_id)
+        await _end_waiting(session, actor, found, waiting, now, "ended_with_agreement")
+    done = await agreements.accept_proposal(session, actor, proposal_id, now, wording_sha256=wording_sha256)
+    for call in waiting.calls:
+        if call.noticed_at:
+            await _tell_ended(session, call, f"{found.reference} was ended by both sides")
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What ends with an agreement, locked: orders back that have not shipped, and requests to sell on."""
+
+    calls: Sequence[CallRow]
+    resales: Sequence[ResaleRow]
+
+    @property
+    def ids(self) -> set[UUID]:
+        return {c.id for c in self.calls} | {r.id for r in self.resales}
+
+
+async def _waiting_for_update(session: WriteSession, agreement_id: UUID) -> _Waiting:
+    """Before lots and the agreement are; acts for the maker, who sees both."""
+    calls = await queries.unshipped_for_update(session, agreement_id)
+    return _Waiting(calls, await resales.requests_under_for_update(session, agreement_id))
+
+
+async def _end_waiting(
+    session: WriteSession, actor: Actor, found: Locked, waiting: _Waiting, now: datetime, why: str
+) -> None:
+    """Under the agreement's lock, which everything new takes first. Acts for the maker. Raises ``agreement.units_moved``."""
+    now_waiting = _Waiting(await queries.unshipped(session, found.id), await resales.requests_under(session, found.id))
+    if now_waiting.ids != waiting.ids:
+        raise busy("agreement.units_moved", "Something was asked for just now. Nothing was changed; try again.")
+    await _end_orders(session, actor, found, waiting.calls, now, why)
+    by = OnBehalf(actor.user_id, found.maker_id)
+    await resale_service.end_with_agreement(session, by, waiting.resales, found.reference, now)
 
 
 async def _missed(session: AsyncSession, found: AgreementDetail, now: datetime) -> list[Default]:
@@ -187,22 +241,22 @@ async def _no_default(session: WriteSession, found: AgreementDetail, cause: Caus
 
 
 async def _end_orders(
-    session: WriteSession, actor: Actor, found: Locked, calls: Sequence[CallRow], now: datetime
+    session: WriteSession, actor: Actor, found: Locked, calls: Sequence[CallRow], now: datetime, why: str
 ) -> None:
-    """On behalf of the maker, whose reservations they are."""
+    """On behalf of the maker, whose reservations they are. ``why``: the kind of the event."""
     by = OnBehalf(actor.user_id, found.maker_id)
     for call in calls:
-        await free_units(session, by, call, "breach", now)
+        await free_units(session, by, call, "ended", now)
         in_default = call.status == "defaulted"
         if call.noticed_at and call.kind != "put" and not in_default:
             await agreements.undo_exercise(session, found.id, call_id=call.id, now=now)
-        await set_status(session, call, "closed" if in_default else "cancelled", ended_at=now, note="ended_for_breach")
+        await set_status(session, call, "closed" if in_default else "cancelled", ended_at=now, note=why)
         await reopen(session, call)
-        await tell(session, by, call, "ended_for_breach", {"was": call.status, "ended_by": actor.company_id}, now)
+        await tell(session, by, call, why, {"was": call.status, "ended_by": actor.company_id}, now)
 
 
-async def _tell_ended(session: WriteSession, call: CallRow, found: Locked) -> None:
-    words = f"{found.reference} was ended for breach before the units were with the carrier."
+async def _tell_ended(session: WriteSession, call: CallRow, ended: str) -> None:
+    words = f"{ended} before the units were with the carrier."
     for company, roles in ((call.holder_id, ("buyer", "warehouse")), (call.company_id, ("technician", "planner"))):
         await announce(
             session, "call.answered", call, company, roles, f"{call.reference} ended with its agreement", words

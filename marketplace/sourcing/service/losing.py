@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -181,8 +182,12 @@ async def _price(session: WriteSession, call: CallRow, _: Covered, terms: Terms,
 
 
 async def _loss(session: WriteSession, call: CallRow, covered: Covered, gone: int, now: datetime) -> str:
+    # What is lost was with the carrier: the question is what the minimum lacks without it and would not lack with it.
     facts = covered.facts
-    quantity = min(gone, facts.remaining)
+    quantity = min(gone, facts.accepted - facts.remaining)
+    if not quantity:
+        return "The risk had not passed yet. As many units as the schedule sold are still there: nothing is owed."
+    facts = replace(facts, remaining=facts.remaining + quantity, taken_back=max(facts.taken_back - quantity, 0))
     owed = owed_for(covered.clauses, facts, Became.LOST, quantity, local_day(now, facts.zone))
     words = f"The risk had not passed yet. {owed.words}"
     if owed.kind is not None:

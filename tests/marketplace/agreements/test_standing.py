@@ -223,3 +223,64 @@ async def test_a_refusal_during_a_suspension_says_from_when_it_is_possible_again
     assert await rows_of(world, *TABLES) == before
     await by(world, world.buyer, service.set_legal_hold, agreement, True, "Court.", now, basis="Order 26-118")
     assert await said() == [None, None]
+
+
+async def test_each_sides_hold_stands_on_its_own_and_each_lifts_its_own(world: World) -> None:
+    """The manufacturer's from today to day 5, the holder's from today to day 9: nothing moves before, nine days are added."""
+    agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement)
+    now, closes = datetime.now(UTC), (await row(world, agreement))["window_closes_at"]
+
+    def holds(party: Party, held: bool, at: datetime, basis: str = "") -> Any:
+        return by(world, party, service.set_legal_hold, agreement, held, "Sanctions.", at, basis=basis)
+
+    async def stands() -> list[tuple[str, str | None]]:
+        async with world.db.read(world.buyer.tenant) as session:
+            found = await queries.agreement(session, person(world.buyer), agreement)
+        assert found.row.legal_hold is bool(found.holds)
+        return [(h.company, h.basis) for h in found.holds]
+
+    async def live(at: datetime) -> str | None:
+        async with world.db.write(world.maker.tenant) as session:
+            try:
+                await service.require_live(session, agreement)
+            except DomainError as error:
+                return error.message
+        return None
+
+    both = [(world.maker, "Order 1"), (world.buyer, "Order 2")]
+    await asyncio.gather(*(holds(party, True, now, basis) for party, basis in both))
+    assert sorted(await stands()) == sorted((party.name, basis) for party, basis in both)
+    for party, basis in both:
+        await refused(
+            world, "agreement.state", party, service.set_legal_hold, agreement, True, "Again.", now, basis=basis
+        )
+    said = await live(now)
+    assert said is not None
+    assert " and " in said
+    assert "have lifted theirs" in said
+    await holds(world.maker, False, now + 5 * DAY)
+    assert await stands() == [(world.buyer.name, "Order 2")]
+    assert f"until {world.buyer.name} lifts it" in str(await live(now))
+    assert (await row(world, agreement))["tolled_days"] == 0, "it goes on standing still"
+    later = now + 9 * DAY
+    await refused(
+        world, "agreement.held_by_other", world.maker, service.set_legal_hold, agreement, False, "Over.", later
+    )
+    await holds(world.buyer, False, later)
+    assert await stands() == []
+    assert await live(later) is None
+    found = await row(world, agreement)
+    days = (local_day(later, ZONE) - local_day(now, ZONE)).days
+    assert (found["tolled_days"], found["hold_adds_days"]) == (days, False)
+    assert local_day(found["window_closes_at"], ZONE) - local_day(closes, ZONE) == days * DAY
+    kinds = await world.owner.fetch(
+        "SELECT kind FROM agreement_event WHERE subject_id = $1 AND kind LIKE 'legal_hold%' ORDER BY id", agreement
+    )
+    assert [r["kind"] for r in kinds] == ["legal_hold", "legal_hold_joined", "legal_hold_left", "legal_hold_lifted"]
+    # And anew, as if nothing had been.
+    await holds(world.buyer, True, later, "Order 3")
+    await refused(
+        world, "agreement.held_by_other", world.maker, service.set_legal_hold, agreement, False, "Over.", later
+    )
+    assert await stands() == [(world.buyer.name, "Order 3")]
