@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+BINDING: Final = ("accepted", "picked", "defaulted")
+"""Orders that have not shipped and that their holder is bound to."""
 CAME_TO_NOTHING: Final = ("refused", "cancelled", "defaulted", "lost")
 """Calls by which no unit comes, or that is made up for by nobody: what was asked for is lacking again."""

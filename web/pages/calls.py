@@ -30,6 +30,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
+from marketplace.sourcing.states import BINDING
 from web.availability import KINDS
 from web.call_words import (
     SETTLEMENT_WORDS,
@@ -253,7 +254,8 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
         if call.status == "accepted":
             if not _to_direct(call, now) and not unlicensed:
                 found.append(Step("ship", "Ship", "truck", primary=True))
-            found.append(Step("refuse", "Cannot ship", "circle-x"))
+            if call.agreement_id is None:
+                found.append(Step("refuse", "Cannot ship", "circle-x"))
         if call.status == "shipped":
             found.append(Step("shipment", "Correct the shipment", "pencil"))
             found.append(Step("lost", "Lost on its way", "package-off"))
@@ -300,6 +302,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     return {
         "call": call,
         "holds": holds,
+        "bound": holds and call.agreement_id is not None and call.status in BINDING,
         "other": call.maker if holds else call.holder,
         "kind": KINDS[call.kind],
         "state": page_state(call),

@@ -273,7 +273,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
     """The stock lines the act may choose from, locked."""
     company = actor.company_id
     if isinstance(target, ExactLine):
-        found = await queries.lines_for_update(session, company, [target.lot_id], now)
+        found = await queries.lines_to_act_on(session, company, [target.lot_id], now)
         lines = [line for line in found if line.position_id == target.position_id]
         if not lines:
             raise missing("ledger.not_found", "No such stock line among what your company holds.")
@@ -290,7 +290,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         if target.serial
         else await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=False)
     )
-    found = await queries.lines_for_update(session, company, ids, now)
+    found = await queries.lines_to_act_on(session, company, ids, now)
     return [
         line
         for line in found
@@ -322,7 +322,7 @@ async def _covered(session: WriteSession, lines: Sequence[Line]) -> dict[UUID, C
     """What the agreements on these lines say, locked so that it stays so until the act is done."""
     pairs = list(dict.fromkeys((x.place.agreement, x.part_id) for x in lines if x.place.agreement))
     await agreements.agreements_for_update(session, [agreement for agreement, _ in pairs])
-    found = await agreements.terms_and_facts(session, pairs)
+    found = await queries.callable_facts(session, pairs)
     return {agreement: c for (agreement, _), c in found.items()}
 
 
@@ -357,8 +357,11 @@ def _refuse(lines: Sequence[Line], quantity: int, available: int, against: Seque
         refused.extra = {**refused.extra, "available": available}
         raise refused
     there = sum(line.quantity for line in lines)
-    reserved = there - sum(line.free for line in lines)
+    sought = sum(line.sought for line in lines)
+    reserved = there - sought - sum(line.free for line in lines)
     held = f", {reserved:,} of them reserved" if reserved else ""
+    if sought:
+        held += f"{' and' if reserved else ','} {sought:,} being looked for until a count has found them or you say under missing units what became of them"
     raise conflict(
         "holding.not_enough",
         f"Your company has {there:,} here{held}; {quantity:,} were asked for. "
