@@ -106,8 +106,8 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
     _C.CLOSED: frozenset(),
     _C.REFUSED: frozenset(),
     _C.CANCELLED: frozenset(),
-    # Late, but it came: a default does not stop a shipment.
-    _C.DEFAULTED: frozenset({_C.SHIPPED, _C.DISPUTED, _C.CLOSED}),
+    # Late, but it came: a default does not stop a shipment, nor both sides from letting it go.
+    _C.DEFAULTED: frozenset({_C.SHIPPED, _C.CANCELLED, _C.DISPUTED, _C.CLOSED}),
     _C.DISPUTED: frozenset({_C.PRICED, _C.SETTLED, _C.CLOSED}),
     # A consignment that turns up after all.
     _C.LOST: frozenset({_C.RECEIVED, _C.DISPUTED, _C.CLOSED}),

@@ -34,7 +34,6 @@ from marketplace.sourcing.service.shared import (
     mine,
     moved,
     not_counted,
-    reopen,
     set_status,
     tell,
     tell_next,
@@ -199,30 +198,6 @@ async def _withdraw(
         "FROM unnest($6::uuid[], $7::int[], $8::int[]) AS u (lot_id, position_id, quantity)",
         call.id, call.part_id, call.holder_id, call.maker_id, call.site_id, [lot for lot, _, _ in units],
         [position for _, position, _ in units], [count for _, _, count in units],
-    )  # fmt: skip
-
-
-async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
-    """The asker takes back an order that has not shipped; the holder's units are free again. Raises ``put.binding`` for what a
-    holder sells back."""
-    call = await mine(session, actor, call_id, "asker")
-    if call.kind == "put" and call.replaces_id is None:
-        raise conflict(
-            "put.binding",
-            f"{call.holder} sells these units back as of right: that cannot be refused. Reject at inspection what is not as "
-            "agreed.",
-        )
-    async with acting_for(session, call.maker_id):
-        await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
-        # An order in place of rejected units never counted as one.
-        if call.agreement_id and call.noticed_at and call.replaces_id is None:
-            await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
-    await set_status(session, call, "cancelled", ended_at=now)
-    await reopen(session, call)
-    await tell(session, actor, call, "cancelled", {}, now)
-    await announce(
-        session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
-        f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
     )  # fmt: skip
 
 

@@ -420,9 +420,10 @@ async def test_an_order_in_place_of_units_that_are_kept_after_all_ends(world: Wo
     # It never counted, so that its end gives nothing back either.
     exercises = "SELECT exercises FROM agreement WHERE id = $1"
     assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 1
-    # The maker may call off one that it needs no more, with the same count.
+    # One that is needed no more ends by both, with the same count.
     await received(job, 1)
     await inspect(job, {"grade": "core", "quantity": 1, "accepted": False})
     (again,) = [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"] == job.call]
     await ok(job.planner.post(f"{CALLS}/{again['id']}/cancel"))
+    await ok(job.buyer.post(f"{CALLS}/{again['id']}/release"))
     assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 2
