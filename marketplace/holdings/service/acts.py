@@ -227,7 +227,7 @@ async def _do(
             field="quantity", available=quantity - short,
         )  # fmt: skip
     if short:
-        _refuse(lines, quantity, quantity - short, against)
+        _refuse(lines, quantity, quantity - short, against, covered, allowed)
     if doing.to is not None:
         await require_licence(session, takes, covered, doing.to, doing.licence)
     if doing.occurred_at is not None and doing.kind is not Kind.MOVE:
@@ -333,10 +333,10 @@ async def _allowed(
     act: Act,
     wanted: int,
     now: datetime,
-) -> tuple[dict[UUID, int], list[Refused | AfterNotice]]:
-    """The most each agreement lets the act take of ``wanted``, and what stands against more."""
+) -> tuple[dict[UUID, int], dict[UUID, Refused | AfterNotice]]:
+    """The most each agreement lets the act take of ``wanted``, and what each of them says against more."""
     allowed: dict[UUID, int] = {}
-    against: list[Refused | AfterNotice] = []
+    against: dict[UUID, Refused | AfterNotice] = {}
     noticed = await agreements.standing_notices(session, [(c.agreement_id, c.part_id) for c in covered.values()])
     for agreement, what in covered.items():
         here = sum(line.free for line in lines if line.place.agreement == agreement)
@@ -346,14 +346,27 @@ async def _allowed(
         given = noticed.get((what.agreement_id, what.part_id), ())
         allowed[agreement], no = most_allowed(what.clauses, what.facts, act, ask, now, given)
         if no is not None:
-            against.append(no)
+            against[agreement] = no
     return allowed, against
 
 
-def _refuse(lines: Sequence[Line], quantity: int, available: int, against: Sequence[Refused | AfterNotice]) -> None:
-    """Raises why ``quantity`` cannot be had; what the clause says comes before what the shelf says."""
+def _refuse(
+    lines: Sequence[Line],
+    quantity: int,
+    available: int,
+    against: Mapping[UUID, Refused | AfterNotice],
+    covered: Mapping[UUID, Covered],
+    allowed: Mapping[UUID, int],
+) -> None:
+    """Raises why ``quantity`` cannot be had; what the clause says comes before what the shelf says. Each agreement that stands
+    against it is named with what it says: the one that lets most first, since that is the nearest way."""
     if against and sum(line.free for line in lines) >= quantity:
-        refused = leave.refusal(against[0])
+        ways = sorted(against, key=lambda one: (-allowed[one], covered[one].reference))
+        refused = leave.refusal(against[ways[0]])
+        if len(covered) > 1:
+            refused.message = " ".join(
+                f"{covered[one].reference}: {leave.refusal(against[one]).message}" for one in ways
+            )
         refused.extra = {**refused.extra, "available": available}
         raise refused
     there = sum(line.quantity for line in lines)

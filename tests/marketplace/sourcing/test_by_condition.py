@@ -115,6 +115,9 @@ async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: 
         ({"found": [{"grade": "used", "quantity": 4, "accepted": False}], "reason": "damaged"}, "call.inspect_note"),
     ):
         await refused(job.technician.post(at, json=body), code)
+    said = await refused(job.technician.post(at, json={"found": [{"grade": "new", "quantity": 5}]}), "call.inspect")
+    assert said["errors"][0]["field"] == "found", "the field that was sent"
+    assert said["detail"].startswith("4 units were received; 5 are spoken of.")
     assert await rows_of(world, *TABLES) == before
     await inspect(
         job, {"grade": "new", "quantity": 1}, {"grade": "used", "quantity": 2}, {"grade": "used_tested", "quantity": 1}
