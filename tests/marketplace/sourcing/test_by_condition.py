@@ -188,7 +188,8 @@ async def test_shelf_life_and_units_kept_for_nothing(world: World, stack: AsyncE
     (dispute,) = (await ok(job.buyer.get(DISPUTES)))["items"]
     keep, back = f"{CALLS}/{job.call}/keep-rejected", f"{CALLS}/{job.call}/send-back"
     before = await rows_of(world, *TABLES)
-    await refused(job.technician.post(keep), "dispute.open")
+    said = await refused(job.technician.post(keep), "dispute.open")
+    assert " has until the end of " in said["detail"], "as everywhere else, not as a moment of UTC"
     await refused(job.technician.post(back, json={"own_transport": True}), "call.remedy")
     answer = await job.buyer.post(keep)
     assert answer.status_code in (403, 404)
