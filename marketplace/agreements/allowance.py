@@ -28,6 +28,7 @@ def most_allowed(
     fewer = {
         unreserved,
         unreserved - facts.in_transit,
+        unreserved - facts.in_transit - facts.withdrawn,
         facts.remaining - facts.circumstances.unpaid,
         *(usable(terms, facts, declining_day(terms, facts, now)) for terms in clauses),
         *(

@@ -11,7 +11,13 @@ from marketplace.holdings.queries.lines import (
     totals_by_clause,
     what_we_hold,
 )
-from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial, shelf_for_update
+from marketplace.holdings.queries.locked import (
+    lines_for_update,
+    lines_to_act_on,
+    lot_ids_at,
+    lot_ids_of_serial,
+    shelf_for_update,
+)
 from marketplace.holdings.queries.missing import (
     MissingRow,
     OrderedBack,
@@ -78,6 +84,7 @@ __all__ = [
     "is_owed_for",
     "last_count",
     "lines_for_update",
+    "lines_to_act_on",
     "lot_ids_at",
     "lot_ids_of_serial",
     "missing_elsewhere",

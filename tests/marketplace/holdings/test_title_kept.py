@@ -228,7 +228,8 @@ async def test_what_lies_too_long_counts_as_taken_out_once(job: Job, worker_db: 
             await marks(job.world, party, UUID(bought["id"]))
         assert await owners(job) == {"maker": 1, "buyer free": 4}
     # The one that was asked for lies again: it counts from then.
-    await job.planner.post(f"{API}/sourcing/requests/{job.requisition}/cancel")
+    await ok(job.planner.post(f"{API}/sourcing/calls/{job.call}/cancel"))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/release"))
     assert await counts(job, worker_db, late) == 1
     await sound(job, worker_db)
 
