@@ -200,7 +200,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "lines": lines,
         "side": side,
         "summary": summary,
-        "notices": tuple(reversed(await queries.notices(visit.session, agreement_id))),
+        "notices": tuple(reversed(await queries.notices_now(visit.session, agreement_id, visit.now))),
         "numbers": {line.part_id: line.number for line in found.lines},
         **standing(visit),
         "may_notice": side == "holder" and row.status in IN_FORCE and actor.may("holding.act"),
