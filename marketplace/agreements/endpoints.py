@@ -17,7 +17,7 @@ from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.holds import standing
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
-from marketplace.agreements.prose import badge, summary
+from marketplace.agreements.prose import badge
 from marketplace.agreements.queries import (
     AgreementDetail,
     AgreementFilter,
@@ -176,7 +176,7 @@ def _line(
         callable=stands.callable if stands else None,
         words=stands.words if stands else None,
         badge=badge(covered.terms, covered.facts, further=further).short if covered else None,
-        summary=list(summary(covered.terms, covered.facts, further)) if covered else [],
+        summary=list(covered._replace(further=tuple(further)).summary) if covered else [],
     )
 
 

@@ -222,5 +222,8 @@ def _end(terms: TermsV2, facts: Facts) -> Iterator[str]:
         yield from _missing(terms)
     if terms.count_interval_months:
         yield f"Count the units every {phrases.count(terms.count_interval_months, 'month')}."
-    if terms.renewal is not Renewal.NONE:
+    if facts.circumstances.not_renewed:
+        last = phrases.day(window(terms, facts).last_day)
+        yield f"Notice was given: the right ends on {last}, and is not renewed."
+    elif terms.renewal is not Renewal.NONE:
         yield end_of_term(terms, facts).words

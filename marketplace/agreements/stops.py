@@ -80,8 +80,8 @@ def moved_by(deadline: datetime, stood_still: Sequence[Span], zone: str, *, exac
     last = local_day(deadline - _LEAST, zone)
     if exact or end_of_day(last, zone) != deadline:
         return deadline + lasted(stood_still)
+    # A stop from one midnight to the next is a day: the end of a day belongs to the stop that lasts until after it.
     ended = sum(
-        ((local_day(ended - _LEAST, zone) - local_day(begun, zone)) for begun, ended in stood_still if begun < ended),
-        timedelta(),
+        (local_day(ended - _LEAST, zone) - local_day(begun - _LEAST, zone) for begun, ended in stood_still), timedelta()
     )
     return end_of_day(last + ended, zone)
