@@ -265,6 +265,12 @@ async def test_what_is_left_at_the_end_is_ordered_back_and_keeps_the_agreement_o
     await refused(fits(job, 1), "agreement.window_closed")
     await refused(job.planner.post(f"{API}/agreements/{job.agreement}/close", json={}), "agreement.units_kept")
     assert await rows_of(job.world, *TABLES) == before
+    # Nobody could sign an end: so none is proposed.
+    for client in (job.planner, job.buyer):
+        end = client.post(f"{API}/agreements/{job.agreement}/proposals", json={"ends": True, "note": "No more use."})
+        said = await refused(end, "agreement.units_kept")
+        assert "Order them back, or have them paid" in said["detail"]
+    assert await rows_of(job.world, *TABLES) == before
     await job.called(6)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"carrier": "UPS", "tracking": "1Z2"}))
     await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
