@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from marketplace.kit.errors import conflict
 from marketplace.ledger.entries import (
@@ -48,26 +48,25 @@ def gone_to(lot: LotState, sink: Kind, back: Kind) -> int:
     return out
 
 
-def returnable(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> Iterable[tuple[Kind, int]]:
+def returnable(past: PastMovement) -> Iterable[tuple[Kind, int]]:
     """The change a movement makes in a sink that units may come back from, as (sink, signed quantity)."""
-    sign = 1
-    if past.kind is Kind.CORRECT and past.corrects is not None:
-        sign, past = -1, by_seq[past.corrects]
     effect = past.purpose or past.kind
     if SINKS.get(effect) is not None:
-        yield effect, sign * past.quantity
+        yield effect, past.quantity
     elif effect in RETURNS:
-        yield RETURNS[effect], -sign * past.quantity
+        yield RETURNS[effect], -past.quantity
 
 
 def check_past(lot: LotState) -> None:
-    """A late report must not take units out of a place before they had come there."""
+    """A late report must not take units out of a place before they had come there. What was corrected happened never, and
+    its correction is dated like it: neither is looked at, or nothing could be reported late in place of what was wrong."""
     if lot.history is None:
         raise AssertionError("a late report needs the lot's history")
     balances: dict[int | Kind, int] = {}
-    by_seq = {m.seq: m for m in lot.history}
-    for past in sorted(lot.history, key=lambda m: (m.occurred_at, m.seq)):
-        changes: list[tuple[int | Kind, int]] = [*deltas(past), *returnable(past, by_seq)]
+    wrong = {m.corrects for m in lot.history if m.corrects is not None}
+    stands = (m for m in lot.history if m.corrects is None and m.seq not in wrong)
+    for past in sorted(stands, key=lambda m: (m.occurred_at, m.seq)):
+        changes: list[tuple[int | Kind, int]] = [*deltas(past), *returnable(past)]
         for place, change in changes:
             balances[place] = balances.get(place, 0) + change
             if balances[place] < 0:
