@@ -72,10 +72,10 @@ DONE: Final = {
 
 
 def _day_end(visit: Visit, name: str) -> datetime | None:
-    """The end of a day in the address, or None."""
+    """The last moment of a day in the address, or None."""
     day = visit.day(name)
     try:
-        return end_of_day(day, visit.zone) if day else None
+        return end_of_day(day, visit.zone) - timedelta(microseconds=1) if day else None
     except OverflowError:
         visit.set_aside(name)
         return None
@@ -138,7 +138,7 @@ async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> R
         return csv_file(visit, "units-as-of", AS_OF_CSV, more)
     view = TableView.of(visit.request, COLUMNS[:4])
     return visit.show(
-        "units/list.html", rows=[], past=shown, view=view, q=q, at=at - timedelta(seconds=1),
+        "units/list.html", rows=[], past=shown, view=view, q=q, at=at,
         known=known if visit.asked("known") else None, cut=len(rows) > AS_OF_MOST,
     )  # fmt: skip
 
