@@ -3,7 +3,7 @@
 Undo: downgrade() drops the column; the story of the order still says that it was asked.
 
 Revision ID: 300190
-Revises: 300161
+Revises: 300170
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "300190"
-down_revision = "300161"
+down_revision = "300170"
 branch_labels = None
 depends_on = None
 

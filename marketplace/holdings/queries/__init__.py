@@ -1,5 +1,6 @@
 """Reads of holdings: what a company holds, when it was last counted, what is being looked for."""
 
+from marketplace.holdings.queries.as_of import BEGINNING, places_changed, places_then, units_then, what_changed
 from marketplace.holdings.queries.lines import (
     ClauseTotal,
     Holding,
@@ -59,6 +60,7 @@ from marketplace.holdings.queries.standing import (
 from marketplace.holdings.queries.units import UnitRow, visible_units
 
 __all__ = [
+    "BEGINNING",
     "ClauseTotal",
     "CountRow",
     "FreezeTarget",
@@ -92,6 +94,8 @@ __all__ = [
     "movement_to_correct",
     "one_missing",
     "orders_noticed_after",
+    "places_changed",
+    "places_then",
     "places_to_count",
     "reserved_on",
     "said_under",
@@ -104,8 +108,10 @@ __all__ = [
     "stock_lines",
     "totals_by_clause",
     "units_at",
+    "units_then",
     "visible_units",
     "waiting",
+    "what_changed",
     "what_we_hold",
     "with_those_before",
     "withdrawals_open",
