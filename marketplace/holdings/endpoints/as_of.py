@@ -14,7 +14,7 @@ from marketplace.db.requests import PageSecret, Reading, database
 from marketplace.db.session import Tenant
 from marketplace.holdings import queries
 from marketplace.holdings.permissions import ReadsStock
-from marketplace.holdings.schemas_past import ChangeOut, PlaceChangeOut, PlaceThenOut, UnitThenOut
+from marketplace.holdings.schemas.past import ChangeOut, PlaceChangeOut, PlaceThenOut, UnitThenOut
 from marketplace.kit.errors import invalid
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE
