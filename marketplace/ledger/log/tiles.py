@@ -1,0 +1,120 @@
+"""The tree as C2SP tlog-tiles: 256 hashes to a tile, eight levels of the tree apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from marketplace.ledger.log.merkle import HASH_SIZE, Read, node_hash
+
+HEIGHT = 8
+WIDTH = 1 << HEIGHT
+"""Hashes in a full tile, and entries in a full bundle."""
+MOST_LEVEL = 63
+_PATH = re.compile(r"((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+
+
+class Tile(NamedTuple):
+    """One tile (or, with level -1, one bundle of entries): ``width`` of 256 hashes, from ``index`` * 256 on."""
+
+    level: int
+    index: int
+    width: int
+
+    @property
+    def path(self) -> str:
+        """'tile/0/x001/x234/067' or 'tile/entries/000.p/17'."""
+        groups = [f"{self.index % 1000:03d}"]
+        rest = self.index // 1000
+        while rest:
+            groups.insert(0, f"x{rest % 1000:03d}")
+            rest //= 1000
+        partial = "" if self.width == WIDTH else f".p/{self.width}"
+        return f"tile/{'entries' if self.level < 0 else self.level}/{'/'.join(groups)}{partial}"
+
+
+def parse(level: str, rest: str) -> Tile | None:
+    """The tile that an address names ('0', 'x001/067.p/5'; level 'entries' for entries); None where it names none."""
+    found = _PATH.fullmatch(rest)
+    if found is None:
+        return None
+    if level == "entries":
+        at = -1
+    elif level.isascii() and level.isdecimal() and str(int(level)) == level and int(level) <= MOST_LEVEL:
+        at = int(level)
+    else:
+        return None
+    index = int(found[1].replace("x", "").replace("/", ""))
+    width = WIDTH if found[2] is None else int(found[2])
+    if found[2] is not None and width >= WIDTH:
+        return None
+    tile = Tile(at, index, width)
+    # One resource has one address: no leading groups of zeroes.
+    return tile if tile.path == f"tile/{level}/{rest}" else None
+
+
+def width_at(level: int, index: int, size: int) -> int:
+    """How many hashes of that tile a tree of ``size`` has: 256 for a full one, 0 where there is none."""
+    whole = size >> (HEIGHT * max(level, 0))
+    return max(min(whole - index * WIDTH, WIDTH), 0)
+
+
+def stands_in(tile: Tile, size: int) -> bool:
+    """Whether a tree of ``size`` has that tile: full, or the partial one at its right edge, or what that one was before."""
+    return 0 < tile.width <= width_at(tile.level, tile.index, size)
+
+
+def reader(tile: Callable[[int, int], bytes]) -> Read:
+    """Hashes of full subtrees out of tiles; ``tile(level, index)`` is asked for as many hashes as there are."""
+
+    def read(level: int, index: int) -> bytes:
+        at, within = divmod(level, HEIGHT)
+        first = index << within
+        hashes = tile(at, first >> HEIGHT)
+        start = (first % WIDTH) * HASH_SIZE
+        level_hashes = [
+            hashes[i : i + HASH_SIZE] for i in range(start, start + (HASH_SIZE << within), HASH_SIZE)
+        ]
+        if any(len(h) != HASH_SIZE for h in level_hashes):
+            raise LookupError(f"tile {at}/{first >> HEIGHT} does not reach to hash {first % WIDTH}")
+        while len(level_hashes) > 1:
+            level_hashes = [node_hash(level_hashes[i], level_hashes[i + 1]) for i in range(0, len(level_hashes), 2)]
+        return level_hashes[0]
+
+    return read
+
+
+def tiles_for(level: int, index: int) -> tuple[int, int]:
+    """The tile (level, index) that ``reader`` asks for the hash of the subtree (level, index)."""
+    at, within = divmod(level, HEIGHT)
+    return at, (index << within) >> HEIGHT
+
+
+def tile_root(hashes: bytes) -> bytes:
+    """The hash over a full tile: one hash of the level above."""
+    row = [hashes[i : i + HASH_SIZE] for i in range(0, len(hashes), HASH_SIZE)]
+    if len(row) != WIDTH:
+        raise ValueError("only a full tile has a hash in the level above")
+    while len(row) > 1:
+        row = [node_hash(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+    return row[0]
+
+
+def bundle_entries(entries: list[bytes]) -> bytes:
+    """Entries as tlog-tiles serves them: each after its length in two bytes, big-endian."""
+    return b"".join(len(e).to_bytes(2, "big") + e for e in entries)
+
+
+def unbundle(data: bytes) -> list[bytes]:
+    """The entries of such a bundle. Raises ValueError where it is cut off."""
+    entries: list[bytes] = []
+    at = 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 2], "big")
+        entry = data[at + 2 : at + 2 + length]
+        if len(data) - at < 2 or len(entry) != length:
+            raise ValueError(f"the bundle of entries is cut off after {len(entries)}")
+        entries.append(entry)
+        at += 2 + length
+    return entries
