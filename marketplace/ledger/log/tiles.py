@@ -16,17 +16,17 @@ _PATH = re.compile(r"((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
 class Tile(NamedTuple):
-    """One tile (or, with level -1, one bundle of entries): ``width`` of 256 hashes, from ``index`` * 256 on."""
+    """One tile (or, with level -1, one bundle of entries): ``width`` of 256 hashes, from ``number`` * 256 on."""
 
     level: int
-    index: int
+    number: int
     width: int
 
     @property
     def path(self) -> str:
         """'tile/0/x001/x234/067' or 'tile/entries/000.p/17'."""
-        groups = [f"{self.index % 1000:03d}"]
-        rest = self.index // 1000
+        groups = [f"{self.number % 1000:03d}"]
+        rest = self.number // 1000
         while rest:
             groups.insert(0, f"x{rest % 1000:03d}")
             rest //= 1000
@@ -62,7 +62,7 @@ def width_at(level: int, index: int, size: int) -> int:
 
 def stands_in(tile: Tile, size: int) -> bool:
     """Whether a tree of ``size`` has that tile: full, or the partial one at its right edge, or what that one was before."""
-    return 0 < tile.width <= width_at(tile.level, tile.index, size)
+    return 0 < tile.width <= width_at(tile.level, tile.number, size)
 
 
 def reader(tile: Callable[[int, int], bytes]) -> Read:

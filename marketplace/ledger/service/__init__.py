@@ -1,0 +1,7 @@
+"""What is done to the ledger: commands are carried out, movements are sequenced, sealed in the log and signed."""
+
+from __future__ import annotations
+
+from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
+
+__all__ = ["add_permits", "carry_out", "expire_overdue"]
