@@ -222,12 +222,12 @@ class LogState(Row):
     """The log as a whole, in one row: its name and how many entries it has."""
 
     __tablename__ = "log_state"
-    only: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     origin: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     started_at: Mapped[datetime]
     sequenced_at: Mapped[datetime]
-    __table_args__ = (CheckConstraint("only", name="only"), CheckConstraint("size >= 0", name="size"))
+    __table_args__ = (CheckConstraint("single", name="single"), CheckConstraint("size >= 0", name="size"))
 
 
 class LogEntry(Row):
@@ -266,9 +266,7 @@ class LogTile(Row):
     level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     hashes: Mapped[bytes] = mapped_column(BYTEA)
-    __table_args__ = (
-        CheckConstraint("length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name="hashes"),
-    )
+    __table_args__ = (CheckConstraint("length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name="hashes"),)
 
 
 class LogCheckpoint(Row):

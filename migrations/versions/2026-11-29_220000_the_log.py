@@ -39,14 +39,14 @@ def upgrade() -> None:
     op.execute("GRANT SELECT, INSERT, DELETE ON unsequenced TO backstock_worker")
     op.create_table(
         "log_state",
-        sa.Column("only", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("single", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sequenced_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("only", name=op.f("ck_log_state_only")),
+        sa.CheckConstraint("single", name=op.f("ck_log_state_single")),
         sa.CheckConstraint("size >= 0", name=op.f("ck_log_state_size")),
-        sa.PrimaryKeyConstraint("only", name=op.f("pk_log_state")),
+        sa.PrimaryKeyConstraint("single", name=op.f("pk_log_state")),
     )
     op.execute("GRANT SELECT ON log_state TO backstock_app")
     op.execute("GRANT SELECT, INSERT, UPDATE (size, sequenced_at) ON log_state TO backstock_worker")
@@ -78,7 +78,9 @@ def upgrade() -> None:
         sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hashes", _BYTES, nullable=False),
-        sa.CheckConstraint("length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name=op.f("ck_log_tile_hashes")),
+        sa.CheckConstraint(
+            "length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name=op.f("ck_log_tile_hashes")
+        ),
         sa.PrimaryKeyConstraint("level", "index", name=op.f("pk_log_tile")),
     )
     op.create_table(
@@ -103,7 +105,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_log_witness")),
         sa.UniqueConstraint("vkey", name=op.f("uq_log_witness_vkey")),
     )
-    op.create_index("uq_log_witness_name", "log_witness", ["name"], unique=True, postgresql_where=sa.text("retired_at IS NULL"))
+    op.create_index(
+        "uq_log_witness_name", "log_witness", ["name"], unique=True, postgresql_where=sa.text("retired_at IS NULL")
+    )
     op.create_index("ix_log_witness_company_id", "log_witness", ["company_id"])
     op.create_table(
         "log_cosignature",
@@ -113,7 +117,9 @@ def upgrade() -> None:
         sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["size"], ["log_checkpoint.size"], name=op.f("fk_log_cosignature_size_log_checkpoint")),
-        sa.ForeignKeyConstraint(["witness_id"], ["log_witness.id"], name=op.f("fk_log_cosignature_witness_id_log_witness")),
+        sa.ForeignKeyConstraint(
+            ["witness_id"], ["log_witness.id"], name=op.f("fk_log_cosignature_witness_id_log_witness")
+        ),
         sa.PrimaryKeyConstraint("size", "witness_id", name=op.f("pk_log_cosignature")),
     )
     op.create_index("ix_log_cosignature_witness_id", "log_cosignature", ["witness_id", "size"])

@@ -112,9 +112,7 @@ def write(
         for seq, m in enumerate(lot.movements, start=1):
             positions.append(m.position)
             if isinstance(m, Seen):
-                movements.append(
-                    f'{{"movement":{m.record.decode()},"position":{m.position},"salt":"{m.salt.hex()}"}}'
-                )
+                movements.append(f'{{"movement":{m.record.decode()},"position":{m.position},"salt":"{m.salt.hex()}"}}')
             else:
                 movements.append(
                     f'{{"commitment":"{m.commitment.hex()}","position":{m.position},"tag":"{entries.tag(lot.key, seq).hex()}"}}'
@@ -149,7 +147,7 @@ class Verdict:
         return not self.faults
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """A file that is no bundle, or a part of one; the words say what is missing."""
 
 
@@ -162,21 +160,25 @@ def _once(pairs: list[tuple[str, Any]]) -> JSON:
 
 
 def load(data: bytes) -> JSON:
-    """The bundle in a file. Raises Unreadable."""
+    """The bundle in a file. Raises UnreadableError."""
     if len(data) > MOST_BYTES:
-        raise Unreadable(f"A bundle has at most {MOST_BYTES:,} bytes; this file has {len(data):,}.")
+        raise UnreadableError(f"A bundle has at most {MOST_BYTES:,} bytes; this file has {len(data):,}.")
     try:
         bundle = json.loads(data, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise Unreadable("This file is not whole, or no bundle: it cannot be read as JSON. Download it again.") from None
+        raise UnreadableError(
+            "This file is not whole, or no bundle: it cannot be read as JSON. Download it again."
+        ) from None
     if not isinstance(bundle, dict) or bundle.get("format") != FORMAT:
         found = bundle.get("format") if isinstance(bundle, dict) else None
-        raise Unreadable(f"This is no bundle of the form {FORMAT}" + (f", but {str(found)[:40]}." if found else "."))
+        raise UnreadableError(
+            f"This is no bundle of the form {FORMAT}" + (f", but {str(found)[:40]}." if found else ".")
+        )
     for name, kind in (
         ("scope", dict), ("checkpoint", str), ("tails", str), ("keys", list), ("witnesses", list), ("nodes", dict), ("lots", list),
     ):  # fmt: skip
         if not isinstance(bundle.get(name), kind):
-            raise Unreadable(f"The bundle has no '{name}': it is cut off, or was written by something else.")
+            raise UnreadableError(f"The bundle has no '{name}': it is cut off, or was written by something else.")
     return bundle
 
 
@@ -187,7 +189,7 @@ def verify(bundle: JSON, policy: Policy | None = None, known: Checkpoint | None 
     verdict = Verdict()
     try:
         _verify(bundle, policy, known, verdict)
-    except _Stop as stop:
+    except _StopError as stop:
         verdict.faults.append(str(stop))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         verdict.faults.append(f"The bundle is damaged: {type(error).__name__} {error}")
@@ -199,7 +201,7 @@ def verify(bundle: JSON, policy: Policy | None = None, known: Checkpoint | None 
     return verdict
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """Nothing further can be checked."""
 
 
@@ -207,7 +209,7 @@ def _keys(texts: Iterable[Any]) -> list[Key]:
     try:
         return [parse_vkey(str(text)) for text in texts]
     except NoteError as error:
-        raise _Stop(f"A key in the bundle cannot be read. {error}") from None
+        raise _StopError(f"A key in the bundle cannot be read. {error}") from None
 
 
 def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdict: Verdict) -> None:
@@ -218,14 +220,14 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
         note = parse_note(bundle["checkpoint"])
         point = open_checkpoint(note, log_keys)
     except NoteError as error:
-        raise _Stop(f"The checkpoint does not hold. {error}") from None
+        raise _StopError(f"The checkpoint does not hold. {error}") from None
     verdict.checkpoint = point
     if known is not None:
         _same(point, known)
     try:
         cosigned = [s for s in signed_by(note, witnesses) if s.key.kind == COSIGNATURE]
     except NoteError as error:
-        raise _Stop(f"The checkpoint does not hold. {error}") from None
+        raise _StopError(f"The checkpoint does not hold. {error}") from None
     leaves, tails = _lots(bundle, verdict)
     root = _root(bundle["nodes"], leaves, point.size, verdict)
     if root is not None and root != point.root:
@@ -245,16 +247,21 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
             f"That the key is that of {point.origin}: it was taken from the bundle. Give a policy with its key to be sure."
         )
     if not cosigned:
-        verdict.not_proven.append("That everybody is shown the same log: no known witness has cosigned this checkpoint.")
+        verdict.not_proven.append(
+            "That everybody is shown the same log: no known witness has cosigned this checkpoint."
+        )
 
 
 def _proven(point: Checkpoint, verdict: Verdict, cosigned: Sequence[str]) -> list[str]:
-    words = [
+    stand = (
         f"{verdict.movements:,} movements of {verdict.lots:,} lots stand in the log {point.origin} as they are shown here, "
-        f"at size {point.size:,}.",
+        f"at size {point.size:,}."
+    )
+    whole = (
         "None of a lot's movements is left out, from the first to the last that the log knew at that size: the log has signed "
-        "which one is the last, and whoever holds the lot's key and finds another can show that it lied.",
-    ]
+        "which one is the last, and whoever holds the lot's key and finds another can show that it lied."
+    )
+    words = [stand, whole]
     if verdict.whole:
         words.append(
             f"Of {verdict.whole:,} lots every movement is shown, and they lead from one to the next: what is left at each place "
@@ -267,26 +274,26 @@ def _proven(point: Checkpoint, verdict: Verdict, cosigned: Sequence[str]) -> lis
 
 def _same(point: Checkpoint, known: Checkpoint) -> None:
     if point.origin != known.origin:
-        raise _Stop(f"The bundle is of the log {point.origin}, the checkpoint that you gave of {known.origin}.")
+        raise _StopError(f"The bundle is of the log {point.origin}, the checkpoint that you gave of {known.origin}.")
     if point.size == known.size and point.root != known.root:
-        raise _Stop(f"There are two logs: the one of the bundle has another root at size {point.size} than yours.")
+        raise _StopError(f"There are two logs: the one of the bundle has another root at size {point.size} than yours.")
 
 
 def read_checkpoint(text: str) -> Checkpoint:
-    """A checkpoint from a file, of whose signatures nothing is asked. Raises Unreadable."""
+    """A checkpoint from a file, of whose signatures nothing is asked. Raises UnreadableError."""
     try:
         return parse_checkpoint(parse_note(text).text)
     except NoteError as error:
-        raise Unreadable(f"This is no checkpoint. {error}") from None
+        raise UnreadableError(f"This is no checkpoint. {error}") from None
 
 
 def _bytes(text: Any, size: int, what: str) -> bytes:
     try:
         data = bytes.fromhex(text)
     except (TypeError, ValueError):
-        raise _Stop(f"{what} is not written in hex.") from None
+        raise _StopError(f"{what} is not written in hex.") from None
     if len(data) != size or data.hex() != text:
-        raise _Stop(f"{what} is not {size} bytes in small hex digits.")
+        raise _StopError(f"{what} is not {size} bytes in small hex digits.")
     return data
 
 
@@ -299,7 +306,7 @@ def _lots(bundle: JSON, verdict: Verdict) -> tuple[dict[int, bytes], dict[str, i
         key = _bytes(lot["key"], entries.KEY_SIZE, f"The key of lot {name}")
         hashed = sha256(key).hexdigest()
         if hashed in tails:
-            raise _Stop(f"Lot {name} stands in the bundle twice.")
+            raise _StopError(f"Lot {name} stands in the bundle twice.")
         tails[hashed] = len(lot["movements"])
         verdict.lots += 1
         before = -1
@@ -308,13 +315,15 @@ def _lots(bundle: JSON, verdict: Verdict) -> tuple[dict[int, bytes], dict[str, i
             where = f"Movement {seq} of lot {name}"
             position = m["position"]
             if not isinstance(position, int) or position <= before or position in leaves:
-                raise _Stop(f"{where} stands at position {position}, which does not follow on {before}.")
+                raise _StopError(f"{where} stands at position {position}, which does not follow on {before}.")
             before = position
             verdict.movements += 1
             tag = entries.tag(key, seq)
             if "movement" in m:
                 record = m["movement"]
-                committed = entries.commitment(encode(record), _bytes(m["salt"], entries.SALT_SIZE, f"{where}: its salt"))
+                committed = entries.commitment(
+                    encode(record), _bytes(m["salt"], entries.SALT_SIZE, f"{where}: its salt")
+                )
                 verdict.faults += _fits(record, name, seq, hashed, where)
                 if records is not None:
                     records.append(record)
@@ -357,10 +366,11 @@ def replayed(records: Sequence[JSON], lot: str) -> list[str]:
             there[at] = there.get(at, 0) + sign * quantity
             stated = place["quantity_after"]
             if there[at] < 0 or (stated is not None and stated != there[at]):
-                return [
+                words = (
                     f"Movement {record['seq']} of lot {lot}: {stated} are said to be left at place {at}, and "
                     f"{there[at]} are by the movements before it."
-                ]
+                )
+                return [words]
     return []
 
 
@@ -375,7 +385,7 @@ def _root(nodes: Mapping[str, Any], leaves: Mapping[int, bytes], size: int, verd
             return _bytes(given, HASH_SIZE, f"The hash {start}-{end} of the proof")
         if end - start == 1:
             if start not in leaves:
-                raise _Stop(f"The proof lacks the hash of position {start}: the bundle is not whole.")
+                raise _StopError(f"The proof lacks the hash of position {start}: the bundle is not whole.")
             met += 1
             return leaves[start]
         middle = start + (1 << ((end - start - 1).bit_length() - 1))
@@ -390,7 +400,9 @@ def _root(nodes: Mapping[str, Any], leaves: Mapping[int, bytes], size: int, verd
         return None
     root = over(0, size)
     if met != len(leaves):
-        verdict.faults.append(f"{len(leaves) - met} movements are not under the root: a hash of the proof stands in their place.")
+        verdict.faults.append(
+            f"{len(leaves) - met} movements are not under the root: a hash of the proof stands in their place."
+        )
         return None
     return root
 

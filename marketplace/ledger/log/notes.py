@@ -29,6 +29,7 @@ _DASH = "\u2014"
 _NAME = re.compile(r"[^\s+]+")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _KEY_SIZE = 32
+_PRIVATE = "PRIVATE+KEY+"
 _TIME_SIZE = 8
 
 
@@ -70,6 +71,29 @@ class Signer(NamedTuple):
     def line(self, signature: bytes) -> str:
         """The line that goes under a note."""
         return f"{_DASH} {self.name} {base64.b64encode(self.key.id + signature).decode()}\n"
+
+
+def written_key(signer: Signer) -> str:
+    """A private key as one line of text: 'PRIVATE+KEY+name+hex+base64'."""
+    return (
+        f"{_PRIVATE}{signer.name}+{signer.key.id.hex()}+{base64.b64encode(bytes([signer.kind]) + signer.seed).decode()}"
+    )
+
+
+def parse_private(text: str) -> Signer:
+    """A private key from such a line. Raises NoteError."""
+    parts = text.strip().removeprefix(_PRIVATE).split("+", 2)
+    if not text.startswith(_PRIVATE) or len(parts) != 3:
+        raise NoteError(f"This is no private key: it has the form {_PRIVATE}name+hex+base64.")
+    material = _unbase64(parts[2], "the private key")
+    if len(material) != 1 + _KEY_SIZE or material[0] not in (ED25519, COSIGNATURE):
+        raise NoteError(f"The private key of {parts[0]} is of a kind that is not known here.")
+    signer = Signer(named(parts[0]), material[0], material[1:])
+    if signer.key.id.hex() != parts[1]:
+        raise NoteError(
+            f"The private key of {parts[0]} does not fit its own id {parts[1][:16]}: it was copied wrongly."
+        )
+    return signer
 
 
 class Line(NamedTuple):
@@ -132,7 +156,9 @@ def parse_vkey(text: str) -> Key:
     material = _unbase64(encoded, "the key")
     key = Key(named(name), material[0] if material else 0, material[1:])
     if key.kind not in (ED25519, COSIGNATURE) or len(key.public) != _KEY_SIZE:
-        raise NoteError(f"The key of {name} is of a kind that is not known here: only Ed25519 (1) and its cosignatures (4).")
+        raise NoteError(
+            f"The key of {name} is of a kind that is not known here: only Ed25519 (1) and its cosignatures (4)."
+        )
     if key.id.hex() != hexed:
         raise NoteError(f"The key of {name} does not fit its own id {hexed[:16]}: it was copied wrongly.")
     return key
@@ -222,7 +248,9 @@ def signed_by(note: Note, keys: Sequence[Key]) -> list[Signed]:
             at = int.from_bytes(signature[:_TIME_SIZE], "big")
             message, signature = _message(note.text, at), signature[_TIME_SIZE:]
         if not _holds(key, signature, message):
-            raise NoteError(f"The signature of {key.name} does not hold: the text was changed, or somebody else signed it.")
+            raise NoteError(
+                f"The signature of {key.name} does not hold: the text was changed, or somebody else signed it."
+            )
         found.setdefault(key, Signed(key, at))
     return list(found.values())
 

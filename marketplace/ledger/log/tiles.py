@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from marketplace.ledger.log.merkle import HASH_SIZE, Read, node_hash
+from marketplace.ledger.log.merkle import HASH_SIZE, Read, node_hash, root_of
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
 """Hashes in a full tile, and entries in a full bundle."""
+TILE_SIZE = WIDTH * HASH_SIZE
+"""Bytes of a full tile."""
 MOST_LEVEL = 63
 _PATH = re.compile(r"((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
@@ -73,9 +75,7 @@ def reader(tile: Callable[[int, int], bytes]) -> Read:
         first = index << within
         hashes = tile(at, first >> HEIGHT)
         start = (first % WIDTH) * HASH_SIZE
-        level_hashes = [
-            hashes[i : i + HASH_SIZE] for i in range(start, start + (HASH_SIZE << within), HASH_SIZE)
-        ]
+        level_hashes = [hashes[i : i + HASH_SIZE] for i in range(start, start + (HASH_SIZE << within), HASH_SIZE)]
         if any(len(h) != HASH_SIZE for h in level_hashes):
             raise LookupError(f"tile {at}/{first >> HEIGHT} does not reach to hash {first % WIDTH}")
         while len(level_hashes) > 1:
@@ -118,3 +118,49 @@ def unbundle(data: bytes) -> list[bytes]:
         entries.append(entry)
         at += 2 + length
     return entries
+
+
+class Edge:
+    """The tiles at the right edge of a growing tree: for each level the last one, full or not. ``changed``: what has grown
+    since it was made, by (level, number)."""
+
+    __slots__ = ("changed", "size", "tiles")
+
+    def __init__(self, size: int, tiles: dict[int, tuple[int, bytes]]) -> None:
+        """``tiles``: level -> (number, hashes) of the last tile that a tree of ``size`` has at each level."""
+        self.size = size
+        self.tiles = {level: (number, bytearray(hashes)) for level, (number, hashes) in tiles.items()}
+        self.changed: dict[tuple[int, int], bytearray] = {}
+        for level in range(MOST_LEVEL + 1):
+            whole = size >> (HEIGHT * level)
+            if not whole:
+                break
+            number, hashes = self.tiles.get(level, (-1, bytearray()))
+            if number != (whole - 1) // WIDTH or len(hashes) != HASH_SIZE * ((whole - 1) % WIDTH + 1):
+                raise ValueError(f"the last tile of level {level} is not that of a tree of {size}")
+
+    def append(self, leaf: bytes) -> None:
+        """Adds a leaf hash at the end."""
+        self.size += 1
+        level, hash_ = 0, leaf
+        while True:
+            number, hashes = self.tiles.get(level, (-1, bytearray()))
+            if number < 0 or len(hashes) == TILE_SIZE:
+                number, hashes = number + 1, bytearray()
+                self.tiles[level] = (number, hashes)
+            hashes += hash_
+            self.changed[level, number] = hashes
+            if len(hashes) < TILE_SIZE:
+                return
+            level, hash_ = level + 1, tile_root(bytes(hashes))
+
+    @property
+    def root(self) -> bytes:
+        """The root of the tree as it stands."""
+        return root_of(reader(self._read), 0, self.size)
+
+    def _read(self, level: int, number: int) -> bytes:
+        known, hashes = self.tiles[level]
+        if known != number:
+            raise LookupError(f"tile {level}/{number} is not at the edge")
+        return bytes(hashes)

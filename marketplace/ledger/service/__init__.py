@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
+from marketplace.ledger.service.sequencing import sequence
+from marketplace.ledger.service.signing import root_at, sign
 
-__all__ = ["add_permits", "carry_out", "expire_overdue"]
+__all__ = ["add_permits", "carry_out", "expire_overdue", "root_at", "sequence", "sign"]

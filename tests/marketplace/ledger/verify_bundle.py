@@ -8,6 +8,7 @@ Copy it anywhere: it needs nothing of the project.
 import base64
 import hashlib
 import json
+import pathlib
 import sys
 
 # Ed25519 verification, RFC 8032 section 5.1.7.
@@ -74,7 +75,10 @@ def opened(note, vkeys):
             if owner == name and key_id == signature[:4].hex():
                 kind, public = base64.b64decode(key)[0], base64.b64decode(key)[1:]
                 need(sha(owner.encode() + b"\n" + bytes([kind]) + public)[:4].hex() == key_id, "a key with a wrong id")
-                need(kind == 1 and verified(public, signature[4:], text.encode()), f"the signature of {name} does not hold")
+                need(
+                    kind == 1 and verified(public, signature[4:], text.encode()),
+                    f"the signature of {name} does not hold",
+                )
                 good = True
     need(good, "not signed by a key of the log")
     return text
@@ -91,11 +95,15 @@ def entries_of(lot):
         if "movement" in m:
             r = m["movement"]
             # Names and characters here are such that sorted, compact JSON is RFC 8785.
-            plain = json.dumps({"movement": r, "salt": m["salt"]}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+            plain = json.dumps(
+                {"movement": r, "salt": m["salt"]}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+            )
             commitment = sha(plain.encode())
             need(r["version"] == 1 and r["lot"] == lot["lot"] and r["seq"] == str(seq), f"{where} is another one")
             need((r["unit"] is not None) == (seq == 1), f"{where}: what the lot is stands in the first movement alone")
-            need(r["unit"] is None or r["unit"]["key_sha256"] == sha(key).hex(), f"{where}: registered with another key")
+            need(
+                r["unit"] is None or r["unit"]["key_sha256"] == sha(key).hex(), f"{where}: registered with another key"
+            )
             moves = r["kind"] not in ("hold", "void", "expire", "freeze", "lift")
             for place, sign in ((r["from"], -1), (r["to"], 1)):
                 if place and moves and whole:
@@ -138,8 +146,7 @@ def check(bundle, vkeys):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        given = json.load(file)
+    given = json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))
     try:
         print("Holds:", check(given, sys.argv[2:] or given["keys"]))
     except (KeyError, ValueError, TypeError, IndexError) as fault:
