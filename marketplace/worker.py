@@ -16,6 +16,7 @@ from marketplace.db.session import Database
 from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
 from marketplace.ledger.service import expire_overdue
+from marketplace.ledger.tasks import KeyRing, Sealer
 from marketplace.outbox.service import DELIVER, Handler, deliver_waiting
 from marketplace.settings import Settings
 
@@ -129,6 +130,9 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             log.info("tick", **done)
 
     log.info("worker started")
+    # A connection of its own: sealing waits for nobody, and nobody for it.
+    sealing = Database(settings.worker_database_url, pool_size=1, application="backstock-sealer", statement_timeout_ms=60_000)
+    sealer = asyncio.create_task(Sealer(sealing, KeyRing(settings.data_dir), settings.base_url).run(_now, ending))
     try:
         await run(
             settings.worker_database_url,
@@ -142,5 +146,8 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             stop=ending,
         )
     finally:
+        ending.set()
+        await sealer
+        await sealing.close()
         await database.close()
         log.info("worker stopped")

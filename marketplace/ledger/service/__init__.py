@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
 from marketplace.ledger.service.sequencing import sequence
-from marketplace.ledger.service.signing import root_at, sign
+from marketplace.ledger.service.signing import raise_alarm, root_at, sign
 
-__all__ = ["add_permits", "carry_out", "expire_overdue", "root_at", "sequence", "sign"]
+__all__ = ["add_permits", "carry_out", "expire_overdue", "raise_alarm", "root_at", "sequence", "sign"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.errors import conflict
@@ -64,3 +65,23 @@ async def root_at(session: WriteSession, size: int) -> bytes:
     wanted = sorted({tiles_for(level, index) for level, index in subtrees(0, size)})
     found = await queries.tiles(session, wanted)
     return root_of(reader(lambda level, number: found[level, number]), 0, size)
+
+
+async def raise_alarm(
+    session: WriteSession,
+    now: datetime,
+    kind: str,
+    words: str,
+    *,
+    evidence: str | None = None,
+    witness_id: UUID | None = None,
+) -> bool:
+    """Puts something on record that must not be; once as long as it is the last thing that was. Returns whether it was new."""
+    tag = await execute(
+        session,
+        "INSERT INTO log_alarm (at, kind, words, evidence, witness_id) SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM "
+        "(SELECT kind, words, witness_id FROM log_alarm ORDER BY id DESC LIMIT 1) last WHERE last.kind = $2 AND last.words = $3 "
+        "AND last.witness_id IS NOT DISTINCT FROM $5)",
+        now, kind, words, evidence, witness_id,
+    )  # fmt: skip
+    return tag.endswith("1")
