@@ -131,7 +131,9 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
 
     log.info("worker started")
     # A connection of its own: sealing waits for nobody, and nobody for it.
-    sealing = Database(settings.worker_database_url, pool_size=1, application="backstock-sealer", statement_timeout_ms=60_000)
+    sealing = Database(
+        settings.worker_database_url, pool_size=1, application="backstock-sealer", statement_timeout_ms=60_000
+    )
     sealer = asyncio.create_task(Sealer(sealing, KeyRing(settings.data_dir), settings.base_url).run(_now, ending))
     try:
         await run(

@@ -280,6 +280,15 @@ class LogCheckpoint(Row):
     __table_args__ = (CheckConstraint("size > 0 AND length(root) = 32", name="root"),)
 
 
+class LogKey(Row):
+    """A public key by which the log's checkpoints are verified."""
+
+    __tablename__ = "log_key"
+    vkey: Mapped[str] = mapped_column(primary_key=True)
+    added_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
 class LogWitness(Row):
     """A company's witness: whose cosignatures are taken."""
 

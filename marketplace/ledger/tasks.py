@@ -26,7 +26,7 @@ from marketplace.ledger.log.notes import (
     written_key,
 )
 from marketplace.ledger.queries import log as queries
-from marketplace.ledger.service import raise_alarm, sequence, sign
+from marketplace.ledger.service import publish_keys, raise_alarm, sequence, sign
 
 PAUSE = 0.25
 """Seconds between looks at an empty queue."""
@@ -92,6 +92,7 @@ class Sealer:
 
     def __init__(self, database: Database, ring: KeyRing, base_url: str) -> None:
         self._database, self._ring, self._base_url = database, ring, base_url
+        self._known: list[Signer] = []
 
     async def round(self, now: Callable[[], datetime]) -> int:
         """Everything that waits, and a checkpoint where there is something new. Returns how many movements were sequenced.
@@ -112,6 +113,10 @@ class Sealer:
             done += found or 0
             if not found:
                 break
+        if signers != self._known:
+            async with self._database.write() as session:
+                await publish_keys(session, signers, now())
+            self._known = signers
         async with self._database.write() as session:
             point = await sign(session, now(), signers, self._ring.published())
         if point is not None:

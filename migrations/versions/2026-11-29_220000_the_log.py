@@ -24,6 +24,37 @@ _BYTES = postgresql.BYTEA()
 _SEES_MOVEMENT = "EXISTS (SELECT FROM movement m WHERE m.lot_id = log_salt.lot_id AND m.seq = log_salt.seq)"
 _SEES_LOT = "EXISTS (SELECT FROM lot l WHERE l.lot_id = log_lot_key.lot_id)"
 
+# Every sealed movement of lots that the tenant may see: its place in the log and its commitment; and, of those that it may see,
+# the salt and the record with both places, which row security would show only as far as they are the tenant's own.
+_HISTORY = """
+CREATE FUNCTION log_history(lots uuid[], below bigint) RETURNS TABLE (
+    lot_id uuid, seq bigint, place bigint, commitment bytea, salt bytea,
+    kind text, purpose text, quantity int, agreement_id uuid, occurred_at timestamptz, recorded_at timestamptz,
+    company_id uuid, actor_id uuid, command_id uuid, cause_kind text, cause_id uuid, reason_code text, note_hash bytea,
+    resolves bigint, continues bigint, corrects bigint, permit_id uuid, counterpart_lot_id uuid, machine text,
+    from_position int, from_owner uuid, from_holder uuid, from_site uuid, from_condition text, from_agreement uuid,
+    from_beneficiary uuid, from_quantity_after int, from_held_after int,
+    to_position int, to_owner uuid, to_holder uuid, to_site uuid, to_condition text, to_agreement uuid, to_beneficiary uuid,
+    to_quantity_after int
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public
+AS $$
+    SELECT s.lot_id, s.seq, s.position, substr(e.entry, 34), CASE WHEN m.seq IS NOT NULL THEN s.salt END,
+        m.kind, m.purpose, m.quantity, m.agreement_id, m.occurred_at, m.recorded_at,
+        m.company_id, m.actor_id, m.command_id, m.cause_kind, m.cause_id, m.reason_code, m.note_hash,
+        m.resolves, m.continues, m.corrects, m.permit_id, m.counterpart_lot_id, m.machine,
+        m.from_position, f.owner_id, f.holder_id, f.site_id, f.condition, f.agreement_id, f.beneficiary_id,
+        m.from_quantity_after, m.from_held_after,
+        m.to_position, t.owner_id, t.holder_id, t.site_id, t.condition, t.agreement_id, t.beneficiary_id, m.to_quantity_after
+    FROM lot l JOIN log_salt s ON s.lot_id = l.lot_id JOIN log_entry e ON e.position = s.position
+    LEFT JOIN movement m ON m.lot_id = s.lot_id AND m.seq = s.seq
+        AND (app_company() = ANY (m.parties) OR m.parties && app_sources())
+    LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
+    LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
+    WHERE l.lot_id = ANY (lots) AND s.position < below AND (app_company() = ANY (l.parties) OR l.parties && app_sources())
+    ORDER BY s.lot_id, s.seq
+$$
+"""
+
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '10s'")
@@ -93,6 +124,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", name=op.f("pk_log_checkpoint")),
     )
     op.create_table(
+        "log_key",
+        sa.Column("vkey", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("vkey", name=op.f("pk_log_key")),
+    )
+    op.execute("GRANT SELECT ON log_key TO backstock_app")
+    op.execute("GRANT SELECT, INSERT, UPDATE (retired_at) ON log_key TO backstock_worker")
+    op.create_table(
         "log_witness",
         sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
         sa.Column("company_id", sa.Uuid(), nullable=False),
@@ -150,11 +190,13 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY app_read ON {table} FOR SELECT TO backstock_app USING ({sees})")
         op.execute(f"CREATE POLICY worker_all ON {table} TO backstock_worker USING (true) WITH CHECK (true)")
+    op.execute(_HISTORY)
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION log_history(uuid[], bigint)")
     for table in (
-        "log_alarm", "log_cosignature", "log_witness", "log_checkpoint", "log_tile", "log_lot_key", "log_salt", "log_entry",
+        "log_alarm", "log_cosignature", "log_witness", "log_key", "log_checkpoint", "log_tile", "log_lot_key", "log_salt", "log_entry",
         "log_state", "unsequenced",
     ):  # fmt: skip
         op.drop_table(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
-from marketplace.ledger.log.entry import Place, Record, Unit
+from marketplace.ledger.log.bundle import Hidden, LotPart, Seen
+from marketplace.ledger.log.entry import Place, Record, Unit, encoded
 from marketplace.ledger.log.tiles import HEIGHT, WIDTH
 
 SEQUENCER = 0x4C4F4731
@@ -189,3 +191,133 @@ async def latest_checkpoint(session: AsyncSession) -> CheckpointRow | None:
     """The checkpoint of the largest size."""
     row = await fetch_one(session, f"{_CHECKPOINT} ORDER BY c.size DESC LIMIT 1")
     return None if row is None else CheckpointRow(row[0], row[1], row[2], row[3], tuple(row[4]))
+
+
+async def public_keys(session: AsyncSession, *, in_force: bool = False) -> list[str]:
+    """The log's verifier keys, oldest first."""
+    rows = await fetch(
+        session, "SELECT vkey FROM log_key WHERE NOT $1 OR retired_at IS NULL ORDER BY added_at, vkey", in_force
+    )
+    return [r[0] for r in rows]
+
+
+class Sealed(NamedTuple):
+    """Lots as a bundle has them, and what the companies and sites in their records are called."""
+
+    lots: list[LotPart]
+    labels: dict[str, str]
+
+
+async def sealed_history(session: AsyncSession, lots: Sequence[UUID], below: int) -> Sealed:
+    """These lots as far as the session's tenant may see them, with every movement that is in the log below a position: its own
+    with record and salt, others' as commitments. Five statements, for any number of lots."""
+    rows = await fetch(session, "SELECT * FROM log_history($1::uuid[], $2)", list(lots), below)
+    keys = {
+        r[0]: r[1]
+        for r in await fetch(session, "SELECT lot_id, key FROM log_lot_key WHERE lot_id = ANY($1::uuid[])", list(lots))
+    }
+    # One company may see a lot by a later movement and not its first one: then nobody asks what the lot is.
+    first = [r["lot_id"] for r in rows if r["seq"] == 1 and r["salt"] is not None]
+    units = await units_of(session, first, {lot: sha256(keys[lot]).digest() for lot in first})
+    found: dict[UUID, list[Seen | Hidden]] = {}
+    companies: set[UUID] = set()
+    sites: set[UUID] = set()
+    for row in rows:
+        v = tuple(row)
+        lot, seq, place, commitment, salt = v[:5]
+        movements = found.setdefault(lot, [])
+        if salt is None:
+            movements.append(Hidden(place, commitment))
+            continue
+        leaves = None if v[24] is None else Place._make(v[24:33])
+        reaches = None if v[33] is None else Place._make((*v[33:41], None))
+        record = Record._make((lot, seq, *v[5:24], leaves, reaches, units[lot] if seq == 1 else None))
+        movements.append(Seen(place, salt, encoded(record)))
+        companies.add(record.company)
+        for end in (leaves, reaches):
+            if end is not None:
+                companies |= {end.owner, end.holder}
+                if end.site is not None:
+                    sites.add(end.site)
+    named = await fetch(
+        session,
+        "SELECT id, name FROM company WHERE id = ANY($1::uuid[]) UNION ALL SELECT id, name FROM site WHERE id = ANY($2::uuid[])",
+        list(companies), list(sites),
+    )  # fmt: skip
+    labels = {str(r[0]): r[1] for r in named}
+    return Sealed([LotPart(str(lot), keys[lot], movements) for lot, movements in found.items()], labels)
+
+
+async def lots_under(session: AsyncSession, agreement_id: UUID, limit: int) -> list[UUID]:
+    """Lots of which units are or were under an agreement, as far as the tenant may see them."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT lot_id FROM position WHERE agreement_id = $1 ORDER BY lot_id LIMIT $2",
+        agreement_id,
+        limit,
+    )
+    return [r[0] for r in rows]
+
+
+async def lots_moved(
+    session: AsyncSession, company_id: UUID, since: datetime, until: datetime, limit: int
+) -> list[UUID]:
+    """Lots with a movement that a company recorded within a time."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT lot_id FROM movement WHERE company_id = $1 AND recorded_at >= $2 AND recorded_at < $3 ORDER BY lot_id LIMIT $4",
+        company_id, since, until, limit,
+    )  # fmt: skip
+    return [r[0] for r in rows]
+
+
+async def lot_and_ancestors(session: AsyncSession, lot_id: UUID) -> list[UUID]:
+    """A lot and what it was split from, as far as the tenant may see them."""
+    rows = await fetch(
+        session,
+        "WITH RECURSIVE up AS (SELECT lot_id, parent_lot_id FROM lot WHERE lot_id = $1 UNION ALL "
+        "SELECT l.lot_id, l.parent_lot_id FROM up JOIN lot l ON l.lot_id = up.parent_lot_id) SELECT lot_id FROM up",
+        lot_id,
+    )
+    return [r[0] for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessRow:
+    """A registered witness, with the largest size that it has cosigned."""
+
+    id: UUID
+    company_id: UUID
+    company: str
+    name: str
+    vkey: str
+    registered_at: datetime
+    retired_at: datetime | None
+    size: int | None
+    said_at: datetime | None
+
+
+async def witnesses(session: AsyncSession, *, in_force: bool = True) -> list[WitnessRow]:
+    """The witnesses, oldest first."""
+    rows = await fetch(
+        session,
+        "SELECT w.id, w.company_id, c.name AS company, w.name, w.vkey, w.registered_at, w.retired_at, s.size, s.said_at "
+        "FROM log_witness w JOIN company c ON c.id = w.company_id LEFT JOIN LATERAL (SELECT size, said_at FROM log_cosignature "
+        "WHERE witness_id = w.id ORDER BY size DESC LIMIT 1) s ON true WHERE NOT $1 OR w.retired_at IS NULL ORDER BY w.id LIMIT 500",
+        in_force,
+    )
+    return [WitnessRow(*r) for r in rows]
+
+
+async def checkpoint_at(session: AsyncSession, size: int) -> CheckpointRow | None:
+    """The checkpoint of a size."""
+    row = await fetch_one(session, f"{_CHECKPOINT} WHERE c.size = $1", size)
+    return None if row is None else CheckpointRow(row[0], row[1], row[2], row[3], tuple(row[4]))
+
+
+async def checkpoints(session: AsyncSession, *, below: int | None, limit: int) -> list[CheckpointRow]:
+    """Checkpoints, the largest first."""
+    rows = await fetch(
+        session, f"{_CHECKPOINT} WHERE $1::bigint IS NULL OR c.size < $1 ORDER BY c.size DESC LIMIT $2", below, limit
+    )
+    return [CheckpointRow(r[0], r[1], r[2], r[3], tuple(r[4])) for r in rows]

@@ -85,3 +85,20 @@ async def raise_alarm(
         now, kind, words, evidence, witness_id,
     )  # fmt: skip
     return tag.endswith("1")
+
+
+async def publish_keys(session: WriteSession, signers: Sequence[Signer], now: datetime) -> None:
+    """Makes known by which keys checkpoints are signed from now on; keys that do not sign any more are retired, and stay known."""
+    vkeys = [s.key.vkey for s in signers]
+    await execute(
+        session,
+        "INSERT INTO log_key (vkey, added_at) SELECT v, $2 FROM unnest($1::text[]) AS v ON CONFLICT DO NOTHING",
+        vkeys,
+        now,
+    )
+    await execute(
+        session,
+        "UPDATE log_key SET retired_at = $2 WHERE retired_at IS NULL AND NOT vkey = ANY($1::text[])",
+        vkeys,
+        now,
+    )

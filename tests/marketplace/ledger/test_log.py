@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -16,12 +18,15 @@ from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import leaf_hash, node_hash
 from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
-from marketplace.ledger.service import sequence, sign
+from marketplace.ledger.service import bundle_of, sequence, sign
+from marketplace.ledger.tasks import KeyRing, Sealer
 from tests.conftest import clone
-from tests.world import World
+from tests.marketplace.ledger import verify_bundle
+from tests.world import Party, World
 
 ORIGIN = "log.test/ledger"
 SIGNER = Signer(ORIGIN, ED25519, bytes(range(32)))
@@ -203,3 +208,31 @@ async def test_who_may_not_see_a_movement_sees_neither_salt_nor_key(
             with pytest.raises((DomainError, Exception), match="permission denied"):
                 async with role.write(world.maker.tenant) as session:
                     await (await session.connection()).exec_driver_sql(statement)
+
+
+async def test_a_bundle_of_what_each_side_may_see_holds_for_two_verifiers(
+    world: World, worker_db: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    lots = [await world.register(world.maker, 5, serial=None) for _ in range(40)]
+    for n, lot in enumerate(lots):
+        await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1), Step(Kind.HOLD, lot, 1, 1))
+        if n % 9 == 0:
+            ring = KeyRing(tmp_path)
+            await Sealer(worker_db, ring, "http://log.test").round(lambda: datetime.now(UTC))
+    await Sealer(worker_db, ring, "http://log.test").round(lambda: datetime.now(UTC))
+    signers = ring.signers()
+    assert ring.published() is not None
+
+    async def made(party: Party, *wanted: UUID) -> bytes:
+        async with world.db.read(party.tenant) as session:
+            return await bundle_of(session, signers, {"kind": "unit"}, wanted, datetime.now(UTC))
+
+    data = await made(world.maker, *lots[3:6])
+    verdict = bundles.verify(bundles.load(data))
+    assert verdict.faults == []
+    assert (verdict.movements, verdict.lots, verdict.whole) == (9, 3, 3)
+    assert verify_bundle.check(json.loads(data), [signers[0].key.vkey]).startswith(
+        "9 movements of 3 lots are in log.test/log/"
+    )
+    with pytest.raises(DomainError, match="None of these movements"):
+        await made(world.buyer, lots[3])
