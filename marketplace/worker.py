@@ -15,8 +15,8 @@ import structlog
 from marketplace.db.session import Database
 from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
-from marketplace.ledger.service import expire_overdue
-from marketplace.ledger.tasks import KeyRing, Sealer
+from marketplace.ledger.service import KeyRing, expire_overdue
+from marketplace.ledger.tasks import Sealer
 from marketplace.outbox.service import DELIVER, Handler, deliver_waiting
 from marketplace.settings import Settings
 

@@ -321,3 +321,25 @@ async def checkpoints(session: AsyncSession, *, below: int | None, limit: int) -
         session, f"{_CHECKPOINT} WHERE $1::bigint IS NULL OR c.size < $1 ORDER BY c.size DESC LIMIT $2", below, limit
     )
     return [CheckpointRow(r[0], r[1], r[2], r[3], tuple(r[4])) for r in rows]
+
+
+async def count_alarms(session: AsyncSession) -> int:
+    """How many alarms are on record."""
+    found: int = await fetch_value(session, "SELECT count(*) FROM log_alarm")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """Something that must not be, with what shows it."""
+
+    at: datetime
+    kind: str
+    words: str
+    evidence: str | None
+
+
+async def alarms(session: AsyncSession, limit: int) -> list[AlarmRow]:
+    """The newest alarms."""
+    rows = await fetch(session, "SELECT at, kind, words, evidence FROM log_alarm ORDER BY id DESC LIMIT $1", limit)
+    return [AlarmRow(*r) for r in rows]

@@ -22,8 +22,8 @@ from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import leaf_hash, node_hash
 from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
-from marketplace.ledger.service import bundle_of, sequence, sign
-from marketplace.ledger.tasks import KeyRing, Sealer
+from marketplace.ledger.service import KeyRing, bundle_of, sequence, sign
+from marketplace.ledger.tasks import Sealer
 from tests.conftest import clone
 from tests.marketplace.ledger import verify_bundle
 from tests.world import Party, World
