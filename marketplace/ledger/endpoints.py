@@ -14,7 +14,7 @@ from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
 from marketplace.kit.errors import forbidden, invalid, missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.kit.wire import PageOut
+from marketplace.kit.wire import Done, PageOut
 from marketplace.ledger import service
 from marketplace.ledger.log.merkle import HASH_SIZE
 from marketplace.ledger.log.notes import parse_note
@@ -34,7 +34,7 @@ from marketplace.ledger.schemas import (
 )
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
-from marketplace.parties.service import once
+from marketplace.parties.service import once, once_done
 
 public = APIRouter(prefix="/log", include_in_schema=False)
 router = APIRouter(prefix="/ledger", tags=["ledger"])
@@ -126,15 +126,20 @@ async def register(
         found = next(w for w in await queries.witnesses(session) if w.id == made)
         return WitnessOut.model_validate(found).model_dump(mode="json")
 
-    return WitnessOut.model_validate(
-        await once(session, actor, key, "witness.register", new.model_dump(mode="json"), act)
-    )
+    answer = await once(session, actor, key, "witnesses.register", new.model_dump(mode="json"), act)
+    return WitnessOut.model_validate(answer.content)
 
 
-@router.delete("/witnesses/{witness_id}", status_code=204, summary="Retire a witness of your company")
-async def retire(session: Writing, actor: RegistersWitness, witness_id: UUID, now: Now) -> None:
-    """What it has cosigned stays."""
-    await service.retire_witness(session, actor, witness_id, now)
+@router.post("/witnesses/{witness_id}/retire", summary="Retire a witness of your company")
+async def retire(
+    session: Writing, actor: RegistersWitness, witness_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """No more of its cosignatures are taken; what it has cosigned stays."""
+
+    async def act() -> None:
+        await service.retire_witness(session, actor, witness_id, now)
+
+    return await once_done(session, actor, key, "witnesses.retire", {"witness_id": witness_id}, act)
 
 
 @router.post("/cosignatures", status_code=201, summary="Put a witness's line under a checkpoint")

@@ -55,6 +55,15 @@ AS $$
 $$
 """
 
+# How much waits, and since when: nobody need see whose movements these are.
+_WAITING = """
+CREATE FUNCTION log_waiting() RETURNS TABLE (n bigint, since timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public
+AS $$
+    SELECT count(*), min(m.recorded_at) FROM (SELECT lot_id, seq FROM unsequenced LIMIT 10000) u JOIN movement m USING (lot_id, seq)
+$$
+"""
+
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '10s'")
@@ -191,10 +200,12 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY app_read ON {table} FOR SELECT TO backstock_app USING ({sees})")
         op.execute(f"CREATE POLICY worker_all ON {table} TO backstock_worker USING (true) WITH CHECK (true)")
     op.execute(_HISTORY)
+    op.execute(_WAITING)
 
 
 def downgrade() -> None:
     op.execute("DROP FUNCTION log_history(uuid[], bigint)")
+    op.execute("DROP FUNCTION log_waiting()")
     for table in (
         "log_alarm", "log_cosignature", "log_witness", "log_key", "log_checkpoint", "log_tile", "log_lot_key", "log_salt", "log_entry",
         "log_state", "unsequenced",

@@ -121,11 +121,7 @@ async def units_of(session: AsyncSession, lots: Sequence[UUID], keys: dict[UUID,
 
 async def waiting(session: AsyncSession) -> tuple[int, datetime | None]:
     """How many movements wait to be sequenced (counted to 10,000), and since when the oldest of these."""
-    row = await fetch_one(
-        session,
-        "SELECT count(*) AS n, min(m.recorded_at) AS since FROM (SELECT lot_id, seq FROM unsequenced LIMIT 10000) u "
-        "JOIN movement m USING (lot_id, seq)",
-    )
+    row = await fetch_one(session, "SELECT n, since FROM log_waiting()")
     assert row is not None  # noqa: S101 - an aggregate has one row
     return row["n"], row["since"]
 
