@@ -229,13 +229,13 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
     except NoteError as error:
         raise _StopError(f"The checkpoint does not hold. {error}") from None
     leaves, tails = _lots(bundle, verdict)
+    _tails(bundle["tails"], log_keys, point, tails, verdict)
     root = _root(bundle["nodes"], leaves, point.size, verdict)
     if root is not None and root != point.root:
         verdict.faults.append(
             f"The movements do not lead to the root of the checkpoint of size {point.size}: one of them, or a hash of the "
             "proof, was changed, or they are of another log."
         )
-    _tails(bundle["tails"], log_keys, point, tails, verdict)
     if policy is not None and not policy.satisfied([s.key for s in cosigned]):
         who = ", ".join(s.key.name for s in cosigned) or "none"
         verdict.faults.append(f"Too few witnesses have cosigned: {policy.words}; cosigned by {who}.")

@@ -2,8 +2,7 @@
 
     python verify_bundle.py FILE [VERIFIER-KEY-OF-THE-LOG ...]      exit code 0: holds, 1: does not
 
-Copy it anywhere: it needs nothing of the project.
-"""
+Copy it anywhere."""
 
 import base64
 import hashlib
@@ -23,6 +22,10 @@ def need(true, words):
 
 def sha(data):
     return hashlib.sha256(data).digest()
+
+
+def unhex(text):
+    return need(text == text.lower(), "hex is written in small letters") or bytes.fromhex(text)
 
 
 def add(a, b):
@@ -68,25 +71,22 @@ def opened(note, vkeys):
     text, _, lines = note.rpartition("\n\n")
     text, good = text + "\n", False
     for line in lines.splitlines():
-        _, name, encoded = line.split(" ")
-        signature = base64.b64decode(encoded)
+        dash, name, encoded = line.split(" ")
+        signature = base64.b64decode(encoded, validate=dash == "\u2014" or need(False, "no line of a signature"))
         for vkey in vkeys:
             owner, key_id, key = vkey.split("+", 2)
             if owner == name and key_id == signature[:4].hex():
                 kind, public = base64.b64decode(key)[0], base64.b64decode(key)[1:]
                 need(sha(owner.encode() + b"\n" + bytes([kind]) + public)[:4].hex() == key_id, "a key with a wrong id")
-                need(
-                    kind == 1 and verified(public, signature[4:], text.encode()),
-                    f"the signature of {name} does not hold",
-                )
-                good = True
+                good = kind == 1 and verified(public, signature[4:], text.encode())
+                need(good, f"the signature of {name} does not hold")
     need(good, "not signed by a key of the log")
     return text
 
 
 def entries_of(lot):
     """Position -> entry, for a lot whose movements are what they say they are."""
-    key, found, left, before, whole = bytes.fromhex(lot["key"]), {}, {}, -1, True
+    key, found, left, before, whole = unhex(lot["key"]), {}, {}, -1, True
     for seq, m in enumerate(lot["movements"], 1):
         where = f"movement {seq} of lot {lot['lot']}"
         tag = sha(b"\x02" + key + seq.to_bytes(8, "big"))
@@ -95,23 +95,19 @@ def entries_of(lot):
         if "movement" in m:
             r = m["movement"]
             # Names and characters here are such that sorted, compact JSON is RFC 8785.
-            plain = json.dumps(
-                {"movement": r, "salt": m["salt"]}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
-            )
-            commitment = sha(plain.encode())
+            said = {"movement": r, "salt": unhex(m["salt"]).hex()}
+            commitment = sha(json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
             need(r["version"] == 1 and r["lot"] == lot["lot"] and r["seq"] == str(seq), f"{where} is another one")
             need((r["unit"] is not None) == (seq == 1), f"{where}: what the lot is stands in the first movement alone")
-            need(
-                r["unit"] is None or r["unit"]["key_sha256"] == sha(key).hex(), f"{where}: registered with another key"
-            )
+            need(seq > 1 or r["unit"]["key_sha256"] == sha(key).hex(), f"{where}: registered with another key")
             moves = r["kind"] not in ("hold", "void", "expire", "freeze", "lift")
             for place, sign in ((r["from"], -1), (r["to"], 1)):
                 if place and moves and whole:
                     n = left[place["position"]] = left.get(place["position"], 0) + sign * r["quantity"]
                     need(n >= 0 and place["quantity_after"] in (n, None), f"{where}: the quantities do not add up")
         else:
-            commitment, whole = bytes.fromhex(m["commitment"]), False
-            need(bytes.fromhex(m["tag"]) == tag, f"{where}: not its tag")
+            commitment, whole = unhex(m["commitment"]), False
+            need(unhex(m["tag"]) == tag, f"{where}: not its tag")
         found[before] = b"\x01" + tag + commitment
     return found
 
@@ -128,19 +124,19 @@ def check(bundle, vkeys):
 
     def over(start, end):
         if f"{start}-{end}" in bundle["nodes"]:
-            return bytes.fromhex(bundle["nodes"][f"{start}-{end}"])
+            return unhex(bundle["nodes"][f"{start}-{end}"])
         if end - start == 1:
             met.add(start)
             return leaves[start]
         middle = start + (1 << (end - start - 1).bit_length() - 1)
         return sha(b"\x01" + over(start, middle) + over(middle, end))
 
-    need(over(0, size) == base64.b64decode(root), "the movements do not lead to the checkpoint's root")
-    need(met == leaves.keys(), "movements that are not under the root")
+    under_root = over(0, size) == base64.b64decode(root) and met == leaves.keys()
+    need(under_root, "the movements do not lead to the checkpoint's root")
     kind, tail_origin, tail_size, *tails = opened(bundle["tails"], vkeys).splitlines()
     need((kind, tail_origin, tail_size) == ("backstock-tails/1", origin, str(size)), "tails of another log or size")
     for lot in bundle["lots"]:
-        line = f"{sha(bytes.fromhex(lot['key'])).hex()} {len(lot['movements'])}"
+        line = f"{sha(unhex(lot['key'])).hex()} {len(lot['movements'])}"
         need(line in tails, f"lot {lot['lot']}: the log says that another movement is the last")
     return f"{len(leaves)} movements of {len(bundle['lots'])} lots are in {origin} at size {size}."
 
