@@ -17,7 +17,7 @@ from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
 from marketplace.ledger.service import KeyRing, expire_overdue
 from marketplace.ledger.tasks import Sealer
-from marketplace.outbox.service import DELIVER, Handler, deliver_waiting
+from marketplace.outbox.service import DELIVER, Handler, Listeners, deliver_waiting
 from marketplace.settings import Settings
 
 SYSTEM_ACTOR = UUID(int=0)
@@ -30,20 +30,29 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def handlers(settings: Settings, database: Database) -> Mapping[str, list[Handler]]:
-    """Which reactions listen to which event. Those that change something stand before those that tell people."""
+def reactions(database: Database) -> Mapping[str, list[Handler]]:
+    """Which reactions that change something listen to which event."""
     from marketplace.listings import tasks as listings
-    from marketplace.notifications import tasks as notifications
     from marketplace.orders import tasks as orders
     from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
-    found: dict[str, list[Handler]] = {}
-    changing = (
+    return _together(
         listings.listeners(database), orders.listeners(database), settlement.listeners(database), sourcing.listeners(database),
     )  # fmt: skip
-    for listening in (*changing, notifications.listeners(settings)):
-        for name, handler in listening.items():
+
+
+def handlers(settings: Settings, database: Database) -> Listeners:
+    """Which reactions listen to which event. Those that change something stand before mail, which every event may carry."""
+    from marketplace.notifications import tasks as notifications
+
+    return Listeners(reactions(database), (notifications.mailer(settings),))
+
+
+def _together(*listening: Mapping[str, Handler]) -> dict[str, list[Handler]]:
+    found: dict[str, list[Handler]] = {}
+    for each in listening:
+        for name, handler in each.items():
             found.setdefault(name, []).append(handler)
     return found
 

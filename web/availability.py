@@ -20,6 +20,7 @@ from marketplace.parts.numbers import Asked, Match, parse_list
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Candidate
 from web.found import STEP_WORDS, relation_words
+from web.session import uuid_of
 
 URGENCIES: Final = (
     ("machine_down", "Machine down", "Holders answer within hours."),
@@ -50,6 +51,8 @@ class Need:
     site: parties.SiteRow | None
     needed_by: datetime
     needed_on: date
+    notice: UUID | None = None
+    """The holder's notice that an order would answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ async def need_of(
         day = usual
     if day < local_day(now, zone):
         day = usual
-    return Need(urgency, site, end_of_day(day, zone), day)
+    return Need(urgency, site, end_of_day(day, zone), day, uuid_of(given.get("notice", "")))
 
 
 async def look(
@@ -168,7 +171,7 @@ async def look(
     _, destination = await queries.destination_of(session, actor, need.site.id if need.site else None)
     located = await queries.locate(
         session, actor, hit, destination=destination, urgency=need.urgency, now=now, explain=False,
-        most=None if in_full or len(asked) == 1 else LOOKED_AT,
+        most=None if in_full or len(asked) == 1 else LOOKED_AT, notice=need.notice,
     )  # fmt: skip
     beside: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
@@ -230,7 +233,14 @@ async def candidate(
     that would be there first, where there is any."""
     _, destination = await queries.destination_of(session, actor, need.site.id if need.site else None)
     located = await queries.locate(
-        session, actor, [part_id], destination=destination, urgency=need.urgency, now=now, with_related=False
+        session,
+        actor,
+        [part_id],
+        destination=destination,
+        urgency=need.urgency,
+        now=now,
+        with_related=False,
+        notice=need.notice,
     )
     if part_id not in located.catalogue:
         await parts.part(session, part_id)

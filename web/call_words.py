@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from marketplace.agreements.states import PAGE_STATE, CallState
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settlement.kinds import KIND_WORDS
 from marketplace.sourcing.queries import CallEventRow, CallRow
-from marketplace.sourcing.service.shared import REFUSALS
+from marketplace.sourcing.refusals import REFUSALS
 from web.formats import plural
 
 NO_RESPONSE: Final = "no_response"
@@ -36,6 +36,33 @@ def refusal_words(code: str | None) -> str:
     return REFUSALS.get(code or "", (code or "").replace("_", " "))
 
 
+def licence_awaited(call: CallRow) -> bool:
+    """Whether the time for shipping stands still until an export licence is there."""
+    return page_state(call) == "committed" and call.licence_asked_at is not None and call.licence is None
+
+
+def paid_by_condition(pays: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each condition pays, as the order keeps it; those that pay the same for the same reason in one sentence. Of a draw
+    first what is paid where it is replaced in time, then what it is bought at where it is not."""
+    bought = [pay["bought_words"] for pay in pays if pay.get("bought_words")]
+    if not bought:
+        return _alike([pay["words"] for pay in pays])
+    return [f"Replaced in time, the fee. {words}" for words in _alike([pay["words"] for pay in pays])] + [
+        f"Not replaced, bought. {words}" for words in _alike(bought)
+    ]
+
+
+def _alike(told: Sequence[str]) -> list[str]:
+    alike: list[tuple[list[str], str]] = []
+    for words in told:
+        name, _, rest = words.partition(": ")
+        if alike and alike[-1][1] == rest:
+            alike[-1][0].append(name.lower())
+        else:
+            alike.append(([name], rest))
+    return [f"{', '.join(names)}: {rest}" for names, rest in alike]
+
+
 SETTLEMENT_WORDS: Final[Mapping[str, str]] = KIND_WORDS
 """What a settlement line is for, by its kind."""
 
@@ -54,6 +81,7 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "defaulted": ("Not shipped in time, nor within the time to make it good: in default", "clock-exclamation", "bad"),
     "units_gone": ("{of} of it are recorded as gone at {holder}", "package-off", "bad"),
     "lost": ("{company} reported the consignment as lost", "package-off", "bad"),
+    "ended_with_agreement": ("The agreement was ended by both sides", "flag", "bad"),
     "ended_for_breach": ("The agreement was ended for breach", "flag", "bad"),
     "covered": ("{company} bought the units elsewhere", "shopping-cart", "warn"),
     "shipped": ("{company} shipped", "truck", "info"),
@@ -66,6 +94,8 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
         "info",
     ),
     "licence": ("{company} has the export licence", "certificate", "good"),
+    "licence_refused": ("The export licence was refused", "certificate", "bad"),
+    "ended_unlicensed": ("{company} ended the order: its export licence was refused", "x", "bad"),
     "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
@@ -115,6 +145,9 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
 
 def _text(event: CallEventRow) -> str | None:
     found = event.detail
+    if event.kind == "accepted" and found.get("code"):
+        rest = f"{plural(int(found['refused']), 'unit')} refused: {refusal_words(found['code']).lower()}"
+        return ". ".join(p for p in (rest, found.get("note")) if p) + "."
     if event.kind == "refused":
         return ". ".join(p for p in (refusal_words(found.get("code")), found.get("note")) if p) + "."
     if event.kind == "replacement_received" and (found.get("refused") or found.get("missing")):
@@ -122,6 +155,8 @@ def _text(event: CallEventRow) -> str | None:
             f"{found[k]} {words}" for k, words in (("refused", "not accepted"), ("missing", "missing")) if found.get(k)
         ]
         return f"{', '.join(wrong)}: {found.get('note')}"
+    if event.kind == "licence_refused":
+        return f"{found.get('note')} Either side may end the order."
     if event.kind == "licence":
         return f"Licence {found.get('licence')}."
     if event.kind == "sold_back":

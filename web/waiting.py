@@ -155,6 +155,11 @@ async def _sourcing(session: ReadSession, actor: Actor, now: datetime) -> list[T
         found.append(
             Task("calls", waits.ship, words, hint, "/calls?side=holder&status=committed", "truck", urgent=True)
         )
+        words = plural(waits.in_default, "order is in default", "orders are in default")
+        hint = "Ship the units before they are bought elsewhere, or the agreement is ended"
+        found.append(
+            Task("calls", waits.in_default, words, hint, "/calls?side=holder&status=in_default", "truck", urgent=True)
+        )
     if may("order.receive"):
         words = plural(waits.replaced, "replacement is on its way to you", "replacements are on their way to you")
         href = "/calls?side=holder&status=replacing"
@@ -176,6 +181,10 @@ async def _sourcing(session: ReadSession, actor: Actor, now: datetime) -> list[T
             Task("requests", waits.approve, words, hint, "/requests?status=approval", "certificate", urgent=True)
         )
     if may("sourcing.request"):
+        words = plural(waits.not_shipped, "order was not shipped in time", "orders were not shipped in time")
+        hint = "Wait for the units, buy elsewhere and record it, or end the agreement for breach"
+        href = "/calls?side=ours&status=in_default"
+        found.append(Task("requests", waits.not_shipped, words, hint, href, "alert-triangle", urgent=True))
         words = plural(waits.direct, "holder sells units back to you", "holders sell units back to you")
         hint = "Say where they go before the time for it runs out"
         found.append(Task("calls", waits.direct, words, hint, "/calls?side=maker&status=direct", "truck-return"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from marketplace.agreements.outcomes import Act
 from marketplace.kit.errors import invalid
@@ -72,6 +73,8 @@ class Circumstances:
     market: MarketValue | None = None
     intent: Intent | None = None
     """The holder's notice that a first refusal answers."""
+    answers: UUID | None = None
+    """The notice that an order names; None = the oldest that runs."""
     notices: tuple[Notice, ...] = ()
     """Notices on record, oldest first, from which ``intent`` and ``cleared`` follow at a moment (``notice.as_of``)."""
     cleared: int = 0
@@ -93,6 +96,8 @@ class Circumstances:
     """Units that go back leave the country they are in."""
     exported_on: date | None = None
     """The day on which they left the manufacturer's country."""
+    suspension_ends_at: datetime | None = None
+    """When a suspension that stands ends by itself."""
 
     def __post_init__(self) -> None:
         if (
@@ -118,8 +123,17 @@ ORDINARY = Circumstances()
 """Nothing out of the ordinary is known."""
 
 
-def lengthened(renewals: int, frozen_days: int, unpaid: int = 0, exported_on: date | None = None) -> Circumstances:
-    """What is known where nothing but renewals, days of legal holds, units not paid yet and an export is."""
-    if not (renewals or frozen_days or unpaid or exported_on):
+def lengthened(
+    renewals: int,
+    frozen_days: int,
+    unpaid: int = 0,
+    exported_on: date | None = None,
+    suspension_ends_at: datetime | None = None,
+) -> Circumstances:
+    """What is known where nothing but renewals, days of legal holds, units not paid yet, an export and a suspension is."""
+    if not (renewals or frozen_days or unpaid or exported_on or suspension_ends_at):
         return ORDINARY
-    return Circumstances(renewals=renewals, frozen_days=frozen_days, unpaid=unpaid, exported_on=exported_on)
+    return Circumstances(
+        renewals=renewals, frozen_days=frozen_days, unpaid=unpaid, exported_on=exported_on,
+        suspension_ends_at=suspension_ends_at,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from marketplace.agreements.reach import reason
 from marketplace.agreements.term_kinds import Direction, Grade, Papers, RejectRemedy, Scope, Substitution
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, TermsV2
 from marketplace.kit.money import Money
+from marketplace.ledger.kinds import CONDITION_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ def _wrong_substitute(terms: BuyBackV2 | AccessBackV2, offered: Offered) -> tupl
 def wrong_condition(terms: TermsV2, offered: Offered) -> tuple[str, str] | None:
     """The term about its condition that it fails, and why; None where it fails none."""
     if _GRADES.index(offered.grade) > _GRADES.index(terms.return_grade):
-        found, asked = (grade.value.replace("_", " ") for grade in (offered.grade, terms.return_grade))
+        found, asked = (CONDITION_WORDS[grade.value].lower() for grade in (offered.grade, terms.return_grade))
         return "return_grade", f"It is {found}; at least {asked} is asked for."
     if _PAPERS.index(offered.papers) < _PAPERS.index(terms.return_papers):
         return "return_papers", f"Its papers are missing: {PAPERS_WORDS[terms.return_papers]}."

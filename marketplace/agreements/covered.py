@@ -39,13 +39,16 @@ class Right(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Units of one part under one agreement that its holder has: all, reserved for calls, and of the others those on the
-    way and those on quality hold."""
+    """Units of one part under one agreement that its holder has: all, reserved for calls, and of the others those on quality
+    hold; and beside them those on their way ``back`` to the manufacturer.
+
+    What is on the way was given to a carrier for the manufacturer or a buyer: the holder has it no more (a move between sites
+    of its own is one step). What comes back rejected it has again when it has received it."""
 
     remaining: int
     held: int
-    in_transit: int
     quality_held: int
+    back: int
 
 
 NOTHING = Standing(0, 0, 0, 0)

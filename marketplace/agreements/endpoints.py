@@ -14,6 +14,7 @@ from marketplace.agreements import queries, service
 from marketplace.agreements.changes import LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.covered import IN_FORCE, Covered
 from marketplace.agreements.evaluation import Act, split
+from marketplace.agreements.holds import standing
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
 from marketplace.agreements.prose import badge, summary
@@ -28,7 +29,6 @@ from marketplace.agreements.queries import (
 )
 from marketplace.agreements.queries.retained import WhoseRow
 from marketplace.agreements.schemas import (
-    AcceptedOut,
     AgreementDetailOut,
     AgreementOut,
     BooksOut,
@@ -36,6 +36,7 @@ from marketplace.agreements.schemas import (
     EventOut,
     FindingOut,
     HoldIn,
+    HoldOut,
     IndexOut,
     IndexValueOut,
     LineOut,
@@ -119,6 +120,7 @@ async def detail(
         title_words=owner_words(found.clauses),
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
+        holds=[HoldOut.model_validate(h) for h in found.holds],
     )
 
 
@@ -246,12 +248,14 @@ async def give_notice(
 
 async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
     found = await queries.agreement_for_update(session, agreement_id)
+    said = (await queries.hold_events(session, [agreement_id])).get(agreement_id, ()) if found.legal_hold else ()
     return StandingOut.model_validate(
         {
             "agreement_id": agreement_id,
             "status": found.status,
             "legal_hold": found.legal_hold,
             "suspension_ends_at": found.suspension_ends_at,
+            "holds": [HoldOut.model_validate(h) for h in standing(said)],
         }
     )
 
@@ -465,23 +469,6 @@ async def propose(
     inputs = {"agreement_id": agreement_id, **given.model_dump(mode="json")}
     answer = await once(session, actor, key, "agreements.propose", inputs, act)
     return ProposalOut.model_validate(answer.content)
-
-
-@agreed.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
-async def accept(
-    session: Writing, actor: SignsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
-    key: IdempotencyKey = None,
-) -> AcceptedOut:  # fmt: skip
-    """Carries it out. Not while units are reserved, on the way or waiting for inspection under the agreement."""
-    sha256 = given.wording_sha256 if given else None
-
-    async def act() -> Any:
-        return AcceptedOut.model_validate(
-            await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=sha256)
-        )
-
-    inputs = {"proposal_id": proposal_id, "wording_sha256": sha256}
-    return AcceptedOut.model_validate(await _once(session, actor, key, "accept_proposal", inputs, act))
 
 
 @agreed.post("/proposals/{proposal_id}/decline", status_code=204, summary="Decline a proposal, or take your own back")

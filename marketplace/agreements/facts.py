@@ -27,7 +27,7 @@ class Facts:
     """What the holder paid per unit."""
     quantity_sold: int
     remaining: int
-    """Units of the schedule that the holder still has, wherever they are."""
+    """Units of the schedule that the holder still has, at whichever of its sites; not those on their way to somebody else."""
     requested: int = 0
     """Units asked for by the call under evaluation; 0 when only asking what could be called."""
     urgency: Urgency = Urgency.STOCK
@@ -38,7 +38,7 @@ class Facts:
     held: int = 0
     """Reserved for calls under this agreement that have not shipped."""
     in_transit: int = 0
-    """On the way between two sites of the holder."""
+    """On the way between two sites of the holder, where its moves take time; in the ledger they do not."""
     quality_held: int = 0
     """On quality hold by the maker or the holder."""
     withdrawn: int = 0

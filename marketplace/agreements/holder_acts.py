@@ -9,7 +9,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import Window, after_days, counted, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, LossOutcome, Need, Reason, RefusalCode, Refused
-from marketplace.agreements.reach import declining_day, minimum, reason, usable
+from marketplace.agreements.reach import declining_day, minimum, reason, suspended, usable
 from marketplace.agreements.term_kinds import (
     AtEnd,
     ConsentSilence,
@@ -55,7 +55,7 @@ def evaluate(
     """
     if quantity < 1:
         raise invalid("act.quantity", "Give a quantity of at least one unit.", field="quantity")
-    stopped = frozen(facts)
+    stopped = frozen(facts, now)
     if stopped:
         return stopped
     if quantity > facts.remaining and terms.clause == "title-kept" and facts.circumstances.unpaid:
@@ -149,8 +149,8 @@ def _after_window(terms: Terms, facts: Facts, act: Act, quantity: int, span: Win
     return Free(None, words, (reason(terms, "window_end_months", words),))
 
 
-def frozen(facts: Facts) -> Refused | None:
-    """What keeps every unit where and as it is, whatever the terms say."""
+def frozen(facts: Facts, now: datetime) -> Refused | None:
+    """What keeps every unit where and as it is at ``now``, whatever the terms say."""
     if facts.out_of_force:
         return Refused(RefusalCode.NOT_IN_FORCE, facts.out_of_force, "Nothing is done under it.", None, ())
     if facts.legal_hold:
@@ -158,7 +158,7 @@ def frozen(facts: Facts) -> Refused | None:
         return Refused(RefusalCode.LEGAL_HOLD, words, "Possible again when the hold is lifted.", None, ())
     if facts.suspended:
         words = "The agreement is suspended: the units stay where and as they are."
-        return Refused(RefusalCode.SUSPENDED, words, "Possible again when the suspension is lifted.", None, ())
+        return suspended(facts, now, words)
     return None
 
 

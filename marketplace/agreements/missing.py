@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from marketplace.agreements import phrases
 from marketplace.agreements.facts import Facts
@@ -18,6 +18,7 @@ from marketplace.agreements.holder_acts import loss_outcome
 from marketplace.agreements.reach import minimum, reason
 from marketplace.agreements.remedies import CountResult, breach_of_minimum, count_result, default_from
 from marketplace.agreements.terms import Party, Terms
+from marketplace.agreements.title import kept_by
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 
@@ -53,9 +54,21 @@ LEFT_WORDS: Mapping[Became, str] = {
     became: "" if became is Became.GIVEN_AWAY else f": {words}" for became, words in BECAME_WORDS.items()
 }
 """After 'left the holder's hands without leave'."""
+TAKEN_WORDS: Mapping[Became, str] = {
+    Became.USED: "used up",
+    Became.INSTALLED: "fitted into a machine",
+    Became.SCRAPPED: "scrapped",
+    Became.SOLD: "sold",
+    Became.GIVEN_AWAY: "gone in another way",
+}
+"""How units that stayed the manufacturer's turn out to have been taken out, to either side."""
 LOSSES = frozenset({Became.LOST, Became.DESTROYED})
-COUNTING = "10.2"
-"""The section on counts: the same number in every clause of the second library (a test compares)."""
+COUNTING: Final = "10.2"
+"""The section on counts: the same number in every clause of the second library (a test compares), as those that follow."""
+BREACH: Final = "11.4"
+LOSS: Final = "12.2"
+TAKEN_OUT: Final = "6.3"
+"""Of title-kept alone: what was used, sold or scrapped without leave counts as taken out, and its price is owed."""
 STILL_THERE = frozenset({Became.FOUND, Became.MOVED})
 BREACHES = frozenset(Became) - LOSSES - STILL_THERE
 
@@ -94,28 +107,39 @@ def owed_for(
     """What is owed for ``quantity`` of the ``facts.remaining`` units. Of several clauses the one that gives most speaks: they
     are about the same units. ``charged``: what was owed for breach before, which counts towards the cap. Raises
     ``loss.quantity``."""
-    answers = [_owed(terms, facts, became, quantity, on, charged) for terms in clauses]
+    placed = kept_by(clauses) is not None
+    answers = [_owed(terms, facts, became, quantity, on, charged, placed=placed) for terms in clauses]
     return max(answers, key=lambda o: (o.amount.amount, o.below))
 
 
-def _owed(terms: Terms, facts: Facts, became: Became, quantity: int, on: date, charged: Money | None) -> Owed:
+def _owed(
+    terms: Terms, facts: Facts, became: Became, quantity: int, on: date, charged: Money | None, *, placed: bool = False
+) -> Owed:
+    """``placed``: the units stayed the manufacturer's until they are taken out, so that their price is another matter."""
     nothing = Money(facts.sale_price.amount * 0, facts.sale_price.currency)
     if became in STILL_THERE:
         return Owed(None, 0, nothing, None, terms, "count_tolerance_bp", "Nothing is owed: the units are there.")
     if became in LOSSES:
         lost = loss_outcome(terms, facts, quantity, on if terms.minimum_steps else None)
         kind = "loss_compensation" if lost.compensation.amount else None
-        return Owed(kind, lost.units_short, lost.compensation, lost.bearer, terms, "loss_compensation_bp", lost.words)
+        words = f"{lost.words} {_rests_on(terms, LOSS)}".rstrip()
+        return Owed(kind, lost.units_short, lost.compensation, lost.bearer, terms, "loss_compensation_bp", words)
     below = newly_below(terms, facts, quantity, on)
     if not below:
-        words = "None of them is missing from the minimum to keep: nothing is owed."
+        words = f"None of them is missing from the minimum to keep: nothing is owed{' for that' if placed else ''}."
         return Owed(None, 0, nothing, None, terms, "minimum_to_keep", words)
     if terms.generation == 1:
         words = f"{phrases.count(below, 'unit')} missing from the minimum to keep; the clause states no amount for it."
         return Owed(None, below, nothing, None, terms, "minimum_to_keep", words)
     damages = breach_of_minimum(terms, facts, below, charged)
     kind = "breach" if damages.amount.amount else None
-    return Owed(kind, below, damages.amount, None, terms, "breach_share_bp", damages.words)
+    words = f"{damages.words} {_rests_on(terms, BREACH)}"
+    return Owed(kind, below, damages.amount, None, terms, "breach_share_bp", words)
+
+
+def _rests_on(terms: Terms, section: str) -> str:
+    """The section that an amount rests on; the first library names none."""
+    return f"({terms.clause}/v{terms.version}, section {section})." if terms.generation == 2 else ""
 
 
 def shortage(
@@ -146,4 +170,6 @@ def told(known: Shortage) -> str:
     """The finding in words: what the count says, by which section, and how much is at stake."""
     words = reason(known.terms, "count_tolerance_bp", known.result.words).words
     stake = f" At stake, if the holder took them out of the minimum: {known.at_stake}." if known.at_stake.amount else ""
-    return f"{words} ({known.terms.clause}/v{known.terms.version}, section {COUNTING}).{stake}"
+    if known.terms.clause == "title-kept":
+        stake += f" What left without leave counts as taken out as well, and its price is owed (section {TAKEN_OUT})."
+    return f"{words.removesuffix('.')} ({known.terms.clause}/v{known.terms.version}, section {COUNTING}).{stake}"

@@ -82,14 +82,15 @@ def cleared_by(notices: Sequence[Notice], act: Act, quantity: int, now: datetime
 
 
 def as_of(facts: Facts, now: datetime) -> Facts:
-    """The facts with what the notices known to them (``circumstances.notices``) come to at ``now``: the oldest that runs is
-    what the holder intends, and units of those that have run are cleared."""
+    """The facts with what the notices known to them (``circumstances.notices``) come to at ``now``: the one that the order names,
+    or else the oldest that runs, is what the holder intends, and units of those that have run are cleared."""
     known = facts.circumstances
     if not known.notices:
         return facts
     standing = [(n, n.standing(now)) for n in known.notices]
     cleared = sum(n.left for n, at in standing if at is Standing.CLEARED)
-    running = next((n for n, at in standing if at is Standing.RUNNING), None)
+    named = known.answers
+    running = next((n for n, at in standing if at is Standing.RUNNING and named in (None, n.id)), None)
     intent = None
     if running is not None:
         offer = None if running.offer is None else Money(running.offer, facts.sale_price.currency)

@@ -15,7 +15,7 @@ from marketplace.agreements.outcomes import Act, AfterNotice, Entitled, Free
 from marketplace.agreements.reach import split
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by
-from marketplace.kit.clock import add_months, end_of_day
+from marketplace.kit.clock import add_months, end_of_day, local_day
 from marketplace.kit.money import Money
 
 
@@ -95,6 +95,9 @@ def rights_over(clauses: Sequence[Terms], facts: Facts) -> tuple[Span, ...]:
     days = {add_months(began, at) for at in range(0, months + 1, every)} | {first, last, last + timedelta(days=1)}
     # A step lies on the day after the month is full, so both are looked at.
     days |= {day + timedelta(days=1) for day in days if day < last}
+    # Under a first refusal units can be asked for from the holder's notice on until it has run.
+    turns = [m for n in facts.circumstances.notices for m in (n.at, n.answer_by, n.clear_until) if m is not None]
+    days |= {local_day(m, facts.zone) + timedelta(days=n) for m in turns for n in (0, 1)}
     asked, spans = replace(facts, requested=1, notice_at=None), list[Span]()
     for day in sorted(day for day in days if began <= day <= last + timedelta(days=1)):
         moment = noon_of(day, facts.zone)

@@ -115,6 +115,7 @@ BLOCKED_SHORT = {
     RefusalCode.EXERCISES_USED_UP: "no orders left",
     RefusalCode.BLACKOUT: "no orders on these days of the year",
     RefusalCode.PERIOD_USED_UP: "most units of this period ordered",
+    RefusalCode.NO_NOTICE: "not named in a notice",
 }
 
 

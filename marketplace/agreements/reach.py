@@ -69,9 +69,7 @@ def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
     if facts.out_of_force:
         return _no(RefusalCode.NOT_IN_FORCE, facts.out_of_force, "Nothing can be ordered under it.")
     if facts.suspended:
-        return _no(
-            RefusalCode.SUSPENDED, "The agreement is suspended.", "Possible again when the suspension is lifted."
-        )
+        return suspended(facts, moment)
     if facts.legal_hold:
         return _no(
             RefusalCode.LEGAL_HOLD,
@@ -100,6 +98,17 @@ def blocked(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
     if terms.blackouts and not (terms.blackout_machine_down and facts.urgency is Urgency.MACHINE_DOWN):
         return _blackout(terms, facts, moment)
     return None
+
+
+def suspended(facts: Facts, moment: datetime, words: str = "The agreement is suspended.") -> Refused:
+    """Nothing may be done until the suspension is lifted, or has ended by itself at the moment that was stored with it; while
+    a legal hold stands beside it nobody knows when."""
+    ends = facts.circumstances.suspension_ends_at
+    if ends is None or ends <= moment or facts.legal_hold:
+        return _no(RefusalCode.SUSPENDED, words, "Possible again when the suspension is lifted.")
+    last = phrases.deadline(ends, facts.zone)
+    until = f"Possible again when the suspension is lifted, at the latest after {last}, when it ends by itself."
+    return Refused(RefusalCode.SUSPENDED, words, until, ends, ())
 
 
 def _blackout(terms: Terms, facts: Facts, moment: datetime) -> Refused | None:
@@ -162,6 +171,8 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
         most = left_of_period(terms.max_units, terms.max_units_months, facts, moment)
         if most < free:
             stuck, free, blocked_by = free - most, most, RefusalCode.PERIOD_USED_UP
+    if free and terms.clause == "first-refusal" and (named := _named(facts, moment)) < free:
+        stuck, free, blocked_by = stuck + free - named, named, RefusalCode.NO_NOTICE
     not_covered = facts.remaining - reached
     return Split(
         facts.remaining,
@@ -176,6 +187,13 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
         blocked_by,
         cleared,
     )
+
+
+def _named(facts: Facts, moment: datetime) -> int:
+    """Units that a notice names which can still be answered: under a first refusal no others can be asked for."""
+    intent = facts.circumstances.intent
+    over = intent is None or (intent.answer_by is not None and moment >= intent.answer_by)
+    return 0 if intent is None or over else intent.quantity
 
 
 def left_of_period(most: int, months: int, facts: Facts, moment: datetime) -> int:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from marketplace.agreements.books import Books, NamedLine, UnitClass
 from marketplace.agreements.classification import INDICATIVE, Kind
@@ -255,6 +255,20 @@ def _line_books(line: NamedLine, after: NamedLine) -> LineBooksOut:
     )  # fmt: skip
 
 
+class HoldOut(BaseModel):
+    """A legal hold that stands. Each side lifts its own; nothing moves while one of them stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+    company_id: UUID
+    company: str
+    basis: str | None = Field(description="The law, order or decision that it rests on.")
+    insolvency_id: UUID | None = Field(
+        validation_alias=AliasChoices("insolvency_id", "record"),
+        description="The record of an insolvency that set it, and that it is lifted with.",
+    )
+    since: datetime
+
+
 class AgreementDetailOut(AgreementOut):
     """An agreement with its text, terms, schedule and history."""
 
@@ -269,6 +283,7 @@ class AgreementDetailOut(AgreementOut):
     )
     law: list[FindingOut] = Field(description="What the legal limits said when it was offered. Not legal advice.")
     events: list[EventOut]
+    holds: list[HoldOut] = Field(description="Legal holds that stand.")
 
 
 class SignIn(BodyIn):
@@ -603,7 +618,8 @@ class StandingOut(BaseModel):
 
     agreement_id: UUID
     status: Status
-    legal_hold: bool
+    legal_hold: bool = Field(description="Whether a legal hold of either side stands.")
     suspension_ends_at: datetime | None = Field(
         default=None, description="Exclusive: when a suspension ends by itself."
     )
+    holds: list[HoldOut] = Field(default=[], description="Legal holds that stand.")

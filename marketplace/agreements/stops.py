@@ -14,7 +14,7 @@ AGAIN_DAYS = 90
 _BEGINS = frozenset({"suspended", "legal_hold"})
 _ENDS = {"resumed": "suspended", "suspension_ended": "suspended", "legal_hold_lifted": "legal_hold"}
 EVENTS = (*sorted(_BEGINS), *_ENDS)
-"""The events of an agreement that stop its clocks and let them go on."""
+"""The events of an agreement that stop its clocks and let them go on; while it is held, a further hold stops nothing more (``holds``)."""
 _LEAST = timedelta(microseconds=1)
 
 
@@ -72,32 +72,6 @@ def moved_by(deadline: datetime, stood_still: timedelta, zone: str, *, exact: bo
     if exact or not stood_still or end_of_day(local_day(deadline - _LEAST, zone), zone) != deadline:
         return later
     return end_of_day(local_day(later - _LEAST, zone), zone)
-
-
-def frozen_days(events: Iterable[tuple[str, datetime]], until: datetime, zone: str) -> int:
-    """How many days the legal hold that lasts at ``until`` has had, from the events in order: its local days, less those of
-    suspensions meanwhile, which lengthen the window by themselves."""
-    begun: datetime | None = None
-    since: datetime | None = None
-    suspended: list[tuple[date, date]] = []
-    for kind, at in events:
-        if kind == "legal_hold":
-            begun = begun or at
-        elif kind == "legal_hold_lifted":
-            begun = None
-        elif kind == "suspended":
-            since = since or at
-        elif since is not None:
-            ended = last_day(at, zone) if kind == "suspension_ended" else local_day(at, zone)
-            suspended.append((local_day(since, zone), ended))
-            since = None
-    if begun is None:
-        return 0
-    first, last = local_day(begun, zone), local_day(until, zone)
-    if since is not None:
-        suspended.append((local_day(since, zone), last))
-    both = sum(max((min(b, last) - max(a, first)).days, 0) for a, b in suspended)
-    return max((last - first).days - both, 0)
 
 
 def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:

@@ -59,7 +59,7 @@ class Called:
     shipped_position: int | None = None
 
 
-_REFUSALS = ("not_on_shelf", "not_on_shelf", "damaged", "used_unreported", "other")
+_REFUSALS = ("not_on_shelf", "not_on_shelf", "damaged", "used_unreported", "short")
 
 
 class Caller:

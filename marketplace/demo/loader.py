@@ -105,6 +105,8 @@ async def load_demo(owner_dsn: str, *, start: datetime, progress: Progress) -> D
             # Two starts at once: the second waits, then finds everything there.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             if await _is_loaded(connection):
+                # What was loaded by an older version may lack clauses that were released since.
+                await publish_library(connection, CLAUSES)
                 return demo_logins(loaded=False)
             await _load(connection, start, progress)
             await connection.execute(_PLACES)

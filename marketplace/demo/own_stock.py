@@ -8,17 +8,23 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
+from marketplace.agreements.combinations import COMBINATIONS
+from marketplace.agreements.terms import dump_terms
 from marketplace.demo.cast import Cast
 from marketplace.demo.catalogue import Catalogue
 from marketplace.demo.draws import Draws
 from marketplace.demo.lots import Cause, LedgerRows, LotStory
 from marketplace.demo.rows import Basis, Listing, ListingLot, OwnStock, Part, Release, TermSheet
 from marketplace.demo.sources import Item
-from marketplace.demo.spread import ACCESS_BACK, BUY_BACK, term_sheet
 
 LISTED, DRAFTED = 200, 18
 _PER_RELEASE = 20
 _CENT = Decimal("0.01")
+OFFERED = (
+    "standard-buy-back", "access-first", "title-kept", "revenue-now", "standard-access", "shelf-and-first-refusal",
+    "declining-buy-back", "wide-access", "standard-buy-back", "title-kept", "access-first",
+)  # fmt: skip
+"""The ready-made terms of each posting, the newest first: every one of them is on offer, and the last is a draft."""
 
 
 @dataclass(slots=True)
@@ -93,11 +99,9 @@ def _lot(item: Item, catalogue: Catalogue, cast: Cast, start: datetime, draws: D
 def _post(own: Own, lots: Sequence[_OwnLot], first: int, cast: Cast, start: datetime, draws: Draws) -> None:
     number = first // _PER_RELEASE
     published = first < LISTED
-    clause = (BUY_BACK, ACCESS_BACK, BUY_BACK)[number % 3]
-    manner = number % 3
-    months = (120, 180, 240)[number % 3]
-    terms_key = f"{clause}/posted/{months}/{manner}"
-    own.term_sheets[terms_key] = term_sheet(clause, "all", 0, months, 0, manner)
+    first_terms, *beside = COMBINATIONS[OFFERED[number]].terms()
+    keys = [f"posted/{OFFERED[number]}/{terms.clause}" for terms in (first_terms, *beside)]
+    own.term_sheets.update(zip(keys, map(dump_terms, (first_terms, *beside)), strict=True))
     at = start - timedelta(days=2 + 7 * number)
     partners = sorted(cast.partner_of)
     named = tuple(
@@ -108,9 +112,10 @@ def _post(own: Own, lots: Sequence[_OwnLot], first: int, cast: Cast, start: date
         draws.reference("REL", "own", number),
         cast.maker,
         f"Surplus tools and hardware, lot {number + 1}",
-        clause,
-        1,
-        terms_key,
+        first_terms.clause,
+        first_terms.version,
+        keys[0],
+        tuple(keys[1:]),
         ("non_capital_spare", "intermediate_good")[number % 2],
         named,
         "published" if published else "draft",
@@ -121,14 +126,14 @@ def _post(own: Own, lots: Sequence[_OwnLot], first: int, cast: Cast, start: date
     )
     own.releases.append(release)
     for lot in lots:
-        own.listings.append(_listing(lot, release, at, draws))
+        own.listings.append(_listing(lot, release, first_terms.minimum_to_keep, at, draws))
         own.listing_lots.append(
             ListingLot(own.listings[-1].id, lot.row.lot_id, 1, cast.maker, own.listings[-1].quantity)
         )
 
 
-def _listing(lot: _OwnLot, release: Release, at: datetime, draws: Draws) -> Listing:
-    """Two thirds to all of the lot, in whole packages, at 40 to 80 % of the list price."""
+def _listing(lot: _OwnLot, release: Release, keep: int, at: datetime, draws: Draws) -> Listing:
+    """Two thirds to all of the lot, in whole packages, at 40 to 80 % of the list price; to be kept is what the terms say."""
     row, nsn = lot.row, lot.part.number
     package = row.package_quantity if row.quantity >= 2 * row.package_quantity else 1
     quantity = max(row.quantity * draws.between(66, 100, "share", nsn) // 100 // package * package, package)
@@ -146,7 +151,7 @@ def _listing(lot: _OwnLot, release: Release, at: datetime, draws: Draws) -> List
         price,
         package,
         package,
-        quantity // 4,
+        min(keep, quantity),
         release.status == "published",
     )
 

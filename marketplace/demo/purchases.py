@@ -116,6 +116,7 @@ class Purchases:
                 agreement.clause,
                 agreement.version,
                 agreement.terms_key,
+                (),
                 agreement.use_class,
                 (),
                 "closed",

@@ -21,9 +21,11 @@ from pathlib import Path
 from types import FrameType
 
 from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
+from marketplace.db.session import Database
 from marketplace.db.setup import ensure_database, head_revision, migrate
-from marketplace.demo.loader import DemoLogins, demo_logins, is_loaded, load_demo
-from marketplace.kit.errors import conflict
+from marketplace.demo.loader import SEED, DemoLogins, Progress, demo_logins, is_loaded, load_demo
+from marketplace.demo.recent import is_lived, live_recent
+from marketplace.kit.errors import DomainError, conflict
 
 
 def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
@@ -93,15 +95,36 @@ def _prepare(credentials: Credentials) -> DemoLogins:
         _say("Making the database and its schema")
         asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords))
         migrate(credentials.dsn(OWNER))
-    if asyncio.run(is_loaded(credentials.dsn(OWNER))):
+    if asyncio.run(_is_there(credentials.dsn(OWNER))):
         return demo_logins(loaded=False)
     # In a process of its own: building the world takes some hundred MB, which this one would keep while it waits.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_die_with_parent) as pool:
-        return pool.submit(_load, credentials.dsn(OWNER)).result()
+        return pool.submit(_load, credentials).result()
 
 
-def _load(dsn: str) -> DemoLogins:
-    return asyncio.run(load_demo(dsn, start=datetime.now(UTC), progress=_Bar()))
+async def _is_there(owner_dsn: str) -> bool:
+    return await is_loaded(owner_dsn) and await is_lived(owner_dsn, SEED)
+
+
+def _load(credentials: Credentials) -> DemoLogins:
+    return asyncio.run(_fill(credentials, datetime.now(UTC), _Bar()))
+
+
+async def _fill(credentials: Credentials, start: datetime, progress: Progress) -> DemoLogins:
+    """The world, and then what was lived in it. A world that was there before may have changed so much since that its people are
+    refused: then it goes on as it is."""
+    logins = await load_demo(credentials.dsn(OWNER), start=start, progress=progress)
+    app, clock = Database(credentials.dsn(APP), pool_size=1), Database(credentials.dsn(WORKER), pool_size=1)
+    try:
+        await live_recent(app, clock, start, SEED, progress)
+    except DomainError as refused:
+        if logins.loaded:
+            raise
+        _say(f"The newest agreements are left out of the demo that is there ({refused.message})")
+    finally:
+        await app.close()
+        await clock.close()
+    return logins
 
 
 async def _at_head(credentials: Credentials) -> bool:

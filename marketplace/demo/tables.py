@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.together import dump_further
 from marketplace.demo.papers import Paper, PublishedClause, papers, parsed_terms
 from marketplace.demo.rows.calls import Settlement
 from marketplace.demo.rows.trade import Agreement
@@ -282,14 +283,15 @@ class Mapper:
 
     def _trade(self) -> Iterator[Table]:
         w = self.world
-        terms = {key: json.dumps(dump_terms(of)) for key, of in parsed_terms(w).items()}
+        sheets = parsed_terms(w)
+        terms = {key: json.dumps(dump_terms(of)) for key, of in sheets.items()}
         yield _table(
             "release", "orders",
-            "id reference company_id title clause version terms use_class currency audience audience_ids status "
+            "id reference company_id title clause version terms further use_class currency audience audience_ids status "
             "created_by created_at published_at closed_at",
             len(w.releases),
             (
-                (*r[:6], terms[r.terms_key], r.use_class, "USD", "named" if r.audience_ids else "all", r.audience_ids,
+                (*r[:6], terms[r.terms_key], dump_further([sheets[key] for key in r.further_keys]), r.use_class, "USD", "named" if r.audience_ids else "all", r.audience_ids,
                  r.status, r.created_by, r.created_at, r.published_at, r.closed_at)
                 for r in w.releases
             ),

@@ -86,6 +86,11 @@ MADE_UP = (
         "and postings are made up."
     ),
     (
+        "Nine agreements under the newest clauses, with the orders back, notices, counts and disputes under them and a depot in "
+        "Monterrey, were lived through the site itself when the demo was loaded, dated back. What happens in them is made up; the part numbers, "
+        "names and list prices are from the records. Postings on offer stand under ready-made terms of the same clauses; older agreements under those of their time."
+    ),
+    (
         "Control unit numbers are real numbers of vehicle makers, read from control units; the makers have no part in "
         "this demo."
     ),

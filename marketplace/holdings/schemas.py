@@ -212,6 +212,11 @@ class MoveIn(Which):
         }
     )
     to_site_id: UUID
+    licence: str = Field(
+        default="",
+        max_length=200,
+        description="Number of the export licence, where controlled units cross a border; kept in the note of the move.",
+    )
 
 
 class UseIn(Which):
@@ -392,6 +397,17 @@ class MissingIn(BodyIn):
     to_site_id: UUID | None = Field(default=None, description="Of units that are at another of your sites.")
 
 
+class PriceOwedOut(BaseModel):
+    """The price of units that were the manufacturer's until they are taken out, and count as taken out now."""
+
+    model_config = ConfigDict(from_attributes=True)
+    units: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    words: str
+
+
 class MissingOut(BaseModel):
     """What became of units that were missing, who said so, and what is owed for them."""
 
@@ -413,11 +429,17 @@ class MissingOut(BaseModel):
     quantity: int
     without_leave: int = Field(description="Of them, those for which the agreement gave no leave.")
     below_minimum: int = Field(description="Of them, those that are missing from the minimum to keep.")
-    line_kind: str | None = Field(description="Kind of the settlement line; null where nothing is owed.")
-    amount: Decimal
+    line_kind: str | None = Field(
+        description="Kind of the settlement line for breach, or for the loss; null where nothing is owed for that."
+    )
+    amount: Decimal = Field(description="Owed for breach, or for the loss.")
     currency: str
     due_on: date
-    words: str
+    words: str = Field(description="What the agreement says of breach or loss.")
+    price: PriceOwedOut | None = Field(
+        description="Owed beside, by a line of its own, where the units count as taken out."
+    )
+    told: str = Field(description="All that is owed, with the sections and the days on which it is due.")
     note: str
     happened_at: datetime
     command_id: UUID

@@ -69,8 +69,12 @@ class _Decision(Working):
             self.expire_overdue(lot)
         for step in steps:
             self._step(step)
-        for lot_id in self.late:
-            check_past(self.lots[lot_id])
+        written: dict[UUID, set[int]] = {lot_id: set() for lot_id in self.late}
+        for movement in self.movements:
+            if movement.lot_id in written:
+                written[movement.lot_id].add(movement.seq)
+        for lot_id, seqs in written.items():
+            check_past(self.lots[lot_id], seqs)
         return Outcome(
             tuple(self.movements),
             frozenset(self.touched),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from marketplace.kit.errors import conflict
 from marketplace.ledger.entries import (
@@ -60,20 +60,49 @@ def returnable(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> Iterab
         yield RETURNS[effect], -sign * past.quantity
 
 
-def check_past(lot: LotState) -> None:
-    """A late report must not take units out of a place before they had come there."""
+def check_past(lot: LotState, written: Collection[int]) -> None:
+    """A late report must not take units out of a place before they had come there. ``written``: the numbers of the movements
+    that this command adds.
+
+    Whoever holds units that it bought reads the history of its own places in full, and of others' places only what touched
+    its own: of a place that units left for it, without how they had come there. So each place begins with as many as what was
+    on record before needs. That is none where the history is complete, and nothing that is written here takes units from
+    another place."""
     if lot.history is None:
         raise AssertionError("a late report needs the lot's history")
-    balances: dict[int | Kind, int] = {}
     by_seq = {m.seq: m for m in lot.history}
-    for past in sorted(lot.history, key=lambda m: (m.occurred_at, m.seq)):
-        changes: list[tuple[int | Kind, int]] = [*deltas(past), *returnable(past, by_seq)]
-        for place, change in changes:
-            balances[place] = balances.get(place, 0) + change
+    in_order = sorted(lot.history, key=lambda m: (m.occurred_at, m.seq))
+    before: dict[int | Kind, int] = {}
+    opening: dict[int | Kind, int] = {}
+    for past in in_order:
+        if past.seq not in written:
+            for place, change in _changes(past, by_seq):
+                before[place] = before.get(place, 0) + change
+                opening[place] = max(opening.get(place, 0), -before[place])
+    balances = dict(opening)
+    for number, past in enumerate(in_order):
+        for place, change in _changes(past, by_seq):
+            there = balances.get(place, 0)
+            balances[place] = there + change
             if balances[place] < 0:
+                came = (m for m in in_order[number + 1 :] if any(p == place and n > 0 for p, n in _changes(m, by_seq)))
                 raise conflict(
-                    "ledger.late_conflict",
-                    f"Reported late, this contradicts what is on record: on {past.occurred_at:%Y-%m-%d} there would "
-                    "have been fewer than none. Correct the later transaction and report both again.",
-                    lot_id=str(lot.lot_id),
+                    "ledger.late_conflict", _contradiction(past, there, next(came, None)), lot_id=str(lot.lot_id)
                 )
+
+
+def _changes(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> list[tuple[int | Kind, int]]:
+    return [*deltas(past), *returnable(past, by_seq)]
+
+
+def _contradiction(past: PastMovement, there: int, came: PastMovement | None) -> str:
+    words = (
+        f"Reported late, this contradicts what is on record: on {past.occurred_at:%Y-%m-%d %H:%M} UTC {past.quantity:,} would "
+        f"have left a place where {there:,} of these units stood."
+    )
+    if came is None:
+        return words + " Correct the later transaction and report both again."
+    return (
+        f"{words} More came there on {came.occurred_at:%Y-%m-%d %H:%M} UTC, by receipt, a move, or a change of their agreement: "
+        "give a later moment and say in the note when it was, or correct that transaction and report both again."
+    )

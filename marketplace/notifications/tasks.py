@@ -15,31 +15,16 @@ from marketplace.outbox.service import Event, Handler
 from marketplace.settings import Settings
 
 
-def listeners(settings: Settings) -> Mapping[str, Handler]:
-    """Event names and what to do: every event whose payload carries a mail is sent as one."""
+def mailer(settings: Settings) -> Handler:
+    """Listens to every event: one whose payload carries a mail is sent as one. Whoever emits an event decides whether somebody is
+    told; a list of names here would be one more place to forget it."""
 
     async def send(event: Event) -> None:
         mail = event.payload.get("mail")
         if mail:
             await deliver(settings, compose(settings, event, mail))
 
-    names = (
-        "order.placed", "order.accepted", "order.declined", "order.cancelled", "order.expired", "order.shipped",
-        "order.received", "call.noticed", "call.answered", "call.missed", "call.shipped", "call.received",
-        "call.replacement", "call.bought", "call.lost",
-        "requisition.approval", "requisition.short", "agreement.offered", "agreement.signed",
-        "agreement.change_proposed", "agreement.end_proposed", "agreement.proposal_declined",
-        "agreement.proposal_withdrawn", "agreement.superseded", "agreement.terminated",
-        "agreement.ended_for_breach", "agreement.suspension_ended",
-        "agreement.renewal_proposed", "agreement.renewal_accepted", "agreement.renewal", "agreement.renewed",
-        "agreement.non_renewal", "agreement.not_renewed",
-        "agreement.notice", "agreement.notice_agreed", "agreement.notice_refused", "agreement.shelf_life",
-        "holding.shortage", "holding.missing",
-        "insolvency.recorded", "insolvency.lifted",
-        *(f"resale.{step}" for step in ("asked", "consented", "refused", "acceded", "shipped", "received", "cancelled")),
-        "listing.shrunk", "obligations.due",
-    )  # fmt: skip
-    return dict.fromkeys(names, send)
+    return send
 
 
 def compose(settings: Settings, event: Event, mail: Mapping[str, object]) -> EmailMessage:

@@ -34,6 +34,18 @@ class Event:
 Handler = Callable[[Event], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who hears of an event: those that listen to its name, then those that listen to every one (``always``)."""
+
+    by_name: Mapping[str, Sequence[Handler]]
+    always: Sequence[Handler] = ()
+
+    def of(self, name: str) -> Sequence[Handler]:
+        """In the order in which they are called."""
+        return (*self.by_name.get(name, ()), *self.always)
+
+
 async def emit(
     session: WriteSession,
     name: str,
@@ -92,7 +104,7 @@ RETURNING id, name, aggregate, aggregate_id, payload, company_ids, attempts
 
 
 async def deliver_waiting(
-    database: Database, handlers: Mapping[str, Sequence[Handler]], now: Callable[[], datetime], *, batch: int = 50
+    database: Database, listeners: Listeners, now: Callable[[], datetime], *, batch: int = 50
 ) -> int:
     """Delivers what waits, oldest first, one event per aggregate at a time, until nothing is due. Returns how many.
 
@@ -111,7 +123,7 @@ async def deliver_waiting(
                 row["id"], row["name"], row["aggregate"], row["aggregate_id"], row["payload"],
                 tuple(row["company_ids"]), row["attempts"],
             )  # fmt: skip
-            error = await _handle(event, handlers.get(event.name, ()))
+            error = await _handle(event, listeners.of(event.name))
             async with database.write() as session:
                 if error is None:
                     delivered += 1

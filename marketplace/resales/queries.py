@@ -116,6 +116,26 @@ async def requests_for(session: WriteSession, agreement_id: UUID, part_id: UUID)
     return [Request(**dict(r)) for r in rows]
 
 
+async def requests_under(session: AsyncSession, agreement_id: UUID) -> Sequence[ResaleRow]:
+    """Requests under an agreement that wait for consent or for the buyer's signature, by id, as its maker reads them."""
+    rows = await fetch(
+        session,
+        _RESALE + "WHERE r.agreement_id = $1 AND r.status IN ('asked', 'consented') ORDER BY r.id",
+        agreement_id,
+    )
+    return [ResaleRow(**dict(r)) for r in rows]
+
+
+async def requests_under_for_update(session: WriteSession, agreement_id: UUID) -> Sequence[ResaleRow]:
+    """The same, locked in id order and read after that; lots and the agreement are locked later."""
+    await fetch(
+        session,
+        "SELECT id FROM resale WHERE agreement_id = $1 AND status IN ('asked', 'consented') ORDER BY id FOR NO KEY UPDATE",
+        agreement_id,
+    )
+    return await requests_under(session, agreement_id)
+
+
 async def overdue(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[UUID]:
     """Resales whose maker has not answered, or whose buyer has not signed, by the stored moment (worker)."""
     rows = await fetch(

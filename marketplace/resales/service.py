@@ -227,6 +227,26 @@ async def cancel(session: WriteSession, actor: Actor, resale_id: UUID, reason: s
     await _end(session, actor, row, State.CANCELLED, words, now, other)
 
 
+async def end_with_agreement(
+    session: WriteSession, by: By, requests: Sequence[ResaleRow], reference: str, now: datetime
+) -> None:
+    """The agreement has ended: what was asked of its maker, or consented to and not signed by the buyer, is not asked any more.
+    The requests are locked. Nothing was reserved for them."""
+    reason = f"{reference} has ended: nobody has to be asked about its units any more."
+    for row in requests:
+        await execute(
+            session,
+            "UPDATE resale SET status = 'cancelled', reason = $2, ended_at = $3 WHERE id = $1",
+            row.id,
+            reason,
+            now,
+        )
+        await _tell(
+            session, by, row, State.CANCELLED.value, now, (row.holder_id, row.buyer_id),
+            f"{row.reference}: the resale was cancelled", reason, note=reason,
+        )  # fmt: skip
+
+
 async def join(
     session: WriteSession, actor: Actor, resale_id: UUID, now: datetime, *, wording_sha256: str | None = None
 ) -> UUID | None:

@@ -27,6 +27,10 @@ REASONS: Mapping[str, str] = {
 }
 
 
+OF_UNITS = ("lower_grade", "damaged", "wrong_part", "papers")
+"""Reasons that say what units were like: what both sides have agreed on about that is settled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """What one side would agree to: ``amount`` is owed of what is in dispute; of rejected units, for the ``quantity`` that

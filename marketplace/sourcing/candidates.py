@@ -20,7 +20,8 @@ from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.outcomes import Refused
+from marketplace.agreements.notice import Standing as NoticeStanding
+from marketplace.agreements.outcomes import RefusalCode, Refused
 from marketplace.agreements.prose import badge
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
@@ -59,6 +60,8 @@ class StockRow(NamedTuple):
     reserved: int
     """As ``held``, with reservations whose time is over, and of frozen lots too."""
     unreserved_frozen: int
+    back: int
+    """On their way to the maker."""
     point: Point
     snapshot_on: date | None = None
     """The day of the stock file that last named it; own stock only."""
@@ -198,15 +201,19 @@ def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing
         if row.agreement_id is None:
             continue
         key = (row.agreement_id, row.part_id, row.holder_id)
-        units = Standing(
-            row.quantity,
-            row.reserved,
-            row.quantity - row.reserved if row.site_id is None else 0,
-            0 if row.site_id is None else row.unreserved_frozen,
-        )
+        there = Standing(row.quantity, row.reserved, row.unreserved_frozen, 0)
+        units = Standing(0, 0, 0, row.back) if row.site_id is None else there
         known = found.get(key)
         found[key] = units if known is None else Standing(*map(add, known, units))
     return found
+
+
+def answering(right: Right, notice: UUID) -> Right:
+    """The right as an order sees it that names this notice; unchanged where the notice is not under it."""
+    known = right.facts.circumstances
+    if all(n.id != notice for n in known.notices):
+        return right
+    return right._replace(facts=replace(right.facts, circumstances=replace(known, answers=notice)))
 
 
 def assemble(
@@ -355,9 +362,7 @@ def _under(
     explain: bool,
 ) -> list[Candidate]:
     known = right.facts
-    missing_here = min(
-        sum(r.withdrawn for r in members), known.remaining - known.held - known.in_transit - known.quality_held
-    )
+    missing_here = min(sum(r.withdrawn for r in members), known.remaining - known.held - known.quality_held)
     facts = known
     # Asked for the fewest that one order takes: whether an order is of the right size is asked once its size is known.
     least = max(t.partial_minimum for t in right.clauses)
@@ -449,4 +454,13 @@ def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now
         return Blocked(
             rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({parts.words})."
         )
+    running = [n for n in facts.circumstances.notices if n.standing(now) is NoticeStanding.RUNNING]
+    if terms.clause == "first-refusal" and len(running) > 1:
+        words = (
+            f"{rest} are not in the notice that this order answers. {len(running)} notices run: each is answered by "
+            "an order that names it, or else the oldest is."
+        )
+        return Blocked(rest, "not_covered", words)
+    if parts.blocked_by is RefusalCode.NO_NOTICE:
+        return Blocked(rest, parts.blocked_by.value, f"{rest} are not named in a notice of the holder.")
     return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")

@@ -125,6 +125,8 @@ class Call(Row):
     licence_asked_at: Mapped[datetime | None]
     licence_at: Mapped[datetime | None]
     licence: Mapped[str | None]
+    licence_refused_at: Mapped[datetime | None]
+    notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
     replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     created_at: Mapped[Created]
     __table_args__ = (

@@ -140,7 +140,9 @@ async def test_suspension_and_legal_hold_on_the_page(site: Site) -> None:
         return str(done.headers.get("location") or done.text)
 
     assert await do(planner, "suspend", reason="Under review.") == f"{home}?done=suspend"
-    assert "Under review." in (await buyer.get(home)).text
+    page = (await buyer.get(home)).text
+    assert "Under review." in page
+    assert "4 not now (agreement suspended)" in page, "the units are there all the same"
     assert "only it can resume it" in await do(buyer, "resume")
     assert await do(planner, "resume") == f"{home}?done=resume"
     assert await do(planner, "hold", reason="A court order.", basis="Order 26-118") == f"{home}?done=hold"
@@ -149,7 +151,20 @@ async def test_suspension_and_legal_hold_on_the_page(site: Site) -> None:
     assert "On legal hold" in rows
     assert "Active" not in rows
     assert "only it can lift it" in await do(buyer, "lift", reason="Please.")
+    # The other side's stands beside it, on its own.
+    assert await do(buyer, "hold", reason="Sanctions screening.", basis="List of 3 May") == f"{home}?done=hold"
+    page = (await planner.get(home)).text
+    assert (
+        f"Set by {world.maker.name}: Order 26-118; {world.buyer.name}: List of 3 May. Each side lifts its own." in page
+    )
+    assert "Put under legal hold" not in (await planner.get(f"{home}/standing")).text
     assert await do(planner, "lift", reason="Lifted by the court.") == f"{home}?done=lift"
+    page = (await planner.get(home)).text
+    assert f"Set by {world.buyer.name}: List of 3 May." in page
+    assert "lifted its legal hold; another one stands" in page
+    assert "Lift your legal hold" not in (await planner.get(f"{home}/standing")).text
+    assert await do(buyer, "lift", reason="No hit.") == f"{home}?done=lift"
+    assert "On legal hold" not in (await buyer.get(home)).text
 
 
 async def test_the_rights_of_a_chosen_day(site: Site) -> None:

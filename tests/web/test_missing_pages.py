@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.combinations import BUY_BACK, TITLE_KEPT
 from tests import second
-from tests.agreed import agreed_on, delivered, rows_of
+from tests.agreed import agreed_on, delivered, rows_of, under
 from tests.web.job import Site, open_site, send
 from tests.world import World
 
@@ -153,3 +154,33 @@ async def test_a_consignment_lost_on_the_road_is_reported_by_either_side(site: S
     assert "UPS cannot trace it." in page.text
     assert "It was lost on its way" in page.text
     assert "Price" in page.text
+
+
+async def test_of_units_that_stay_the_makers_the_page_names_breach_and_price_before_and_after(site: Site) -> None:
+    """All three, of which one is to be kept, are given away: 100 for breach and three times 100 as the price."""
+    world = site.world
+    agreement_id = await agreed_on(world, [("title-kept", 1, {**TITLE_KEPT, "minimum_to_keep": 1})])
+    await world.register(world.buyer, 3, place=replace(under(world, agreement_id), owner=world.maker.id))
+    buyer, planner = await site.browser(world.buyer, "buyer"), await site.browser(world.maker, "planner")
+    form = await buyer.get(f"/holdings/missing?agreement={agreement_id}&part={world.part}&site={world.buyer.site}")
+    said = {
+        "agreement": str(agreement_id), "part": str(world.part), "site": str(world.buyer.site), "quantity": "3",
+        "became": "given_away", "note": "Lent to a neighbour, who fitted them.",
+    }  # fmt: skip
+    before = await rows_of(world, *TABLES, "taking_out")
+    asked = await send(buyer, "/holdings/missing", form, **said)
+    assert await rows_of(world, *TABLES, "taking_out") == before, "nothing is recorded before it is confirmed"
+    for words in (
+        "100.00 USD by ",
+        "section 11.4",
+        "3 units count as taken out (title-kept, section 6.3)",
+        "300.00 USD at 100.00 USD each",
+    ):
+        assert words in asked.text, words
+    assert "nothing is owed" not in asked.text
+    await send(buyer, "/holdings/missing", asked, **said, confirmed="yes")
+    for who in (buyer, planner):
+        for path in (f"/agreements/{agreement_id}", "/holdings/missing-units"):
+            page = (await who.get(path)).text
+            assert "section 6.3): the price, 300.00 USD" in page, path
+            assert "price, due <" in page, path

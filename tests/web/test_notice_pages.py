@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -139,3 +140,26 @@ async def test_the_maker_lets_units_go_and_the_holder_withdraws_on_the_page_of_a
     stranger = await site.browser(world.other, "buyer")
     assert (await stranger.get(address)).status_code == 404
     assert (await planner.post(f"{address}/burn", data={})).status_code == 404
+
+
+async def test_the_page_of_a_notice_leads_to_the_order_that_answers_it(site: Site) -> None:
+    job, world = site.job, site.world
+    await job.sold(4, offered=4)
+    planner, clerk = await site.browser(world.maker, "planner"), await site.browser(world.buyer, "warehouse")
+    body = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
+    at = f"/api/v1/agreements/{job.agreement}/notices"
+    given = [(await clerk.post(at, json=body)).json()["id"] for _ in range(2)]
+    address = f"/agreements/notices/{given[1]}"
+    link = re.search(r'href="(/requests\?q=[^"]+notice=[^"]+)"', (await planner.get(address)).text)
+    assert link
+    found = await planner.get(link[1].replace("&amp;", "&"))
+    order = [x.replace("&amp;", "&") for x in re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', found.text)][-1]
+    checked = await send(planner, "/requests/new", await planner.get(order), machine_model="EX-200")
+    assert checked.status_code == 200, checked.text
+    done = await send(planner, "/requests/new", checked)
+    assert done.status_code == 303, done.text
+    named = await world.owner.fetchrow(
+        "SELECT k.id, n.taken FROM call k JOIN notice n ON n.id = k.notice_id WHERE n.id = $1::text::uuid", given[1]
+    )
+    assert named["taken"] == 1
+    assert f'href="{address}"' in (await planner.get(f"/calls/{named['id']}")).text

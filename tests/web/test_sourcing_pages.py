@@ -124,8 +124,10 @@ async def test_a_refusal_without_reason_changes_nothing_and_one_with_a_reason_sa
     refused = await send(holder, f"{call}/refuse", page, code="")
     assert refused.status_code == 422
     assert "Choose one: the reason." in refused.text
-    noted = await send(holder, f"{call}/refuse", page, code="other", note="")
-    assert noted.status_code == 422
+    noted = await send(holder, f"{call}/refuse", page, code="other", note="Ours")
+    assert (noted.status_code, "section 5.2" in noted.text) == (409, True)
+    assert 'value="damaged"' in page.text
+    assert 'value="other"' not in page.text, "what the clause does not allow is not offered"
     assert await world.owner.fetchval("SELECT status FROM call WHERE id = $1", call.rsplit("/", 1)[1]) == "noticed"
     done = await send(holder, f"{call}/refuse", page, code="not_on_shelf")
     assert done.status_code == 303

@@ -83,7 +83,7 @@ async def test_a_request_that_was_filled_elsewhere_or_given_up_no_longer_waits(w
         await site.job.sold(4, offered=4)
         await site.job.called()
         technician = await site.browser(world.maker, "technician")
-        await refuse(site, "other")
+        await refuse(site, "short")
         assert await agree(technician) == {"request needs another source": 1}
         await ok(site.job.technician.post(f"{API}/sourcing/requests/{site.job.requisition}/cancel"))
         assert await agree(technician) == {}
@@ -153,7 +153,7 @@ async def test_home_takes_the_same_statements_however_much_waits(world: World, w
             await person.get("/")
         for _ in range(3):
             await site.job.called()
-            await refuse(site, "other")
+            await refuse(site, "short")
         await site.job.called()
         with counted(world.db) as many:
             await person.get("/")

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.changes import Difference, LineMinimum, differences_of_all, minimum_after
 from marketplace.agreements.endpoints import minimums_of
+from marketplace.agreements.holds import own
 from marketplace.agreements.phrases import deadline
 from marketplace.agreements.queries import AgreementDetail, ProposalRow, Term
 from marketplace.agreements.states import AGREEMENT_TRANSITIONS, AgreementState
@@ -24,6 +25,7 @@ from marketplace.kit.errors import DomainError, conflict, missing
 from marketplace.orders import service as orders
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from marketplace.sourcing import service as sourcing
 from web.clause_forms import ClausesForm, named_clauses
 from web.clauses import html
 from web.forms import Fields, Form, Value
@@ -58,8 +60,8 @@ def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
         "suspend": AgreementState.SUSPENDED in possible,
         "resume": side and found.row.status == "suspended",
         "close": AgreementState.CLOSED in possible,
-        "hold": living and not found.row.legal_hold,
-        "lift": living and found.row.legal_hold,
+        "hold": living and all(h.company_id != actor.company_id or h.record is not None for h in found.holds),
+        "lift": living and found.row.legal_hold and (own(found.holds, actor.company_id) is not None or not found.holds),
     }
 
 
@@ -247,7 +249,7 @@ async def answer(request: Request, agreement_id: UUID, proposal_id: UUID, sent: 
         if sent.form().value("kind") == "terms":
             done = await orders.sign_terms(session, actor, proposal_id, now, wording_sha256=text)
         else:
-            done = await service.accept_proposal(session, actor, proposal_id, now, wording_sha256=text)
+            done = await sourcing.sign_proposal(session, actor, proposal_id, now, wording_sha256=text)
         if done.agreement_id == agreement_id:
             return f"/agreements/{agreement_id}?done=renewed"
         return f"/agreements/{done.agreement_id or agreement_id}?done={'changed' if done.agreement_id else 'ended'}"

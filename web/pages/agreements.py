@@ -17,11 +17,12 @@ from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE
 from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
+from marketplace.agreements.holds import Hold
 from marketplace.agreements.on_day import days_that_matter, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.phrases import deadline
 from marketplace.agreements.prose import summary_of_lines
-from marketplace.agreements.queries import AgreementFilter, AgreementRow, EventRow, retained
+from marketplace.agreements.queries import AgreementFilter, AgreementRow, retained
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
@@ -86,6 +87,8 @@ EVENTS: Final = {
     "resumed": ("{company} resumed the agreement", "circle-check", "good"),
     "withdrawn": ("{company} withdrew the offer", "x", None),
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
+    "legal_hold_joined": ("{company} set a legal hold of its own beside the one that stands", "gavel", "bad"),
+    "legal_hold_left": ("{company} lifted its legal hold; another one stands", "gavel", "warn"),
     "notice": ("{company} gave notice", "bell", "info"),
     "change_proposed": ("{company} proposed other terms", "message-circle", "info"),
     "terms_proposed": ("{company} proposed other terms before signing", "message-circle", "info"),
@@ -153,7 +156,7 @@ async def agreements(visit: ReadsAgreements) -> Response:
     return visit.show(
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
         tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
-        value=lambda r: Money(r.value, r.currency),
+        value=lambda r: Money(r.value, r.currency), clauses=list(NAMES.items()),
         until=_until,
     )  # fmt: skip
 
@@ -179,7 +182,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))
-        stands = split(known.terms, known.facts, visit.now) if known and known.status in IN_FORCE else None
+        stands = (
+            split(known.terms, known.facts, visit.now) if known and known.status in (*IN_FORCE, "suspended") else None
+        )
         lines.append((line, known, stands))
     row, actor = found.row, visit.actor
     side = "maker" if row.maker_id == actor.company_id else "holder" if row.holder_id == actor.company_id else ""
@@ -219,7 +224,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
 
 TAKEN_WORDS = {
     "use": "issued to production", "install": "fitted", "resell": "sold on", "scrap": "scrapped",
-    "without_leave": "used without leave", "lay_too_long": "lay too long", "at_end": "bought at the end",
+    "without_leave": "gone without being taken out", "lay_too_long": "lay too long", "at_end": "bought at the end",
 }  # fmt: skip
 """Why units were taken out, or count as taken out."""
 MOST_TAKEN = 20
@@ -282,7 +287,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         if ours else None,
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
         still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
-        ends_at=_ends_at(context["row"]), basis=basis_of(context["found"].events), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
+        ends_at=_ends_at(context["row"]), basis=basis_of(context["found"].holds), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
@@ -297,10 +302,9 @@ def _ends_at(row: AgreementRow) -> str | None:
     return deadline(row.suspension_ends_at, row.zone) if row.suspension_ends_at else None
 
 
-def basis_of(events: Sequence[EventRow]) -> str | None:
-    """What the legal hold of an agreement that is under one rests on: as it was set last."""
-    named = [e.detail.get("basis") for e in events if e.kind == "legal_hold"]
-    return str(named[-1]) if named and named[-1] else None
+def basis_of(holds: Sequence[Hold]) -> str | None:
+    """Who has an agreement under legal hold, and what each hold rests on."""
+    return "; ".join(f"{h.company}: {h.basis or 'no basis named'}" for h in holds) or None
 
 
 def _on_day(visit: Visit, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,11 +27,18 @@ from marketplace.settlement.disputes import REASONS
 from marketplace.settlement.queries import DisputeRow, SettlementRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
+from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
-from marketplace.sourcing.service.shared import REFUSALS, WITHDRAWING
 from web.availability import KINDS
-from web.call_words import SETTLEMENT_WORDS, call_event, page_state, refusal_words
+from web.call_words import (
+    SETTLEMENT_WORDS,
+    call_event,
+    licence_awaited,
+    page_state,
+    paid_by_condition,
+    refusal_words,
+)
 from web.exports import list_csv, wants_csv
 from web.formats import plural
 from web.forms import Form, Value, shipment_values
@@ -114,6 +121,7 @@ DONE: Final = {
     ),
     "lost": ("Recorded as lost.", "The order has ended, and the other side was told. What is owed stands below."),
     "licence": ("Recorded.", "The other side was told."),
+    "unlicensed": ("Ended.", "The units are the holder's again, and nothing is owed for that."),
     "acknowledge": ("Acknowledged.", "The other side sees that you have seen it. Answer it next."),
     "sell-back": (
         "Sold back.",
@@ -233,6 +241,8 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
     unlicensed = licence is not None and call.licence is None
     if unlicensed and licence and licence.gets_it == actor.company_id and call.status in BEFORE_SHIPPING:
         found.append(Step("licence", "Export licence", "certificate", primary=call.status == "accepted"))
+    elif unlicensed and call.licence_refused_at and call.status in BEFORE_SHIPPING:
+        found.append(Step("licence", "Licence refused", "certificate"))
     in_time = call.respond_by is None or now < call.respond_by
     if holds and actor.may("call.answer"):
         if call.status == "noticed" and in_time:
@@ -303,8 +313,9 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
         "fee": None if call.draw_fee is None else Money(call.draw_fee, call.currency),
         "steps": steps(actor, call, visit.now, licence),
         "licence": licence,
+        "licence_awaited": licence_awaited(call),
+        "pays": paid_by_condition(call.grades["pays"]) if call.grades else (),
         "crumbs": [("Buy-back orders", "/calls"), (call.reference, f"/calls/{call_id}")],
-        "refusals": list(REFUSALS.items()),
         "refusal": refusal_words(call.refusal_code),
         # Who may be rung: once the order is sent, never before (a masked holder stays masked until then).
         "sent": call.noticed_at is not None,
@@ -378,6 +389,8 @@ def _next(call: CallRow, holds: bool) -> str:
         return "Reserved. It is sent once an approver agrees."
     if state == "waiting":
         return f"Commit or refuse. {silence}" if holds else f"{call.holder} commits or refuses. {silence}"
+    if licence_awaited(call):
+        return "An export licence was asked for: the time for shipping stands still until its number is recorded."
     if state == "committed":
         return "Ship the units and say how." if holds else f"{call.holder} ships next."
     if call.status == "defaulted":
@@ -426,8 +439,10 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
     found = await detail(visit, call_id)
     if step not in {s.key for s in found["steps"]} and not form.bad:
         raise conflict("call.state", "This step is not possible now. Open the order to see how it stands.")
-    withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
     call: CallRow = found["call"]
+    grounds = await service.grounds_of(visit.session, call)
+    withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
+    found |= {"grounds": grounds, "refusals": [(code, REFUSALS[code]) for code in grounds.codes]}
     unfit = {"price", "not_owed", "quantity", "condition"}
     if call.grades:
         found |= {"rows": inspecting.rows(call, found["units"]), "conditions": inspecting.conditions(call)}
@@ -471,10 +486,12 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, datetime], 
 async def _accept(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:
     fields = sent.fields()
     quantity = fields.whole("quantity", "Quantity", low=0, empty=0)
+    code = fields.one_of("code", "the reason", REFUSALS) if sent.form().value("code") else None
+    note = fields.text("note", "Note", required=False, most=500)
     fields.check("call.invalid", "The answer could not be recorded.")
     # An empty field commits to all of it: the one-click answer from the inbox sends none.
     given = bool(sent.form().value("quantity"))
-    await service.accept(session, actor, call_id, now, quantity=quantity if given else None)
+    await service.accept(session, actor, call_id, now, quantity=quantity if given else None, code=code, note=note)
 
 
 async def _refuse(session: WriteSession, actor: Actor, call_id: UUID, sent: Sent, now: datetime) -> None:

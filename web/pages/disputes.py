@@ -17,7 +17,7 @@ from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.settlement import queries, service
-from marketplace.settlement.disputes import REASONS, latest
+from marketplace.settlement.disputes import OF_UNITS, REASONS, latest
 from marketplace.settlement.queries import DisputeRow, StatementRow
 from marketplace.sourcing import queries as calls
 from marketplace.sourcing import service as sourcing
@@ -111,9 +111,11 @@ async def _open_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     row = await queries.settlement_line(visit.session, line_id)
     if row.payer_id != visit.actor.company_id:
         raise forbidden("dispute.side", f"{row.payer} owes {row.reference} and can dispute it; you are owed it.")
-    reasons = [(code, words) for code, words in REASONS.items() if code != "condition"]
+    settled, known = await queries.settled_units(visit.session, line_id)
+    apart = {"condition", *(OF_UNITS if settled >= row.quantity else ())}
+    reasons = [(code, words) for code, words in REASONS.items() if code not in apart]
     return visit.show(
-        "settlement/dispute_open.html", row=row, form=form, reasons=reasons, labels=LABELS,
+        "settlement/dispute_open.html", row=row, settled=known, form=form, reasons=reasons, labels=LABELS,
         left=sums(row.amount - row.paid, row.currency),
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ async def _page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
     names = {row.maker_id: row.maker, row.holder_id: row.holder}
     return visit.show(
         "agreements/end.html", form=form, row=row, breach=breach, labels=LABELS, second=found.terms.generation == 2,
-        choices=[(f"{d.cause.value}/{d.reference}", d.words) for d in breach.defaults],
+        choices=[(f"{d.cause.value}/{d.reference}", d.words, "") for d in breach.defaults],
         owed=[(names.get(payer, ""), money) for payer, money in breach.owed],
         other=row.holder if visit.actor.company_id == row.maker_id else row.maker,
     )  # fmt: skip

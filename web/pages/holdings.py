@@ -24,6 +24,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
+from web.clauses import NAMES
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
@@ -68,7 +69,7 @@ KEPT: Final = ("number", "site", "condition", "clause", "right", "counted", "aft
 
 def _filter(visit: Visit) -> HoldingFilter:
     encumbered = {"yes": True, "no": False}.get(visit.choice("right", {"yes", "no"}))
-    clause = visit.choice("clause", {"buy-back", "access-back"}) or None
+    clause = visit.choice("clause", set(NAMES)) or None
     condition = visit.choice("condition", CONDITION_WORDS) or None
     return HoldingFilter(
         number=visit.asked("number")[:80] or None,
@@ -103,6 +104,7 @@ async def holdings(visit: ReadsStock) -> Response:
     return visit.show(
         "holdings/list.html",
         rows=page.items,
+        clauses=list(NAMES.items()),
         view=TableView.of(visit.request, COLUMNS).with_next(page.next),
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
         tab=visit.choice("right", {"yes", "no"}),
@@ -169,7 +171,8 @@ async def _to_count(visit: Visit) -> Response:
 
 def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
     """Key figures: units by clause, each leading to its rows."""
-    words = {"buy-back": "Under buy-back", "access-back": "Under access-back", None: "Ours alone"}
+    words: dict[str | None, str] = {name: f"Under {told.lower()}" for name, told in NAMES.items()}
+    words[None] = "Ours alone"
     tiles = []
     for clause in dict.fromkeys(t.clause for t in totals):
         same = [t for t in totals if t.clause == clause]
@@ -217,6 +220,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
     machine = fields.text("machine", "Machine", required=kind == "fit", most=200)
     reason = fields.text("reason", "Reason", required=kind == "scrap", most=200)
     to_site = fields.id("to_site", "where to") if kind == "move" else None
+    licence = fields.text("licence", "Export licence", required=False, most=100)
     condition = sent.form().value("condition")
     if condition and condition not in CONDITION_WORDS:
         fields.wrong("condition", "Choose a condition from the list.")
@@ -237,7 +241,7 @@ async def _carry_out(session: WriteSession, actor: Actor, sent: Sent, now: Any) 
         done = await service.scrap(session, actor, target, quantity, reason, now=now, note=note)
     else:
         assert to_site is not None  # noqa: S101 - a move names where to
-        done = await service.move(session, actor, target, quantity, to_site, now=now, note=note)
+        done = await service.move(session, actor, target, quantity, to_site, now=now, note=note, licence=licence)
     return {
         "act": kind,
         "words": "",

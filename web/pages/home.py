@@ -51,7 +51,9 @@ async def home(request: Request, visit: Anybody) -> Response:
     if actor.may("sourcing.approve") and actor.is_manufacturer:
         running = await agreements.notices_running(visit.session, actor.company_id, visit.now)
         words = plural(
-            running, "notice runs: units may be used or scrapped", "notices run: units may be used or scrapped"
+            running,
+            "notice runs: units may be used, sold or scrapped",
+            "notices run: units may be used, sold or scrapped",
         )
         hint = "Order them back before, if you need them"
         notes.append(Task("agreements", running, words, hint, "/agreements/notices", "bell"))

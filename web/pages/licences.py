@@ -1,4 +1,4 @@
-"""The export licence of an order: asked for, there."""
+"""The export licence of an order: asked for, there, or refused, so that either side may end the order."""
 
 from __future__ import annotations
 
@@ -36,12 +36,18 @@ async def page(visit: ReadsCalls, call_id: UUID) -> Response:
 
 @router.post("/{call_id}/licence")
 async def record(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
-    """Without a number: it was asked for. With one: it is there."""
+    """It was asked for, is there, or was refused."""
 
     async def act(session: WriteSession, actor: Actor) -> dict[str, Any]:
         fields = sent.fields()
-        if fields.one_of("what", "what you record", ("asked", "number")) == "asked":
+        what = fields.one_of("what", "what you record", ("asked", "number", "refused"))
+        if what == "asked":
             await sourcing.ask_licence(session, actor, call_id, now)
+            return {}
+        if what == "refused":
+            note = fields.text("note", "Who refused it and why", most=500)
+            fields.check("licence.invalid", "Nothing was recorded.")
+            await sourcing.refuse_licence(session, actor, call_id, note, now)
             return {}
         number = fields.text("licence", "Number of the licence", most=100)
         fields.check("licence.invalid", "Nothing was recorded.")
@@ -52,3 +58,16 @@ async def record(request: Request, call_id: UUID, sent: SentForm, now: Now) -> R
         return await _page(visit, call_id, form)
 
     return await submit(request, sent, "call.read", act, now=now, to=f"/calls/{call_id}?done=licence", again=again)
+
+
+@router.post("/{call_id}/end-unlicensed")
+async def end_unlicensed(request: Request, call_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Ends an order whose licence was refused."""
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        await sourcing.end_unlicensed(session, actor, call_id, now)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _page(visit, call_id, form)
+
+    return await submit(request, sent, "call.read", act, now=now, to=f"/calls/{call_id}?done=unlicensed", again=again)

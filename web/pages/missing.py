@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became
 from marketplace.db.session import ReadSession, WriteSession
@@ -156,7 +157,8 @@ async def _say(session: WriteSession, actor: Actor, sent: Sent, now: datetime) -
     )  # fmt: skip
     return {
         "words": row.words, "owed": str(row.owed), "owes": row.line_kind is not None, "without": row.without_leave,
-        "due": row.due_on.isoformat(), "loss": Became(became) in LOSSES,
+        "price": row.price and row.price.words,
+        "due": row.due_on.isoformat(), "due_day": phrases.day(row.due_on), "loss": Became(became) in LOSSES,
     }  # fmt: skip
 
 

@@ -148,7 +148,7 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
             answers = await look(visit.session, visit.actor, asked, need, visit.now, turned=turned)
     if as_file:
         return _availability_csv(visit, asked, need)
-    kept = {k: given[k] for k in ("q", "urgency", "site", "needed_by", "quantity") if given.get(k)}
+    kept = {k: given[k] for k in ("q", "urgency", "site", "needed_by", "quantity", "notice") if given.get(k)}
     pins = len(geojson(answers)["features"])
     return visit.show(
         "requests/availability.html",
@@ -189,7 +189,7 @@ def _order_href(context: Mapping[str, Any], part_id: UUID, key: str) -> str:
     need: Need = context["need"]
     query = {
         "part": part_id, "key": key, "urgency": need.urgency, "site": need.site.id if need.site else "",
-        "needed_by": need.needed_on.isoformat(), "quantity": context["quantity"],
+        "needed_by": need.needed_on.isoformat(), "quantity": context["quantity"], "notice": need.notice or "",
     }  # fmt: skip
     return f"/requests/new?{urlencode({k: v for k, v in query.items() if v})}"
 
@@ -275,6 +275,7 @@ class _Wanted:
 
     asked: service.Asked
     key: str
+    notice_id: UUID | None
 
 
 def _wanted(sent: Sent, zone: str) -> _Wanted:
@@ -293,7 +294,7 @@ def _wanted(sent: Sent, zone: str) -> _Wanted:
     asked = service.Asked(
         part, quantity, site, end_of_day(day, zone), urgency, model, serial, job, fields.yes("substitutes")
     )
-    return _Wanted(asked, key)
+    return _Wanted(asked, key, uuid_of(sent.form().value("notice")))
 
 
 @router.get("/new")
@@ -318,7 +319,7 @@ async def _new_page(visit: Visit, form: Form, template: str = "requests/new.html
         words = " ".join(b.words for b in place.blocked) if place else ""
         refusal = conflict("requests.gone", f"Nothing can be ordered from this place now. {words}".strip())
         form = Form.rejected(form.values, refusal)
-    back = f"/requests?{urlencode({'q': part.number, **{k: v for k, v in given.items() if k in {'urgency', 'site', 'needed_by', 'quantity'}}})}"
+    back = f"/requests?{urlencode({'q': part.number, **{k: v for k, v in given.items() if k in {'urgency', 'site', 'needed_by', 'quantity', 'notice'}}})}"
     return visit.show(template, form=form, part=part, place=place, sooner=sooner, back=back, **context, **more)
 
 
@@ -331,7 +332,7 @@ async def raise_request(request: Request, sent: SentForm, now: Now) -> Response:
         wanted = _wanted(sent, site.timezone if site else "UTC")
         if not wanted.key:
             return {"id": str(await service.raise_request(session, actor, wanted.asked, now)), "done": "raised"}
-        made, done = await service.order_back(session, actor, wanted.asked, wanted.key, now)
+        made, done = await service.order_back(session, actor, wanted.asked, wanted.key, now, notice_id=wanted.notice_id)
         return {"id": str(made), "done": "reserved" if done.awaiting_approval else "ordered"}
 
     async def again(visit: Visit, form: Form) -> Response:

@@ -32,7 +32,7 @@ def evaluate_put(terms: Terms, facts: Facts, quantity: int, now: datetime) -> En
     if terms.clause != "buy-back" or terms.version != 2 or terms.put_percent_bp is None:
         words = "The agreement gives the holder no right to sell units back."
         return Refused(RefusalCode.NO_PUT, words, "Offer them to the manufacturer.", None, ())
-    stopped = frozen(facts) or _put_not_in_time(terms, facts, now)
+    stopped = frozen(facts, now) or _put_not_in_time(terms, facts, now)
     if stopped:
         return stopped
     loose = facts.remaining - facts.held - facts.in_transit - facts.quality_held - facts.withdrawn

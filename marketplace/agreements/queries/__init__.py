@@ -4,6 +4,7 @@ it is its two parties' only."""
 from marketplace.agreements.notice import Notice
 from marketplace.agreements.queries.books import AgreementBooks, agreement_books
 from marketplace.agreements.queries.facts import (
+    BACK,
     Locked,
     Pair,
     agreement_for_update,
@@ -50,6 +51,7 @@ from marketplace.agreements.queries.proposals import (
     in_place_of_for_share,
     neighbours,
     open_terms,
+    proposal_ends,
     proposal_for_update,
     proposals,
     units_for_update,
@@ -72,7 +74,8 @@ from marketplace.agreements.queries.standing import (
     Living,
     Overdue,
     Still,
-    hold_of,
+    hold_events,
+    insolvency_over_hold,
     last_suspension,
     living_for_update,
     living_with_for_update,
@@ -103,6 +106,7 @@ from marketplace.agreements.queries.values import (
 )
 
 __all__ = [
+    "BACK",
     "SECOND",
     "AgreementBooks",
     "AgreementDetail",
@@ -145,11 +149,12 @@ __all__ = [
     "fewest_kept",
     "frameworks_for_update",
     "frameworks_of_agreement",
-    "hold_of",
+    "hold_events",
     "in_place_of_for_share",
     "index_line",
     "index_series",
     "index_values",
+    "insolvency_over_hold",
     "last_suspension",
     "law_of_agreement",
     "living_for_update",
@@ -165,6 +170,7 @@ __all__ = [
     "overdue_suspensions",
     "places_of",
     "printed_agreement",
+    "proposal_ends",
     "proposal_for_update",
     "proposals",
     "question_of",

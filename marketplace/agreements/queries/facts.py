@@ -100,7 +100,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.suspension_ends_at, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted, l.bought"""
 _OF_PAIRS = """
@@ -108,13 +108,18 @@ FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id
 JOIN agreement_line l ON l.agreement_id = w.agreement_id AND l.part_id = w.part_id
 """
-_STANDING = """
+BACK = """CASE WHEN p.site_id IS NULL THEN (
+    SELECT m.cause_kind FROM movement m WHERE m.lot_id = p.lot_id AND m.to_position = p.position_id
+    ORDER BY m.seq DESC LIMIT 1
+) <> 'resale' ELSE false END"""
+"""Whether the units of a position ``p`` are with a carrier to the manufacturer, and not to a buyer to whom they are sold on."""
+_STANDING = f"""
 LEFT JOIN LATERAL (
     -- One look into the index per pair: as a joined aggregate the planner ran it once for every row.
-    SELECT sum(p.quantity) AS remaining, sum(p.held) AS held,
-           sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NULL) AS in_transit,
+    SELECT sum(p.quantity) FILTER (WHERE p.site_id IS NOT NULL) AS remaining, sum(p.held) AS held,
            sum(p.quantity - p.held) FILTER (WHERE p.site_id IS NOT NULL AND t.frozen) AS quality_held,
-           sum(p.quantity) FILTER (WHERE p.owner_id = a.maker_id) AS kept
+           sum(p.quantity) FILTER (WHERE p.site_id IS NOT NULL AND p.owner_id = a.maker_id) AS kept,
+           sum(p.quantity) FILTER (WHERE {BACK}) AS back
     FROM position p JOIN lot t ON t.lot_id = p.lot_id
     WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.quantity > 0
 ) q ON true
@@ -124,8 +129,8 @@ _FACTS = f"""
 SELECT {_RIGHT}, a.maker_id, m.name AS maker, h.name AS holder, a.status_reason, a.clause, a.version, a.use_class,
        a.window_opens_at, a.window_closes_at,
        coalesce(q.remaining, 0)::bigint AS remaining, coalesce(q.held, 0)::bigint AS held,
-       coalesce(q.in_transit, 0)::bigint AS in_transit, coalesce(q.quality_held, 0)::bigint AS quality_held,
-       coalesce(q.kept, 0)::bigint AS kept
+       coalesce(q.quality_held, 0)::bigint AS quality_held,
+       coalesce(q.kept, 0)::bigint AS kept, coalesce(q.back, 0)::bigint AS back
 {_OF_PAIRS} {_STANDING} JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 """
 
@@ -137,7 +142,7 @@ async def terms_and_facts(
     that are not there or not visible are left out. A constant number of statements, however many pairs: two, and what terms of the second
     library ask for beside.
 
-    Units in transit to the maker still count as remaining until they are received. Units withdrawn pending a
+    Units with a carrier, on their way to the manufacturer or a buyer, do not remain (``Standing``). Units withdrawn pending a
     count are known to holdings above: ``holdings.queries.callable_facts`` adds them.
     """
     rows, clauses = await _standing(session, _FACTS, pairs)
@@ -148,7 +153,7 @@ async def terms_and_facts(
             r["status"], r["status_reason"], r["clause"], r["version"], r["use_class"], r["schedule_date"],
             r["window_opens_at"], r["window_closes_at"], clauses[r["agreement_id"]][0],
             _facts(
-                r, Standing(r["remaining"], r["held"], r["in_transit"], r["quality_held"]), requested, urgency,
+                r, Standing(r["remaining"], r["held"], r["quality_held"], r["back"]), requested, urgency,
                 known.get((r["agreement_id"], r["part_id"])), _unpaid(r, clauses[r["agreement_id"]]),
             ),
             clauses[r["agreement_id"]][1:],
@@ -231,8 +236,7 @@ def _facts(
     # out is no unit of a schedule any more.
     remaining = max(min(units.remaining, r["quantity_sold"] - r["not_accepted"]) - r["bought"], 0)
     held = min(units.held, remaining)
-    in_transit = min(units.in_transit, remaining - held)
-    quality_held = min(units.quality_held, remaining - held - in_transit)
+    quality_held = min(units.quality_held, remaining - held)
     return Facts(
         schedule_date=r["schedule_date"],
         zone=r["zone"],
@@ -242,10 +246,10 @@ def _facts(
         remaining=remaining,
         minimum_to_keep=r["minimum_to_keep"],
         held=held,
-        in_transit=in_transit,
         quality_held=quality_held,
         not_accepted=r["not_accepted"],
-        taken_back=r["taken_back"],
+        # Counted by the agreement once they are received; until then they are on their way.
+        taken_back=r["taken_back"] + units.back,
         exercises=r["exercises"],
         legal_hold=r["legal_hold"],
         suspended=r["status"] not in IN_FORCE and r["status"] not in OUT_OF_FORCE,
@@ -254,8 +258,13 @@ def _facts(
         requested=requested,
         urgency=urgency,
         circumstances=replace(
-            known, renewals=r["renewals"], frozen_days=r["frozen_days"], unpaid=unpaid, exported_on=r["exported_on"]
+            known,
+            renewals=r["renewals"],
+            frozen_days=r["frozen_days"],
+            unpaid=unpaid,
+            exported_on=r["exported_on"],
+            suspension_ends_at=r["suspension_ends_at"],
         )
         if known is not None
-        else lengthened(r["renewals"], r["frozen_days"], unpaid, r["exported_on"]),
+        else lengthened(r["renewals"], r["frozen_days"], unpaid, r["exported_on"], r["suspension_ends_at"]),
     )

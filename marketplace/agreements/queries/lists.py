@@ -11,8 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.holds import Hold, standing
 from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import read_terms
+from marketplace.agreements.queries.standing import hold_events
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch, fetch_one, fetch_value
@@ -114,7 +116,7 @@ SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS ho
        a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
        l.not_accepted, l.value,
        coalesce((SELECT sum(p.quantity) FROM position p WHERE p.agreement_id = a.id AND p.holder_id = a.holder_id
-                 AND p.quantity > 0), 0)::bigint AS remaining
+                 AND p.site_id IS NOT NULL AND p.quantity > 0), 0)::bigint AS remaining
 FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
 JOIN clause_version c ON c.clause = a.clause AND c.version = a.version
 CROSS JOIN LATERAL (
@@ -256,6 +258,8 @@ class AgreementDetail:
     holder_signed_by: str | None
     lines: tuple[LineRow, ...]
     events: tuple[EventRow, ...]
+    holds: tuple[Hold, ...]
+    """Legal holds that stand."""
 
     @property
     def clauses(self) -> tuple[Terms, ...]:
@@ -305,6 +309,9 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         holder_signed_by=more["holder_signed_by"],
         lines=lines,
         events=tuple(EventRow(**dict(r)) for r in events),
+        holds=tuple(standing((await hold_events(session, [agreement_id])).get(agreement_id, ())))
+        if row["legal_hold"]
+        else (),
     )
 
 

@@ -73,16 +73,18 @@ async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id
 
 
 async def running_notice_for_update(
-    session: WriteSession, agreement_id: UUID, part_id: UUID, now: datetime
+    session: WriteSession, agreement_id: UUID, part_id: UUID, now: datetime, named: UUID | None = None
 ) -> Notice | None:
-    """The oldest notice of a part that can still be answered, locked; its agreement is locked before."""
+    """The notice of a part that was ``named``, or else the oldest, if it can still be answered, locked; its agreement is locked
+    before."""
     rows = await fetch(
         session,
         f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 AND n.part_id = $2 AND n.status = 'open' "
-        f"AND n.answer_by > $3 AND {STANDS} ORDER BY n.id LIMIT 1 FOR NO KEY UPDATE",
+        f"AND n.answer_by > $3 AND ($4::uuid IS NULL OR n.id = $4) AND {STANDS} ORDER BY n.id LIMIT 1 FOR NO KEY UPDATE",
         agreement_id,
         part_id,
         now,
+        named,
     )
     return as_notice(rows[0]) if rows else None
 

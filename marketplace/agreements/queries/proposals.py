@@ -110,6 +110,11 @@ async def proposal_for_update(session: WriteSession, company_id: UUID, proposal_
     return _row(row)
 
 
+async def proposal_ends(session: AsyncSession, proposal_id: UUID) -> bool:
+    """Whether a proposal is to end its agreement."""
+    return bool(await fetch_value(session, "SELECT kind = 'end' FROM agreement_proposal WHERE id = $1", proposal_id))
+
+
 async def agreement_of_proposal(session: AsyncSession, company_id: UUID, proposal_id: UUID) -> UUID:
     """Which agreement a proposal is about. Raises ``proposal.not_found``."""
     found: UUID | None = await fetch_value(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import phrases
 from marketplace.agreements.queries.facts import Pair, terms_and_facts
+from marketplace.agreements.queries.standing import SECOND
 from marketplace.agreements.renewal import EndOfTerm, end_of_term
 from marketplace.agreements.term_kinds import Renewal
 from marketplace.agreements.terms import TermsV2
@@ -134,12 +136,23 @@ async def decide_bys(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, d
     return {r["id"]: r["decide_by"] for r in rows}
 
 
-async def adding_days(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Of these agreements those whose window the legal hold that they are under lengthens, with their time zones."""
+class Adding(NamedTuple):
+    """An agreement under legal hold whose days lengthen its window: those of holds set by hand, or those of an insolvency."""
+
+    zone: str
+    by_hand: bool
+    by_record: bool
+
+
+async def adding_days(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, Adding]:
+    """Of these agreements those whose window a legal hold that they are under lengthens."""
     rows = await fetch(
-        session, "SELECT id, zone FROM agreement WHERE id = ANY($1::uuid[]) AND hold_adds_days", list(ids)
+        session,
+        f"SELECT a.id, a.zone, {SECOND} AS by_hand, coalesce(a.terms ->> 'insolvency' = 'freeze_and_add', false) AS by_record "
+        "FROM agreement a WHERE a.id = ANY($1::uuid[]) AND a.hold_adds_days",
+        list(ids),
     )
-    return {r["id"]: r["zone"] for r in rows}
+    return {r["id"]: Adding(r["zone"], r["by_hand"], r["by_record"]) for r in rows}
 
 
 async def renewals_due(session: AsyncSession, now: datetime, *, limit: int = 500) -> Sequence[UUID]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.holds import KINDS, HoldEvent, standing
 from marketplace.agreements.stops import EVENTS
 from marketplace.agreements.terms import TERMS_TYPES
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
@@ -17,7 +18,7 @@ from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """Why nothing may be done under an agreement now: 'suspended' or 'legal_hold', by which company; ``ends_at``: when a
+    """Why nothing may be done under an agreement now: 'suspended' or 'legal_hold', by which company (or both); ``ends_at``: when a
     suspension ends by itself."""
 
     why: str
@@ -25,6 +26,8 @@ class Still:
     by: str | None
     ends_at: datetime | None
     zone: str
+    sides: int = 1
+    """How many have a legal hold on it."""
 
 
 _FIRST: Final = ", ".join(f"('{c}', {v})" for (c, v), terms in TERMS_TYPES.items() if terms.generation == 1)
@@ -34,8 +37,7 @@ SECOND: Final = f"(a.clause, a.version) NOT IN ({_FIRST})"
 _STILL = """
 SELECT a.reference, a.status, a.legal_hold, a.suspension_ends_at, a.zone, (
     SELECT c.name FROM agreement_event e JOIN company c ON c.id = e.company_id
-    WHERE e.subject_id = a.id AND e.kind = CASE WHEN a.legal_hold THEN 'legal_hold' ELSE 'suspended' END
-    ORDER BY e.id DESC LIMIT 1
+    WHERE e.subject_id = a.id AND e.kind = 'suspended' ORDER BY e.id DESC LIMIT 1
 ) AS by FROM agreement a WHERE a.id = $1
 """
 
@@ -45,8 +47,11 @@ async def stands_still(session: AsyncSession, agreement_id: UUID) -> Still | Non
     row = await fetch_one(session, _STILL, agreement_id)
     if row is None or not (row["legal_hold"] or row["status"] == "suspended"):
         return None
-    why = "legal_hold" if row["legal_hold"] else "suspended"
-    return Still(why, row["reference"], row["by"], row["suspension_ends_at"], row["zone"])
+    if not row["legal_hold"]:
+        return Still("suspended", row["reference"], row["by"], row["suspension_ends_at"], row["zone"])
+    holds = standing((await hold_events(session, [agreement_id])).get(agreement_id, ()))
+    names = dict.fromkeys(h.company for h in holds)
+    return Still("legal_hold", row["reference"], " and ".join(names) or None, None, row["zone"], len(names))
 
 
 async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> Still | None:
@@ -57,24 +62,16 @@ async def stands_still_for_share(session: WriteSession, agreement_id: UUID) -> S
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """An agreement that is offered or in force, or has units to finish. ``held``: under legal hold. ``held_for``: the
-    record of an insolvency that set the hold; ``adds_days``: its days lengthen the window."""
+    """An agreement that is offered or in force, or has units to finish. ``held``: under legal hold."""
 
     id: UUID
     reference: str
     held: bool
-    held_for: UUID | None
-    adds_days: bool
 
 
 LIVING = ("offered", "active", "suspended", "renewed", "expiring", "run_off")
 """Also what is offered: it must not be signed and shipped under while a legal hold is on the others."""
-_HELD_FOR = """
-SELECT a.id, a.reference, a.legal_hold AS held, a.hold_adds_days AS adds_days, (
-    SELECT (e.detail ->> 'insolvency')::uuid FROM agreement_event e WHERE e.subject_id = a.id AND e.kind = 'legal_hold'
-    ORDER BY e.id DESC LIMIT 1
-) AS held_for FROM agreement a WHERE a.id = ANY($1::uuid[]) ORDER BY a.id
-"""
+_LIVING = "SELECT id, reference, legal_hold AS held FROM agreement WHERE id = ANY($1::uuid[]) ORDER BY id"
 
 
 async def living_with_for_update(session: WriteSession, maker_id: UUID, holder_id: UUID) -> Sequence[Living]:
@@ -88,7 +85,7 @@ async def living_with_for_update(session: WriteSession, maker_id: UUID, holder_i
         holder_id,
         list(LIVING),
     )
-    return [Living(**dict(r)) for r in await fetch(session, _HELD_FOR, [r["id"] for r in rows])]
+    return [Living(**dict(r)) for r in await fetch(session, _LIVING, [r["id"] for r in rows])]
 
 
 async def living_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[Living]:
@@ -96,26 +93,34 @@ async def living_for_update(session: WriteSession, ids: Sequence[UUID]) -> Seque
     await fetch(
         session, "SELECT id FROM agreement WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids)
     )
-    return [Living(**dict(r)) for r in await fetch(session, _HELD_FOR, list(ids))]
+    return [Living(**dict(r)) for r in await fetch(session, _LIVING, list(ids))]
 
 
-async def hold_of(session: WriteSession, agreement_id: UUID) -> tuple[UUID | None, UUID | None, bool]:
-    """Of an agreement under legal hold: the company that set the hold, the insolvency record it was set by, and whether
-    such a record stands that found it held already. Asked under the agreement's lock."""
-    row = await fetch_one(
+async def hold_events(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[HoldEvent]]:
+    """What was said of legal holds under these agreements, in order: for ``holds.standing``. One statement."""
+    rows = await fetch(
         session,
-        "SELECT company_id, (detail ->> 'insolvency')::uuid AS insolvency FROM agreement_event "
-        "WHERE subject_id = $1 AND kind = 'legal_hold' ORDER BY id DESC LIMIT 1",
-        agreement_id,
+        "SELECT e.subject_id, e.kind, e.at, e.company_id, c.name AS company, (e.detail ->> 'insolvency')::uuid AS record, "
+        "e.detail ->> 'basis' AS basis FROM agreement_event e JOIN company c ON c.id = e.company_id "
+        "WHERE e.subject_id = ANY($1::uuid[]) AND e.kind = ANY($2::text[]) ORDER BY e.id",
+        list(ids),
+        list(KINDS),
     )
-    last = await fetch_one(
+    found: dict[UUID, list[HoldEvent]] = {}
+    for r in rows:
+        found.setdefault(r["subject_id"], []).append(HoldEvent(*tuple(r)[1:]))
+    return found
+
+
+async def insolvency_over_hold(session: AsyncSession, agreement_id: UUID) -> bool:
+    """Whether the record of an insolvency stands that found the agreement held already. Asked under the agreement's lock."""
+    last = await fetch_value(
         session,
         "SELECT kind FROM agreement_event WHERE subject_id = $1 AND kind IN ('insolvency','insolvency_lifted') "
         "ORDER BY id DESC LIMIT 1",
         agreement_id,
     )
-    stands = last is not None and last["kind"] == "insolvency"
-    return (row["company_id"], row["insolvency"], stands) if row else (None, None, stands)
+    return bool(last == "insolvency")
 
 
 async def stops(session: AsyncSession, agreement_id: UUID) -> Sequence[tuple[str, datetime]]:

@@ -63,6 +63,7 @@ WITH RECURSIVE chain AS (
 ), moved AS (
     SELECT m.occurred_at, sum(CASE WHEN m.to_position = p.position_id THEN m.quantity ELSE -m.quantity END) AS units
     FROM chain c JOIN position p ON p.agreement_id = c.id AND p.holder_id = c.holder_id AND p.part_id = $2
+        AND p.site_id IS NOT NULL
     JOIN movement m ON m.lot_id = p.lot_id AND p.position_id IN (m.from_position, m.to_position)
     WHERE m.occurred_at < $4 AND m.kind NOT IN ('hold', 'void', 'expire', 'freeze', 'lift')
     GROUP BY m.occurred_at
@@ -78,7 +79,7 @@ SELECT coalesce(least(
 async def fewest_kept(
     session: AsyncSession, agreement_id: UUID, part_id: UUID, since: datetime, until: datetime, *, from_receipt: bool
 ) -> int:
-    """The fewest units of a part that the holder had under an agreement (and those it took the place of) at any moment from
+    """The fewest units of a part that the holder had at its sites under an agreement (and those it took the place of) at any moment from
     ``since`` to before ``until``, from the ledger's movements by when they happened, as known now. ``from_receipt``: counted
     from when the first of them were there, for the year in which they were delivered."""
     row = await fetch_one(session, _LOWEST, agreement_id, part_id, since, until, from_receipt)
@@ -86,14 +87,16 @@ async def fewest_kept(
 
 
 async def taken_back_since(session: AsyncSession, agreement_id: UUID, part_id: UUID, since: datetime) -> int:
-    """Units of a part that left the holder for the manufacturer at ``since`` or later, less those that came back."""
+    """Units of a part that the holder shipped to the manufacturer at ``since`` or later, less those that came back."""
     row = await fetch_one(
         session,
         "SELECT coalesce(sum(CASE WHEN f.holder_id = a.holder_id THEN m.quantity ELSE -m.quantity END), 0)::int AS units "
         "FROM agreement a JOIN position f ON f.agreement_id = a.id AND f.part_id = $2 "
-        "JOIN movement m ON m.lot_id = f.lot_id AND m.from_position = f.position_id AND m.kind = 'receive' "
+        "JOIN movement m ON m.lot_id = f.lot_id AND m.from_position = f.position_id "
         "JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position "
-        "WHERE a.id = $1 AND m.occurred_at >= $3 AND (f.holder_id = a.holder_id) <> (t.holder_id = a.holder_id)",
+        "WHERE a.id = $1 AND m.occurred_at >= $3 AND CASE WHEN f.holder_id = a.holder_id "
+        "THEN f.site_id IS NOT NULL AND t.site_id IS NULL AND m.cause_kind <> 'resale' "
+        "ELSE m.kind = 'receive' AND t.holder_id = a.holder_id END",
         agreement_id, part_id, since,
     )  # fmt: skip
     return row["units"] if row else 0

@@ -13,19 +13,21 @@ from marketplace.agreements.service.acceding import (
 from marketplace.agreements.service.breaking import end_for_breach, free_if_ended, may_be_broken
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
+from marketplace.agreements.service.exercising import (
+    discount_exercise,
+    lessen_exercise,
+    note_exercise,
+    undo_exercise,
+)
+from marketplace.agreements.service.exporting import note_export
 from marketplace.agreements.service.legal_holds import hold_all, lift_all, set_legal_hold
 from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
     Given,
     answer_notice,
-    discount_exercise,
     give_notice,
-    lessen_exercise,
     note_act_undone,
-    note_exercise,
-    note_export,
     note_used,
-    undo_exercise,
     withdraw_notice,
 )
 from marketplace.agreements.service.offering import OfferLine, offer

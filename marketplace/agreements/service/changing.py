@@ -57,7 +57,8 @@ class Accepted:
 async def accept_proposal(
     session: WriteSession, actor: By, proposal_id: UUID, now: datetime, *, wording_sha256: str | None = None
 ) -> Accepted:
-    """The other side's signature, which carries the proposal out.
+    """The other side's signature, which carries the proposal out. Orders back are not known here: who ends an agreement has
+    ended those that have not shipped (``sourcing.service.sign_proposal``).
 
     Raises ``proposal.not_found``, ``proposal.own``, ``proposal.closed``, ``proposal.lapsed``, ``agreement.other_text``,
     ``proposal.kind`` for terms that are signed with an order, ``agreement.state``, ``agreement.legal_hold``,
@@ -86,7 +87,7 @@ async def accept_proposal(
     target = AgreementState.TERMINATED if ends else AgreementState.SUPERSEDED
     move_agreement(AgreementState(found.status), target)
     units = await queries.units_under(session, agreement_id)
-    _at_rest(found, before, units)
+    _at_rest(found, before, units, reserved_for="a sale" if ends else "orders")
     await title_settled(session, found, units, None if ends else proposal)
     await answer(session, proposal.id, "accepted", actor, now)
     new_id: UUID | None = None
@@ -150,11 +151,11 @@ def not_held(found: Locked) -> None:
         raise conflict(
             "agreement.legal_hold",
             f"{found.reference} is under legal hold: it is neither changed nor ended, and its units stay under it, until "
-            "the side that set the hold lifts it.",
+            "each side that set a hold has lifted it.",
         )
 
 
-def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> None:
+def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under], reserved_for: str = "orders") -> None:
     """Units that are under way somewhere finish under the terms they set out with."""
     if not {u.lot_id for u in units} <= {u.lot_id for u in before}:
         raise busy("agreement.units_moved", "Units came under the agreement just now. Nothing was changed; try again.")
@@ -164,7 +165,7 @@ def _at_rest(found: Locked, before: Sequence[Under], units: Sequence[Under]) -> 
     words = [
         f"{phrases.count(count, 'unit')} {what}"
         for count, what in (
-            (reserved, "reserved for orders"),
+            (reserved, f"reserved for {reserved_for}"),
             (on_the_way, "on the way"),
             (away, "with the manufacturer, not accepted yet or rejected"),
         )

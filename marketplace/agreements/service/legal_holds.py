@@ -1,5 +1,5 @@
 """Legal hold: law, a sanction or a court forbids performance, set on one agreement by a side, or on all with an insolvent
-holder. The units stay where and as they are until who set it lifts it."""
+holder. The units stay where and as they are until every hold is lifted by who set it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from marketplace.agreements import queries
+from marketplace.agreements.holds import JOINED, LEFT, LIFTED, SET, Hold, own, standing
+from marketplace.agreements.queries import Locked
 from marketplace.agreements.service.restarting import restart_notices
 from marketplace.agreements.service.standing import party_lock, reason_given, tell_event
 from marketplace.agreements.service.suspending import end_suspensions
@@ -33,38 +35,63 @@ async def set_legal_hold(
     *,
     basis: str = "",
 ) -> None:
-    """Puts an agreement under legal hold (law, sanction, court order), or lifts it. Nothing ships while it stands. Only the side
-    that set it may lift it. ``basis``: the law, order or decision that it rests on; under the second library it names one, and
-    its days are added to the window.
+    """Puts an agreement under a legal hold of the actor's company (law, sanction, court order), or lifts that. Each side's hold
+    stands on its own: nothing ships while either stands, and a side lifts its own. ``basis``: the law, order or decision that it
+    rests on; under the second library it names one, and its days are added to the window.
 
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.reason``, ``agreement.basis``,
     ``agreement.held_by_other``, ``agreement.insolvency``."""
     await party_lock(session, agreement_id, actor)
     await end_suspensions(session, actor, [agreement_id], now)
     found = await party_lock(session, agreement_id, actor)
-    if found.legal_hold == held:
-        raise conflict("agreement.state", "It is under legal hold already." if held else "It is not under legal hold.")
-    if not held:
-        setter, record, stands = await queries.hold_of(session, agreement_id)
-        if setter is not None and setter != actor.company_id:
-            raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
-        if stands and record is None:
-            raise conflict(
-                "agreement.insolvency",
-                "The manufacturer has recorded that the holder is insolvent. This hold stood before; it can be lifted once "
-                "that record is lifted.",
-            )
-        await go_on(session, [agreement_id], now, insolvency=record is not None)
+    holds = standing((await queries.hold_events(session, [agreement_id])).get(agreement_id, ()))
+    if held:
+        await _set(session, found, actor, holds, reason, basis, now)
+    else:
+        await _lift(session, found, actor, holds, reason, now)
+
+
+async def _set(
+    session: WriteSession, found: Locked, actor: By, holds: Sequence[Hold], reason: str, basis: str, now: datetime
+) -> None:
+    if any(h.company_id == actor.company_id and h.record is None for h in holds):
+        raise conflict("agreement.state", "Your company has it under legal hold already.")
     detail = {"reason": reason_given(reason)}
-    adds = held and bool(await queries.second_library(session, [agreement_id]))
-    if held and (named := _basis(basis, required=adds)):
+    adds = bool(await queries.second_library(session, [found.id]))
+    if named := _basis(basis, required=adds):
         detail["basis"] = named
     await execute(
-        session, "UPDATE agreement SET legal_hold = $2, hold_adds_days = $3 WHERE id = $1", agreement_id, held, adds
-    )
-    await tell_event(session, found, "legal_hold" if held else "legal_hold_lifted", actor, now, detail)
-    if not held:
-        await restart_notices(session, {agreement_id: now})
+        session,
+        "UPDATE agreement SET legal_hold = true, hold_adds_days = hold_adds_days OR $2 WHERE id = $1",
+        found.id, adds,
+    )  # fmt: skip
+    await tell_event(session, found, JOINED if found.legal_hold else SET, actor, now, detail)
+
+
+async def _lift(
+    session: WriteSession, found: Locked, actor: By, holds: Sequence[Hold], reason: str, now: datetime
+) -> None:
+    if not found.legal_hold:
+        raise conflict("agreement.state", "It is not under legal hold.")
+    lifted = own(holds, actor.company_id)
+    if holds and lifted is None:
+        raise forbidden("agreement.held_by_other", "The other side put it under legal hold; only it can lift it.")
+    if (lifted is None or lifted.record is None) and await queries.insolvency_over_hold(session, found.id):
+        raise conflict(
+            "agreement.insolvency",
+            "The manufacturer has recorded that the holder is insolvent. This hold stood before; it can be lifted once "
+            "that record is lifted.",
+        )
+    detail: dict[str, Any] = {"reason": reason_given(reason)}
+    if lifted is not None and lifted.record is not None:
+        detail["insolvency"] = lifted.record
+    if len(holds) > 1:
+        await tell_event(session, found, LEFT, actor, now, detail)
+        return
+    await go_on(session, [found.id], now)
+    await execute(session, "UPDATE agreement SET legal_hold = false, hold_adds_days = false WHERE id = $1", found.id)
+    await tell_event(session, found, LIFTED, actor, now, detail)
+    await restart_notices(session, {found.id: now})
 
 
 def _basis(basis: str, *, required: bool) -> str:
@@ -96,7 +123,7 @@ async def hold_all(
         "WHERE id = ANY($1::uuid[])",
         [x.id for x in fresh],
     )
-    await _tell_each(session, fresh, sides, "legal_hold", actor, now, detail)
+    await _tell_each(session, fresh, sides, SET, actor, now, detail)
     await _tell_each(session, [x for x in found if x.held], sides, "insolvency", actor, now, detail)
     return found
 
@@ -111,23 +138,27 @@ async def lift_all(
     now: datetime,
 ) -> int:
     """Lifts the legal holds that a record set and that still are its own; ``agreements``: those it found, and whether they
-    had been held before. Returns how many are lifted."""
+    had been held before. What a side holds beside it stays held. Returns how many agreements are free."""
     found = await queries.living_for_update(session, list(agreements))
     await end_suspensions(session, actor, [x.id for x in found], now)
     sides = (actor.company_id, holder_id)
     detail = {"reason": reason_given(reason), "insolvency": record}
-    own = [x for x in found if x.held and x.held_for == record]
-    await go_on(session, [x.id for x in own], now, insolvency=True)
+    events = await queries.hold_events(session, [x.id for x in found])
+    holds = {x.id: standing(events.get(x.id, ())) for x in found}
+    its = [x for x in found if x.held and any(h.record == record for h in holds[x.id])]
+    free = [x for x in its if len(holds[x.id]) == 1]
+    await go_on(session, [x.id for x in free], now)
     await execute(
         session,
         "UPDATE agreement SET legal_hold = false, hold_adds_days = false WHERE id = ANY($1::uuid[])",
-        [x.id for x in own],
+        [x.id for x in free],
     )
-    await _tell_each(session, own, sides, "legal_hold_lifted", actor, now, detail)
-    await restart_notices(session, {x.id: now for x in own})
+    await _tell_each(session, free, sides, LIFTED, actor, now, detail)
+    await _tell_each(session, [x for x in its if len(holds[x.id]) > 1], sides, LEFT, actor, now, detail)
+    await restart_notices(session, {x.id: now for x in free})
     before = [x for x in found if agreements[x.id]]
     await _tell_each(session, before, sides, "insolvency_lifted", actor, now, detail)
-    return len(own)
+    return len(free)
 
 
 async def _tell_each(

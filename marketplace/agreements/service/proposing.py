@@ -151,7 +151,9 @@ async def propose_end(
     wording = (
         f"Both sides end agreement {found.reference} (SHA-256 of its text: {found.wording_sha256.hex()}) by agreement, "
         "on the day on which the second of them signs this. From then on the manufacturer has no right in the units that "
-        f"the holder has; what was ordered, delivered or is owed until then is not touched. Reason: {text.strip()}"
+        "the holder has. Orders whose units are not with a carrier by then end, in either direction, and so do notices and "
+        "requests to sell units on; what was delivered or is owed by then is not touched. "
+        f"Reason: {text.strip()}"
     )
     digest = hashlib.sha256(wording.encode()).digest()
     answers = await close_open(session, actor, found, now)

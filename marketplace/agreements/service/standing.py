@@ -12,7 +12,7 @@ from marketplace.agreements import phrases, queries
 from marketplace.agreements.queries import Locked
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.canonical import plain
+from marketplace.kit.canonical import instant, plain
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import VERBS, By
@@ -60,11 +60,17 @@ async def require_live(session: WriteSession, agreement_id: UUID) -> None:
         return
     who = still.by or "the side that did so"
     if still.why == "legal_hold":
-        words = f"{still.reference} is under legal hold: the units stay where they are until {who} lifts it."
+        lift = "have lifted theirs" if still.sides > 1 else "lifts it"
+        words = f"{still.reference} is under legal hold: the units stay where they are until {who} {lift}."
     else:
         by_itself = f", at the latest by {phrases.deadline(still.ends_at, still.zone)}" if still.ends_at else ""
         words = f"{still.reference} is suspended: nothing under it is answered or shipped until {who} resumes it{by_itself}."
-    raise conflict(f"agreement.{still.why}", f"{words} No time runs meanwhile; an order back can still be refused.")
+    ends = still.ends_at if still.why == "suspended" else None
+    raise conflict(
+        f"agreement.{still.why}",
+        f"{words} No time runs meanwhile; an order back can still be refused.",
+        possible_from=None if ends is None else instant(ends),
+    )
 
 
 async def withdraw(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:

@@ -72,17 +72,18 @@ async def note_taken_without_leave(
     agreement_id: UUID,
     part_id: UUID,
     quantity: int,
+    act_id: UUID,
     taken_at: datetime,
     now: datetime,
 ) -> UUID | None:
     """Units placed under title-kept turn out to have been used, sold or scrapped without leave: they count as taken out on
-    that day, and their price is owed. The caller puts the ledger right, and has locked lots and agreement. None for units
-    that were sold."""
+    that day, and their price is owed. The caller puts the ledger right by the command ``act_id``, and has locked lots and
+    agreement. None for units that were sold."""
     covered = await covered_part(session, agreement_id, part_id)
     kept = kept_by(covered.clauses)
     if kept is None:
         return None
-    return await _write(session, by, covered, kept, quantity, "without_leave", taken_at, now)
+    return await _write(session, by, covered, kept, quantity, "without_leave", taken_at, now, act_id=act_id)
 
 
 async def undo_taking_out(

@@ -11,8 +11,9 @@ from uuid import UUID
 from marketplace.agreements import queries
 from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.deadlines import window
+from marketplace.agreements.holds import added_days, of_this_time
 from marketplace.agreements.renewal import end_of_term
-from marketplace.agreements.stops import frozen_days, moved_by
+from marketplace.agreements.stops import moved_by
 from marketplace.agreements.storage import storage_due
 from marketplace.agreements.terms import TermsV2
 from marketplace.agreements.title import kept_by
@@ -65,25 +66,30 @@ async def settle_storage_year(session: WriteSession, agreement_id: UUID) -> None
     await store_terms(session, [agreement_id])
 
 
-async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime, *, insolvency: bool) -> None:
-    """Agreements whose legal hold is being lifted: its days are added to the window where it was set so, those of an
-    ``insolvency`` counted by themselves, and a deadline for a renewal moves by the time that nobody could decide in. Before
+async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> None:
+    """Agreements whose last legal hold is being lifted: the days of holds are added to the window where they were set so, those
+    of an insolvency counted by themselves, and a deadline for a renewal moves by the time that nobody could decide in. Before
     the hold is taken off and the event of it is written."""
     if not ids:
         return
     events = await queries.stops_of(session, ids)
-    zones = await queries.adding_days(session, ids)
-    days = {i: frozen_days(events.get(i, ()), now, zone) for i, zone in zones.items()}
-    counted = "frozen_days" if insolvency else "tolled_days"
+    adding = await queries.adding_days(session, ids)
+    holds = await queries.hold_events(session, list(adding))
+    days = {
+        i: added_days(
+            of_this_time(holds.get(i, ())), events.get(i, ()), now, a.zone, by_hand=a.by_hand, by_record=a.by_record
+        )
+        for i, a in adding.items()
+    }
     await execute(
         session,
-        f"UPDATE agreement a SET {counted} = {counted} + n.days FROM unnest($1::uuid[], $2::int[]) AS n (id, days) "
-        "WHERE a.id = n.id",
-        list(days), list(days.values()),
+        "UPDATE agreement a SET tolled_days = tolled_days + n.by_hand, frozen_days = frozen_days + n.by_record "
+        "FROM unnest($1::uuid[], $2::int[], $3::int[]) AS n (id, by_hand, by_record) WHERE a.id = n.id",
+        list(days), [d.by_hand for d in days.values()], [d.by_record for d in days.values()],
     )  # fmt: skip
     still = {
         i: now - max(at for kind, at in events[i] if kind == "legal_hold")
         for i in ids
-        if i in events and i not in zones
+        if i in events and i not in adding
     }
     await store_terms(session, ids, stood_still=still)

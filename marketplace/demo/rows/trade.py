@@ -66,6 +66,8 @@ class Release(NamedTuple):
     clause: str
     version: int
     terms_key: str
+    further_keys: tuple[str, ...]
+    """Term sheets of the clauses beside the first."""
     use_class: str
     audience_ids: tuple[UUID, ...]
     """Named partners; empty = all."""

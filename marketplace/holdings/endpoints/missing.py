@@ -76,7 +76,8 @@ SHORTAGES_HEADER = (
 )  # fmt: skip
 MISSING_HEADER = (
     "Agreement", "Part number", "Manufacturer", "Holder", "Site", "What became of them", "Units", "Without leave",
-    "Below the minimum", "Happened", "Written down", "Said by", "Owed", "Currency", "Due", "What the agreement says", "Note",
+    "Below the minimum", "Happened", "Written down", "Said by", "Owed", "Currency", "Due", "Price owed",
+    "Price due", "What the agreement says", "Note",
 )  # fmt: skip
 
 
@@ -92,12 +93,13 @@ def shortage_cells(r: queries.ShortageRow) -> tuple[object, ...]:
 
 def missing_cells(r: queries.MissingRow) -> tuple[object, ...]:
     """What became of units under ``MISSING_HEADER``."""
-    owed = r.line_kind is not None
+    owed, price = r.line_kind is not None, r.price
     return (
         r.agreement, r.number, r.maker, r.holder, r.site, BECAME_WORDS[Became(r.became)], r.quantity, r.without_leave,
         r.below_minimum, r.happened_at.isoformat(timespec="seconds"), r.at.isoformat(timespec="seconds"),
         r.maker if r.company_id == r.maker_id else r.holder, amount_cell(r.amount, r.currency), r.currency,
-        r.due_on if owed else None, r.words, r.note,
+        r.due_on if owed else None, amount_cell(price.amount, r.currency) if price else None, price.due_on if price else None,
+        r.told, r.note,
     )  # fmt: skip
 
 

@@ -254,7 +254,7 @@ async def move(call: Acting, given: MoveIn) -> DoneOut:
         call, "holdings.move", given,
         lambda: service.move(
             call.session, call.actor, _target(given), given.quantity, given.to_site_id, now=call.now,
-            command_id=call.command("holdings.move"), note=given.note, occurred_at=given.occurred_at,
+            command_id=call.command("holdings.move"), note=given.note, occurred_at=given.occurred_at, licence=given.licence,
         ),
     )  # fmt: skip
 

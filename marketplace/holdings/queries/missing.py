@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.missing import BREACHES
+from marketplace.agreements import phrases
+from marketplace.agreements.missing import BREACHES, TAKEN_OUT, Became
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.holdings.gone import Reserved
 from marketplace.kit.errors import missing
@@ -229,10 +230,48 @@ class MissingRow:
     command_id: UUID
     company_id: UUID
     at: datetime
+    taken: int | None
+    taken_price: Decimal | None
+    taken_due_on: date | None
 
     @property
     def owed(self) -> Money:
-        """What the holder owes for them."""
+        """What the holder owes for breach, or for the loss."""
+        return Money(self.amount, self.currency)
+
+    @property
+    def price(self) -> PriceOwed | None:
+        """What it owes beside, where the units stayed the manufacturer's and count as taken out."""
+        if self.taken is None or self.taken_price is None or self.taken_due_on is None:
+            return None
+        each = Money(self.taken_price, self.currency)
+        owed = (each * self.taken).rounded()
+        units = phrases.count(self.taken, "unit")
+        words = (
+            f"{units} {'counts' if self.taken == 1 else 'count'} as taken out (title-kept, section {TAKEN_OUT}): the price, "
+            f"{owed} at {each} each, is due by {phrases.day(self.taken_due_on)}."
+        )
+        return PriceOwed(self.taken, owed.amount, self.currency, self.taken_due_on, words)
+
+    @property
+    def told(self) -> str:
+        """All that is owed, with section and day, in words."""
+        due = f" Due by {phrases.day(self.due_on)}." if self.line_kind else ""
+        return f"{self.words}{due}{f' {price.words}' if (price := self.price) else ''}"
+
+
+class PriceOwed(NamedTuple):
+    """The price of units that count as taken out."""
+
+    units: int
+    amount: Decimal
+    currency: str
+    due_on: date
+    words: str
+
+    @property
+    def owed(self) -> Money:
+        """The amount as money."""
         return Money(self.amount, self.currency)
 
 
@@ -240,8 +279,9 @@ _MISSING: Final = """
 SELECT u.id, u.shortage_id, u.agreement_id, a.reference AS agreement, u.part_id, p.number, p.uom, u.maker_id, m.name AS maker,
        u.holder_id, h.name AS holder, u.site_id, t.name AS site, u.became, u.quantity, u.without_leave, u.below_minimum,
        u.line_kind, u.amount, u.currency::text AS currency, u.due_on, u.words, u.note, u.happened_at, u.command_id, u.company_id,
-       u.at
-FROM missing_units u JOIN agreement a ON a.id = u.agreement_id JOIN part p ON p.id = u.part_id
+       u.at, o.quantity AS taken, o.unit_price AS taken_price, o.due_on AS taken_due_on
+FROM missing_units u LEFT JOIN taking_out o ON o.command_id = u.command_id AND o.part_id = u.part_id
+JOIN agreement a ON a.id = u.agreement_id JOIN part p ON p.id = u.part_id
 JOIN company m ON m.id = u.maker_id JOIN company h ON h.id = u.holder_id LEFT JOIN site t ON t.id = u.site_id
 """
 
@@ -293,11 +333,18 @@ async def said_under(session: AsyncSession, agreement_ids: Iterable[UUID], *, li
     return [MissingRow(**dict(r)) for r in rows]
 
 
+async def became_by(session: AsyncSession, command_id: UUID) -> Became | None:
+    """What was said to have become of the units that a command took off the record; None where it did nothing of the kind."""
+    row = await fetch_one(session, "SELECT became FROM missing_units WHERE command_id = $1", command_id)
+    return Became(row["became"]) if row else None
+
+
 async def is_owed_for(session: AsyncSession, command_id: UUID) -> bool:
     """Whether something is owed for what a command wrote down about missing units."""
     row = await fetch_one(
         session,
-        "SELECT EXISTS (SELECT FROM missing_units WHERE command_id = $1 AND line_kind IS NOT NULL) AS owed",
+        "SELECT EXISTS (SELECT FROM missing_units WHERE command_id = $1 AND line_kind IS NOT NULL) "
+        "OR EXISTS (SELECT FROM taking_out WHERE command_id = $1 AND why = 'without_leave') AS owed",
         command_id,
     )
     return bool(row and row["owed"])

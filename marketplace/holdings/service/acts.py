@@ -23,6 +23,7 @@ from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take, propose
+from marketplace.holdings.service.crossing import licence_note, require_licence
 from marketplace.holdings.service.proving import prove_earlier
 from marketplace.holdings.service.taking import taken_out
 from marketplace.holdings.service.telling import tell_taken
@@ -31,7 +32,7 @@ from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import own_site, site_for_share
+from marketplace.parties.queries import SiteRow, own_site, site_for_share
 
 _ACTS = {Kind.MOVE: Act.MOVE_SITE, Kind.USE_UP: Act.USE, Kind.INSTALL: Act.INSTALL, Kind.SCRAP: Act.SCRAP}
 
@@ -109,6 +110,9 @@ class Done:
 class _Doing:
     kind: Kind
     to_site: UUID | None = None
+    to: SiteRow | None = None
+    """The site that ``to_site`` names."""
+    licence: str = ""
     machine: str | None = None
     reason: str | None = None
     note: str | None = None
@@ -126,10 +130,13 @@ async def move(
     command_id: UUID | None = None,
     note: str | None = None,
     occurred_at: datetime | None = None,
+    licence: str = "",
 ) -> Done:
-    """Moves units to another of the company's own sites. The right on them goes with them."""
+    """Moves units to another of the company's own sites. The right on them goes with them. ``licence``: the export licence, kept
+    in the note of the move; raises ``licence.missing`` for controlled units that cross a border without one, ``licence.number``."""
     place = await site_for_share(session, actor, to_site)
-    doing = _Doing(Kind.MOVE, to_site=place.id, note=note, occurred_at=occurred_at)
+    said = licence_note(licence, note)
+    doing = _Doing(Kind.MOVE, to_site=place.id, to=place, licence=licence, note=said, occurred_at=occurred_at)
     return await _do(session, actor, target, quantity, doing, now, command_id)
 
 
@@ -221,6 +228,8 @@ async def _do(
         )  # fmt: skip
     if short:
         _refuse(lines, quantity, quantity - short, against)
+    if doing.to is not None:
+        await require_licence(session, takes, covered, doing.to, doing.licence)
     if doing.occurred_at is not None and doing.kind is not Kind.MOVE:
         await prove_earlier(session, actor, covered, takes, doing.occurred_at, doing.note, now)
     permits = await _permits(session, actor, takes, _ACTS[doing.kind], now)

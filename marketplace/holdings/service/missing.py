@@ -144,14 +144,14 @@ async def _write(
         raise busy("shortage.moved", "It was answered or counted just now. Nothing was changed; look again.")
     gone = await _gone(session, said, lines, searched, now, named=concluded is None)
     happened = said.happened_at or now
-    owed, without = await _reckon(session, covered, said, happened, now)
+    owed, without, out = await _reckon(session, covered, said, happened, now)
     key = command or uuid4()
     if said.became is not Became.FOUND:
         await _record(session, actor, covered, said, gone, happened, key, now)
-    if said.became not in LOSSES and said.became not in STILL_THERE:
+    if out:
         # Units that stayed the maker's count as taken out on the day on which that happened, and their price is owed.
         await leave.note_taken_without_leave(
-            session, actor, agreement_id=covered.agreement_id, part_id=said.part_id, quantity=said.quantity,
+            session, actor, agreement_id=covered.agreement_id, part_id=said.part_id, quantity=out, act_id=key,
             taken_at=happened, now=now,
         )  # fmt: skip
     await no_longer_searched(session, searched, gone, now)
@@ -248,22 +248,23 @@ async def _gone(
 
 async def _reckon(
     session: WriteSession, covered: Covered, said: WhatBecame, happened: datetime, now: datetime
-) -> tuple[Owed, int]:
-    """What is owed, and for how many units the agreement gave no leave."""
+) -> tuple[Owed, int, int]:
+    """What is owed, for how many units the agreement gave no leave, and how many are taken out where they stay the maker's
+    until then (nothing is scrapped freely there)."""
     facts = covered.facts
     # Units found beyond what the schedule sold are the holder's own.
     quantity = min(said.quantity, facts.remaining)
     charged = Money(await queries.charged(session, covered.agreement_id, said.part_id), facts.sale_price.currency)
     if not quantity:
-        return owed_for(covered.clauses, facts, Became.FOUND, 1, local_day(happened, facts.zone)), 0
+        return owed_for(covered.clauses, facts, Became.FOUND, 1, local_day(happened, facts.zone)), 0, 0
     owed = owed_for(covered.clauses, facts, said.became, quantity, local_day(happened, facts.zone), charged)
     if said.became in LOSSES or said.became in STILL_THERE:
-        return owed, 0
+        return owed, 0, 0
     act = _ACTS.get(said.became)
     if act is None:
-        return owed, quantity
+        return owed, quantity, quantity
     allowed, _ = most_allowed(covered.clauses, facts, act, quantity, now)
-    return owed, quantity - allowed
+    return owed, quantity - allowed, quantity
 
 
 async def _record(
@@ -357,7 +358,7 @@ async def _tell(
     what = f"{phrases.count(row.quantity, 'unit')} of {row.number} {BECAME_WORDS[Became(row.became)]}"
     detail: dict[str, Any] = {
         "missing_units": row.id, "part_id": row.part_id, "quantity": row.quantity, "became": row.became,
-        "note": f"{what}. {row.words}",
+        "note": f"{what}. {row.told}",
     }  # fmt: skip
     await leave.note(session, covered.agreement_id, sides, "units_missing", actor, now, detail)
     payload: dict[str, Any] = {"reference": covered.reference, **detail, "calls": [c for c in orders if c is not None]}
@@ -368,6 +369,6 @@ async def _tell(
     if to:
         payload["mail"] = {
             "to": to, "subject": f"{covered.reference}: {what}", "link": f"/agreements/{covered.agreement_id}",
-            "text": f"{covered.holder if by_holder else covered.maker} says: {what}. {row.note} {row.words}",
+            "text": f"{covered.holder if by_holder else covered.maker} says: {what}. {row.note} {row.told}",
         }  # fmt: skip
     await emit(session, "holding.missing", "missing_units", row.id, sides, payload)

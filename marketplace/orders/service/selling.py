@@ -39,7 +39,7 @@ async def owe_price(
     await settlement.owe_sales(
         session, payer_id=order.buyer_id, payee_id=order.seller_id, cause_id=order.id, cause_reference=order.reference,
         agreement_id=agreement_id, currency=order.currency,
-        due_on=local_day(now, site.timezone) + timedelta(days=order.payment_days), sold=sold,
+        due_on=local_day(now, site.timezone) + timedelta(days=order.payment_days), at=now, sold=sold,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from marketplace.settlement.queries.disputes import (
     disputes_of_cause,
     disputes_of_line,
     proposals,
+    settled_units,
 )
 from marketplace.settlement.queries.lines import (
     SettlementFilter,
@@ -92,6 +93,7 @@ __all__ = [
     "payments_of_line_for_update",
     "proposals",
     "reversal_of",
+    "settled_units",
     "settlement_line",
     "settlement_line_for_update",
     "settlement_lines",

@@ -15,7 +15,7 @@ from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
-from marketplace.settlement.disputes import Proposal
+from marketplace.settlement.disputes import OF_UNITS, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,21 @@ async def disputes_of_line(session: AsyncSession, line_id: UUID) -> Sequence[Dis
     return [
         DisputeRow(**dict(r)) for r in await fetch(session, _DISPUTE + "WHERE d.line_id = $1 ORDER BY d.id", line_id)
     ]
+
+
+async def settled_units(session: AsyncSession, line_id: UUID) -> tuple[int, str]:
+    """Of how many units of a line both sides have agreed what they were like, in disputes about it, about what is paid beside it
+    for the same units, or from which the line came; and the references of those disputes. One statement."""
+    row = await fetch_one(
+        session,
+        "SELECT coalesce(sum(coalesce(d.quantity, l.quantity)), 0)::int AS units, string_agg(d.reference, ', ' ORDER BY d.id) AS known "
+        "FROM settlement_line l JOIN dispute d ON d.status = 'agreed' AND (d.id = l.step_id OR d.line_id IN (SELECT o.id "
+        "FROM settlement_line o WHERE o.id = l.id OR (o.cause_id = l.cause_id AND o.step_id IS NOT DISTINCT FROM l.step_id "
+        "AND o.kind = ANY($3::text[]) AND l.kind = ANY($3::text[])))) "
+        "WHERE l.id = $1 AND (d.subject <> 'line' OR d.reason = ANY($2::text[]))",
+        line_id, list(OF_UNITS), ["call_price", "draw_purchase", "handling"],
+    )  # fmt: skip
+    return (row["units"], row["known"] or "") if row else (0, "")
 
 
 async def disputes_of_cause(session: AsyncSession, cause_id: UUID) -> Sequence[DisputeRow]:

@@ -42,8 +42,8 @@ async def write_payment(
         made: UUID | None = await fetch_value(
             session,
             "INSERT INTO payment (reference, from_id, to_id, currency, amount, paid_on, how, company_id, actor_id, payer_at, "
-            "payer_by, payee_at, payee_by, bank_reference, note, reverses_id, import_key) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
+            "payer_by, payee_at, payee_by, bank_reference, note, reverses_id, import_key, created_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, coalesce($10, $12, now())) "
             "ON CONFLICT (reference) DO NOTHING RETURNING id",
             short_reference("PAY"), from_id, to_id, currency, amount, paid_on, how, by.company_id, by.user_id, payer_at,
             by.user_id if payer_at else None, payee_at, by.user_id if payee_at else None, bank_reference, note, reverses_id,

@@ -22,9 +22,9 @@ from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By
 from marketplace.settlement import queries
-from marketplace.settlement.disputes import ANSWER_DAYS, REASONS, Proposal, latest, require_proposal
+from marketplace.settlement.disputes import ANSWER_DAYS, OF_UNITS, REASONS, Proposal, latest, require_proposal
 from marketplace.settlement.kinds import LineKind
-from marketplace.settlement.queries import DisputeRow
+from marketplace.settlement.queries import DisputeRow, SettlementRow
 from marketplace.settlement.service.better_paid import amount_of, owe_more
 from marketplace.settlement.service.owing import credit
 
@@ -48,7 +48,8 @@ async def dispute_line(
     ``quantity``: of how many units the grade is in dispute.
 
     Raises ``settlement.not_found`` to others, ``dispute.side`` to who is owed it, ``dispute.late`` after the time to object, ``dispute.open`` where one is,
-    ``dispute.reason``, ``dispute.amount``, ``dispute.words``."""
+    ``dispute.reason``, ``dispute.amount``, ``dispute.words``, ``dispute.settled`` for a reason about units on which both sides
+    have agreed."""
     line = await queries.settlement_line_for_update(session, line_id)
     if by.company_id != line.payer_id:
         raise forbidden(
@@ -75,6 +76,8 @@ async def dispute_line(
             field="amount",
         )
     require_proposal(Money(offer, line.currency), None, disputed=disputed, units=None)
+    if reason in OF_UNITS:
+        await _require_unsettled(session, line, disputed)
     made = await open_dispute(
         session, by, subject="line" if quantity is None else "grade", line_id=line_id, cause_id=line.cause_id,
         cause_reference=line.cause_reference, payer_id=line.payer_id, payee_id=line.payee_id, reason=reason,
@@ -83,6 +86,24 @@ async def dispute_line(
     )  # fmt: skip
     await execute(session, "UPDATE settlement_line SET disputed = $2 WHERE id = $1", line_id, amount)
     return made
+
+
+async def _require_unsettled(session: WriteSession, line: SettlementRow, disputed: Money) -> None:
+    """What both sides have agreed on about units is settled for them: only the others of the line can be disputed so."""
+    units, known = await queries.settled_units(session, line.id)
+    if not units:
+        return
+    others = max(line.quantity - units, 0)
+    most = (Money(line.unit_price, line.currency) * others).rounded()
+    if disputed.amount <= most.amount:
+        return
+    said = f"What {count(min(units, line.quantity), 'unit')} of {line.reference} were like both sides have agreed on ({known}): that is settled."
+    rest = (
+        f"For the other {count(others, 'unit')} at most {most} can be disputed for this reason."
+        if others
+        else "Another reason, such as a price that is wrong, can still be given."
+    )
+    raise conflict("dispute.settled", f"{said} {rest}", field="reason")
 
 
 async def dispute_units(
@@ -256,12 +277,12 @@ async def open_dispute(
         made: UUID | None = await fetch_value(
             session,
             "INSERT INTO dispute (reference, subject, line_id, cause_id, cause_reference, payer_id, payee_id, opened_by, reason, "
-            "currency, amount, quantity, respond_by, waits_for, found, fetches) "
-            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16::jsonb) "
+            "currency, amount, quantity, respond_by, waits_for, found, fetches, created_at) "
+            "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16::jsonb,$17) "
             "ON CONFLICT (reference) DO NOTHING RETURNING id",
             short_reference("DSP"), subject, line_id, cause_id, cause_reference, payer_id, payee_id, by.company_id, reason,
             amount.currency, amount.amount, quantity, respond_by, payee_id if by.company_id == payer_id else payer_id,
-            found, None if fetches is None else encode(fetches).decode(),
+            found, None if fetches is None else encode(fetches).decode(), now,
         )  # fmt: skip
         if made is not None:
             break

@@ -39,10 +39,12 @@ async def owe(
     object_by: datetime | None = None,
     counters_id: UUID | None = None,
     condition: str | None = None,
+    at: datetime | None = None,
 ) -> UUID:
     """Writes what ``payer`` owes ``payee`` for one cause (a call) and returns the line's id. ``kind`` is one of
     ``kinds.KINDS``. ``document``: the number of the paper that it goes by; ``object_by``: until when the payer may object;
-    ``condition``: the one that units came back in, which the payee may object to.
+    ``condition``: the one that units came back in, which the payee may object to; ``at``: the moment of the act that it is
+    owed for, where that writes the line itself (otherwise it is known from now on).
 
     The same kind of line for the same cause (and step of it) again answers the line that is there, if it says the same; otherwise ``settlement.other_terms``.
     The tenant must be one of the two. The amount is price times quantity, rounded to what can be paid.
@@ -60,13 +62,13 @@ async def owe(
             session,
             "INSERT INTO settlement_line (reference, payer_id, payee_id, kind, cause_id, cause_reference, agreement_id, "
             "part_id, quantity, unit_price, amount, currency, words, due_on, step_id, document, object_by, counters_id, "
-            "condition, payer_marked_at, payee_marked_at) "
+            "condition, payer_marked_at, payee_marked_at, created_at) "
             # Over nothing, nobody has to say that it was paid.
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
-            "CASE WHEN $11::numeric = 0 THEN now() END, CASE WHEN $11::numeric = 0 THEN now() END) ON CONFLICT DO NOTHING RETURNING id",
+            "CASE WHEN $11::numeric = 0 THEN now() END, CASE WHEN $11::numeric = 0 THEN now() END, coalesce($20, now())) ON CONFLICT DO NOTHING RETURNING id",
             reference, payer_id, payee_id, kind, cause_id, cause_reference, agreement_id, part_id, quantity,
             unit_price.amount, amount.amount, amount.currency, words, due_on, step_id, document, object_by, counters_id,
-            condition,
+            condition, at,
         )  # fmt: skip
         if made is not None:
             payload = {"reference": reference, "amount": amount.amount, "currency": amount.currency, "due_on": due_on}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from marketplace.agreements.schemas import AcceptedOut, SignIn
 from marketplace.db.requests import Reading, Writing
 from marketplace.kit.errors import missing
 from marketplace.kit.wire import Done
@@ -24,6 +25,7 @@ from marketplace.sourcing.schemas.back import (
     EndedOut,
     EndForBreachIn,
     OwedOut,
+    OwnDefaultOut,
 )
 from marketplace.sourcing.schemas.calls import (
     ContactOut,
@@ -56,11 +58,12 @@ async def close_site(
 
 @ending.get("/{agreement_id}/end-for-breach", summary="What an end for breach would rest on and end")
 async def breach(session: Reading, actor: ReadsBreaches, agreement_id: UUID, now: Now) -> BreachOut:
-    """Defaults of the other side, and what would end, as things stand."""
+    """Defaults of the other side, what would end, and what your own side has missed, as things stand."""
     found = await service.breach_of(session, actor, agreement_id, now)
     return BreachOut(
         defaults=[DefaultOut.model_validate(d) for d in found.defaults], units=found.units, on_the_way=found.on_the_way,
         orders=list(found.orders),
+        own=[OwnDefaultOut.model_validate(d) for d in found.own],
         owed=[OwedOut(payer_id=payer, amount=money.amount, currency=money.currency) for payer, money in found.owed],
     )  # fmt: skip
 
@@ -86,3 +89,23 @@ async def end_for_breach(
     return EndedOut.model_validate(
         (await once(session, actor, key, "agreements.breach", inputs, act, status=200)).content
     )
+
+
+@ending.post("/proposals/{proposal_id}/sign", summary="Sign a proposal of the other side")
+async def sign_proposal(
+    session: Writing, actor: EndsAgreements, proposal_id: UUID, now: Now, given: SignIn | None = None,
+    key: IdempotencyKey = None,
+) -> AcceptedOut:  # fmt: skip
+    """Carries it out. A change not while units are reserved, on the way or waiting for inspection under the agreement. An end
+    ends what waits as well: orders back that are not with the carrier yet, notices and requests to sell on; not while units are
+    on the way or waiting for inspection, or reserved for a buyer."""
+    sha256 = given.wording_sha256 if given else None
+
+    async def act() -> Any:
+        return AcceptedOut.model_validate(
+            await service.sign_proposal(session, actor, proposal_id, now, wording_sha256=sha256)
+        )
+
+    inputs = {"proposal_id": proposal_id, "wording_sha256": sha256}
+    answer = await once(session, actor, key, "agreements.accept_proposal", inputs, act, status=200)
+    return AcceptedOut.model_validate(answer.content)

@@ -41,6 +41,7 @@ from marketplace.sourcing.schemas.calls import (
     FreightIn,
     InPlaceOut,
     LicenceIn,
+    LicenceRefusedIn,
     LocatedNumber,
     LocatedPart,
     LocateIn,
@@ -84,7 +85,7 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     located = await queries.locate(
         session, actor, ids, destination=destination, urgency=asked.urgency, now=now, explain=asked.explain,
-        most=places_each(len(numbers)),
+        most=places_each(len(numbers)), notice=asked.notice_id,
     )  # fmt: skip
     related: dict[UUID, list[parts.Related]] = {}
     for r in located.related:
@@ -210,8 +211,8 @@ async def order_back(
     """A parts request and its order to the place with this ``key``; neither where the place cannot give so many."""
 
     async def act() -> dict[str, Any]:
-        asked = service.Asked(**new.model_dump(exclude={"key"}))
-        requisition_id, done = await service.order_back(session, actor, asked, new.key, now)
+        asked = service.Asked(**new.model_dump(exclude={"key", "notice_id"}))
+        requisition_id, done = await service.order_back(session, actor, asked, new.key, now, notice_id=new.notice_id)
         return _ordered(requisition_id, done)
 
     return OrderedOut.model_validate((await once(session, actor, key, "order-back", new.model_dump(), act)).content)
@@ -282,10 +283,12 @@ async def call(session: Reading, actor: ReadsCalls, call_id: UUID) -> CallOut:
 async def accept(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: AcceptIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """All of it, or a part; the rest is sourced elsewhere."""
+    """All of it, or a part with the reason why not the rest, which is sourced elsewhere."""
     return await once_done(
         session, actor, key, f"calls.accept:{call_id}", given.model_dump(),
-        lambda: service.accept(session, actor, call_id, now, quantity=given.quantity),
+        lambda: service.accept(
+            session, actor, call_id, now, quantity=given.quantity, code=given.code, note=given.note
+        ),
     )  # fmt: skip
 
 
@@ -293,7 +296,7 @@ async def accept(
 async def refuse(
     session: Writing, actor: AnswersCalls, call_id: UUID, given: RefuseIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """The next best source is planned at once."""
+    """For a reason that the clause allows; any other leaves the order as it is. The next best source is planned at once."""
     return await once_done(
         session, actor, key, f"calls.refuse:{call_id}", given.model_dump(),
         lambda: service.refuse(session, actor, call_id, code=given.code, note=given.note, now=now),
@@ -412,6 +415,28 @@ async def record_licence(
     return await once_done(
         session, actor, key, f"calls.licence:{call_id}", given.model_dump(),
         lambda: service.record_licence(session, actor, call_id, given.licence, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/licence-refused", summary="Say that an export licence was refused")
+async def refuse_licence(
+    session: Writing, actor: ReportsLost, call_id: UUID, given: LicenceRefusedIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """By the side that gets it. Either side may end the order then; until one does, a licence can still be recorded."""
+    return await once_done(
+        session, actor, key, f"calls.licence_refused:{call_id}", given.model_dump(),
+        lambda: service.refuse_licence(session, actor, call_id, given.note, now),
+    )  # fmt: skip
+
+
+@sourcing.post("/calls/{call_id}/end-unlicensed", summary="End an order whose export licence was refused")
+async def end_unlicensed(
+    session: Writing, actor: ReportsLost, call_id: UUID, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """By either side. Nothing is owed for that, and it counts as no order; what is lacking is planned anew."""
+    return await once_done(
+        session, actor, key, f"calls.end_unlicensed:{call_id}", {},
+        lambda: service.end_unlicensed(session, actor, call_id, now),
     )  # fmt: skip
 
 

@@ -16,18 +16,19 @@ from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, assemble, standing
+from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, answering, assemble, standing
 from marketplace.sourcing.freight import ROUGH, Point, rough
 
 # Units of one part at one place: $1 parts, $2 makers, $3 now.
-_PLACES = """
+_PLACES = f"""
     SELECT p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id,
            sum(p.quantity)::bigint AS quantity,
            sum(CASE WHEN l.frozen THEN 0 ELSE greatest(p.held - coalesce(o.overdue, 0), 0) END)::bigint AS held,
            sum(CASE WHEN l.frozen THEN p.quantity ELSE 0 END)::bigint AS frozen,
            sum(CASE WHEN l.frozen THEN 0 ELSE coalesce(w.quantity, 0) END)::bigint AS withdrawn,
            sum(p.held)::bigint AS reserved,
-           sum(CASE WHEN l.frozen THEN p.quantity - p.held ELSE 0 END)::bigint AS unreserved_frozen
+           sum(CASE WHEN l.frozen THEN p.quantity - p.held ELSE 0 END)::bigint AS unreserved_frozen,
+           coalesce(sum(p.quantity) FILTER (WHERE {agreements.BACK}), 0)::bigint AS back
     FROM position p
     JOIN lot l ON l.lot_id = p.lot_id
     LEFT JOIN LATERAL (
@@ -85,7 +86,7 @@ def _told(places: str, farther: str) -> str:
     return f"""
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
-       g.reserved, g.unreserved_frozen, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
+       g.reserved, g.unreserved_frozen, g.back, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
        g.owner_id = g.beneficiary_id AND EXISTS (
            SELECT FROM agreement b WHERE b.id = g.agreement_id AND b.holder_id = g.holder_id) AS at_holder,
        {farther} AS farther
@@ -197,12 +198,14 @@ async def locate(
     with_related: bool = True,
     explain: bool = True,
     most: int | None = None,
+    notice: UUID | None = None,
 ) -> Located:
     """Availability of parts for the actor; a constant number of statements for any number of parts.
 
     Without ``explain`` the clause's reasons for what can be called are left out; why the rest cannot is always told.
     ``most``: look at so many places of a part, the nearest with free units; at all of them where none of those can
-    give any, so that a part is never said to be out of reach because of it.
+    give any, so that a part is never said to be out of reach because of it. ``notice``: what the order would answer, of
+    several that run under an agreement.
     """
     who = await scope(session, actor)
     related = await parts.related(session, part_ids) if with_related else []
@@ -221,6 +224,8 @@ async def locate(
         if who.mask:
             at = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in at]
         rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
+        if notice is not None:
+            rights = {key: answering(right, notice) for key, right in rights.items()}
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
             list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,

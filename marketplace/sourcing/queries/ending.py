@@ -41,7 +41,7 @@ async def ended_in_default(session: AsyncSession, call_id: UUID) -> bool:
     return bool(
         await fetch_value(
             session,
-            "SELECT EXISTS (SELECT FROM call_event WHERE call_id = $1 AND kind = 'ended_for_breach' "
+            "SELECT EXISTS (SELECT FROM call_event WHERE call_id = $1 AND kind IN ('ended_for_breach', 'ended_with_agreement') "
             "AND detail ->> 'was' = 'defaulted') AND NOT EXISTS (SELECT FROM call_event WHERE call_id = $1 AND kind = 'covered')",
             call_id,
         )

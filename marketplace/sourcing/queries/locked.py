@@ -249,6 +249,10 @@ class Waiting:
     answer: int
     """Orders to give units back: commit or refuse before the time runs out."""
     ship: int
+    in_default: int
+    """Orders that the company did not ship, nor made good in time: it can still ship them."""
+    not_shipped: int
+    """The same, of the company's own orders: it can buy elsewhere."""
     receive: int
     inspect: int
     approve: int
@@ -272,6 +276,8 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting
         "SELECT count(*) FILTER (WHERE holder_id = $1 AND noticed_at IS NOT NULL "
         "AND status IN ('noticed','acknowledged','silent'))::int AS answer, "
         "count(*) FILTER (WHERE holder_id = $1 AND noticed_at IS NOT NULL AND status IN ('accepted','picked'))::int AS ship, "
+        "count(*) FILTER (WHERE holder_id = $1 AND status = 'defaulted')::int AS in_default, "
+        "count(*) FILTER (WHERE company_id = $1 AND status = 'defaulted')::int AS not_shipped, "
         "count(*) FILTER (WHERE company_id = $1 AND status = 'shipped')::int AS receive, "
         "count(*) FILTER (WHERE company_id = $1 AND status = 'received')::int AS inspect, "
         "count(DISTINCT requisition_id) FILTER (WHERE maker_id = $1 AND status = 'allocated')::int AS approve, "
@@ -281,8 +287,8 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting
         f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short, "
         f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_DIRECT.format('$2')}) AS direct "
         "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
-        "('noticed','acknowledged','silent','accepted','picked','shipped','received','allocated')",
+        "('noticed','acknowledged','silent','accepted','picked','defaulted','shipped','received','allocated')",
         actor.company_id,
         now,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(*12 * (0,))

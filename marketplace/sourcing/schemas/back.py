@@ -30,6 +30,12 @@ class GradeOut(BaseModel):
     percent_bp: int = Field(description="Share of the price that the agreement states for this condition.")
     may_reject: bool
     words: str = Field(description="With clause, version and section.")
+    bought_each: Decimal | None = Field(
+        default=None,
+        description="Of a draw: what a unit is bought at, handling included, where it is not replaced in time.",
+    )
+    bought_handling: Decimal | None = Field(default=None, description="So much of that is for handling.")
+    bought_words: str | None = None
 
 
 class OnReturnOut(BaseModel):
@@ -205,6 +211,19 @@ class DefaultOut(BaseModel):
     words: str
 
 
+class OwnDefaultOut(BaseModel):
+    """Something that your own side has missed."""
+
+    model_config = ConfigDict(from_attributes=True)
+    cause: Cause
+    reference: str
+    since: datetime = Field(description="From then on it is a default.")
+    words: str
+    until: datetime | None = Field(description="Before then it can be made good; null: it is a default already.")
+    make_good: str = Field(description="What makes it good.")
+    other_may: str = Field(description="What the other side may do, and when, with the section.")
+
+
 class OwedOut(BaseModel):
     """What a side owes under an agreement and has not paid."""
 
@@ -221,6 +240,9 @@ class BreachOut(BaseModel):
     on_the_way: int = Field(description="Finish under the agreement.")
     orders: list[str] = Field(description="Orders back that end: not yet with the carrier.")
     owed: list[OwedOut] = Field(description="Stays owed.")
+    own: list[OwnDefaultOut] = Field(
+        description="What your own side is in default with, or will be once the time to make it good has run."
+    )
 
 
 class EndedOut(BaseModel):

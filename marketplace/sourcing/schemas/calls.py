@@ -89,6 +89,9 @@ class LocateIn(BodyIn):
     numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
     site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
     urgency: Urgency = "urgent"
+    notice_id: UUID | None = Field(
+        default=None, description="As an order that answers this notice of a holder would find them, where several run."
+    )
     explain: bool = Field(
         default=False,
         description="With the clause's sentences for every place that can give units. Why a place cannot is always told.",
@@ -177,6 +180,9 @@ class OrderBackIn(RequestIn):
         }
     )
     key: str
+    notice_id: UUID | None = Field(
+        default=None, description="The holder's notice that this answers, where several run; the oldest if left out."
+    )
 
 
 class ChoiceIn(BodyIn):
@@ -256,6 +262,13 @@ class LicenceIn(BodyIn):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"licence": "D1234567"}]})
     licence: str = Field(max_length=200)
+
+
+class LicenceRefusedIn(BodyIn):
+    """Who refused an export licence, and why: the other side reads it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"note": "BIS, case Z123: end use not shown."}]})
+    note: str = Field(min_length=1, max_length=500)
 
 
 class TakeOverIn(BodyIn):
@@ -411,12 +424,16 @@ class CallOut(BaseModel):
     licence_asked_at: datetime | None = Field(
         description="An export licence was asked for then: until it is there, no time for shipping runs."
     )
+    licence_refused_at: datetime | None = Field(
+        description="It was refused then: either side may end the order until it is there after all."
+    )
     licence: str | None = Field(description="The export licence under which controlled units travel.")
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")
     grades: OnReturnOut | None = Field(description="Kept at receipt, where the agreement states it.")
     replaces_id: UUID | None = Field(description="The order whose rejected units this one makes good.")
     replaces: str | None
+    notice_id: UUID | None = Field(description="The holder's notice that the order names; null: the oldest that ran.")
 
     @classmethod
     def of(cls, call: CallRow, actor: Actor) -> CallOut:
@@ -431,14 +448,19 @@ class CallOut(BaseModel):
 
 
 class AcceptIn(BodyIn):
-    """Commit to all, or to ``quantity``."""
+    """Commit to all, or to ``quantity`` and refuse the rest: under an agreement with a reason that its clause allows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 1}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 1, "code": "not_on_shelf"}]})
     quantity: int | None = None
+    code: str | None = Field(
+        default=None, description="Why not all of it: not_on_shelf, damaged, used_unreported, short."
+    )
+    note: str = Field(default="", max_length=1000)
 
 
 class RefuseIn(BodyIn):
-    """Refuse with a code: not_on_shelf, damaged, used_unreported, short, other (with a note)."""
+    """Refuse with a code: not_on_shelf, damaged, used_unreported, short. For another reason (`other`, with a note) only units that
+    are under no agreement are refused: no clause lets a holder keep what is there."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "not_on_shelf", "note": "bin is empty"}]})
     code: str

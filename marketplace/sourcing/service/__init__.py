@@ -5,16 +5,24 @@ from marketplace.sourcing.service.answering import (
     act_on_silence,
     cancel_call,
     correct_shipment,
+    grounds_of,
     refuse,
     ship,
 )
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
-from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach
+from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach, sign_proposal
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.giving_way import take_over
 from marketplace.sourcing.service.inspecting import accept_uninspected, inspect
-from marketplace.sourcing.service.licensing import Needed, ask_licence, licence_needed, record_licence
+from marketplace.sourcing.service.licensing import (
+    Needed,
+    ask_licence,
+    end_unlicensed,
+    licence_needed,
+    record_licence,
+    refuse_licence,
+)
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.objecting import fetches_of, object_to_condition
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
@@ -57,8 +65,10 @@ __all__ = [
     "confirm",
     "correct_shipment",
     "end_for_breach",
+    "end_unlicensed",
     "fetches_of",
     "finish",
+    "grounds_of",
     "inspect",
     "keep_rejected",
     "lapse",
@@ -75,6 +85,7 @@ __all__ = [
     "record_freight",
     "record_licence",
     "refuse",
+    "refuse_licence",
     "report_lost",
     "risk_words",
     "sell_back",
@@ -83,6 +94,7 @@ __all__ = [
     "send_replacement",
     "settle",
     "ship",
+    "sign_proposal",
     "stand_in_candidates",
     "take_over",
     "withdraw_request",

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from marketplace.agreements import service as agreements
-from marketplace.agreements.phrases import listed
 from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.states import CALL_WORDS, CallState
-from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
@@ -22,48 +22,66 @@ from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.sourcing import queries
+from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING, Grounds, grounds
 from marketplace.sourcing.service.clocks import caught_up, require_live, still
 from marketplace.sourcing.service.licensing import require_licence
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.selling_back import require_destination
 from marketplace.sourcing.service.shared import (
-    REFUSALS,
-    WITHDRAWING,
     announce,
+    keep_units,
     mine,
     moved,
     not_counted,
     reopen,
     set_status,
     tell,
+    tell_next,
 )
 from marketplace.sourcing.service.standing_in import InPlace, keep_record, leaving, take_in_place
 
 
 async def accept(
-    session: WriteSession, actor: Actor, call_id: UUID, now: datetime, *, quantity: int | None = None
+    session: WriteSession,
+    actor: Actor,
+    call_id: UUID,
+    now: datetime,
+    *,
+    quantity: int | None = None,
+    code: str | None = None,
+    note: str = "",
 ) -> None:
-    """The holder commits to all of it, or to ``quantity``: the rest is free again and sourced elsewhere."""
+    """The holder commits to all of it, or to ``quantity`` and refuses the rest for a reason (``code``), which the clause has to
+    allow: that is sourced elsewhere, as after a refusal. Raises ``call.reason``, ``call.note`` and ``call.no_refusal`` as
+    ``refuse`` does."""
     call = await mine(session, actor, call_id, "holder")
     wanted = call.quantity if quantity is None else quantity
     if not 0 < wanted <= call.quantity:
         raise invalid("call.quantity", f"Commit to 1 to {call.quantity}, or refuse.", field="quantity")
     call = await caught_up(session, actor, call, now)
     await _require_in_time(call, now)
+    detail: dict[str, Any] = {"quantity": wanted}
+    if wanted < call.quantity:
+        found = await grounds_of(session, call)
+        if code or found.section:
+            require_reason(found, code or "", note)
+            detail |= {"refused": call.quantity - wanted, "code": code, "note": note.strip()}
     await set_status(session, call, "accepted", accepted_at=now)
     if wanted < call.quantity:
-        await shrink(session, actor, call, wanted, now)
+        gone = await shrink(session, actor, call, wanted, now)
+        await _withdraw(session, call, code, gone)
         if call.agreement_id is not None:
             async with acting_for(session, call.maker_id):
                 await agreements.lessen_exercise(session, call.id, wanted)
     await require_live(session, call)
     if wanted < call.quantity:
         await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    await tell(session, actor, call, "accepted", {"quantity": wanted}, now)
+    await tell(session, actor, call, "accepted", detail, now)
+    rest = f" The others: {REFUSALS[code].lower()}." if code and wanted < call.quantity else ""
     await announce(
         session, "call.answered", call, call.company_id, ("technician", "planner"),
-        f"{call.holder} committed to {call.reference}", f"{wanted} of {call.quantity} x {call.part_number}.",
+        f"{call.holder} committed to {call.reference}", f"{wanted} of {call.quantity} x {call.part_number}.{rest}",
     )  # fmt: skip
 
 
@@ -76,65 +94,47 @@ async def _require_in_time(call: queries.CallRow, now: datetime) -> None:
         )
 
 
-async def shrink(session: WriteSession, actor: By, call: queries.CallRow, keep: int, now: datetime) -> None:
-    """Frees all but ``keep`` of the reserved units, last lots first."""
+async def shrink(
+    session: WriteSession, actor: By, call: queries.CallRow, keep: int, now: datetime
+) -> Sequence[tuple[UUID, int, int]]:
+    """Frees all but ``keep`` of the reserved units, last lots first. Returns what came free as (lot, position, quantity)."""
     units = list(await queries.call_units(session, call.id))
     drop = call.quantity - keep
     steps: list[Step] = []
+    freed: list[tuple[UUID, int, int]] = []
     for unit in reversed(units):
         cut = min(drop, unit.quantity)
         if not cut:
             break
         drop -= cut
+        freed.append((unit.lot_id, unit.position_id, cut))
         steps.append(Step(Kind.VOID, unit.lot_id, unit.quantity, unit.position_id, resolves=unit.hold_seq))
         if cut < unit.quantity:
             steps.append(Step(Kind.HOLD, unit.lot_id, unit.quantity - cut, unit.position_id))
     command = Command(
         command_id("call.shrink", call.id, keep), actor.company_id, actor.user_id, tuple(steps), "call", call.id
     )
-    done = await carry_out(session, command, now)
-    for step in steps:
-        if step.kind is Kind.VOID:
-            await execute(
-                session, "DELETE FROM call_unit WHERE call_id = $1 AND lot_id = $2 AND hold_seq = $3",
-                call.id, step.lot_id, step.resolves,
-            )  # fmt: skip
-    for entry in done.entries:
-        if entry.kind is Kind.HOLD:
-            await execute(
-                session,
-                "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-                "VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-                call.id, entry.lot_id, entry.seq, call.maker_id, call.holder_id, call.company_id, entry.from_position,
-                entry.quantity,
-            )  # fmt: skip
+    await carry_out(session, command, now)
+    await keep_units(session, call.id)
     await execute(session, "UPDATE call SET quantity = $2 WHERE id = $1", call.id, keep)
+    return freed
 
 
 async def refuse(
     session: WriteSession, actor: Actor, call_id: UUID, *, code: str, note: str, now: datetime
 ) -> dict[str, object] | None:
-    """The holder refuses with a code. *Not on the shelf* and its like take the units out of availability until a
-    count, without deciding fault. Raises ``call.no_refusal`` for any other code where the units are the maker's. The next best source is planned at once; returns that plan (None when nothing
-    is lacking)."""
-    if code not in REFUSALS:
-        raise invalid("call.reason", f"Choose a reason: {', '.join(REFUSALS)}.", field="code")
-    if code == "other" and not note.strip():
-        raise invalid("call.note", "Say in a few words why.", field="note")
+    """The holder refuses with a code that the clause allows, before or after it has accepted. *Not on the shelf* and its like
+    take the units out of availability until a count, without deciding fault. The next best source is planned at once; returns
+    that plan (None when nothing is lacking).
+
+    Raises ``call.reason`` for no such code, ``call.note`` where another reason is not named, ``call.no_refusal`` for a reason
+    that is none under the clause: the order stays as it was."""
     call = await caught_up(session, actor, await mine(session, actor, call_id, "holder"), now)
     await _require_in_time(call, now)
-    await _not_its_own(session, call, code)
+    require_reason(await grounds_of(session, call), code, note)
     await free_units(session, actor, call, "refuse", now)
-    if code in WITHDRAWING:
-        units = await queries.call_units(session, call.id)
-        await execute(
-            session,
-            "INSERT INTO withdrawal (lot_id, position_id, part_id, holder_id, beneficiary_id, site_id, quantity, cause_id) "
-            "SELECT u.lot_id, u.position_id, $2, $3, $4, $5, u.quantity, $1 "
-            "FROM unnest($6::uuid[], $7::int[], $8::int[]) AS u (lot_id, position_id, quantity)",
-            call.id, call.part_id, call.holder_id, call.maker_id, call.site_id, [u.lot_id for u in units],
-            [u.position_id for u in units], [u.quantity for u in units],
-        )  # fmt: skip
+    units = await queries.call_units(session, call.id)
+    await _withdraw(session, call, code, [(u.lot_id, u.position_id, u.quantity) for u in units])
     await set_status(session, call, "refused", refusal_code=code, note=note.strip() or None, ended_at=now)
     await not_counted(session, call, now)
     await tell(session, actor, call, "refused", {"code": code, "note": note}, now)
@@ -143,40 +143,43 @@ async def refuse(
     return following
 
 
-async def _not_its_own(session: WriteSession, call: queries.CallRow, code: str) -> None:
-    """Units that stayed the maker's are shipped and not refused; what is not there, or broken, can be said of them too."""
-    if code in WITHDRAWING or call.agreement_id is None:
-        return
-    if kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None:
-        raise conflict(
-            "call.no_refusal",
-            "These units are the manufacturer's: they are shipped, not refused. If they are not there, say so: "
-            f"{listed([words for c, words in REFUSALS.items() if c in WITHDRAWING], 'or')}.",
-            field="code",
+async def grounds_of(session: AsyncSession, call: queries.CallRow) -> Grounds:
+    """What the holder of this order may refuse it for."""
+    clauses = await clauses_of_agreement(session, call.agreement_id) if call.agreement_id is not None else ()
+    unasked = call.accepted_at is not None and call.accepted_at == call.noticed_at
+    return grounds(clauses, kind=call.kind, unasked=unasked, in_place=call.replaces_id is not None)
+
+
+def require_reason(found: Grounds, code: str, note: str) -> None:
+    """Raises ``call.reason``, ``call.no_refusal``, ``call.note``; nothing for a reason that counts."""
+    if code not in REFUSALS:
+        words = f"Choose a reason: {', '.join(found.codes)}. {found.words}".rstrip()
+        raise invalid("call.reason", words, field="code")
+    if code not in found.codes:
+        ships = (
+            "If the units are there, ship them"
+            if not found.answered
+            else "If the units are there, commit and ship them"
         )
+        raise conflict("call.no_refusal", f"{found.words} {ships}; nothing was changed.", field="code")
+    if code == "other" and not note.strip():
+        raise invalid("call.note", "Say in a few words why.", field="note")
 
 
-async def tell_next(
-    session: WriteSession,
-    call: queries.CallRow,
-    subject: str,
-    following: dict[str, object] | None,
-    *,
-    event: str = "call.answered",
-    before: str = "",
+async def _withdraw(
+    session: WriteSession, call: queries.CallRow, code: str | None, units: Sequence[tuple[UUID, int, int]]
 ) -> None:
-    """Tells whoever asked what came of an order, and where else the units could come from."""
-    chosen = following.get("chosen") if following else None
-    text = "Nothing else is lacking."
-    if following is not None:
-        first = chosen[0] if isinstance(chosen, list) and chosen else None
-        text = (
-            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
-            if first
-            else "No other unit can be ordered back right now. The request says why for each place."
-        )
-    words = f"{before} {text}" if before else text
-    await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
+    """Units that are said not to be there, as (lot, position, quantity), leave availability until they are counted."""
+    if code not in WITHDRAWING:
+        return
+    await execute(
+        session,
+        "INSERT INTO withdrawal (lot_id, position_id, part_id, holder_id, beneficiary_id, site_id, quantity, cause_id) "
+        "SELECT u.lot_id, u.position_id, $2, $3, $4, $5, u.quantity, $1 "
+        "FROM unnest($6::uuid[], $7::int[], $8::int[]) AS u (lot_id, position_id, quantity)",
+        call.id, call.part_id, call.holder_id, call.maker_id, call.site_id, [lot for lot, _, _ in units],
+        [position for _, position, _ in units], [count for _, _, count in units],
+    )  # fmt: skip
 
 
 async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:

@@ -22,9 +22,12 @@ from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import busy, conflict, missing
 from marketplace.kit.money import Money
 from marketplace.parties.actor import Actor, OnBehalf
+from marketplace.resales import queries as resales
+from marketplace.resales import service as resale_service
+from marketplace.resales.queries import ResaleRow
 from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries
-from marketplace.sourcing.defaults import Cause, Default, default_since
+from marketplace.sourcing.defaults import Cause, Default, Own, default_since, own_side
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.ordering import free_units
 from marketplace.sourcing.service.shared import announce, reopen, set_status, tell
@@ -34,13 +37,15 @@ from marketplace.sourcing.service.standing_in import end_reservations
 @dataclass(frozen=True, slots=True)
 class Breach:
     """What an end for breach would rest on and end: defaults of the other side; units that the holder has and that come free;
-    units on their way, which finish; orders that end; what is owed and stays so, by who owes it."""
+    units on their way, which finish; orders that end; what is owed and stays so, by who owes it. ``own``: what the reader's own
+    side has missed, for which the other could end it, now or once the time to make it good has run."""
 
     defaults: Sequence[Default]
     units: int
     on_the_way: int
     orders: Sequence[str]
     owed: Sequence[tuple[UUID, Money]]
+    own: Sequence[Own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,16 @@ async def breach_of(session: AsyncSession, actor: Actor, agreement_id: UUID, now
     units = await agreed.units_under(session, agreement_id)
     rest = sum(u.quantity for u in units if u.place.site is not None and u.place.holder == found.row.holder_id)
     calls = await queries.unshipped(session, agreement_id)
+    row = found.row
+    other = row.holder if actor.company_id == row.maker_id else row.maker
+    missed = await _missed(session, found, now)
     return Breach(
-        [d for d in await _defaults(session, found, now) if d.by_id != actor.company_id],
+        [d for d in missed if d.since <= now and d.by_id != actor.company_id],
         rest,
         sum(u.quantity for u in units) - rest,
         [c.reference for c in calls if c.noticed_at or actor.company_id == c.maker_id],
         await settlement.open_under(session, list(chain)),
+        [own_side(d, found.terms, other, row.zone, now) for d in missed if d.by_id == actor.company_id],
     )
 
 
@@ -81,9 +90,9 @@ async def end_for_breach(
     or was made good, ``agreement.reason``, ``agreement.units_busy``, ``agreement.units_kept``."""
     detail = await agreed.agreement(session, actor, agreement_id)
     row = detail.row
-    # Order of locks: orders back, lines, lots, the agreement.
+    # Order of locks: orders back, requests to sell on, lines, lots, the agreement.
     async with acting_for(session, row.maker_id):
-        calls = await queries.unshipped_for_update(session, agreement_id)
+        waiting = await _waiting_for_update(session, agreement_id)
     if cause is Cause.PAYMENT and (line := (await settlement.lines_by_reference(session, [reference])).get(reference)):
         await settlement.lines_for_update(session, [line.id])
     before = await agreed.units_for_update(session, agreement_id)
@@ -91,19 +100,71 @@ async def end_for_breach(
     await agreements.may_be_broken(session, found)
     default = await _named(session, actor, detail, cause, reference, now)
     async with acting_for(session, row.maker_id):
-        if {c.id for c in await queries.unshipped(session, agreement_id)} != {c.id for c in calls}:
-            raise busy("agreement.units_moved", "An order was made just now. Nothing was changed; try again.")
-        await _end_orders(session, actor, found, calls, now)
+        await _end_waiting(session, actor, found, waiting, now, "ended_for_breach")
         await end_reservations(session, actor, found.id, found.holder_id, now)
     units = await agreements.end_for_breach(session, actor, found, before, default.words, reason, now)
-    for call in calls:
+    for call in waiting.calls:
         if call.noticed_at:
-            await _tell_ended(session, call, found)
-    return Ended(agreement_id, found.reference, units, [c.reference for c in calls])
+            await _tell_ended(session, call, f"{found.reference} was ended for breach")
+    return Ended(agreement_id, found.reference, units, [c.reference for c in waiting.calls])
 
 
-async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime) -> list[Default]:
-    """Defaults of either side, as the reader may see them; three statements and what the stops of the agreement are."""
+async def sign_proposal(
+    session: WriteSession, actor: Actor, proposal_id: UUID, now: datetime, *, wording_sha256: str | None = None
+) -> agreements.Accepted:
+    """The other side's signature under a proposal. Under one that ends the agreement what waits ends with it: orders back whose
+    units are not with the carrier, and requests to sell units on. A consignment that is under way is finished first.
+
+    Raises what ``agreements.service.accept_proposal`` refuses; then nothing has ended."""
+    agreement_id = await agreed.agreement_of_proposal(session, actor.company_id, proposal_id)
+    if not await agreed.proposal_ends(session, proposal_id):
+        return await agreements.accept_proposal(session, actor, proposal_id, now, wording_sha256=wording_sha256)
+    row = (await agreed.agreement(session, actor, agreement_id)).row
+    async with acting_for(session, row.maker_id):
+        waiting = await _waiting_for_update(session, agreement_id)
+        await agreed.units_for_update(session, agreement_id)
+        found = await agreed.agreement_for_update(session, agreement_id)
+        await _end_waiting(session, actor, found, waiting, now, "ended_with_agreement")
+    done = await agreements.accept_proposal(session, actor, proposal_id, now, wording_sha256=wording_sha256)
+    for call in waiting.calls:
+        if call.noticed_at:
+            await _tell_ended(session, call, f"{found.reference} was ended by both sides")
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What ends with an agreement, locked: orders back that have not shipped, and requests to sell on."""
+
+    calls: Sequence[CallRow]
+    resales: Sequence[ResaleRow]
+
+    @property
+    def ids(self) -> set[UUID]:
+        return {c.id for c in self.calls} | {r.id for r in self.resales}
+
+
+async def _waiting_for_update(session: WriteSession, agreement_id: UUID) -> _Waiting:
+    """Before lots and the agreement are; acts for the maker, who sees both."""
+    calls = await queries.unshipped_for_update(session, agreement_id)
+    return _Waiting(calls, await resales.requests_under_for_update(session, agreement_id))
+
+
+async def _end_waiting(
+    session: WriteSession, actor: Actor, found: Locked, waiting: _Waiting, now: datetime, why: str
+) -> None:
+    """Under the agreement's lock, which everything new takes first. Acts for the maker. Raises ``agreement.units_moved``."""
+    now_waiting = _Waiting(await queries.unshipped(session, found.id), await resales.requests_under(session, found.id))
+    if now_waiting.ids != waiting.ids:
+        raise busy("agreement.units_moved", "Something was asked for just now. Nothing was changed; try again.")
+    await _end_orders(session, actor, found, waiting.calls, now, why)
+    by = OnBehalf(actor.user_id, found.maker_id)
+    await resale_service.end_with_agreement(session, by, waiting.resales, found.reference, now)
+
+
+async def _missed(session: AsyncSession, found: AgreementDetail, now: datetime) -> list[Default]:
+    """Defaults of either side, and what will be one once the time to make it good has run, as the reader may see them; three
+    statements and what the stops of the agreement are."""
     row, zone = found.row, found.row.zone
     if found.terms.generation == 1:
         return []
@@ -114,6 +175,10 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
     for call in await queries.unshipped(session, row.id):
         if call.status == "defaulted" and call.default_from is not None:
             words = f"{row.holder} did not ship {phrases.count(call.quantity, 'unit')} of {call.part_number} for {call.reference} in time."
+            made.append(Default(Cause.ORDER, call.reference, call.id, row.holder_id, call.default_from, words))
+        elif _is_late(call, now) and call.default_from is not None:
+            words = f"{row.holder} has not shipped {phrases.count(call.quantity, 'unit')} of {call.part_number} for {call.reference}, due by "
+            words += f"{phrases.deadline(call.ship_by or now, zone)}."
             made.append(Default(Cause.ORDER, call.reference, call.id, row.holder_id, call.default_from, words))
     for side in (row.maker_id, row.holder_id):
         for line in await settlement.due_under(session, chain, side, today):
@@ -126,7 +191,14 @@ async def _defaults(session: AsyncSession, found: AgreementDetail, now: datetime
         what = LEFT_WORDS[Became(gone.became)]
         words = f"{phrases.count(gone.without_leave, 'unit')} of {gone.number} left {row.holder}'s hands without leave{what}."
         made.append(Default(Cause.MISSING, str(gone.id), gone.id, row.holder_id, since, words))
-    return [d for d in made if d.since <= now]
+    return made
+
+
+def _is_late(call: CallRow, now: datetime) -> bool:
+    """Accepted and not shipped in time, while it can still be made good; a default is one once the clock has said so."""
+    waits = call.licence_asked_at is not None and call.licence is None
+    late = call.status in ("accepted", "picked") and not waits and call.ship_by is not None and call.ship_by <= now
+    return late and call.default_from is not None and call.default_from > now
 
 
 async def _named(
@@ -134,7 +206,12 @@ async def _named(
 ) -> Default:
     """The default that is named, decided on what is locked."""
     default = next(
-        (d for d in await _defaults(session, found, now) if (d.cause, d.reference) == (cause, reference)), None
+        (
+            d
+            for d in await _missed(session, found, now)
+            if d.since <= now and (d.cause, d.reference) == (cause, reference)
+        ),
+        None,
     )
     if default is None:
         raise await _no_default(session, found, cause, reference)
@@ -164,22 +241,22 @@ async def _no_default(session: WriteSession, found: AgreementDetail, cause: Caus
 
 
 async def _end_orders(
-    session: WriteSession, actor: Actor, found: Locked, calls: Sequence[CallRow], now: datetime
+    session: WriteSession, actor: Actor, found: Locked, calls: Sequence[CallRow], now: datetime, why: str
 ) -> None:
-    """On behalf of the maker, whose reservations they are."""
+    """On behalf of the maker, whose reservations they are. ``why``: the kind of the event."""
     by = OnBehalf(actor.user_id, found.maker_id)
     for call in calls:
-        await free_units(session, by, call, "breach", now)
+        await free_units(session, by, call, "ended", now)
         in_default = call.status == "defaulted"
         if call.noticed_at and call.kind != "put" and not in_default:
             await agreements.undo_exercise(session, found.id, call_id=call.id, now=now)
-        await set_status(session, call, "closed" if in_default else "cancelled", ended_at=now, note="ended_for_breach")
+        await set_status(session, call, "closed" if in_default else "cancelled", ended_at=now, note=why)
         await reopen(session, call)
-        await tell(session, by, call, "ended_for_breach", {"was": call.status, "ended_by": actor.company_id}, now)
+        await tell(session, by, call, why, {"was": call.status, "ended_by": actor.company_id}, now)
 
 
-async def _tell_ended(session: WriteSession, call: CallRow, found: Locked) -> None:
-    words = f"{found.reference} was ended for breach before the units were with the carrier."
+async def _tell_ended(session: WriteSession, call: CallRow, ended: str) -> None:
+    words = f"{ended} before the units were with the carrier."
     for company, roles in ((call.holder_id, ("buyer", "warehouse")), (call.company_id, ("technician", "planner"))):
         await announce(
             session, "call.answered", call, company, roles, f"{call.reference} ended with its agreement", words

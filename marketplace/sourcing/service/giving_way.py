@@ -11,11 +11,10 @@ from marketplace.db.session import WriteSession, acting_for
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
-from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.service.answering import shrink, tell_next
+from marketplace.sourcing.service.answering import shrink
 from marketplace.sourcing.service.ordering import Choice, Ordered, confirm, free_units
-from marketplace.sourcing.service.requesting import next_best, own_request, plan
-from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell
+from marketplace.sourcing.service.requesting import Planned, next_best, own_request
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell, tell_next
 
 WORDS = {"stock_order": "a stock order", "urgent": "an urgent order", "machine_down": "an order for a stopped machine"}
 
@@ -59,8 +58,7 @@ async def take_over(
             await set_status(session, call, "cancelled", ended_at=now, note="gave_way")
             await reopen(session, call)
         await tell(session, actor, call, "gave_way", {"to": found.reference, "quantity": taken}, now)
-    place = await _same_place(session, actor, found, call, now)
-    done = await confirm(session, actor, requisition_id, [Choice(place.key, taken)], now)
+    done = await confirm(session, actor, requisition_id, lambda planned: [_same_place(planned, call, taken)], now)
     following = await next_best(session, call.requisition_id, call.maker_id, None, now)
     lost = f"{taken} of {call.quantity} units of {call.reference} went to a stopped machine ({found.reference})."
     await tell_next(session, call, f"{call.reference} gave way to a stopped machine", following, before=lost)
@@ -90,13 +88,10 @@ def _may_give_way(found: queries.RequisitionRow, call: queries.CallRow) -> None:
         )
 
 
-async def _same_place(
-    session: WriteSession, actor: Actor, found: queries.RequisitionRow, call: queries.CallRow, now: datetime
-) -> Candidate:
-    """The place that the order took its units from, as the request sees it now."""
-    planned = await plan(session, actor, found, now)
+def _same_place(planned: Planned, call: queries.CallRow, taken: int) -> Choice:
+    """So many from the place that the order took its units from, as the request sees it now."""
     here = (call.part_id, call.holder_id, call.site_id, call.condition, call.agreement_id)
     for c in planned.candidates.values():
         if (c.part_id, c.holder_id, c.site_id, c.condition, c.agreement_id) == here and c.kind == call.kind:
-            return c
+            return Choice(c.key, taken)
     raise conflict("requisition.place", "These units cannot be ordered for this request. Nothing was changed.")

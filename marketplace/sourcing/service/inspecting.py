@@ -264,7 +264,7 @@ async def _accept(
         due_on = local_day(accepted_at, call.zone) + timedelta(days=call.payment_days)
         # The maker takes its own units back for a fee, which can be nothing.
         own = not drawn and kept_by(await clauses_of_agreement(session, call.agreement_id)) is not None
-        line = await _owe(session, call, outcome, due_on, own=own)
+        line = await _owe(session, call, outcome, due_on, now, own=own)
         await owe_for_delay(session, call, good, accepted_at)
         if rejected:
             await agreements.note_given_back(
@@ -296,7 +296,9 @@ async def _accept(
     return line
 
 
-async def _owe(session: WriteSession, call: CallRow, outcome: Outcome, due_on: Any, *, own: bool) -> UUID | None:
+async def _owe(
+    session: WriteSession, call: CallRow, outcome: Outcome, due_on: Any, now: datetime, *, own: bool
+) -> UUID | None:
     """One line for each condition, and its handling beside it. ``own``: units that stayed the maker's, which come back for a
     fee."""
     assert call.agreement_id is not None  # noqa: S101 - the caller saw to it
@@ -316,7 +318,7 @@ async def _owe(session: WriteSession, call: CallRow, outcome: Outcome, due_on: A
             words += f" {j.handling} a unit of it is for handling, on a line of its own."
         what: dict[str, Any] = {
             "payer_id": call.maker_id, "payee_id": call.holder_id, "cause_id": call.id, "cause_reference": call.reference,
-            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": quantity, "due_on": due_on,
+            "agreement_id": call.agreement_id, "part_id": call.part_id, "quantity": quantity, "due_on": due_on, "at": now,
             "step_id": command_id("call.grade", call.id, j.finding.grade.value) if len(paid) > 1 else None,
         }  # fmt: skip
         if fee.amount or not (drawn or own):

@@ -76,10 +76,21 @@ def handled(call: CallRow) -> bool:
 def on_return(terms: TermsV2, call: CallRow) -> dict[str, Any]:
     """What units of this order have to be like and what each condition fetches, as it is kept with it at receipt."""
     made = choices(by_condition(terms, call), owed_each(call), handled=handled(call))
+    pays = [choice.plain for choice in made]
+    if call.draw_fee is not None:
+        pays = [choice.plain | _if_bought(terms, call, choice.grade) for choice in made]
     return {
         "asked": list(asked_for(terms)), "papers": terms.return_papers.value, "shelf_life": terms.remaining_shelf_life_bp > 0,
         "remedy": terms.reject_remedy.value,
-        "pays": [choice.plain for choice in made],
+        "pays": pays,
+    }  # fmt: skip
+
+
+def _if_bought(terms: TermsV2, call: CallRow, grade: Grade) -> dict[str, Any]:
+    """What a drawn unit in this condition is bought at where it is not replaced in time; its fee is the same in every one."""
+    paid = judge(terms, Finding(grade=grade, quantity=1), Money(call.unit_price, call.currency))
+    return {
+        "bought_each": str(paid.each.amount), "bought_handling": str(paid.handling.amount), "bought_words": paid.words,
     }  # fmt: skip
 
 

@@ -8,16 +8,19 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import phrases
+from marketplace.agreements import service as agreements
 from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.stops import moved_by
 from marketplace.agreements.terms_v2 import TermsV2
-from marketplace.db.session import ReadSession, WriteSession, execute
+from marketplace.db.session import ReadSession, WriteSession, acting_for, execute
 from marketplace.kit.errors import conflict, forbidden, invalid
-from marketplace.parties.actor import Actor
+from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, require_live
-from marketplace.sourcing.service.shared import announce, tell
+from marketplace.sourcing.service.ordering import free_units
+from marketplace.sourcing.service.requesting import next_best
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell, tell_next
 
 BEFORE_SHIPPING = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
 """States of an order whose licence can be recorded."""
@@ -95,6 +98,59 @@ async def record_licence(session: WriteSession, actor: Actor, call_id: UUID, num
     await _announce(session, actor, call, "the export licence is there", f"Licence {number}.{by}")
 
 
+async def refuse_licence(session: WriteSession, actor: Actor, call_id: UUID, note: str, now: datetime) -> None:
+    """The licence was refused: from now on either side may end the order, and nothing is owed for that. Where it was asked for, the
+    time for shipping goes on standing still; it may still come, and is recorded as any other. Again changes nothing.
+
+    Raises what ``ask_licence`` does but for the lateness, ``licence.note``."""
+    call = await _to_license(session, actor, call_id, now)
+    if call.licence_refused_at is not None:
+        return
+    if not note.strip() or len(note) > 500:
+        words = "Say who refused it and why, in at most 500 characters: the other side reads it."
+        raise invalid("licence.note", words, field="note")
+    await execute(session, "UPDATE call SET licence_refused_at = $2 WHERE id = $1", call.id, now)
+    await tell(session, actor, call, "licence_refused", {"note": note.strip()}, now)
+    await _announce(
+        session, actor, call, "the export licence was refused", f"{note.strip()} Either side may end the order now.",
+    )  # fmt: skip
+
+
+async def end_unlicensed(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
+    """Either side ends an order whose export licence was refused: its units are the holder's again, nothing is owed for that, it
+    counts as no order, and what is lacking is planned anew.
+
+    Raises ``call.not_found``, ``licence.not_refused``, ``licence.known`` where it came after all, ``licence.state``."""
+    call = await queries.call_for_update(session, call_id)
+    holds = actor.company_id == call.holder_id
+    call = await mine(session, actor, call_id, "holder" if holds else "asker")
+    actor.require("call.answer" if holds else "sourcing.request")
+    _require_unlicensed(call)
+    if call.licence_refused_at is None:
+        raise conflict(
+            "licence.not_refused",
+            "This order ends so only once its export licence is recorded as refused. Nothing was changed.",
+        )
+    async with acting_for(session, call.maker_id):
+        by = OnBehalf(actor.user_id, call.maker_id)
+        await free_units(session, by, call, "unlicensed", now)
+        # What is sold back, and what makes rejected units good, never counted as an order.
+        if call.agreement_id and call.kind != "put" and call.replaces_id is None:
+            await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
+        ended = "closed" if call.status == "defaulted" else "cancelled"
+        await set_status(session, call, ended, ended_at=now, note="The export licence was refused.")
+        await reopen(session, call)
+    await tell(session, actor, call, "ended_unlicensed", {"quantity": call.quantity}, now)
+    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
+    subject = f"{call.reference} ended: its export licence was refused"
+    await tell_next(session, call, subject, following)
+    if not holds:
+        await announce(
+            session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), subject,
+            f"{call.company} ended the order. The {call.quantity} x {call.part_number} are yours again; nothing is owed for that.",
+        )  # fmt: skip
+
+
 async def require_licence(session: WriteSession, call: CallRow) -> None:
     """Raises ``licence.missing`` while controlled units of an order that crosses a border have none."""
     if call.licence is None and (needed := await licence_needed(session, call)) is not None:
@@ -113,17 +169,21 @@ async def _to_license(session: WriteSession, actor: Actor, call_id: UUID, now: d
         )
     if needed.gets_it != actor.company_id:
         raise forbidden("licence.other_side", f"{needed.words} Only that side can record it.")
+    _require_unlicensed(call)
+    call = await caught_up(session, actor, call, now)
+    await require_live(session, call)
+    return call
+
+
+def _require_unlicensed(call: CallRow) -> None:
     if call.status not in BEFORE_SHIPPING:
         raise conflict(
             "licence.state", "A licence is recorded between the order and its shipment. Nothing was changed."
         )
-    call = await caught_up(session, actor, call, now)
-    await require_live(session, call)
     if call.licence is not None:
         raise conflict(
             "licence.known", f"The licence of {call.reference} is on record: {call.licence}. Nothing was changed."
         )
-    return call
 
 
 async def _announce(session: WriteSession, actor: Actor, call: CallRow, subject: str, text: str) -> None:

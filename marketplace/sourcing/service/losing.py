@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -24,10 +25,9 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
-from marketplace.sourcing.service.answering import tell_next
 from marketplace.sourcing.service.defaulting import clause_of
 from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell, tell_next
 from marketplace.sourcing.service.standing_in import free_replaced
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
@@ -55,7 +55,7 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     if steps:
         key = command_id("call.mend", call.id, held, *(s.lot_id for s in steps), now)
         await carry_out(session, Command(key, call.maker_id, actor_id, tuple(steps), "call", call.id), now)
-    await _keep_units(session, call)
+    await keep_units(session, call.id)
     left = call.quantity - lacking
     detail = {"quantity": call.quantity - held, "replaced": sum(s.quantity for s in steps), "left": left}
     await tell(session, clock, call, "units_gone", detail, now)
@@ -72,17 +72,6 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
     await tell_next(session, call, subject, following)
     return True
-
-
-async def _keep_units(session: WriteSession, call: CallRow) -> None:
-    """What the order reserves, as the ledger has it now."""
-    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call.id)
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, h.lot_id, h.hold_seq, $2, $3, $4, h.position_id, h.quantity FROM open_hold h WHERE h.cause_id = $1",
-        call.id, call.maker_id, call.holder_id, call.company_id,
-    )  # fmt: skip
 
 
 async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, note: str, now: datetime) -> None:
@@ -193,8 +182,12 @@ async def _price(session: WriteSession, call: CallRow, _: Covered, terms: Terms,
 
 
 async def _loss(session: WriteSession, call: CallRow, covered: Covered, gone: int, now: datetime) -> str:
+    # What is lost was with the carrier: the question is what the minimum lacks without it and would not lack with it.
     facts = covered.facts
-    quantity = min(gone, facts.remaining)
+    quantity = min(gone, facts.accepted - facts.remaining)
+    if not quantity:
+        return "The risk had not passed yet. As many units as the schedule sold are still there: nothing is owed."
+    facts = replace(facts, remaining=facts.remaining + quantity, taken_back=max(facts.taken_back - quantity, 0))
     owed = owed_for(covered.clauses, facts, Became.LOST, quantity, local_day(now, facts.zone))
     words = f"The risk had not passed yet. {owed.words}"
     if owed.kind is not None:

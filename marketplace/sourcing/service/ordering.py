@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from marketplace.agreements import queries as noticed
 from marketplace.agreements import service as agreements
+from marketplace.agreements.notice import Standing
 from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
@@ -32,7 +34,7 @@ from marketplace.sourcing.service.requesting import (
     plan,
     raise_request,
 )
-from marketplace.sourcing.service.shared import announce, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
 
 APPROVAL_MINUTES = 30
 
@@ -54,24 +56,34 @@ class Choice:
 
 
 async def order_back(
-    session: WriteSession, actor: Actor, asked: Asked, key: str, now: datetime
+    session: WriteSession, actor: Actor, asked: Asked, key: str, now: datetime, *, notice_id: UUID | None = None
 ) -> tuple[UUID, Ordered]:
-    """A technician's one step: a parts request and the order to the place chosen on the availability page.
+    """A technician's one step: a parts request and the order to the place chosen on the availability page. ``notice_id``: the
+    holder's notice that it answers, where several run (None: the oldest).
     Raises what ``raise_request`` and ``confirm`` raise; then there is no request either."""
     requisition_id = await raise_request(session, actor, asked, now)
-    return requisition_id, await confirm(session, actor, requisition_id, [Choice(key, asked.quantity)], now)
+    chosen = [Choice(key, asked.quantity)]
+    return requisition_id, await confirm(session, actor, requisition_id, chosen, now, notice_id=notice_id)
 
 
 async def confirm(
-    session: WriteSession, actor: Actor, requisition_id: UUID, choices: Sequence[Choice] | None, now: datetime
+    session: WriteSession,
+    actor: Actor,
+    requisition_id: UUID,
+    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice]] | None,
+    now: datetime,
+    *,
+    notice_id: UUID | None = None,
 ) -> Ordered:
-    """Orders what the plan (or ``choices`` from it) says, in one transaction with the reservations.
+    """Orders what the plan (or ``choices`` from it, or what they say to it) says, in one transaction with the reservations.
 
     Every unit in question is locked before the plan is made anew, so nothing is promised twice. Above the
     technician's limit the units are reserved for 30 minutes and an approver is told. Raises ``requisition.closed``,
     ``requisition.enough``, ``requisition.delegation``, ``requisition.choices`` when nothing is chosen,
     ``requisition.place`` for a key that names no place, and where a place cannot give so many ``requisition.`` with
-    the code of what is in the way (``requisition.held``, ``requisition.window_not_open``, ...).
+    the code of what is in the way (``requisition.held``, ``requisition.window_not_open``, ...). With ``notice_id``
+    ``notice.not_found`` for one that is not to this maker, ``notice.other`` for one under another agreement than the order,
+    ``notice.state`` for one that no longer runs.
     """
     found = await own_request(session, actor, requisition_id)
     if found.status not in ("open", "ordered"):
@@ -83,7 +95,11 @@ async def confirm(
     async with acting_for(session, found.maker_id):
         related = await parts.related(session, [found.part_id]) if found.substitutes else []
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
-        planned = await plan(session, actor, found, now)
+        planned = await plan(session, actor, found, now, notice=notice_id)
+        if callable(choices):
+            choices = choices(planned)
+        if notice_id is not None:
+            await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
         picked = _picked(planned, choices, found.quantity - found.ordered)
         _require_sizes(picked)
         # What this request has ordered already counts: a limit is for the request, not for each step of it.
@@ -92,13 +108,36 @@ async def confirm(
         worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
         await _check_delegation(session, actor, found.maker_id, worth)
         approval = _needs_approval(actor, total)
-        calls = [await _call(session, actor, found, c, n, approval, now) for c, n in picked]
+        calls = [await _call(session, actor, found, c, n, approval, now, notice_id) for c, n in picked]
         status = "awaiting_approval" if approval else "ordered"
         await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", requisition_id, status)
         await keep_plan(session, requisition_id, planned.shown, now)
         if approval:
             await _alert(session, actor, found, total, now)
     return Ordered(tuple(calls), approval)
+
+
+async def _require_notice(
+    session: WriteSession,
+    maker_id: UUID,
+    notice_id: UUID,
+    planned: Planned,
+    choices: Sequence[Choice] | None,
+    now: datetime,
+) -> None:
+    """The notice that an order names is to this maker, can be answered, and is about the units that are ordered. Its time is asked
+    again, under the agreement's lock, when the order is sent."""
+    notice = (await noticed.one_notice(session, maker_id, notice_id)).notice
+    if notice.standing(now) is not Standing.RUNNING:
+        words = f"The notice that this order names is {notice.standing(now)}: it can no longer be answered. Nothing was ordered."
+        raise conflict("notice.state", words, field="notice_id")
+    keys = [c.source for c in planned.allocation.chosen] if choices is None else [c.key for c in choices]
+    for candidate in (planned.candidates[k] for k in keys if k in planned.candidates):
+        if (candidate.agreement_id, candidate.part_id) != (notice.agreement_id, notice.part_id):
+            words = (
+                "The notice that this order names is under another agreement, or for another part. Nothing was ordered."
+            )
+            raise conflict("notice.other", words, field="notice_id")
 
 
 def _picked(planned: Planned, choices: Sequence[Choice] | None, lacking: int) -> list[tuple[Candidate, int]]:
@@ -209,6 +248,7 @@ async def _call(
     quantity: int,
     approval: bool,
     now: datetime,
+    notice_id: UUID | None,
 ) -> UUID:
     """Reserves the units and writes the call; without need of approval it is sent at once."""
     call_id: UUID = await fetch_value(session, "SELECT uuidv7()")
@@ -233,8 +273,8 @@ async def _call(
         "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, "
         "site_id, destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, "
         "inspection_days, payment_days, requested_by, respond_by, ship_by, expected_at, draw_fee, acknowledge_by, deliver_by, "
-        "default_from) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
-        "$22,$23,$24,$25,$26,$27,$28)",
+        "default_from, notice_id, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
+        "$22,$23,$24,$25,$26,$27,$28,$29,$30)",
         call_id, short_reference("CALL"), candidate.kind, requisition.id, requisition.company_id, requisition.maker_id,
         candidate.holder_id, candidate.agreement_id, candidate.part_id, candidate.site_id,
         requisition.destination_site_id, candidate.condition, requisition.urgency, quantity,
@@ -242,16 +282,9 @@ async def _call(
         encode(list(candidate.reasons)).decode(), candidate.inspection_days, candidate.payment_days, actor.user_id,
         candidate.respond_by, candidate.ship_by, candidate.arrives,
         candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
-        candidate.default_from,
+        candidate.default_from, notice_id, now,
     )  # fmt: skip
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, u.lot_id, u.hold_seq, $2, $3, $4, u.position_id, u.quantity "
-        "FROM unnest($5::uuid[], $6::bigint[], $7::int[], $8::int[]) AS u (lot_id, hold_seq, position_id, quantity)",
-        call_id, requisition.maker_id, candidate.holder_id, requisition.company_id, [h.lot_id for h in holds],
-        [h.seq for h in holds], [h.from_position for h in holds], [h.quantity for h in holds],
-    )  # fmt: skip
+    await keep_units(session, call_id)
     await _keep_places(session, requisition, call_id)
     call = await queries.call(session, call_id)
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
@@ -279,7 +312,13 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
     await set_status(session, call, "noticed", noticed_at=now)
     if call.agreement_id:
         await agreements.note_exercise(
-            session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now
+            session,
+            call.agreement_id,
+            call_id=call.id,
+            part_id=call.part_id,
+            units=call.quantity,
+            now=now,
+            notice_id=call.notice_id,
         )
     await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
     # Units that are the maker's, or that the holder offered, are shipped without an answer.
@@ -347,13 +386,8 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
         command = Command(
             command_id("call.approve", call.id), found.maker_id, actor.user_id, tuple(steps), "call", call.id
         )
-        holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
-        await execute(
-            session,
-            "UPDATE call_unit u SET hold_seq = n.new FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) "
-            "AS n (lot_id, old, new) WHERE u.call_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
-            call.id, [u.lot_id for u in units], [u.hold_seq for u in units], [h.seq for h in holds],
-        )  # fmt: skip
+        await carry_out(session, command, now)
+        await keep_units(session, call.id)
         shift = now - call.created_at
         # The clock starts at notice: what was computed when the units were reserved moves by the wait.
         moved = replace(

@@ -77,11 +77,11 @@ async def raise_request(session: WriteSession, actor: Actor, asked: Asked, now: 
     made: UUID = await fetch_value(
         session,
         "INSERT INTO requisition (reference, company_id, maker_id, requested_by, part_id, quantity, destination_site_id, "
-        "needed_by, urgency, machine_model, machine_serial, job_number, substitutes, status) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,'open') RETURNING id",
+        "needed_by, urgency, machine_model, machine_serial, job_number, substitutes, status, created_at) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,'open',$14) RETURNING id",
         short_reference("REQ"), actor.company_id, maker, actor.user_id, asked.part_id, asked.quantity,
         asked.destination_site_id, asked.needed_by, asked.urgency, asked.machine_model.strip(),
-        asked.machine_serial.strip(), asked.job_number.strip(), asked.substitutes,
+        asked.machine_serial.strip(), asked.job_number.strip(), asked.substitutes, now,
     )  # fmt: skip
     return made
 
@@ -94,14 +94,16 @@ async def plan(
     *,
     exclude: Sequence[str] = (),
     without_holders: Sequence[UUID] = (),
+    notice: UUID | None = None,
 ) -> Planned:
-    """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key."""
+    """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key. ``notice``: the one
+    that an order would answer."""
     # The maker no longer sees the site of a company whose delegation has ended: then distances are not known.
     site = await parties.site_seen(session, requisition.destination_site_id)
     destination = Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
     located = await queries.locate(
         session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
-        with_related=requisition.substitutes,
+        with_related=requisition.substitutes, notice=notice,
     )  # fmt: skip
     wanted = [requisition.part_id]
     if requisition.substitutes:

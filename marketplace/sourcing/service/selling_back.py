@@ -21,7 +21,7 @@ from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.agreements.terms_v2 import BuyBackV2
 from marketplace.db.session import ReadSession, WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.canonical import encode
+from marketplace.kit.canonical import encode, instant
 from marketplace.kit.errors import DomainError, conflict, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.kit.money import Money
@@ -32,7 +32,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, SellableRow
-from marketplace.sourcing.service.shared import announce, mine, tell
+from marketplace.sourcing.service.shared import announce, keep_units, mine, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ async def _reserve_and_write(
             steps.append(Step(Kind.HOLD, lot_id, min(count, left), position))
             left -= min(count, left)
     command = Command(command_id("put", call_id), actor.company_id, actor.user_id, tuple(steps), "call", call_id)
-    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+    await carry_out(session, command, now)
     zone, stated = covered.facts.zone, acknowledge_by(terms, Urgency.STOCK, now, covered.facts.zone)
     reasons = [
         f"{r.words.rstrip('.')} ({place(r)})." for r in answer.reasons
@@ -183,14 +183,7 @@ async def _reserve_and_write(
         answer.deliver_by, stated, answer.deliver_by,
         default_from(terms, covered.facts, due_by(terms, answer.ship_by, answer.deliver_by)),
     )  # fmt: skip
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, u.lot_id, u.hold_seq, $2, $3, $2, u.position_id, u.quantity "
-        "FROM unnest($4::uuid[], $5::bigint[], $6::int[], $7::int[]) AS u (lot_id, hold_seq, position_id, quantity)",
-        call_id, covered.maker_id, actor.company_id, [h.lot_id for h in holds], [h.seq for h in holds],
-        [h.from_position for h in holds], [h.quantity for h in holds],
-    )  # fmt: skip
+    await keep_units(session, call_id)
     # The places as they are now, for both sides, whether or not each may see the other's site.
     async with acting_for(session, covered.maker_id):
         await execute(
@@ -238,4 +231,5 @@ def require_destination(call: CallRow, now: datetime) -> None:
 def _refusal(answer: Refused) -> DomainError:
     where = f" ({place(answer.reasons[0])})" if answer.reasons else ""
     words = f"{answer.words.rstrip('.')}{where}. {answer.until_words} Nothing was changed."
-    return conflict(f"put.{answer.code.value}", words)
+    begins = None if answer.possible_from is None else instant(answer.possible_from)
+    return conflict(f"put.{answer.code.value}", words, possible_from=begins)

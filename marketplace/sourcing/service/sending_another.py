@@ -26,7 +26,7 @@ from marketplace.sourcing.in_kind import Share, Shelf, shares
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.judging import Outcome, owed_each
 from marketplace.sourcing.service.ordering import free_units
-from marketplace.sourcing.service.shared import announce, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
 
 NOT_SHIPPED = frozenset({"accepted", "picked", "defaulted"})
 
@@ -74,7 +74,7 @@ async def _order(
     by_when, there, missed = deadlines
     steps = tuple(Step(Kind.HOLD, lot, n, position) for lot, position, n in share.lots)
     command = Command(command_id("call.another", call_id), first.maker_id, by.user_id, steps, "call", call_id)
-    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
+    await carry_out(session, command, now)
     where = f"{terms.clause} version {terms.version}, section 9.6"
     reasons = [
         f"In place of {phrases.count(share.quantity, 'unit')} rejected under {first.reference} ({where}).",
@@ -93,14 +93,7 @@ async def _order(
         call_id, short_reference("CALL"), share.site_id, share.condition, share.quantity, encode(reasons).decode(), now,
         by_when, there, missed, first.id,
     )  # fmt: skip
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, u.lot_id, u.hold_seq, $2, $3, $4, u.position_id, u.quantity "
-        "FROM unnest($5::uuid[], $6::bigint[], $7::int[], $8::int[]) AS u (lot_id, hold_seq, position_id, quantity)",
-        call_id, first.maker_id, first.holder_id, first.company_id, [h.lot_id for h in holds], [h.seq for h in holds],
-        [h.from_position for h in holds], [h.quantity for h in holds],
-    )  # fmt: skip
+    await keep_units(session, call_id)
     made = await queries.call(session, call_id)
     await tell(session, by, made, "in_place", {"quantity": made.quantity, "of": first.reference}, now)
     await tell(session, by, first, "another_ordered", {"quantity": made.quantity, "by_order": made.reference}, now)

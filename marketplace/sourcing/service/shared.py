@@ -20,16 +20,6 @@ from marketplace.parties.actor import Actor, By
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 
-REFUSALS: Mapping[str, str] = {
-    "not_on_shelf": "Not on the shelf",
-    "damaged": "Damaged",
-    "used_unreported": "Used, but not reported yet",
-    "short": "Fewer than recorded",
-    "other": "Another reason",
-}
-WITHDRAWING = frozenset({"not_on_shelf", "damaged", "used_unreported", "short"})
-"""Refusals that say that the units are not where the ledger has them: they leave availability until a count."""
-
 
 async def tell(
     session: WriteSession, by: By, call: CallRow, kind: str, detail: Mapping[str, Any], now: datetime
@@ -56,6 +46,29 @@ async def announce(
     await emit(session, event, "call", call.id, [call.maker_id, call.holder_id, call.company_id], payload)
 
 
+async def tell_next(
+    session: WriteSession,
+    call: queries.CallRow,
+    subject: str,
+    following: dict[str, object] | None,
+    *,
+    event: str = "call.answered",
+    before: str = "",
+) -> None:
+    """Tells whoever asked what came of an order, and where else the units could come from."""
+    chosen = following.get("chosen") if following else None
+    text = "Nothing else is lacking."
+    if following is not None:
+        first = chosen[0] if isinstance(chosen, list) and chosen else None
+        text = (
+            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+            if first
+            else "No other unit can be ordered back right now. The request says why for each place."
+        )
+    words = f"{before} {text}" if before else text
+    await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
+
+
 async def set_status(
     session: WriteSession, call: CallRow, status: str, *, by_way_of: str | None = None, **columns: Any
 ) -> None:
@@ -72,6 +85,18 @@ async def set_status(
         call.id,
         status,
         *(columns[n] for n in names),
+    )
+
+
+async def keep_units(session: WriteSession, call_id: UUID) -> None:
+    """Writes which units an order that has not shipped reserves, as the ledger has it now: what it reserved before is forgotten."""
+    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call_id)
+    await execute(
+        session,
+        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
+        "SELECT k.id, h.lot_id, h.hold_seq, k.maker_id, k.holder_id, k.company_id, h.position_id, h.quantity "
+        "FROM call k JOIN open_hold h ON h.cause_id = k.id WHERE k.id = $1",
+        call_id,
     )
 
 

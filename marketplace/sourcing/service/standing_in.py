@@ -32,7 +32,7 @@ from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow, OnShelf
 from marketplace.sourcing.queries.calls import CallUnitRow
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.shared import moved
+from marketplace.sourcing.service.shared import keep_units, moved
 
 Key = tuple[UUID, int]
 """A reservation: lot and its number there."""
@@ -308,21 +308,7 @@ async def _by_reservation(
     key = command_id("call.stand_in", call.id)
     command = Command(key, actor.company_id, actor.user_id, tuple(steps), "call", call.id)
     holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
-    ended = [s for s in steps if s.kind is Kind.VOID]
-    await execute(
-        session,
-        "DELETE FROM call_unit u USING unnest($2::uuid[], $3::bigint[]) AS o (lot_id, hold_seq) "
-        "WHERE u.call_id = $1 AND u.lot_id = o.lot_id AND u.hold_seq = o.hold_seq",
-        call.id, [s.lot_id for s in ended], [s.resolves for s in ended],
-    )  # fmt: skip
-    await execute(
-        session,
-        "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
-        "SELECT $1, h.lot_id, h.hold_seq, $2, $3, $4, h.position_id, h.quantity "
-        "FROM unnest($5::uuid[], $6::bigint[], $7::int[], $8::int[]) AS h (lot_id, hold_seq, position_id, quantity)",
-        call.id, call.maker_id, call.holder_id, call.company_id, [h.lot_id for h in holds], [h.seq for h in holds],
-        [h.from_position for h in holds], [h.quantity for h in holds],
-    )  # fmt: skip
+    await keep_units(session, call.id)
     kept |= {(h.lot_id, h.seq): unit for h, unit in zip(holds, anew, strict=True) if unit is not None}
     return await queries.call_units(session, call.id), kept
 

@@ -146,7 +146,7 @@ async def test_only_orders_that_are_open_or_shipped_count(world: World, library:
         else:
             made = await agreed(world, max_exercises=2)
         await delivered(world, made, 10)
-        for reason in ("other", None):
+        for reason in ("short", None):
             await job.called(2)
             at = f"{API}/sourcing/calls/{job.call}"
             if reason:

@@ -374,6 +374,59 @@ async def test_a_first_refusal_is_exercised_in_part_by_an_ordinary_order(job: Jo
     assert (await ok(job.buyer.get(f"{API}/notices/{given['id']}")))["standing"] == "cleared"
 
 
+async def test_an_order_names_the_notice_that_it_answers(job: Job) -> None:
+    """Sections 4.2 and 7.7 of first-refusal: each notice is answered by itself, at the offer that it names."""
+    world = job.world
+    agreement_id = await agreed_on(world, [("first-refusal", 1, FIRST_REFUSAL)])
+    await delivered(world, agreement_id, 9)
+    job.agreement = str(agreement_id)
+    numbers = []
+    for quantity, offer in ((2, "70.00"), (3, "64.00")):
+        body = {
+            "part_id": str(world.part), "act": "resell", "quantity": quantity, "offer": offer, "offered_by": "Harbor Machine",
+        }  # fmt: skip
+        numbers.append((await ok(job.buyer.post(f"{API}/agreements/{agreement_id}/notices", json=body), 201))["id"])
+    old, new = numbers
+    number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+
+    async def place(notice: str | None) -> dict[str, Any]:
+        asked = {"numbers": number, "notice_id": notice}
+        found = await ok(job.technician.post(f"{API}/sourcing/locate", json=asked))
+        first: dict[str, Any] = next(c for c in found[0]["parts"][0]["candidates"] if c["callable"])
+        return first
+
+    usual, named = await place(None), await place(new)
+    assert (usual["callable"], Decimal(usual["unit_price"])) == (2, Decimal(70)), "the oldest unless said otherwise"
+    assert "2 notices run" in usual["blocked"][0]["words"]
+    assert (named["callable"], Decimal(named["unit_price"])) == (3, Decimal(64))
+    body = {**job.need(3), "key": named["key"]}
+    other = await agreed_on(world, [("buy-back", 2, SCRAP_AFTER_NOTICE)])
+    await delivered(world, other, 4)
+    elsewhere = str(await gives(world, other, Act.SCRAP, 1, clock()))
+    before = await rows_of(world, *TABLES)
+    for notice_id, code in (
+        (old, "requisition.not_covered"),
+        (elsewhere, "notice.other"),
+        (UUID(int=7), "notice.not_found"),
+    ):
+        at = job.technician.post(f"{API}/sourcing/order-back", json={**body, "notice_id": str(notice_id)})
+        await refused(at, code)
+        assert await rows_of(world, *TABLES) == before
+    # Above the technician's limit it is sent once an approver agrees, and still answers the notice that it names.
+    await world.owner.execute(
+        "UPDATE user_account SET order_limit_amount = 1 WHERE id = $1", world.maker.users["technician"]
+    )
+    done = await ok(job.technician.post(f"{API}/sourcing/order-back", json={**body, "notice_id": new}), 201)
+    assert done["awaiting_approval"]
+    await ok(job.planner.post(f"{API}/sourcing/requests/{done['requisition_id']}/approve"))
+    call = await ok(job.planner.get(f"{API}/sourcing/calls/{done['calls'][0]}"))
+    assert (call["notice_id"], Decimal(call["unit_price"]), call["status"]) == (new, Decimal(64), "accepted")
+    stands = [await ok(job.planner.get(f"{API}/notices/{n}")) for n in numbers]
+    assert [(n["ordered"], n["standing"]) for n in stands] == [(0, "running"), (3, "ordered")]
+    again = job.technician.post(f"{API}/sourcing/order-back", json={**body, **job.need(1), "notice_id": new})
+    await refused(again, "notice.state")
+
+
 async def test_a_notice_is_its_two_sides_own(job: Job) -> None:
     world = job.world
     await job.sold(4, offered=4)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.agreements.deadlines import window
+from marketplace.agreements.notice import Notice
 from marketplace.agreements.on_day import days_that_matter, noon_of, rights_on, rights_over
-from marketplace.agreements.outcomes import Act
+from marketplace.agreements.outcomes import Act, Need
+from marketplace.agreements.reach import split
 from marketplace.kit.clock import local_day
 from tests.marketplace.agreements.builders import facts, terms
+from tests.marketplace.agreements.second import second
 
 
 def test_the_right_is_told_before_within_and_after_its_window() -> None:
@@ -30,6 +36,26 @@ def test_the_right_is_told_before_within_and_after_its_window() -> None:
     assert [name for name, _ in days_that_matter(given_terms, stands, date(2026, 1, 1))] == [
         "Today", "The right opens", "Its last day", "The day after",
     ]  # fmt: skip
+
+
+def test_under_a_first_refusal_only_what_a_notice_names_can_be_asked_for_and_only_in_its_time() -> None:
+    refusal = second("first-refusal", window_end_months=6)
+    quiet = facts(schedule_date=date(2026, 1, 5))
+    given = datetime(2026, 3, 2, 15, tzinfo=UTC)
+    notice = Notice(
+        UUID(int=1), UUID(int=2), UUID(int=3), Act.RESELL, Need.OFFER, 3, 0, 0, Decimal(300), "Somebody", "", "open", given,
+        given + timedelta(days=15), given + timedelta(days=15), given + timedelta(days=75), None, "",
+    )  # fmt: skip
+    named = replace(quiet, circumstances=replace(quiet.circumstances, notices=(notice,)))
+    for stands, day, callable_units in ((quiet, 3, 0), (named, 3, 3), (named, 20, 0)):
+        moment = given + timedelta(days=day)
+        parts = split(refusal, stands, moment)
+        assert (parts.callable, parts.blocked + parts.cleared) == (callable_units, 10 - callable_units)
+    assert "7 not now (not named in a notice)" in split(refusal, named, given).words
+    spans = rights_over((refusal,), named)
+    for day in (date(2026, 3, 2) + timedelta(days=n) for n in range(90)):
+        told = next(s for s in reversed(spans) if s.first <= day)
+        assert told.callable == rights_on((refusal,), named, day).callable, day
 
 
 @given(

@@ -14,7 +14,7 @@ import pytest
 from marketplace.agreements import queries, service
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.deadlines import window
-from marketplace.agreements.stops import frozen_days
+from marketplace.agreements.holds import HoldEvent, added_days, of_this_time, own, standing
 from marketplace.db.session import Database, WriteSession
 from marketplace.kit.clock import add_months, end_of_day, local_day
 from marketplace.kit.errors import DomainError
@@ -303,11 +303,40 @@ def test_a_suspension_within_a_freeze_is_counted_once() -> None:
     def at(days: int) -> datetime:
         return t0 + timedelta(days=days)
 
-    events = [("legal_hold", at(0)), ("suspended", at(5)), ("resumed", at(8))]
-    assert frozen_days(events, at(10), "UTC") == 7
-    assert frozen_days(events[:2], at(10), "UTC") == 5, "it still lasts, and is added when it ends"
-    assert frozen_days([*events, ("legal_hold_lifted", at(9))], at(10), "UTC") == 0
-    assert frozen_days([("suspended", at(-5)), ("legal_hold", at(0)), ("resumed", at(2))], at(10), "UTC") == 8
+    hold = HoldEvent("legal_hold", at(0), uuid4(), "One", None, None)
+
+    def days(stops: list[tuple[str, datetime]], *holds: HoldEvent) -> int:
+        return added_days(of_this_time(holds), stops, at(10), "UTC", by_hand=True, by_record=False).by_hand
+
+    stops = [("suspended", at(5)), ("resumed", at(8))]
+    assert days(stops, hold) == 7
+    assert days(stops[:1], hold) == 5, "it still lasts, and is added when it ends"
+    assert days(stops, hold, hold._replace(kind="legal_hold_lifted", at=at(9))) == 0
+    assert days([("suspended", at(-5)), ("resumed", at(2))], hold) == 8
+
+
+def test_holds_of_both_sides_and_of_an_insolvency_are_counted_each_day_once() -> None:
+    """The record stands from day 0 to 8 and then its maker's hand lets go; each side has a hold beside it for a time."""
+    t0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    maker, holder, record = uuid4(), uuid4(), uuid4()
+
+    def said(kind: str, day: int, company: UUID, by: UUID | None = None) -> HoldEvent:
+        return HoldEvent(kind, t0 + timedelta(days=day), company, "", by, None)
+
+    events = [
+        said("legal_hold", 0, maker, record), said("legal_hold_joined", 2, holder), said("legal_hold_joined", 4, maker),
+        said("legal_hold_left", 6, holder), said("legal_hold_left", 8, maker, record),
+    ]  # fmt: skip
+    assert [(h.company_id, h.record) for h in standing(events)] == [(maker, None)]
+    assert [(h.company_id, h.record) for h in standing(events[:3])] == [(maker, record), (holder, None), (maker, None)]
+    assert own(standing(events[:3]), maker) == standing(events[:3])[2], "its own hand's before its record's"
+    assert own(standing(events[:1]), holder) is None
+
+    def days(hand: bool, by_record: bool) -> tuple[int, int]:
+        at = t0 + timedelta(days=10)
+        return tuple(added_days(of_this_time(events), [], at, "UTC", by_hand=hand, by_record=by_record))  # type: ignore[return-value]
+
+    assert (days(True, True), days(True, False), days(False, True)) == ((8, 2), (8, 0), (0, 8))
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from marketplace.agreements import queries, service, tasks
 from marketplace.agreements.combinations import BUY_BACK
-from marketplace.agreements.outcomes import Act
+from marketplace.agreements.combined import best_call, holder_act
+from marketplace.agreements.outcomes import Act, Refused
 from marketplace.agreements.stops import moved_by
 from marketplace.db.session import Database
+from marketplace.kit.canonical import instant
 from marketplace.kit.clock import end_of_day, local_day
 from marketplace.kit.errors import DomainError
 from marketplace.obligations import queries as obligations
@@ -188,3 +190,97 @@ async def test_a_legal_hold_names_what_it_rests_on_and_the_right_does_not_end_me
         "SELECT detail ->> 'basis' FROM agreement_event WHERE subject_id = $1 AND kind = 'legal_hold'", by_hand
     )
     assert named == "Order 26-118"
+
+
+async def test_a_refusal_during_a_suspension_says_from_when_it_is_possible_again(world: World) -> None:
+    """By the stored moment at which it ends by itself; not while a legal hold stands beside it."""
+    agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement, 10)
+    now = datetime.now(UTC)
+    await by(world, world.maker, service.suspend, agreement, "Licence.", now)
+    ends = end_of_day(local_day(now, ZONE) + 30 * DAY, ZONE)
+
+    async def said() -> list[Any]:
+        async with world.db.read(world.buyer.tenant) as session:
+            pair = (agreement, world.part)
+            found = (await queries.terms_and_facts(session, [pair], requested=1))[pair]
+        answers = (
+            holder_act(found.clauses, found.facts, Act.SCRAP, 1, now).answer,
+            best_call(found.clauses, found.facts, now).answer,
+        )
+        return [a.possible_from if isinstance(a, Refused) else a for a in answers]
+
+    assert await said() == [ends, ends]
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as locked:
+        async with world.db.write(world.buyer.tenant) as session:
+            await service.require_live(session, agreement)
+    assert locked.value.extra["possible_from"] == instant(ends)
+    with pytest.raises(DomainError) as told:
+        await gives(world, agreement, now)
+    assert (told.value.code, told.value.extra["possible_from"]) == ("agreement.suspended", instant(ends))
+    assert "at the latest after" in told.value.message
+    assert await rows_of(world, *TABLES) == before
+    await by(world, world.buyer, service.set_legal_hold, agreement, True, "Court.", now, basis="Order 26-118")
+    assert await said() == [None, None]
+
+
+async def test_each_sides_hold_stands_on_its_own_and_each_lifts_its_own(world: World) -> None:
+    """The manufacturer's from today to day 5, the holder's from today to day 9: nothing moves before, nine days are added."""
+    agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+    await delivered(world, agreement)
+    now, closes = datetime.now(UTC), (await row(world, agreement))["window_closes_at"]
+
+    def holds(party: Party, held: bool, at: datetime, basis: str = "") -> Any:
+        return by(world, party, service.set_legal_hold, agreement, held, "Sanctions.", at, basis=basis)
+
+    async def stands() -> list[tuple[str, str | None]]:
+        async with world.db.read(world.buyer.tenant) as session:
+            found = await queries.agreement(session, person(world.buyer), agreement)
+        assert found.row.legal_hold is bool(found.holds)
+        return [(h.company, h.basis) for h in found.holds]
+
+    async def live(at: datetime) -> str | None:
+        async with world.db.write(world.maker.tenant) as session:
+            try:
+                await service.require_live(session, agreement)
+            except DomainError as error:
+                return error.message
+        return None
+
+    both = [(world.maker, "Order 1"), (world.buyer, "Order 2")]
+    await asyncio.gather(*(holds(party, True, now, basis) for party, basis in both))
+    assert sorted(await stands()) == sorted((party.name, basis) for party, basis in both)
+    for party, basis in both:
+        await refused(
+            world, "agreement.state", party, service.set_legal_hold, agreement, True, "Again.", now, basis=basis
+        )
+    said = await live(now)
+    assert said is not None
+    assert " and " in said
+    assert "have lifted theirs" in said
+    await holds(world.maker, False, now + 5 * DAY)
+    assert await stands() == [(world.buyer.name, "Order 2")]
+    assert f"until {world.buyer.name} lifts it" in str(await live(now))
+    assert (await row(world, agreement))["tolled_days"] == 0, "it goes on standing still"
+    later = now + 9 * DAY
+    await refused(
+        world, "agreement.held_by_other", world.maker, service.set_legal_hold, agreement, False, "Over.", later
+    )
+    await holds(world.buyer, False, later)
+    assert await stands() == []
+    assert await live(later) is None
+    found = await row(world, agreement)
+    days = (local_day(later, ZONE) - local_day(now, ZONE)).days
+    assert (found["tolled_days"], found["hold_adds_days"]) == (days, False)
+    assert local_day(found["window_closes_at"], ZONE) - local_day(closes, ZONE) == days * DAY
+    kinds = await world.owner.fetch(
+        "SELECT kind FROM agreement_event WHERE subject_id = $1 AND kind LIKE 'legal_hold%' ORDER BY id", agreement
+    )
+    assert [r["kind"] for r in kinds] == ["legal_hold", "legal_hold_joined", "legal_hold_left", "legal_hold_lifted"]
+    # And anew, as if nothing had been.
+    await holds(world.buyer, True, later, "Order 3")
+    await refused(
+        world, "agreement.held_by_other", world.maker, service.set_legal_hold, agreement, False, "Over.", later
+    )
+    assert await stands() == [(world.buyer.name, "Order 3")]

@@ -264,7 +264,7 @@ def facts_of(world: World) -> Iterator[tuple[str, Facts]]:
 
 
 def test_about_70_percent_can_be_called_and_every_reason_why_not_occurs(world: World) -> None:
-    terms = {key: parse_terms(sheet["clause"], 1, sheet) for key, sheet in world.term_sheets.items()}
+    terms = {key: parse_terms(sheet["clause"], sheet["version"], sheet) for key, sheet in world.term_sheets.items()}
     maker = maker_of(world)
     held = sum(p.quantity for p in world.positions if p.holder_id != maker and p.owner_id != maker)
     callable_units = 0
@@ -377,7 +377,7 @@ def test_the_same_start_and_seed_give_the_same_world(sources: Sources, world: Wo
 @pytest.mark.parametrize("year", [2027, 2031])
 def test_later_starts_stay_about_the_same(sources: Sources, year: int) -> None:
     later = build_world(sources, START.replace(year=year))
-    terms = {key: parse_terms(sheet["clause"], 1, sheet) for key, sheet in later.term_sheets.items()}
+    terms = {key: parse_terms(sheet["clause"], sheet["version"], sheet) for key, sheet in later.term_sheets.items()}
     maker = maker_of(later)
     held = sum(p.quantity for p in later.positions if p.owner_id != maker)
     found = sum(split(terms[key], facts, later.start).callable for key, facts in facts_of(later))

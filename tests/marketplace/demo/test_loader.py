@@ -15,27 +15,62 @@ import asyncpg
 import pytest
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.agreements.outcomes import RefusalCode
 from marketplace.agreements.paper import ScheduleLine, write_paper
+from marketplace.agreements.queries import retained
 from marketplace.agreements.reach import split
 from marketplace.agreements.terms import parse_terms
 from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
 from marketplace.db.session import Database, Tenant, fetch, fetch_value
-from marketplace.demo.loader import DemoLogins, load_demo
+from marketplace.demo import recent
+from marketplace.demo.loader import SEED, DemoLogins, Progress, load_demo
+from marketplace.demo.recent import is_lived, live_recent
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.queries import CHECKS, verify
-from marketplace.parties.service import sign_in
+from marketplace.obligations import queries as obligations
+from marketplace.obligations.kinds import ObligationKind
+from marketplace.obligations.queries import ObligationFilter
+from marketplace.parties.actor import Actor
+from marketplace.parties.queries import actor_of_session
+from marketplace.parties.service import sign_in, token_hash
+from marketplace.sourcing import queries as sourcing_queries
+from marketplace.sourcing import service as sourcing
 from marketplace.sourcing.candidates import StockRow, standing
 from marketplace.sourcing.freight import Point, distance_km, rough
 from marketplace.sourcing.queries.availability import nearest_stock, stock
 from tests.conftest import clone
+from web.waiting import tasks
 
 START = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 def silent(words: str, done: int, total: int) -> None:
     """A progress bar that nobody looks at."""
+
+
+def unplugged_in(stage: str, at: int) -> Progress:
+    """A progress bar at which somebody pulls the plug."""
+
+    def pull(words: str, done: int, total: int) -> None:
+        if words == stage and done >= at:
+            raise KeyboardInterrupt
+
+    return pull
+
+
+async def newest(owner_dsn: str) -> int:
+    """How many agreements there are under the second library."""
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        return int(
+            await connection.fetchval(
+                "SELECT count(*) FROM agreement WHERE version = 2 OR clause IN ('title-kept', 'first-refusal')"
+            )
+        )
+    finally:
+        await connection.close()
 
 
 class Loaded:
@@ -48,6 +83,7 @@ class Loaded:
         self.worker = Database(cluster.dsn(WORKER, name), pool_size=1, statement_timeout_ms=60_000)
         self.logins = logins
         self.progress = seen
+        self.left_by_interruption: tuple[bool, int] = (True, -1)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +93,10 @@ async def demo(cluster: Credentials, worker_id: str) -> AsyncIterator[Loaded]:
     seen: list[tuple[str, int, int]] = []
     logins = await load_demo(cluster.dsn(OWNER, name), start=START, progress=lambda *step: seen.append(step))
     loaded = Loaded(cluster, name, logins, seen)
+    with pytest.raises(KeyboardInterrupt):
+        await live_recent(loaded.app, loaded.worker, START, SEED, unplugged_in("newest agreements", 6))
+    loaded.left_by_interruption = await is_lived(loaded.owner_dsn, SEED), await newest(loaded.owner_dsn)
+    await live_recent(loaded.app, loaded.worker, START, SEED, silent)
     yield loaded
     await loaded.app.close()
     await loaded.worker.close()
@@ -84,7 +124,9 @@ async def test_progress_only_moves_forward_and_ends_full(demo: Loaded) -> None:
 
 async def test_loading_again_changes_nothing(demo: Loaded, rows: asyncpg.Connection) -> None:
     before = await rows.fetchrow("SELECT (SELECT count(*) FROM movement), (SELECT max(recorded_at) FROM movement)")
+    assert await is_lived(demo.owner_dsn, SEED)
     again = await load_demo(demo.owner_dsn, start=START.replace(year=2027), progress=silent)
+    await live_recent(demo.app, demo.worker, START.replace(year=2027), SEED, silent)
     assert not again.loaded
     assert again.logins == demo.logins.logins
     assert before == await rows.fetchrow(
@@ -96,12 +138,8 @@ async def test_a_load_that_fails_midway_leaves_nothing(cluster: Credentials, wor
     name = f"halfdemo_{worker_id}"
     await clone(cluster, name)
 
-    def unplugged(words: str, done: int, total: int) -> None:
-        if words == "agreements":
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        await load_demo(cluster.dsn(OWNER, name), start=START, progress=unplugged)
+        await load_demo(cluster.dsn(OWNER, name), start=START, progress=unplugged_in("agreements", 0))
     connection = await asyncpg.connect(cluster.dsn(OWNER, name))
     try:
         for table in ("company", "part", "unit_of_measure", "clause_version"):
@@ -305,3 +343,104 @@ async def test_a_partner_sees_its_own_part_of_the_world(demo: Loaded, rows: asyn
     )
     assert seen > 0
     assert (foreign, lines) == (0, 0)
+
+
+async def signed_in(demo: Loaded, email: str) -> Actor:
+    """Somebody of the demo, as the site knows them."""
+    token = await sign_in(demo.app, email, demo.logins.password, source="test", hours=1, now=START)
+    async with demo.app.read() as session:
+        return await actor_of_session(session, token_hash(token), START)
+
+
+WAITING = {
+    # Part: who has to act, what waits for them, and the list that Home sends them to.
+    recent.COMPRESSOR: ("warehouse@lone-mesquite", None, "/calls?side=holder&status=in_default"),
+    recent.STEERING_PUMP: ("warehouse@northfield", ObligationKind.REPLACE_DRAW, "/calls?side=maker&status=replace"),
+    recent.BRAKE_SHOE: ("planner@northfield", ObligationKind.ANSWER_PROPOSAL, "/agreements?status=proposed"),
+    recent.STEERING_GEAR: ("planner@northfield", ObligationKind.ORDER_NOTICED, None),
+    recent.CALIPER: ("planner@northfield", ObligationKind.ANSWER_DISPUTE, "/settlement/disputes?state=waiting"),
+    recent.BRAKE_CHAMBER: (
+        "buyer@lone-mesquite", ObligationKind.EXPLAIN_SHORTAGE, "/holdings/shortages?waits=explain"),
+    recent.STARTER: ("technician@northfield", ObligationKind.INSPECT_CALL, "/calls?side=ours&status=inspect"),
+    recent.PROPELLER: ("buyer@red-bed", ObligationKind.SUSPENSION_ENDS, None),
+}  # fmt: skip
+
+
+async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, rows: asyncpg.Connection) -> None:
+    """Each situation of the second library is where the pages look for it: the calendar of who has to act, and Home."""
+    found = {
+        r["number"]: r
+        for r in await rows.fetch(
+            "SELECT p.number, a.id, a.clause, a.version, a.status, a.schedule_date, l.quantity_sold, c.id AS call_id, "
+            "c.status AS call, c.quantity AS called FROM agreement a JOIN agreement_line l ON l.agreement_id = a.id "
+            "JOIN part p ON p.id = l.part_id LEFT JOIN call c ON c.agreement_id = a.id WHERE a.clause IN "
+            "('title-kept', 'first-refusal') OR a.version = 2"
+        )
+    }
+    assert len(found) == 9
+    assert {f"{r['clause']}/v{r['version']}" for r in found.values()} == {
+        "buy-back/v2", "access-back/v2", "title-kept/v1", "first-refusal/v1",
+    }  # fmt: skip
+    assert all(r["schedule_date"] < START.date() for r in found.values())
+    for number, (login, kind, href) in WAITING.items():
+        actor = await signed_in(demo, f"{login}.example")
+        async with demo.app.read(Tenant(actor.company_id)) as session:
+            under = ObligationFilter(agreement_id=found[number]["id"], kinds=frozenset({kind} if kind else ()))
+            due = await obligations.coming(session, actor, under, START, 5) if kind else []
+            home = {task.href: task.count for task in await tasks(session, actor, START)}
+        assert [o.mine for o in due] == ([True] if kind else []), (number, due)
+        assert href is None or home[href] > 0, (number, home)
+    calls = {number: r["call"] for number, r in found.items() if r["call"]}
+    assert calls == {
+        recent.COMPRESSOR: "defaulted", recent.STEERING_PUMP: "inspected", recent.CALIPER: "priced",
+        recent.DRIVE_SHAFT: "accepted", recent.STARTER: "received",
+    }  # fmt: skip
+    planner = await signed_in(demo, "planner@northfield.example")
+    holder = await signed_in(demo, "warehouse@lone-mesquite.example")
+    async with demo.app.read(Tenant(planner.company_id)) as session:
+        assert {t.href: t.count for t in await tasks(session, planner, START)}[
+            "/calls?side=ours&status=in_default"
+        ] == 1
+        breach = await sourcing.breach_of(session, planner, found[recent.COMPRESSOR]["id"], START)
+        came = await sourcing_queries.call_units(session, found[recent.STARTER]["call_id"])
+        for number in (recent.CALIPER, recent.DRIVE_SHAFT):
+            call = await sourcing_queries.call(session, found[number]["call_id"])
+            assert call.status == calls[number]
+    assert len(breach.defaults) == 1, "the manufacturer may end it"
+    assert {u.stand_in_number for u in came} == {recent.NEWER_STARTER}
+    async with demo.app.read(Tenant(holder.company_id)) as session:
+        call = await sourcing_queries.call(session, found[recent.DRIVE_SHAFT]["call_id"])
+        needed = await sourcing.licence_needed(session, call)
+        taken = await retained.taken_under(session, found[recent.BRAKE_SHOE]["id"])
+    assert needed is not None
+    assert (needed.gets_it, call.licence) == (holder.company_id, None)
+    assert call.licence_asked_at is not None
+    assert sorted(t.quantity for t in taken) == [1, 2]
+    lines = await rows.fetch(
+        "SELECT quantity, paid = amount AS paid, due_on FROM settlement_line WHERE cause_id = ANY($1::uuid[]) ORDER BY 1",
+        [t.id for t in taken],
+    )  # fmt: skip
+    assert [(r["quantity"], r["paid"]) for r in lines] == [(1, False), (2, True)]
+    assert lines[0]["due_on"] > START.date()
+    # Nothing of what was lived lies ahead, nor was mail sent about it.
+    assert await rows.fetchval("SELECT max(recorded_at) FROM movement") < START
+    assert await rows.fetchval("SELECT count(*) FROM outbox_event WHERE delivered_at IS NULL") == 0
+
+
+async def test_living_that_is_interrupted_leaves_nothing_and_is_done_once(demo: Loaded) -> None:
+    assert demo.left_by_interruption == (False, 0)
+    assert await newest(demo.owner_dsn) == 9
+
+
+async def test_what_is_on_offer_stands_under_the_second_library(demo: Loaded, rows: asyncpg.Connection) -> None:
+    """Every ready-made combination can be ordered, and every line keeps as many as its terms say, as far as they are offered."""
+    offered = await rows.fetch(
+        "SELECT r.clause, r.version, r.terms->>'minimum_to_keep' AS keep, r.further, l.quantity, l.minimum_to_keep "
+        "FROM release r JOIN listing l ON l.release_id = r.id WHERE l.published"
+    )
+    under = {
+        ((r["clause"], r["version"]), *((x["clause"], x["version"]) for x in json.loads(r["further"]))) for r in offered
+    }
+    assert under == {tuple((c, v) for c, v, _ in made.clauses) for made in COMBINATIONS.values()}
+    assert len(offered) == 200
+    assert all(r["minimum_to_keep"] == min(int(r["keep"]), r["quantity"]) for r in offered)

@@ -18,7 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.agreements.combinations import BUY_BACK
-from marketplace.agreements.missing import BREACHES, COUNTING, LOSSES, Became, owed_for, shortage
+from marketplace.agreements.missing import (
+    BREACH,
+    BREACHES,
+    COUNTING,
+    LOSS,
+    LOSSES,
+    TAKEN_OUT,
+    Became,
+    owed_for,
+    shortage,
+)
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import parse_terms
 from marketplace.db.session import Database, execute
@@ -48,6 +58,16 @@ def test_the_section_on_counts_is_the_one_that_is_named() -> None:
         section, _, number = COUNTING.partition(".")
         text = (ROOT / "contracts" / clause / "clause.md").read_text().split(f"\n## {section}. ")[1]
         assert f"\n{number}. A shortage of up to {{{{ count_tolerance_bp }}}}" in text, clause
+        whole = (ROOT / "contracts" / clause / "clause.md").read_text()
+        for named, begins in (
+            (BREACH, "For each unit that is missing from the minimum"),
+            (LOSS, "Where they fall on the Holder"),
+        ):
+            section, _, number = named.partition(".")
+            assert f"\n{number}. {begins}" in whole.split(f"\n## {section}. ")[1].split("\n## ")[0], clause
+    section, _, number = TAKEN_OUT.partition(".")
+    kept = (ROOT / "contracts" / "title-kept/v1" / "clause.md").read_text().split(f"\n## {section}. ")[1]
+    assert f"\n{number}. A unit that was used, sold or scrapped without leave counts as taken out" in kept
 
 
 @given(

@@ -10,18 +10,20 @@ from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from marketplace.agreements import service as agreements
 from marketplace.agreements import tasks
 from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.phrases import day
 from marketplace.agreements.queries import clause_versions
 from marketplace.agreements.terms import dump_terms
 from marketplace.db.session import Database
 from marketplace.holdings import service as holdings
 from marketplace.kit.clock import add_months
+from marketplace.kit.errors import DomainError
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.outbox.service import Event
 from marketplace.parties.actor import OnBehalf
@@ -47,7 +49,14 @@ async def job(world: Any) -> AsyncIterator[Job]:
 
 
 async def placed(
-    job: Job, quantity: int = 6, offered: int = 10, *, serial: bool = False, preset: str = "title-kept", **changed: Any
+    job: Job,
+    quantity: int = 6,
+    offered: int = 10,
+    *,
+    serial: bool = False,
+    preset: str = "title-kept",
+    keep: int = 0,
+    **changed: Any,
 ) -> None:
     """Posted from the starting point, ordered, signed, delivered."""
     world = job.world
@@ -66,7 +75,7 @@ async def placed(
     job.release = (await ok(job.planner.post(f"{API}/releases", json=body), 201))["id"]
     line = {
         "part_id": str(world.part), "site_id": str(world.maker.site), "condition": "new", "quantity": offered,
-        "unit_price": "80.00", "minimum_to_keep": 0,
+        "unit_price": "80.00", "minimum_to_keep": keep,
     }  # fmt: skip
     made = await ok(job.planner.put(f"{API}/releases/{job.release}/lines", json={"lines": [line]}))
     job.listing = made["listing_ids"][0]
@@ -97,16 +106,16 @@ async def lines(job: Job, kind: str = "sale_price") -> list[Any]:
     return sorted((x for x in found if x["kind"] == kind), key=lambda x: x["reference"])
 
 
-async def told(job: Job, clock: Database, name: str) -> None:
+async def told(job: Job, clock: Database, name: str, subject: str = "") -> None:
     """What settlement hears of events by this name, twice: delivered at least once."""
     rows = await job.world.owner.fetch(
         "SELECT id, payload FROM outbox_event WHERE aggregate_id = $1 AND name = $2 ORDER BY id",
-        UUID(job.agreement),
+        UUID(subject or job.agreement),
         name,
     )
     for r in [*rows, *rows]:
         await listeners(clock)[name](
-            Event(r["id"], name, "agreement", UUID(job.agreement), json.loads(r["payload"]), (), 1)
+            Event(r["id"], name, "agreement", UUID(subject or job.agreement), json.loads(r["payload"]), (), 1)
         )
 
 
@@ -281,7 +290,7 @@ async def test_sold_units_stay_the_makers_until_they_are_paid_also_reserved_ones
         assert await agreements.pass_title_due(session, CLOCK, UUID(line["id"]), datetime.now(UTC)) == 0, (
             "reserved still"
         )
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "other", "note": "Needed."}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "short"}))
     await tasks.pass_titles(worker_db, CLOCK, datetime.now(UTC))
     assert await owners(job) == {"buyer": 6}
     async with worker_db.write() as session:
@@ -296,7 +305,7 @@ async def test_units_used_without_leave_count_as_taken_out(job: Job, worker_db: 
     async with job.world.db.write(job.world.buyer.tenant) as session:
         made = await agreements.note_taken_without_leave(
             session, OnBehalf(job.world.buyer.actor, job.world.buyer.id), agreement_id=UUID(job.agreement),
-            part_id=job.world.part, quantity=1, taken_at=now, now=now,
+            part_id=job.world.part, quantity=1, act_id=uuid4(), taken_at=now, now=now,
         )  # fmt: skip
     assert made is not None
     async with worker_db.write() as session:
@@ -350,3 +359,62 @@ async def test_what_was_taken_without_leave_counts_as_taken_out(
     assert await owners(job) == {"maker": 4}
     async with job.world.db.read(job.world.maker.tenant) as session:
         assert not [m for check in CHECKS for m in await verify(session, check)]
+
+
+@pytest.mark.parametrize(
+    ("became", "gone", "breach", "words"),
+    [("scrapped", 2, 0, "scrapped"), ("given_away", 6, 80, "gone in another way"), ("used", 6, 80, "used up")],
+)
+async def test_the_answer_names_all_that_is_owed_and_each_is_owed_once(
+    job: Job, worker_db: Database, became: str, gone: int, breach: int, words: str
+) -> None:
+    """One of six is to be kept: breach is owed for that one, the price for all, each with its section and day, everywhere."""
+    await placed(job, keep=1, use_rule="consent", scrap_rule="consent")
+    said = {
+        "agreement_id": job.agreement, "part_id": str(job.world.part), "site_id": str(job.world.buyer.site), "became": became,
+        "quantity": gone, "note": "Found out today.",
+    }  # fmt: skip
+    row = await ok(job.buyer.post(f"{API}/holdings/missing-units", json=said), 201)
+    price = row["price"]
+    assert (price["units"], Decimal(price["amount"]), Decimal(row["amount"])) == (gone, gone * 80, breach)
+    due = date.fromisoformat(price["due_on"])
+    assert (
+        f"(title-kept, section 6.3): the price, {gone * 80}.00 USD at 80.00 USD each, is due by {day(due)}."
+        in row["told"]
+    )
+    if breach:
+        first = date.fromisoformat(row["due_on"])
+        assert f"80.00 USD. (title-kept/v1, section 11.4). Due by {day(first)}." in row["told"]
+    else:
+        assert "None of them is missing from the minimum to keep: nothing is owed for that." in row["told"]
+    # The record, its file, the other side's mail and the agreement's history say the same.
+    (kept,) = (await ok(job.planner.get(f"{API}/holdings/missing-units")))["items"]
+    assert kept == row
+    assert row["told"] in (await job.planner.get(f"{API}/holdings/missing-units.csv")).text
+    mail = await job.world.owner.fetchval(
+        "SELECT payload->'mail'->>'text' FROM outbox_event WHERE aggregate_id = $1 AND name = 'holding.missing'",
+        UUID(row["id"]),
+    )
+    assert row["told"] in mail
+    events = (await ok(job.planner.get(f"{API}/agreements/{job.agreement}")))["events"]
+    assert [row["told"] in e["detail"]["note"] for e in events if e["kind"] == "units_missing"] == [True]
+    # What the lines say is what was answered.
+    await told(job, worker_db, "agreement.taken_out")
+    await told(job, worker_db, "holding.missing", row["id"])
+    found = {x["kind"]: x for x in (await ok(job.planner.get(f"{API}/settlement")))["items"]}
+    assert {k: Decimal(x["amount"]) for k, x in found.items()} == {
+        "sale_price": gone * 80, **({"breach": breach} if breach else {})
+    }  # fmt: skip
+    assert found["sale_price"]["due_on"] == price["due_on"]
+    assert found["sale_price"]["words"].startswith(f"Counts as taken out (section 6.3): {words}: {gone} units at ")
+    # What is owed for is not taken back in the ledger.
+    lot, seq = await job.world.owner.fetchrow(
+        "SELECT lot_id, seq FROM movement WHERE command_id = $1 ORDER BY 1, 2 LIMIT 1", UUID(row["command_id"])
+    )
+    before = await rows_of(job.world, *TABLES)
+    buyer = person(job.world.buyer, "admin")
+    async with job.world.db.write(job.world.buyer.tenant) as session:
+        with pytest.raises(DomainError) as no:
+            await holdings.correct(session, buyer, lot, seq, "typed twice", now=datetime.now(UTC))
+    assert no.value.code == ("holding.correct_kind" if became == "given_away" else "holding.correct_owed")
+    assert await rows_of(job.world, *TABLES) == before

@@ -16,12 +16,10 @@ import pytest
 
 from marketplace.db.embedded import WORKER, Credentials
 from marketplace.db.session import Database
-from marketplace.notifications.tasks import listeners
 from marketplace.obligations import queries, service
 from marketplace.obligations.kinds import ObligationKind
 from marketplace.obligations.reminding import Setting, remind_at
 from marketplace.obligations.tasks import remind
-from marketplace.settings import Settings
 from tests.agreed import person
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import Party, World
@@ -211,8 +209,6 @@ async def test_the_statement_reminds_when_the_pure_rule_says(world: World, worke
 
 
 async def test_where_nobody_is_left_to_tell_no_mail_goes_to_nobody(world: World, worker_db: Database) -> None:
-    """The mail goes out through the port that all mail takes."""
-    assert "obligations.due" in listeners(Settings())
     async with AsyncExitStack() as stack:
         job = await Job.begin(world, stack)
         await job.sold(4)

@@ -171,6 +171,29 @@ async def test_lifting_takes_back_exactly_what_the_record_set(job: Job) -> None:
     assert [r["id"] for r in rows["items"]] == [second["id"], made["id"]]
 
 
+async def test_a_hold_beside_that_of_a_record_stands_when_the_record_is_lifted(job: Job) -> None:
+    """The holder's own hold, for another reason, in two agreements: of one it is lifted before the record, of one after it."""
+    world = job.world
+    before, after = [str(await agreed(world)) for _ in range(2)]
+    record = (await recorded(job))["id"]
+    for one in (before, after):
+        answer = await hold(job, one, True, job.buyer)
+        assert answer.status_code == 200, answer.text
+        assert [(h["company"], h["insolvency_id"]) for h in answer.json()["holds"]] == [
+            (world.maker.name, record), (world.buyer.name, None),
+        ]  # fmt: skip
+    assert (await hold(job, before, False, job.buyer)).json()["legal_hold"] is True, "the record's hold stands"
+    assert (await lifted(job, record))["holds_lifted"] == 1
+    assert await held(job) == {after}
+    kept = await rows_of(world, *TABLES)
+    assert (await hold(job, after, False)).json()["code"] == "agreement.held_by_other"
+    assert await rows_of(world, *TABLES) == kept
+    shown = await ok(job.planner.get(f"{API}/agreements/{after}"))
+    assert [(h["company"], h["insolvency_id"]) for h in shown["holds"]] == [(world.buyer.name, None)]
+    assert (await hold(job, after, False, job.buyer)).json()["legal_hold"] is False
+    assert await held(job) == set()
+
+
 async def test_what_cannot_be_recorded(job: Job) -> None:
     made = await recorded(job)
     before = await rows_of(job.world, *TABLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -97,6 +98,18 @@ async def test_each_year_is_owed_once_for_what_was_there_all_the_time(world: Wor
     # The window ends with the fifth year: after it there is no minimum to keep.
     assert await tick(worker_db, agreement_id, day(2040, 1)) == 1
     assert await world.owner.fetchval("SELECT storage_due_at FROM agreement WHERE id = $1", agreement_id) is None
+
+
+async def test_what_was_shipped_before_the_year_ended_was_not_kept_through_it(
+    world: World, worker_db: Database
+) -> None:
+    """Seven of ten were with a carrier to the manufacturer on the last day."""
+    agreement_id = await agreed_on(world, [("buy-back", 2, TERMS)], schedule_date=SINCE, now=day(2022, 3))
+    there = under(world, agreement_id)
+    lot = await world.register(world.buyer, 10, place=there, occurred_at=day(2022, 4))
+    await world.run(world.buyer, Step(Kind.SHIP, lot, 7, 1, to=replace(there, site=None), occurred_at=day(2023, 2, 27)))
+    assert await tick(worker_db, agreement_id, day(2023, 3, 3)) == 1
+    assert [(units, amount) for units, amount, *_ in await lines(world)] == [(3, 9)]
 
 
 @pytest.mark.parametrize(("kept", "fee", "owed"), [(10, 0, 0), (0, 300, 0)])

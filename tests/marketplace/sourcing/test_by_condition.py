@@ -227,6 +227,10 @@ async def test_a_drawn_unit_costs_its_fee_in_any_condition_and_its_price_by_the_
     job, _ = await begun(world, stack, access=True, minimum_to_keep=5, handling_bp=600)
     grades = await received(job, 2)
     assert {f"{Decimal(g['each']):.2f}" for g in grades} == {"5.00"}, "the fee is no price"
+    bought = {g["grade"]: (Decimal(g["bought_each"]), Decimal(g["bought_handling"])) for g in grades}
+    assert bought["new"] == (Decimal("127.20"), Decimal("7.20"))
+    assert bought["used"] == (Decimal("63.60"), Decimal("3.60")), "what the worker buys it at is said at receipt"
+    assert all("section 9.5" in g["bought_words"] for g in grades)
     assert [g["grade"] for g in grades if g["may_reject"]] == ["core"]
     await inspect(job, {"grade": "used", "quantity": 1}, {"grade": "new", "quantity": 1})
     assert [x[0] for x in await lines(job)] == ["draw_fee", "draw_fee"]
@@ -325,6 +329,35 @@ async def test_who_is_owed_for_a_condition_objects_to_it(world: World, stack: As
     before = await rows_of(world, *TABLES)
     await refused(job.buyer.post(at, json={**better, "quantity": None}), "dispute.late")
     assert await rows_of(world, *TABLES) == before
+
+
+async def test_a_condition_on_which_both_agreed_is_settled(world: World, stack: AsyncExitStack) -> None:
+    """Neither the line nor what came of the agreement is disputed again for what the units were like; for the others it can be."""
+    job, _ = await begun(world, stack)
+    await received(job, 4)
+    await inspect(job, {"grade": "used", "quantity": 4})
+    by = {x["kind"]: x["id"] for x in (await ok(job.buyer.get(f"{API}/settlement")))["items"]}
+    better = {"line_id": by["call_price"], "condition": "new", "quantity": 3, "words": "As good as new."}
+    made = (await ok(job.buyer.post(f"{CALLS}/{job.call}/object", json=better), 201))["id"]
+    await ok(job.planner.post(f"{DISPUTES}/{made}/agree"))
+    extra = next(
+        x
+        for x in (await ok(job.buyer.get(f"{API}/settlement")))["items"]
+        if x["kind"] == "call_price" and x["quantity"] == 3
+    )
+    before = await rows_of(world, *TABLES)
+    for line, amount, words in (
+        (by["call_price"], "42.51", "other 1 unit"), (by["handling"], "10.20", "other 1 unit"), (extra["id"], "1", "price that is wrong"),
+    ):  # fmt: skip
+        for reason in ("lower_grade", "papers"):
+            body = {"amount": amount, "offer": "0", "reason": reason, "words": "Worn after all."}
+            said = await refused(job.planner.post(f"{API}/settlement/{line}/dispute", json=body), "dispute.settled")
+            assert words in said["detail"]
+    assert await rows_of(world, *TABLES) == before
+    body = {"amount": "42.50", "offer": "0", "reason": "lower_grade", "words": "The fourth is worn."}
+    await ok(job.planner.post(f"{API}/settlement/{by['call_price']}/dispute", json=body), 201)
+    body = {"amount": "1", "offer": "0", "reason": "price", "words": "Reckoned wrongly."}
+    await ok(job.planner.post(f"{API}/settlement/{extra['id']}/dispute", json=body), 201)
 
 
 async def test_another_unit_follows_for_a_rejected_one_by_itself(world: World, stack: AsyncExitStack) -> None:

@@ -121,7 +121,7 @@ async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
     await job.sold(4, offered=10)
     await job.called(2)
     await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "tired"}), "call.reason")
-    await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "other"}), "call.note")
+    await refused(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "other"}), "call.no_refusal")
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf"}))
     partner = next(c for c in await job.candidates() if c["kind"] == "buy_back")
     assert (partner["quantity"], partner["callable"]) == (4, 2)
@@ -135,7 +135,7 @@ async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
 async def test_partial_commitment_frees_the_rest(job: Job) -> None:
     await job.sold(4, offered=4)
     await job.called(3)
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1, "code": "damaged"}))
     held = await job.world.owner.fetchval('SELECT sum(held) FROM "position" WHERE part_id = $1', job.world.part)
     assert held == 1
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"own_transport": True}))
@@ -643,7 +643,7 @@ async def test_both_marks_settle_the_call(job: Job, worker_db: Database, tmp_pat
     await deliver_waiting(worker_db, listeners, lambda: datetime.now(UTC))
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
     again = Event(0, "settlement.settled", "settlement", UUID(line), {"cause_id": job.call}, (), 1)
-    for handler in listeners["settlement.settled"]:
+    for handler in listeners.of("settlement.settled"):
         await handler(again)
     assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "settled"
     subjects = "".join(p.read_text() for p in (tmp_path / "mail").glob("*.eml"))

@@ -24,6 +24,7 @@ from marketplace.sourcing import service
 from marketplace.sourcing.defaults import Cause, default_since
 from tests import second
 from tests.agreed import agreed, agreed_on, delivered, person, rows_of
+from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.marketplace.settlement.owed import marks, owes
 from tests.world import Party, World
@@ -108,7 +109,14 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
     before = await rows_of(world, *TABLES)
     await refused(job.buyer.post(at, json=body), "breach.own_default")
     assert await rows_of(world, *TABLES) == before
-    assert (await ok(job.buyer.get(at)))["defaults"] == [], "its own are nothing that it could end it for"
+    seen = await ok(job.buyer.get(at))
+    assert seen["defaults"] == [], "its own are nothing that it could end it for"
+    (own,) = seen["own"]
+    assert (own["cause"], own["reference"], own["until"]) == ("order", named, None)
+    assert "in time" in own["words"]
+    assert "may buy the units elsewhere" in own["other_may"]
+    assert "section 16.2" in own["other_may"]
+    assert (await ok(job.planner.get(at)))["own"] == []
     shown = await ok(job.planner.get(at))
     assert ([d["reference"] for d in shown["defaults"]], shown["units"], shown["on_the_way"]) == ([named], 9, 1)
     assert sorted(shown["orders"]) == sorted([named, waiting])
@@ -162,6 +170,101 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
         assert not [m for m in wrong if m.lot_id in lots]
 
 
+async def test_by_both_sides_what_waits_ends_with_it_and_what_is_under_way_hinders_it(
+    world: World, worker_db: Database
+) -> None:
+    """Two orders back, one of them accepted, a notice, and two requests to sell on, one with consent."""
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    tables = (*TABLES, "resale", "resale_event", "notice", "agreement_proposal", "requisition")
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "use_rule": "after_notice"})])
+        await delivered(world, agreement_id, 10)
+        job.agreement = str(agreement_id)
+        at = f"{API}/agreements/{agreement_id}"
+        calls = []
+        for _ in range(3):
+            await job.called(1)
+            calls.append(job.call)
+        for call in calls[:2]:
+            await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/accept", json={}))
+        asks = {
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 1,
+        }  # fmt: skip
+        asked, consented = [(await ok(job.buyer.post(f"{API}/resales", json=asks), 201))["id"] for _ in range(2)]
+        await ok(job.planner.post(f"{API}/resales/{consented}/consent"))
+        notice = {"part_id": str(world.part), "act": "use", "quantity": 1}
+        await ok(job.buyer.post(f"{at}/notices", json=notice), 201)
+        end = await ok(job.planner.post(f"{at}/proposals", json={"ends": True, "note": "We part as friends."}), 201)
+        assert "Orders whose units are not with a carrier by then end, in either direction" in end["wording"]
+        sign = f"{API}/agreements/proposals/{end['id']}/sign"
+
+        # What is under way hinders it, and then nothing has ended.
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{calls[0]}/ship", json=SHIP))
+        before = await rows_of(world, *tables)
+        no = await refused(job.buyer.post(sign), "agreement.units_busy")
+        assert "1 unit on the way." in no["detail"], "nothing that is reserved for an order back"
+        await refused(job.planner.post(sign), "proposal.own")
+        await refused(job.outsider.post(sign), "proposal.not_found")
+        assert await rows_of(world, *tables) == before
+        await ok(job.technician.post(f"{API}/sourcing/calls/{calls[0]}/receive"))
+        found = {"found": [{"grade": "new", "quantity": 1}]}
+        await ok(job.technician.post(f"{API}/sourcing/calls/{calls[0]}/inspect", json=found))
+
+        answers = await asyncio.gather(*(job.buyer.post(sign) for _ in range(2)))
+        assert sorted(a.status_code for a in answers) == [200, 409], [a.text for a in answers]
+        assert next(a.json()["units"] for a in answers if a.status_code == 200) == 9
+        for call in calls[1:]:
+            assert (await ok(job.buyer.get(f"{API}/sourcing/calls/{call}")))["status"] == "cancelled"
+            last = await world.owner.fetchval(
+                "SELECT kind FROM call_event WHERE call_id = $1 ORDER BY id DESC LIMIT 1", UUID(call)
+            )
+            assert last == "ended_with_agreement"
+        mails = await world.owner.fetch(
+            "SELECT payload #>> '{mail,text}' AS text FROM outbox_event WHERE aggregate_id = ANY($1::uuid[]) "
+            "AND name = 'call.answered' AND payload #>> '{mail,text}' LIKE '%ended by both sides%'",
+            [UUID(c) for c in calls[1:]],
+        )
+        assert len(mails) == 4, "each order, both sides"
+        for resale in (asked, consented):
+            shown = await ok(job.buyer.get(f"{API}/resales/{resale}"))
+            assert (shown["status"], shown["events"][-1]["kind"]) == ("cancelled", "cancelled")
+            assert "has ended: nobody has to be asked" in shown["reason"]
+        await refused(job.outsider.post(f"{API}/resales/{consented}/join"), "resale.state")
+        assert (await ok(job.buyer.get(f"{API}/notices")))["items"] == []
+        assert (
+            await world.owner.fetchval(
+                "SELECT count(*) FROM open_hold h JOIN lot l USING (lot_id) WHERE l.part_id = $1", world.part
+            )
+            == 0
+        )
+        assert await under(world, agreement_id) == 0
+        async with worker_db.read() as session:
+            assert not [m for check in CHECKS for m in await verify(session, check) if str(world.maker.id) in str(m)]
+
+
+async def test_units_reserved_for_their_buyer_hinder_an_end_by_both_sides(job: Job) -> None:
+    world, at = job.world, f"{API}/agreements/{job.agreement}"
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    token = await token_for(world.owner, world.other.users["admin"], world.other.id)
+    async with client_for(app_for(world.db), token) as third:
+        asks = {
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 2,
+        }  # fmt: skip
+        resale = f"{API}/resales/" + (await ok(job.buyer.post(f"{API}/resales", json=asks), 201))["id"]
+        await ok(job.planner.post(f"{resale}/consent"))
+        text = (await ok(third.get(resale)))["wording_sha256"]
+        await ok(third.post(f"{resale}/join", json={"wording_sha256": text}))
+    await job.called(1)
+    end = await ok(job.planner.post(f"{at}/proposals", json={"ends": True, "note": "We part as friends."}), 201)
+    before = await rows_of(world, *TABLES, "resale")
+    no = await refused(job.buyer.post(f"{API}/agreements/proposals/{end['id']}/sign"), "agreement.units_busy")
+    assert "2 units reserved for a sale." in no["detail"]
+    assert await rows_of(world, *TABLES, "resale") == before
+
+
 async def test_the_holder_ends_it_for_what_is_not_paid_until_it_is(job: Job) -> None:
     world, agreement = job.world, UUID(job.agreement)
     due = local_day(datetime.now(UTC), ZONE)
@@ -170,6 +273,13 @@ async def test_the_holder_ends_it_for_what_is_not_paid_until_it_is(job: Job) -> 
     # Five days to make it good after the due day, whole days at the holder's site; time in which nothing runs is left out.
     since = end_of_day(due + timedelta(days=5), ZONE)
     least = timedelta(microseconds=1)
+    for party, own in ((world.maker, 1), (world.buyer, 0)):
+        async with world.db.read(party.tenant) as session:
+            soon = await service.breach_of(session, person(party), agreement, since - least)
+            late = await service.breach_of(session, person(party), agreement, since)
+        assert ([d.until for d in soon.own], len(late.own), len(soon.defaults)) == ([since] * own, own, 0)
+        assert len(late.defaults) == 1 - own
+        assert all("Pay it" in d.make_good and "After that" in d.other_may for d in soon.own)
     assert "due by" in await no(
         world, "breach.no_default", world.buyer, agreement, Cause.PAYMENT, reference, since - least
     )

@@ -111,7 +111,7 @@ async def test_an_order_is_cut_again_and_again_and_the_holder_may_still_take_a_p
     take = {"call_id": job.call, "quantity": 1}
     await ok(job.technician.post(f"{API}/sourcing/requests/{await stopped(job)}/take-over", json=take))
     assert (await held(job))[0] == ("urgent", "noticed", 2)
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={"quantity": 1, "code": "short"}))
     assert [n for _, _, n in await held(job)] == [1, 1]
 
 

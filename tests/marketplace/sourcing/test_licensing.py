@@ -119,3 +119,41 @@ async def test_the_day_on_which_units_leave_the_country_is_kept(world: World) ->
         await made.sold(2)
     kept = await world.owner.fetchrow("SELECT exported_on, zone FROM agreement WHERE id = $1::uuid", made.agreement)
     assert kept["exported_on"] == local_day(datetime.now(UTC), kept["zone"])
+
+
+@pytest.mark.parametrize("who", ["holder", "maker"])
+async def test_where_the_licence_is_refused_either_side_ends_the_order_and_nothing_is_owed(job: Job, who: str) -> None:
+    """Section 13.1: whatever its clock says; the order counts for none and its units are the holder's again."""
+    at, side = f"{API}/sourcing/calls/{job.call}", job.buyer if who == "holder" else job.technician
+    body = {"note": "Case Z123: end use not shown."}
+    await ok(job.buyer.post(f"{at}/licence-asked"))
+    before = await rows_of(job.world, *TABLES)
+    await refused(side.post(f"{at}/end-unlicensed"), "licence.not_refused")
+    await refused(job.technician.post(f"{at}/licence-refused", json=body), "licence.other_side")
+    await refused(job.buyer.post(f"{at}/licence-refused", json={"note": "  "}), "licence.note")
+    await refused(job.outsider.post(f"{at}/end-unlicensed"), "call.not_found")
+    assert await rows_of(job.world, *TABLES) == before
+    for _ in range(2):
+        await ok(job.buyer.post(f"{at}/licence-refused", json=body))
+    await refused(job.buyer.post(f"{at}/ship", json=SHIP), "licence.missing")
+    await ok(side.post(f"{at}/end-unlicensed"))
+    ended = await row(job)
+    assert (ended["status"], ended["licence"]) == ("cancelled", None)
+    held = "SELECT count(*) FROM open_hold WHERE cause_id = $1"
+    assert await job.world.owner.fetchval(held, UUID(job.call)) == 0
+    count = "SELECT exercises FROM agreement WHERE id = $1::uuid"
+    assert await job.world.owner.fetchval(count, job.agreement) == 0
+    assert await job.owed() == []
+    before = await rows_of(job.world, *TABLES)
+    await refused(side.post(f"{at}/end-unlicensed"), "licence.state")
+    assert await rows_of(job.world, *TABLES) == before
+
+
+async def test_a_licence_that_came_after_all_keeps_the_order(job: Job) -> None:
+    at = f"{API}/sourcing/calls/{job.call}"
+    await ok(job.buyer.post(f"{at}/licence-refused", json={"note": "Refused at first."}))
+    await ok(job.buyer.post(f"{at}/licence", json={"licence": "D2"}))
+    before = await rows_of(job.world, *TABLES)
+    await refused(job.technician.post(f"{at}/end-unlicensed"), "licence.known")
+    assert await rows_of(job.world, *TABLES) == before
+    await ok(job.buyer.post(f"{at}/ship", json=SHIP))

@@ -251,3 +251,7 @@ async def test_a_lower_grade_is_proposed_and_agreed(world: World, site: Site) ->
     assert (line["disputed"], line["paid"]) == ("0.0000", "5.0000")
     (counter,) = line["counter_lines"]
     assert (counter["kind"], counter["amount"]) == ("grade_adjustment", "5.0000")
+    before = await rows_of(world, *TABLES)
+    again = {"amount": "139", "offer": "0", "reason": "lower_grade", "words": "The other, too."}
+    await refused(job.planner.post(f"{API}/settlement/{found['line_id']}/dispute", json=again), "dispute.settled")
+    assert await rows_of(world, *TABLES) == before

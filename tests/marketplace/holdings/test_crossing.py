@@ -1,0 +1,57 @@
+"""A holder's own move across a border: controlled units go with a licence or not at all (section 13.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from marketplace.agreements.combinations import BUY_BACK
+from marketplace.holdings.service import AtSite, Done, move
+from marketplace.kit.errors import DomainError
+from tests import second
+from tests.agreed import agreed_on, clock, delivered, person, rows_of
+from tests.world import World
+
+owner, db, worker_db = second.FIXTURES
+TABLES = ("movement", "agreement_event", "command")
+
+
+async def test_controlled_units_cross_a_border_between_own_sites_only_with_a_licence(world: World) -> None:
+    """Of units under no agreement, and within a country, none is asked for."""
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "export_class": "ECCN 1C350"})])
+    bound = await delivered(world, agreement_id, 5)
+    await world.register(world.buyer, 1)
+    other = world.buyer.sites[1]
+
+    async def lies_in(country: str) -> None:
+        for place, code in ((world.buyer.site, "US"), (other, country)):
+            await world.owner.execute("UPDATE site SET country = $2 WHERE id = $1", place, code)
+
+    async def moves(quantity: int, **how: object) -> Done:
+        async with world.db.write(world.buyer.tenant) as session:
+            at = AtSite(world.part, world.buyer.site)
+            return await move(session, person(world.buyer), at, quantity, other, now=clock(), **how)  # type: ignore[arg-type]
+
+    await lies_in("CA")
+    await moves(1)
+    before = await rows_of(world, *TABLES)
+    for how, code in (
+        ({}, "licence.missing"),
+        ({"licence": " "}, "licence.missing"),
+        ({"licence": "D" * 101}, "licence.number"),
+    ):
+        with pytest.raises(DomainError) as no:
+            await moves(2, **how)
+        assert no.value.code == code
+        if code == "licence.missing":
+            assert "would leave US for CA" in no.value.message
+            assert "section 13.1" in no.value.message
+    assert await rows_of(world, *TABLES) == before
+    await moves(2, licence=" D 77 ", note="By truck.")
+    await lies_in("US")
+    await moves(1)
+    notes = await world.owner.fetch(
+        "SELECT n.note FROM movement m LEFT JOIN movement_note n USING (lot_id, seq) WHERE m.lot_id = $1 AND m.kind = 'move' "
+        "ORDER BY m.seq",
+        bound,
+    )
+    assert [r["note"] for r in notes] == ["Export licence D 77. By truck.", None]
