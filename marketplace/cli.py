@@ -316,11 +316,12 @@ def index_import(
 
 @ledger_app.command("verify")
 def ledger_verify() -> None:
-    """Recomputes every stock line and reservation from the transactions and checks the ledger's invariants."""
+    """Recomputes every stock line and reservation from the transactions, and the whole log, and checks the ledger's invariants."""
     import time
 
     from marketplace.db.session import Database
     from marketplace.ledger.queries import CHECKS, verify
+    from marketplace.ledger.service import verify_log
 
     settings = _settings()
 
@@ -341,6 +342,17 @@ def ledger_verify() -> None:
                 for one in found[:10]:
                     typer.echo(f"     lot {one.lot_id} #{one.number}: kept {one.kept}, rebuilt {one.rebuilt}")
                 wrong += len(found)
+            started = time.perf_counter()
+            async with database.read() as session:
+                log = await verify_log(session, lambda n: typer.echo(f"\r     {n:,} entries of the log", nl=False))
+            seconds = time.perf_counter() - started
+            typer.echo(
+                f"\r{'ok  ' if not log.faults else 'FAIL'} the log is that of the transactions: {log.entries:,} entries, "
+                f"{log.checkpoints:,} checkpoints ({seconds:.1f} s)"
+            )
+            for words in log.faults[:10]:
+                typer.echo(f"     {words}")
+            wrong += len(log.faults)
         finally:
             await database.close()
         return wrong

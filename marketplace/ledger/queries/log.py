@@ -371,3 +371,60 @@ async def proof_of(session: AsyncSession, lot_id: UUID) -> Proof:
     if row is None:
         return Proof(0, 0, 0, None, ())
     return Proof(row["last_seq"], row["sealed"], row["size"] or 0, row["signed_at"], tuple(row["names"]))
+
+
+_WHOLE = _RECORD.replace(
+    "k.key, before.lot_id IS NOT NULL",
+    "k.key, s.salt, e.position, e.entry, c.code, l.part_id, p.number, l.serial, l.batch, l.uom, l.made_on, l.expires_on, "
+    "l.raw_marking, l.registered_by, l.parent_lot_id, l.root_lot_id, l.replaces_lot_id",
+)
+SEALED = f"""
+{_WHOLE}
+FROM log_entry e LEFT JOIN log_salt s ON s.position = e.position
+LEFT JOIN movement m ON m.lot_id = s.lot_id AND m.seq = s.seq
+LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
+LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
+LEFT JOIN log_lot_key k ON k.lot_id = m.lot_id
+LEFT JOIN lot l ON l.lot_id = m.lot_id AND m.seq = 1 LEFT JOIN part p ON p.id = l.part_id LEFT JOIN maker c ON c.id = p.maker_id
+ORDER BY e.position
+"""
+"""Every entry of the log with the movement that it is of, as ``sealed_row`` reads them."""
+
+
+class SealedRow(NamedTuple):
+    """An entry of the log, and what it should be of: ``record`` None where no movement stands behind it any more."""
+
+    position: int
+    entry: bytes
+    salt: bytes | None
+    key: bytes | None
+    record: Record | None
+
+
+def sealed_row(r: asyncpg.Record) -> SealedRow:
+    """A row of ``SEALED``."""
+    v = tuple(r)
+    key, salt, position, entry = v[38:42]
+    if v[0] is None:
+        return SealedRow(position, entry, salt, key, None)
+    record = _record(r)
+    if record.seq == 1 and key is not None:
+        record = record._replace(unit=Unit._make((*v[42:], sha256(key).digest())))
+    return SealedRow(position, entry, salt, key, record)
+
+
+async def every_checkpoint(session: AsyncSession) -> list[CheckpointRow]:
+    """All checkpoints, the smallest first, without their cosignatures."""
+    rows = await fetch(session, "SELECT size, root, note, signed_at FROM log_checkpoint ORDER BY size")
+    return [CheckpointRow(r[0], r[1], r[2], r[3], ()) for r in rows]
+
+
+async def unsealed_gaps(session: AsyncSession, limit: int = 100) -> list[tuple[UUID, int]]:
+    """Movements that are neither in the log nor wait to be."""
+    rows = await fetch(
+        session,
+        "SELECT m.lot_id, m.seq FROM movement m WHERE NOT EXISTS (SELECT FROM log_salt s WHERE s.lot_id = m.lot_id AND s.seq = m.seq) "
+        "AND NOT EXISTS (SELECT FROM unsequenced u WHERE u.lot_id = m.lot_id AND u.seq = m.seq) LIMIT $1",
+        limit,
+    )
+    return [(r[0], r[1]) for r in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
+from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
@@ -22,7 +23,15 @@ from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import leaf_hash, node_hash
 from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
-from marketplace.ledger.service import KeyRing, bundle_of, sequence, sign
+from marketplace.ledger.service import (
+    KeyRing,
+    LogVerdict,
+    bundle_of,
+    publish_keys,
+    sequence,
+    sign,
+    verify_log,
+)
 from marketplace.ledger.tasks import Sealer
 from tests.conftest import clone
 from tests.marketplace.ledger import verify_bundle
@@ -42,7 +51,7 @@ async def name(cluster: Credentials, worker_id: str) -> str:
 
 @pytest.fixture
 async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(cluster.dsn(OWNER, name))
+    connection = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
     yield connection
     await connection.close()
 
@@ -236,3 +245,72 @@ async def test_a_bundle_of_what_each_side_may_see_holds_for_two_verifiers(
     )
     with pytest.raises(DomainError, match="None of these movements"):
         await made(world.buyer, lots[3])
+
+
+CHANGED = [
+    (
+        "UPDATE movement SET quantity = quantity + 1 WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one that was committed to",
+    ),
+    ("UPDATE movement SET actor_id = lot_id WHERE lot_id = $1 AND seq = 1", "the movement is not the one"),
+    (
+        "UPDATE movement SET occurred_at = occurred_at - interval '1 day' WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one",
+    ),
+    ("UPDATE lot SET batch = 'other' WHERE lot_id = $1", "the movement is not the one"),
+    ("UPDATE position SET condition = 'used' WHERE lot_id = $1", "the movement is not the one"),
+    ("DELETE FROM movement WHERE lot_id = $1 AND seq = 3", "the movement that it commits to is gone"),
+    (
+        "UPDATE log_salt SET salt = decode(repeat('00', 16), 'hex') WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one",
+    ),
+    ("DELETE FROM log_salt WHERE lot_id = $1 AND seq = 3", "is gone|is neither in the log nor waits"),
+    ("UPDATE log_lot_key SET key = decode(repeat('00', 32), 'hex') WHERE lot_id = $1", "the movement is not the one"),
+    ("DELETE FROM log_entry WHERE position = 4 AND $1::uuid IS NOT NULL", "Entry 4 is missing"),
+    (
+        "UPDATE log_entry SET entry = set_byte(entry, 40, get_byte(entry, 40) # 1) WHERE position = 4 AND $1::uuid IS NOT NULL",
+        "its root is not that of the entries",
+    ),
+    (
+        "UPDATE log_tile SET hashes = set_byte(hashes, 7, get_byte(hashes, 7) # 1) WHERE $1::uuid IS NOT NULL",
+        "Tile 0/0: its hashes are not those of the entries",
+    ),
+    (
+        "UPDATE log_checkpoint SET root = decode(repeat('00', 32), 'hex') WHERE $1::uuid IS NOT NULL",
+        "its root is not that",
+    ),
+    ("UPDATE log_checkpoint SET note = replace(note, '9', '8') WHERE $1::uuid IS NOT NULL", "The checkpoint of size"),
+    ("UPDATE log_state SET size = size - 1 WHERE $1::uuid IS NOT NULL", "The log says that it has"),
+    (
+        "UPDATE log_salt SET position = CASE position WHEN 0 THEN 1000 ELSE 1001 END WHERE position IN (0, 1) AND $1::uuid IS NOT NULL",
+        "is gone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("statement", "words"), CHANGED, ids=range(len(CHANGED)))
+async def test_what_somebody_with_all_rights_changes_is_found_and_named(
+    world: World, worker_db: Database, owner: asyncpg.Connection, statement: str, words: str
+) -> None:
+    lots = [await world.register(world.maker, 5) for _ in range(3)]
+    for lot in lots:
+        await world.run(world.maker, Step(Kind.HOLD, lot, 1, 1), Step(Kind.SCRAP, lot, 1, 1))
+    await sequenced(worker_db)
+    await signed(worker_db)
+    async with worker_db.write() as session:
+        await publish_keys(session, [SIGNER], datetime.now(UTC))
+
+    async def verdict() -> LogVerdict:
+        async with worker_db.read() as session:
+            return await verify_log(session)
+
+    before = await verdict()
+    assert (before.entries, before.checkpoints, before.faults) == (9, 1, [])
+    # As a superuser does it: no key, no check and no trigger is in the way.
+    await owner.execute("SET session_replication_role = replica")
+    try:
+        assert not (await owner.execute(statement, lots[1])).endswith(" 0")
+    finally:
+        await owner.execute("SET session_replication_role = origin")
+    found = (await verdict()).faults
+    assert any(re.search(words, fault) for fault in found), found
