@@ -19,6 +19,11 @@ _PART = re.compile("[A-Z0-9]{1,3}")
 _LONGEST_CODE = 3
 _LONGEST = 60
 """No country closes for so many days in a row."""
+_NAMES = {
+    "BL": "Saint Barthélemy", "CD": "DR Congo", "CI": "Côte d'Ivoire", "CW": "Curaçao", "RE": "Réunion",
+    "ST": "São Tomé and Príncipe",
+}  # fmt: skip
+"""Of the modules' names those that a capital for each word does not make right."""
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +61,7 @@ def named_calendars() -> tuple[tuple[str, str], ...]:
     for module, (_, code, *_) in sorted(COUNTRIES.items()):
         if code not in supported:
             continue
-        name = module.replace("_", " ").title()
+        name = _NAMES.get(code) or module.replace("_", " ").title()
         made.append((code, name))
         names: dict[str, str] = {}
         for alias, part in getattr(_calendar(code), "subdivisions_aliases", {}).items():
@@ -65,7 +70,10 @@ def named_calendars() -> tuple[tuple[str, str], ...]:
                 names.setdefault(part, alias)
         # Only what a contract can name: at most three letters and digits.
         parts = [part for part in supported[code] if _PART.fullmatch(part)]
-        made += sorted(((f"{code}-{part}", f"{name}: {names.get(part, part)}") for part in parts), key=itemgetter(1))
+        made += sorted(
+            ((f"{code}-{part}", f"{name}: {names[part]}" if part in names else f"{name}, {part}") for part in parts),
+            key=itemgetter(1),
+        )
     return tuple(made)
 
 

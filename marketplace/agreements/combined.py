@@ -10,7 +10,7 @@ from typing import NamedTuple
 from marketplace.agreements.evaluation import evaluate_call, evaluate_holder_act
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Entitled, Free, Need, Refused
-from marketplace.agreements.terms import AppliesTo, Terms
+from marketplace.agreements.terms import AppliesTo, Party, Terms
 from marketplace.kit.errors import FieldError, invalid, invalid_fields
 
 HolderAnswer = Free | AfterNotice | Refused
@@ -112,6 +112,12 @@ def flags(clauses: Sequence[Terms]) -> tuple[Flag, ...]:
     """What the clauses come to together that their words do not say at once."""
     found: list[Flag] = []
     for terms in clauses:
+        if terms.clause == "title-kept" and terms.loss_bearer is Party.HOLDER:
+            words = (
+                "The units stay the manufacturer's, and for one that is lost the holder pays only where it is missing from the "
+                "minimum to keep (section 12.2). What is lost above the minimum is the manufacturer's loss: insure it."
+            )
+            found.append(Flag("title-kept.loss_compensation_bp", "terms.loss_above_minimum", words))
         if terms.clause != "buy-back" or terms.version != 2 or terms.put_percent_bp is None:
             continue
         same_price = terms.price.kind == "percent_of_sale" and terms.price.percent_bp == terms.put_percent_bp

@@ -177,7 +177,10 @@ def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:
     for clause in dict.fromkeys(t.clause for t in totals):
         same = [t for t in totals if t.clause == clause]
         worth = [str(Money(t.value, t.currency).rounded()) for t in same if t.value is not None and t.currency]
-        note = f"units of {sum(t.parts for t in same):,} parts" + (f", worth {' and '.join(worth)}" if worth else "")
+        kinds = sum(t.parts for t in same)
+        note = f"units of {kinds:,} {'part' if kinds == 1 else 'parts'}" + (
+            f", worth {' and '.join(worth)}" if worth else ""
+        )
         href = f"/holdings?clause={clause}" if clause else "/holdings?right=no"
         value = f"{sum(t.quantity for t in same):,}"
         tiles.append({"label": words.get(clause, clause), "value": value, "href": href, "note": note})

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from marketplace.agreements.books import Books, NamedLine, Sold, book_line
 from marketplace.agreements.combinations import starting_points
+from marketplace.agreements.combined import flags
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError
@@ -117,6 +118,7 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
             "line": line,
             "price": None,
             **shown(None, ()),
+            "flags": [],
         }
     found, further = clauses[0], clauses[1:]
     currency = visit.actor.currency
@@ -137,7 +139,7 @@ async def preview(visit: Visit, form: Form, lines: Sequence[queries.ListingRow])
         books = Books(known.rate_bp, (NamedLine(NO_PART, "", "", reckoned),))
     return {
         "words": wording.clauses(clauses, example, visit.today, visit.zone), "unfit": [], "line": line, "price": price,
-        **shown(books, law),
+        **shown(books, law), "flags": [flag.words for flag in flags(clauses)],
         "first_lines": MOST_TRACED if len(lines) > MOST_TRACED else 0,
     }  # fmt: skip
 

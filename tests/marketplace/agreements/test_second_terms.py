@@ -258,7 +258,10 @@ def test_a_put_at_the_price_of_the_call_is_flagged_as_a_forward() -> None:
         ("buy-back.put_percent_bp", "terms.forward")
     ]
     assert flags([second(**same)]) == ()
-    assert flags([second(), second("title-kept"), first()]) == ()
+    assert flags([second(), first()]) == ()
+    (kept,) = flags([second("title-kept")])
+    assert kept.code == "terms.loss_above_minimum"
+    assert "What is lost above the minimum is the manufacturer's loss" in kept.words
 
 
 @pytest.mark.parametrize(

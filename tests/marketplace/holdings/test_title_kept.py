@@ -234,7 +234,7 @@ async def test_what_lies_too_long_counts_as_taken_out_once(job: Job, worker_db: 
 
 
 async def test_at_the_end_units_go_back_without_a_fee_or_are_bought(job: Job, worker_db: Database) -> None:
-    await placed(job, must_buy_months=None, at_end="purchased", window_end_months=1)
+    await placed(job, must_buy_months=None, at_end="purchased", window_end_months=1, non_renewal_days=14)
     closes, back = await job.world.owner.fetchrow(
         "SELECT counts_out_at, return_by FROM agreement WHERE id = $1", UUID(job.agreement)
     )
@@ -255,7 +255,7 @@ async def test_at_the_end_units_go_back_without_a_fee_or_are_bought(job: Job, wo
 
 
 async def test_what_is_left_at_the_end_is_ordered_back_and_keeps_the_agreement_open(job: Job) -> None:
-    await placed(job, must_buy_months=None, at_end="returned", window_end_months=1)
+    await placed(job, must_buy_months=None, at_end="returned", window_end_months=1, non_renewal_days=14)
     await job.world.owner.execute(
         "UPDATE agreement SET schedule_date = schedule_date - 40, window_opens_at = window_opens_at - interval '40 days', "
         "window_closes_at = window_closes_at - interval '40 days', status = 'run_off' WHERE id = $1", UUID(job.agreement),

@@ -166,7 +166,7 @@ async def test_the_file_holds_the_list(world: World) -> None:
         await job.called()
         answer = await job.buyer.get(f"{OBLIGATIONS}.csv", params={"side": "mine"})
         rows = list(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"))))
-        assert [(r["ObligationKind"], r["Who"], r["To whom"]) for r in rows] == [
+        assert [(r["Kind"], r["Who"], r["To whom"]) for r in rows] == [
             ("answer_call", world.buyer.name, world.maker.name), ("settle", world.buyer.name, world.maker.name),
         ]  # fmt: skip
 
