@@ -15,6 +15,7 @@ from web.pages import (
     agreement_changes,
     agreements,
     api_docs,
+    as_of,
     calendar,
     calls,
     company,
@@ -62,7 +63,7 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
-    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, units,
+    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
     calendar, proofs,

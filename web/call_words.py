@@ -97,6 +97,8 @@ _TITLES: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "licence_refused": ("The export licence was refused", "certificate", "bad"),
     "ended_unlicensed": ("{company} ended the order: its export licence was refused", "x", "bad"),
     "gave_way": ("{of} of it went to a stopped machine", "alert-triangle", "warn"),
+    "cancel_asked": ("{company} asked to cancel the order: the holder agrees, or goes on", "message", "warn"),
+    "released": ("{company} agreed that the order ends", "x", None),
     "cancelled": ("{company} cancelled the order", "x", None),
     "silent_inspected": ("Nothing was rejected in time: {good} accepted", "clock-exclamation", "good"),
     "replacement_sent": ("{company} sent {of} as a replacement", "truck-return", "info"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from marketplace.agreements.combinations import FIRST_REFUSAL
 from marketplace.agreements.combined import SAME_TERMS
-from marketplace.agreements.sense import check_sense
+from marketplace.agreements.sense import check_sense, check_sense_together
 from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, parse_terms
 from marketplace.agreements.together import NamedClause, shared_with, together
 from marketplace.kit.errors import DomainError, FieldError, invalid_fields
@@ -150,7 +150,9 @@ class ClausesForm:
             message = "One term is not right." if len(wrong) == 1 else f"{len(wrong)} terms are not right."
             raise invalid_fields("terms.invalid", message, tuple(wrong))
         try:
-            return together(made)
+            clauses = together(made)
+            check_sense_together(clauses)
+            return clauses
         except DomainError as error:
             raise self._named_together(error, given) from None
 
@@ -176,6 +178,12 @@ def named_clauses(clauses: Sequence[Terms]) -> tuple[NamedClause, ...]:
 
 
 def first_refusal_beside(first: Mapping[str, Any]) -> dict[str, Any]:
-    """Terms of a first refusal to start from, beside a clause whose terms (in JSON types) are these."""
+    """Terms of a first refusal to start from, beside a clause whose terms (in JSON types) are these. That one offers units first
+    too before they are sold on (``with_offers``): otherwise nothing would ever be offered."""
     reach = "free" if first.get("applies_to") == "floor" else "all"
     return {**FIRST_REFUSAL, "applies_to": reach, **shared_with(first, *FIRST_REFUSAL_CLAUSE)}
+
+
+def with_offers(first: Mapping[str, Any]) -> dict[str, Any]:
+    """Terms of a clause beside which a first refusal is put: where a sale needs a yes, units are offered first instead."""
+    return {**first, "resale": "offer_first"} if first.get("resale") != "free" else dict(first)

@@ -41,9 +41,14 @@ def csv_file(visit: Visit, name: str, header: Sequence[str], more: More) -> Resp
             if mark is None:
                 return
 
+    return streamed(visit, name, stream())
+
+
+def streamed(visit: Visit, name: str, pieces: AsyncIterator[str] | AsyncIterator[bytes]) -> Response:
+    """Pieces of text as the file ``name``-<day>.csv."""
     file = f"{name}-{visit.now:%Y-%m-%d}.csv"
     return StreamingResponse(
-        stream(),
+        pieces,
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": f'attachment; filename="{file}"'},
     )

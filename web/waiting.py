@@ -160,6 +160,9 @@ async def _sourcing(session: ReadSession, actor: Actor, now: datetime) -> list[T
         found.append(
             Task("calls", waits.in_default, words, hint, "/calls?side=holder&status=in_default", "truck", urgent=True)
         )
+        words = plural(waits.release, "order is asked to be cancelled", "orders are asked to be cancelled")
+        hint = "You are bound to it: agree that it ends, or ship the units"
+        found.append(Task("calls", waits.release, words, hint, "/calls?side=holder&status=release", "message"))
     if may("order.receive"):
         words = plural(waits.replaced, "replacement is on its way to you", "replacements are on their way to you")
         href = "/calls?side=holder&status=replacing"

@@ -9,7 +9,7 @@ from marketplace.agreements.combined import holder_act
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Notice, Standing, cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
-from marketplace.agreements.reach import declining_day, usable
+from marketplace.agreements.reach import declining_day, still_about, usable
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.use_allowance import allowance_on
 from marketplace.kit.clock import local_day
@@ -20,6 +20,7 @@ def most_allowed(
 ) -> tuple[int, Refused | AfterNotice | None]:
     """The most of ``wanted`` units that ``act`` may be done with now, and what stands against the others (None when
     all may). A notice clears units up to its own number; notices are not added up."""
+    notices = still_about(clauses, facts, notices, now)
     first = _against(clauses, facts, act, wanted, now, notices)
     if first is None:
         return wanted, None
@@ -28,6 +29,7 @@ def most_allowed(
     fewer = {
         unreserved,
         unreserved - facts.in_transit,
+        unreserved - facts.in_transit - facts.withdrawn,
         facts.remaining - facts.circumstances.unpaid,
         *(usable(terms, facts, declining_day(terms, facts, now)) for terms in clauses),
         *(

@@ -92,6 +92,8 @@ class Circumstances:
     """Days for which an insolvency froze the units."""
     renewals: int = 0
     """Renewals of the schedule so far."""
+    not_renewed: bool = False
+    """A party has given notice that it does not want it renewed."""
     crosses_border: bool = False
     """Units that go back leave the country they are in."""
     exported_on: date | None = None
@@ -129,11 +131,14 @@ def lengthened(
     unpaid: int = 0,
     exported_on: date | None = None,
     suspension_ends_at: datetime | None = None,
+    *,
+    not_renewed: bool = False,
 ) -> Circumstances:
-    """What is known where nothing but renewals, days of legal holds, units not paid yet, an export and a suspension is."""
-    if not (renewals or frozen_days or unpaid or exported_on or suspension_ends_at):
+    """What is known where nothing but renewals, a notice against one, days of legal holds, units not paid yet, an export and a
+    suspension is."""
+    if not (renewals or frozen_days or unpaid or exported_on or suspension_ends_at or not_renewed):
         return ORDINARY
     return Circumstances(
         renewals=renewals, frozen_days=frozen_days, unpaid=unpaid, exported_on=exported_on,
-        suspension_ends_at=suspension_ends_at,
+        suspension_ends_at=suspension_ends_at, not_renewed=not_renewed,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Notice, Standing
 from marketplace.agreements.outcomes import Act
-from marketplace.agreements.reach import declining_day, usable
+from marketplace.agreements.reach import declining_day, still_about, usable
 from marketplace.agreements.terms import Terms
 
 
@@ -46,7 +46,9 @@ def left_to_sell(
     keep = max((facts.minimum_to_keep or 0) - sum(c.passed_on for c in claims), 0)
     facts = replace(facts, minimum_to_keep=keep)
     there = min(usable(terms, facts, declining_day(terms, facts, now)) for terms in clauses)
-    named = [n for n in notices if n.standing(now) in (Standing.RUNNING, Standing.CLEARED)]
+    named = [
+        n for n in still_about(clauses, facts, notices, now) if n.standing(now) in (Standing.RUNNING, Standing.CLEARED)
+    ]
     offered = sum(n.left for n in named if n.act is Act.RESELL)
     others = sum(n.left for n in named if n.act is not Act.RESELL)
     asked = sum(c.quantity for c in claims)

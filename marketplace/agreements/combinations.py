@@ -150,7 +150,8 @@ COMBINATIONS: Mapping[str, Combination] = {
             "A few on the shelf, and asked before the rest goes",
             "A few units can be drawn at once; the others are the holder's, which asks before it sells or scraps them.",
             (
-                ("access-back", 2, {**ACCESS_BACK, "minimum_to_keep": 3}),
+                # Where the clause that orders asked for a yes to each sale, nothing would ever be offered first.
+                ("access-back", 2, {**ACCESS_BACK, "minimum_to_keep": 3, "resale": "offer_first"}),
                 ("first-refusal", 1, {**FIRST_REFUSAL, "applies_to": "free", "minimum_to_keep": 3}),
             ),
         ),

@@ -23,6 +23,16 @@ OUT_OF_FORCE: Mapping[str, str] = {
 }
 """Why nothing can be done under an agreement that is neither in force nor suspended."""
 
+OVER: Mapping[str, str] = {
+    "terminated": "The agreement has ended: nothing can be ordered under it. Units that the holder still has are free of the right; "
+    "what is owed stays owed.",
+    "closed": "The agreement has ended and is closed: nothing can be ordered under it, and units that the holder still has are free "
+    "of the right.",
+    "superseded": "Another agreement took its place, and has its units.",
+    "withdrawn": "The agreement was withdrawn before both sides had signed it: nothing of it came into force.",
+}
+"""What an agreement that is over means to the holder, in place of what its clauses would say."""
+
 
 class Right(NamedTuple):
     """One part under one agreement as the evaluator needs it, with the agreement's reference."""
@@ -94,4 +104,5 @@ class Covered(NamedTuple):
     @property
     def summary(self) -> tuple[str, ...]:
         """What the clause means for these units, in sentences to the holder."""
-        return prose.summary(self.terms, self.facts, self.further)
+        over = OVER.get(self.status)
+        return (over,) if over else prose.summary(self.terms, self.facts, self.further)

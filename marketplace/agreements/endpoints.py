@@ -17,7 +17,7 @@ from marketplace.agreements.evaluation import Act, split
 from marketplace.agreements.holds import standing
 from marketplace.agreements.permissions import ActsOnHoldings, AnswersNotices, ReadsAgreements, SignsAgreements
 from marketplace.agreements.printed import printed
-from marketplace.agreements.prose import badge, summary
+from marketplace.agreements.prose import badge
 from marketplace.agreements.queries import (
     AgreementDetail,
     AgreementFilter,
@@ -176,7 +176,7 @@ def _line(
         callable=stands.callable if stands else None,
         words=stands.words if stands else None,
         badge=badge(covered.terms, covered.facts, further=further).short if covered else None,
-        summary=list(summary(covered.terms, covered.facts, further)) if covered else [],
+        summary=list(covered._replace(further=tuple(further)).summary) if covered else [],
     )
 
 
@@ -500,7 +500,9 @@ async def open_notices(
 ) -> PageOut[NoticeRowOut]:
     """Notices to and from your company that run, or under which the holder may act, newest first."""
     mark = read_bookmark(after, secret, UUID)
-    found = await queries.open_notices(session, actor.company_id, now, after=mark[0] if mark else None, limit=limit + 1)
+    found = await queries.open_notices_now(
+        session, actor.company_id, now, after=mark[0] if mark else None, limit=limit + 1
+    )
     page = cut(found, limit, lambda row: [row.notice.id], secret)
     return PageOut(items=[NoticeRowOut.of(row, now) for row in page.items], next=page.next)
 
@@ -508,7 +510,7 @@ async def open_notices(
 @notices.get("/{notice_id}", summary="One notice")
 async def notice(session: Reading, actor: ReadsAgreements, notice_id: UUID, now: Now) -> NoticeRowOut:
     """A notice to or from your company, as it stands."""
-    return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+    return NoticeRowOut.of(await queries.one_notice_now(session, actor.company_id, notice_id, now), now)
 
 
 @notices.post("/{notice_id}/answer", summary="Answer a notice")
@@ -527,7 +529,7 @@ async def answer_notice(
         await service.answer_notice(
             session, actor, row.agreement_id, notice_id, agree=given.agree, words=given.note, now=now
         )
-        return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+        return NoticeRowOut.of(await queries.one_notice_now(session, actor.company_id, notice_id, now), now)
 
     inputs = {"notice_id": notice_id, **given.model_dump()}
     answer = await once(session, actor, key, "agreements.answer_notice", inputs, act, status=200)
@@ -543,7 +545,7 @@ async def withdraw_notice(
     async def act() -> Any:
         row = await queries.one_notice(session, actor.company_id, notice_id)
         await service.withdraw_notice(session, actor, row.agreement_id, notice_id, now)
-        return NoticeRowOut.of(await queries.one_notice(session, actor.company_id, notice_id), now)
+        return NoticeRowOut.of(await queries.one_notice_now(session, actor.company_id, notice_id, now), now)
 
     answer = await once(session, actor, key, "agreements.withdraw_notice", {"notice_id": notice_id}, act, status=200)
     return NoticeRowOut.model_validate(answer.content)

@@ -13,7 +13,6 @@ from marketplace.agreements.clauses.access_back import draw_outcome
 from marketplace.agreements.deadlines import Window, inspect_by, pay_by, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import loss_outcome
-from marketplace.agreements.notice import as_of
 from marketplace.agreements.outcomes import (
     Act,
     AfterNotice,
@@ -30,7 +29,7 @@ from marketplace.agreements.outcomes import (
     Split,
 )
 from marketplace.agreements.prices import purchase_price, unit_price
-from marketplace.agreements.reach import callable_quantity, split
+from marketplace.agreements.reach import as_of, callable_quantity, split
 from marketplace.agreements.terms import NoResponse, Terms
 from marketplace.kit.clock import require_utc
 
@@ -73,7 +72,7 @@ def evaluate_call(terms: Terms, facts: Facts, now: datetime, *, explain: bool = 
     search over thousands of units shows none. Raises ``call.quantity``, ``time.naive``.
     """
     moment = require_utc(now)
-    facts = as_of(facts, facts.notice_at or moment)
+    facts = as_of(terms, facts, facts.notice_at or moment)
     # Asked by name, here and below: to ask a pydantic model for its class takes longer than a price.
     if terms.clause == "buy-back":
         return buy_back.evaluate(terms, facts, moment, explain=explain)
@@ -89,7 +88,7 @@ def evaluate_holder_act(
 ) -> Free | AfterNotice | Refused:
     """May the holder do this with so many encumbered units; see ``holder_acts.evaluate``."""
     moment = require_utc(now)
-    return holder_acts.evaluate(terms, as_of(facts, moment), act, quantity, moment, noticed_at=noticed_at)
+    return holder_acts.evaluate(terms, as_of(terms, facts, moment), act, quantity, moment, noticed_at=noticed_at)
 
 
 def after_silence(terms: Terms, respond_by: datetime, now: datetime) -> NoResponse | None:

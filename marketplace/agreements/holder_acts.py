@@ -214,6 +214,17 @@ def _reserved(facts: Facts, act: Act) -> Refused:
     return Refused(RefusalCode.HELD, words, "Possible when the reservation is released.", None, ())
 
 
+def _looked_for(facts: Facts, act: Act) -> Refused:
+    words = f"{phrases.units_are(facts.withdrawn)} being looked for and cannot be {_DOING[act]}."
+    return Refused(
+        RefusalCode.WITHDRAWN,
+        words,
+        "Possible when a count has found them; if they are gone, say under missing units what became of them.",
+        None,
+        (),
+    )
+
+
 def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int, now: datetime) -> Refused | None:
     on = declining_day(terms, facts, now)
     most = usable(terms, facts, on)
@@ -229,8 +240,7 @@ def _not_enough(terms: Terms, facts: Facts, act: Act, quantity: int, now: dateti
         words = f"{phrases.units_are(facts.quality_held)} on quality hold and cannot be {_DOING[act]}."
         return Refused(RefusalCode.QUALITY_HOLD, words, "Possible when the quality hold is lifted.", None, ())
     if quantity > loose - facts.in_transit - facts.quality_held - facts.withdrawn:
-        words = f"{phrases.units_are(facts.withdrawn)} being looked for and cannot be {_DOING[act]}."
-        return Refused(RefusalCode.WITHDRAWN, words, "Possible when a count has found them.", None, ())
+        return _looked_for(facts, act)
     words = _floor(minimum(terms, facts, on), facts, most, quantity, act)
     return Refused(
         RefusalCode.BELOW_MINIMUM,
@@ -263,6 +273,8 @@ def _move(terms: Terms, facts: Facts, quantity: int, now: datetime) -> HolderAns
     if quantity > loose - facts.in_transit:
         words = f"{phrases.units_are(facts.in_transit)} already on the way between two sites."
         return Refused(RefusalCode.IN_TRANSIT, words, "Possible when they have arrived.", None, ())
+    if quantity > loose - facts.in_transit - facts.withdrawn:
+        return _looked_for(facts, Act.MOVE_SITE)
     return _free(terms, facts, Act.MOVE_SITE, now)
 
 

@@ -9,10 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from marketplace.agreements.circumstances import Intent
-from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, Need
-from marketplace.kit.money import Money
 
 
 class Standing(StrEnum):
@@ -26,6 +23,8 @@ class Standing(StrEnum):
     """The maker has ordered all of its units."""
     USED = "used"
     """All of it has been acted on or ordered."""
+    GONE = "gone"
+    """Nothing is left of it: its units went by another act, and what is left is the minimum to keep."""
     REFUSED = "refused"
     """The maker said no, or did not answer where that means no."""
     WITHDRAWN = "withdrawn"
@@ -56,18 +55,22 @@ class Notice:
     clear_until: datetime | None
     answered_at: datetime | None
     answer_note: str
+    ordered_beside: int = 0
+    """Units that the maker ordered under the agreement since it was given, and not by answering it."""
+    gone: int = 0
+    """Units it can no longer be about, because they went by another act: see ``cut_down``."""
 
     @property
     def left(self) -> int:
-        """Units neither ordered nor acted on."""
-        return self.quantity - self.taken - self.used
+        """Units neither ordered nor acted on, of those that it can still be about."""
+        return self.quantity - self.taken - self.used - self.gone
 
     def standing(self, now: datetime) -> Standing:
         """Where it stands at ``now``."""
         if self.status in ("withdrawn", "refused"):
             return Standing(self.status)
         if self.left <= 0:
-            return Standing.USED if self.used else Standing.ORDERED
+            return Standing.GONE if self.gone else Standing.USED if self.used else Standing.ORDERED
         if self.status == "open" and now < self.answer_by:
             return Standing.RUNNING
         if self.clear_from is None or self.clear_until is None:
@@ -81,19 +84,20 @@ def cleared_by(notices: Sequence[Notice], act: Act, quantity: int, now: datetime
     return min(fit, key=lambda n: n.id, default=None)
 
 
-def as_of(facts: Facts, now: datetime) -> Facts:
-    """The facts with what the notices known to them (``circumstances.notices``) come to at ``now``: the one that the order names,
-    or else the oldest that runs, is what the holder intends, and units of those that have run are cleared."""
-    known = facts.circumstances
-    if not known.notices:
-        return facts
-    standing = [(n, n.standing(now)) for n in known.notices]
-    cleared = sum(n.left for n, at in standing if at is Standing.CLEARED)
-    named = known.answers
-    running = next((n for n, at in standing if at is Standing.RUNNING and named in (None, n.id)), None)
-    intent = None
-    if running is not None:
-        offer = None if running.offer is None else Money(running.offer, facts.sale_price.currency)
-        intent = Intent(running.act, running.left, running.at, offer, running.answer_by)
-    within = max(facts.remaining - facts.held, 0)
-    return replace(facts, circumstances=replace(known, cleared=min(cleared, within), intent=intent, notices=()))
+def cut_down(notices: Sequence[Notice], loose: int, keep: int, now: datetime) -> tuple[Notice, ...]:
+    """The notices without the units that went by another act or a loss: of ``loose`` units that are left and not reserved those that
+    run or are cleared name, the oldest first, none of the ``keep`` of the minimum.
+
+    What the manufacturer ordered beside a notice after it was given counts towards that minimum: else it could say that it does
+    not want units, and take them after all by ordering the minimum away, again and again.
+    """
+    made: list[Notice] = []
+    before = 0
+    for notice in notices:
+        if notice.standing(now) in (Standing.RUNNING, Standing.CLEARED):
+            room = max(loose - max(keep - notice.ordered_beside, 0) - before, 0)
+            made.append(replace(notice, gone=max(notice.left - room, 0)))
+            before += made[-1].left
+        else:
+            made.append(notice)
+    return tuple(made)

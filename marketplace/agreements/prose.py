@@ -201,9 +201,12 @@ def _price_to_maker(terms: BuyBackV1, facts: Facts) -> str:
 def summary(terms: Terms, facts: Facts, further: Sequence[Terms] = ()) -> tuple[str, ...]:
     """What the clause means for this schedule, in sentences to the holder, with dates and amounts; of clauses beside it what
     the sentences before do not say already."""
-    told = list(_summary(terms, facts))
+    beside = [other for other in further if other.generation == 2]
+    told = list(summary_texts(terms, facts, beside) if terms.generation == 2 else _summary(terms, facts))
     for other in further:
-        more = [sentence for sentence in _summary(other, facts) if sentence not in told]
+        # Clauses stand together in the second library only; what binds of each act is said already.
+        sentences = summary_texts(other, facts, acts=False) if other.generation == 2 else _summary(other, facts)
+        more = [sentence for sentence in sentences if sentence not in told]
         told += [f"And a {NAMES[other.clause]}; where both clauses say something, the stricter binds.", *more]
     return tuple(told)
 
@@ -217,7 +220,9 @@ def _summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
     dates = f"From {phrases.day(span.first_day)} until {phrases.day(span.last_day)}"
     sentences = [f"{dates} the manufacturer may {verb} {_reach_to_holder(terms, keep)}."]
     if isinstance(terms, BuyBackV1):
-        sentences.append(f"You paid {facts.sale_price} a unit; you get {_price_to_holder(terms, facts)}.")
+        sentences.append(
+            f"The schedule's price is {facts.sale_price} a unit; you get {_price_to_holder(terms, facts)}."
+        )
         limits = [
             f"{word} {facts.sale_price.share(share, terms.rounding)}"
             for word, share in (("never less than", terms.price_floor_bp), ("never more than", terms.price_cap_bp))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from marketplace.agreements import phrases
+from marketplace.agreements.circumstances import Intent
 from marketplace.agreements.deadlines import Window, blackout_until, period_of, window
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.notice import as_of
+from marketplace.agreements.notice import Notice, Standing, cut_down
 from marketplace.agreements.outcomes import Reason, RefusalCode, Refused, Split
 from marketplace.agreements.terms import AppliesTo, Terms, Urgency
 from marketplace.kit.clock import add_months, end_of_day, local_day, months_between
+from marketplace.kit.money import Money
 
 
 def reason(terms: Terms, term: str, words: str) -> Reason:
@@ -50,12 +54,44 @@ def usable(terms: Terms, facts: Facts, on: date | None = None) -> int:
     Units reserved for calls are the manufacturer's already. Under a FLOOR right they count towards the
     minimum; otherwise the minimum must remain beside them.
     """
-    keep = minimum(terms, facts, on)
-    if terms.applies_to is AppliesTo.FLOOR:
-        # A first refusal of the last units keeps nothing back: it is asked before they go.
-        keep = 0 if terms.clause == "first-refusal" else max(keep - facts.held, 0)
     unreserved = facts.remaining - facts.held
-    return max(min(unreserved - keep, unreserved - facts.in_transit - facts.quality_held - facts.withdrawn), 0)
+    above = unreserved - kept_beside(terms, facts, on)
+    return max(min(above, unreserved - facts.in_transit - facts.quality_held - facts.withdrawn), 0)
+
+
+def kept_beside(terms: Terms, facts: Facts, on: date | None = None) -> int:
+    """How many units beside those reserved for calls the minimum keeps with the holder."""
+    keep = minimum(terms, facts, on)
+    if terms.applies_to is not AppliesTo.FLOOR:
+        return keep
+    # A first refusal of the last units keeps nothing back: it is asked before they go.
+    return 0 if terms.clause == "first-refusal" else max(keep - facts.held, 0)
+
+
+def still_about(clauses: Sequence[Terms], facts: Facts, notices: Sequence[Notice], now: datetime) -> tuple[Notice, ...]:
+    """The notices cut down to units that they can still be about: none of the minimum to keep, whichever clause keeps it."""
+    if not notices:
+        return ()
+    loose = facts.remaining - facts.held
+    keep = max(kept_beside(terms, facts, declining_day(terms, facts, now)) for terms in clauses)
+    return cut_down(notices, loose, keep, now)
+
+
+def as_of(terms: Terms, facts: Facts, now: datetime) -> Facts:
+    """The facts with what the notices known to them (``circumstances.notices``) come to at ``now``: the one that the order names,
+    or else the oldest that runs, is what the holder intends, and units of those that have run are cleared."""
+    known = facts.circumstances
+    if not known.notices:
+        return facts
+    standing = [(n, n.standing(now)) for n in still_about((terms,), facts, known.notices, now)]
+    cleared = sum(n.left for n, at in standing if at is Standing.CLEARED)
+    named = known.answers
+    running = next((n for n, at in standing if at is Standing.RUNNING and named in (None, n.id)), None)
+    intent = None
+    if running is not None:
+        offer = None if running.offer is None else Money(running.offer, facts.sale_price.currency)
+        intent = Intent(running.act, running.left, running.at, offer, running.answer_by)
+    return replace(facts, circumstances=replace(known, cleared=cleared, intent=intent, notices=()))
 
 
 def declining_day(terms: Terms, facts: Facts, moment: datetime) -> date | None:
@@ -144,7 +180,7 @@ def _no(code: RefusalCode, words: str, until: str, *, reasons: tuple[Reason, ...
 def split(terms: Terms, facts: Facts, now: datetime) -> Split:
     """Where the remaining units stand at ``now``; never a negative part, the parts add up to ``remaining``."""
     moment = facts.notice_at or now
-    known = as_of(facts, moment)
+    known = as_of(terms, facts, moment)
     return split_given(terms, known, blocked(terms, known, moment), moment)
 
 

@@ -354,7 +354,7 @@ class NoticeOut(BaseModel):
     words: str
 
 
-NoticeStanding = Literal["running", "cleared", "ordered", "used", "refused", "withdrawn", "stale"]
+NoticeStanding = Literal["running", "cleared", "ordered", "used", "gone", "refused", "withdrawn", "stale"]
 
 
 class NoticeRowOut(BaseModel):

@@ -6,8 +6,10 @@ A released clause takes them, and what was agreed under it is read for decades: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from marketplace.agreements.price_rules import Contradiction
-from marketplace.agreements.term_kinds import Renewal
+from marketplace.agreements.term_kinds import Renewal, ResaleRule
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.kit.errors import FieldError, invalid_fields
@@ -29,6 +31,27 @@ def check_sense(terms: Terms) -> None:
         count = "One term is" if len(fields) == 1 else f"{len(fields)} terms are"
         message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in fields)
         raise invalid_fields("terms.invalid", message, fields)
+
+
+def check_sense_together(clauses: Sequence[Terms]) -> None:
+    """Raises ``terms.combination`` naming the term of a first refusal whose offer can never be made, because another clause of the
+    agreement is stricter: the strictest binds, and consent to a sale is asked for that sale, not by an offer of the units."""
+    words = {
+        ResaleRule.CONSENT: "asks for consent to every sale",
+        ResaleRule.ACCESSION: "lets units be sold on to whoever takes it over, without an offer before",
+        ResaleRule.NOT_ALLOWED: "forbids every sale",
+    }
+    offers = [t for t in clauses if t.clause == "first-refusal" and t.resale is ResaleRule.OFFER_FIRST]
+    others = [t for t in clauses if t.generation == 2 and t.clause != "first-refusal" and t.resale in words]
+    if not (offers and others):
+        return
+    field, other = "first-refusal.resale", others[0]
+    message = (
+        f"Units would never be offered before they are sold on: the {other.clause} {words[other.resale]}, and the stricter clause binds. "
+        f"Let units be offered first under the {other.clause} too, or ask for no offer before a sale here."
+    )
+    said = f"The clauses do not stand together: {field}: {message}"
+    raise invalid_fields("terms.combination", said, (FieldError(field, "terms.never_offered", message),))
 
 
 def _renewal_nobody_can_stop(terms: TermsV2) -> list[Contradiction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from marketplace.agreements import phrases
 from marketplace.agreements.condition import PAPERS_WORDS
@@ -12,7 +12,7 @@ from marketplace.agreements.pricing import price_on
 from marketplace.agreements.reach import minimum
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.term_kinds import AtEnd, Papers, Renewal, ResaleRule, ScrapRule, Title, UseRule
-from marketplace.agreements.term_words import grade_words, price_words
+from marketplace.agreements.term_words import grade_words, own_words, price_words
 from marketplace.agreements.terms import AppliesTo, Party, TermsV2, UseClass
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TitleKeptV1
 
@@ -22,6 +22,11 @@ _NAMES = {
     "first-refusal": "First refusal",
     "title-kept": "Title kept",
 }
+
+
+def term_text(terms: TermsV2, name: str) -> str:
+    """A term as it reads in its blank."""
+    return own_words(terms, name) or ""
 
 
 def badge_texts(terms: TermsV2, facts: Facts, *, to_maker: bool) -> tuple[str, str]:
@@ -75,9 +80,32 @@ def _before(terms: FirstRefusalV1) -> str:
     return phrases.listed(said, "or")
 
 
-def summary_texts(terms: TermsV2, facts: Facts) -> tuple[str, ...]:
-    """What the clause means for this schedule, in sentences to the holder, with dates and amounts."""
-    return (*_right(terms, facts), *_clock(terms), *_keeping(terms, facts), *_end(terms, facts))
+def summary_texts(
+    terms: TermsV2, facts: Facts, beside: Sequence[TermsV2] = (), *, acts: bool = True
+) -> tuple[str, ...]:
+    """What the clause means for this schedule, in sentences to the holder, with dates and amounts. Of what the holder does with
+    units is said what it and the clauses ``beside`` it come to; nothing at all without ``acts``."""
+    return (
+        *_right(terms, facts),
+        *_orders(terms),
+        *_clock(terms),
+        *_keeping(terms, facts, beside, acts=acts),
+        *_end(terms, facts),
+    )
+
+
+def _orders(terms: TermsV2) -> Iterator[str]:
+    """What one order may be for, how many there may be, and when there are none."""
+    if terms.partial_minimum > 1 or terms.partial_multiple > 1:
+        multiple = f", in multiples of {terms.partial_multiple:,}" if terms.partial_multiple > 1 else ""
+        yield f"One order is for at least {phrases.count(terms.partial_minimum, 'unit')}{multiple}, or for all that can be ordered then."
+    if terms.max_exercises is not None:
+        yield f"There can be {phrases.count(terms.max_exercises, 'order')} at most."
+    if terms.clause != "first-refusal" and terms.blackouts:
+        yield (
+            f"No orders are given from {term_text(terms, 'blackouts')}, of every year. "
+            f"{term_text(terms, 'blackout_machine_down')}."
+        )
 
 
 def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
@@ -87,9 +115,15 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
         yield from _kept(terms, facts, dates)
         return
     if terms.clause == "first-refusal":
-        which = "any unit" if terms.applies_to is not AppliesTo.FLOOR else f"the last {minimum(terms, facts):,}"
+        which = {
+            AppliesTo.ALL: "any unit",
+            AppliesTo.FREE: "units above the minimum to keep",
+            AppliesTo.FLOOR: f"the last {minimum(terms, facts):,}",
+        }[terms.applies_to]
         yield f"{dates} you offer {which} to the manufacturer before units are {_before(terms)}."
-        yield f"For a unit that it takes you get {price_words(terms.price).replace('the price paid', 'your price')}."
+        handling = f", and {phrases.percent(terms.handling_bp)} of it for handling" if terms.handling_bp else ""
+        yield f"For a unit that it takes you get {price_words(terms.price)}{handling}."
+        yield from _bounds(terms)
         return
     keep = minimum(terms, facts)
     reach = {
@@ -103,11 +137,14 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
     yield f"{dates} the manufacturer may {'order back' if terms.clause == 'buy-back' else 'draw'} {reach}{most}."
     price = price_on(terms, facts, facts.schedule_date)
     if terms.clause == "buy-back":
-        yield f"You paid {facts.sale_price} a unit; you get {_price_now(terms, facts)} ({price.words})."
+        yield (
+            f"The price of the schedule, which sums here are reckoned from, is {facts.sale_price} a unit; you get "
+            f"{_price_now(terms, facts)} ({price.words})."
+        )
         if terms.put_percent_bp is not None:
             share = phrases.percent(terms.put_percent_bp)
             months = f"{phrases.count(terms.put_start_months, 'month')} after " if terms.put_start_months else ""
-            yield f"You may sell units back at {share} of your price, from {months}the schedule date on."
+            yield f"You may sell units back at {share} of the schedule's price, from {months}the schedule date on."
     else:
         fee = facts.sale_price.share(terms.draw_fee_bp, terms.rounding)
         paid = f"You get a fee of {fee} a unit" if terms.draw_fee_bp else "There is no fee"
@@ -116,10 +153,22 @@ def _right(terms: TermsV2, facts: Facts) -> Iterator[str]:
             f"{paid}, and an equal unit within {within} of receipt; otherwise the unit is bought at "
             f"{_price_now(terms, facts)} ({price.words})."
         )
+    yield from _bounds(terms)
     if terms.title is Title.RETAINED_UNTIL_PAID:
         yield "The units are the manufacturer's until you have paid them: do not use, fit, sell or scrap them before."
+
+
+def _bounds(terms: BuyBackV2 | AccessBackV2 | FirstRefusalV1) -> Iterator[str]:
+    """Between what the price with handling stays, and what is paid once for the right."""
+    said = [
+        f"{words} {phrases.percent(share)}"
+        for words, share in (("less than", terms.price_floor_bp), ("more than", terms.price_cap_bp))
+        if share is not None
+    ]
+    if said:
+        yield f"With handling it is never {phrases.listed(said, 'or')} of the schedule's price."
     if terms.option_premium_bp:
-        yield f"For the right you get {phrases.percent(terms.option_premium_bp)} of your price once."
+        yield f"For the right you get {phrases.percent(terms.option_premium_bp)} of the schedule's price once."
 
 
 def _kept(terms: TitleKeptV1, facts: Facts, dates: str) -> Iterator[str]:
@@ -166,45 +215,78 @@ def _clock(terms: TermsV2) -> Iterator[str]:
     yield f"What goes back is at least {grade_words(terms.return_grade)}{papers}; worse may be rejected."
 
 
-def _keeping(terms: TermsV2, facts: Facts) -> Iterator[str]:
+def _keeping(terms: TermsV2, facts: Facts, beside: Sequence[TermsV2], *, acts: bool) -> Iterator[str]:
     span, keep = window(terms, facts), minimum(terms, facts)
-    if keep and terms.clause != "first-refusal":
-        fewer = ", fewer as time goes" if terms.minimum_steps else ""
+    # A first refusal of the last units keeps nothing back: it is asked before they go.
+    if keep and not (terms.clause == "first-refusal" and terms.applies_to is AppliesTo.FLOOR):
+        fewer = f"; {term_text(terms, 'minimum_steps')}" if terms.minimum_steps else ""
         yield f"Keep {keep:,} of {phrases.count(facts.accepted, 'unit')} until {phrases.day(span.last_day)}{fewer}."
     if terms.holder_reserve:
         reserve = phrases.count(terms.holder_reserve, "unit")
         yield f"Your own reserve is {reserve}: no order takes the last within reach."
-    above_is_free = terms.applies_to is AppliesTo.FLOOR and terms.clause != "first-refusal"
+    if not acts:
+        return
+    for told in (_use, _scrap, _resale):
+        # Every clause binds: of each act is said what the strictest of them says, once.
+        said = [told(t, keep) for t in (terms, *beside)]
+        yield max(said, key=lambda one: one[0])[1]
+
+
+_Told = tuple[tuple[int, int], str]
+"""How strict a clause is about an act (the rule, then the days), and its sentence."""
+
+
+def _above_is_free(terms: TermsV2) -> bool:
+    return terms.applies_to is AppliesTo.FLOOR and terms.clause != "first-refusal"
+
+
+def _use(terms: TermsV2, keep: int) -> _Told:
+    rule = UseRule.FREE if _above_is_free(terms) else terms.use_rule
     use = {
         UseClass.INTERMEDIATE_GOOD: "use units up in your production",
         UseClass.NON_CAPITAL_SPARE: "fit units as spares",
         UseClass.EITHER: "use units up or fit them",
     }[terms.use_class]
+    days = phrases.count(terms.use_notice_days, "day")
     asking = {
         UseRule.FREE: "without asking",
-        UseRule.WITHIN_ALLOWANCE: "within your allowance without asking",
-        UseRule.AFTER_NOTICE: f"after {phrases.count(terms.use_notice_days, 'day')}' notice",
-        UseRule.CONSENT: "only with consent",
-    }[UseRule.FREE if above_is_free else terms.use_rule]
+        UseRule.WITHIN_ALLOWANCE: f"within your allowance without asking, and after {days}' notice beyond it",
+        UseRule.AFTER_NOTICE: f"after {days}' notice",
+        UseRule.CONSENT: f"only with consent, to be answered within {days}",
+    }[rule]
     above = "Above the minimum to keep you" if keep else "You"
-    yield f"{above} may {use} {asking}; report it within {phrases.count(terms.report_within_days, 'day')}."
-    if above_is_free:
-        yield "Above it you may scrap units without asking, too."
-    elif terms.scrap_rule is not ScrapRule.FREE:
-        days = phrases.count(terms.scrap_notice_days, "day")
-        offer = (
-            "offer the units to the manufacturer for"
-            if terms.scrap_rule is ScrapRule.OFFER_FIRST
-            else "ask for consent: it has"
-        )
-        yield f"Before scrapping, {offer} {days}."
-    yield {
+    words = f"{above} may {use} {asking}; report it within {phrases.count(terms.report_within_days, 'day')}."
+    if rule is UseRule.WITHIN_ALLOWANCE or (terms.use_allowance is not None and not _above_is_free(terms)):
+        words += f" Your allowance: {term_text(terms, 'use_allowance')}."
+    order = (UseRule.FREE, UseRule.WITHIN_ALLOWANCE, UseRule.AFTER_NOTICE, UseRule.CONSENT)
+    return (order.index(rule), terms.use_notice_days), words
+
+
+def _scrap(terms: TermsV2, keep: int) -> _Told:
+    if _above_is_free(terms):
+        above = "Above the minimum to keep you" if keep else "You"
+        return (0, 0), f"{above} may scrap units without asking, too."
+    days = phrases.count(terms.scrap_notice_days, "day")
+    return {
+        ScrapRule.FREE: ((0, 1), "You may scrap units without asking."),
+        ScrapRule.OFFER_FIRST: (
+            (1, terms.scrap_notice_days),
+            f"Before scrapping, offer the units to the manufacturer for {days}.",
+        ),
+        ScrapRule.CONSENT: ((2, terms.scrap_notice_days), f"Before scrapping, ask for consent: it has {days}."),
+    }[terms.scrap_rule]
+
+
+def _resale(terms: TermsV2, _keep: int) -> _Told:
+    days = phrases.count(terms.resale_notice_days, "day")
+    words = {
         ResaleRule.FREE: "You may sell units on.",
-        ResaleRule.OFFER_FIRST: f"Before selling on, offer the units to the manufacturer for {phrases.count(terms.resale_notice_days, 'day')}.",
-        ResaleRule.CONSENT: "Sell on only with written consent.",
+        ResaleRule.OFFER_FIRST: f"Before selling on, offer the units to the manufacturer for {days}.",
         ResaleRule.ACCESSION: "You may sell units on to a buyer that takes the clause over in writing first.",
+        ResaleRule.CONSENT: f"Sell on only with written consent, to be answered within {days}.",
         ResaleRule.NOT_ALLOWED: "You may not sell the units on.",
-    }[terms.resale]
+    }
+    return (list(words).index(terms.resale), terms.resale_notice_days), words[terms.resale]
 
 
 def _missing(terms: TermsV2) -> Iterator[str]:
@@ -222,5 +304,8 @@ def _end(terms: TermsV2, facts: Facts) -> Iterator[str]:
         yield from _missing(terms)
     if terms.count_interval_months:
         yield f"Count the units every {phrases.count(terms.count_interval_months, 'month')}."
-    if terms.renewal is not Renewal.NONE:
+    if facts.circumstances.not_renewed:
+        last = phrases.day(window(terms, facts).last_day)
+        yield f"Notice was given: the right ends on {last}, and is not renewed."
+    elif terms.renewal is not Renewal.NONE:
         yield end_of_term(terms, facts).words

@@ -94,7 +94,7 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
     _C.ACKNOWLEDGED: frozenset({_C.SILENT, _C.ACCEPTED, _C.REFUSED, _C.CANCELLED}),
     # What the clause says silence means, once the clock has run.
     _C.SILENT: frozenset({_C.ACCEPTED, _C.REFUSED}),
-    # After accepting, a holder that finds the shelf empty still refuses with a code.
+    # After accepting, only units under no agreement are still refused with a code: a clause binds its holder.
     _C.ACCEPTED: frozenset({_C.PICKED, _C.SHIPPED, _C.REFUSED, _C.CANCELLED, _C.DEFAULTED}),
     _C.PICKED: frozenset({_C.SHIPPED, _C.REFUSED, _C.DEFAULTED}),
     _C.SHIPPED: frozenset({_C.RECEIVED, _C.LOST}),
@@ -106,8 +106,8 @@ CALL_TRANSITIONS: Mapping[CallState, frozenset[CallState]] = {
     _C.CLOSED: frozenset(),
     _C.REFUSED: frozenset(),
     _C.CANCELLED: frozenset(),
-    # Late, but it came: a default does not stop a shipment.
-    _C.DEFAULTED: frozenset({_C.SHIPPED, _C.DISPUTED, _C.CLOSED}),
+    # Late, but it came: a default does not stop a shipment, nor both sides from letting it go.
+    _C.DEFAULTED: frozenset({_C.SHIPPED, _C.CANCELLED, _C.DISPUTED, _C.CLOSED}),
     _C.DISPUTED: frozenset({_C.PRICED, _C.SETTLED, _C.CLOSED}),
     # A consignment that turns up after all.
     _C.LOST: frozenset({_C.RECEIVED, _C.DISPUTED, _C.CLOSED}),

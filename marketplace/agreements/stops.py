@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from marketplace.kit.clock import end_of_day, local_day
@@ -17,13 +17,16 @@ EVENTS = (*sorted(_BEGINS), *_ENDS)
 """The events of an agreement that stop its clocks and let them go on; while it is held, a further hold stops nothing more (``holds``)."""
 _LEAST = timedelta(microseconds=1)
 
+Span = tuple[datetime, datetime]
+"""From when until when an agreement stood still."""
 
-def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, until: datetime) -> timedelta:
-    """How long of [since, until) an agreement stood still, from its events (kind, when) in order. Suspension and hold at
-    the same time count once; a stop that still lasts counts to ``until``."""
+
+def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, until: datetime) -> tuple[Span, ...]:
+    """The times in [since, until) in which an agreement stood still, from its events (kind, when) in order. Suspension and hold at
+    the same time are one; a stop that still lasts counts to ``until``."""
     running: set[str] = set()
     begun: datetime | None = None
-    total = timedelta()
+    found: list[Span] = []
     for kind, at in events:
         if kind in _BEGINS:
             if not running:
@@ -32,11 +35,16 @@ def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, unt
         elif kind in _ENDS:
             running.discard(_ENDS[kind])
             if not running and begun is not None:
-                total += _overlap(begun, at, since, until)
+                found.append((max(begun, since), min(at, until)))
                 begun = None
     if begun is not None:
-        total += _overlap(begun, until, since, until)
-    return total
+        found.append((max(begun, since), until))
+    return tuple(span for span in found if span[0] < span[1])
+
+
+def lasted(spans: Iterable[Span]) -> timedelta:
+    """How long these times are together; none overlaps another."""
+    return sum((ended - begun for begun, ended in spans), timedelta())
 
 
 def last_stop(events: Iterable[tuple[str, datetime]]) -> tuple[datetime, datetime] | None:
@@ -65,14 +73,15 @@ def last_day(ended: datetime, zone: str) -> date:
     return local_day(ended - _LEAST, zone)
 
 
-def moved_by(deadline: datetime, stood_still: timedelta, zone: str, *, exact: bool = False) -> datetime:
-    """A deadline after so much time in which nothing ran: what was left of it goes on, and what ended with a day of the zone ends
-    with a day again, so never sooner than that and less than a day later. ``exact``: it was counted in hours."""
-    later = deadline + stood_still
-    if exact or not stood_still or end_of_day(local_day(deadline - _LEAST, zone), zone) != deadline:
-        return later
-    return end_of_day(local_day(later - _LEAST, zone), zone)
-
-
-def _overlap(begun: datetime, ended: datetime, since: datetime, until: datetime) -> timedelta:
-    return max(min(ended, until) - max(begun, since), timedelta())
+def moved_by(deadline: datetime, stood_still: Sequence[Span], zone: str, *, exact: bool = False) -> datetime:
+    """A deadline after times in which nothing ran. What ended with a day of the zone ends with a day again: it moves by the days that
+    ended meanwhile, as the window does, so that stops within a day, however many, do not add a day each. ``exact``: it was
+    counted in hours, and moves by the time itself, as does what ends at any other time of a day."""
+    last = local_day(deadline - _LEAST, zone)
+    if exact or end_of_day(last, zone) != deadline:
+        return deadline + lasted(stood_still)
+    # A stop from one midnight to the next is a day: the end of a day belongs to the stop that lasts until after it.
+    ended = sum(
+        (local_day(ended - _LEAST, zone) - local_day(begun - _LEAST, zone) for begun, ended in stood_still), timedelta()
+    )
+    return end_of_day(last + ended, zone)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from marketplace.agreements.combined import SAME_TERMS, Combined
-from marketplace.agreements.sense import check_sense
+from marketplace.agreements.sense import check_sense, check_sense_together
 from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
 
@@ -66,7 +66,10 @@ def parse_clauses(
         count = "One term is" if len(found) == 1 else f"{len(found)} terms are"
         message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in found)
         raise invalid_fields("terms.invalid", message, tuple(found))
-    return together(made)
+    clauses = together(made)
+    if anew:
+        check_sense_together(clauses)
+    return clauses
 
 
 def shared_with(first: Mapping[str, Any], clause: str, version: int) -> dict[str, Any]:

@@ -6,7 +6,9 @@ A request has one session and one transaction. The tenant is set by one function
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -113,6 +115,15 @@ _GRACE = 5.0
 """Seconds after which a server is no longer waited for that should have given up by itself: it hangs."""
 
 
+_COPY_SECONDS = 600
+_PATIENT_COPY = (
+    f"SELECT set_config('statement_timeout', '{_COPY_SECONDS}s', true), set_config('work_mem', '128MB', true), "
+    # Each worker would add up the same groups again; and few rows are expected of groups that turn out to be many.
+    "set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_nestloop', $1, true)"
+)
+_PIECE = 1 << 18
+
+
 def _wait(session: AsyncSession) -> float | None:
     return _DAY if "patient" in session.info else None
 
@@ -179,6 +190,48 @@ class Database:
                 await session.rollback()
                 raise
             await session.commit()
+
+    async def copied(
+        self, tenant: Tenant, sql: str, *arguments: object, header: bytes = b"", whole: bool = False
+    ) -> AsyncIterator[bytes]:
+        """The rows of a statement as CSV, written by PostgreSQL itself, as they come. They go through a file without a
+        name: a slow reader holds no connection, and memory stays that of one piece. ``whole``: the statement reads whole
+        tables, so that nothing is to be looked up row by row."""
+        with tempfile.TemporaryFile() as kept:
+            written, more = kept.write(header), asyncio.Event()
+
+            async def keep(piece: bytes) -> None:
+                nonlocal written
+                kept.seek(written)
+                written += kept.write(piece.replace(b"\n", b"\r\n"))
+                more.set()
+
+            async def copy() -> None:
+                async with self.read(tenant) as session:
+                    await execute(session, _PATIENT_COPY, "off" if whole else "on")
+                    await (await driver(session)).copy_from_query(
+                        sql, *arguments, output=keep, format="csv", timeout=_COPY_SECONDS + _GRACE
+                    )
+
+            work = asyncio.create_task(copy())
+            work.add_done_callback(lambda _: more.set())
+            try:
+                read = 0
+                while True:
+                    more.clear()
+                    ended = work.done()
+                    kept.seek(read)
+                    if piece := kept.read(_PIECE):
+                        read += len(piece)
+                        yield piece
+                    elif ended:
+                        break
+                    else:
+                        await more.wait()
+                await work
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
 
     async def close(self) -> None:
         """Closes every pooled connection."""

@@ -14,7 +14,8 @@ NEVER = date.max
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A stock line under its lot's lock. ``free``: neither reserved nor, where that matters, on quality hold."""
+    """A stock line under its lot's lock. ``free``: neither reserved nor, where that matters, on quality hold. ``sought``: so
+    many were taken out of ``free`` because somebody said that they are not there, and no count has found them since."""
 
     lot_id: UUID
     position_id: int
@@ -25,6 +26,7 @@ class Line:
     frozen: bool
     serial: str | None
     expires_on: date | None
+    sought: int = 0
 
     @property
     def apart(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from marketplace.kit.errors import conflict
 from marketplace.ledger.entries import (
@@ -48,51 +48,54 @@ def gone_to(lot: LotState, sink: Kind, back: Kind) -> int:
     return out
 
 
-def returnable(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> Iterable[tuple[Kind, int]]:
+def returnable(past: PastMovement) -> Iterable[tuple[Kind, int]]:
     """The change a movement makes in a sink that units may come back from, as (sink, signed quantity)."""
-    sign = 1
-    if past.kind is Kind.CORRECT and past.corrects is not None:
-        sign, past = -1, by_seq[past.corrects]
     effect = past.purpose or past.kind
     if SINKS.get(effect) is not None:
-        yield effect, sign * past.quantity
+        yield effect, past.quantity
     elif effect in RETURNS:
-        yield RETURNS[effect], -sign * past.quantity
+        yield RETURNS[effect], -past.quantity
 
 
 def check_past(lot: LotState, written: Collection[int]) -> None:
     """A late report must not take units out of a place before they had come there. ``written``: the numbers of the movements
     that this command adds.
 
-    Whoever holds units that it bought reads the history of its own places in full, and of others' places only what touched
-    its own: of a place that units left for it, without how they had come there. So each place begins with as many as what was
-    on record before needs. That is none where the history is complete, and nothing that is written here takes units from
-    another place."""
+    What was corrected happened never, and its correction is dated like it: neither is looked at, or nothing could be reported
+    late in place of what was wrong. Whoever holds units that it bought reads the history of its own places in full, and of
+    others' places only what touched its own: of a place that units left for it, without how they had come there. So each place
+    begins with as many as what was on record before needs. That is none where the history is complete, and nothing that is
+    written here takes units from another place."""
     if lot.history is None:
         raise AssertionError("a late report needs the lot's history")
-    by_seq = {m.seq: m for m in lot.history}
-    in_order = sorted(lot.history, key=lambda m: (m.occurred_at, m.seq))
     before: dict[int | Kind, int] = {}
     opening: dict[int | Kind, int] = {}
-    for past in in_order:
-        if past.seq not in written:
-            for place, change in _changes(past, by_seq):
-                before[place] = before.get(place, 0) + change
-                opening[place] = max(opening.get(place, 0), -before[place])
+    for past in _standing(m for m in lot.history if m.seq not in written):
+        for place, change in _changes(past):
+            before[place] = before.get(place, 0) + change
+            opening[place] = max(opening.get(place, 0), -before[place])
     balances = dict(opening)
+    in_order = _standing(lot.history)
     for number, past in enumerate(in_order):
-        for place, change in _changes(past, by_seq):
+        for place, change in _changes(past):
             there = balances.get(place, 0)
             balances[place] = there + change
             if balances[place] < 0:
-                came = (m for m in in_order[number + 1 :] if any(p == place and n > 0 for p, n in _changes(m, by_seq)))
+                came = (m for m in in_order[number + 1 :] if any(p == place and n > 0 for p, n in _changes(m)))
                 raise conflict(
                     "ledger.late_conflict", _contradiction(past, there, next(came, None)), lot_id=str(lot.lot_id)
                 )
 
 
-def _changes(past: PastMovement, by_seq: Mapping[int, PastMovement]) -> list[tuple[int | Kind, int]]:
-    return [*deltas(past), *returnable(past, by_seq)]
+def _standing(history: Iterable[PastMovement]) -> list[PastMovement]:
+    """What was neither corrected nor is a correction, in the order in which it happened."""
+    known = list(history)
+    wrong = {m.corrects for m in known if m.corrects is not None}
+    return sorted((m for m in known if m.corrects is None and m.seq not in wrong), key=lambda m: (m.occurred_at, m.seq))
+
+
+def _changes(past: PastMovement) -> list[tuple[int | Kind, int]]:
+    return [*deltas(past), *returnable(past)]
 
 
 def _contradiction(past: PastMovement, there: int, came: PastMovement | None) -> str:

@@ -98,6 +98,10 @@ class Position(Row):
         Index("ix_position_owner", "owner_id", "part_id", "lot_id", postgresql_where=text("quantity > 0")),
         Index("ix_position_agreement", "agreement_id", postgresql_where=text("agreement_id IS NOT NULL AND quantity > 0")),
         Index("ix_position_site", "site_id", "part_id", postgresql_where=text("quantity > 0")),
+        # Where units were once. A line stands in these or in those above, so that a move writes no more.
+        Index("ix_position_part_emptied", "part_id", "lot_id", postgresql_where=text("quantity = 0")),
+        Index("ix_position_holder_emptied", "holder_id", "part_id", "lot_id", postgresql_where=text("quantity = 0")),
+        Index("ix_position_agreement_emptied", "agreement_id", postgresql_where=text("agreement_id IS NOT NULL AND quantity = 0")),
     )  # fmt: skip
 
 
@@ -190,6 +194,18 @@ class Movement(Row):
         Index("uq_movement_corrects", "lot_id", "corrects", unique=True, postgresql_where=text("corrects IS NOT NULL")),
         Index("ix_movement_cause", "cause_id", postgresql_where=text("cause_id IS NOT NULL")),
         Index("ix_movement_recorded", "company_id", "recorded_at"),
+        # What happened, or became known, between two dates, whatever it moved.
+        Index(
+            "ix_movement_times",
+            "occurred_at",
+            "recorded_at",
+            postgresql_using="brin",
+            postgresql_ops={
+                "occurred_at": "timestamptz_minmax_multi_ops",
+                "recorded_at": "timestamptz_minmax_multi_ops",
+            },
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
         # What was used or fitted under an agreement: allowances are counted from it.
         Index(
             "ix_movement_agreement_use",

@@ -248,9 +248,13 @@ async def shelves(session: AsyncSession, agreement_id: UUID, holder_id: UUID) ->
     """Where a holder has free units under an agreement, the most units first."""
     rows = await fetch(
         session,
-        "SELECT p.part_id, t.number AS part_number, t.uom, p.site_id, s.name AS site, sum(p.quantity - p.held)::int AS free "
+        "SELECT p.part_id, t.number AS part_number, t.uom, p.site_id, s.name AS site, "
+        "sum(p.quantity - p.held - coalesce(w.quantity, 0))::int AS free "
         "FROM position p JOIN lot l ON l.lot_id = p.lot_id JOIN part t ON t.id = p.part_id JOIN site s ON s.id = p.site_id "
-        "WHERE p.agreement_id = $1 AND p.holder_id = $2 AND p.quantity > p.held AND NOT l.frozen "
+        # What is being looked for is not free until a count has found it.
+        "LEFT JOIN LATERAL (SELECT sum(quantity) AS quantity FROM withdrawal x WHERE x.lot_id = p.lot_id "
+        "AND x.position_id = p.position_id AND x.resolved_at IS NULL) w ON true "
+        "WHERE p.agreement_id = $1 AND p.holder_id = $2 AND p.quantity - p.held > coalesce(w.quantity, 0) AND NOT l.frozen "
         "GROUP BY p.part_id, t.number, t.uom, p.site_id, s.name ORDER BY free DESC, t.number, s.name LIMIT $3",
         agreement_id,
         holder_id,

@@ -473,7 +473,7 @@ async def _of(session: WriteSession, actor: Actor, resale_id: UUID, side: str) -
 
 async def _lines(session: WriteSession, holder: UUID, part_id: UUID, site_id: UUID, now: datetime) -> list[Line]:
     lots = await holdings.lot_ids_at(session, holder, part_id, site_id, unreserved=True)
-    return await holdings.lines_for_update(session, holder, lots, now)
+    return await holdings.lines_to_act_on(session, holder, lots, now)
 
 
 async def _first(session: WriteSession, agreement_id: UUID, part_id: UUID, row: ResaleRow | None = None) -> list[Claim]:

@@ -15,13 +15,14 @@ from operator import add
 from typing import NamedTuple
 from uuid import UUID
 
+from marketplace.agreements import phrases
 from marketplace.agreements.combined import best_call
 from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Standing as NoticeStanding
-from marketplace.agreements.outcomes import RefusalCode, Refused
+from marketplace.agreements.outcomes import RefusalCode, Refused, Split
 from marketplace.agreements.prose import badge
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
@@ -446,10 +447,29 @@ def _price(outcome: Entitled) -> Money:
     return outcome.replacement.purchase_price if outcome.replacement else outcome.unit_price
 
 
+def _beyond_period(rest: int, parts: Split, terms: Terms) -> Blocked:
+    """Units that this period leaves no order for, and what else of the ``rest`` is in the way, each by its number."""
+    said = [
+        f"{count:,} {'is' if count == 1 else 'are'} {what}"
+        for count, what in (
+            (
+                parts.blocked,
+                f"beyond the most of {phrases.count(terms.max_units_months, 'month')} ({phrases.count(terms.max_units or 0, 'unit')})",
+            ),
+            (parts.holder_reserve, "the holder's own reserve"),
+            (parts.not_covered, "outside the right"),
+        )
+        if count
+    ]
+    return Blocked(rest, RefusalCode.PERIOD_USED_UP.value, f"{phrases.listed(said)} ({parts.words}).")
+
+
 def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now: datetime) -> Blocked:
     if isinstance(outcome, Refused):
         return Blocked(rest, outcome.code.value, outcome.words)
     parts = split(terms, facts, now)
+    if parts.blocked_by is RefusalCode.PERIOD_USED_UP:
+        return _beyond_period(rest, parts, terms)
     if parts.holder_reserve:
         return Blocked(
             rest, "holder_reserve", f"{rest} are the holder's own reserve or outside the right ({parts.words})."

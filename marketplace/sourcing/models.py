@@ -68,7 +68,7 @@ class Call(Row):
     ``replaces_id``: the order whose rejected units it makes good.
     ``proposal``: how one side would end a dispute. ``lost_by``: which side says that the consignment is lost.
     ``licence``: under which controlled units leave the country; from ``licence_asked_at`` to ``licence_at`` no time for shipping
-    runs.
+    runs. ``cancel_asked_at``: when its asker asked a holder that is bound to agree that it ends.
     """
 
     __tablename__ = "call"
@@ -126,6 +126,7 @@ class Call(Row):
     licence_at: Mapped[datetime | None]
     licence: Mapped[str | None]
     licence_refused_at: Mapped[datetime | None]
+    cancel_asked_at: Mapped[datetime | None]
     notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
     replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     created_at: Mapped[Created]

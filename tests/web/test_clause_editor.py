@@ -263,7 +263,7 @@ async def test_each_kind_of_price_is_told_in_plain_words(planner: httpx.AsyncCli
     preview = await planner.post("/releases/preview", data={k: v for k, v in values.items() if v != ()})
     assert preview.status_code == 200
     assert "What does not fit" not in preview.text
-    assert "You paid" in preview.text, preview.text
+    assert "The price of the schedule" in preview.text, preview.text
     assert "In your books" in preview.text
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from marketplace.agreements import queries, service
 from marketplace.agreements.books import CLASS_WORDS
 from marketplace.agreements.classification import INDICATIVE
-from marketplace.agreements.covered import IN_FORCE
+from marketplace.agreements.covered import IN_FORCE, OVER
 from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.holds import Hold
@@ -191,16 +191,16 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     open_terms = (
         await queries.open_terms(visit.session, agreement_id, visit.now) if row.status == "offered" and side else None
     )
-    summary = summary_of_lines(
-        found.terms, [(line.number, known.facts) for line, known, _ in lines if known], found.further
-    )
+    told = [(line.number, known.facts) for line, known, _ in lines if known]
+    over = OVER.get(row.status)
+    summary = (over,) if over else summary_of_lines(found.terms, told, found.further)
     return {
         "found": found,
         "row": row,
         "lines": lines,
         "side": side,
         "summary": summary,
-        "notices": tuple(reversed(await queries.notices(visit.session, agreement_id))),
+        "notices": tuple(reversed(await queries.notices_now(visit.session, agreement_id, visit.now))),
         "numbers": {line.part_id: line.number for line in found.lines},
         **standing(visit),
         "may_notice": side == "holder" and row.status in IN_FORCE and actor.may("holding.act"),
@@ -286,7 +286,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         insolvent=next(iter(await safeguards.standing_of(visit.session, visit.actor.company_id, [context["row"].holder_id])), None)
         if ours else None,
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
-        still=await obligations.still_open(visit.session, agreement_id) if context["row"].status == "run_off" else None,
+        still=await obligations.still_open(visit.session, agreement_id) if context["row"].status in ("run_off", "terminated") else None,
         ends_at=_ends_at(context["row"]), basis=basis_of(context["found"].holds), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,

@@ -30,6 +30,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
+from marketplace.sourcing.states import BINDING
 from web.availability import KINDS
 from web.call_words import (
     SETTLEMENT_WORDS,
@@ -75,6 +76,8 @@ class Tab:
     """Only those with a replacement on its way."""
     coming_back: bool = False
     """Only those with rejected units on their way back."""
+    to_release: bool = False
+    """Only those that their asker asked to cancel."""
     to_direct: bool = False
     """Only those that sell back and can still be told where to go."""
 
@@ -89,6 +92,7 @@ TABS: Final[Mapping[str, Tab]] = {
     "replace": Tab("To replace", ("inspected", "disputed"), due="replace_by"),
     "replacing": Tab("Replacement on its way", None, replacing=True),
     "back": Tab("Rejected, on their way back", None, coming_back=True),
+    "release": Tab("Asked to cancel", None, to_release=True),
     "direct": Tab("Sold back: where to", None, to_direct=True),
     "settled": Tab("Settled", ("settled", "closed")),
     "missed": Tab("No response", None, unanswered=True),
@@ -106,6 +110,8 @@ DONE: Final = {
     "refuse": ("Refused.", "The asker was told why, and which source is next best, where there is one."),
     "ship": ("Marked as shipped.", "The units are on their way in the ledger; the asker was told."),
     "shipment": ("Corrected.", "The asker was told how it travels; what was said before stays in the story below."),
+    "cancel_asked": ("Asked.", "The holder is bound to this order: it agrees that it ends, or ships. It was told."),
+    "release": ("Agreed.", "The order has ended: the units are free again, and nothing is owed for it."),
     "cancel": ("Cancelled.", "The holder's units are free again; they were told."),
     "receive": ("Received.", "The units are in your custody. Inspect them next: only then do they become yours."),
     "inspect": ("Inspected.", "What was accepted is yours, and its price is owed under the agreement."),
@@ -148,6 +154,7 @@ VERBS: Final = {
     "ship": "call.answer",
     "shipment": "call.answer",
     "cancel": "sourcing.request",
+    "release": "call.answer",
     "receive": "call.receive",
     "inspect": "call.receive",
 }
@@ -171,7 +178,7 @@ async def calls(visit: ReadsCalls) -> Response:
         key = read_bookmark(mark, visit.secret, UUID)
         found = await queries.calls(
             session, actor.company_id, side=side, statuses=statuses, unanswered=chosen.unanswered,
-            replacing=chosen.replacing, coming_back=chosen.coming_back, to_direct=visit.now if chosen.to_direct else None, after=key[0] if key else None, limit=rows + 1,
+            replacing=chosen.replacing, coming_back=chosen.coming_back, to_direct=visit.now if chosen.to_direct else None, to_release=chosen.to_release, after=key[0] if key else None, limit=rows + 1,
         )  # fmt: skip
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
@@ -253,7 +260,10 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
         if call.status == "accepted":
             if not _to_direct(call, now) and not unlicensed:
                 found.append(Step("ship", "Ship", "truck", primary=True))
-            found.append(Step("refuse", "Cannot ship", "circle-x"))
+            if call.agreement_id is None:
+                found.append(Step("refuse", "Cannot ship", "circle-x"))
+        if call.cancel_asked_at is not None and call.status in BINDING:
+            found.append(Step("release", "Agree that it ends", "x"))
         if call.status == "shipped":
             found.append(Step("shipment", "Correct the shipment", "pencil"))
             found.append(Step("lost", "Lost on its way", "package-off"))
@@ -271,7 +281,12 @@ def steps(actor: Actor, call: CallRow, now: datetime, licence: Needed | None = N
         return tuple(found)
     if asks and actor.may("sourcing.request") and call.status == "defaulted":
         found.append(Step("cover", "Bought elsewhere", "shopping-cart"))
-    if asks and actor.may("sourcing.request") and call.status in {"allocated", "noticed", "accepted"}:
+    if (
+        asks
+        and actor.may("sourcing.request")
+        and call.status in {"allocated", "noticed", "accepted"}
+        and call.cancel_asked_at is None
+    ):
         found.append(Step("cancel", "Cancel the order", "x"))
     return tuple(found)
 
@@ -300,6 +315,7 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
     return {
         "call": call,
         "holds": holds,
+        "bound": holds and call.agreement_id is not None and call.status in BINDING,
         "other": call.maker if holds else call.holder,
         "kind": KINDS[call.kind],
         "state": page_state(call),
@@ -337,7 +353,8 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     others = await queries.in_place_of(visit.session, call_id) if call.inspected_good is not None else ()
     at_odds = await settlement.disputes_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     asks = visit.actor.company_id in {call.maker_id, call.company_id}
-    done = DONE.get(visit.asked("done"))
+    said = visit.asked("done")
+    done = DONE.get("cancel_asked" if said == "cancel" and call.status != "cancelled" else said)
     return visit.show(
         "calls/call.html", **found, events=events, found_units=found_units, owed=owed, done=done, next_words=_next(call, found["holds"]),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
@@ -391,6 +408,12 @@ def _next(call: CallRow, holds: bool) -> str:
         return f"Commit or refuse. {silence}" if holds else f"{call.holder} commits or refuses. {silence}"
     if licence_awaited(call):
         return "An export licence was asked for: the time for shipping stands still until its number is recorded."
+    if call.cancel_asked_at is not None and call.status in BINDING:
+        return (
+            f"{call.company} asks to cancel this order. You are bound to it and need not agree: agree that it ends, or ship."
+            if holds
+            else f"{call.holder} was asked to agree that this order ends. Until it does, the order goes on."
+        )
     if state == "committed":
         return "Ship the units and say how." if holds else f"{call.holder} ships next."
     if call.status == "defaulted":
@@ -442,6 +465,7 @@ async def _page(visit: Visit, call_id: UUID, step: str, form: Form) -> Response:
     call: CallRow = found["call"]
     grounds = await service.grounds_of(visit.session, call)
     withdraws = [words for code, words in REFUSALS.items() if code in WITHDRAWING]
+    found["by_both"] = step == "cancel" and await service.cancels_by_both(visit.session, call, visit.now)
     found |= {"grounds": grounds, "refusals": [(code, REFUSALS[code]) for code in grounds.codes]}
     unfit = {"price", "not_owed", "quantity", "condition"}
     if call.grades:
@@ -525,6 +549,10 @@ async def _cancel(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sen
     await service.cancel_call(session, actor, call_id, now)
 
 
+async def _release(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sent, now: datetime) -> None:
+    await service.release(session, actor, call_id, now)
+
+
 async def _receive(session: WriteSession, actor: Actor, call_id: UUID, _sent: Sent, now: datetime) -> None:
     await service.receive(session, actor, call_id, now)
 
@@ -567,5 +595,6 @@ _step("refuse", _refuse)
 _step("ship", _ship)
 _step("shipment", _shipment)
 _step("cancel", _cancel)
+_step("release", _release)
 _step("receive", _receive)
 _step("inspect", _inspect)

@@ -71,7 +71,7 @@ async def notices(visit: ReadsAgreements) -> Response:
 
     async def page(session: ReadSession, after: str | None, rows: int) -> tuple[Sequence[NoticeRow], str | None]:
         mark = read_bookmark(after, visit.secret, UUID)
-        found = await queries.open_notices(
+        found = await queries.open_notices_now(
             session, visit.actor.company_id, visit.now, after=mark[0] if mark else None, limit=rows + 1
         )
         some = cut(found, rows, lambda row: [row.notice.id], visit.secret)
@@ -149,7 +149,7 @@ async def one_notice(visit: ReadsAgreements, notice_id: UUID) -> Response:
 
 
 async def _one(visit: Visit, notice_id: UUID, form: Form) -> Response:
-    row = await queries.one_notice(visit.session, visit.actor.company_id, notice_id)
+    row = await queries.one_notice_now(visit.session, visit.actor.company_id, notice_id, visit.now)
     state, actor = row.notice.standing(visit.now), visit.actor
     maker, runs = row.maker_id == actor.company_id, state is Standing.RUNNING
     signs = maker and runs and actor.may("agreement.sign")
@@ -176,6 +176,7 @@ def _told(row: NoticeRow, state: Standing) -> str:
     return {
         Standing.ORDERED: f"{row.maker} has ordered all of its units.",
         Standing.USED: "All of it has been acted on or ordered.",
+        Standing.GONE: "Its units went by another act: none is left above the minimum to keep.",
         Standing.REFUSED: "Refused, or not answered where that means no.",
         Standing.WITHDRAWN: f"{row.holder} withdrew it.",
     }.get(state, "The time in which the holder could act has passed: it gives notice again.")

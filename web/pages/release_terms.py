@@ -24,7 +24,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import MOST_TRACED, shown
-from web.clause_forms import FIRST_REFUSAL_CLAUSE, ClausesForm, first_refusal_beside, named_clauses
+from web.clause_forms import FIRST_REFUSAL_CLAUSE, ClausesForm, first_refusal_beside, named_clauses, with_offers
 from web.clauses import released_text
 from web.forms import Fields, Form, Value
 from web.found import offered
@@ -194,7 +194,8 @@ def _looked_at(form: Form) -> dict[str, Value]:
     if form.value("add_first_refusal"):
         before = _clauses(form)
         with_it = ClausesForm.of([(before.first.clause, before.first.version), FIRST_REFUSAL_CLAUSE])
-        raw = before.first.read(Fields(form.values))
+        raw = with_offers(before.first.read(Fields(form.values)))
+        values["t_resale"] = str(raw["resale"])
         values |= with_it.clauses[1].values(first_refusal_beside(raw)) | with_it.hidden
     return values
 

@@ -73,10 +73,10 @@ DONE: Final = {
 
 
 def _day_end(visit: Visit, name: str) -> datetime | None:
-    """The end of a day in the address, or None."""
+    """The last moment of a day in the address, or None."""
     day = visit.day(name)
     try:
-        return end_of_day(day, visit.zone) if day else None
+        return end_of_day(day, visit.zone) - timedelta(microseconds=1) if day else None
     except OverflowError:
         visit.set_aside(name)
         return None
@@ -123,13 +123,13 @@ async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> R
     known = _day_end(visit, "known") or visit.now
     rows: list[ledger.AsOfRow] = []
     lots = {h.lot_id for h in await ledger.by_serial(visit.session, found["serial"])} if "serial" in found else set()
-    wanted: list[dict[str, UUID]] = [{"lot_id": lot} for lot in sorted(lots)]
-    wanted += [{"part_id": part} for part in found.get("part_ids", ())]
-    wanted += [{"holder_id": found["holder_id"]}] if "holder_id" in found else []
+    wanted = [ledger.Scope(lot_id=lot) for lot in sorted(lots)]
+    wanted += [ledger.Scope(part_id=part) for part in found.get("part_ids", ())]
+    wanted += [ledger.Scope(holder_id=found["holder_id"])] if "holder_id" in found else []
     for one in wanted:
         if len(rows) <= AS_OF_MOST:
             limit = AS_OF_MOST + 1 - len(rows)
-            rows += await ledger.as_of(visit.session, visit.actor, at=at, known_at=known, limit=limit, **one)  # type: ignore[arg-type]
+            rows += await ledger.as_of(visit.session, visit.actor, ledger.AsOf(at, known), one, limit=limit)
     shown = rows[:AS_OF_MOST]
     if wants_csv(visit):
 
@@ -139,7 +139,7 @@ async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> R
         return csv_file(visit, "units-as-of", AS_OF_CSV, more)
     view = TableView.of(visit.request, COLUMNS[:4])
     return visit.show(
-        "units/list.html", rows=[], past=shown, view=view, q=q, at=at - timedelta(seconds=1),
+        "units/list.html", rows=[], past=shown, view=view, q=q, at=at,
         known=known if visit.asked("known") else None, cut=len(rows) > AS_OF_MOST,
     )  # fmt: skip
 
@@ -204,9 +204,8 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
     rows = [r for r in told if r.lot_id == lot_id]
     past = None
     if at is not None or known is not None:
-        past = await ledger.as_of(
-            visit.session, visit.actor, at=at or visit.now, known_at=known or visit.now, lot_id=lot_id
-        )
+        then = ledger.AsOf(at or visit.now, known or visit.now)
+        past = await ledger.as_of(visit.session, visit.actor, then, ledger.Scope(lot_id=lot_id))
     query = "&".join(f"{k}={visit.asked(k)}" for k in ("at", "known") if visit.asked(k))
     last = max((r.seq for r in rows), default=0)
     # Only what nothing later builds on: the ledger would refuse the rest.

@@ -127,11 +127,9 @@ def follows(clauses: Sequence[Terms]) -> Mapping[str, Sequence[str]]:
 def may_state(visit: Visit, found: AgreementDetail) -> list[str]:
     """The kinds of values that count under the agreement and that the actor's company may state."""
     actor, row = visit.actor, found.row
-    if actor.company_id not in (row.maker_id, row.holder_id) or not actor.may("holding.act"):
+    if actor.company_id != row.holder_id or not actor.may("holding.act"):
         return []
-    return [
-        kind for kind in follows(found.clauses) if kind in KINDS and (kind == "market" or actor.company_id == row.holder_id)
-    ]  # fmt: skip
+    return [kind for kind in follows(found.clauses) if kind in KINDS]
 
 
 async def _page(visit: Visit, agreement_id: UUID, form: Form) -> Response:

@@ -87,6 +87,7 @@ from marketplace.agreements.queries.standing import (
     stops_of,
     suspensions_over,
 )
+from marketplace.agreements.queries.still_about import notices_now, one_notice_now, open_notices_now
 from marketplace.agreements.queries.storage import (
     StorageYears,
     fewest_kept,
@@ -162,10 +163,13 @@ __all__ = [
     "neighbours",
     "notice_for_update",
     "notices",
+    "notices_now",
     "notices_running",
     "one_line_each",
     "one_notice",
+    "one_notice_now",
     "open_notices",
+    "open_notices_now",
     "open_terms",
     "overdue_suspensions",
     "places_of",

@@ -100,7 +100,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 
 
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
-       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.suspension_ends_at, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
+       a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.suspension_ends_at, a.non_renewal_at IS NOT NULL AS not_renewed, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
        l.taken_back, l.not_accepted, l.bought"""
 _OF_PAIRS = """
@@ -264,7 +264,15 @@ def _facts(
             unpaid=unpaid,
             exported_on=r["exported_on"],
             suspension_ends_at=r["suspension_ends_at"],
+            not_renewed=r["not_renewed"],
         )
         if known is not None
-        else lengthened(r["renewals"], r["frozen_days"], unpaid, r["exported_on"], r["suspension_ends_at"]),
+        else lengthened(
+            r["renewals"],
+            r["frozen_days"],
+            unpaid,
+            r["exported_on"],
+            r["suspension_ends_at"],
+            not_renewed=r["not_renewed"],
+        ),
     )

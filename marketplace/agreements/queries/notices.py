@@ -20,7 +20,11 @@ COLUMNS = (
     "id", "agreement_id", "part_id", "act", "needs", "quantity", "taken", "used", "offer", "offered_by", "note", "status",
     "noticed_at", "answer_by", "clear_from", "clear_until", "answered_at", "answer_note",
 )  # fmt: skip
-_COLUMNS = ", ".join(f"n.{name}" for name in COLUMNS)
+_COLUMNS = f"""{", ".join(f"n.{name}" for name in COLUMNS)}, (
+    SELECT coalesce(sum(e.units - CASE WHEN e.notice_id = n.id THEN e.notice_units ELSE 0 END), 0)::int
+    FROM agreement_exercise e WHERE e.agreement_id = n.agreement_id AND e.part_id = n.part_id AND e.at >= n.noticed_at
+    AND e.undone_at IS NULL
+) AS ordered_beside"""
 STANDS = "n.status IN ('open', 'agreed') AND n.quantity > n.taken + n.used"
 """Notices that still count for something, as far as their dates allow."""
 GOES_ON = "a.status NOT IN ('closed', 'terminated', 'superseded', 'withdrawn')"
@@ -30,7 +34,13 @@ GOES_ON = "a.status NOT IN ('closed', 'terminated', 'superseded', 'withdrawn')"
 def as_notice(row: Any) -> Notice:
     """A row with ``COLUMNS`` as a notice."""
     rest = {name: row[name] for name in COLUMNS if name not in ("act", "needs", "noticed_at")}
-    return Notice(**rest, act=Act(row["act"]), needs=Need(row["needs"]), at=row["noticed_at"])
+    return Notice(
+        **rest,
+        ordered_beside=row["ordered_beside"],
+        act=Act(row["act"]),
+        needs=Need(row["needs"]),
+        at=row["noticed_at"],
+    )
 
 
 async def notices(session: AsyncSession, agreement_id: UUID) -> Sequence[Notice]:

@@ -17,7 +17,7 @@ from marketplace.agreements.renewal import EndOfTerm, end_of_term
 from marketplace.agreements.term_kinds import Renewal
 from marketplace.agreements.terms import TermsV2
 from marketplace.db.session import fetch, fetch_one
-from marketplace.kit.clock import local_day
+from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict
 
 AUTOMATIC = "terms ->> 'renewal' = 'automatic'"
@@ -60,12 +60,16 @@ async def term_of(session: AsyncSession, agreement_id: UUID) -> TermRow:
     return TermRow(**dict(row))
 
 
-async def end_of(session: AsyncSession, agreement_id: UUID) -> EndOfTerm:
-    """How an agreement under terms of the second library ends or goes on, in words too. Raises ``renewal.none``."""
+async def end_of(session: AsyncSession, agreement_id: UUID, over_on: date | None = None) -> EndOfTerm:
+    """How an agreement under terms of the second library ends or goes on, in words too. ``over_on``: it ended on that day before its
+    window did, and its duties outlive that end. Raises ``renewal.none``."""
     covered = await terms_and_facts(session, await one_line_each(session, [agreement_id]))
     for known in covered.values():
         if isinstance(known.terms, TermsV2):
-            return end_of_term(known.terms, known.facts)
+            end = end_of_term(known.terms, known.facts)
+            if over_on is None:
+                return end
+            return end._replace(survives_until=add_months(over_on, known.terms.survival_months))
     raise conflict("renewal.none", "The terms of this agreement state nothing about renewal.")
 
 
@@ -85,7 +89,10 @@ class Term:
         if self.over_on is not None:
             if self.stored.status == "superseded":
                 return f"It was replaced on {phrases.day(self.over_on)} by another agreement, which says how that one goes on."
-            lasts = " Duties for what happened before go on as the clause says." if self.end else ""
+            lasts = ""
+            if self.end:
+                last = phrases.day(self.end.survives_until)
+                lasts = f" Duties to report and to count for what happened before go on until {last}; what is owed stays owed until it is paid."
             return f"It ended on {phrases.day(self.over_on)}, before its window did: nothing can be ordered under it.{lasts}"
         if self.stored.non_renewal_at is not None:
             return f"Notice was given: the right ends on {phrases.day(self.last_day)}, and is not renewed."
@@ -100,8 +107,8 @@ async def term(session: AsyncSession, agreement_id: UUID, zone: str) -> Term:
     """How one agreement that the reader may see ends or goes on."""
     stored = await term_of(session, agreement_id)
     last = local_day(stored.window_closes_at - timedelta(microseconds=1), zone)
-    end = await end_of(session, agreement_id) if stored.survives_until is not None else None
     over = local_day(stored.over_at, zone) if stored.over_at and stored.status in _OVER else None
+    end = await end_of(session, agreement_id, over) if stored.survives_until is not None else None
     return Term(stored, last, end, over)
 
 

@@ -132,7 +132,8 @@ async def may_resell(
             "when they are yours. Nothing was changed.",
         )
     # What is sold on is taken out with it: the right does not reach it any more.
-    runs = kept is None and answer.accession_required
+    # Several clauses bind: a buyer joins where any of them stays on the unit, whichever of them is the strictest.
+    runs = kept is None and (answer.accession_required or any(_goes_over(t) for t in covered.clauses[1:]))
     if answer.needs in (Need.OFFER, Need.NOTICE):
         # The units were offered to the maker first, which did not take them: nothing more is asked.
         given = cleared_by(notices, Act.RESELL, quantity, now)
@@ -184,7 +185,7 @@ async def draft_accession(
 ) -> tuple[str, bytes]:
     """The text that the buyer signs: the same clause with the same terms and dates, for its units. On behalf of the holder,
     who is a party. Raises ``agreement.lines`` where the right would be empty, ``law.blocked``."""
-    text = await queries.agreement_text(session, agreement_id)
+    text = _going_over(await queries.agreement_text(session, agreement_id))
     head = await _head(session, agreement_id)
     maker, buyer = await company(session, head.maker_id), await company(session, buyer_id)
     allowed(text.clauses, maker, buyer, None, now.date())
@@ -223,7 +224,7 @@ async def accede(
     """The child agreement with the maker's consent (None where the clause gave it beforehand) and the buyer's signature
     (``actor``); the parent's minimum to keep is
     the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id."""
-    text = await queries.agreement_text(session, agreement_id)
+    text = _going_over(await queries.agreement_text(session, agreement_id))
     head = await _head(session, agreement_id)
     published = await clause_texts(session, text.clauses)
     frameworks = await frameworks_of(session, head.maker_id, actor.company_id, published)
@@ -310,6 +311,18 @@ async def _head(session: WriteSession, agreement_id: UUID) -> queries.Locked:
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")
     return row
+
+
+def _goes_over(terms: Terms) -> bool:
+    return terms.generation == 2 and terms.runs_with_the_unit
+
+
+def _going_over(text: queries.AgreementText) -> queries.AgreementText:
+    """The text with those of its clauses that stay on a unit which is sold on: the others bind who agreed to them alone."""
+    if not text.further:
+        return text
+    first, *further = [terms for terms in text.clauses if _goes_over(terms)]
+    return replace(text, terms=first, further=tuple(further))
 
 
 def _line(text: queries.AgreementText, part_id: UUID, quantity: int, passed_on: int) -> ScheduleLine:

@@ -23,6 +23,7 @@ from marketplace.agreements.service.proposing import (
     draft_of,
     facts_of,
     law_of,
+    none_kept,
     still_open,
     tell,
 )
@@ -184,20 +185,12 @@ async def title_settled(
 ) -> None:
     """Units that are the maker's still stay under terms that say how they become the holder's or go back: what keeps title
     is not ended, nor changed to what keeps it otherwise, while there are such. Raises ``agreement.units_kept``."""
-    kept = sum(u.quantity for u in units if u.place.owner == found.maker_id)
-    if not kept:
-        return
     if proposal is not None and proposal.terms is not None:
         before = await clauses_of_agreement(session, found.id)
         after = (proposal.terms, *proposal.further)
         if title_of(before) is title_of(after) and (kept_by(before) is None) is (kept_by(after) is None):
             return
-    are = "unit is" if kept == 1 else "units are"
-    raise conflict(
-        "agreement.units_kept",
-        f"{kept:,} {are} still the manufacturer's. Order them back, or have them paid, before {found.reference} is ended or its "
-        "title changed; nothing was changed.",
-    )
+    none_kept(found, units)
 
 
 async def replace_agreement(

@@ -14,7 +14,7 @@ from marketplace.agreements.deadlines import after_days, counted
 from marketplace.agreements.holder_acts import needed
 from marketplace.agreements.notice import Notice, Standing
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
-from marketplace.agreements.reach import declining_day, usable
+from marketplace.agreements.reach import declining_day, still_about, usable
 from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.standing import note, party_lock, require_live
 from marketplace.agreements.terms import Terms
@@ -141,7 +141,8 @@ async def to_be_named(session: WriteSession, covered: Covered, now: datetime) ->
     """How many units another notice can name. The agreement is locked."""
     pair = (covered.agreement_id, covered.part_id)
     given = (await queries.standing_notices(session, [pair])).get(pair, ())
-    named = sum(n.left for n in given if n.standing(now) in {Standing.RUNNING, Standing.CLEARED})
+    stand = still_about(covered.clauses, covered.facts, given, now)
+    named = sum(n.left for n in stand if n.standing(now) in {Standing.RUNNING, Standing.CLEARED})
     facts = covered.facts
     there = min(
         facts.remaining - facts.held, *(usable(t, facts, declining_day(t, facts, now)) for t in covered.clauses)
@@ -202,6 +203,9 @@ async def answer_notice(
     given = await queries.notice_for_update(session, agreement_id, notice_id)
     if actor.company_id != found.maker_id:
         raise forbidden("notice.not_maker", "The manufacturer answers a notice; its holder can withdraw it.")
+    covered = await covered_part(session, agreement_id, given.part_id)
+    cut = {n.id: n for n in still_about(covered.clauses, covered.facts, covered.facts.circumstances.notices, now)}
+    given = cut.get(given.id, given)
     _still_runs(given, now)
     await require_live(session, agreement_id)
     if not agree and given.needs is not Need.CONSENT:
@@ -209,7 +213,6 @@ async def answer_notice(
             "notice.no_refusal",
             "This clause gives no right to say no: order the units back if you need them, or let the notice run.",
         )
-    covered = await covered_part(session, agreement_id, given.part_id)
     until = after_days(now, min(t.clearance_days for t in covered.clauses), covered.facts.zone) if agree else None
     await execute(
         session,
@@ -256,7 +259,8 @@ async def withdraw_notice(
 def _still_runs(given: Notice, now: datetime) -> None:
     standing = given.standing(now)
     if standing is not Standing.RUNNING:
-        raise conflict("notice.state", f"This notice is {standing}: it can no longer be answered.")
+        why = "its units went by another act" if standing is Standing.GONE else f"it is {standing}"
+        raise conflict("notice.state", f"This notice can no longer be answered: {why}.")
 
 
 def _words(text: str) -> str:

@@ -20,7 +20,7 @@ from marketplace.agreements.circumstances import lengthened
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.paper import ScheduleLine, check_schedule
-from marketplace.agreements.queries import LineRow, Locked, ProposalRow
+from marketplace.agreements.queries import LineRow, Locked, ProposalRow, Under
 from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.frameworks import clause_texts, frameworks_of
 from marketplace.agreements.service.offering import paper_of, particulars
@@ -142,11 +142,13 @@ async def propose_end(
     session: WriteSession, actor: By, agreement_id: UUID, *, text: str, now: datetime, valid_days: int = VALID_DAYS
 ) -> Proposed:
     """Proposes to end an agreement, and signs that for the actor's company. What is owed stays owed; the units become
-    the holder's free of the right. Raises as ``propose_change``, and ``agreement.reason`` without a word why."""
+    the holder's free of the right. Raises as ``propose_change``, ``agreement.reason`` without a word why, and
+    ``agreement.units_kept`` while the holder has units that are the maker's still: nobody could sign it."""
     found = await party_lock(session, agreement_id, actor)
     move_agreement(AgreementState(found.status), AgreementState.TERMINATED)
     if not text.strip():
         raise invalid("agreement.reason", "Say why it should end: the other side reads it.", field="note")
+    none_kept(found, [u for u in await queries.units_under(session, agreement_id) if u.place.holder == found.holder_id])
     until = valid_until(now, valid_days)
     wording = (
         f"Both sides end agreement {found.reference} (SHA-256 of its text: {found.wording_sha256.hex()}) by agreement, "
@@ -182,6 +184,19 @@ async def decline_proposal(session: WriteSession, actor: By, proposal_id: UUID, 
         session, actor, found, proposal.id, f"proposal_{status}", now, {"reason": reason.strip()},
         f"{found.reference}: the proposal was {status}", reason.strip() or "The agreement stays as it is.",
     )  # fmt: skip
+
+
+def none_kept(found: Locked, units: Sequence[Under]) -> None:
+    """Units that are the maker's still stay under terms that say how they become the holder's or go back. Raises
+    ``agreement.units_kept``."""
+    kept = sum(u.quantity for u in units if u.place.owner == found.maker_id)
+    if kept:
+        are = "unit is" if kept == 1 else "units are"
+        raise conflict(
+            "agreement.units_kept",
+            f"{kept:,} {are} still the manufacturer's. Order them back, or have them paid, before {found.reference} is ended or its "
+            "title changed; nothing was changed.",
+        )
 
 
 # -- what a proposal is made of ----------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def _moved(notice: Notice, begun: datetime, ended: datetime, zone: str | None) -
     def later(deadline: datetime | None) -> datetime | None:
         if deadline is None or deadline <= begun:
             return deadline
-        return moved_by(deadline, ended - begun, zone or "UTC", exact=zone is None)
+        return moved_by(deadline, [(begun, ended)], zone or "UTC", exact=zone is None)
 
     return replace(
         notice, answer_by=later(notice.answer_by) or notice.answer_by, clear_from=later(notice.clear_from),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -13,21 +13,19 @@ from marketplace.agreements.clauses.title_kept import ends_of
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.holds import added_days, of_this_time
 from marketplace.agreements.renewal import end_of_term
-from marketplace.agreements.stops import moved_by
+from marketplace.agreements.stops import Span, moved_by
 from marketplace.agreements.storage import storage_due
 from marketplace.agreements.terms import TermsV2
 from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.clock import end_of_day
 
-_NONE: Final[Mapping[UUID, timedelta]] = MappingProxyType({})
+_NONE: Final[Mapping[UUID, Span]] = MappingProxyType({})
 
 
-async def store_terms(
-    session: WriteSession, ids: Sequence[UUID], *, stood_still: Mapping[UUID, timedelta] = _NONE
-) -> None:
+async def store_terms(session: WriteSession, ids: Sequence[UUID], *, stood_still: Mapping[UUID, Span] = _NONE) -> None:
     """Stores the ends of these agreements anew, from their terms and what lengthens their windows; as many statements for
-    thousands as for one. ``stood_still``: how long, where nobody could decide meanwhile; the deadline for a renewal moves by
+    thousands as for one. ``stood_still``: from when until when, where nobody could decide meanwhile; the deadline for a renewal moves by
     at least that, and never beyond the window."""
     before = await queries.decide_bys(session, list(stood_still)) if stood_still else {}
     covered = await queries.terms_and_facts(session, await queries.one_line_each(session, ids))
@@ -44,7 +42,7 @@ async def store_terms(
             end = end_of_term(known.terms, known.facts)
             survives, decide = end_of_day(end.survives_until, known.facts.zone), end.decide_by
             if decide is not None and agreement_id in before:
-                moved = moved_by(before[agreement_id], stood_still[agreement_id], known.facts.zone)
+                moved = moved_by(before[agreement_id], [stood_still[agreement_id]], known.facts.zone)
                 decide = min(max(decide, moved), closes)
         stored = storage_due(known.clauses, known.facts, closes, settled.get(agreement_id, 0))
         kept = kept_by(known.clauses)
@@ -88,7 +86,7 @@ async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> No
         list(days), [d.by_hand for d in days.values()], [d.by_record for d in days.values()],
     )  # fmt: skip
     still = {
-        i: now - max(at for kind, at in events[i] if kind == "legal_hold")
+        i: (max(at for kind, at in events[i] if kind == "legal_hold"), now)
         for i in ids
         if i in events and i not in adding
     }

@@ -75,8 +75,13 @@ async def state_value(
         raise missing("agreement.not_found", "The agreement does not cover this part.")
     if kind not in VALUE_KINDS:
         raise invalid("value.kind", f"Choose one of: {', '.join(VALUE_KINDS)}.", field="kind")
-    if kind != "market" and actor.company_id != found.holder_id:
-        raise forbidden("value.not_holder", "What a unit cost, and the freight to receive it, the holder states.")
+    # Whoever pays by a value cannot set it: the manufacturer sees it before it orders.
+    if actor.company_id != found.holder_id:
+        raise forbidden(
+            "value.not_holder",
+            "What a unit cost, the freight to receive it and what it is worth the holder states, and shows on request (section "
+            "6.4 of the clauses). If you think that it is wrong, order nothing by it, or propose another price.",
+        )
     if amount < 0:
         raise invalid("value.amount", "An amount is zero or more.", field="amount")
     if not source.strip() or len(source) > 200:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.holdings.endpoints import agreed, missing, stock
+from marketplace.holdings.endpoints import agreed, as_of, missing, stock
 
 router = APIRouter()
-for part in (stock, missing, agreed):
+for part in (stock, missing, agreed, as_of):
     router.include_router(part.router)

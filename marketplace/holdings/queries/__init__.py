@@ -1,5 +1,6 @@
 """Reads of holdings: what a company holds, when it was last counted, what is being looked for."""
 
+from marketplace.holdings.queries.as_of import BEGINNING, places_changed, places_then, units_then, what_changed
 from marketplace.holdings.queries.lines import (
     ClauseTotal,
     Holding,
@@ -11,7 +12,13 @@ from marketplace.holdings.queries.lines import (
     totals_by_clause,
     what_we_hold,
 )
-from marketplace.holdings.queries.locked import lines_for_update, lot_ids_at, lot_ids_of_serial, shelf_for_update
+from marketplace.holdings.queries.locked import (
+    lines_for_update,
+    lines_to_act_on,
+    lot_ids_at,
+    lot_ids_of_serial,
+    shelf_for_update,
+)
 from marketplace.holdings.queries.missing import (
     MissingRow,
     OrderedBack,
@@ -53,6 +60,7 @@ from marketplace.holdings.queries.standing import (
 from marketplace.holdings.queries.units import UnitRow, visible_units
 
 __all__ = [
+    "BEGINNING",
     "ClauseTotal",
     "CountRow",
     "FreezeTarget",
@@ -78,6 +86,7 @@ __all__ = [
     "is_owed_for",
     "last_count",
     "lines_for_update",
+    "lines_to_act_on",
     "lot_ids_at",
     "lot_ids_of_serial",
     "missing_elsewhere",
@@ -85,6 +94,8 @@ __all__ = [
     "movement_to_correct",
     "one_missing",
     "orders_noticed_after",
+    "places_changed",
+    "places_then",
     "places_to_count",
     "reserved_on",
     "said_under",
@@ -97,8 +108,10 @@ __all__ = [
     "stock_lines",
     "totals_by_clause",
     "units_at",
+    "units_then",
     "visible_units",
     "waiting",
+    "what_changed",
     "what_we_hold",
     "with_those_before",
     "withdrawals_open",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -72,3 +73,22 @@ async def lines_for_update(
         for r in await fetch(session, "SELECT lot_id, expires_on FROM lot WHERE lot_id = ANY($1::uuid[])", ids)
     }
     return [line for line in lines_of(lots, expiry, now) if line.place.holder == holder_id]
+
+
+async def lines_to_act_on(session: WriteSession, holder_id: UUID, lot_ids: Iterable[UUID], now: datetime) -> list[Line]:
+    """As ``lines_for_update``, without units that are said not to be there: nobody uses or sells what it could not ship. Read
+    after the locks, under which alone units are said to be missing or found."""
+    lines = await lines_for_update(session, holder_id, lot_ids, now)
+    rows = await fetch(
+        session,
+        "SELECT lot_id, position_id, sum(quantity)::int AS quantity FROM withdrawal "
+        "WHERE lot_id = ANY($1::uuid[]) AND resolved_at IS NULL GROUP BY lot_id, position_id",
+        list({line.lot_id for line in lines}),
+    )
+    said = {(r["lot_id"], r["position_id"]): r["quantity"] for r in rows}
+    return [
+        replace(line, free=line.free - sought, sought=sought)
+        if (sought := min(said.get((line.lot_id, line.position_id), 0), line.free))
+        else line
+        for line in lines
+    ]

@@ -227,7 +227,7 @@ async def _do(
             field="quantity", available=quantity - short,
         )  # fmt: skip
     if short:
-        _refuse(lines, quantity, quantity - short, against)
+        _refuse(lines, quantity, quantity - short, against, covered, allowed)
     if doing.to is not None:
         await require_licence(session, takes, covered, doing.to, doing.licence)
     if doing.occurred_at is not None and doing.kind is not Kind.MOVE:
@@ -273,7 +273,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
     """The stock lines the act may choose from, locked."""
     company = actor.company_id
     if isinstance(target, ExactLine):
-        found = await queries.lines_for_update(session, company, [target.lot_id], now)
+        found = await queries.lines_to_act_on(session, company, [target.lot_id], now)
         lines = [line for line in found if line.position_id == target.position_id]
         if not lines:
             raise missing("ledger.not_found", "No such stock line among what your company holds.")
@@ -290,7 +290,7 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         if target.serial
         else await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=False)
     )
-    found = await queries.lines_for_update(session, company, ids, now)
+    found = await queries.lines_to_act_on(session, company, ids, now)
     return [
         line
         for line in found
@@ -322,7 +322,7 @@ async def _covered(session: WriteSession, lines: Sequence[Line]) -> dict[UUID, C
     """What the agreements on these lines say, locked so that it stays so until the act is done."""
     pairs = list(dict.fromkeys((x.place.agreement, x.part_id) for x in lines if x.place.agreement))
     await agreements.agreements_for_update(session, [agreement for agreement, _ in pairs])
-    found = await agreements.terms_and_facts(session, pairs)
+    found = await queries.callable_facts(session, pairs)
     return {agreement: c for (agreement, _), c in found.items()}
 
 
@@ -333,10 +333,10 @@ async def _allowed(
     act: Act,
     wanted: int,
     now: datetime,
-) -> tuple[dict[UUID, int], list[Refused | AfterNotice]]:
-    """The most each agreement lets the act take of ``wanted``, and what stands against more."""
+) -> tuple[dict[UUID, int], dict[UUID, Refused | AfterNotice]]:
+    """The most each agreement lets the act take of ``wanted``, and what each of them says against more."""
     allowed: dict[UUID, int] = {}
-    against: list[Refused | AfterNotice] = []
+    against: dict[UUID, Refused | AfterNotice] = {}
     noticed = await agreements.standing_notices(session, [(c.agreement_id, c.part_id) for c in covered.values()])
     for agreement, what in covered.items():
         here = sum(line.free for line in lines if line.place.agreement == agreement)
@@ -346,19 +346,35 @@ async def _allowed(
         given = noticed.get((what.agreement_id, what.part_id), ())
         allowed[agreement], no = most_allowed(what.clauses, what.facts, act, ask, now, given)
         if no is not None:
-            against.append(no)
+            against[agreement] = no
     return allowed, against
 
 
-def _refuse(lines: Sequence[Line], quantity: int, available: int, against: Sequence[Refused | AfterNotice]) -> None:
-    """Raises why ``quantity`` cannot be had; what the clause says comes before what the shelf says."""
+def _refuse(
+    lines: Sequence[Line],
+    quantity: int,
+    available: int,
+    against: Mapping[UUID, Refused | AfterNotice],
+    covered: Mapping[UUID, Covered],
+    allowed: Mapping[UUID, int],
+) -> None:
+    """Raises why ``quantity`` cannot be had; what the clause says comes before what the shelf says. Each agreement that stands
+    against it is named with what it says: the one that lets most first, since that is the nearest way."""
     if against and sum(line.free for line in lines) >= quantity:
-        refused = leave.refusal(against[0])
+        ways = sorted(against, key=lambda one: (-allowed[one], covered[one].reference))
+        refused = leave.refusal(against[ways[0]])
+        if len(covered) > 1:
+            refused.message = " ".join(
+                f"{covered[one].reference}: {leave.refusal(against[one]).message}" for one in ways
+            )
         refused.extra = {**refused.extra, "available": available}
         raise refused
     there = sum(line.quantity for line in lines)
-    reserved = there - sum(line.free for line in lines)
+    sought = sum(line.sought for line in lines)
+    reserved = there - sought - sum(line.free for line in lines)
     held = f", {reserved:,} of them reserved" if reserved else ""
+    if sought:
+        held += f"{' and' if reserved else ','} {sought:,} being looked for until a count has found them or you say under missing units what became of them"
     raise conflict(
         "holding.not_enough",
         f"Your company has {there:,} here{held}; {quantity:,} were asked for. "

@@ -1,8 +1,10 @@
 """Reads of the ledger. Row level security scopes every one of them to the session's tenant."""
 
+from marketplace.ledger.queries.changed import ChangeRow, Flow, PlaceChange, changes, difference_in_all, differences
 from marketplace.ledger.queries.checks import CHECKS, Mismatch, verify
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
-from marketplace.ledger.queries.past import AsOfRow, as_of
+from marketplace.ledger.queries.past import AsOf, AsOfRow, Pin, PlaceSum, Scope, as_of, check_scope, pins, sums
+from marketplace.ledger.queries.past_file import as_of_file
 from marketplace.ledger.queries.units import (
     MOST_LOTS,
     HistoryRow,
@@ -18,19 +20,33 @@ from marketplace.ledger.queries.units import (
 __all__ = [
     "CHECKS",
     "MOST_LOTS",
+    "AsOf",
     "AsOfRow",
+    "ChangeRow",
+    "Flow",
     "HistoryRow",
     "Mismatch",
+    "Pin",
+    "PlaceChange",
+    "PlaceSum",
+    "Scope",
     "SerialHit",
     "Unit",
     "UnitLine",
     "as_of",
+    "as_of_file",
     "by_serial",
+    "changes",
+    "check_scope",
+    "difference_in_all",
+    "differences",
     "entries_of",
     "held_lots_for_update",
     "history",
     "lots_for_update",
+    "pins",
     "places",
+    "sums",
     "unit",
     "verify",
 ]

@@ -79,12 +79,14 @@ CHECKS: dict[str, str] = {
     WHERE coalesce(p.quantity, 0) <> f.came - f.went + f.corrected
     """,
     "no stock line was ever negative, in the order things happened": """
-    WITH deltas AS (
-        SELECT lot_id, to_position AS position_id, quantity, occurred_at, seq FROM movement
-        WHERE to_position IS NOT NULL AND kind NOT IN ('hold', 'void', 'expire', 'freeze', 'lift')
+    WITH stands AS (
+        -- What was corrected happened never; its correction is dated like it.
+        SELECT m.* FROM movement m LEFT JOIN movement c ON c.lot_id = m.lot_id AND c.corrects = m.seq
+        WHERE m.corrects IS NULL AND c.lot_id IS NULL AND m.kind NOT IN ('hold', 'void', 'expire', 'freeze', 'lift')
+    ), deltas AS (
+        SELECT lot_id, to_position AS position_id, quantity, occurred_at, seq FROM stands WHERE to_position IS NOT NULL
         UNION ALL
-        SELECT lot_id, from_position, -quantity, occurred_at, seq FROM movement
-        WHERE from_position IS NOT NULL AND kind NOT IN ('hold', 'void', 'expire', 'freeze', 'lift')
+        SELECT lot_id, from_position, -quantity, occurred_at, seq FROM stands WHERE from_position IS NOT NULL
     ), running AS (
         SELECT lot_id, position_id, sum(quantity) OVER (PARTITION BY lot_id, position_id ORDER BY occurred_at, seq) AS q
         FROM deltas

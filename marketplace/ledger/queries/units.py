@@ -190,6 +190,27 @@ up AS (
 )
 """
 
+# A movement with names, and with what decides how it is told.
+MOVED = """
+m.lot_id, m.seq, m.kind, m.purpose, m.quantity, m.occurred_at, m.recorded_at, c.name AS company, m.cause_kind, m.cause_id,
+m.reason_code AS reason, n.note, m.from_position, fo.name AS from_owner, fh.name AS from_holder, fs.name AS from_site,
+m.to_position, xo.name AS to_owner, xh.name AS to_holder, xs.name AS to_site, f.condition AS from_condition,
+t.condition AS to_condition, m.agreement_id, t.agreement_id AS to_agreement_id, m.resolves, m.corrects,
+m.counterpart_lot_id, m.machine, m.company_id, f.owner_id AS from_owner_id, f.holder_id AS from_holder_id,
+f.beneficiary_id AS from_beneficiary_id, fs.region AS from_region, t.owner_id AS to_owner_id, t.holder_id AS to_holder_id,
+t.beneficiary_id AS to_beneficiary_id, xs.region AS to_region
+"""
+MOVED_FROM = """
+JOIN company c ON c.id = m.company_id
+LEFT JOIN movement_note n ON n.lot_id = m.lot_id AND n.seq = m.seq
+LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
+LEFT JOIN company fo ON fo.id = f.owner_id LEFT JOIN company fh ON fh.id = f.holder_id
+LEFT JOIN site fs ON fs.id = f.site_id
+LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
+LEFT JOIN company xo ON xo.id = t.owner_id LEFT JOIN company xh ON xh.id = t.holder_id
+LEFT JOIN site xs ON xs.id = t.site_id
+"""
+
 
 async def history(
     session: AsyncSession,
@@ -205,25 +226,9 @@ async def history(
     lots it was split off from, up to there, and the first ``MOST_LOTS`` split off from it. One statement."""
     rows = await fetch(
         session,
-        _CHAIN
-        + """
-        SELECT m.lot_id, x.depth, m.seq, m.kind, m.purpose, m.quantity, m.occurred_at, m.recorded_at, c.name AS company, m.cause_kind,
-               m.cause_id, m.reason_code AS reason, n.note, m.from_position, fo.name AS from_owner,
-               fh.name AS from_holder, fs.name AS from_site, m.to_position, xo.name AS to_owner, xh.name AS to_holder,
-               xs.name AS to_site, f.condition AS from_condition, t.condition AS to_condition, m.agreement_id,
-               t.agreement_id AS to_agreement_id, m.resolves, m.corrects, m.counterpart_lot_id, m.machine, m.company_id,
-               f.owner_id AS from_owner_id, f.holder_id AS from_holder_id, f.beneficiary_id AS from_beneficiary_id,
-               fs.region AS from_region, t.owner_id AS to_owner_id, t.holder_id AS to_holder_id,
-               t.beneficiary_id AS to_beneficiary_id, xs.region AS to_region
-        FROM chain x JOIN movement m ON m.lot_id = x.lot_id
-        JOIN company c ON c.id = m.company_id
-        LEFT JOIN movement_note n ON n.lot_id = m.lot_id AND n.seq = m.seq
-        LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
-        LEFT JOIN company fo ON fo.id = f.owner_id LEFT JOIN company fh ON fh.id = f.holder_id
-        LEFT JOIN site fs ON fs.id = f.site_id
-        LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
-        LEFT JOIN company xo ON xo.id = t.owner_id LEFT JOIN company xh ON xh.id = t.holder_id
-        LEFT JOIN site xs ON xs.id = t.site_id
+        f"""{_CHAIN}
+        SELECT {MOVED}, x.depth FROM chain x JOIN movement m ON m.lot_id = x.lot_id
+        {MOVED_FROM}
         WHERE ($2::timestamptz IS NULL OR m.occurred_at <= $2) AND ($3::timestamptz IS NULL OR m.recorded_at <= $3)
           AND (x.until IS NULL OR m.seq <= x.until OR m.corrects <= x.until)
         ORDER BY m.occurred_at, x.depth, m.lot_id, m.seq
@@ -233,14 +238,14 @@ async def history(
         known_at,
         chain,
     )
-    return [_told(dict(r), reader) for r in rows]
+    return [told_movement(dict(r), reader) for r in rows]
 
 
 _SIDES = ("from", "to")
 
 
-def _told(values: dict[str, Any], reader: Actor) -> HistoryRow:
-    """A movement as the reader may see it. One of which the reader sees no stock line is veiled as soon as anything is
+def told_movement(values: dict[str, Any], reader: Actor) -> HistoryRow:
+    """A movement, read with the columns of ``MOVED``, as the reader may see it. One of which the reader sees no stock line is veiled as soon as anything is
     hidden from the reader: nothing says whose units it moved."""
     seen = [side for side in _SIDES if values[f"{side}_owner_id"]]
     ids = {f"{side}_{what}": values.pop(f"{side}_{what}_id") for side in _SIDES for what in ("owner", "holder")}

@@ -84,7 +84,7 @@ async def to_close(session: AsyncSession, now: datetime, *, limit: int = 500) ->
 
 
 MOST: Final = 500
-"""So many agreements in run-off with something open are told; beyond it, not how many more."""
+"""So many agreements that have ended with something open are told; beyond it, not how many more."""
 _ANY: Final = f"""
 SELECT k.agreement_id FROM call k WHERE k.maker_id = $1 AND {_UNDER_WAY}
 UNION SELECT k.agreement_id FROM call k WHERE k.holder_id = $1 AND {_UNDER_WAY}
@@ -100,13 +100,13 @@ UNION SELECT a.id FROM agreement a WHERE a.status = 'run_off' AND a.return_by IS
 
 
 _FINISHING: Final = (
-    f"FROM agreement a JOIN ({_ANY}) x ON x.agreement_id = a.id WHERE a.status = 'run_off' "
+    f"FROM agreement a JOIN ({_ANY}) x ON x.agreement_id = a.id WHERE a.status IN ('run_off', 'terminated') "
     "AND (a.maker_id = $1 OR a.holder_id = $1)"
 )
 
 
 async def open_run_off(session: AsyncSession, company_id: UUID) -> Sequence[UUID]:
-    """Agreements of a company whose right has ended and under which something is still open, by id, at most ``MOST``. By what
+    """Agreements of a company whose right has ended, or that were ended before, and under which something is still open, by id, at most ``MOST``. By what
     is open, not by what has ended: of that there are thousands in time."""
     rows = await fetch(session, f"SELECT a.id {_FINISHING} ORDER BY a.id LIMIT $2", company_id, MOST)
     return [r["id"] for r in rows]

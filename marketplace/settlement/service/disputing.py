@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from marketplace.agreements.phrases import count
+from marketplace.agreements.phrases import count, deadline
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import busy, conflict, forbidden, invalid, missing
@@ -216,11 +216,11 @@ async def withdraw(session: WriteSession, actor: Actor, dispute_id: UUID, now: d
 
 
 async def end_units(
-    session: WriteSession, actor: By, dispute_id: UUID, how: str, now: datetime
+    session: WriteSession, actor: By, dispute_id: UUID, how: str, now: datetime, *, zone: str = "UTC"
 ) -> tuple[DisputeRow, int, Decimal]:
     """Ends a dispute about rejected units, for the service that moves them, which holds the order's lock: ``how`` is agreed,
     withdrawn (all are accepted after all), or where nobody objected in time sent_back or kept (for nothing). Returns it with how many units the
-    manufacturer keeps and what it pays for them in all."""
+    manufacturer keeps and what it pays for them in all. ``zone``: in which the days of the agreement end, for the words."""
     row = await _mine(session, actor, dispute_id)
     units = row.quantity or 0
     if how == "withdrawn":
@@ -236,7 +236,7 @@ async def end_units(
         if now < row.respond_by:
             raise conflict(
                 "dispute.open",
-                f"{row.payee} has until {row.respond_by:%Y-%m-%d %H:%M} UTC to agree or object; after that the units can "
+                f"{row.payee} has until {deadline(row.respond_by, zone)} to agree or object; after that the units can "
                 f"{'be kept' if how == 'kept' else 'go back'}.",
             )
         proposal = Proposal(actor.company_id, Decimal(0), units if how == "kept" else 0, now)

@@ -354,9 +354,23 @@ async def correct_shipment(
 
 @sourcing.post("/calls/{call_id}/cancel", summary="Take an order back before it ships")
 async def cancel(session: Writing, actor: Requests, call_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
-    """The holder's units are free again."""
+    """The holder's units are free again. Once the holder is bound under the second library both have to agree: the answer is then
+    `calls.cancel_asked`, and the order goes on until the holder agrees."""
+
+    async def act() -> dict[str, Any]:
+        ended = await service.cancel_call(session, actor, call_id, now)
+        return {"done": "calls.cancel" if ended else "calls.cancel_asked"}
+
+    return Done.model_validate(
+        (await once(session, actor, key, f"calls.cancel:{call_id}", {}, act, status=200)).content
+    )
+
+
+@sourcing.post("/calls/{call_id}/release", summary="Agree that an order which binds you ends")
+async def release(session: Writing, actor: AnswersCalls, call_id: UUID, now: Now, key: IdempotencyKey = None) -> Done:
+    """Its asker asked to cancel it: your units are free again, and nothing is owed for it."""
     return await once_done(
-        session, actor, key, f"calls.cancel:{call_id}", {}, lambda: service.cancel_call(session, actor, call_id, now)
+        session, actor, key, f"calls.release:{call_id}", {}, lambda: service.release(session, actor, call_id, now)
     )
 
 

@@ -90,6 +90,7 @@ class CallRow:
     licence_asked_at: datetime | None
     licence: str | None
     licence_refused_at: datetime | None
+    cancel_asked_at: datetime | None
     replaces_id: UUID | None
     replaces: str | None
     notice_id: UUID | None
@@ -131,7 +132,7 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.grades, k.inspection_days,
        k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.acknowledge_by, k.acknowledged_at, k.deliver_by, k.default_from, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
-       k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by, k.licence_asked_at, k.licence, k.licence_refused_at, k.replaces_id, f.reference AS replaces, k.notice_id
+       k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by, k.licence_asked_at, k.licence, k.licence_refused_at, k.cancel_asked_at, k.replaces_id, f.reference AS replaces, k.notice_id
 FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id
 JOIN company h ON h.id = k.holder_id JOIN part p ON p.id = k.part_id
 LEFT JOIN requisition r ON r.id = k.requisition_id LEFT JOIN call f ON f.id = k.replaces_id LEFT JOIN agreement a ON a.id = k.agreement_id
@@ -156,6 +157,8 @@ TO_REPLACE = "k.draw_fee IS NOT NULL AND k.inspected_good > k.replaced + k.bough
 """Calls with drawn units for which no equal one is on its way, as the partial index says it."""
 TO_DIRECT = "k.kind = 'put' AND k.status = 'accepted' AND k.acknowledged_at IS NULL AND k.acknowledge_by > {0}"
 """Orders that sell back whose destination the maker can still name, as the partial index says it, at a moment."""
+TO_RELEASE = "k.cancel_asked_at IS NOT NULL AND k.status IN ('accepted', 'defaulted')"
+"""Orders that their asker asked to cancel and their holder has neither shipped nor let go."""
 UNANSWERED = ("allocated", "noticed", "acknowledged")
 """States of a call that its holder has not accepted or refused yet."""
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -174,6 +177,7 @@ async def calls(
     replacing: bool = False,
     coming_back: bool = False,
     to_direct: datetime | None = None,
+    to_release: bool = False,
     after: UUID | None = None,
     limit: int = 51,
 ) -> Sequence[CallRow]:
@@ -181,7 +185,7 @@ async def calls(
     others asked for our parts), 'ours' (only what we asked for), or 'any'.
     ``unanswered``: only those that ended without the holder's answer or delivery (True), or only the others.
     ``replacing``: only those with a replacement on its way to the holder; ``coming_back``: with rejected units on their way to
-    it; ``to_direct``: that sell back and can still be told at that moment where to go."""
+    it; ``to_direct``: that sell back and can still be told at that moment where to go; ``to_release``: whose asker asked to cancel them."""
     rows = await fetch(
         session,
         _CALL
@@ -195,10 +199,10 @@ async def calls(
           AND (NOT $8::boolean OR k.id IN (SELECT w.call_id FROM way_back w WHERE w.received_at IS NULL))
           AND ($9::timestamptz IS NULL OR ("""
         + TO_DIRECT.format("$9")
-        + """))
+        + f""")) AND (NOT $10::boolean OR ({TO_RELEASE}))
         ORDER BY k.id DESC LIMIT $5
         """,
-        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back, to_direct,
+        company_id, list(statuses) if statuses else None, requisition_id, after, limit, unanswered, replacing, coming_back, to_direct, to_release,
     )  # fmt: skip
     return [_call(r) for r in rows]
 

@@ -13,7 +13,7 @@ from marketplace.agreements.queries import SECOND
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.parties.actor import Actor
 from marketplace.sourcing.candidates import Candidate
-from marketplace.sourcing.queries.calls import TO_DIRECT, TO_REPLACE, CallRow
+from marketplace.sourcing.queries.calls import TO_DIRECT, TO_RELEASE, TO_REPLACE, CallRow
 from marketplace.sourcing.queries.requisitions import SHORT
 
 OFFERED = "EXISTS (SELECT FROM listing_lot b WHERE b.lot_id = p.lot_id AND b.position_id = p.position_id)"
@@ -267,6 +267,8 @@ class Waiting:
     """The company's own parts requests that a refusal or a lapse left short; see ``SHORT``."""
     direct: int
     """Orders by which a holder sells units back: the company can still say where they go."""
+    release: int
+    """Orders that the company is bound to and that it was asked to let go."""
 
 
 async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting:
@@ -285,10 +287,11 @@ async def waiting(session: AsyncSession, actor: Actor, now: datetime) -> Waiting
         "(SELECT count(*)::int FROM call k WHERE k.holder_id = $1 AND k.replacing > 0) AS replaced, "
         "(SELECT count(*)::int FROM way_back w WHERE w.holder_id = $1 AND w.received_at IS NULL) AS back, "
         f"(SELECT count(*)::int FROM requisition r WHERE r.company_id = $1 AND {SHORT}) AS short, "
-        f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_DIRECT.format('$2')}) AS direct "
-        "FROM call WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
+        f"(SELECT count(*)::int FROM call k WHERE k.maker_id = $1 AND {TO_DIRECT.format('$2')}) AS direct, "
+        f"count(*) FILTER (WHERE k.holder_id = $1 AND {TO_RELEASE})::int AS release "
+        "FROM call k WHERE (holder_id = $1 OR maker_id = $1 OR company_id = $1) AND status IN "
         "('noticed','acknowledged','silent','accepted','picked','defaulted','shipped','received','allocated')",
         actor.company_id,
         now,
     )
-    return Waiting(**dict(row)) if row else Waiting(*12 * (0,))
+    return Waiting(**dict(row)) if row else Waiting(*13 * (0,))

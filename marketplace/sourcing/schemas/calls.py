@@ -427,6 +427,9 @@ class CallOut(BaseModel):
     licence_refused_at: datetime | None = Field(
         description="It was refused then: either side may end the order until it is there after all."
     )
+    cancel_asked_at: datetime | None = Field(
+        description="Its asker asked then that an order which binds the holder ends; the holder agrees, or ships."
+    )
     licence: str | None = Field(description="The export licence under which controlled units travel.")
     ship_to: PlaceOut | None = Field(description="Where the units go, for both sides.")
     ship_from: PlaceOut | None = Field(description="Where the units are, once the order is sent.")

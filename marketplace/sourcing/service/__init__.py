@@ -3,12 +3,12 @@
 from marketplace.sourcing.service.answering import (
     accept,
     act_on_silence,
-    cancel_call,
     correct_shipment,
     grounds_of,
     refuse,
     ship,
 )
+from marketplace.sourcing.service.cancelling import cancel_call, cancels_by_both, release
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
 from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach, sign_proposal
@@ -61,6 +61,7 @@ __all__ = [
     "buy_elsewhere",
     "buy_unreplaced",
     "cancel_call",
+    "cancels_by_both",
     "close_site",
     "confirm",
     "correct_shipment",
@@ -86,6 +87,7 @@ __all__ = [
     "record_licence",
     "refuse",
     "refuse_licence",
+    "release",
     "report_lost",
     "risk_words",
     "sell_back",

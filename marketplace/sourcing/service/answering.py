@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import service as agreements
 from marketplace.agreements.queries.retained import clauses_of_agreement
-from marketplace.agreements.states import CALL_WORDS, CallState
+from marketplace.agreements.states import CALL_WORDS, CallState, move_call
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.consignment import Consignment, require_change
 from marketplace.kit.errors import conflict, invalid
@@ -34,12 +34,12 @@ from marketplace.sourcing.service.shared import (
     mine,
     moved,
     not_counted,
-    reopen,
     set_status,
     tell,
     tell_next,
 )
 from marketplace.sourcing.service.standing_in import InPlace, keep_record, leaving, take_in_place
+from marketplace.sourcing.states import BINDING
 
 
 async def accept(
@@ -123,15 +123,17 @@ async def shrink(
 async def refuse(
     session: WriteSession, actor: Actor, call_id: UUID, *, code: str, note: str, now: datetime
 ) -> dict[str, object] | None:
-    """The holder refuses with a code that the clause allows, before or after it has accepted. *Not on the shelf* and its like
+    """The holder refuses with a code that the clause allows, for as long as nothing binds it. *Not on the shelf* and its like
     take the units out of availability until a count, without deciding fault. The next best source is planned at once; returns
     that plan (None when nothing is lacking).
 
     Raises ``call.reason`` for no such code, ``call.note`` where another reason is not named, ``call.no_refusal`` for a reason
-    that is none under the clause: the order stays as it was."""
+    that is none under the clause, ``call.bound`` once the holder is bound: the order stays as it was."""
     call = await caught_up(session, actor, await mine(session, actor, call_id, "holder"), now)
     await _require_in_time(call, now)
-    require_reason(await grounds_of(session, call), code, note)
+    found = await grounds_of(session, call)
+    require_reason(found, code, note)
+    _require_unbound(found, call)
     await free_units(session, actor, call, "refuse", now)
     units = await queries.call_units(session, call.id)
     await _withdraw(session, call, code, [(u.lot_id, u.position_id, u.quantity) for u in units])
@@ -148,6 +150,23 @@ async def grounds_of(session: AsyncSession, call: queries.CallRow) -> Grounds:
     clauses = await clauses_of_agreement(session, call.agreement_id) if call.agreement_id is not None else ()
     unasked = call.accepted_at is not None and call.accepted_at == call.noticed_at
     return grounds(clauses, kind=call.kind, unasked=unasked, in_place=call.replaces_id is not None)
+
+
+def _require_unbound(found: Grounds, call: queries.CallRow) -> None:
+    """A clause has an order accepted or refused, once: who accepted, or need not answer, ships. Otherwise a yes would be worth
+    nothing to whoever has a machine standing. Units under no agreement may be found missing at any time."""
+    if not found.section or call.status not in BINDING:
+        return
+    why = (
+        "an order is accepted or refused, and this one was accepted" if found.answered
+        else "this order binds its holder from its notice on"
+    )  # fmt: skip
+    ask = "" if call.kind == "put" else f" Or ask {call.maker} to cancel it."
+    raise conflict(
+        "call.bound",
+        f"Under {found.section} {why}: it is not refused any more. Ship the units that are there. Of those that are not, say "
+        f"under missing units what became of them: the order goes on for the others.{ask} Nothing was changed.",
+    )  # fmt: skip
 
 
 def require_reason(found: Grounds, code: str, note: str) -> None:
@@ -182,30 +201,6 @@ async def _withdraw(
     )  # fmt: skip
 
 
-async def cancel_call(session: WriteSession, actor: Actor, call_id: UUID, now: datetime) -> None:
-    """The asker takes back an order that has not shipped; the holder's units are free again. Raises ``put.binding`` for what a
-    holder sells back."""
-    call = await mine(session, actor, call_id, "asker")
-    if call.kind == "put" and call.replaces_id is None:
-        raise conflict(
-            "put.binding",
-            f"{call.holder} sells these units back as of right: that cannot be refused. Reject at inspection what is not as "
-            "agreed.",
-        )
-    async with acting_for(session, call.maker_id):
-        await free_units(session, OnBehalf(actor.user_id, call.maker_id), call, "cancel", now)
-        # An order in place of rejected units never counted as one.
-        if call.agreement_id and call.noticed_at and call.replaces_id is None:
-            await agreements.undo_exercise(session, call.agreement_id, call_id=call.id, now=now)
-    await set_status(session, call, "cancelled", ended_at=now)
-    await reopen(session, call)
-    await tell(session, actor, call, "cancelled", {}, now)
-    await announce(
-        session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
-        f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
-    )  # fmt: skip
-
-
 async def ship(
     session: WriteSession,
     actor: Actor,
@@ -219,16 +214,18 @@ async def ship(
     lot of its own. ``in_place``: other units of the holder that go in place of as many of them, as the clause allows; raises
     as ``take_in_place``."""
     call = await mine(session, actor, call_id, "holder")
-    require_destination(call, now)
-    await require_licence(session, call)
+    # What is over is said before what an open order would still wait for.
+    move_call(CallState(call.status), CallState.SHIPPED)
     units = await queries.call_units(session, call.id)
-    others: Mapping[tuple[UUID, int], queries.OnShelf] = {}
-    if in_place and units:
-        units, others = await take_in_place(session, actor, call, in_place, now)
     if not units:
         raise conflict(
             "call.nothing_left", "None of the units of this order is left to ship: they are recorded as gone."
         )
+    require_destination(call, now)
+    await require_licence(session, call)
+    others: Mapping[tuple[UUID, int], queries.OnShelf] = {}
+    if in_place:
+        units, others = await take_in_place(session, actor, call, in_place, now)
     at = await places(session, [(u.lot_id, u.position_id) for u in units])
     steps: list[Step] = []
     travels: dict[tuple[UUID, int], UUID] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
-from marketplace.agreements.stops import moved_by, stopped_between
+from marketplace.agreements.stops import Span, lasted, moved_by, stopped_between
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.parties.actor import By
 from marketplace.sourcing import queries
@@ -42,18 +42,18 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
     )
     events = await agreements.stops(session, call.agreement_id)
 
-    def stood_still(begun: datetime | None) -> timedelta:
+    def stood_still(begun: datetime | None) -> tuple[Span, ...]:
         """Since a clock began, as far as it has not been counted before."""
-        return stopped_between(events, max(begun, last or begun), now) if begun else timedelta()
+        return stopped_between(events, max(begun, last or begun), now) if begun else ()
 
     stopped, to_replace = stood_still(call.noticed_at), stood_still(call.received_at)
     if not stopped and not to_replace:
         return call
     zone = (await agreements.second_library(session, [call.agreement_id])).get(call.agreement_id)
 
-    def later(deadline: datetime | None, by_time: timedelta, *, hours: bool = False) -> datetime | None:
+    def later(deadline: datetime | None, spans: tuple[Span, ...], *, hours: bool = False) -> datetime | None:
         """Days of the second library end as days; hours, and days of the first, move to the minute."""
-        return moved_by(deadline, by_time, zone or call.zone, exact=hours or zone is None) if deadline else None
+        return moved_by(deadline, spans, zone or call.zone, exact=hours or zone is None) if deadline else None
 
     hours = call.urgency == "machine_down"
     await execute(
@@ -66,5 +66,5 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
         # The first library does not say that the time to inspect stands still, too.
         later(call.inspect_by, to_replace) if zone else call.inspect_by,
     )  # fmt: skip
-    await tell(session, by, call, MOVED, {"seconds": int((stopped or to_replace).total_seconds())}, now)
+    await tell(session, by, call, MOVED, {"seconds": int(lasted(stopped or to_replace).total_seconds())}, now)
     return await queries.call(session, call.id)

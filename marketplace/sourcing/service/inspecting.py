@@ -90,6 +90,13 @@ async def inspect(
     call = await mine(session, actor, call_id, "asker", words="You can object to the condition that was found.")
     call = await caught_up(session, actor, call, now)
     if found:
+        if (said := sum(f.quantity for f in found)) > call.quantity:
+            raise invalid(
+                "call.inspect",
+                f"{count(call.quantity, 'unit')} {'was' if call.quantity == 1 else 'were'} received; {said:,} are spoken of. "
+                "Nothing was changed.",
+                field="found",
+            )
         good = sum(f.quantity for f in found if f.accepted)
     if good is None or not 0 <= good <= call.quantity:
         raise invalid("call.inspect", f"Accept 0 to {call.quantity}.", field="good")

@@ -4,7 +4,7 @@ without it (section 13.1)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from marketplace.agreements import phrases
@@ -82,7 +82,7 @@ async def record_licence(session: WriteSession, actor: Actor, call_id: UUID, num
     number = " ".join(number.split())
     if not number or len(number) > 100:
         raise invalid("licence.number", "Give the number of the licence, in at most 100 characters.", field="licence")
-    waited = now - call.licence_asked_at if call.licence_asked_at else timedelta()
+    waited = [(call.licence_asked_at, now)] if call.licence_asked_at else []
     exact = call.urgency == "machine_down"
     moved = {
         name: moved_by(by, waited, call.zone, exact=exact) if by else None

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from marketplace.agreements import queries as noticed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.notice import Standing
@@ -35,6 +37,7 @@ from marketplace.sourcing.service.requesting import (
     raise_request,
 )
 from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
+from marketplace.sourcing.states import BINDING, OPEN
 
 APPROVAL_MINUTES = 30
 
@@ -433,8 +436,16 @@ async def withdraw_request(session: WriteSession, actor: Actor, requisition_id: 
         )
     # The units are the maker's affair, also where its delegate asked for them.
     async with acting_for(session, found.maker_id):
+        calls = await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=OPEN, limit=500)
+        if bound := await bound_both(session, calls, now):
+            first = bound[0]
+            raise conflict(
+                "requisition.bound",
+                f"{first.holder} is bound to {first.reference}, and so are you: ask to cancel that order first. Once the holder has "
+                "agreed the request can be cancelled. Nothing was changed.",
+            )
         by = OnBehalf(actor.user_id, found.maker_id)
-        ended = await _end_calls(session, by, found, ("allocated", "noticed", "accepted"), "cancelled", now)
+        ended = await _end_calls(session, by, found, OPEN, "cancelled", now)
     await execute(
         session,
         "UPDATE requisition SET status = 'cancelled', outcome = 'cancelled', closed_at = $2 WHERE id = $1",
@@ -461,6 +472,24 @@ async def _end_calls(
         await set_status(session, call, "cancelled", ended_at=now, note=why)
         await tell(session, by, call, "cancelled", {"why": why}, now)
     return calls
+
+
+async def bound_both(
+    session: AsyncSession, calls: Sequence[queries.CallRow], now: datetime
+) -> Sequence[queries.CallRow]:
+    """Those of these orders that bind holder and maker under the second library, whose texts have no right to cancel: accepted,
+    bound from their notice, or unanswered past the time after which silence stands for a yes. One statement."""
+    bound = [
+        c
+        for c in calls
+        if c.agreement_id is not None
+        and (
+            c.status in BINDING
+            or (c.status == "noticed" and c.silence == "accepted" and c.respond_by is not None and now >= c.respond_by)
+        )
+    ]
+    second = await noticed.second_library(session, [c.agreement_id for c in bound if c.agreement_id]) if bound else {}
+    return [c for c in bound if c.agreement_id in second]
 
 
 async def free_units(session: WriteSession, by: By, call: queries.CallRow, step: str, now: datetime) -> None:

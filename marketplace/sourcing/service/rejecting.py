@@ -73,7 +73,7 @@ async def keep_rejected(session: WriteSession, actor: Actor, call_id: UUID, now:
         dispute = await _dispute_of(session, call)
         if dispute is None or dispute.status != "open":
             raise conflict("call.nothing_to_keep", "Both sides have agreed on the rejected units already.")
-        ended, kept, amount = await settlement.end_units(session, by, dispute.id, "kept", now)
+        ended, kept, amount = await settlement.end_units(session, by, dispute.id, "kept", now, zone=call.zone)
         taken = await _keep(session, by, call, ended, units, kept, amount, "agreed", now)
         await free_for_kept(session, by, call, taken, now)
         await tell(session, by, call, "rejected_kept", {"quantity": kept}, now)
@@ -112,7 +112,8 @@ async def send_back(
                     f"{terms.clause} version {terms.version}, section 9.6: rejected units are kept, and nothing is paid for "
                     "them. They go back only as both sides agree.",
                 )
-            await settlement.end_units(session, OnBehalf(actor.user_id, call.maker_id), dispute.id, "sent_back", now)
+            by = OnBehalf(actor.user_id, call.maker_id)
+            await settlement.end_units(session, by, dispute.id, "sent_back", now, zone=call.zone)
         if not units:
             raise conflict("call.nothing_to_send", "No rejected unit is free where it was received.")
         at = await places(session, [(u.lot_id, u.position_id) for u in units])

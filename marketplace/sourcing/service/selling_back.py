@@ -15,8 +15,8 @@ from marketplace.agreements.clauses.buy_back import evaluate_put
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.deadlines import acknowledge_by
 from marketplace.agreements.graded import place
-from marketplace.agreements.notice import as_of
 from marketplace.agreements.outcomes import Entitled, Refused
+from marketplace.agreements.reach import as_of
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.agreements.terms_v2 import BuyBackV2
@@ -85,7 +85,8 @@ def put_terms(covered: Covered) -> Terms:
 
 def put_now(covered: Covered, quantity: int, now: datetime) -> Entitled | Refused:
     """What the agreement says to selling so many units back now."""
-    return evaluate_put(put_terms(covered), as_of(covered.facts, now), quantity, now)
+    terms = put_terms(covered)
+    return evaluate_put(terms, as_of(terms, covered.facts, now), quantity, now)
 
 
 async def sell_back(session: WriteSession, actor: Actor, offered: Offered, now: datetime) -> UUID:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from marketplace.agreements import queries
 from marketplace.agreements.circumstances import Circumstances
 from marketplace.agreements.combinations import BUY_BACK, FIRST_REFUSAL
-from marketplace.agreements.notice import Notice, Standing, as_of
+from marketplace.agreements.notice import Notice, Standing
 from marketplace.agreements.outcomes import Act, Need
+from marketplace.agreements.reach import as_of, split
 from marketplace.agreements.service import (
     answer_notice,
     give_notice,
@@ -27,6 +29,7 @@ from marketplace.agreements.service import (
     suspend,
     withdraw_notice,
 )
+from marketplace.agreements.terms import parse_terms
 from marketplace.holdings.service import AtSite, correct, install, scrap
 from marketplace.kit.errors import DomainError
 from tests import second
@@ -37,6 +40,7 @@ from tests.world import Party, World
 
 owner, db, worker_db = second.FIXTURES
 
+PLAIN = parse_terms("buy-back", 2, BUY_BACK)
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TABLES = ("notice", "notice_use", "agreement_exercise", "agreement_event", "movement", "permit", "call")
 SCRAP_AFTER_NOTICE = {**BUY_BACK, "minimum_to_keep": 2, "use_rule": "after_notice"}
@@ -84,7 +88,7 @@ def test_no_unit_is_both_offered_and_cleared(given_on: list[tuple[int, int, str]
     )  # fmt: skip
     now = T0 + timedelta(days=ask)
     stands = facts(remaining=10, held=2, circumstances=Circumstances(notices=notices))
-    known = as_of(stands, now).circumstances
+    known = as_of(PLAIN, stands, now).circumstances
     assert 0 <= known.cleared <= 8
     if known.intent is not None:
         running = [n for n in notices if n.standing(now) is Standing.RUNNING]
@@ -209,6 +213,61 @@ async def test_no_time_of_a_notice_runs_while_the_agreement_stands_still(world: 
 # -- terms of the second library ----------------------------------------------------------------------------
 
 
+async def test_a_notice_never_takes_the_minimum_out_of_reach(world: World) -> None:
+    """Ten sold, three to keep. A notice of seven, of which all go by a free act: nothing is left for it to be about, and the maker can
+    order what it has had kept, whether it says yes before or after."""
+    here = AtSite(world.part, world.buyer.site)
+
+    async def stands(agreement_id: UUID) -> tuple[int, int]:
+        async with world.db.read(world.maker.tenant) as session:
+            known = (await queries.terms_and_facts(session, [(agreement_id, world.part)]))[agreement_id, world.part]
+        parts = split(known.terms, known.facts, clock())
+        return parts.callable, parts.cleared
+
+    async def fits(quantity: int) -> None:
+        async with world.db.write(world.buyer.tenant) as session:
+            await install(session, person(world.buyer), here, quantity, machine="M1", now=clock())
+
+    terms = {**BUY_BACK, "minimum_to_keep": 3}
+    first = await agreed_on(world, [("buy-back", 2, terms)])
+    await delivered(world, first, 10)
+    number = await gives(world, first, Act.SCRAP, 7, clock())
+    await fits(5)
+    async with world.db.read(world.maker.tenant) as session:
+        row = await queries.one_notice_now(session, world.maker.id, number, clock())
+        assert [r.notice.left for r in await queries.open_notices_now(session, world.maker.id, clock())] == [2]
+        assert [n.left for n in await queries.notices_now(session, first, clock())] == [2]
+    assert (row.notice.left, row.notice.gone) == (2, 5)
+    await answers(world, world.maker, first, number, clock())
+    assert await stands(first) == (3, 2)
+    await fits(2)
+    assert await stands(first) == (3, 0)
+    async with world.db.read(world.maker.tenant) as session:
+        row = await queries.one_notice_now(session, world.maker.id, number, clock())
+    assert (row.notice.left, row.notice.standing(clock())) == (0, Standing.GONE)
+
+    # It is no answer to a notice that is about nothing any more.
+    second_ = await agreed_on(world, [("buy-back", 2, {**terms, "minimum_to_keep": 2})])
+    await delivered(world, second_, 4)
+    number = await gives(world, second_, Act.SCRAP, 2, clock())
+    await fits(2)
+    said = await no(world, "notice.state", lambda: answers(world, world.maker, second_, number, clock()))
+    assert "another act" in said.message
+
+
+def test_what_the_maker_let_go_it_does_not_take_by_ordering_the_minimum_away() -> None:
+    """Seven of ten are cleared and three are kept. The maker orders the three: the seven stay the holder's, who keeps what is left."""
+    given = notice(quantity=7, status="agreed", clear_from=T0, clear_until=T0 + timedelta(days=60))
+    terms = parse_terms("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3})
+    for ordered, callable_units in ((0, 3), (3, 0)):
+        known = replace(given, ordered_beside=ordered)
+        stands = facts(
+            remaining=10, held=ordered, schedule_date=date(2026, 2, 1), circumstances=Circumstances(notices=(known,))
+        )
+        parts = split(terms, stands, T0 + timedelta(days=1))
+        assert (parts.callable, parts.cleared) == (callable_units, 7)
+
+
 async def test_a_sale_is_offered_with_what_somebody_else_offers(world: World) -> None:
     """A first refusal that matches an offer: an incomplete notice is none; the maker takes part of it at that price."""
     agreement_id = await agreed_on(world, [("first-refusal", 1, FIRST_REFUSAL)])
@@ -226,12 +285,14 @@ async def test_a_sale_is_offered_with_what_somebody_else_offers(world: World) ->
     number = await gives(world, agreement_id, Act.RESELL, 4, now, offer=Decimal(70), offered_by="Harbor Machine")
     async with world.db.read(world.maker.tenant) as session:
         covered = (await queries.terms_and_facts(session, [(agreement_id, world.part)]))[agreement_id, world.part]
-    intent = as_of(covered.facts, now).circumstances.intent
+    intent = as_of(covered.terms, covered.facts, now).circumstances.intent
     assert intent is not None
     assert (intent.act, intent.quantity, str(intent.offer)) == (Act.RESELL, 4, "70.00 USD")
     stands = await one(world, agreement_id, number)
-    assert as_of(covered.facts, stands.answer_by).circumstances.intent is None, "its time to be answered is over"
-    assert as_of(covered.facts, stands.answer_by).circumstances.cleared == 4
+    assert as_of(covered.terms, covered.facts, stands.answer_by).circumstances.intent is None, (
+        "its time to be answered is over"
+    )
+    assert as_of(covered.terms, covered.facts, stands.answer_by).circumstances.cleared == 4
 
 
 async def test_consent_is_a_yes_or_a_no(world: World) -> None:

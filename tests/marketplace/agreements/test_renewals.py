@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -48,6 +49,11 @@ async def row(world: World, agreement: UUID) -> asyncpg.Record:
 
 def last(found: asyncpg.Record) -> date:
     return local_day(found["window_closes_at"] - timedelta(seconds=1), ZONE)
+
+
+async def plain_words(world: World, agreement: UUID) -> Sequence[str]:
+    async with world.db.read(world.buyer.tenant) as session:
+        return (await queries.terms_and_facts(session, [(agreement, world.part)]))[agreement, world.part].summary
 
 
 async def renewed(worker_db: Database, agreement: UUID, maker: UUID, now: datetime) -> int:
@@ -190,7 +196,11 @@ async def test_after_a_notice_it_ends_with_its_window(world: World, worker_db: D
     assert "had to be given by" in await refused(world, party, notice(agreement, due), "renewal.late")
     other = notice(agreement, due - timedelta(seconds=1), ends_on=add_months(BEGAN, 61))
     assert "give that day, or none" in await refused(world, party, other, "renewal.ends_on")
+    assert any("It goes on until" in words for words in await plain_words(world, agreement))
     await by(world, party, notice(agreement, due - timedelta(seconds=1)))
+    told = await plain_words(world, agreement)
+    assert not any("It goes on until" in words for words in told)
+    assert any("is not renewed" in words for words in told)
     assert len(await mails(world, agreement, "agreement.non_renewal")) == 1
     await refused(world, party, notice(agreement, due - timedelta(seconds=1)), "renewal.noticed")
     assert await renewed(worker_db, agreement, world.maker.id, due + timedelta(days=400)) == 0

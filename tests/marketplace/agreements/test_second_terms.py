@@ -10,7 +10,7 @@ import pytest
 from marketplace.agreements.circumstances import Circumstances, Intent
 from marketplace.agreements.combinations import COMBINATIONS, starting_points
 from marketplace.agreements.combined import Combined, best_call, flags, holder_act
-from marketplace.agreements.evaluation import Act, AfterNotice, Entitled, Free, Refused
+from marketplace.agreements.evaluation import Act, AfterNotice, Entitled, Free, Need, Refused
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import TERMS_TYPES, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError
@@ -224,8 +224,13 @@ def test_the_strictest_clause_is_named() -> None:
     # Access to the minimum alone leaves scrap above it free; the first refusal wants it offered.
     scrap = holder_act(both, facts(), Act.SCRAP, 2, NOW)
     assert (scrap.clause, type(scrap.answer)) == ("first-refusal", AfterNotice)
-    # Selling on: the access wants a yes, the first refusal an offer.
+    # Selling on: both want an offer first; were the access to want a yes, nothing would ever be offered.
     resale = holder_act(both, facts(), Act.RESELL, 2, NOW)
+    assert isinstance(resale.answer, AfterNotice)
+    assert resale.answer.needs is Need.OFFER
+    access, refusal = both.clauses
+    stricter = Combined((parse_terms("access-back", 2, {**dump_terms(access), "resale": "consent"}), refusal))
+    resale = holder_act(stricter, facts(), Act.RESELL, 2, NOW)
     assert isinstance(resale.answer, AfterNotice)
     assert (resale.clause, resale.answer.clear_from) == ("access-back", None)
     assert isinstance(holder_act(both, facts(), Act.USE, 7, NOW).answer, Free)

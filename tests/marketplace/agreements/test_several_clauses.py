@@ -181,13 +181,62 @@ async def test_both_clauses_change_together_and_what_changes_is_told_by_clause(j
     assert after_count == before
 
 
-async def test_a_buyer_of_the_units_joins_under_both(job: Job) -> None:
+async def test_units_are_offered_before_they_are_sold_on_and_what_goes_over_is_what_stays_on_them(job: Job) -> None:
+    """The ready-made combination offers units first, so that the maker can take them at the price it matches; the buyer joins under
+    the clauses that stay on the unit, and no others."""
     await posted(job)
     await job.ordered(10)
     await job.signed()
     await job.delivered(10)
     world = job.world
     await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 3, "offer": "70.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    await ok(job.planner.post(f"{API}/notices/{given['id']}/answer", json={"agree": True}))
+    async with AsyncExitStack() as stack:
+        token = await token_for(world.owner, world.other.users["admin"], world.other.id)
+        third = await stack.enter_async_context(client_for(app_for(world.db), token))
+        ask = {
+            "agreement_id": job.agreement, "part_id": str(world.part), "site_id": str(world.buyer.site),
+            "buyer_id": str(world.other.id), "quantity": 3, "minimum_passed_on": 1,
+        }  # fmt: skip
+        resale = (await ok(job.buyer.post(f"{API}/resales", json=ask), 201))["id"]
+        wording = (await ok(third.get(f"{API}/resales/{resale}")))["wording"]
+        assert "(access-back, version" in wording
+        assert "(first-refusal, version" not in wording
+        child = (await ok(third.post(f"{API}/resales/{resale}/join")))["child_id"]
+        theirs = await ok(third.get(f"{API}/agreements/{child}"))
+        assert (theirs["clause"], theirs["further"]) == ("access-back", [])
+    signed = await world.owner.fetch(
+        "SELECT clause FROM framework WHERE holder_id = $1 AND holder_signed_at IS NOT NULL ORDER BY clause",
+        world.other.id,
+    )
+    assert [r["clause"] for r in signed] == ["access-back"]
+
+
+@pytest.mark.parametrize("stricter", ["consent", "accession", "not_allowed"])
+async def test_a_first_refusal_that_could_never_be_offered_is_not_posted(job: Job, stricter: str) -> None:
+    new = body()
+    new["terms"]["resale"] = stricter
+    answer = await refused(job.planner.post(f"{API}/releases", json=new), "terms.combination")
+    assert [(e["field"], e["code"]) for e in answer["errors"]] == [("first-refusal.resale", "terms.never_offered")]
+    assert not await job.world.owner.fetchval("SELECT count(*) FROM release WHERE company_id = $1", job.world.maker.id)
+
+
+async def test_a_buyer_of_the_units_joins_under_both(job: Job) -> None:
+    await posted(job, runs_with_the_unit=True)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    world = job.world
+    await world.owner.execute("UPDATE company SET is_partner = true WHERE id = $1", world.other.id)
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 3, "offer": "70.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    await ok(job.planner.post(f"{API}/notices/{given['id']}/answer", json={"agree": True}))
     async with AsyncExitStack() as stack:
         token = await token_for(world.owner, world.other.users["admin"], world.other.id)
         third = await stack.enter_async_context(client_for(app_for(world.db), token))
@@ -198,7 +247,6 @@ async def test_a_buyer_of_the_units_joins_under_both(job: Job) -> None:
         resale = (await ok(job.buyer.post(f"{API}/resales", json=ask), 201))["id"]
         wording = (await ok(third.get(f"{API}/resales/{resale}")))["wording"]
         assert all(f"({clause}, version" in wording for clause in ("access-back", "first-refusal"))
-        await ok(job.planner.post(f"{API}/resales/{resale}/consent"))
         child = (await ok(third.post(f"{API}/resales/{resale}/join")))["child_id"]
         parent, theirs = [
             await ok(client.get(f"{API}/agreements/{which}"))

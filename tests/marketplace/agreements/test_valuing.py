@@ -131,7 +131,7 @@ async def test_a_price_follows_what_was_stated(world: World) -> None:
     agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "price": market, "handling_bp": 0})])
     await delivered(world, agreement_id, 10)
     assert await price(world, agreement_id) == "50.00 USD", "nothing stated: the share agreed on"
-    await states(world, world.maker, agreement_id, "market", "200", source="A neighbour")
+    await states(world, world.buyer, agreement_id, "market", "200", source="A neighbour")
     assert await price(world, agreement_id) == "50.00 USD", "not the source that the terms name"
     await states(world, world.buyer, agreement_id, "market", "80")
     assert await price(world, agreement_id) == "72.00 USD"
@@ -141,6 +141,8 @@ async def test_a_price_follows_what_was_stated(world: World) -> None:
     ("side", "kind", "more", "code"),
     [
         ("maker", "cost", {}, "value.not_holder"),
+        # Who pays by a value does not set it.
+        ("maker", "market", {}, "value.not_holder"),
         ("buyer", "rent", {}, "value.kind"),
         ("buyer", "cost", {"source": " "}, "value.source"),
         ("buyer", "cost", {"valued_on": clock().date() + timedelta(days=2)}, "value.day"),

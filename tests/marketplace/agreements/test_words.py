@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any
 
 import pytest
 
 from marketplace.agreements import phrases
+from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.agreements.evaluation import Act, evaluate_holder_act, loss_outcome
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.prose import badge, price_words, summary, summary_of_lines, term_words
 from marketplace.agreements.reach import minimum
-from marketplace.agreements.terms import BuyBackV1
+from marketplace.agreements.terms import BuyBackV1, dump_terms, parse_terms
+from marketplace.kit.errors import DomainError
 from tests.marketplace.agreements.builders import NOW, facts, terms, usd
 from tests.marketplace.agreements.second import second
 
@@ -85,7 +88,7 @@ def test_badges_of_other_terms(preset: str, change: dict[str, Any], sentence: st
 def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
     lines = summary(terms("access-first", price_floor_bp=5000, holder_reserve=1), facts())
     assert lines[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
-    assert lines[1] == "You paid 412.10 USD a unit; you get 85 % of your price plus 6 % handling."
+    assert lines[1] == "The schedule's price is 412.10 USD a unit; you get 85 % of your price plus 6 % handling."
     assert lines[2] == "That is never less than 206.05 USD a unit."
     assert "Keep 3 of 10 units until 30 Nov 2034." in lines
     assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
@@ -111,9 +114,9 @@ def test_a_schedule_of_several_lines_tells_each() -> None:
     ]
     told = summary_of_lines(chosen, lines)
     assert told[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
-    assert told[1].startswith("P-1: You paid 150.00 USD a unit; you get 85 % of your price")
+    assert told[1].startswith("P-1: The schedule's price is 150.00 USD a unit; you get 85 % of your price")
     assert "Keep 2 of 5 units until 30 Nov 2034." in told[1]
-    assert told[2].startswith("P-2: You paid 20.00 USD a unit;")
+    assert told[2].startswith("P-2: The schedule's price is 20.00 USD a unit;")
     assert "Keep" not in told[2]
     assert len({*told}) == len(told), "what they have in common is said once"
     assert sum("You ship within" in s for s in told) == 1
@@ -185,7 +188,7 @@ def test_phrases() -> None:
 )
 def test_from_when_units_may_be_sold_back(months: int, words: str) -> None:
     told = summary(second("buy-back", put_percent_bp=8_000, put_start_months=months), facts())
-    assert f"You may sell units back at 80 % of your price, {words}" in told
+    assert f"You may sell units back at 80 % of the schedule's price, {words}" in told
 
 
 def test_one_unit_is_and_two_are() -> None:
@@ -193,3 +196,96 @@ def test_one_unit_is_and_two_are() -> None:
         assert words in loss_outcome(terms(loss_bearer="holder"), facts(minimum_to_keep=10), gone).words
     held = evaluate_holder_act(terms(), facts(in_transit=1), Act.MOVE_SITE, 10, NOW)
     assert held.words == "1 unit is already on the way between two sites."
+
+
+NOT_TOLD = {
+    # Where the text is read: about the unit on its way back, money and law, not about what may be done with it.
+    "acknowledge_hours_machine_down", "acknowledge_days_urgent", "acknowledge_days_stock", "deliver_hours_machine_down",
+    "deliver_days_urgent", "deliver_days_stock", "inspection_days", "payment_days", "set_off", "reject_remedy",
+    "grade_adjustments", "remaining_shelf_life_bp", "storage_conditions", "storage_fee_bp", "count_tolerance_bp",
+    "loss_bearer", "insolvency", "export_class", "hazmat_un", "returned_goods_months", "cure_days", "cover_purchase",
+    "breach_cap_bp", "scope", "substitution", "substitution_direction", "rounding",
+    # What silence means, and how long a clearance lasts, stands with each notice and its dates.
+    "silence_on_notice", "silence_on_consent", "clearance_days",
+    # Sentences of another term have it, or it only goes with one: the holiday calendar, the allowance, the renewal, the put.
+    "day_count", "use_class", "title", "runs_with_the_unit", "max_renewals", "renewal_months", "non_renewal_days",
+    "survival_months",
+}  # fmt: skip
+"""Terms that plain words need not have: where they are told instead."""
+ALLOWANCE = {"kind": "units", "units": 3, "period_months": 12, "carry_over_periods": 0}
+VARIED: dict[str, list[Any]] = {
+    "blackouts": [[{"from_month": 12, "from_day": 20, "to_month": 12, "to_day": 31}]],
+    "minimum_steps": [[{"after_months": 24, "percent_bp": 5_000}]],
+    "use_allowance": [ALLOWANCE],
+    "price": [{"kind": "fixed", "amount": "77.00"}],
+    "max_units": [4], "max_exercises": [3], "put_percent_bp": [8_000], "must_buy_months": [30], "price_floor_bp": [9_000],
+    "price_cap_bp": [1_000], "holiday_calendar": ["US"],
+}  # fmt: skip
+WITH: dict[str, dict[str, Any]] = {
+    "minimum_steps": {"minimum_to_keep": 4}, "loss_compensation_bp": {"minimum_to_keep": 4},
+    "breach_share_bp": {"minimum_to_keep": 4, "breach_cap_bp": 20_000, "breach_share_bp": 5_000}, "holiday_calendar": {"day_count": "business", "holiday_calendar": "DE"},
+    "use_allowance": {"use_rule": "within_allowance", "use_allowance": {**ALLOWANCE, "units": 5}}, "max_units_months": {"max_units": 4},
+    "blackout_machine_down": {"blackouts": VARIED["blackouts"][0]}, "put_start_months": {"put_percent_bp": 8_000},
+    "partial_multiple": {"partial_minimum": 4, "partial_multiple": 2}, "resale": {"price": VARIED["price"][0]},
+    "use_notice_days": {"use_rule": "after_notice"}, "resale_notice_days": {"resale": "offer_first"},
+}  # fmt: skip
+
+
+def _others(value: object) -> list[Any]:
+    """Other values that a term could have."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value * 2, value - 1, value // 2]
+    if isinstance(value, StrEnum):
+        return [member.value for member in type(value) if member is not value]
+    return [f"{value}x"] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("clause", ["buy-back", "access-back", "first-refusal", "title-kept"])
+def test_every_term_that_changes_an_answer_is_in_the_plain_words(clause: str) -> None:
+    """Changed by itself it changes them; or it stands in the list above of those that need not be there."""
+    silent = []
+    for name in set(type(second(clause)).model_fields) - {"clause", "version"} - NOT_TOLD:
+        base = second(clause, **{**({"applies_to": "all"} if clause != "title-kept" else {}), **_given(clause, name)})
+        told = summary(base, facts())
+        changed = False
+        for value in VARIED.get(name) or _others(getattr(base, name)):
+            try:
+                other = parse_terms(base.clause, base.version, {**dump_terms(base), name: value})
+            except DomainError:
+                continue
+            changed = changed or summary(other, facts()) != told
+        if not changed:
+            silent.append(name)
+    assert not silent, f"the plain words of {clause} are the same whatever these say: {sorted(silent)}"
+
+
+def _given(clause: str, name: str) -> dict[str, Any]:
+    """What must be agreed beside a term for it to mean something."""
+    known = type(second(clause)).model_fields
+    return {key: value for key, value in WITH.get(name, {}).items() if key in known and name in known}
+
+
+def test_of_each_act_is_said_what_binds_and_only_that() -> None:
+    access, refusal = COMBINATIONS["shelf-and-first-refusal"].terms()
+    told = summary(access, facts(), [refusal])
+    for act in ("scrap", "sell", "fit"):
+        assert (
+            len([words for words in told if f"{act}" in words.lower() and ("may" in words or "Before" in words)]) == 1
+        ), told
+    assert any("Before scrapping, offer" in words for words in told), "the stricter of the two"
+    assert len(told) == len(set(told))
+
+
+def test_what_this_period_leaves_no_order_for_is_told_apart_from_the_reserve() -> None:
+    """Of ten units five can be ordered this period: one is the holder's reserve, four are beyond the most."""
+    from marketplace.agreements.evaluation import evaluate_call, split
+    from marketplace.sourcing.candidates import _why
+
+    t = second(max_units=5, max_units_months=12, holder_reserve=1)
+    f = facts(requested=10)
+    assert (split(t, f, NOW).callable, split(t, f, NOW).blocked) == (5, 4)
+    why = _why(5, evaluate_call(t, f, NOW), t, f, NOW)
+    assert why.code == "period_used_up"
+    assert "4 are beyond the most of 12 months (5 units) and 1 is the holder's own reserve" in why.words

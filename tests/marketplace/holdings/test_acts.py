@@ -54,6 +54,19 @@ async def test_units_nobody_has_a_right_in_go_first(world: World) -> None:
     assert [(p["kind"], p["quantity"]) for p in permits] == [("use_up", 2)]
 
 
+async def test_each_agreement_that_refuses_is_named_the_one_that_lets_most_first(world: World) -> None:
+    lots, made = [], []
+    for keep in (8, 3):
+        made.append(await agreed(world, quantity=10, minimum=keep, preset="access-first"))
+        lots.append(await delivered(world, made[-1], 10))
+    names = [await world.owner.fetchval("SELECT reference FROM agreement WHERE id = $1", one) for one in made]
+    no = await refused(world, "agreement.below_minimum", *lots, quantity=12)
+    assert no.extra["available"] == 9
+    assert no.message.startswith(f"{names[1]}: 3 of 10 units must be kept")
+    assert f"{names[0]}: 8 of 10 units must be kept" in no.message
+    await uses(world, 9)
+
+
 async def test_what_expires_first_goes_first(world: World) -> None:
     later, sooner = [await world.register(world.buyer, 2) for _ in range(2)]
     await world.owner.execute("UPDATE lot SET expires_on = '2030-01-01' WHERE lot_id = $1", later)

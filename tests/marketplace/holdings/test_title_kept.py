@@ -228,7 +228,8 @@ async def test_what_lies_too_long_counts_as_taken_out_once(job: Job, worker_db: 
             await marks(job.world, party, UUID(bought["id"]))
         assert await owners(job) == {"maker": 1, "buyer free": 4}
     # The one that was asked for lies again: it counts from then.
-    await job.planner.post(f"{API}/sourcing/requests/{job.requisition}/cancel")
+    await ok(job.planner.post(f"{API}/sourcing/calls/{job.call}/cancel"))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/release"))
     assert await counts(job, worker_db, late) == 1
     await sound(job, worker_db)
 
@@ -263,6 +264,12 @@ async def test_what_is_left_at_the_end_is_ordered_back_and_keeps_the_agreement_o
     before = await rows_of(job.world, *TABLES)
     await refused(fits(job, 1), "agreement.window_closed")
     await refused(job.planner.post(f"{API}/agreements/{job.agreement}/close", json={}), "agreement.units_kept")
+    assert await rows_of(job.world, *TABLES) == before
+    # Nobody could sign an end: so none is proposed.
+    for client in (job.planner, job.buyer):
+        end = client.post(f"{API}/agreements/{job.agreement}/proposals", json={"ends": True, "note": "No more use."})
+        said = await refused(end, "agreement.units_kept")
+        assert "Order them back, or have them paid" in said["detail"]
     assert await rows_of(job.world, *TABLES) == before
     await job.called(6)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"carrier": "UPS", "tracking": "1Z2"}))

@@ -94,20 +94,19 @@ class Lot:
         return sum(e.quantity for e in valid if e.effect == sink) - sum(e.quantity for e in valid if e.effect == back)
 
     def contradiction(self) -> bool:
-        """Whether, in the order things happened, some place or returnable sink ever held fewer than none."""
+        """Whether, in the order things happened, some place or returnable sink ever held fewer than none. What was
+        corrected happened never."""
         totals: dict[object, int] = {}
-        by_seq = {e.seq: e for e in self.events}
+        wrong = {e.corrects for e in self.events if e.corrects is not None}
         for e in sorted(self.events, key=lambda e: (e.occurred, e.seq)):
-            if e.kind in MOVES_NOTHING:
+            if e.kind in MOVES_NOTHING or e.corrects is not None or e.seq in wrong:
                 continue
-            sign, effect = 1, e.effect
-            if e.kind == "correct" and e.corrects is not None:
-                sign, effect = -1, by_seq[e.corrects].effect
+            effect = e.effect
             changes: list[tuple[object, int]] = [(e.source, -e.quantity), (e.target, e.quantity)]
             if effect in ("install", "lose"):
-                changes.append((effect, sign * e.quantity))
+                changes.append((effect, e.quantity))
             if effect in COMES:
-                changes.append((COMES[effect], -sign * e.quantity))
+                changes.append((COMES[effect], -e.quantity))
             for key, change in changes:
                 if key is not None:
                     totals[key] = totals.get(key, 0) + change

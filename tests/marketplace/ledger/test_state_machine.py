@@ -23,14 +23,15 @@ from hypothesis.stateful import (
 )
 
 from marketplace.db.embedded import OWNER, WORKER, Credentials
-from marketplace.db.session import Database
+from marketplace.db.session import Database, ReadSession
 from marketplace.kit.errors import DomainError
 from marketplace.ledger import queries
 from marketplace.ledger.entries import Command, NewLot, Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits, carry_out
+from marketplace.parties.actor import Actor
 from tests.agreed import person
-from tests.marketplace.ledger.model import Act, Leave, Lot, Model, Refused, Spot
+from tests.marketplace.ledger.model import MOVES_NOTHING, Act, Event, Leave, Lot, Model, Refused, Spot
 from tests.world import World
 
 FULL = bool(os.environ.get("BACKSTOCK_FULL_TESTS"))
@@ -162,7 +163,9 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """One counted lot and one unit with a serial number."""
+        """One counted lot and one unit with a serial number, of a part of their own: what is asked of it is compared with all
+        that this machine did."""
+        self.world.part = self.runner.run(self.world.make_part(f"{self.world.tag}-{uuid4()}"))
         home = self.spot((0, 0, 1, "new", None))
         self.send([Act("register", uuid4(), 6, target=home), Act("register", uuid4(), 1, target=home, serialised=True)])
 
@@ -324,13 +327,57 @@ class Machine(RuleBasedStateMachine):
             for at in self.moments[:: max(1, len(self.moments) // 4)]:
                 for known_at in (at, self.moments[-1] + timedelta(days=1)):
                     for lot_id, lot in self.model.lots.items():
-                        found = await queries.as_of(session, reader, at=at, known_at=known_at, lot_id=lot_id)
+                        found = await queries.as_of(
+                            session, reader, queries.AsOf(at, known_at), queries.Scope(lot_id=lot_id)
+                        )
                         assert sum(r.quantity for r in found) == sum(lot.balances(at=at, known_at=known_at).values())
                         assert sorted(r.quantity for r in found) == sorted(
                             lot.balances(at=at, known_at=known_at).values()
                         )
+            await self.compare_differences(session, reader)
             for check in queries.CHECKS:
                 assert not await queries.verify(session, check), check
+
+    async def compare_differences(self, session: ReadSession, reader: Actor) -> None:
+        """Between any two views of the past: what was there, and what came and went, is what is there; and the stock
+        transactions named for it are those that only one of the views has."""
+        scope = queries.Scope(part_id=self.world.part)
+        last = self.moments[-1] + timedelta(days=1)
+        some = self.moments[:: max(1, len(self.moments) // 3)]
+        views = [queries.AsOf(at, known) for at in some for known in {at, last}]
+        for since, until in zip(views, views[1:] + views[:1], strict=True):
+            places = []
+            for view in (since, until):
+                rows = await queries.sums(session, reader, view, scope, limit=10_000)
+                places.append({_place(r): r.quantity for r in rows})
+                kept = [lot.balances(at=view.at, known_at=view.known_at) for lot in self.model.lots.values()]
+                assert sum(places[-1].values()) == sum(n for balances in kept for n in balances.values())
+            found = await queries.differences(session, reader, since, until, scope, limit=10_000)
+            changed = {_place(r): r.flow for r in found}
+            assert len(changed) == len(found)
+            for place in {*places[0], *places[1], *changed}:
+                before, after = (p.get(place, 0) for p in places)
+                flow = changed.get(place)
+                assert before == after if flow is None else (flow.before, flow.after) == (before, after)
+                assert flow is None or flow.adds_up, flow
+            whole = await queries.difference_in_all(session, reader, since, until, scope)
+            assert (whole.before, whole.after) == (sum(places[0].values()), sum(places[1].values()))
+            assert whole.adds_up, whole
+            named = await queries.changes(session, reader, since, until, scope, limit=10_000)
+            assert {(c.movement.lot_id, c.movement.seq, c.counts) for c in named} == {
+                (i, e.seq, has)
+                for i, lot in self.model.lots.items()
+                for e in lot.events
+                if e.kind not in MOVES_NOTHING and (has := _has(e, until) - _has(e, since))
+            }
+
+
+def _place(row: queries.PlaceSum | queries.PlaceChange) -> tuple[object, ...]:
+    return row.owner, row.holder, row.site, row.condition, row.agreement_id
+
+
+def _has(event: Event, view: queries.AsOf) -> int:
+    return int(event.occurred <= view.at and event.recorded <= view.known_at)
 
 
 async def _world(dsn: str, database: Database) -> World:

@@ -115,6 +115,9 @@ async def test_several_conditions_in_one_receipt_are_each_paid_as_agreed(world: 
         ({"found": [{"grade": "used", "quantity": 4, "accepted": False}], "reason": "damaged"}, "call.inspect_note"),
     ):
         await refused(job.technician.post(at, json=body), code)
+    said = await refused(job.technician.post(at, json={"found": [{"grade": "new", "quantity": 5}]}), "call.inspect")
+    assert said["errors"][0]["field"] == "found", "the field that was sent"
+    assert said["detail"].startswith("4 units were received; 5 are spoken of.")
     assert await rows_of(world, *TABLES) == before
     await inspect(
         job, {"grade": "new", "quantity": 1}, {"grade": "used", "quantity": 2}, {"grade": "used_tested", "quantity": 1}
@@ -185,7 +188,8 @@ async def test_shelf_life_and_units_kept_for_nothing(world: World, stack: AsyncE
     (dispute,) = (await ok(job.buyer.get(DISPUTES)))["items"]
     keep, back = f"{CALLS}/{job.call}/keep-rejected", f"{CALLS}/{job.call}/send-back"
     before = await rows_of(world, *TABLES)
-    await refused(job.technician.post(keep), "dispute.open")
+    said = await refused(job.technician.post(keep), "dispute.open")
+    assert " has until the end of " in said["detail"], "as everywhere else, not as a moment of UTC"
     await refused(job.technician.post(back, json={"own_transport": True}), "call.remedy")
     answer = await job.buyer.post(keep)
     assert answer.status_code in (403, 404)
@@ -420,9 +424,10 @@ async def test_an_order_in_place_of_units_that_are_kept_after_all_ends(world: Wo
     # It never counted, so that its end gives nothing back either.
     exercises = "SELECT exercises FROM agreement WHERE id = $1"
     assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 1
-    # The maker may call off one that it needs no more, with the same count.
+    # One that is needed no more ends by both, with the same count.
     await received(job, 1)
     await inspect(job, {"grade": "core", "quantity": 1, "accepted": False})
     (again,) = [c for c in (await ok(job.buyer.get(f"{CALLS}?limit=9")))["items"] if c["replaces_id"] == job.call]
     await ok(job.planner.post(f"{CALLS}/{again['id']}/cancel"))
+    await ok(job.buyer.post(f"{CALLS}/{again['id']}/release"))
     assert await world.owner.fetchval(exercises, UUID(job.agreement)) == 2

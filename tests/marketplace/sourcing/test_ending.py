@@ -17,9 +17,10 @@ from marketplace.agreements.missing import Became
 from marketplace.agreements.service import suspend
 from marketplace.db.session import Database
 from marketplace.holdings.service import WhatBecame, say_what_became
-from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.clock import add_months, end_of_day, local_day
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.queries import CHECKS, verify
+from marketplace.obligations import queries as obligations
 from marketplace.sourcing import service
 from marketplace.sourcing.defaults import Cause, default_since
 from tests import second
@@ -144,6 +145,17 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
     assert "before its window did: nothing can be ordered under it." in term["words"]
     assert term["decide_by"] is None
     assert term["ended_on"] < term["last_day"]
+    # What is open, and until when duties last, is told although the right has ended: 12 months from the end, not from the window's.
+    lasts = add_months(date.fromisoformat(term["ended_on"]), 12)
+    assert date.fromisoformat(term["survives_until"]) == lasts < date.fromisoformat(term["last_day"])
+    assert "Duties to report and to count" in term["words"]
+    (line,) = shown["schedule"]
+    assert "free of the right" in " ".join(line["summary"])
+    assert not any("order back" in words for words in line["summary"])
+    for party in (world.maker, world.buyer):
+        async with world.db.read(party.tenant) as session:
+            assert agreement in await obligations.open_run_off(session, party.id)
+            assert (await obligations.still_open(session, agreement)).calls == 1
     # What section 11 gives stays: the units can still be bought elsewhere at the holder's cost, once.
     cover = {"unit_price": "150.00", "document": "INV-1"}
     await refused(job.technician.post(f"{API}/sourcing/calls/{waits}/cover", json=cover), "cover.not_default")

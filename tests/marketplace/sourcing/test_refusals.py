@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ import pytest
 
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.terms import Terms
+from marketplace.resales.queries import Shelf, shelves
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING, grounds
 from tests import second as library
 from tests.agreed import agreed, agreed_on, delivered, rows_of
@@ -88,8 +89,59 @@ async def test_no_other_reason_counts_before_and_after_accepting(job: Job) -> No
             await _unchanged(job, "accept", {"quantity": 2}, "call.reason")
             await _unchanged(job, "accept", {"quantity": 2, **other}, "call.no_refusal")
             await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
-    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "damaged", "note": "Wet."}))
-    assert (await ok(job.planner.get(f"{API}/sourcing/calls/{job.call}")))["status"] == "refused"
+    damaged = {"code": "damaged", "note": "Wet."}
+    said = await _unchanged(job, "refuse", damaged, "call.bound")
+    assert "this one was accepted: it is not refused any more" in said
+    assert "missing units" in said
+    assert "to cancel it" in said
+    await job.world.owner.execute("UPDATE call SET status = 'defaulted' WHERE id = $1", UUID(job.call))
+    await _unchanged(job, "refuse", damaged, "call.bound")
+
+
+async def _act(job: Job, act: str, quantity: int) -> str:
+    """The act refused with what it says, with nothing changed."""
+    before = await rows_of(job.world, *TABLES)
+    said = await refused(job.buyer.post(f"{API}/{act}", json=_body(job, act, quantity)), ANY[act])
+    assert await rows_of(job.world, *TABLES) == before
+    return str(said["detail"])
+
+
+ANY = {"holdings/installs": "holding.not_enough", "holdings/moves": "holding.not_enough", "resales": "resale.units"}
+
+
+def _body(job: Job, act: str, quantity: int) -> dict[str, Any]:
+    world = job.world
+    body: dict[str, Any] = {"part_id": str(world.part), "site_id": str(world.buyer.site), "quantity": quantity}
+    if act == "holdings/installs":
+        return {**body, "machine": "D6 SN 1"}
+    if act == "holdings/moves":
+        return {**body, "to_site_id": str(world.buyer.sites[1])}
+    return {**body, "agreement_id": job.agreement, "buyer_id": str(world.other.id), "minimum_passed_on": 0, "note": ""}
+
+
+async def test_what_is_said_not_to_be_there_is_not_used_before_a_count_finds_it(job: Job) -> None:
+    world = job.world
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf"}))
+    for act in ANY:
+        assert "4 of these units are free" in (said := await _act(job, act, 5)) or "6 being looked for" in said
+    await ok(job.buyer.post(f"{API}/holdings/installs", json=_body(job, "holdings/installs", 1)), 201)
+    (shelf,) = [s for s in await _shelves(job) if s.site_id == world.buyer.site]
+    assert shelf.free == 3
+    lot, position = await world.owner.fetchrow(
+        "SELECT lot_id, position_id FROM position WHERE agreement_id = $1 AND quantity = 9", UUID(job.agreement)
+    )
+    exact = {"lot_id": str(lot), "position_id": position, "quantity": 4, "reason": "Rust"}
+    before = await rows_of(world, *TABLES)
+    await refused(job.buyer.post(f"{API}/holdings/scraps", json=exact), "holding.not_enough")
+    assert await rows_of(world, *TABLES) == before
+    count = {"part_id": str(world.part), "site_id": str(world.buyer.site), "counted": 9}
+    await ok(job.buyer.post(f"{API}/holdings/counts", json=count), 201)
+    await ok(job.buyer.post(f"{API}/holdings/moves", json=_body(job, "holdings/moves", 9)), 201)
+
+
+async def _shelves(job: Job) -> Sequence[Shelf]:
+    async with job.world.db.read(job.world.buyer.tenant) as session:
+        return await shelves(session, UUID(job.agreement), job.world.buyer.id)
 
 
 async def test_a_part_is_refused_for_a_reason_and_waits_for_a_count(job: Job) -> None:

@@ -23,6 +23,7 @@ from tests.world import World
 
 owner, db, worker_db = second.FIXTURES
 
+CLOCK = UUID(int=0)
 CALLS, SELL = f"{API}/sourcing/calls", f"{API}/sourcing/sell-back"
 TABLES = ("call", "call_event", "call_unit", "movement", "open_hold", "settlement_line", "agreement_line")
 PUT: dict[str, Any] = {**BUY_BACK, "put_percent_bp": 7_000, "put_start_months": 0, "minimum_to_keep": 8}
@@ -173,9 +174,25 @@ async def test_nobody_says_where_and_what_is_not_shipped_is_in_default(
     assert (await ok(job.planner.get(f"{CALLS}/{job.call}")))["status"] == "shipped"
 
 
-async def test_what_cannot_be_shipped_ends_it(world: World, stack: AsyncExitStack) -> None:
+async def test_what_cannot_be_shipped_ends_it(world: World, stack: AsyncExitStack, worker_db: Database) -> None:
     job = await begun(world, stack)
     await sold(job)
-    await ok(job.buyer.post(f"{CALLS}/{job.call}/refuse", json={"code": "damaged", "note": "Wet."}))
+    before = await rows_of(world, *TABLES)
+    said = await refused(
+        job.buyer.post(f"{CALLS}/{job.call}/refuse", json={"code": "damaged", "note": "Wet."}), "call.bound"
+    )
+    assert "section 2.5, this order binds its holder from its notice on" in said["detail"]
+    assert "ask" not in said["detail"], "the maker cannot cancel it either"
+    assert await rows_of(world, *TABLES) == before
+    gone = {**body(job, 3), "became": "destroyed", "note": "Wet."}
+    del gone["condition"]
+    await ok(job.buyer.post(f"{API}/holdings/missing-units", json={**gone, "quantity": 10}), 201)
     assert await held(job) == 0
-    assert (await ok(job.planner.get(f"{CALLS}/{job.call}")))["status"] == "refused"
+    async with worker_db.write() as session:
+        await service.mend(session, CLOCK, UUID(job.call), datetime.now(UTC))
+    await refused(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}), "call.nothing_left")
+    await world.owner.execute("UPDATE call SET status = 'refused' WHERE id = $1", UUID(job.call))
+    before = await rows_of(world, *TABLES)
+    said = await refused(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}), "call.state")
+    assert "This order is refused" in said["detail"], "not that the maker can still say where the units go"
+    assert await rows_of(world, *TABLES) == before

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.agreements.stops import stopped_between
+from marketplace.agreements.stops import lasted, stopped_between
 from marketplace.db.session import Database
 from marketplace.sourcing import service
 from tests.agreed import rows_of
@@ -31,20 +31,20 @@ def hour(n: float) -> datetime:
 
 def test_time_that_stood_still_is_counted_once_and_only_within() -> None:
     events = [("suspended", hour(2)), ("legal_hold", hour(3)), ("resumed", hour(5)), ("legal_hold_lifted", hour(7))]
-    assert stopped_between(events, hour(0), hour(9)) == timedelta(hours=5)
-    assert stopped_between(events, hour(4), hour(6)) == timedelta(hours=2)
-    assert stopped_between(events, hour(8), hour(9)) == timedelta()
-    assert stopped_between(events[:1], hour(0), hour(9)) == timedelta(hours=7), "it still lasts"
-    assert stopped_between([], hour(0), hour(9)) == timedelta()
+    assert lasted(stopped_between(events, hour(0), hour(9))) == timedelta(hours=5)
+    assert lasted(stopped_between(events, hour(4), hour(6))) == timedelta(hours=2)
+    assert lasted(stopped_between(events, hour(8), hour(9))) == timedelta()
+    assert lasted(stopped_between(events[:1], hour(0), hour(9))) == timedelta(hours=7), "it still lasts"
+    assert lasted(stopped_between([], hour(0), hour(9))) == timedelta()
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=12, unique=True), st.floats(0, 100))
 def test_cut_anywhere_the_parts_add_up(at: list[float], cut: float) -> None:
     events = [("suspended" if n % 2 == 0 else "resumed", hour(when)) for n, when in enumerate(sorted(at))]
-    whole = stopped_between(events, hour(0), hour(100))
+    whole = lasted(stopped_between(events, hour(0), hour(100)))
     # What lasts at the end of the first part counts up to there, and from there on in the second.
-    first = stopped_between([e for e in events if e[1] <= hour(cut)], hour(0), hour(cut))
-    assert first + stopped_between(events, hour(cut), hour(100)) == whole
+    first = lasted(stopped_between([e for e in events if e[1] <= hour(cut)], hour(0), hour(cut)))
+    assert first + lasted(stopped_between(events, hour(cut), hour(100))) == whole
 
 
 @pytest.fixture
