@@ -6,7 +6,7 @@ checkpoint. A checkpoint that was published cannot be taken back: do not undo th
 Undo: downgrade() drops the tables; the movements stay.
 
 Revision ID: 300200
-Revises: 300161
+Revises: 300190
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "300200"
-down_revision = "300161"
+down_revision = "300190"
 branch_labels = None
 depends_on = None
 
