@@ -15,6 +15,7 @@ from marketplace.bodies import BodyLimit
 from marketplace.db.session import Database, fetch_one
 from marketplace.db.setup import head_revision
 from marketplace.kit.errors import DomainError, busy
+from marketplace.ledger.endpoints import public as log
 from marketplace.settings import Settings, get_settings
 
 DESCRIPTION = """
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
     problems.install(app)
     app.add_middleware(BodyLimit, settings=wanted)
     app.include_router(api_router())
+    app.include_router(log)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:

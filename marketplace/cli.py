@@ -14,6 +14,7 @@ from uuid import UUID
 
 import typer
 
+from marketplace.cli_log import log_app, verify, witness_app
 from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
 from marketplace.settings import Settings, get_settings
@@ -30,9 +31,10 @@ ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
 index_app = typer.Typer(help="Published indexes that prices follow.", no_args_is_help=True)
 for name, sub in (
     ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
-    ("ledger", ledger_app), ("index", index_app),
+    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app),
 ):  # fmt: skip
     app.add_typer(sub, name=name)
+app.command()(verify)
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = "web.app:create_site"
@@ -314,11 +316,12 @@ def index_import(
 
 @ledger_app.command("verify")
 def ledger_verify() -> None:
-    """Recomputes every stock line and reservation from the transactions and checks the ledger's invariants."""
+    """Recomputes every stock line and reservation from the transactions, and the whole log, and checks the ledger's invariants."""
     import time
 
     from marketplace.db.session import Database
     from marketplace.ledger.queries import CHECKS, verify
+    from marketplace.ledger.service import verify_log
 
     settings = _settings()
 
@@ -339,6 +342,17 @@ def ledger_verify() -> None:
                 for one in found[:10]:
                     typer.echo(f"     lot {one.lot_id} #{one.number}: kept {one.kept}, rebuilt {one.rebuilt}")
                 wrong += len(found)
+            started = time.perf_counter()
+            async with database.read() as session:
+                log = await verify_log(session, lambda n: typer.echo(f"\r     {n:,} entries of the log", nl=False))
+            seconds = time.perf_counter() - started
+            typer.echo(
+                f"\r{'ok  ' if not log.faults else 'FAIL'} the log is that of the transactions: {log.entries:,} entries, "
+                f"{log.checkpoints:,} checkpoints ({seconds:.1f} s)"
+            )
+            for words in log.faults[:10]:
+                typer.echo(f"     {words}")
+            wrong += len(log.faults)
         finally:
             await database.close()
         return wrong

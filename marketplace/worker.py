@@ -15,7 +15,8 @@ import structlog
 from marketplace.db.session import Database
 from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
-from marketplace.ledger.service import expire_overdue
+from marketplace.ledger.service import KeyRing, expire_overdue
+from marketplace.ledger.tasks import Sealer
 from marketplace.outbox.service import DELIVER, Handler, Listeners, deliver_waiting
 from marketplace.settings import Settings
 
@@ -138,6 +139,11 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             log.info("tick", **done)
 
     log.info("worker started")
+    # A connection of its own: sealing waits for nobody, and nobody for it.
+    sealing = Database(
+        settings.worker_database_url, pool_size=1, application="backstock-sealer", statement_timeout_ms=60_000
+    )
+    sealer = asyncio.create_task(Sealer(sealing, KeyRing(settings.data_dir), settings.base_url).run(_now, ending))
     try:
         await run(
             settings.worker_database_url,
@@ -151,5 +157,8 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             stop=ending,
         )
     finally:
+        ending.set()
+        await sealer
+        await sealing.close()
         await database.close()
         log.info("worker stopped")

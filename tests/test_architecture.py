@@ -32,6 +32,7 @@ PURE_LIBRARIES = frozenset(
         "typing_extensions",
         "icalendar",
         "holidays",
+        "cryptography",
     }
 )
 FORBIDDEN_STDLIB = frozenset(

@@ -39,6 +39,7 @@ from web.pages import (
     payments,
     posting_order,
     preferences,
+    proofs,
     release_lines,
     release_terms,
     releases,
@@ -65,7 +66,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar,
+    calendar, proofs,
 )  # fmt: skip
 
 

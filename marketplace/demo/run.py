@@ -85,7 +85,8 @@ def _require_port(port: int) -> None:
 def _forget(server: EmbeddedServer) -> None:
     _say("Throwing the demo's data away")
     server.stop()
-    for name in ("pg", "mail", "uploads"):
+    # A new log has a name and keys of its own: under the old ones it would be the old log, set back.
+    for name in ("pg", "mail", "uploads", "log"):
         shutil.rmtree(server.data_dir / name, ignore_errors=True)
 
 

@@ -51,11 +51,15 @@ FROM import_row r WHERE {_NEW}
 
 # $3 recorded, $4 happened, $5 actor, $6 command.
 MOVEMENTS = f"""
+WITH written AS (
 INSERT INTO movement (lot_id, seq, kind, quantity, to_position, to_quantity_after, occurred_at, recorded_at, company_id,
     actor_id, command_id, cause_kind, cause_id, parties)
 SELECT r.lot_id, 1, 'register', r.quantity - r.here_already, 1, r.quantity - r.here_already, $4::timestamptz, $3::timestamptz,
     $2::uuid, $5::uuid, $6::uuid, 'import', $1::uuid, ARRAY[$2::uuid]
 FROM import_row r WHERE {_NEW}
+RETURNING lot_id, seq
+)
+INSERT INTO unsequenced (lot_id, seq) SELECT lot_id, seq FROM written
 """
 
 # $3 currency, $4 snapshot. Numbers within a family go on from the highest one at the site.

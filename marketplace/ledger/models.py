@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    SmallInteger,
     Text,
     UniqueConstraint,
     func,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.db.base import Created, Row
+from marketplace.db.base import Created, Id, Row
 
 CONDITIONS = "'new','new_old_stock','remanufactured','used_tested','used','core'"
 KINDS = (
@@ -223,6 +224,124 @@ class MovementNote(Row):
     note: Mapped[str | None]
     parties: Mapped[list[UUID]]
     __table_args__ = (ForeignKeyConstraint(["lot_id", "seq"], ["movement.lot_id", "movement.seq"]),)
+
+
+class Unsequenced(Row):
+    """A movement that has no place in the log yet. Written with the movement; the sequencer takes it away."""
+
+    __tablename__ = "unsequenced"
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class LogState(Row):
+    """The log as a whole, in one row: its name and how many entries it has."""
+
+    __tablename__ = "log_state"
+    single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    origin: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    started_at: Mapped[datetime]
+    sequenced_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("single", name="single"), CheckConstraint("size >= 0", name="size"))
+
+
+class LogEntry(Row):
+    """What the log commits to at one position. Says nothing to whoever does not know the lot's key."""
+
+    __tablename__ = "log_entry"
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry: Mapped[bytes] = mapped_column(BYTEA)
+    __table_args__ = (CheckConstraint("length(entry) = 65", name="entry"),)
+
+
+class LogSalt(Row):
+    """Where a movement stands in the log, and its salt: shown to whoever may see the movement."""
+
+    __tablename__ = "log_salt"
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    salt: Mapped[bytes] = mapped_column(BYTEA)
+    __table_args__ = (Index("uq_log_salt_position", "position", unique=True),)
+
+
+class LogLotKey(Row):
+    """The key of a lot: shown to whoever may see the lot."""
+
+    __tablename__ = "log_lot_key"
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[bytes] = mapped_column(BYTEA)
+    __table_args__ = (CheckConstraint("length(key) = 32", name="key"),)
+
+
+class LogTile(Row):
+    """Hashes of the tree as tlog-tiles has them; the last tile of a level grows until it is full."""
+
+    __tablename__ = "log_tile"
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hashes: Mapped[bytes] = mapped_column(BYTEA)
+    __table_args__ = (CheckConstraint("length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0", name="hashes"),)
+
+
+class LogCheckpoint(Row):
+    """A size of the log that was signed, with its root and the note."""
+
+    __tablename__ = "log_checkpoint"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(BYTEA)
+    note: Mapped[str]
+    signed_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("size > 0 AND length(root) = 32", name="root"),)
+
+
+class LogKey(Row):
+    """A public key by which the log's checkpoints are verified."""
+
+    __tablename__ = "log_key"
+    vkey: Mapped[str] = mapped_column(primary_key=True)
+    added_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+class LogWitness(Row):
+    """A company's witness: whose cosignatures are taken."""
+
+    __tablename__ = "log_witness"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
+    name: Mapped[str]
+    vkey: Mapped[str] = mapped_column(unique=True)
+    registered_by: Mapped[UUID]
+    registered_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+    __table_args__ = (Index("uq_log_witness_name", "name", unique=True, postgresql_where=text("retired_at IS NULL")),)
+
+
+class LogCosignature(Row):
+    """A witness's line under a checkpoint."""
+
+    __tablename__ = "log_cosignature"
+    size: Mapped[int] = mapped_column(BigInteger, ForeignKey("log_checkpoint.size"), primary_key=True)
+    witness_id: Mapped[UUID] = mapped_column(ForeignKey("log_witness.id"), primary_key=True)
+    line: Mapped[str]
+    said_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    __table_args__ = (Index("ix_log_cosignature_witness_id", "witness_id", "size"),)
+
+
+class LogAlarm(Row):
+    """Something that must not be: a log that shrank or forked, a key that is gone, a check that found something."""
+
+    __tablename__ = "log_alarm"
+    id: Mapped[Id]
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    words: Mapped[str]
+    evidence: Mapped[str | None]
+    witness_id: Mapped[UUID | None] = mapped_column(ForeignKey("log_witness.id"))
+    __table_args__ = (CheckConstraint("kind IN ('smaller','forked','key','check')", name="kind"),)
 
 
 class OpenHold(Row):

@@ -35,6 +35,8 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("holding.act", "admin planner buyer warehouse", "move, use, fit, scrap and count units"),
         ("ledger.correct", "admin planner", "correct stock transactions"),
         ("ledger.freeze", "admin planner", "put units on quality hold"),
+        ("ledger.prove", "admin planner buyer auditor", "take evidence of units and their history away"),
+        ("ledger.witness", "admin", "register the company's witness of the log"),
         ("release.read", "admin planner seller technician auditor", "see the company's own surplus postings"),
         ("release.write", "admin planner seller", "prepare and publish surplus postings"),
         ("listing.read", "admin planner buyer seller warehouse technician auditor", "see listings"),

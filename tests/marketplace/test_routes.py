@@ -20,6 +20,8 @@ from tests.world import World
 
 # Routes open to everybody, and why.
 OPEN = {
+    "POST /api/v1/ledger/cosignatures": "a witness's line says by itself who has signed it",
+    "POST /api/v1/ledger/evidence": "only what this log has signed itself counts",
     "POST /api/v1/session": "signing in",
     "DELETE /api/v1/session": "signing out of no session is no fault",
 }

@@ -21,6 +21,7 @@ from marketplace.kit.errors import DomainError
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger import queries as ledger
 from marketplace.ledger.kinds import CONDITION_WORDS
+from marketplace.ledger.queries import log
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
@@ -180,6 +181,8 @@ async def _unit(visit: Visit, lot_id: UUID) -> dict[str, Any]:
         "rights": rights,
         "may_freeze": bool(unit.lines) and (ours or made) and actor.may("ledger.freeze"),
         "may_correct": actor.may("ledger.correct"),
+        "proof": await log.proof_of(visit.session, lot_id),
+        "may_prove": actor.may("ledger.prove") and not actor.masked,
         "crumbs": [("Unit history", "/units"), (unit.part_number, f"/units/{lot_id}")],
     }
 

@@ -19,6 +19,16 @@ from tests.conftest import clone
 
 # Tables that carry no policy, and why each may not need one.
 WITHOUT_POLICY = {
+    "log_state": "how many entries the log has: told to everybody",
+    "log_entry": "what the log commits to: served to everybody, and says nothing without a lot's key",
+    "log_tile": "hashes of the log's tree: served to everybody",
+    "log_checkpoint": "what the log has signed: served to everybody",
+    "log_key": "the log's public keys",
+    "log_witness": "names and public keys of witnesses: everybody may know who watches",
+    "log_cosignature": "lines under checkpoints: served to everybody",
+    "log_alarm": "what must not be: told to everybody who is signed in",
+    "unsequenced": "the sequencer's queue: the app role may only add to it",
+
     "maker": "catalogue, for all who sign in", "part": "catalogue", "part_number": "catalogue", "part_class": "catalogue",
     "supersession": "catalogue", "alternate": "catalogue", "unit_of_measure": "catalogue",
     "uom_conversion": "catalogue",

@@ -91,7 +91,9 @@ arriving AS (
         AS m (lot_id, seq, kind, purpose, quantity, from_position, to_position, from_quantity_after, from_held_after,
               to_quantity_after, agreement_id, occurred_at, recorded_at, reason, note_hash, resolves, continues,
               corrects, permit_id, counterpart, machine, parties)
-    RETURNING 1
+    RETURNING lot_id, seq
+), queued AS (
+    INSERT INTO unsequenced (lot_id, seq) SELECT lot_id, seq FROM written
 )
 """
 _OPENED = "(SELECT count(*) FROM arriving), (SELECT count(*) FROM written)"

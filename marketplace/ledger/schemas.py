@@ -1,0 +1,87 @@
+"""The log on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.kit.wire import BodyIn
+
+_LINE = "\u2014 witness.example/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA=="
+_VKEY = "witness.example/w1+8d66cf3f+BFo7bHhVvR0hVfKpxw8cFvB0N2gnbK0MPyTcMZlUeTzs"
+
+
+class CheckpointOut(BaseModel):
+    """A size of the log that was signed."""
+
+    size: int
+    root: str = Field(description="Hex.")
+    signed_at: datetime
+    cosigned: list[str] = Field(description="Names of the witnesses that have put their line under it.")
+    note: str = Field(description="The signed note with all its lines.")
+
+
+class WitnessIn(BodyIn):
+    """The public key of a witness that your company runs."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"vkey": _VKEY}]})
+    vkey: str = Field(max_length=400, description="What 'backstock witness key' prints: name+hex+base64.")
+
+
+class WitnessOut(BaseModel):
+    """A witness, and the largest size that it has cosigned."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    company: str
+    name: str
+    vkey: str
+    registered_at: datetime
+    retired_at: datetime | None
+    size: int | None = Field(description="The largest size that it has cosigned.")
+    said_at: datetime | None
+
+
+class CosignatureIn(BodyIn):
+    """A witness's line under the checkpoint of a size. The line says by itself who has signed it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"size": 20852163, "line": _LINE}]})
+    size: int = Field(ge=1)
+    line: str = Field(max_length=2_000)
+
+
+class CosignatureOut(BaseModel):
+    """A line that was taken."""
+
+    size: int
+    witness: str
+    said_at: datetime
+
+
+class EvidenceIn(BodyIn):
+    """A checkpoint that this log has signed, as somebody was shown it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"note": "log.example/log/1\n12\n...\n\n\u2014 log.example/log/1 ...\n"}]}
+    )
+    note: str = Field(max_length=100_000)
+
+
+class EvidenceOut(BaseModel):
+    """What the log says to it. ``fits`` false: an alarm was put on record."""
+
+    fits: bool
+    words: str
+
+
+class LogStatusOut(BaseModel):
+    """How the log stands."""
+
+    origin: str | None = Field(description="Null before the first entry.")
+    size: int
+    signed: int = Field(description="The size of the latest checkpoint.")
+    waiting: int = Field(description="Movements that are not sequenced yet, counted to 10,000.")
+    waiting_since: datetime | None
+    alarms: int = Field(description="Alarms on record.")

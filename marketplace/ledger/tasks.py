@@ -1,0 +1,100 @@
+"""The sealing of the ledger, again and again: sequence what is committed, sign what has grown, keep what was published outside
+of the database as well, so that a database that was set back is not signed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from marketplace.db.session import Database
+from marketplace.kit.errors import DomainError, conflict
+from marketplace.ledger.log.notes import Signer
+from marketplace.ledger.queries import log as queries
+from marketplace.ledger.service import KeyRing, new_signer, publish_keys, raise_alarm, sequence, sign
+
+PAUSE = 0.25
+"""Seconds between looks at an empty queue."""
+AFTER_TROUBLE = 30.0
+
+
+class Sealer:
+    """Seals the ledger of one database. One that is not the only one does nothing while another is at work."""
+
+    def __init__(self, database: Database, ring: KeyRing, base_url: str) -> None:
+        self._database, self._ring, self._base_url = database, ring, base_url
+        self._known: list[Signer] = []
+
+    async def round(self, now: Callable[[], datetime]) -> int:
+        """Everything that waits, and a checkpoint where there is something new. Returns how many movements were sequenced.
+        Raises ``log.key``, ``log.gap``, ``log.shrank``, ``log.forked``, each put on record as an alarm."""
+        try:
+            return await self._round(now)
+        except DomainError as error:
+            if error.code.startswith("log."):
+                await self._alarm(error, now())
+            raise
+
+    async def _round(self, now: Callable[[], datetime]) -> int:
+        signers = await self._signers()
+        done = 0
+        while True:
+            async with self._database.write() as session:
+                found = await sequence(session, now(), signers[0].name)
+            done += found or 0
+            if not found:
+                break
+        if signers != self._known:
+            async with self._database.write() as session:
+                await publish_keys(session, signers, now())
+            self._known = signers
+        async with self._database.write() as session:
+            point = await sign(session, now(), signers, self._ring.published())
+        if point is not None:
+            async with self._database.read() as session:
+                latest = await queries.latest_checkpoint(session)
+            if latest is not None:
+                self._ring.keep_published(latest.note)
+        return done
+
+    async def _signers(self) -> list[Signer]:
+        signers = self._ring.signers()
+        if signers:
+            return signers
+        async with self._database.read() as session:
+            state = await queries.state(session)
+        if state is not None:
+            # A new key under the old name would be another log to everybody who knows the old one.
+            raise conflict(
+                "log.key",
+                f"The log {state.origin} exists and its keys are gone: put back the file log/keys of the data folder. "
+                "Nothing is sequenced or signed until then.",
+            )
+        signers = [new_signer(self._base_url)]
+        self._ring.keep_signers(signers)
+        return signers
+
+    async def _alarm(self, error: DomainError, now: datetime) -> None:
+        kinds = {"log.shrank": "smaller", "log.forked": "forked", "log.key": "key"}
+        async with self._database.write() as session:
+            await raise_alarm(session, now, kinds.get(error.code, "check"), error.message)
+
+    async def run(self, now: Callable[[], datetime], stop: asyncio.Event) -> None:
+        """Rounds until ``stop``; trouble is told and tried again."""
+        log = structlog.get_logger("sealer")
+        while not stop.is_set():
+            pause = PAUSE
+            try:
+                await self.round(now)
+            except DomainError as error:
+                log.error("not sealed", code=error.code, words=error.message)
+                pause = AFTER_TROUBLE if error.code.startswith("log.") else 1.0
+            except Exception:
+                log.exception("not sealed")
+                pause = AFTER_TROUBLE
+            try:
+                await asyncio.wait_for(stop.wait(), pause)
+            except TimeoutError:
+                continue

@@ -1,0 +1,316 @@
+"""The log of the ledger: movements are sequenced densely and in order, whoever dies on the way; what is signed goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
+from marketplace.db.session import Database
+from marketplace.kit.errors import DomainError
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.log import bundle as bundles
+from marketplace.ledger.log import entry as entries
+from marketplace.ledger.log.merkle import leaf_hash, node_hash
+from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
+from marketplace.ledger.service import (
+    KeyRing,
+    LogVerdict,
+    bundle_of,
+    publish_keys,
+    sequence,
+    sign,
+    verify_log,
+)
+from marketplace.ledger.tasks import Sealer
+from tests.conftest import clone
+from tests.marketplace.ledger import verify_bundle
+from tests.world import Party, World
+
+ORIGIN = "log.test/ledger"
+SIGNER = Signer(ORIGIN, ED25519, bytes(range(32)))
+
+
+@pytest.fixture
+async def name(cluster: Credentials, worker_id: str) -> str:
+    """A database of its own for each test: there is one log in it."""
+    name = f"test_{worker_id}_log"
+    await clone(cluster, name)
+    return name
+
+
+@pytest.fixture
+async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
+    database = Database(cluster.dsn(APP, name), pool_size=10)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def worker_db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
+    database = Database(cluster.dsn(WORKER, name), pool_size=5)
+    yield database
+    await database.close()
+
+
+async def sequenced(worker_db: Database, limit: int = 5_000) -> int | None:
+    async with worker_db.write() as session:
+        return await sequence(session, datetime.now(UTC), ORIGIN, limit=limit)
+
+
+async def signed(worker_db: Database, last: Checkpoint | None = None) -> Checkpoint | None:
+    async with worker_db.write() as session:
+        return await sign(session, datetime.now(UTC), [SIGNER], last)
+
+
+def tree(hashes: list[bytes]) -> bytes:
+    """RFC 6962, word for word."""
+    if len(hashes) == 1:
+        return hashes[0]
+    k = 1 << ((len(hashes) - 1).bit_length() - 1)
+    return node_hash(tree(hashes[:k]), tree(hashes[k:]))
+
+
+async def check(owner: asyncpg.Connection, size: int) -> None:
+    """Every movement has one place, each lot's in order, and every entry is that of its movement."""
+    rows = await owner.fetch(
+        "SELECT s.position, s.lot_id, s.seq, s.salt, k.key, e.entry FROM log_salt s JOIN log_lot_key k USING (lot_id) "
+        "JOIN log_entry e USING (position) ORDER BY position"
+    )
+    assert [r["position"] for r in rows] == list(range(size))
+    assert {(r["lot_id"], r["seq"]) for r in rows} == {
+        (r[0], r[1]) for r in await owner.fetch("SELECT lot_id, seq FROM movement")
+    }
+    last: dict[UUID, int] = {}
+    for r in rows:
+        assert r["seq"] == last.get(r["lot_id"], 0) + 1
+        last[r["lot_id"]] = r["seq"]
+        assert entries.taken_apart(r["entry"]).tag == entries.tag(r["key"], r["seq"])
+    assert await owner.fetchval("SELECT size FROM log_state") == size
+    point = await owner.fetchrow("SELECT size, root, note FROM log_checkpoint ORDER BY size DESC LIMIT 1")
+    if point is not None and point["size"] == size:
+        assert point["root"] == tree([leaf_hash(r["entry"]) for r in rows])
+        assert open_checkpoint(parse_note(point["note"]), [SIGNER.key]) == Checkpoint(ORIGIN, size, point["root"])
+
+
+async def test_what_was_before_the_log_comes_first_and_then_what_comes(
+    world: World, worker_db: Database, owner: asyncpg.Connection
+) -> None:
+    lots = [await world.register(world.maker, 5) for _ in range(3)]
+    for lot in reversed(lots):
+        await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+    # As a database has them that is older than the log.
+    await owner.execute("DELETE FROM unsequenced")
+    assert await sequenced(worker_db) == 6
+    order = await owner.fetch(
+        "SELECT s.lot_id, m.recorded_at FROM log_salt s JOIN movement m USING (lot_id, seq) ORDER BY position"
+    )
+    assert [r["recorded_at"] for r in order] == sorted(r["recorded_at"] for r in order)
+    assert await signed(worker_db) is not None
+    await check(owner, 6)
+    assert await sequenced(worker_db) == 0
+    await world.run(world.maker, *(Step(Kind.SCRAP, lot, 1, 1) for lot in lots))
+    assert [await sequenced(worker_db, 2), await sequenced(worker_db, 2)] == [2, 1]
+    before = await owner.fetchval("SELECT note FROM log_checkpoint")
+    assert await signed(worker_db) is not None
+    assert await signed(worker_db) is None, "nothing new, nothing to sign"
+    await check(owner, 9)
+    assert before in [r[0] for r in await owner.fetch("SELECT note FROM log_checkpoint")]
+
+
+async def test_two_sequencers_and_many_writers_leave_no_gap(
+    world: World, worker_db: Database, owner: asyncpg.Connection
+) -> None:
+    lots = [await world.register(world.maker, 200) for _ in range(8)]
+    writing = True
+
+    async def writer(lot: UUID) -> None:
+        for _ in range(30):
+            await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1), Step(Kind.HOLD, lot, 1, 1))
+
+    async def sequencer() -> int:
+        done = 0
+        while True:
+            found = await sequenced(worker_db, 7)
+            done += found or 0
+            await signed(worker_db)
+            if found == 0 and not writing:
+                return done
+
+    both = [asyncio.create_task(sequencer()) for _ in range(2)]
+    await asyncio.gather(*(writer(lot) for lot in lots))
+    writing = False
+    assert sum(await asyncio.gather(*both)) == 8 + 8 * 60
+    await check(owner, 8 + 8 * 60)
+    sizes = [r[0] for r in await owner.fetch("SELECT size FROM log_checkpoint ORDER BY size")]
+    assert len(set(sizes)) == len(sizes) > 1
+
+
+async def test_what_is_not_in_the_queue_stops_the_log_instead_of_being_passed_over(
+    world: World, worker_db: Database, owner: asyncpg.Connection
+) -> None:
+    lot = await world.register(world.maker, 5)
+    await sequenced(worker_db)
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+    await owner.execute("DELETE FROM unsequenced")
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+    before = await owner.fetchrow("SELECT * FROM log_state")
+    with pytest.raises(DomainError, match="Movement 3 of lot") as refused:
+        await sequenced(worker_db)
+    assert refused.value.code == "log.gap"
+    assert await owner.fetchrow("SELECT * FROM log_state") == before
+    assert await owner.fetchval("SELECT count(*) FROM unsequenced") == 1
+
+
+async def test_a_log_that_shrank_or_forked_is_not_signed(
+    world: World, worker_db: Database, owner: asyncpg.Connection
+) -> None:
+    lot = await world.register(world.maker, 5)
+    await sequenced(worker_db)
+    last = await signed(worker_db)
+    assert last is not None
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+    await sequenced(worker_db)
+    larger = Checkpoint(ORIGIN, 7, bytes(32))
+    other = last._replace(root=sha256(b"other").digest())
+    foreign = last._replace(origin="other.test/log")
+    for known, code in ((larger, "log.shrank"), (other, "log.forked"), (foreign, "log.forked")):
+        with pytest.raises(DomainError) as refused:
+            await signed(worker_db, known)
+        assert refused.value.code == code
+    assert await owner.fetchval("SELECT count(*) FROM log_checkpoint") == 1
+    assert (await signed(worker_db, last)) is not None
+
+
+async def test_who_may_not_see_a_movement_sees_neither_salt_nor_key(
+    world: World, worker_db: Database, owner: asyncpg.Connection
+) -> None:
+    await world.register(world.maker, 5)
+    await sequenced(worker_db)
+    for table in ("log_salt", "log_lot_key"):
+        assert len(await world.visible(world.maker, f"SELECT * FROM {table}")) == 1
+        assert await world.visible(world.buyer, f"SELECT * FROM {table}") == []
+    for statement in (
+        "UPDATE log_entry SET entry = entry",
+        "DELETE FROM log_checkpoint",
+        "UPDATE log_salt SET salt = salt",
+        "TRUNCATE log_tile",
+    ):
+        for role in (world.db, worker_db):
+            with pytest.raises((DomainError, Exception), match="permission denied"):
+                async with role.write(world.maker.tenant) as session:
+                    await (await session.connection()).exec_driver_sql(statement)
+
+
+async def test_a_bundle_of_what_each_side_may_see_holds_for_two_verifiers(
+    world: World, worker_db: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    lots = [await world.register(world.maker, 5, serial=None) for _ in range(40)]
+    for n, lot in enumerate(lots):
+        await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1), Step(Kind.HOLD, lot, 1, 1))
+        if n % 9 == 0:
+            ring = KeyRing(tmp_path)
+            await Sealer(worker_db, ring, "http://log.test").round(lambda: datetime.now(UTC))
+    await Sealer(worker_db, ring, "http://log.test").round(lambda: datetime.now(UTC))
+    signers = ring.signers()
+    assert ring.published() is not None
+
+    async def made(party: Party, *wanted: UUID) -> bytes:
+        async with world.db.read(party.tenant) as session:
+            return await bundle_of(session, signers, {"kind": "unit"}, wanted, datetime.now(UTC))
+
+    data = await made(world.maker, *lots[3:6])
+    verdict = bundles.verify(bundles.load(data))
+    assert verdict.faults == []
+    assert (verdict.movements, verdict.lots, verdict.whole) == (9, 3, 3)
+    assert verify_bundle.check(json.loads(data), [signers[0].key.vkey]).startswith(
+        "9 movements of 3 lots are in log.test/log/"
+    )
+    with pytest.raises(DomainError, match="None of these movements"):
+        await made(world.buyer, lots[3])
+
+
+CHANGED = [
+    (
+        "UPDATE movement SET quantity = quantity + 1 WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one that was committed to",
+    ),
+    ("UPDATE movement SET actor_id = lot_id WHERE lot_id = $1 AND seq = 1", "the movement is not the one"),
+    (
+        "UPDATE movement SET occurred_at = occurred_at - interval '1 day' WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one",
+    ),
+    ("UPDATE lot SET batch = 'other' WHERE lot_id = $1", "the movement is not the one"),
+    ("UPDATE position SET condition = 'used' WHERE lot_id = $1", "the movement is not the one"),
+    ("DELETE FROM movement WHERE lot_id = $1 AND seq = 3", "the movement that it commits to is gone"),
+    (
+        "UPDATE log_salt SET salt = decode(repeat('00', 16), 'hex') WHERE lot_id = $1 AND seq = 2",
+        "the movement is not the one",
+    ),
+    ("DELETE FROM log_salt WHERE lot_id = $1 AND seq = 3", "is gone|is neither in the log nor waits"),
+    ("UPDATE log_lot_key SET key = decode(repeat('00', 32), 'hex') WHERE lot_id = $1", "the movement is not the one"),
+    ("DELETE FROM log_entry WHERE position = 4 AND $1::uuid IS NOT NULL", "Entry 4 is missing"),
+    (
+        "UPDATE log_entry SET entry = set_byte(entry, 40, get_byte(entry, 40) # 1) WHERE position = 4 AND $1::uuid IS NOT NULL",
+        "its root is not that of the entries",
+    ),
+    (
+        "UPDATE log_tile SET hashes = set_byte(hashes, 7, get_byte(hashes, 7) # 1) WHERE $1::uuid IS NOT NULL",
+        "Tile 0/0: its hashes are not those of the entries",
+    ),
+    (
+        "UPDATE log_checkpoint SET root = decode(repeat('00', 32), 'hex') WHERE $1::uuid IS NOT NULL",
+        "its root is not that",
+    ),
+    ("UPDATE log_checkpoint SET note = replace(note, '9', '8') WHERE $1::uuid IS NOT NULL", "The checkpoint of size"),
+    ("UPDATE log_state SET size = size - 1 WHERE $1::uuid IS NOT NULL", "The log says that it has"),
+    (
+        "UPDATE log_salt SET position = CASE position WHEN 0 THEN 1000 ELSE 1001 END WHERE position IN (0, 1) AND $1::uuid IS NOT NULL",
+        "is gone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("statement", "words"), CHANGED, ids=range(len(CHANGED)))
+async def test_what_somebody_with_all_rights_changes_is_found_and_named(
+    world: World, worker_db: Database, owner: asyncpg.Connection, statement: str, words: str
+) -> None:
+    lots = [await world.register(world.maker, 5) for _ in range(3)]
+    for lot in lots:
+        await world.run(world.maker, Step(Kind.HOLD, lot, 1, 1), Step(Kind.SCRAP, lot, 1, 1))
+    await sequenced(worker_db)
+    await signed(worker_db)
+    async with worker_db.write() as session:
+        await publish_keys(session, [SIGNER], datetime.now(UTC))
+
+    async def verdict() -> LogVerdict:
+        async with worker_db.read() as session:
+            return await verify_log(session)
+
+    before = await verdict()
+    assert (before.entries, before.checkpoints, before.faults) == (9, 1, [])
+    # As a superuser does it: no key, no check and no trigger is in the way.
+    await owner.execute("SET session_replication_role = replica")
+    try:
+        assert not (await owner.execute(statement, lots[1])).endswith(" 0")
+    finally:
+        await owner.execute("SET session_replication_role = origin")
+    found = (await verdict()).faults
+    assert any(re.search(words, fault) for fault in found), found

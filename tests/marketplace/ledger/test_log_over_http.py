@@ -1,0 +1,270 @@
+"""The log over HTTP: as tlog-tiles for everybody, and witnesses, evidence and bundles. A witness and a monitor as the program that
+a counterparty runs, against a server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+
+from marketplace.app import create_app
+from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
+from marketplace.db.session import Database
+from marketplace.ledger.entries import Step
+from marketplace.ledger.kinds import Kind
+from marketplace.ledger.log import bundle as bundles
+from marketplace.ledger.log.merkle import Frontier, leaf_hash
+from marketplace.ledger.log.notes import open_checkpoint, parse_note, parse_vkey
+from marketplace.ledger.log.tiles import unbundle
+from marketplace.ledger.service import KeyRing
+from marketplace.ledger.tasks import Sealer
+from marketplace.settings import Settings
+from tests.browser.conftest import serving
+from tests.clients import client_for, token_for
+from tests.conftest import clone
+from tests.marketplace.ledger import verify_bundle
+from tests.world import Party, World
+
+API = "/api/v1/ledger"
+
+
+class Site(NamedTuple):
+    world: World
+    worker: Database
+    folder: Path
+    address: str
+    app: Any
+
+    async def seal(self) -> None:
+        await Sealer(self.worker, KeyRing(self.folder), "http://log.test").round(lambda: datetime.now(UTC))
+
+    async def move(self, count: int) -> list[UUID]:
+        lots = [await self.world.register(self.world.maker, 5) for _ in range(count)]
+        await self.world.run(self.world.maker, *(Step(Kind.SCRAP, lot, 1, 1) for lot in lots))
+        await self.seal()
+        return lots
+
+    @property
+    def vkey(self) -> str:
+        return KeyRing(self.folder).signers()[0].key.vkey
+
+    async def as_(self, party: Party, role: str) -> httpx.AsyncClient:
+        token = await token_for(self.world.owner, party.users[role], party.id)
+        return httpx.AsyncClient(base_url=self.address, cookies={"backstock_session": token}, timeout=30)
+
+
+@pytest.fixture
+async def site(cluster: Credentials, worker_id: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """An installation of its own: database, keys, server."""
+    name = f"test_{worker_id}_logsite"
+    await clone(cluster, name)
+    owner = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
+    db = Database(cluster.dsn(APP, name), pool_size=5)
+    worker = Database(cluster.dsn(WORKER, name), pool_size=3)
+    app = create_app(Settings(data_dir=tmp_path), database=db)
+    async with serving(app) as address:
+        yield Site(await World.make(owner, db), worker, tmp_path, address, app)
+    await db.close()
+    await worker.close()
+    await owner.close()
+
+
+def backstock(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "marketplace.cli", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+async def test_everybody_reads_the_log_as_tiles(site: Site) -> None:
+    async with client_for(site.app) as anybody:
+        assert (await anybody.get("/log/checkpoint")).status_code == 404, "nothing is signed yet"
+        await site.move(150)
+        answer = await anybody.get("/log/checkpoint")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        point = open_checkpoint(parse_note(answer.text), [parse_vkey(site.vkey)])
+        assert point.size == 300
+        assert (await anybody.get("/log/keys")).text == f"{site.vkey}\n"
+        tree = Frontier()
+        for path in ("tile/entries/000", "tile/entries/001.p/44"):
+            data = await anybody.get(f"/log/{path}")
+            assert "immutable" in data.headers["cache-control"]
+            for entry in unbundle(data.content):
+                tree.append(leaf_hash(entry))
+        assert (tree.size, tree.root) == (point.size, point.root)
+        assert len((await anybody.get("/log/tile/0/000")).content) == 8_192
+        assert len((await anybody.get("/log/tile/0/001.p/44")).content) == 44 * 32
+        assert len((await anybody.get("/log/tile/1/000.p/1")).content) == 32
+        for none in (
+            "tile/0/001",
+            "tile/0/001.p/45",
+            "tile/0/002.p/1",
+            "tile/1/000.p/2",
+            "tile/9/000",
+            "tile/0/1",
+            "tile/x/000",
+        ):
+            assert (await anybody.get(f"/log/{none}")).status_code == 404, none
+
+
+async def test_a_bundle_is_for_whoever_may_see_its_lots(site: Site, tmp_path: Path) -> None:
+    lots = await site.move(3)
+    maker, buyer = await site.as_(site.world.maker, "planner"), await site.as_(site.world.buyer, "buyer")
+    async with maker, buyer:
+        answer = await maker.get(f"{API}/units/{lots[0]}/bundle")
+        assert answer.status_code == 200, answer.text
+        assert "attachment" in answer.headers["content-disposition"]
+        assert bundles.verify(bundles.load(answer.content)).faults == []
+        assert verify_bundle.check(answer.json(), [site.vkey]).startswith("2 movements of 1 lots")
+        assert (await buyer.get(f"{API}/units/{lots[0]}/bundle")).status_code == 404
+        day = {"since": "2020-01-01T00:00:00Z", "until": "2020-02-01T00:00:00Z"}
+        assert (await maker.get(f"{API}/bundle", params=day)).json()["code"] == "log.nothing"
+        now = {"since": datetime.now(UTC).date().isoformat() + "T00:00:00Z", "until": "2020-02-01T00:00:00Z"}
+        assert (await maker.get(f"{API}/bundle", params=now)).json()["code"] == "log.period"
+        whole = await maker.get(f"{API}/bundle", params={**now, "until": "2100-01-01T00:00:00Z"})
+        assert whole.json()["code"] == "log.period", "at most 400 days"
+    file = tmp_path / "unit.backstock.json"
+    file.write_bytes(answer.content)
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {site.vkey}\nquorum none\n")
+    held = backstock("verify", str(file), "--witness-policy", str(policy))
+    assert (held.returncode, held.stdout.splitlines()[0]) == (0, "HOLDS")
+    file.write_bytes(answer.content.replace(b'"quantity":5', b'"quantity":6'))
+    broken = backstock("verify", str(file))
+    assert (broken.returncode, broken.stdout.splitlines()[0]) == (1, "DOES NOT HOLD")
+    file.write_bytes(answer.content[:100])
+    assert backstock("verify", str(file)).returncode == 2
+
+
+async def test_a_witness_cosigns_what_goes_on_and_catches_a_log_that_was_set_back(
+    site: Site, cluster: Credentials, tmp_path: Path
+) -> None:
+    lots = await site.move(20)
+    key, state = tmp_path / "w.key", tmp_path / "w.state"
+    made = backstock("witness", "key", "w.test/1", str(key))
+    assert made.returncode == 0, made.stderr
+    again = backstock("witness", "key", "w.test/1", str(key))
+    assert (again.returncode, "not written over" in again.stderr) == (5, True)
+    run = [
+        "witness",
+        "run",
+        "--log",
+        site.address,
+        "--key",
+        str(key),
+        "--state",
+        str(state),
+        "--log-key",
+        site.vkey,
+        "--every",
+        "0",
+    ]
+
+    async def look() -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(backstock, *run)
+
+    assert "did not take the cosignature" in (await look()).stdout, "it is not registered yet"
+    admin = await site.as_(site.world.maker, "admin")
+    async with admin:
+        body = {"vkey": made.stdout.strip()}
+        assert (await admin.post(f"{API}/witnesses", json=body)).status_code == 201
+        assert (await admin.post(f"{API}/witnesses", json=body)).json()["code"] == "witness.exists"
+        assert (await admin.post(f"{API}/witnesses", json={"vkey": site.vkey})).json()["code"] == "witness.key"
+        planner = await site.as_(site.world.maker, "planner")
+        async with planner:
+            assert (await planner.post(f"{API}/witnesses", json=body)).status_code == 403
+        assert (await look()).stdout.rstrip().endswith("size 40 cosigned")
+        assert "w.test/1" in (await admin.get("/log/checkpoint")).text
+        yesterday = await site.world.owner.fetch("SELECT position, entry FROM log_entry ORDER BY position")
+        await site.move(300)
+        assert (await look()).stdout.rstrip().endswith("size 640 cosigned")
+        listed = (await admin.get(f"{API}/witnesses")).json()
+        assert [(w["name"], w["size"]) for w in listed] == [("w.test/1", 640)]
+        # The operator sets the database back to yesterday, and signs that again with the log's own key.
+        owner = site.world.owner
+        await owner.execute("SET session_replication_role = replica")
+        await owner.execute("DELETE FROM log_cosignature WHERE size > 40")
+        await owner.execute("DELETE FROM log_checkpoint WHERE size > 40")
+        await owner.execute("SET session_replication_role = origin")
+        alarm = await look()
+        assert (alarm.returncode, "has shrunk" in alarm.stderr) == (1, True)
+        assert len(yesterday) == 40
+        status = (await admin.get(f"{API}/log")).json()
+        assert status["alarms"] == 0, "the entries are there still: what was signed fits them"
+        await owner.execute("DELETE FROM log_entry WHERE position >= 40")
+        await owner.execute("UPDATE log_state SET size = 40")
+        assert (await look()).returncode == 1
+        status = (await admin.get(f"{API}/log")).json()
+        assert status["alarms"] == 1
+    assert lots
+
+
+async def test_lines_and_evidence_of_strangers_are_refused_and_change_nothing(site: Site) -> None:
+    await site.move(2)
+    owner = site.world.owner
+    async with client_for(site.app) as anybody:
+        note = (await anybody.get("/log/checkpoint")).text
+        line = note.splitlines()[-1]
+        for body, code in (
+            ({"size": 4, "line": line}, "witness.unknown"),
+            ({"size": 5, "line": line}, "checkpoint.not_found"),
+            ({"size": 4, "line": "\u2014 w.test/1 AAAA"}, "witness.signature"),
+            ({"size": 4, "line": line + "\n" + line}, "witness.unknown"),
+        ):
+            assert (await anybody.post(f"{API}/cosignatures", json=body)).json()["code"] == code
+        assert (await anybody.post(f"{API}/evidence", json={"note": note.replace("4\n", "9\n", 1)})).json()[
+            "code"
+        ] == "evidence.note"
+        fits = (await anybody.post(f"{API}/evidence", json={"note": note})).json()
+        assert fits["fits"] is True
+    assert await owner.fetchval("SELECT (SELECT count(*) FROM log_alarm) + (SELECT count(*) FROM log_cosignature)") == 0
+
+
+async def test_a_monitor_reads_everything_and_names_what_was_withheld(site: Site, tmp_path: Path) -> None:
+    lots = await site.move(150)
+    maker = await site.as_(site.world.maker, "planner")
+    async with maker:
+        data = (await maker.get(f"{API}/units/{lots[0]}/bundle")).content
+    file = tmp_path / "b.json"
+    file.write_bytes(data)
+    watch = ["log", "monitor", "--log", site.address, "--bundle", str(file), "--log-key", site.vkey]
+    quiet = await asyncio.to_thread(backstock, *watch)
+    assert (quiet.returncode, "0 things found" in quiet.stdout) == (0, True)
+    # Somebody was shown a history without its last movement.
+    short = json.loads(data)
+    short["lots"][0]["movements"].pop()
+    file.write_text(json.dumps(short))
+    found = await asyncio.to_thread(backstock, *watch)
+    assert found.returncode == 1
+    assert f"Movement 2 of lot {lots[0]} is in the log" in found.stdout
+    assert "a withheld end" in found.stdout
+
+
+async def test_keys_change_by_a_time_in_which_both_sign(site: Site) -> None:
+    await site.move(2)
+    ring = KeyRing(site.folder)
+    old = ring.signers()[0]
+    new = old._replace(seed=bytes(32))
+    ring.keep_signers([old, new])
+    await site.move(2)
+    async with client_for(site.app) as anybody:
+        both = parse_note((await anybody.get("/log/checkpoint")).text)
+        assert open_checkpoint(both, [old.key]) == open_checkpoint(both, [new.key])
+        ring.keep_signers([new])
+        await site.move(2)
+        last = parse_note((await anybody.get("/log/checkpoint")).text)
+        assert [line.key_id for line in last.lines] == [new.key.id]
+        assert (await anybody.get("/log/keys")).text.splitlines() == [old.key.vkey, new.key.vkey]
+    ring.keep_signers([])
+    with pytest.raises(Exception, match="its keys are gone"):
+        await site.seal()
+    assert await site.world.owner.fetchval("SELECT kind FROM log_alarm") == "key"
