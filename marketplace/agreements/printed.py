@@ -269,7 +269,7 @@ def _panel(signature: Signature, zone: str, stated: Mapping[str, str], kind: str
     if signature.at is None:
         return Panel(title, (("Signature", words(missing, bold=True)),), done=False)
     utc = signature.at.astimezone(UTC)
-    by = signature.by or f"a person of {signature.company}, whose name is told to that company only"
+    by = signature.by or f"a person of {signature.company}"
     rows = (
         ("Signed by", words(by, bold=signature.by is not None)),
         ("For", words(company)),

@@ -275,16 +275,15 @@ class AgreementDetail:
 
 async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> AgreementDetail:
     """One agreement of the actor's company. Raises ``agreement.not_found``, also to a maker's delegate: row level security
-    shows it the agreement, since plans are made with its terms, but it is no party and reads no paper of it. The name of a signer is known to the signer's company only; the other side sees the company."""
+    shows it the agreement, since plans are made with its terms, but it is no party and reads no paper of it. The names of those who signed are told to both parties."""
     row = await fetch_one(session, _AGREEMENT + "WHERE a.id = $1", agreement_id)
     if row is None or actor.company_id not in (row["maker_id"], row["holder_id"]):
         raise missing("agreement.not_found", "No such agreement.")
     more = await fetch_one(
         session,
         "SELECT a.terms::text, a.further::text, a.wording, a.wording_sha256, f.reference, f.maker_signed_at, f.holder_signed_at, "
-        "u.name AS maker_signed_by, v.name AS holder_signed_by "
+        "agreement_signer(a.id, 'maker') AS maker_signed_by, agreement_signer(a.id, 'holder') AS holder_signed_by "
         "FROM agreement a LEFT JOIN framework f ON f.id = a.framework_id "
-        "LEFT JOIN user_account u ON u.id = a.maker_signed_by LEFT JOIN user_account v ON v.id = a.holder_signed_by "
         "WHERE a.id = $1",
         agreement_id,
     )

@@ -18,26 +18,25 @@ from marketplace.parties.actor import Actor
 _PAPER = """
 SELECT a.reference, a.status, a.status_reason, a.legal_hold, a.zone, a.clause, a.version, a.terms::text, a.further::text, a.wording,
        a.wording_sha256, a.created_at, m.name AS maker, h.name AS holder,
-       a.maker_signed_at, mu.name AS maker_signed_by, a.holder_signed_at, hu.name AS holder_signed_by
+       a.maker_signed_at, agreement_signer(a.id, 'maker') AS maker_signed_by, a.holder_signed_at,
+       agreement_signer(a.id, 'holder') AS holder_signed_by
 FROM agreement a JOIN company m ON m.id = a.maker_id JOIN company h ON h.id = a.holder_id
-LEFT JOIN user_account mu ON mu.id = a.maker_signed_by LEFT JOIN user_account hu ON hu.id = a.holder_signed_by
 WHERE a.id = $1 AND (a.maker_id = $2 OR a.holder_id = $2)
 """
 _FRAMEWORKS = f"""
 SELECT f.reference, v.title, f.clause, f.version, f.clause_sha256, m.name AS maker, h.name AS holder, f.maker_signed_at,
-       mu.name AS maker_signed_by, f.holder_signed_at, hu.name AS holder_signed_by
+       framework_signer(f.id, 'maker') AS maker_signed_by, f.holder_signed_at, framework_signer(f.id, 'holder') AS holder_signed_by
 FROM agreement a JOIN framework f ON f.maker_id = a.maker_id AND f.holder_id = a.holder_id
 JOIN ({CLAUSES_OF}) c ON f.clause = c.clause AND f.version = c.version
 JOIN clause_version v ON v.clause = f.clause AND v.version = f.version
 JOIN company m ON m.id = f.maker_id JOIN company h ON h.id = f.holder_id
-LEFT JOIN user_account mu ON mu.id = f.maker_signed_by LEFT JOIN user_account hu ON hu.id = f.holder_signed_by
 WHERE a.id = $1 ORDER BY c.n
 """
 
 
 async def printed_agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> PrintedAgreement:
     """An agreement of the actor's company, as its paper needs it. Raises ``agreement.not_found``, to a delegate of the
-    maker too: it is no party. The name of a signer is known to the signer's company only, as on pages."""
+    maker too: it is no party. The names of those who signed are told to both parties, as on pages."""
     row = await fetch_one(session, _PAPER, agreement_id, actor.company_id)
     if row is None:
         raise missing("agreement.not_found", "No such agreement.")

@@ -69,7 +69,7 @@ async def test_both_sign_once_and_the_framework_goes_with_it(world: World) -> No
     assert found.framework_maker_signed_at is not None
     assert found.framework_holder_signed_at is not None
     assert found.maker_signed_by == f"admin of {world.maker.code}"
-    assert found.holder_signed_by is None, "people of another company stay unnamed"
+    assert found.holder_signed_by == f"admin of {world.buyer.code}", "a contract names who signed it"
     known = await world.owner.fetchval(
         "SELECT count(*) FROM counterparty WHERE company_id = ANY($1::uuid[]) AND other_id = ANY($1::uuid[])",
         [world.maker.id, world.buyer.id],
