@@ -155,7 +155,11 @@ def shortage(
         stake = Money(facts.sale_price.amount * 0, facts.sale_price.currency)
         if result.missing:
             on = local_day(now, facts.zone)
-            stake = _owed(terms, facts, Became.GIVEN_AWAY, min(result.missing, facts.remaining), on, charged).amount
+            gone = min(result.missing, facts.remaining)
+            stake = _owed(terms, facts, Became.GIVEN_AWAY, gone, on, charged).amount
+            if terms.clause == "title-kept":
+                # What left without leave counts as taken out: its price is owed beside.
+                stake += facts.sale_price * gone
         found.append(Shortage(terms, result, stake))
     return max(found, key=lambda s: (s.result.breach, s.at_stake.amount, s.result.below_minimum), default=None)
 
@@ -171,5 +175,8 @@ def told(known: Shortage) -> str:
     words = reason(known.terms, "count_tolerance_bp", known.result.words).words
     stake = f" At stake, if the holder took them out of the minimum: {known.at_stake}." if known.at_stake.amount else ""
     if known.terms.clause == "title-kept":
-        stake += f" What left without leave counts as taken out as well, and its price is owed (section {TAKEN_OUT})."
+        stake = (
+            f" At stake, if they left without leave: {known.at_stake}, the price of what then counts as taken out included "
+            f"(section {TAKEN_OUT})."
+        )
     return f"{words.removesuffix('.')} ({known.terms.clause}/v{known.terms.version}, section {COUNTING}).{stake}"

@@ -11,6 +11,7 @@ from marketplace.agreements.circumstances import Circumstances, Intent
 from marketplace.agreements.combinations import COMBINATIONS, starting_points
 from marketplace.agreements.combined import Combined, best_call, flags, holder_act
 from marketplace.agreements.evaluation import Act, AfterNotice, Entitled, Free, Need, Refused
+from marketplace.agreements.missing import shortage, told
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import TERMS_TYPES, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError
@@ -283,3 +284,14 @@ def test_circumstances_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None
     with pytest.raises(DomainError) as caught:
         facts(circumstances=Circumstances(**wrong))
     assert caught.value.code == "facts.invalid"
+
+
+def test_the_price_of_consigned_units_is_at_stake_where_they_are_not_found() -> None:
+    """What left without leave counts as taken out (title-kept, section 6.3): its price is owed beside what the minimum costs."""
+    kept = shortage([second("title-kept", count_tolerance_bp=0, minimum_to_keep=0)], facts(remaining=10), 3, NOW)
+    assert kept is not None
+    assert kept.at_stake == facts().sale_price * 3
+    assert f"At stake, if they left without leave: {kept.at_stake}" in told(kept)
+    sold = shortage([second(count_tolerance_bp=0, minimum_to_keep=0)], facts(remaining=10), 3, NOW)
+    assert sold is not None
+    assert sold.at_stake.amount == 0, "units of the holder's own above the minimum cost nothing"
