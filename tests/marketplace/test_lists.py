@@ -308,4 +308,6 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             # A row for each company.
             f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",
+            # The log is signed by the worker, and watched by companies.
+            f"{API}/ledger/checkpoints", f"{API}/ledger/witnesses",
         }, missing  # fmt: skip
