@@ -252,10 +252,14 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
         )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _proven(point: Checkpoint, verdict: Verdict, cosigned: Sequence[str]) -> list[str]:
     stand = (
-        f"{verdict.movements:,} movements of {verdict.lots:,} lots stand in the log {point.origin} as they are shown here, "
-        f"at size {point.size:,}."
+        f"{_counted(verdict.movements, 'movement')} of {_counted(verdict.lots, 'lot')} stand in the log {point.origin} as shown "
+        f"here, at size {point.size:,}."
     )
     whole = (
         "None of a lot's movements is left out, from the first to the last that the log knew at that size: the log has signed "
@@ -264,7 +268,7 @@ def _proven(point: Checkpoint, verdict: Verdict, cosigned: Sequence[str]) -> lis
     words = [stand, whole]
     if verdict.whole:
         words.append(
-            f"Of {verdict.whole:,} lots every movement is shown, and they lead from one to the next: what is left at each place "
+            f"Of {_counted(verdict.whole, 'lot')} every movement is shown, and they lead from one to the next: what is left at each place "
             "is what the movements before it leave."
         )
     if cosigned:

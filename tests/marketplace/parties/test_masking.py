@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from marketplace.kit.errors import DomainError
-from marketplace.ledger.queries.units import HistoryRow, _told
+from marketplace.ledger.queries.units import HistoryRow, told_movement
 from marketplace.parties.actor import HIDDEN, ROLES, Actor
 
 MAKER, HOLDER, DELEGATE, OTHER, SUPPLIER = (uuid4() for _ in range(5))
@@ -27,7 +27,7 @@ DELEGATED = person(DELEGATE, "admin", sources=(MAKER,))
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_of_the_makers_people_only_technicians_are_not_told(role: str) -> None:
+def test_of_the_makers_people_only_technicians_are_nottold_movement(role: str) -> None:
     actor = person(MAKER, role)
     assert (MAKER in actor.masked) == (role == "technician")
     assert actor.knows_holders_of(MAKER) == (role != "technician")
@@ -35,7 +35,7 @@ def test_of_the_makers_people_only_technicians_are_not_told(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_nobody_of_a_delegate_is_told(role: str) -> None:
+def test_nobody_of_a_delegate_istold_movement(role: str) -> None:
     actor = person(DELEGATE, role, sources=(MAKER, OTHER))
     assert actor.masked == {MAKER}
     assert not actor.knows_holders_of(MAKER)
@@ -133,5 +133,5 @@ def entry(by: UUID, owner: UUID, holder: UUID) -> dict[str, object]:
 def test_whoever_did_something_with_the_makers_units_is_not_named(
     reader: Actor, by: UUID, stands: UUID, told: str
 ) -> None:
-    row = _told(entry(by, stands, stands), reader)
+    row = told_movement(entry(by, stands, stands), reader)
     assert (row.company, row.note is None) == (told, told == HIDDEN)

@@ -4,6 +4,8 @@ const text = new TextEncoder();
 
 class Fault extends Error {}
 
+const counted = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+
 const need = (true_, words) => {
   if (!true_) throw new Fault(words);
 };
@@ -165,10 +167,10 @@ export async function check(bundle, trusted) {
   need(said.by.length > 0 && lines[0] === "backstock-tails/1" && lines[1] === origin && lines[2] === sizeText, "What the log says of the last movement of each lot is not signed by it, or of another size.");
   for (const [n, line] of tails.entries()) need(lines.includes(line), `Lot ${bundle.lots[n].lot}: the log says that another movement is the last.`);
   const proven = [
-    `${leaves.size.toLocaleString("en")} movements of ${bundle.lots.length.toLocaleString("en")} lots stand in the log ${origin} as they are shown here, at size ${size.toLocaleString("en")}.`,
+    `${counted(leaves.size, "movement")} of ${counted(bundle.lots.length, "lot")} ${leaves.size === 1 ? "stands" : "stand"} in the log ${origin} as they are shown here, at size ${size.toLocaleString("en")}.`,
     "None of a lot's movements is left out, from the first to the last that the log knew at that size: it has signed which one is the last.",
   ];
-  if (wholeLots) proven.push(`Of ${wholeLots.toLocaleString("en")} lots every movement is shown, and the quantities lead from one to the next.`);
+  if (wholeLots) proven.push(`Of ${counted(wholeLots, "lot")} every movement is shown, and the quantities lead from one to the next.`);
   if (cosigned.length) proven.push(`Cosigned by ${cosigned.join(", ")}.`);
   const open = [
     "That what was reported is true: a proof shows what was recorded and when, not what stands on a shelf.",
