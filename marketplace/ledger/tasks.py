@@ -26,6 +26,8 @@ class Sealer:
     def __init__(self, database: Database, ring: KeyRing, base_url: str) -> None:
         self._database, self._ring, self._base_url = database, ring, base_url
         self._known: list[Signer] = []
+        self._settled = False
+        """Whether all that was sequenced so far is signed: then a look at an empty queue ends there."""
 
     async def round(self, now: Callable[[], datetime]) -> int:
         """Everything that waits, and a checkpoint where there is something new. Returns how many movements were sequenced.
@@ -43,9 +45,14 @@ class Sealer:
         while True:
             async with self._database.write() as session:
                 found = await sequence(session, now(), signers[0].name)
-            done += found or 0
+            if found is None:
+                return done
             if not found:
                 break
+            done += found
+            self._settled = False
+        if self._settled and signers == self._known:
+            return done
         if signers != self._known:
             async with self._database.write() as session:
                 await publish_keys(session, signers, now())
@@ -57,6 +64,7 @@ class Sealer:
                 latest = await queries.latest_checkpoint(session)
             if latest is not None:
                 self._ring.keep_published(latest.note)
+        self._settled = True
         return done
 
     async def _signers(self) -> list[Signer]:
@@ -92,6 +100,8 @@ class Sealer:
                 log.error("not sealed", code=error.code, words=error.message)
                 pause = AFTER_TROUBLE if error.code.startswith("log.") else 1.0
             except Exception:
+                # Whatever it was, with its traceback in the log: the queue is kept, and the next round goes on from it. A loop that
+                # ended here would stop sealing until somebody restarts the worker.
                 log.exception("not sealed")
                 pause = AFTER_TROUBLE
             try:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.errors import missing
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger import service
 from marketplace.ledger.log.notes import parse_note
@@ -65,25 +66,19 @@ async def log(visit: Reads) -> Response:
 
     if wants_csv(visit):
         return list_csv(visit, "checkpoints", CSV_HEADER, page, _cells)
-    return await _page(visit, Form(), page)
+    rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
+    count, since = await queries.waiting(visit.session)
+    return visit.show(
+        "proofs/log.html", rows=[(r, cosigned(r)) for r in rows], state=await queries.state(visit.session),
+        latest=await queries.latest_checkpoint(visit.session), waiting=count, since=since,
+        keys=await queries.public_keys(visit.session), witnesses=await queries.witnesses(visit.session, in_force=False),
+        alarms=await queries.alarms(visit.session, MOST_ALARMS), registers=visit.actor.may("ledger.witness"),
+        view=TableView.of(visit.request, COLUMNS).with_next(following), done=DONE.get(visit.asked("done")), address=_address(),
+    )  # fmt: skip
 
 
 def _cells(row: CheckpointRow) -> list[object]:
     return [row.size, row.root.hex(), row.signed_at.isoformat(timespec="seconds"), ", ".join(cosigned(row)), row.text]
-
-
-async def _page(visit: Visit, form: Form, page: object = None) -> Response:
-    rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE) if page else ([], None)  # type: ignore[operator]
-    state = await queries.state(visit.session)
-    latest = await queries.latest_checkpoint(visit.session)
-    count, since = await queries.waiting(visit.session)
-    return visit.show(
-        "proofs/log.html", form=form, rows=[(r, cosigned(r)) for r in rows], state=state, latest=latest, waiting=count, since=since,
-        keys=await queries.public_keys(visit.session), witnesses=await queries.witnesses(visit.session, in_force=False),
-        alarms=await queries.alarms(visit.session, MOST_ALARMS), registers=visit.actor.may("ledger.witness"),
-        view=TableView.of(visit.request, COLUMNS).with_next(following), done=DONE.get(visit.asked("done")),
-        address=_address(),
-    )  # fmt: skip
 
 
 def _address() -> str:
@@ -113,6 +108,20 @@ async def new_witness(visit: Registers) -> Response:
     return visit.show("proofs/register.html", form=Form(), address=_address())
 
 
+async def _retiring(visit: Visit, witness_id: UUID, form: Form) -> Response:
+    known = await queries.witnesses(visit.session)
+    found = next((w for w in known if w.id == witness_id and w.company_id == visit.actor.company_id), None)
+    if found is None:
+        raise missing("witness.not_found", "Your company has no such witness in service.")
+    return visit.show("proofs/retire.html", form=form, witness=found)
+
+
+@router.get("/witnesses/{witness_id}/retire")
+async def retire_page(visit: Registers, witness_id: UUID) -> Response:
+    """What retiring a witness means."""
+    return await _retiring(visit, witness_id, Form())
+
+
 @router.post("/witnesses/{witness_id}/retire")
 async def retire(request: Request, witness_id: UUID, sent: SentForm, now: Now) -> Response:
     """Takes a witness of the actor's company out of service."""
@@ -121,7 +130,7 @@ async def retire(request: Request, witness_id: UUID, sent: SentForm, now: Now) -
         await service.retire_witness(session, actor, witness_id, now)
 
     async def again(visit: Visit, form: Form) -> Response:
-        return await _page(visit, form)
+        return await _retiring(visit, witness_id, form)
 
     return await submit(request, sent, "ledger.witness", act, now=now, to="/proofs?done=retired", again=again)
 

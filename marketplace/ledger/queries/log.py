@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -119,6 +119,12 @@ async def units_of(session: AsyncSession, lots: Sequence[UUID], keys: dict[UUID,
     return {r[0]: Unit._make((*tuple(r)[1:], keys[r[0]])) for r in rows}
 
 
+async def lot_keys(session: AsyncSession, lots: Iterable[UUID]) -> dict[UUID, bytes]:
+    """The keys of these lots, of those that are in the log and that the session's role may see."""
+    rows = await fetch(session, "SELECT lot_id, key FROM log_lot_key WHERE lot_id = ANY($1::uuid[])", list(lots))
+    return {r[0]: r[1] for r in rows}
+
+
 async def waiting(session: AsyncSession) -> tuple[int, datetime | None]:
     """How many movements wait to be sequenced (counted to 10,000), and since when the oldest of these."""
     row = await fetch_one(session, "SELECT n, since FROM log_waiting()")
@@ -208,10 +214,7 @@ async def sealed_history(session: AsyncSession, lots: Sequence[UUID], below: int
     """These lots as far as the session's tenant may see them, with every movement that is in the log below a position: its own
     with record and salt, others' as commitments. Five statements, for any number of lots."""
     rows = await fetch(session, "SELECT * FROM log_history($1::uuid[], $2)", list(lots), below)
-    keys = {
-        r[0]: r[1]
-        for r in await fetch(session, "SELECT lot_id, key FROM log_lot_key WHERE lot_id = ANY($1::uuid[])", list(lots))
-    }
+    keys = await lot_keys(session, lots)
     # One company may see a lot by a later movement and not its first one: then nobody asks what the lot is.
     first = [r["lot_id"] for r in rows if r["seq"] == 1 and r["salt"] is not None]
     units = await units_of(session, first, {lot: sha256(keys[lot]).digest() for lot in first})
@@ -386,9 +389,9 @@ LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
 LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
 LEFT JOIN log_lot_key k ON k.lot_id = m.lot_id
 LEFT JOIN lot l ON l.lot_id = m.lot_id AND m.seq = 1 LEFT JOIN part p ON p.id = l.part_id LEFT JOIN maker c ON c.id = p.maker_id
-ORDER BY e.position
+WHERE e.position < $1 ORDER BY e.position
 """
-"""Every entry of the log with the movement that it is of, as ``sealed_row`` reads them."""
+"""Every entry of the log below a position with the movement that it is of, as ``sealed_row`` reads them."""
 
 
 class SealedRow(NamedTuple):

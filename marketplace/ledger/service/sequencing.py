@@ -49,13 +49,12 @@ async def _begin(session: WriteSession, now: datetime, origin: str) -> int:
     connection = await driver(session)
     edge = Edge(0, {})
     chunk: list[Waiting] = []
-    keys: dict[UUID, bytes] = {}
     async for row in connection.cursor(queries.OLD_MOVEMENTS, prefetch=BATCH):
         chunk.append(queries.waiting_of(row))
         if len(chunk) == BATCH:
-            await _seal(session, edge, chunk, keys)
+            await _seal(session, edge, chunk, backfill=True)
             chunk = []
-    await _seal(session, edge, chunk, keys)
+    await _seal(session, edge, chunk, backfill=True)
     await execute(
         session,
         "INSERT INTO log_state (origin, size, started_at, sequenced_at) VALUES ($1, $2, $3, $3)",
@@ -66,14 +65,12 @@ async def _begin(session: WriteSession, now: datetime, origin: str) -> int:
     return edge.size
 
 
-async def _seal(
-    session: WriteSession, edge: Edge, taken: Sequence[Waiting], known: dict[UUID, bytes] | None = None
-) -> None:
-    """Writes entries, salts, keys of lots that are new, and the tiles that grew. ``known``: keys from earlier in the same
-    transaction, which the rows that were read before do not have."""
+async def _seal(session: WriteSession, edge: Edge, taken: Sequence[Waiting], *, backfill: bool = False) -> None:
+    """Writes entries, salts, keys of lots that are new, and the tiles that grew. ``backfill``: the rows were read
+    before this transaction wrote anything, so what they say of keys and of the movement before is not asked."""
     if not taken:
         return
-    keys = {} if known is None else known
+    keys = await queries.lot_keys(session, {w.record.lot for w in taken}) if backfill else {}
     fresh = [w.record.lot for w in taken if w.record.seq == 1]
     for lot in fresh:
         keys[lot] = secrets.token_bytes(entries.KEY_SIZE)
@@ -87,7 +84,7 @@ async def _seal(
         lot, seq = record.lot, record.seq
         if seq == 1:
             record = record._replace(unit=units[lot])  # noqa: PLW2901 - the record as it is committed to
-        elif known is None and not follows and before != (lot, seq - 1):
+        elif not backfill and not follows and before != (lot, seq - 1):
             raise conflict(
                 "log.gap",
                 f"Movement {seq} of lot {lot} waits to be sequenced, and movement {seq - 1} neither waits nor is in the log.",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +24,7 @@ from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import leaf_hash, node_hash
 from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
+from marketplace.ledger.queries import log as log_queries
 from marketplace.ledger.service import (
     KeyRing,
     LogVerdict,
@@ -34,6 +36,7 @@ from marketplace.ledger.service import (
 )
 from marketplace.ledger.tasks import Sealer
 from tests.conftest import clone
+from tests.counting import counted
 from tests.marketplace.ledger import verify_bundle
 from tests.world import Party, World
 
@@ -280,7 +283,7 @@ CHANGED = [
         "its root is not that",
     ),
     ("UPDATE log_checkpoint SET note = replace(note, '9', '8') WHERE $1::uuid IS NOT NULL", "The checkpoint of size"),
-    ("UPDATE log_state SET size = size - 1 WHERE $1::uuid IS NOT NULL", "The log says that it has"),
+    ("UPDATE log_state SET size = size - 1 WHERE $1::uuid IS NOT NULL", "larger than the log, which has 8 entries"),
     (
         "UPDATE log_salt SET position = CASE position WHEN 0 THEN 1000 ELSE 1001 END WHERE position IN (0, 1) AND $1::uuid IS NOT NULL",
         "is gone",
@@ -314,3 +317,48 @@ async def test_what_somebody_with_all_rights_changes_is_found_and_named(
         await owner.execute("SET session_replication_role = origin")
     found = (await verdict()).faults
     assert any(re.search(words, fault) for fault in found), found
+
+
+async def test_a_sealer_with_nothing_to_do_only_looks_whether_something_waits(
+    world: World, worker_db: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    sealer = Sealer(worker_db, KeyRing(tmp_path), "http://log.test")
+
+    async def sealed() -> list[int]:
+        await sealer.round(lambda: datetime.now(UTC))
+        return [r[0] for r in await owner.fetch("SELECT size FROM log_checkpoint ORDER BY size")]
+
+    lot = await world.register(world.maker, 5)
+    assert await sealed() == [1]
+    with counted(worker_db) as statements:
+        assert await sealed() == [1]
+    assert not [s for s in statements if "log_tile" in s or "log_checkpoint" in s], statements
+    await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+    assert await sealed() == [1, 2]
+    ring = KeyRing(tmp_path)
+    ring.keep_signers([*ring.signers(), SIGNER._replace(name=ring.signers()[0].name)])
+    await sealed()
+    assert await owner.fetchval("SELECT count(*) FROM log_key") == 2, "a new key is made known without a movement"
+
+
+async def test_a_log_that_grows_while_it_is_recomputed_is_no_fault(
+    world: World, worker_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lots = [await world.register(world.maker, 5) for _ in range(3)]
+    await sequenced(worker_db)
+    await signed(worker_db)
+    async with worker_db.write() as session:
+        await publish_keys(session, [SIGNER], datetime.now(UTC))
+    keys_of = log_queries.public_keys
+
+    async def meanwhile(session: Any, **how: Any) -> list[str]:
+        found = await keys_of(session, **how)
+        await world.run(world.maker, *(Step(Kind.SCRAP, lot, 1, 1) for lot in lots))
+        await sequenced(worker_db)
+        await signed(worker_db)
+        return found
+
+    monkeypatch.setattr(log_queries, "public_keys", meanwhile)
+    async with worker_db.read() as session:
+        verdict = await verify_log(session)
+    assert (verdict.entries, verdict.checkpoints, verdict.faults) == (3, 1, [])
