@@ -317,6 +317,7 @@ def index_import(
 @ledger_app.command("verify")
 def ledger_verify() -> None:
     """Recomputes every stock line and reservation from the transactions, and the whole log, and checks the ledger's invariants."""
+    import sys
     import time
 
     from marketplace.db.session import Database
@@ -344,11 +345,15 @@ def ledger_verify() -> None:
                 wrong += len(found)
             started = time.perf_counter()
             async with database.read() as session:
-                log = await verify_log(session, lambda n: typer.echo(f"\r     {n:,} entries of the log", nl=False))
+                # Into a file or a pipe goes what came out, and not every step on the way.
+                seen = sys.stdout.isatty()
+                log = await verify_log(
+                    session, (lambda n: typer.echo(f"\r     {n:,} entries of the log", nl=False)) if seen else None
+                )
             seconds = time.perf_counter() - started
             typer.echo(
-                f"\r{'ok  ' if not log.faults else 'FAIL'} the log is that of the transactions: {log.entries:,} entries, "
-                f"{log.checkpoints:,} checkpoints ({seconds:.1f} s)"
+                f"{chr(13) if seen else ''}{'ok  ' if not log.faults else 'FAIL'} the log is that of the transactions, its tiles and "
+                f"checkpoints with it: {log.entries:,} entries, {log.checkpoints:,} signed sizes ({seconds:.1f} s)"
             )
             for words in log.faults[:10]:
                 typer.echo(f"     {words}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from marketplace.agreements.price_rules import Contradiction
 from marketplace.agreements.term_kinds import Renewal, ResaleRule
-from marketplace.agreements.terms import Terms
+from marketplace.agreements.terms import Terms, not_right
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.kit.errors import FieldError, invalid_fields
 
@@ -26,11 +26,8 @@ def senseless(terms: Terms) -> list[Contradiction]:
 
 def check_sense(terms: Terms) -> None:
     """Raises ``terms.invalid`` naming every term that should not be agreed so."""
-    fields = tuple(FieldError(*found) for found in senseless(terms))
-    if fields:
-        count = "One term is" if len(fields) == 1 else f"{len(fields)} terms are"
-        message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in fields)
-        raise invalid_fields("terms.invalid", message, fields)
+    if fields := [FieldError(*found) for found in senseless(terms)]:
+        raise not_right(fields)
 
 
 def check_sense_together(clauses: Sequence[Terms]) -> None:

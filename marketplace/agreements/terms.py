@@ -7,7 +7,7 @@ units, and money is in the currency of the sale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
@@ -29,12 +29,12 @@ from marketplace.agreements.terms_v1 import (
     UseClass,
 )
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TermsV2, TitleKeptV1
-from marketplace.kit.errors import FieldError, invalid, invalid_fields
+from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
 
 __all__ = [
     "MAX_UNITS", "MAX_WINDOW_MONTHS", "TERMS_TYPES", "AccessBackV1", "AccessBackV2", "AppliesTo", "BuyBackV1",
     "BuyBackV2", "ClauseName", "CommonTerms", "FirstRefusalV1", "NoResponse", "Party", "Resale", "Terms", "TermsV2",
-    "TitleKeptV1", "Urgency", "UseClass", "dump_terms", "parse_terms", "terms_schema",
+    "TitleKeptV1", "Urgency", "UseClass", "dump_terms", "not_right", "parse_terms", "terms_schema",
 ]  # fmt: skip
 
 ClauseName = Literal["buy-back", "access-back", "first-refusal", "title-kept"]
@@ -71,10 +71,15 @@ def parse_terms(clause: str, version: int, raw: Mapping[str, Any]) -> Terms:
     try:
         return kind.model_validate(filled)
     except ValidationError as error:
-        fields = tuple(found for detail in error.errors() for found in _in_words(detail, f"{clause}/v{version}"))
-        count = "One term is" if len(fields) == 1 else f"{len(fields)} terms are"
-        message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in fields)
-        raise invalid_fields("terms.invalid", message, fields) from None
+        fields = [found for detail in error.errors() for found in _in_words(detail, f"{clause}/v{version}")]
+        raise not_right(fields) from None
+
+
+def not_right(fields: Sequence[FieldError]) -> DomainError:
+    """``terms.invalid``, naming every term that is wrong."""
+    count = "One term is" if len(fields) == 1 else f"{len(fields)} terms are"
+    message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in fields)
+    return invalid_fields("terms.invalid", message, tuple(fields))
 
 
 def dump_terms(terms: Terms) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from marketplace.agreements.combined import SAME_TERMS, Combined
 from marketplace.agreements.sense import check_sense, check_sense_together
-from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, parse_terms
-from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
+from marketplace.agreements.terms import TERMS_TYPES, Terms, dump_terms, not_right, parse_terms
+from marketplace.kit.errors import DomainError, FieldError, invalid
 
 BESIDE = ("first-refusal",)
 """The clauses that may stand beside another."""
@@ -63,9 +63,7 @@ def parse_clauses(
             prefix = f"{named.clause}." if index else ""
             found += [FieldError(f"{prefix}{wrong.field}", wrong.code, wrong.message) for wrong in error.fields]
     if found:
-        count = "One term is" if len(found) == 1 else f"{len(found)} terms are"
-        message = f"{count} not right: " + " ".join(f"{f.field}: {f.message}" for f in found)
-        raise invalid_fields("terms.invalid", message, tuple(found))
+        raise not_right(found)
     clauses = together(made)
     if anew:
         check_sense_together(clauses)

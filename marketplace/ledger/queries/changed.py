@@ -18,6 +18,7 @@ from marketplace.ledger.queries.past import (
     TOUCHES,
     Arguments,
     AsOf,
+    PartPlace,
     PlaceKey,
     Scope,
     by_place,
@@ -59,28 +60,10 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceChange:
-    """How many units of a part were at one place before and after, and why. Told as a ``PlaceSum``."""
+class PlaceChange(PartPlace):
+    """How many units of a part were at one place before and after, and why."""
 
-    maker_id: UUID
-    part_id: UUID
-    part_number: str
-    number_norm: str
-    description: str
-    uom: str
-    owner: str
-    holder: str
-    site: str | None
-    condition: str
-    agreement_id: UUID | None
-    lot_id: UUID
-    position_id: int
     flow: Flow
-
-    @property
-    def key(self) -> PlaceKey:
-        """Where it stands in the list."""
-        return self.maker_id, self.number_norm, self.part_id, f"{self.lot_id}.{self.position_id}"
 
 
 @dataclass(frozen=True, slots=True)

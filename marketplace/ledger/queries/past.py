@@ -68,10 +68,9 @@ PlaceKey = tuple[UUID, str, UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceSum:
-    """How many units of a part were at one place: with one owner, holder, site (None = on the road), condition and
-    agreement. Told as an ``AsOfRow``. ``lot_id`` and ``position_id``: one of its lines, by which the place can be named
-    without naming who is there; ``lots``: how many lots."""
+class PartPlace:
+    """A part at one place: with one owner, holder, site (None = on the road), condition and agreement. Told as an ``AsOfRow``.
+    ``lot_id`` and ``position_id``: one of its lines, by which the place can be named without naming who is there."""
 
     maker_id: UUID
     part_id: UUID
@@ -86,13 +85,19 @@ class PlaceSum:
     agreement_id: UUID | None
     lot_id: UUID
     position_id: int
-    quantity: int
-    lots: int
 
     @property
     def key(self) -> PlaceKey:
         """Where it stands in the list."""
         return self.maker_id, self.number_norm, self.part_id, f"{self.lot_id}.{self.position_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSum(PartPlace):
+    """How many units of a part were at one place; ``lots``: of how many lots."""
+
+    quantity: int
+    lots: int
 
 
 @dataclass(frozen=True, slots=True)
