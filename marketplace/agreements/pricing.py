@@ -113,7 +113,8 @@ def _basis(price: AnyPrice, facts: Facts, on_day: date) -> _Basis:
         if (
             market is not None
             and market.source == price.source
-            and 0 <= (on_day - market.on).days <= price.max_age_days
+            # The day may have begun where the holder is and not yet where the agreement's clock is.
+            and -1 <= (on_day - market.on).days <= price.max_age_days
         ):
             off = f", less {phrases.percent(price.discount_bp)}" if price.discount_bp else ""
             words = f"{market.amount} by {market.source} of {phrases.day(market.on)}{off}"

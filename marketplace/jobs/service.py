@@ -23,6 +23,8 @@ JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
 ScheduledHandler = Callable[[], Awaitable[None]]
 _CONNECT_SECONDS = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+# An internal error: a server process that was ended in the middle of an answer leaves the driver out of step.
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _END_SECONDS = 10.0
 """How long running jobs may go on after the connection was lost or the worker was told to stop."""
 
@@ -70,7 +72,7 @@ async def run(
         if connection is not None:
             try:
                 await _serve(connection, jobs, schedules, stop)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except _LOST as error:
                 log.warning("queue interrupted", error=repr(error))
             else:
                 pause = _SHORTEST_PAUSE
@@ -131,7 +133,7 @@ async def _serve(
         forwarding.cancel()
         try:
             await connection.close(timeout=_CONNECT_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except _LOST:
             connection.terminate()
 
 

@@ -18,6 +18,7 @@ from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.evaluation import Entitled, evaluate_call
 from marketplace.agreements.index_file import read_index_file
 from marketplace.agreements.service import keep_index_values, state_value
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import DomainError
 from tests import second
 from tests.agreed import agreed_on, clock, delivered, person, rows_of
@@ -133,7 +134,9 @@ async def test_a_price_follows_what_was_stated(world: World) -> None:
     assert await price(world, agreement_id) == "50.00 USD", "nothing stated: the share agreed on"
     await states(world, world.buyer, agreement_id, "market", "200", source="A neighbour")
     assert await price(world, agreement_id) == "50.00 USD", "not the source that the terms name"
-    await states(world, world.buyer, agreement_id, "market", "80")
+    # East of the agreement's clock tomorrow has begun.
+    tomorrow = local_day(clock(), "America/Chicago") + timedelta(days=1)
+    await states(world, world.buyer, agreement_id, "market", "80", valued_on=tomorrow)
     assert await price(world, agreement_id) == "72.00 USD"
 
 

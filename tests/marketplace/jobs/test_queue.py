@@ -101,6 +101,27 @@ async def test_a_job_that_never_ends_does_not_keep_the_queue_from_coming_back(
     assert await listening.next() == second
 
 
+async def test_a_driver_out_of_step_is_a_lost_connection(
+    worker_db: Database, cluster: Credentials, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What asyncpg raises when the server process is ended in the middle of an answer (seen once in a run of the tests)."""
+    serve, seen = service._serve, Listening()
+
+    async def first_out_of_step(connection: asyncpg.Connection, *rest: Any) -> None:
+        monkeypatch.setattr(service, "_serve", serve)
+        await connection.close()
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    monkeypatch.setattr(service, "_serve", first_out_of_step)
+    running = asyncio.create_task(
+        run(cluster.dsn(WORKER, database_name), {"test.mark": seen.handle}, {}, stop=seen.stop)
+    )
+    text = await mark(worker_db)
+    assert await seen.next() == text
+    seen.stop.set()
+    await asyncio.wait_for(running, SOON)
+
+
 async def test_a_job_cut_off_when_the_worker_stops_is_the_next_workers(
     worker_db: Database, cluster: Credentials, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
