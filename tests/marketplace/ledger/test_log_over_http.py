@@ -4,18 +4,29 @@ a counterparty runs, against a server of its own."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pymerkle import InmemoryTree
+from sigstore._internal.merkle import verify_merkle_inclusion
+from sigstore._internal.rekor.checkpoint import LogCheckpoint, SignedCheckpoint
+from sigstore._internal.trust import Keyring, RekorKeyring
+from sigstore._utils import KeyID
+from sigstore.errors import VerificationError
+from sigstore_models.common.v1 import PublicKey, PublicKeyDetails
 
 from marketplace.app import create_app
 from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
@@ -23,9 +34,9 @@ from marketplace.db.session import Database
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log import bundle as bundles
-from marketplace.ledger.log.merkle import Frontier, leaf_hash
-from marketplace.ledger.log.notes import open_checkpoint, parse_note, parse_vkey
-from marketplace.ledger.log.tiles import unbundle
+from marketplace.ledger.log.merkle import Frontier, inclusion_proof, leaf_hash
+from marketplace.ledger.log.notes import Key, open_checkpoint, parse_note, parse_vkey
+from marketplace.ledger.log.tiles import TILE_SIZE, reader, tile_root, unbundle
 from marketplace.ledger.service import KeyRing
 from marketplace.ledger.tasks import Sealer
 from marketplace.settings import Settings
@@ -114,6 +125,54 @@ async def test_everybody_reads_the_log_as_tiles(site: Site) -> None:
             "tile/x/000",
         ):
             assert (await anybody.get(f"/log/{none}")).status_code == 404, none
+
+
+def read_by_sigstore(note: str, key: Key) -> LogCheckpoint:
+    """A checkpoint as another project reads and verifies it: sigstore-python, a client of logs of this kind. Raises its error."""
+    raw = ed25519.Ed25519PublicKey.from_public_bytes(key.public)
+    der = raw.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    known = PublicKey(raw_bytes=base64.b64encode(der), key_details=PublicKeyDetails.PKIX_ED25519)
+    signed = SignedCheckpoint.from_text(note)
+    signed.signed_note.verify(RekorKeyring(Keyring([known])), KeyID(key.id))
+    return signed.checkpoint
+
+
+async def test_others_read_the_log_with_their_own_software(site: Site) -> None:
+    """Nothing of this project's own code between what is served and the verdict but the numbers of the tiles."""
+    await site.move(150)
+    key = parse_vkey(site.vkey)
+    async with client_for(site.app) as anybody:
+        note = (await anybody.get("/log/checkpoint")).text
+        point = read_by_sigstore(note, key)
+        assert (point.origin, point.log_size, point.other_content) == (key.name, 300, [])
+        for changed in (note.replace("\n300\n", "\n301\n"), note.replace(key.name, "another.test/log", 1)):
+            with pytest.raises(VerificationError):
+                read_by_sigstore(changed, key)
+        served = b"".join([(await anybody.get(f"/log/tile/entries/{at}")).content for at in ("000", "001.p/44")])
+        leaves = b"".join([(await anybody.get(f"/log/tile/0/{at}")).content for at in ("000", "001.p/44")])
+    theirs = InmemoryTree(algorithm="sha256")
+    entries = [served[at + 2 : at + 67] for at in range(0, len(served), 67)]
+    for n, entry in enumerate(entries):
+        assert theirs.get_leaf(theirs.append_entry(entry)) == leaves[32 * n : 32 * n + 32]
+    assert theirs.get_root().hex() == point.log_hash
+    # A proof that this project made out of its tiles, verified by the other's algorithm.
+    read = reader(lambda _, number: leaves[number * TILE_SIZE : (number + 1) * TILE_SIZE])
+    for index in (0, 255, 256, 299):
+        # Level 1 has one hash here, which is over the first tile.
+        proof = inclusion_proof(
+            lambda level, at: read(level, at) if level < 8 else tile_root(leaves[:TILE_SIZE]), index, 300
+        )
+        inclusion = SimpleNamespace(
+            log_index=index, tree_size=300, hashes=proof, root_hash=bytes.fromhex(point.log_hash)
+        )
+        verify_merkle_inclusion(
+            SimpleNamespace(_inner=SimpleNamespace(inclusion_proof=inclusion, canonicalized_body=entries[index]))
+        )
+        inclusion.log_index = (index + 1) % 300
+        with pytest.raises(VerificationError):
+            verify_merkle_inclusion(
+                SimpleNamespace(_inner=SimpleNamespace(inclusion_proof=inclusion, canonicalized_body=entries[index]))
+            )
 
 
 async def test_a_bundle_is_for_whoever_may_see_its_lots(site: Site, tmp_path: Path) -> None:
