@@ -12,6 +12,7 @@ from tests.benchmarks.bench import Figure, cluster
 # Group -> module. A group runs on a cluster of its own, so that one's data is not the other's.
 GROUPS = {
     "ledger": "moves",
+    "log": "sealing",
     "search": "searching",
     "plan": "solving",
     "import": "stocking",

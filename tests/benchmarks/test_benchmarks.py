@@ -12,6 +12,7 @@ from tests.demo_site import DemoSite
 
 NAMES = {
     "ledger": {"ledger.move", "ledger.move_batch", "ledger.hold_race"},
+    "log": {"log.seal", "log.recompute", "log.bytes", "log.lag", "log.prove", "log.verify"},
     "search": {
         "search.exact", "search.prefix", "search.substring", "search.fuzzy", "search.exact_http", "search.prefix_http",
         "search.bulk500", "search.bulk500_mistyped",
