@@ -13,7 +13,7 @@ from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError, conflict
 from marketplace.ledger.log.notes import Signer
 from marketplace.ledger.queries import log as queries
-from marketplace.ledger.service import KeyRing, new_signer, publish_keys, raise_alarm, sequence, sign
+from marketplace.ledger.service import BATCH, KeyRing, new_signer, publish_keys, raise_alarm, sequence, sign
 
 PAUSE = 0.25
 """Seconds between looks at an empty queue."""
@@ -26,11 +26,11 @@ class Sealer:
     def __init__(self, database: Database, ring: KeyRing, base_url: str) -> None:
         self._database, self._ring, self._base_url = database, ring, base_url
         self._known: list[Signer] = []
-        self._settled = False
+        self._begun = self._settled = False
         """Whether all that was sequenced so far is signed: then a look at an empty queue ends there."""
 
     async def round(self, now: Callable[[], datetime]) -> int:
-        """Everything that waits, and a checkpoint where there is something new. Returns how many movements were sequenced.
+        """What waits, batch by batch, and after each a checkpoint over it. Returns how many movements were sequenced.
         Raises ``log.key``, ``log.gap``, ``log.shrank``, ``log.forked``, each put on record as an alarm."""
         try:
             return await self._round(now)
@@ -47,12 +47,17 @@ class Sealer:
                 found = await sequence(session, now(), signers[0].name)
             if found is None:
                 return done
-            if not found:
-                break
             done += found
-            self._settled = False
-        if self._settled and signers == self._known:
-            return done
+            if found or not self._settled or signers != self._known:
+                await self._sign(now, signers)
+            # Less than a batch: what has come meanwhile is for the next round. Who went on until nothing waits would go on as long
+            # as somebody writes without a break. The very first look may have found only what is older than the queue.
+            if found < BATCH and self._begun:
+                return done
+            self._begun = True
+
+    async def _sign(self, now: Callable[[], datetime], signers: list[Signer]) -> None:
+        self._settled = False
         if signers != self._known:
             async with self._database.write() as session:
                 await publish_keys(session, signers, now())
@@ -65,7 +70,6 @@ class Sealer:
             if latest is not None:
                 self._ring.keep_published(latest.note)
         self._settled = True
-        return done
 
     async def _signers(self) -> list[Signer]:
         signers = self._ring.signers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marketplace.ledger.service.bundling import MOST_LOTS, bundle_of
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
 from marketplace.ledger.service.keyring import KeyRing, new_signer
-from marketplace.ledger.service.sequencing import sequence
+from marketplace.ledger.service.sequencing import BATCH, sequence
 from marketplace.ledger.service.signing import publish_keys, raise_alarm, root_at, sign
 from marketplace.ledger.service.verifying import LogVerdict, verify_log
 from marketplace.ledger.service.witnessing import (
@@ -17,6 +17,7 @@ from marketplace.ledger.service.witnessing import (
 )
 
 __all__ = [
+    "BATCH",
     "MOST_LOTS", "KeyRing", "LogVerdict", "Taken", "add_permits", "bundle_of", "carry_out", "expire_overdue", "hear_evidence", "new_signer",
     "publish_keys", "raise_alarm", "register_witness", "retire_witness", "root_at", "sequence", "sign", "take_cosignature",
     "verify_log",

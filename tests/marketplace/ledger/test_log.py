@@ -18,6 +18,7 @@ import pytest
 from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
+from marketplace.ledger import tasks
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log import bundle as bundles
@@ -317,6 +318,28 @@ async def test_what_somebody_with_all_rights_changes_is_found_and_named(
         await owner.execute("SET session_replication_role = origin")
     found = (await verdict()).faults
     assert any(re.search(words, fault) for fault in found), found
+
+
+async def test_what_was_sequenced_is_signed_though_somebody_writes_without_a_break(
+    world: World, worker_db: Database, owner: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer = Sealer(worker_db, KeyRing(tmp_path), "http://log.test")
+    looks = 0
+
+    async def and_more_has_come(*given: Any, **how: Any) -> int | None:
+        nonlocal looks
+        looks += 1
+        assert looks < 10, "the round goes on as long as something comes"
+        found = await sequence(*given, **how)
+        await world.register(world.maker, 1)
+        return found
+
+    monkeypatch.setattr(tasks, "sequence", and_more_has_come)
+    await world.register(world.maker, 1)
+    for _ in range(3):
+        assert await sealer.round(lambda: datetime.now(UTC))
+    size = await owner.fetchval("SELECT size FROM log_state")
+    assert await owner.fetchval("SELECT max(size) FROM log_checkpoint") == size >= 3
 
 
 async def test_a_sealer_with_nothing_to_do_only_looks_whether_something_waits(
