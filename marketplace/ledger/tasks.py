@@ -62,14 +62,17 @@ class Sealer:
             async with self._database.write() as session:
                 await publish_keys(session, signers, now())
             self._known = signers
+        published = self._ring.published()
         async with self._database.write() as session:
-            point = await sign(session, now(), signers, self._ring.published())
-        if point is not None:
+            point = await sign(session, now(), signers, published)
+        # Also one that was signed before: whoever signed it may have died before it kept it.
+        if point is not None and point != published:
             async with self._database.read() as session:
                 latest = await queries.latest_checkpoint(session)
             if latest is not None:
                 self._ring.keep_published(latest.note)
-        self._settled = True
+        # None while another sequencer is at work: it may be done before what was sequenced here, and sign nothing of it.
+        self._settled = point is not None
 
     async def _signers(self) -> list[Signer]:
         signers = self._ring.signers()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,13 +14,6 @@ from marketplace.db.embedded import APP, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Applied
-
-FULL = bool(os.environ.get("BACKSTOCK_FULL_TESTS"))
-
-
-def sized(ci: int, full: int) -> int:
-    """A size for CI, or the one of the design with BACKSTOCK_FULL_TESTS=1."""
-    return full if FULL else ci
 
 
 @asynccontextmanager

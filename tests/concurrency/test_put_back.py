@@ -16,7 +16,7 @@ from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.listings.service import stop_offering_what_is_gone
 from marketplace.orders.service import expire
-from tests.concurrency.racing import sized
+from tests.faulting import sized
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import World
 

@@ -14,7 +14,8 @@ from marketplace.db.session import Database
 from marketplace.ledger.entries import Applied, Command, NewLot, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
-from tests.concurrency.racing import crowd, gaps, race, sized
+from tests.concurrency.racing import crowd, gaps, race
+from tests.faulting import sized
 from tests.world import World
 
 

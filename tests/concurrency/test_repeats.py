@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 from marketplace.db.embedded import Credentials
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
-from tests.concurrency.racing import crowd, gaps, race, sized
+from tests.concurrency.racing import crowd, gaps, race
 from tests.concurrency.test_races import attempt, register_many
+from tests.faulting import sized
 from tests.world import World
 
 

@@ -18,7 +18,8 @@ from marketplace.ledger import queries
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
-from tests.concurrency.racing import crowd, gaps, sized
+from tests.concurrency.racing import crowd, gaps
+from tests.faulting import sized
 from tests.world import World
 
 # One snapshot of families of lots: registered, present, used for good, out but able to come back, least unreserved.

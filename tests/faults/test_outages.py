@@ -30,7 +30,7 @@ from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from tests.clients import app_for, client_for, token_for
-from tests.concurrency.racing import sized
+from tests.faulting import sized
 from tests.world import World
 
 

@@ -402,6 +402,8 @@ class SealedRow(NamedTuple):
     salt: bytes | None
     key: bytes | None
     record: Record | None
+    stray: bool = False
+    """Whether the movement has a quantity left at a place that it does not name: no movement has."""
 
 
 def sealed_row(r: asyncpg.Record) -> SealedRow:
@@ -413,7 +415,8 @@ def sealed_row(r: asyncpg.Record) -> SealedRow:
     record = _record(r)
     if record.seq == 1 and key is not None:
         record = record._replace(unit=Unit._make((*v[42:], sha256(key).digest())))
-    return SealedRow(position, entry, salt, key, record)
+    stray = (v[21] is None and (v[28] is not None or v[29] is not None)) or (v[30] is None and v[37] is not None)
+    return SealedRow(position, entry, salt, key, record, stray)
 
 
 async def every_checkpoint(session: AsyncSession) -> list[CheckpointRow]:

@@ -19,7 +19,8 @@ async def sign(
     session: WriteSession, now: datetime, signers: Sequence[Signer], last: Checkpoint | None = None
 ) -> Checkpoint | None:
     """Signs the log as it stands, if it has grown since the last checkpoint. ``last``: the last one that was published, kept
-    outside of the database: a log that does not go on from it is not signed.
+    outside of the database: a log that does not go on from it is not signed. Returns the checkpoint over all of it, signed now or
+    before; None for an empty log, or while another sequencer is at work.
 
     Raises ``log.shrank`` where the log is smaller than what was published, ``log.forked`` where it is another one.
     """
@@ -34,10 +35,10 @@ async def sign(
     known = before.size if before is not None else 0
     if last is not None:
         await _goes_on(session, state.origin, state.size, last)
-    if known == state.size:
-        return None
     root = await root_at(session, state.size)
     point = Checkpoint(state.origin, state.size, root)
+    if known == state.size:
+        return point
     await execute(
         session, "INSERT INTO log_checkpoint (size, root, note, signed_at) VALUES ($1, $2, $3, $4)",
         point.size, root, notes.sign(point.text, signers), now,

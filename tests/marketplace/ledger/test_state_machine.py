@@ -4,7 +4,6 @@ bad ones, late reports, corrections, reservations that run out, permits, splits,
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,10 +30,10 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits, carry_out
 from marketplace.parties.actor import Actor
 from tests.agreed import person
+from tests.faulting import FULL
 from tests.marketplace.ledger.model import MOVES_NOTHING, Act, Event, Leave, Lot, Model, Refused, Spot
 from tests.world import World
 
-FULL = bool(os.environ.get("BACKSTOCK_FULL_TESTS"))
 AGREEMENTS = (UUID(int=0xA1), UUID(int=0xA2))
 MOVING = (
     "move", "ship", "receive", "title", "repoint", "use_up", "install", "remove", "repair", "regrade", "scrap",
