@@ -45,6 +45,9 @@ test: $(VENV)/.dev
 	@# In the order of the folders: the browser's few long tests begin first, and are not what everybody waits for at the end.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
+test-faults: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY))
+
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

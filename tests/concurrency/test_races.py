@@ -15,7 +15,7 @@ from marketplace.ledger.entries import Applied, Command, NewLot, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from tests.concurrency.racing import crowd, gaps, race
-from tests.faulting import sized
+from tests.faulting import report, sized
 from tests.world import World
 
 
@@ -61,6 +61,7 @@ async def test_f1_one_unit_has_one_winner(world: World, cluster: Credentials, da
             assert sum(lost.values()) == clients - 1
             assert not await gaps(world.owner, [lot])
             assert await world.owner.fetchval("SELECT last_seq FROM lot WHERE lot_id = $1", lot) == 2
+    report("F1", "50 clients after one unit, by four ways", rounds=rounds, winners_each=1, refused_each=clients - 1)
 
 
 async def test_f1_200_clients_for_100_units(world: World, cluster: Credentials, database_name: str) -> None:
@@ -71,6 +72,7 @@ async def test_f1_200_clients_for_100_units(world: World, cluster: Credentials, 
     assert lost == Counter({"ledger.reserved": 100})
     assert await world.positions(lot) == {1: (100, 100)}
     assert not await gaps(world.owner, [lot])
+    report("F1", "200 clients for 100 units", reserved=len(won), refused=lost.total())
 
 
 async def test_f1_the_same_serial_is_registered_once(world: World, cluster: Credentials, database_name: str) -> None:
@@ -130,6 +132,9 @@ async def test_f10_a_reservation_is_resolved_once(world: World, cluster: Credent
             )
             assert not await gaps(world.owner, [lot])
     assert len(winners) == 3, f"the race was always won by the same: {winners}"
+    report(
+        "F10", "post, partial post, void and the clock after one reservation", rounds=rounds, resolved_by=dict(winners)
+    )
 
 
 async def test_overlapping_bulk_commands_do_not_deadlock(

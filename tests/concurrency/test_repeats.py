@@ -11,12 +11,13 @@ from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from tests.concurrency.racing import crowd, gaps, race
 from tests.concurrency.test_races import attempt, register_many
-from tests.faulting import sized
+from tests.faulting import report, seed_of, sized
 from tests.world import World
 
 
 async def test_f4_one_effect_however_often_it_is_sent(world: World, cluster: Credentials, database_name: str) -> None:
-    chance = random.Random(4)
+    seed = seed_of("F4")
+    chance = random.Random(seed)
     lots = await register_many(world, 10, 10_000)
     expected: Counter[UUID] = Counter()
     foreign = 0
@@ -52,6 +53,8 @@ async def test_f4_one_effect_however_often_it_is_sent(world: World, cluster: Cre
     rows = await world.owner.fetch("SELECT lot_id, quantity FROM position WHERE lot_id = ANY($1::uuid[])", lots)
     assert {r["lot_id"]: 10_000 - r["quantity"] for r in rows if r["quantity"] < 10_000} == dict(expected)
     assert not await gaps(world.owner, lots)
+    report("F4", "each command sent up to five times at once, some with another body under the same key", seed=seed,
+           commands=sized(60, 5_000), with_another_body=foreign, effects_each=1)  # fmt: skip
 
 
 async def test_a_replayed_answer_is_the_first_answer(world: World) -> None:

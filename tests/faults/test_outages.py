@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +32,7 @@ from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
 from tests.clients import app_for, client_for, token_for
-from tests.faulting import sized
+from tests.faulting import report, sized
 from tests.world import World
 
 
@@ -175,6 +177,10 @@ async def test_a_killed_database_loses_nothing_it_acknowledged(
                 assert not await queries.verify(session, check), check
     finally:
         await fresh.close()
+    report(
+        "F6", "SIGKILL of PostgreSQL alone while six clients write", kills=round_number + 1, answered=len(acknowledged),
+        lost=0, twice=0, unanswered_but_written=len(set(written) - set(acknowledged)),
+    )  # fmt: skip
 
 
 async def test_pages_say_so_while_the_database_is_away(here: World, server: EmbeddedServer) -> None:
@@ -218,6 +224,93 @@ async def test_a_hanging_database_is_not_waited_for_for_ever(here: World, server
         assert await here.owner.fetchval(sites, here.maker.id) == before
         assert (await client.get("/api/v1/releases")).status_code == 200
         assert (await client.post("/api/v1/sites", json=new)).status_code == 201
+
+
+@contextlib.contextmanager
+def disk_of_its_own(server: EmbeddedServer, free: int) -> Iterator[Path]:
+    """Puts the data of a stopped cluster on a file system of its own with so many bytes to spare."""
+    aside = server.pgdata.with_name("pg.aside")
+    server.pgdata.rename(aside)
+    server.pgdata.mkdir(mode=0o700)
+    used = sum(f.stat().st_blocks * 512 for f in aside.rglob("*") if f.is_file())
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={used + free},mode=0700", "tmpfs", str(server.pgdata)],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode:
+        server.pgdata.rmdir()
+        aside.rename(server.pgdata)
+        pytest.skip("needs the right to mount a file system of its own, which only root has")
+    try:
+        subprocess.run(["cp", "-a", f"{aside}/.", str(server.pgdata)], check=True)
+        yield server.pgdata
+    finally:
+        server.stop(mode="immediate")
+        subprocess.run(["umount", str(server.pgdata)], check=True)
+
+
+async def test_a_full_disk_leaves_nothing_partial_and_is_got_over() -> None:
+    """The disk fills up while clients write. Each is told, what was answered is kept, and with room again it goes on."""
+    with tempfile.TemporaryDirectory(prefix="backstock-full-") as folder:
+        Path(folder).chmod(0o755)  # noqa: ASYNC240 - nothing else runs yet
+        full_server = EmbeddedServer(Path(folder), fsync=True)
+        credentials = await asyncio.to_thread(full_server.start)
+        await ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords)
+        await asyncio.to_thread(migrate, credentials.dsn(OWNER))
+        await asyncio.to_thread(full_server.stop)
+        with disk_of_its_own(full_server, 40 << 20) as disk:
+            await asyncio.to_thread(full_server.start)
+            database = Database(credentials.dsn(APP), pool_size=8)
+            owner = await asyncpg.connect(credentials.dsn(OWNER))
+            world = await World.make(owner, database)
+            lots = [await world.register(world.maker, 1_000_000) for _ in range(6)]
+            answered: list[UUID] = []
+            refused: list[str] = []
+
+            async def client(lot: UUID, until: int) -> None:
+                while len(refused) < until:
+                    key = uuid4()
+                    try:
+                        await world.run(world.maker, *(Step(Kind.SCRAP, lot, 1, 1),) * 40, command_id=key)
+                    except DomainError as refusal:
+                        refused.append(refusal.code)
+                        await asyncio.sleep(0.05)
+                    else:
+                        answered.append(key)
+
+            ballast = disk / "ballast"
+            room = os.statvfs(disk)
+            with ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (256 << 10))
+            async with asyncio.timeout(120):
+                await asyncio.gather(*(client(lot, 30) for lot in lots))
+            assert set(refused) <= {"db.resources", "db.gone"}, set(refused)
+            assert "db.resources" in refused
+            while_full = len(answered)
+            ballast.unlink()
+            # A server that ran out of room for its journal has ended itself.
+            await asyncio.to_thread(full_server.start)
+            await database.close()
+            for lot in lots:
+                await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+            await owner.close(timeout=5)
+            owner = await asyncpg.connect(credentials.dsn(OWNER))
+            written = await owner.fetch(
+                "SELECT command_id, count(*) FROM movement WHERE kind = 'scrap' AND command_id = ANY($1::uuid[]) GROUP BY 1",
+                answered,
+            )
+            assert {r[0]: r[1] for r in written} == dict.fromkeys(answered, 40), "acknowledged and not whole"
+            partial = await owner.fetch(
+                "SELECT command_id, count(*) FROM movement WHERE kind = 'scrap' GROUP BY 1 HAVING count(*) NOT IN (1, 40)"
+            )
+            assert partial == []
+            async with database.read(world.maker.tenant) as session:
+                for check in queries.CHECKS:
+                    assert not await queries.verify(session, check), check
+            await owner.close()
+            await database.close()
+    report("F18", "disk full while six clients write", refused=dict(Counter(refused)), answered=while_full, partial=0)
 
 
 def test_the_demo_starts_its_database_again_when_that_was_killed(server: EmbeddedServer) -> None:

@@ -50,6 +50,7 @@ from marketplace.ledger.log.notes import (
 from marketplace.ledger.log.policy import PolicyError, parse_policy
 from marketplace.ledger.log.tiles import Edge, Tile, bundle_entries, parse, reader, stands_in, unbundle, width_at
 from marketplace.ledger.log.watching import LogError, goes_on, watch
+from tests.faulting import report
 from tests.marketplace.ledger import verify_bundle
 from tests.marketplace.ledger.sample import LOG, WITNESS, Made, sample_bundle
 
@@ -76,6 +77,7 @@ def test_public_vectors_of_inclusion(case: dict[str, Any]) -> None:
             verify_inclusion(*arguments)
     else:
         verify_inclusion(*arguments)
+    report("F13", "public vectors of inclusion", verified=int(not case["wantErr"]), refused=int(case["wantErr"]))
 
 
 @pytest.mark.parametrize("case", cases("consistency"))
@@ -87,6 +89,7 @@ def test_public_vectors_of_consistency(case: dict[str, Any]) -> None:
             verify_consistency(*arguments)
     else:
         verify_consistency(*arguments)
+    report("F13", "public vectors of consistency", verified=int(not case["wantErr"]), refused=int(case["wantErr"]))
 
 
 class Grown(NamedTuple):

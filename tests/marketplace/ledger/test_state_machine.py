@@ -30,7 +30,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits, carry_out
 from marketplace.parties.actor import Actor
 from tests.agreed import person
-from tests.faulting import FULL
+from tests.faulting import FULL, report
 from tests.marketplace.ledger.model import MOVES_NOTHING, Act, Event, Leave, Lot, Model, Refused, Spot
 from tests.world import World
 
@@ -415,3 +415,10 @@ def test_the_ledger_does_what_the_model_does(cluster: Credentials, database_name
             runner.run(database.close())
     # A machine whose every command is refused proves nothing.
     assert sum(done) > len(done) * 5, "too few commands were carried out"
+    report(
+        "F9",
+        "commands that Hypothesis thinks up, against a plain model",
+        runs=len(done),
+        commands_carried_out=sum(done),
+        mismatches=0,
+    )
