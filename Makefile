@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 WORKERS ?= auto
 
-.PHONY: help demo demo-reset test lint format bench migrate clean
+.PHONY: help demo demo-reset test test-faults lint format bench migrate clean
 help:
 	@echo "make demo        start the demo on http://127.0.0.1:$(PORT)  (PORT=, DATA= can be set)"
 	@echo "make demo-reset  the same, with fresh data"
 	@echo "make test        install what the tests need and run all of them"
+	@echo "make test-faults the fault tests at full size, hours (ONLY=\"F6 F7\" for some), with a report"
 	@echo "make lint        the linters CI runs"
 	@echo "make bench       the benchmarks (ONLY=group, JSON=path)"
 

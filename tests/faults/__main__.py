@@ -90,8 +90,10 @@ def rendered(kept: dict[str, Any]) -> str:
             rows.append(f"| {name} | {wanted} | not run at full size yet | | |")
             continue
         verdict = "passed" if ran["passed"] else "**failed**"
-        for line in ran["lines"] or [{"what": "", "figures": {}}]:
-            rows.append(f"| {name} | {wanted} | {verdict} | {line['what']} | {_figures(line['figures'])} |")
+        rows += [
+            f"| {name} | {wanted} | {verdict} | {line['what']} | {_figures(line['figures'])} |"
+            for line in ran["lines"] or [{"what": "", "figures": {}}]
+        ]
         rows.append(f"| | | | *{ran['on']}, {ran['seconds']:,} s* | *{ran['closing'].strip('= ')}* |")
     table = "\n".join(rows)
     return (

@@ -194,7 +194,7 @@ async def test_f11_what_happened_cannot_be_changed(
         async with database.write(world.maker.tenant) as session:
             await execute(session, verb.format(table))
     assert await world.snapshot(lot) == before
-    report("F11", f"{verb.split(maxsplit=1)[0]} on {table} as {role}", refused=1)
+    report("F11", f"UPDATE, DELETE and TRUNCATE of movement, command and permit as {role}", refused=1)
 
 
 async def test_f11_a_permit_covers_only_what_it_is_for(world: World, db: Database, owner: asyncpg.Connection) -> None:
