@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -28,6 +29,8 @@ from marketplace.ledger.schemas import (
     CosignatureOut,
     EvidenceIn,
     EvidenceOut,
+    FedOut,
+    FeedOut,
     LogStatusOut,
     WitnessIn,
     WitnessOut,
@@ -109,6 +112,20 @@ async def checkpoints(
     return PageOut(items=[_checkpoint_out(r) for r in page.items], next=page.next)
 
 
+@router.get("/movements", summary="What has happened, by position in the log")
+async def movements(
+    session: Reading, actor: ProvesUnits, after: Annotated[int, Query(ge=-1, le=2**62)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = DEFAULT_PAGE,
+) -> FeedOut:  # fmt: skip
+    """For other systems that follow along: the movements that your company may see, in the one order in which the log has them. Keep
+    ``next`` and ask again with ``after``: nothing is missed and nothing comes twice, whenever you ask and however long you were
+    away. A page may be empty before you have caught up: others' movements stand in between."""
+    _unmasked(actor)
+    found = await queries.feed(session, after, limit)
+    items = [FedOut(position=position, movement=json.loads(record)) for position, record in found.found]
+    return FeedOut(items=items, next=found.reached, size=found.size, caught_up=found.reached >= found.size - 1)
+
+
 @router.get("/witnesses", summary="Who watches the log")
 async def witnesses(session: Reading, actor: ReadsLog) -> list[WitnessOut]:
     """Registered witnesses, with the largest size that each has cosigned."""
@@ -155,6 +172,14 @@ async def evidence(session: Writing, given: EvidenceIn, now: Now) -> EvidenceOut
     return EvidenceOut(fits=fits, words=words)
 
 
+def _unmasked(actor: Actor) -> None:
+    if actor.masked:
+        raise forbidden(
+            "log.masked",
+            "The record names who holds each unit, and your company does not show you that. Ask a planner for it.",
+        )
+
+
 # -- bundles -------------------------------------------------------------------------------------------------
 
 
@@ -168,11 +193,7 @@ async def bundle(
     name: str,
 ) -> Response:
     """A bundle as a file."""
-    if actor.masked:
-        raise forbidden(
-            "log.masked",
-            "A bundle names who holds each unit, and your company does not show you that. Ask a planner for it.",
-        )
+    _unmasked(actor)
     ring = service.KeyRing(request.app.state.settings.data_dir)
     data = await service.bundle_of(session, ring.signers(), scope, lots, now)
     headers = {"content-disposition": f'attachment; filename="{name}.backstock.json"', "cache-control": "no-store"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -74,6 +75,22 @@ class EvidenceOut(BaseModel):
 
     fits: bool
     words: str
+
+
+class FedOut(BaseModel):
+    """A movement with its place in the log: its record as it is committed to (the description of the format has every field)."""
+
+    position: int
+    movement: dict[str, Any]
+
+
+class FeedOut(BaseModel):
+    """Movements by position."""
+
+    items: list[FedOut]
+    next: int = Field(description="Give it as after next time.")
+    size: int = Field(description="Positions that the log has given.")
+    caught_up: bool = Field(description="Whether there is nothing more for now.")
 
 
 class LogStatusOut(BaseModel):

@@ -419,6 +419,40 @@ def sealed_row(r: asyncpg.Record) -> SealedRow:
     return SealedRow(position, entry, salt, key, record, stray)
 
 
+FEED_WINDOW = 20_000
+"""Positions that one look at the feed goes through: what it costs does not depend on how few of them are the reader's."""
+_FEED = f"""
+{_WHOLE.replace("e.position, e.entry", "s.position, NULL::bytea")}
+FROM log_salt s JOIN movement m ON m.lot_id = s.lot_id AND m.seq = s.seq
+LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
+LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
+LEFT JOIN log_lot_key k ON k.lot_id = m.lot_id
+LEFT JOIN lot l ON l.lot_id = m.lot_id AND m.seq = 1 LEFT JOIN part p ON p.id = l.part_id LEFT JOIN maker c ON c.id = p.maker_id
+WHERE s.position > $1 AND s.position < $2 ORDER BY s.position LIMIT $3
+"""
+
+
+class Fed(NamedTuple):
+    """What a look at the feed has found: positions with their records; ``reached``: where the next look begins; the log's size."""
+
+    found: list[tuple[int, bytes]]
+    reached: int
+    size: int
+
+
+async def feed(session: AsyncSession, after: int, limit: int) -> Fed:
+    """The movements that the tenant may see behind a position, as they are committed to, at most ``limit`` of the next 20,000
+    positions. Positions are given once and without a gap: who goes on from ``reached`` misses nothing and reads nothing twice."""
+    row = await fetch_one(session, "SELECT size FROM log_state")
+    size = row[0] if row is not None else 0
+    end = min(after + 1 + FEED_WINDOW, size)
+    rows = await fetch(session, _FEED, after, end, limit)
+    sealed = [sealed_row(r) for r in rows]
+    found = [(s.position, encoded(s.record)) for s in sealed if s.record is not None]
+    reached = found[-1][0] if len(found) == limit else max(end - 1, after)
+    return Fed(found, reached, size)
+
+
 async def every_checkpoint(session: AsyncSession) -> list[CheckpointRow]:
     """All checkpoints, the smallest first, without their cosignatures."""
     rows = await fetch(session, "SELECT size, root, note, signed_at FROM log_checkpoint ORDER BY size")

@@ -37,6 +37,7 @@ from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log.merkle import Frontier, inclusion_proof, leaf_hash
 from marketplace.ledger.log.notes import Key, open_checkpoint, parse_note, parse_vkey
 from marketplace.ledger.log.tiles import TILE_SIZE, reader, tile_root, unbundle
+from marketplace.ledger.queries import log as log_queries
 from marketplace.ledger.service import KeyRing
 from marketplace.ledger.tasks import Sealer
 from marketplace.settings import Settings
@@ -202,6 +203,55 @@ async def test_a_bundle_is_for_whoever_may_see_its_lots(site: Site, tmp_path: Pa
     assert (broken.returncode, broken.stdout.splitlines()[0]) == (1, "DOES NOT HOLD")
     file.write_bytes(answer.content[:100])
     assert backstock("verify", str(file)).returncode == 2
+
+
+async def test_other_systems_follow_along_by_position(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each company reads what it may see, in the log's order, while it grows: nothing is missed, nothing comes twice."""
+    world = site.world
+    monkeypatch.setattr(log_queries, "FEED_WINDOW", 7)
+    lots = [await world.register(world.maker, 20) for _ in range(4)]
+    other = await world.register(world.other, 20, part=world.part)
+    taken: list[tuple[int, dict[str, Any]]] = []
+
+    async def follow(client: httpx.AsyncClient, after: int) -> int:
+        while True:
+            page = (await client.get(f"{API}/movements", params={"after": after, "limit": 3})).json()
+            taken.extend((i["position"], i["movement"]) for i in page["items"])
+            after = page["next"]
+            if page["caught_up"]:
+                assert after == page["size"] - 1
+                return after
+
+    async with await site.as_(world.maker, "planner") as planner:
+        assert (await planner.get(f"{API}/movements")).json() == {"items": [], "next": -1, "size": 0, "caught_up": True}
+        at = -1
+        for _ in range(3):
+            for lot in lots:
+                await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
+                await world.run(world.other, Step(Kind.SCRAP, other, 1, 1))
+            await site.seal()
+            at = await follow(planner, at)
+        assert [p for p, _ in taken] == sorted({p for p, _ in taken})
+        mine = await world.owner.fetch("SELECT lot_id, seq FROM movement WHERE lot_id = ANY($1::uuid[])", lots)
+        assert {(m["lot"], int(m["seq"])) for _, m in taken} == {(str(r[0]), r[1]) for r in mine}
+        first = next(m for _, m in taken if m["lot"] == str(lots[0]))
+        assert (first["kind"], first["unit"]["part"], first["to"]["quantity_after"]) == (
+            "register",
+            str(world.part),
+            20,
+        )
+        before = len(taken)
+        assert await follow(planner, at) == at
+        assert len(taken) == before
+        for wrong in ({"after": -2}, {"limit": 0}, {"limit": 1_001}, {"after": "x"}):
+            assert (await planner.get(f"{API}/movements", params=wrong)).status_code == 422
+    taken.clear()
+    async with await site.as_(world.other, "buyer") as partner:
+        await follow(partner, -1)
+        assert {m["lot"] for _, m in taken} == {str(other)}
+        assert len(taken) == 13
+    async with await site.as_(world.other, "technician") as nobody:
+        assert (await nobody.get(f"{API}/movements")).status_code == 403
 
 
 async def test_a_witness_cosigns_what_goes_on_and_catches_a_log_that_was_set_back(
