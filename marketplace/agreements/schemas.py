@@ -269,6 +269,17 @@ class HoldOut(BaseModel):
     since: datetime
 
 
+class FrameworkOut(BaseModel):
+    """A framework agreement that a schedule stands under."""
+
+    model_config = ConfigDict(from_attributes=True)
+    reference: str
+    clause: str
+    version: int
+    maker_signed_at: datetime | None
+    holder_signed_at: datetime | None
+
+
 class AgreementDetailOut(AgreementOut):
     """An agreement with its text, terms, schedule and history."""
 
@@ -276,7 +287,8 @@ class AgreementDetailOut(AgreementOut):
     terms: dict[str, Any]
     wording: str = Field(description="The whole signed text (markdown).")
     wording_sha256: str = Field(description="SHA-256 of `wording`; signatures name it.")
-    framework_reference: str | None
+    framework_reference: str | None = Field(description="The framework of the first clause.")
+    frameworks: list[FrameworkOut] = Field(description="One for each clause, in their order.")
     schedule: list[LineOut]
     title_words: str = Field(
         description="Whose units with the holder are and until when, where its terms keep the title; empty where they are sold."
