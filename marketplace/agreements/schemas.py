@@ -28,15 +28,20 @@ class NamedClauseIn(BodyIn):
     clause: str = Field(examples=["first-refusal"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
+    sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="The hash of its text as answers give it; where stated, it must be that of the text published here.",
+    )
 
     @property
     def named(self) -> NamedClause:
         """As services take it."""
-        return NamedClause(self.clause, self.version, self.terms)
+        return NamedClause(self.clause, self.version, self.terms, self.sha256)
 
 
 class NamedClauseOut(BaseModel):
-    """A clause that stands beside the first, with its terms; and the hash of its text where it is agreed."""
+    """A clause that stands beside the first, with its terms; and the hash of its text where it is agreed or offered."""
 
     clause: str = Field(examples=["first-refusal"])
     version: int

@@ -51,7 +51,6 @@ from web.pages.notices import standing
 from web.pages.values import follows
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
-from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -306,7 +305,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
         **await _title(visit, agreement_id, context["found"].clauses, context["row"].zone, context["row"].currency),
-        term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
+        near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
 
