@@ -306,7 +306,7 @@ def nothing_callable(terms: Terms, facts: Facts, parts: Split, moment: datetime)
     if parts.let_go:
         return _no(
             RefusalCode.CLEARED,
-            f"You did not want the units when the holder gave notice of them: {parts.words}.",
+            f"The manufacturer did not want the units when the holder gave notice of them: {parts.words}.",
             "Possible again when the clearance has ended.",
         )
     words = f"The last {phrases.count(parts.holder_reserve, 'unit')} within reach are the holder's reserve."
