@@ -27,7 +27,7 @@ def cause_href(row: SettlementRow) -> str | None:
 
 
 def line_state(row: SettlementRow) -> str:
-    """The state that a badge shows: open, part_paid, disputed or paid."""
+    """The state that a badge shows."""
     return {"due": "to_pay"}.get(row.state.value, row.state.value)
 
 

@@ -42,9 +42,10 @@ def objection(
     about = [d for d in disputes if d.line_id == line.id]
     agreed = sum(d.quantity or 0 for d in about if d.subject == "condition" and d.status == "agreed")
     conditions = _conditions(kept, line)
-    if not conditions or agreed >= line.quantity or any(d.status == "open" for d in about):
+    there = line.quantity or 0
+    if not conditions or agreed >= there or any(d.status == "open" for d in about):
         return None
-    return Objection(line, line.quantity - agreed, conditions)
+    return Objection(line, there - agreed, conditions)
 
 
 def proposable(row: DisputeRow) -> Sequence[tuple[str, str]]:

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from marketplace.agreements.calendars import named_calendars
+from marketplace.agreements.term_names import label_of
 from marketplace.agreements.terms import terms_schema
-from web.term_labels import GRADES, GROUPS, KINDS, PARTS, REST, SHAPES, WORDS, label_of
+from web.term_labels import GRADES, GROUPS, KINDS, PARTS, REST, SHAPES, WORDS
 
 PREFIX: Final = "t_"
 """Before every field name of the first clause, so that a term may be called what it likes; a clause beside it has its own."""

@@ -1,4 +1,4 @@
-"""What the terms of clauses are called on pages: groups, labels and the words of their choices."""
+"""The terms of clauses in the editor: their groups and the words of their choices. Either side reads them."""
 
 from __future__ import annotations
 
@@ -74,114 +74,6 @@ GROUPS: Final = (
     ),
 )  # fmt: skip
 REST: Final = "More"
-LABELS: Final[Mapping[str, str]] = {
-    "applies_to": "Which units can be ordered back",
-    "minimum_to_keep": "Minimum to keep",
-    "minimum_steps": "How the minimum declines",
-    "holder_reserve": "Holder's own reserve",
-    "window_start_months": "Right opens after",
-    "window_end_months": "Right ends after",
-    "scope": "Units that may go back",
-    "blackouts": "Days without orders",
-    "blackout_machine_down": "On these days, machine down",
-    "option_premium_bp": "Paid for the right",
-    "put_percent_bp": "Holder may sell back at",
-    "put_start_months": "Holder may sell back after",
-    "price": "Price of a unit that comes back",
-    "handling_bp": "Added for handling",
-    "price_floor_bp": "Price floor",
-    "price_cap_bp": "Price cap",
-    "draw_fee_bp": "Fee for a draw",
-    "replace_days": "Replaced within",
-    "purchase_percent_bp": "Not replaced: bought at",
-    "rounding": "Rounding",
-    "withdrawal_days": "Taken out: paid within",
-    "must_buy_months": "Counts as taken out after",
-    "recall_fee_bp": "Fee for a unit taken back",
-    "at_end": "Units left at the end",
-    "end_return_days": "Returned or paid within",
-    "acknowledge_hours_machine_down": "Machine down: acknowledge within",
-    "respond_hours_machine_down": "Machine down: answer within",
-    "notice_hours_machine_down": "Machine down: ship within",
-    "deliver_hours_machine_down": "Machine down: arrive within",
-    "acknowledge_days_urgent": "Urgent: acknowledge within",
-    "respond_days_urgent": "Urgent: answer within",
-    "notice_days_urgent": "Urgent: ship within",
-    "deliver_days_urgent": "Urgent: arrive within",
-    "acknowledge_days_stock": "Stock order: acknowledge within",
-    "respond_days_stock": "Stock order: answer within",
-    "notice_days_stock": "Stock order: ship within",
-    "deliver_days_stock": "Stock order: arrive within",
-    "no_response": "No response by the deadline means",
-    "day_count": "Days are counted as",
-    "holiday_calendar": "Holiday calendar",
-    "cure_days": "Time to make good",
-    "partial_minimum": "Fewest units in one order",
-    "partial_multiple": "Orders in multiples of",
-    "max_exercises": "Most orders",
-    "max_units": "Most units per period",
-    "max_units_months": "Length of such a period",
-    "use_free_above_minimum": "Use above the minimum to keep",
-    "use_rule": "Use above the minimum to keep",
-    "use_allowance": "Allowance of use",
-    "use_notice_days": "Notice before use",
-    "clearance_days": "Cleared for",
-    "report_within_days": "Use and moves reported within",
-    "resale": "Selling on",
-    "resale_notice_days": "Answer before selling on within",
-    "scrap_rule": "Scrapping",
-    "scrap_notice_days": "Offered to you before scrapping",
-    "silence_on_notice": "No response to a notice means",
-    "silence_on_consent": "No response to a request means",
-    "runs_with_the_unit": "When a unit is sold on",
-    "substitution": "Another part in its place",
-    "substitution_direction": "Which way round",
-    "return_grade": "Worst condition on return",
-    "grade_adjustments": "Paid by condition",
-    "return_papers": "Papers on return",
-    "remaining_shelf_life_bp": "Least shelf life left",
-    "reject_remedy": "A rejected unit",
-    "freight_payer": "Freight paid by",
-    "incoterm": "Incoterms rule",
-    "incoterm_place": "Incoterms place",
-    "inspection_days": "Inspected within",
-    "payment_days": "Paid within",
-    "set_off": "Setting off",
-    "title": "Who owns the units",
-    "storage_conditions": "Stored",
-    "storage_fee_bp": "Storage paid a year",
-    "loss_bearer": "Loss before shipping borne by",
-    "loss_compensation_bp": "Paid for a lost unit",
-    "late_share_bp": "Paid for late delivery, per period",
-    "late_period_days": "Length of such a period",
-    "late_cap_bp": "Most for late delivery",
-    "cover_purchase": "After default, buying elsewhere",
-    "cover_cap_bp": "Most for buying elsewhere",
-    "breach_share_bp": "Paid for a missing unit",
-    "breach_cap_bp": "Most for missing units",
-    "count_interval_months": "Counted every",
-    "count_tolerance_bp": "Shortage that is no breach",
-    "insolvency": "In an insolvency of the holder",
-    "export_class": "Export class",
-    "hazmat_un": "Dangerous goods",
-    "returned_goods_months": "Free of duty on return within",
-    "renewal": "After the window",
-    "renewal_months": "Length of a renewal",
-    "max_renewals": "Most renewals",
-    "non_renewal_days": "Notice before the end",
-    "survival_months": "Duties go on for",
-}
-OF_CLAUSE: Final[Mapping[str, Mapping[str, str]]] = {
-    "first-refusal": {
-        "applies_to": "Which units are offered first",
-        "price": "Price of a unit that you take",
-        "partial_minimum": "Fewest units you take at once",
-        "partial_multiple": "Units taken in multiples of",
-        "max_exercises": "Most times you take units",
-    },
-    "access-back": {"price": "Not replaced: price of the unit"},
-}
-"""Where a clause calls a term something else."""
 PARTIES: Final = {"manufacturer": "Manufacturer", "holder": "Holder"}
 GRADES: Final = {
     "new": "New",
@@ -201,9 +93,9 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "rounding": {"half_up": "Half up", "half_even": "Half to even", "up": "Up"},
     "resale": {
         "not_allowed": "Not allowed",
-        "consent": "With your consent",
+        "consent": "With the manufacturer's consent",
         "free": "Without asking",
-        "offer_first": "Offered to you first",
+        "offer_first": "Offered to the manufacturer first",
         "accession": "Once the buyer has joined",
     },
     "freight_payer": PARTIES,
@@ -219,9 +111,13 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "free": "Without asking",
         "within_allowance": "Within an allowance",
         "after_notice": "After notice",
-        "consent": "With your consent",
+        "consent": "With the manufacturer's consent",
     },
-    "scrap_rule": {"free": "Without asking", "offer_first": "Offered to you first", "consent": "With your consent"},
+    "scrap_rule": {
+        "free": "Without asking",
+        "offer_first": "Offered to the manufacturer first",
+        "consent": "With the manufacturer's consent",
+    },
     "silence_on_notice": {"cleared": "The holder may act", "refused": "The holder may not act"},
     "silence_on_consent": {"refused": "Consent is refused", "given": "Consent is given"},
     "substitution": {
@@ -240,7 +136,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "reject_remedy": {
         "return": "Goes back, stays under the clause",
         "replace": "The holder sends another",
-        "credit": "You keep it and pay nothing",
+        "credit": "The manufacturer keeps it and pays nothing",
     },
     "incoterm": {
         "EXW": "EXW, Ex works",
@@ -262,12 +158,12 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "title": {
         "sold": "Sold: the holder, from delivery",
-        "retained_until_paid": "You, until they are paid",
-        "consigned": "You, until they are taken out",
+        "retained_until_paid": "Manufacturer, until they are paid",
+        "consigned": "Manufacturer, until they are taken out",
     },
     "insolvency": {"freeze": "Window runs on", "freeze_and_add": "Days are added to the window"},
     "renewal": {"none": "It ends", "by_agreement": "Renewed if both agree", "automatic": "Renewed unless one objects"},
-    "at_end": {"returned": "Go back to you", "purchased": "Are bought by the holder"},
+    "at_end": {"returned": "Go back to the manufacturer", "purchased": "Are bought by the holder"},
     "day_count": {"calendar": "Calendar days", "business": "Business days"},
     "set_off": {"true": "Either side may", "false": "Neither side does"},
     "cover_purchase": {"true": "Allowed, at the holder's cost", "false": "Not allowed"},
@@ -337,8 +233,3 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """What belongs to a kind, by kind."""
 SHAPES: Final = (("step", "In steps"), ("linear", "Evenly, month by month"))
-
-
-def label_of(clause: str, name: str) -> str:
-    """What a clause calls a term."""
-    return OF_CLAUSE.get(clause, {}).get(name) or LABELS.get(name) or name.replace("_", " ").capitalize()

@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from marketplace.agreements.term_names import LABELS, OF_CLAUSE
 from marketplace.kit.errors import DomainError, FieldError
 from web.forms import Fields, Value
 from web.term_fields import PREFIX, KindOf, TermField, all_fields
-from web.term_labels import LABELS, OF_CLAUSE
 
 _SHARE = re.compile(r"(\d{1,4})(?:[.,](\d{1,2}))?")
 _POINT = re.compile(r"\s*(\d{1,3})\s*(?:months?|mo|m)?\s*[:;,\s]\s*(\d{1,3}(?:[.,]\d{1,2})?)\s*%?\s*", re.IGNORECASE)

@@ -77,6 +77,14 @@ def named_calendars() -> tuple[tuple[str, str], ...]:
     return tuple(made)
 
 
+@lru_cache(maxsize=256)
+def calendar_name(code: str) -> str:
+    """The place of a calendar as people name it: 'Tasmania, Australia', 'Germany'; a code that there is none of as it is."""
+    name = dict(named_calendars()).get(code, code)
+    country, colon, part = name.partition(": ")
+    return f"{part}, {country}" if colon else name
+
+
 @lru_cache(maxsize=65_536)
 def is_business_day(day: date, code: str) -> bool:
     """Whether people work on that day there. Raises ``terms.holiday_calendar`` for a calendar that there is not."""

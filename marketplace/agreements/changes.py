@@ -9,6 +9,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.combined import SAME_TERMS
 from marketplace.agreements.paper import minimum_of_line
 from marketplace.agreements.prose import NAMES, term_words
+from marketplace.agreements.term_names import label_of
 from marketplace.agreements.terms import Terms
 
 NOT_THERE = "no such term"
@@ -16,7 +17,8 @@ _OUTSIDE = frozenset({"clause", "version"})
 
 
 class Difference(NamedTuple):
-    """One term that changes. ``term``: its name, or ``minimum_to_keep`` with the part's number behind a colon."""
+    """One term that changes. ``term``: its name, or ``minimum_to_keep`` with the part's number behind a colon. ``label``:
+    what the editor calls it."""
 
     term: str
     label: str
@@ -51,7 +53,8 @@ def differences(before: Terms, after: Terms, lines: Iterable[LineMinimum] = ()) 
         new = _said(after, name) if name in wanted else NOT_THERE
         same = name in known and name in wanted and getattr(before, name) == getattr(after, name)
         if not same:
-            found.append(Difference(name, label(name), old, new))
+            of = after if name in wanted else before
+            found.append(Difference(name, label_of(of.clause, name), old, new))
     return (*found, *_lines(lines))
 
 
@@ -81,7 +84,7 @@ def differences_of_all(
             found.append(Difference(f"{name}.clause", title, *told))
             continue
         found += [
-            Difference(f"{name}.{d.term}", f"{title}: {d.label[0].lower()}{d.label[1:]}", d.before, d.after)
+            Difference(f"{name}.{d.term}", f"{d.label} ({NAMES[name]})", d.before, d.after)
             for d in differences(old, new)
             if d.term not in (*SAME_TERMS, "use_class")
         ]
@@ -94,11 +97,6 @@ def minimum_after(before: Terms, after: Terms, *, quantity: int, minimum: int, s
     if stated is None and minimum != minimum_of_line(before, quantity, None):
         stated = minimum
     return minimum_of_line(after, quantity, stated)
-
-
-def label(name: str) -> str:
-    """A term's name as people read it: 'Window end months'."""
-    return name.removesuffix("_bp").replace("_", " ").capitalize()
 
 
 def only_longer(before: Terms, after: Terms, found: Iterable[Difference]) -> bool:

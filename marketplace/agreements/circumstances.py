@@ -79,6 +79,8 @@ class Circumstances:
     """Notices on record, oldest first, from which ``intent`` and ``cleared`` follow at a moment (``notice.as_of``)."""
     cleared: int = 0
     """Units that the holder may use, sell or scrap because a notice has run: no order reaches them."""
+    let_go: int = 0
+    """Units of a clearance that the minimum to keep has caught up with: neither an order nor the holder has them."""
     ordered: tuple[Dated, ...] = ()
     """Units ordered so far, cancelled orders not counted."""
     used: tuple[Dated, ...] = ()
@@ -105,6 +107,7 @@ class Circumstances:
         if (
             min(
                 self.cleared,
+                self.let_go,
                 self.unpaid,
                 self.frozen_days,
                 self.renewals,

@@ -35,6 +35,7 @@ from marketplace.agreements.schemas import (
     DifferenceOut,
     EventOut,
     FindingOut,
+    FrameworkOut,
     HoldIn,
     HoldOut,
     IndexOut,
@@ -113,6 +114,7 @@ async def detail(
         wording=found.wording,
         wording_sha256=found.wording_sha256,
         framework_reference=found.framework_reference,
+        frameworks=[FrameworkOut.model_validate(f) for f in found.frameworks],
         schedule=[
             _line(line, covered.get((agreement_id, line.part_id)), found.further, kept.get(line.part_id), now)
             for line in found.lines

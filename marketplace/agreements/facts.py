@@ -38,7 +38,8 @@ class Facts:
     held: int = 0
     """Reserved for calls under this agreement that have not shipped."""
     in_transit: int = 0
-    """On the way between two sites of the holder, where its moves take time; in the ledger they do not."""
+    """On the way between two sites of the holder. In the ledger a move takes no time, so that none ever is; the released
+    examples of the first library, which both sides' lawyers agreed on, tell of some."""
     quality_held: int = 0
     """On quality hold by the maker or the holder."""
     withdrawn: int = 0
@@ -101,7 +102,7 @@ class Facts:
         for money in (known.stated_cost, known.inbound_freight, known.list_price_now, offered, market):
             if money is not None and money.currency != self.sale_price.currency:
                 raise invalid("facts.invalid", "All prices and costs must be in the currency of the sale.")
-        if known.cleared + self.held > self.remaining:
+        if known.cleared + known.let_go + self.held > self.remaining:
             raise invalid("facts.invalid", "More units are cleared for use and reserved than remain.")
 
     @property

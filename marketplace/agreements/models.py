@@ -160,7 +160,7 @@ class Agreement(Row):
             "return_by",
             postgresql_where=text("status IN ('active','expiring','run_off') AND return_by IS NOT NULL"),
         ),
-        Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status = 'run_off'")),
+        Index("ix_agreement_run_off", "survives_until", postgresql_where=text("status IN ('run_off', 'terminated')")),
     )
 
 

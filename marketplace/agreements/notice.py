@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements.outcomes import Act, Need
@@ -58,7 +59,9 @@ class Notice:
     ordered_beside: int = 0
     """Units that the maker ordered under the agreement since it was given, and not by answering it."""
     gone: int = 0
-    """Units it can no longer be about, because they went by another act: see ``cut_down``."""
+    """Units it can no longer be about, because they went by another act or are kept: see ``cut_down``."""
+    let_go: int = 0
+    """Of those ``gone``, units that the manufacturer cannot order either while the clearance runs: see ``cut_down``."""
 
     @property
     def left(self) -> int:
@@ -78,26 +81,41 @@ class Notice:
         return Standing.CLEARED if self.clear_from <= now < self.clear_until else Standing.STALE
 
 
+class Keep(NamedTuple):
+    """How many units a clause keeps with the holder beside those reserved. ``stays``: units ordered back do not use it up."""
+
+    units: int
+    stays: bool
+
+
 def cleared_by(notices: Sequence[Notice], act: Act, quantity: int, now: datetime) -> Notice | None:
     """The oldest notice under which ``quantity`` units may be acted on now. Notices are not added up."""
     fit = (n for n in notices if n.act is act and n.left >= quantity and n.standing(now) is Standing.CLEARED)
     return min(fit, key=lambda n: n.id, default=None)
 
 
-def cut_down(notices: Sequence[Notice], loose: int, keep: int, now: datetime) -> tuple[Notice, ...]:
+def cut_down(notices: Sequence[Notice], loose: int, keeps: Sequence[Keep], now: datetime) -> tuple[Notice, ...]:
     """The notices without the units that went by another act or a loss: of ``loose`` units that are left and not reserved those that
-    run or are cleared name, the oldest first, none of the ``keep`` of the minimum.
+    run or are cleared name, the oldest first, none of the minimum to keep, of which each clause says its own: the largest counts.
 
-    What the manufacturer ordered beside a notice after it was given counts towards that minimum: else it could say that it does
-    not want units, and take them after all by ordering the minimum away, again and again.
+    What the manufacturer ordered beside a notice makes the minimum reach units that it had let go. The holder keeps them then, and
+    nobody else is entitled to them while the clearance runs (``let_go``): else it could say that it does not want units, and take
+    them after all by ordering the minimum away, again and again.
     """
+    keep = max(k.units for k in keeps)
     made: list[Notice] = []
-    before = 0
+    before = promised = 0
     for notice in notices:
-        if notice.standing(now) in (Standing.RUNNING, Standing.CLEARED):
-            room = max(loose - max(keep - notice.ordered_beside, 0) - before, 0)
-            made.append(replace(notice, gone=max(notice.left - room, 0)))
-            before += made[-1].left
-        else:
+        standing = notice.standing(now)
+        if standing not in (Standing.RUNNING, Standing.CLEARED):
             made.append(notice)
+            continue
+        left = min(notice.left, max(loose - keep - before, 0))
+        let_go = 0
+        if standing is Standing.CLEARED:
+            without = max(max(k.units - notice.ordered_beside, 0) if k.stays else k.units for k in keeps)
+            let_go = max(min(notice.left, max(loose - without - promised, 0)) - left, 0)
+        made.append(replace(notice, gone=notice.left - left, let_go=let_go))
+        before += left
+        promised += left + let_go
     return tuple(made)

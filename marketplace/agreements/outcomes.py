@@ -83,6 +83,9 @@ class Split(NamedTuple):
     """Why ``blocked`` is not 0: window, legal hold, suspension, or no orders left."""
     cleared: int = 0
     """Units that the holder was cleared to use, sell or scrap."""
+    let_go: int = 0
+    """Units that the manufacturer did not want and that the minimum now keeps with the holder: while the clearance runs
+    neither of the two has them."""
 
     @property
     def words(self) -> str:
@@ -96,6 +99,7 @@ class Split(NamedTuple):
                 (self.quality_held, "on quality hold"),
                 (self.withdrawn, "being counted"),
                 (self.cleared, "cleared for the holder"),
+                (self.let_go, "kept, and not to be ordered while a clearance runs"),
                 (self.holder_reserve, "holder's reserve"),
                 (self.not_covered, "not covered by the right"),
             )

@@ -141,7 +141,7 @@ def badge(terms: Terms, facts: Facts, *, to_maker: bool = False, further: Sequen
 
 
 def _badge(terms: Terms, facts: Facts, *, to_maker: bool) -> Badge:
-    """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of your price, notice
+    """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of the schedule's price, notice
     24 hours (machine down) to 10 days (stock); keep 3 of 10.' To the maker, and who orders on its behalf: 'at 85 % of
     what it was sold for (350.29 USD a unit) ...; the holder keeps 3 of 10.'
     """
@@ -178,9 +178,11 @@ def _price_to_holder(terms: BuyBackV1, facts: Facts) -> str:
     if price.kind == "fixed":
         return f"{price.amount:,f} {facts.sale_price.currency} a unit{handling}"
     if price.kind == "percent_of_sale":
-        return f"{phrases.percent(price.percent_bp)} of your price{handling}"
+        return f"{phrases.percent(price.percent_bp)} of the schedule's price{handling}"
     first, last = price.points[0], price.points[-1]
-    shares = f"{phrases.percent(first.percent_bp)} to {phrases.percent(last.percent_bp)} of your price{handling}"
+    shares = (
+        f"{phrases.percent(first.percent_bp)} to {phrases.percent(last.percent_bp)} of the schedule's price{handling}"
+    )
     return f"{shares}, by age"
 
 
@@ -195,7 +197,7 @@ def _price_to_maker(terms: BuyBackV1, facts: Facts) -> str:
         else [price.points[0].percent_bp, price.points[-1].percent_bp]
     )
     amounts = " to ".join(str(facts.sale_price.share(point, terms.rounding)) for point in points)
-    return words.replace("of your price", f"of what it was sold for ({amounts} a unit)")
+    return words.replace("of the schedule's price", f"of what it was sold for ({amounts} a unit)")
 
 
 def summary(terms: Terms, facts: Facts, further: Sequence[Terms] = ()) -> tuple[str, ...]:
@@ -239,9 +241,9 @@ def _summary(terms: Terms, facts: Facts) -> tuple[str, ...]:
         f"no response by the deadline means {terms.no_response}."
     )
     sentences.append(
-        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')}, "
-        f"{phrases.count(terms.notice_days_urgent, 'day')} or {phrases.count(terms.notice_days_stock, 'day')} "
-        f"of the order; {'you pay' if terms.freight_payer is Party.HOLDER else 'the manufacturer pays'} the freight."
+        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')} of the order when a machine is down, "
+        f"{phrases.count(terms.notice_days_urgent, 'day')} when urgent and "
+        f"{phrases.count(terms.notice_days_stock, 'day')} for a stock order; {'you pay' if terms.freight_payer is Party.HOLDER else 'the manufacturer pays'} the freight."
     )
     if keep:
         last = phrases.day(span.last_day)

@@ -10,7 +10,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.circumstances import Intent
 from marketplace.agreements.deadlines import Window, blackout_until, period_of, window
 from marketplace.agreements.facts import Facts
-from marketplace.agreements.notice import Notice, Standing, cut_down
+from marketplace.agreements.notice import Keep, Notice, Standing, cut_down
 from marketplace.agreements.outcomes import Reason, RefusalCode, Refused, Split
 from marketplace.agreements.terms import AppliesTo, Terms, Urgency
 from marketplace.kit.clock import add_months, end_of_day, local_day, months_between
@@ -73,8 +73,11 @@ def still_about(clauses: Sequence[Terms], facts: Facts, notices: Sequence[Notice
     if not notices:
         return ()
     loose = facts.remaining - facts.held
-    keep = max(kept_beside(terms, facts, declining_day(terms, facts, now)) for terms in clauses)
-    return cut_down(notices, loose, keep, now)
+    keeps = [
+        Keep(kept_beside(t, facts, declining_day(t, facts, now)), stays=t.applies_to is not AppliesTo.FLOOR)
+        for t in clauses
+    ]
+    return cut_down(notices, loose, keeps, now)
 
 
 def as_of(terms: Terms, facts: Facts, now: datetime) -> Facts:
@@ -91,7 +94,8 @@ def as_of(terms: Terms, facts: Facts, now: datetime) -> Facts:
     if running is not None:
         offer = None if running.offer is None else Money(running.offer, facts.sale_price.currency)
         intent = Intent(running.act, running.left, running.at, offer, running.answer_by)
-    return replace(facts, circumstances=replace(known, cleared=cleared, intent=intent, notices=()))
+    let_go = sum(n.let_go for n, _ in standing)
+    return replace(facts, circumstances=replace(known, cleared=cleared, let_go=let_go, intent=intent, notices=()))
 
 
 def declining_day(terms: Terms, facts: Facts, moment: datetime) -> date | None:
@@ -199,6 +203,9 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
     beyond = facts.remaining - reached if terms.applies_to is AppliesTo.FLOOR else 0
     cleared = min(max(facts.circumstances.cleared - beyond, 0), left)
     left -= cleared
+    both = facts.circumstances.cleared + facts.circumstances.let_go
+    let_go = min(max(both - beyond - cleared, 0), left)
+    left -= let_go
     reserve = min(terms.holder_reserve, left)
     left -= reserve
     stuck, free = (left, 0) if block else (0, left)
@@ -222,6 +229,7 @@ def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datet
         stuck,
         blocked_by,
         cleared,
+        let_go,
     )
 
 
@@ -294,6 +302,12 @@ def nothing_callable(terms: Terms, facts: Facts, parts: Split, moment: datetime)
             RefusalCode.CLEARED,
             f"The holder has been cleared to use, sell or scrap the units: {parts.words}.",
             "Possible again when the clearance has lapsed unused.",
+        )
+    if parts.let_go:
+        return _no(
+            RefusalCode.CLEARED,
+            f"The manufacturer did not want the units when the holder gave notice of them: {parts.words}.",
+            "Possible again when the clearance has ended.",
         )
     words = f"The last {phrases.count(parts.holder_reserve, 'unit')} within reach are the holder's reserve."
     return _no(

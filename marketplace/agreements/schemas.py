@@ -28,15 +28,20 @@ class NamedClauseIn(BodyIn):
     clause: str = Field(examples=["first-refusal"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
+    sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="The hash of its text as answers give it; where stated, it must be that of the text published here.",
+    )
 
     @property
     def named(self) -> NamedClause:
         """As services take it."""
-        return NamedClause(self.clause, self.version, self.terms)
+        return NamedClause(self.clause, self.version, self.terms, self.sha256)
 
 
 class NamedClauseOut(BaseModel):
-    """A clause that stands beside the first, with its terms; and the hash of its text where it is agreed."""
+    """A clause that stands beside the first, with its terms; and the hash of its text where it is agreed or offered."""
 
     clause: str = Field(examples=["first-refusal"])
     version: int
@@ -269,6 +274,17 @@ class HoldOut(BaseModel):
     since: datetime
 
 
+class FrameworkOut(BaseModel):
+    """A framework agreement that a schedule stands under."""
+
+    model_config = ConfigDict(from_attributes=True)
+    reference: str
+    clause: str
+    version: int
+    maker_signed_at: datetime | None
+    holder_signed_at: datetime | None
+
+
 class AgreementDetailOut(AgreementOut):
     """An agreement with its text, terms, schedule and history."""
 
@@ -276,7 +292,8 @@ class AgreementDetailOut(AgreementOut):
     terms: dict[str, Any]
     wording: str = Field(description="The whole signed text (markdown).")
     wording_sha256: str = Field(description="SHA-256 of `wording`; signatures name it.")
-    framework_reference: str | None
+    framework_reference: str | None = Field(description="The framework of the first clause.")
+    frameworks: list[FrameworkOut] = Field(description="One for each clause, in their order.")
     schedule: list[LineOut]
     title_words: str = Field(
         description="Whose units with the holder are and until when, where its terms keep the title; empty where they are sold."

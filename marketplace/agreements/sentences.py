@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from marketplace.agreements import phrases
+from marketplace.agreements.calendars import calendar_name
 from marketplace.agreements.condition import PAPERS_WORDS
 from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
@@ -194,12 +195,12 @@ def _clock(terms: TermsV2) -> Iterator[str]:
         )
     pays = "you pay" if terms.freight_payer is Party.HOLDER else "the manufacturer pays"
     yield (
-        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')}, "
-        f"{phrases.count(terms.notice_days_urgent, 'day')} or {phrases.count(terms.notice_days_stock, 'day')} "
-        f"of the order, {terms.incoterm.value} {terms.incoterm_place}; {pays} the freight."
+        f"You ship within {phrases.count(terms.notice_hours_machine_down, 'hour')} of the order when a machine is down, "
+        f"{phrases.count(terms.notice_days_urgent, 'day')} when urgent and "
+        f"{phrases.count(terms.notice_days_stock, 'day')} for a stock order, {terms.incoterm.value} {terms.incoterm_place}; {pays} the freight."
     )
     if terms.holiday_calendar is not None:
-        yield f"Days of orders and notices are business days ({terms.holiday_calendar})."
+        yield f"Days of orders and notices are business days ({calendar_name(terms.holiday_calendar)})."
     if terms.late_share_bp and terms.late_cap_bp is not None:
         yield (
             f"Late, you pay {phrases.percent(terms.late_share_bp)} of their price for every "

@@ -80,7 +80,8 @@ AGREEMENT_TRANSITIONS: Mapping[AgreementState, frozenset[AgreementState]] = {
     _A.EXPIRING: frozenset({_A.SUSPENDED, _A.RENEWED, _A.RUN_OFF, _A.TERMINATED, _A.SUPERSEDED}),
     _A.RUN_OFF: frozenset({_A.CLOSED, _A.TERMINATED}),
     _A.CLOSED: frozenset(),
-    _A.TERMINATED: frozenset(),
+    # By the clock alone, once nothing is open under it and its surviving duties have ended.
+    _A.TERMINATED: frozenset({_A.CLOSED}),
     _A.SUPERSEDED: frozenset(),
     _A.WITHDRAWN: frozenset(),
 }

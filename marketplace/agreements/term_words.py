@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from marketplace.agreements import phrases
+from marketplace.agreements.calendars import calendar_name
 from marketplace.agreements.condition import PAPERS_WORDS
 from marketplace.agreements.price_kinds import AnyPrice, CostBasis, CostPlus, IndexedPrice, NoValue
 from marketplace.agreements.price_rules import PriceSchedule
@@ -205,7 +206,7 @@ def _named(value: str | None) -> str:
 def _calendar(value: str | None) -> str:
     if value is None:
         return "weekends and holidays included"
-    return f"by the working week and the public holidays of {value}"
+    return f"by the working week and the public holidays of {plain(calendar_name(value))} ({value})"
 
 
 def plain(value: str) -> str:

@@ -17,11 +17,12 @@ BESIDE = ("first-refusal",)
 
 
 class NamedClause(NamedTuple):
-    """A clause beside the first as it is asked for: terms in JSON types."""
+    """A clause beside the first as it is asked for: terms in JSON types, and the hash of the text that was read, if stated."""
 
     clause: str
     version: int
     terms: Mapping[str, Any]
+    sha256: str | None = None
 
 
 def together(clauses: Sequence[Terms]) -> tuple[Terms, ...]:

@@ -95,21 +95,27 @@ async def clauses(session: Reading, actor: ReadsListings) -> list[ClauseOut]:
     """Each published version with its presets: complete terms to use as they are, or to change. A preset of several clauses
     stands with the first of them and names those that go beside it."""
     published = await queries.clause_versions(session)
-    starts = ready_made({(clause, version) for clause, version, _ in published})
+    starts = ready_made({(clause, version) for clause, version, *_ in published})
+    texts = {(clause, version): sha256 for clause, version, _, sha256 in published}
     return [
         ClauseOut(
-            clause=clause, version=version, title=title,
+            clause=clause, version=version, title=title, sha256=sha256,
             presets={s.name: dump_terms(s.terms()[0]) for s in starts if s.clauses[0][:2] == (clause, version)},
             combinations=[
                 CombinationOut(
                     name=s.name, title=s.title, when=s.when,
-                    further=[NamedClauseOut(clause=t.clause, version=t.version, terms=dump_terms(t)) for t in s.terms()[1:]],
+                    further=[
+                        NamedClauseOut(
+                            clause=t.clause, version=t.version, sha256=texts[t.clause, t.version], terms=dump_terms(t)
+                        )
+                        for t in s.terms()[1:]
+                    ],
                 )
                 for s in starts
                 if s.clauses[0][:2] == (clause, version)
             ],
         )
-        for clause, version, title in published
+        for clause, version, title, sha256 in published
     ]  # fmt: skip
 
 

@@ -202,5 +202,6 @@ class ClauseOut(BaseModel):
     clause: str
     version: int
     title: str
+    sha256: str = Field(description="SHA-256 of its text.")
     presets: dict[str, dict[str, Any]]
     combinations: list[CombinationOut]

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from marketplace.agreements.law import refuse_blocked
 from marketplace.agreements.queries import clause_version
+from marketplace.agreements.service import require_texts
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms, parse_terms
 from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
@@ -133,6 +134,7 @@ async def _checked(
     if not actor.is_manufacturer:
         raise invalid("release.company", "Only a manufacturer posts surplus under a clause.")
     parsed, *beside = parse_clauses(clause, version, terms, further, use_class=use_class)
+    await require_texts(session, further)
     # What the program can evaluate is not yet released: nothing is posted under a text that may still change.
     for each in (parsed, *beside):
         await clause_version(session, each.clause, each.version)

@@ -83,7 +83,7 @@ async def close_run_off(session: WriteSession, by: By, agreement_id: UUID, now: 
     found = (await agreement_queries.agreements_for_update(session, [agreement_id])).get(agreement_id)
     term = await agreement_queries.term_of(session, agreement_id)
     over = term.survives_until is not None and term.survives_until <= now
-    if found is None or found.status != "run_off" or found.legal_hold or not over:
+    if found is None or found.status not in ("run_off", "terminated") or found.legal_hold or not over:
         return 0
     if (await queries.still_open(session, agreement_id)).anything:
         return 0

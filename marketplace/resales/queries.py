@@ -282,3 +282,34 @@ async def events(session: AsyncSession, resale_id: UUID) -> Sequence[EventRow]:
         resale_id,
     )
     return [EventRow(**dict(r)) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class SoldOnRow:
+    """One thing that happened to units that are sold on from under an agreement. ``good``: how many arrived, once they
+    have; ``child``: the agreement that the buyer joined by."""
+
+    kind: str
+    note: str | None
+    company: str
+    at: datetime
+    reference: str
+    quantity: int
+    good: int | None
+    number: str
+    buyer: str
+    child: str | None
+
+
+async def sold_on(session: AsyncSession, agreement_id: UUID, *, limit: int = 200) -> Sequence[SoldOnRow]:
+    """What happened to units sold on from under an agreement, the newest ``limit``, oldest first. Its two parties see it."""
+    rows = await fetch(
+        session,
+        "SELECT e.kind, e.note, c.name AS company, e.at, r.reference, r.quantity, r.good, p.number, b.name AS buyer, "
+        "CASE WHEN r.child_id IS NOT NULL THEN r.child_reference END AS child "
+        "FROM resale r JOIN resale_event e ON e.resale_id = r.id JOIN company c ON c.id = e.company_id "
+        "JOIN company b ON b.id = r.buyer_id JOIN part p ON p.id = r.part_id "
+        "WHERE r.agreement_id = $1 ORDER BY e.id DESC LIMIT $2",
+        agreement_id, limit,
+    )  # fmt: skip
+    return [SoldOnRow(**dict(r)) for r in reversed(rows)]

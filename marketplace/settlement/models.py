@@ -19,8 +19,11 @@ class SettlementLine(Row):
     ``document``: the number of the carrier's (or another) paper; ``object_by``: until when the other side may object.
     ``condition``: the one that it pays units by, as it was found when they came back.
 
-    ``allocated`` (said by one side at least), ``paid`` (said by both) and ``disputed`` are sums kept under the line's
-    lock; so are the marks, which say since when a side says that all of it was paid."""
+    What is owed as one sum (a premium, damages, a credit) counts no units: it has neither a quantity nor a price of a unit.
+
+    ``allocated`` (said by one side at least), ``paid`` (said by both), ``credited`` (of both: by credits, which are no
+    payment) and ``disputed`` are sums kept under the line's lock; so are the marks, which say since when a side says that
+    all of it was paid."""
 
     __tablename__ = "settlement_line"
     id: Mapped[Id]
@@ -33,8 +36,8 @@ class SettlementLine(Row):
     cause_reference: Mapped[str]
     agreement_id: Mapped[UUID | None]
     part_id: Mapped[UUID]
-    quantity: Mapped[int]
-    unit_price: Mapped[Decimal]
+    quantity: Mapped[int | None]
+    unit_price: Mapped[Decimal | None]
     amount: Mapped[Decimal]
     currency: Mapped[Currency]
     words: Mapped[str]
@@ -45,6 +48,7 @@ class SettlementLine(Row):
     condition: Mapped[str | None]
     allocated: Mapped[Decimal] = mapped_column(server_default=text("0"))
     paid: Mapped[Decimal] = mapped_column(server_default=text("0"))
+    credited: Mapped[Decimal] = mapped_column(server_default=text("0"))
     disputed: Mapped[Decimal] = mapped_column(server_default=text("0"))
     payer_marked_at: Mapped[datetime | None]
     payer_marked_by: Mapped[UUID | None]
@@ -52,7 +56,10 @@ class SettlementLine(Row):
     payee_marked_by: Mapped[UUID | None]
     created_at: Mapped[Created]
     __table_args__ = (
-        CheckConstraint("quantity > 0 AND amount >= 0", name="amount"),
+        CheckConstraint(
+            "quantity > 0 AND amount >= 0 AND (quantity IS NULL) = (unit_price IS NULL)", name="amount"
+        ),
+        CheckConstraint("credited >= 0 AND credited <= paid", name="credited"),
         CheckConstraint(
             "paid >= 0 AND paid <= allocated AND allocated <= amount AND disputed >= 0 AND disputed <= amount",
             name="balance",

@@ -38,18 +38,19 @@ class SettlementOut(BaseModel):
     part_id: UUID
     number: str
     description: str
-    uom: str
-    quantity: int
-    unit_price: Decimal
+    uom: str | None = Field(description="None where nothing is counted by the unit, as of a premium or damages.")
+    quantity: int | None = Field(description="None where it is owed as one sum.")
+    unit_price: Decimal | None = Field(description="None where it is owed as one sum.")
     amount: Decimal
     currency: str = Field(examples=["USD"])
     words: str
     due_on: date
     state: LineState
     allocated: Decimal = Field(description="What at least one side says was paid.")
-    paid: Decimal = Field(description="What both sides say was paid.")
+    paid: Decimal = Field(description="What both sides say was paid, in money or by set-off.")
+    credited: Decimal = Field(description="What credits took off, which is no payment.")
     disputed: Decimal = Field(description="What is not due while it is in dispute.")
-    due_amount: Decimal = Field(description="What is left to be paid and not in dispute.")
+    due_amount: Decimal = Field(description="What is neither paid nor credited, and not in dispute.")
     counters_id: UUID | None = Field(description="The line that this one takes back part of.")
     document: str | None = Field(description="The number of the paper that it goes by, of freight the carrier's.")
     object_by: datetime | None = Field(description="Until when the payer may object.")
@@ -71,7 +72,8 @@ class SettlementTotalOut(BaseModel):
     open_amount: Decimal
     overdue_amount: Decimal
     disputed_amount: Decimal = Field(description="Not due while it is in dispute.")
-    settled_amount: Decimal
+    settled_amount: Decimal = Field(description="What was paid.")
+    credited_amount: Decimal = Field(description="What credits took off.")
     waiting: int = Field(description="Lines that wait for your mark.")
 
 

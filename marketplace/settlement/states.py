@@ -7,6 +7,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+_NONE = Decimal(0)
+
 
 class LineState(StrEnum):
     """What of a line is left to be paid. Whether it is overdue is told beside it."""
@@ -14,6 +16,10 @@ class LineState(StrEnum):
     DUE = "due"
     PART_PAID = "part_paid"
     PAID = "paid"
+    PART_CREDITED = "part_credited"
+    """Part was taken back, and nothing was paid yet: a credit is no payment."""
+    CREDITED = "credited"
+    """All of it was taken back."""
     DISPUTED = "disputed"
     """All that is left is disputed: nothing of it is due."""
 
@@ -22,26 +28,32 @@ STATE_WORDS: Mapping[LineState, str] = {
     LineState.DUE: "Due",
     LineState.PART_PAID: "Part paid",
     LineState.PAID: "Paid",
+    LineState.PART_CREDITED: "Part credited",
+    LineState.CREDITED: "Credited",
     LineState.DISPUTED: "Disputed",
 }
 
 
-def line_state(amount: Decimal, paid: Decimal, disputed: Decimal) -> LineState:
-    """``paid``: what both sides say was paid; ``disputed``: what is not due while a dispute runs. All in one
-    currency."""
-    left = amount - paid
+def line_state(amount: Decimal, paid: Decimal, disputed: Decimal, credited: Decimal = _NONE) -> LineState:
+    """``paid``: what both sides say was paid; ``credited``: what credits took off beside it; ``disputed``: what is not due
+    while a dispute runs. All in one currency."""
+    left = amount - paid - credited
     if left <= 0:
-        return LineState.PAID
+        return LineState.CREDITED if credited > 0 and paid <= 0 else LineState.PAID
     if disputed >= left:
         return LineState.DISPUTED
-    return LineState.PART_PAID if paid > 0 else LineState.DUE
+    if paid > 0:
+        return LineState.PART_PAID
+    return LineState.PART_CREDITED if credited > 0 else LineState.DUE
 
 
-def due_amount(amount: Decimal, paid: Decimal, disputed: Decimal) -> Decimal:
+def due_amount(amount: Decimal, paid: Decimal, disputed: Decimal, credited: Decimal = _NONE) -> Decimal:
     """What is left to be paid and not disputed."""
-    return max(amount - paid - disputed, Decimal(0))
+    return max(amount - paid - credited - disputed, Decimal(0))
 
 
-def is_overdue(amount: Decimal, paid: Decimal, disputed: Decimal, due_on: date, today: date) -> bool:
+def is_overdue(
+    amount: Decimal, paid: Decimal, disputed: Decimal, due_on: date, today: date, credited: Decimal = _NONE
+) -> bool:
     """Whether some of it was due before today."""
-    return due_on < today and due_amount(amount, paid, disputed) > 0
+    return due_on < today and due_amount(amount, paid, disputed, credited) > 0

@@ -3,6 +3,8 @@ script."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -186,7 +188,7 @@ async def test_a_credit_is_given_on_the_lines_page(world: World, site: Site) -> 
     done = await send(buyer, f"{at}/credit", page, amount="30", words="A seal was missing.")
     assert done.status_code == 303
     assert "A seal was missing." in (await planner.get(at)).text
-    assert (await line_of(world, line)).paid == 30
+    assert (await line_of(world, line)).credited == 30
 
 
 async def test_others_see_none_of_it(world: World, site: Site) -> None:
@@ -227,3 +229,28 @@ async def test_lists_take_the_same_statements_however_long(world: World, site: S
     with counted(world.db) as many:
         await planner.get(address)
     assert len(few) == len(many)
+
+
+async def test_a_credit_is_no_payment_on_pages_and_in_the_file(world: World, site: Site) -> None:
+    planner, buyer = await both(site)
+    line = await owes(world)
+    premium = await owes(world, kind="premium", quantity=None, unit_price=usd("70"))
+    page = await buyer.get(f"/settlement/{line}")
+    done = await post(buyer, f"/settlement/{line}/credit", page, amount="50", words="A seal was missing.")
+    assert done.status_code == 303, done.text
+    shown = (await planner.get(f"/settlement/{line}")).text
+    assert "Part credited" in shown
+    assert "Taken back; no payment" in shown
+    assert "Part paid" not in shown.split("<main", 1)[1]
+    listed = (await planner.get("/settlement?state=credited")).text
+    assert "50.00" in listed
+    assert (await line_of(world, line)).reference in listed
+    # A premium counts nothing by the unit: no quantity, no unit, no price of one.
+    shown = (await planner.get(f"/settlement/{premium}")).text.split("<main", 1)[1]
+    assert "Price each" not in shown
+    assert "EA" not in re.findall(r'class="unit">([^<]*)<', shown)
+    file = await planner.get("/settlement?state=all&format=csv")
+    rows = {r["Line"]: r for r in csv.DictReader(io.StringIO(file.text.lstrip("\ufeff")))}
+    one, lump = rows[(await line_of(world, line)).reference], rows[(await line_of(world, premium)).reference]
+    assert (one["State"], one["Paid"], one["Credited"]) == ("Part credited", "0.00", "50.00")
+    assert (lump["Quantity"], lump["Unit"], lump["Price each"], lump["Amount"]) == ("", "", "", "70.00")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import escape
+
 from tests.agreed import rows_of
 from tests.web.job import open_site, send
 from tests.web.test_waiting import agree
@@ -65,6 +67,16 @@ async def test_units_are_sold_on_by_three_companies(world: World) -> None:
         child = await world.owner.fetchval("SELECT child_id FROM resale WHERE maker_id = $1", world.maker.id)
         assert f"/agreements/{child}" in page.text
         assert (await third.get(f"/agreements/{child}")).status_code == 200
+        # The agreement that the units left tells of it, to both of its parties.
+        reference = await world.owner.fetchval("SELECT child_reference FROM resale WHERE maker_id = $1", world.maker.id)
+        for party in (seller, planner):
+            history = (await party.get(home)).text
+            for words in (
+                f"{world.buyer.name} asked to sell 2 units of", "consented: 2 units of", f"{world.other.name} joined with an agreement",
+                f"{world.buyer.name} shipped 2 units of", f"{world.other.name} received units sold on: 2", reference,
+            ):  # fmt: skip
+                assert escape(words) in history, words
+        assert "sold on:" not in (await third.get(f"/agreements/{child}")).text
         listed = await planner.get("/resales?format=csv")
         assert "RSL-" in listed.text
         stranger = await site.browser(world.buyer, "warehouse")

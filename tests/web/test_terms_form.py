@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.term_names import LABELS
 from marketplace.agreements.terms import TERMS_TYPES, dump_terms, parse_terms
 from marketplace.kit.errors import DomainError
 from web.forms import Fields
 from web.term_fields import LEFT_OUT, PREFIX, groups
-from web.term_labels import LABELS, REST
+from web.term_labels import REST
 from web.terms_form import from_form, labels, named_for_form, to_form
 
 

@@ -60,7 +60,10 @@ async def step(client: httpx.AsyncClient, order: str, name: str, **values: str) 
 async def test_the_listing_says_what_the_clause_means(market: Market, buyer: httpx.AsyncClient) -> None:
     page = (await buyer.get(f"/listings/{market.listing}", params={"quantity": "8"})).text
     assert "What the clause means for 8 units" in page
-    assert "The schedule&#39;s price is 60.00 USD a unit; you get 85 % of your price plus 6 % handling." in page
+    assert (
+        "The schedule&#39;s price is 60.00 USD a unit; you get 85 % of the schedule&#39;s price plus 6 % handling."
+        in page
+    )
     assert "Keep 2 of 8 units until " in page, "a quarter of what is offered is to be kept"
     assert "2 of 8; 5 of all 20 on offer, an order&#39;s share is rounded up" in page
     assert "the whole text" in page

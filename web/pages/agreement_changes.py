@@ -30,7 +30,6 @@ from web.clause_forms import ClausesForm, named_clauses
 from web.clauses import html
 from web.forms import Fields, Form, Value
 from web.session import SentForm, Visit, submit, visits
-from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -127,7 +126,7 @@ def _change_page(visit: Visit, found: AgreementDetail, form: Form) -> Response:
     clauses = _clauses(found, form)
     lines = found.lines[:MOST_LINES]
     return visit.show(
-        "agreements/change.html", form=form, found=found, term_labels=TERM_LABELS, row=found.row, lines=lines, keep=KEEP,
+        "agreements/change.html", form=form, found=found, row=found.row, lines=lines, keep=KEEP,
         more_lines=len(found.lines) - len(lines), clauses=clauses,
         labels=clauses.labels | LABELS | {f"{KEEP}{x.part_id}": f"Minimum to keep of {x.number}" for x in lines},
         most_days=service.MOST_VALID_DAYS, **_looked_at(found, form),
@@ -174,7 +173,7 @@ def _looked_at(found: AgreementDetail, form: Form) -> dict[str, Any]:
 async def change_preview(visit: Signs, agreement_id: UUID, sent: SentForm) -> Response:
     """What would change, alone, for the page to put beside the form while somebody types."""
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
-    return visit.show("agreements/changes.html", term_labels=TERM_LABELS, **_looked_at(found, sent.form()))
+    return visit.show("agreements/changes.html", **_looked_at(found, sent.form()))
 
 
 @router.post("/{agreement_id}/change")
@@ -203,7 +202,6 @@ async def change(request: Request, agreement_id: UUID, sent: SentForm, now: Now)
             "agreements/change_confirm.html",
             form=form,
             row=found.row,
-            term_labels=TERM_LABELS,
             **_looked_at(found, form),
         )
 
@@ -227,7 +225,7 @@ async def _proposal_page(visit: Visit, agreement_id: UUID, proposal_id: UUID, fo
     theirs = proposal.proposed_by != visit.actor.company_id
     may = stands == "open" and visit.actor.may("agreement.sign")
     return visit.show(
-        "agreements/proposal.html", form=form, row=found.row, term_labels=TERM_LABELS, proposal=proposal, stands=stands, changes=changes, unfit=(),
+        "agreements/proposal.html", form=form, row=found.row, proposal=proposal, stands=stands, changes=changes, unfit=(),
         paper=html(proposal.wording), may_sign=may and theirs, may_take_back=may and not theirs,
         may_counter=may and theirs and can(found, visit.actor)["change"], labels=LABELS,
         other=found.row.holder if visit.actor.company_id == found.row.maker_id else found.row.maker,

@@ -20,7 +20,7 @@ from marketplace.agreements.evaluation import split
 from marketplace.agreements.holds import Hold
 from marketplace.agreements.on_day import days_that_matter, rights_on, rights_over
 from marketplace.agreements.outcomes import Act
-from marketplace.agreements.phrases import deadline
+from marketplace.agreements.phrases import count, deadline
 from marketplace.agreements.prose import summary_of_lines
 from marketplace.agreements.queries import AgreementFilter, AgreementRow, retained
 from marketplace.agreements.terms import Terms
@@ -33,6 +33,7 @@ from marketplace.kit.money import Money, amount_cell
 from marketplace.obligations import queries as obligations
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
+from marketplace.resales import queries as resales
 from marketplace.safeguards import queries as safeguards
 from marketplace.safeguards.interest_kinds import KINDS as INTEREST_KINDS
 from marketplace.safeguards.queries import InterestFilter
@@ -50,7 +51,6 @@ from web.pages.notices import standing
 from web.pages.values import follows
 from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
-from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/agreements", include_in_schema=False)
 ReadsAgreements = Annotated[Visit, visits("agreement.read")]
@@ -218,6 +218,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         "since": local_day(row.window_opens_at, row.zone),
         "until": _until(row),
         "paper": html(found.wording),
+        "clause_names": NAMES,
         "followed": follows(found.clauses),
     }
 
@@ -228,6 +229,16 @@ TAKEN_WORDS = {
 }  # fmt: skip
 """Why units were taken out, or count as taken out."""
 MOST_TAKEN = 20
+SOLD_ON: Final = {
+    "asked": ("{company} asked to sell {units} on to {buyer}", "send", "info"),
+    "consented": ("{company} consented: {units} may go to {buyer}", "certificate", "good"),
+    "refused": ("{company} refused: {units} do not go to {buyer}", "x", "bad"),
+    "acceded": ("{company} joined with an agreement of its own for {units}", "certificate", "good"),
+    "shipped": ("{company} shipped {units} to {buyer}", "truck", "info"),
+    "received": ("{company} received units sold on: {good}", "package-import", "good"),
+    "cancelled": ("{company} called off that {units} are sold on to {buyer}", "x", None),
+}
+"""What happens to units that are sold on, as the agreement that they leave tells it."""
 
 
 def _day(visit: Visit, today: date, began: date, ends: date) -> tuple[date, str]:
@@ -274,6 +285,8 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
             {"at": e.at, "title": title.replace("{company}", e.company), "text": str(text) if text else None,
              "icon": icon, "actor": None, "tone": tone, "known_at": None}
         )  # fmt: skip
+    if context["side"]:
+        events = sorted(events + await _sold_on(visit, agreement_id), key=lambda e: e["at"])
     kept = await queries.agreement_books(visit.session, visit.actor, context["found"])
     ours = context["side"] == "maker"
     secured = InterestFilter(agreement_id=agreement_id)
@@ -292,9 +305,26 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
         **await _title(visit, agreement_id, context["found"].clauses, context["row"].zone, context["row"].currency),
-        term_labels=TERM_LABELS, near=await queries.neighbours(visit.session, agreement_id),
+        near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),
     )  # fmt: skip
+
+
+async def _sold_on(visit: Visit, agreement_id: UUID) -> list[dict[str, Any]]:
+    """What happened to units sold on from under the agreement, as its history tells it."""
+    told = []
+    for e in await resales.sold_on(visit.session, agreement_id):
+        title, icon, tone = SOLD_ON[e.kind]
+        words = title.format(
+            company=e.company, buyer=e.buyer, units=f"{count(e.quantity, 'unit')} of {e.number}", good=e.good
+        )
+        text = (
+            f"{e.reference}{f', {e.child}' if e.kind == 'acceded' and e.child else ''}{f': {e.note}' if e.note else ''}"
+        )
+        told.append(
+            {"at": e.at, "title": words, "text": text, "icon": icon, "actor": None, "tone": tone, "known_at": None}
+        )
+    return told
 
 
 def _ends_at(row: AgreementRow) -> str | None:

@@ -112,11 +112,11 @@ async def _open_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     if row.payer_id != visit.actor.company_id:
         raise forbidden("dispute.side", f"{row.payer} owes {row.reference} and can dispute it; you are owed it.")
     settled, known = await queries.settled_units(visit.session, line_id)
-    apart = {"condition", *(OF_UNITS if settled >= row.quantity else ())}
+    apart = {"condition", *(OF_UNITS if settled >= (row.quantity or 0) else ())}
     reasons = [(code, words) for code, words in REASONS.items() if code not in apart]
     return visit.show(
         "settlement/dispute_open.html", row=row, settled=known, form=form, reasons=reasons, labels=LABELS,
-        left=sums(row.amount - row.paid, row.currency),
+        left=sums(row.open_amount, row.currency),
     )  # fmt: skip
 
 

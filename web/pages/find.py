@@ -174,7 +174,7 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
 async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequence[str]) -> dict[str, Any]:
     classes = await listings.classes_on_offer(visit.session)
     sellers = await listings.sellers_on_offer(visit.session)
-    released = {clause for clause, _, _ in await listings.clause_versions(visit.session)}
+    released = {clause for clause, *_ in await listings.clause_versions(visit.session)}
     clauses = {name: words for name, words in NAMES.items() if name in released}
     named = {
         "class": {code: name for code, name, _ in classes},

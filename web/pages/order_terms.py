@@ -23,7 +23,6 @@ from web.clause_forms import ClausesForm, named_clauses
 from web.forms import Fields, Form, Value
 from web.pages.listing import Asked, PlacesOrders, asked_of
 from web.session import SentForm, Visit, submit
-from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/listings", include_in_schema=False)
 LABELS = {"note": "What you say to the seller", "quantity": "Quantity", "po_number": "Your purchase order number"}
@@ -57,7 +56,7 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
     clauses = _clauses(row, form)
     return visit.show(
         "listing/terms.html", row=row, form=form, clauses=clauses, labels=clauses.labels | LABELS,
-        sites=await parties.sites(visit.session, visit.actor), term_labels=TERM_LABELS,
+        sites=await parties.sites(visit.session, visit.actor),
         home_id=str(visit.home.id) if visit.home else "", **_looked_at(row, form),
     )  # fmt: skip
 
@@ -81,7 +80,7 @@ def _as_used(row: listings.ListingRow) -> tuple[Terms, ...]:
 async def preview(visit: PlacesOrders, listing_id: UUID, sent: SentForm) -> Response:
     """What would change, alone, for the page to put beside the form while somebody types."""
     row = await listings.listing(visit.session, listing_id)
-    return visit.show("agreements/changes.html", term_labels=TERM_LABELS, **_looked_at(row, sent.form()))
+    return visit.show("agreements/changes.html", **_looked_at(row, sent.form()))
 
 
 @router.post("/{listing_id}/terms")
@@ -109,7 +108,7 @@ async def propose(request: Request, listing_id: UUID, sent: SentForm, now: Now) 
         asked = asked_of(sent)
         return visit.show(
             "listing/terms_confirm.html", row=row, form=form, asked=asked, hold_hours=hold_hours,
-            site=await parties.own_site(visit.session, visit.actor, asked.ship_to), term_labels=TERM_LABELS,
+            site=await parties.own_site(visit.session, visit.actor, asked.ship_to),
             total=Money(row.unit_price * asked.quantity, row.currency), **_looked_at(row, form),
         )  # fmt: skip
 

@@ -31,7 +31,6 @@ from marketplace.parties.actor import Actor
 from web.exports import list_csv, wants_csv
 from web.session import Visit, visits
 from web.tables import Column, TableView
-from web.term_labels import LABELS as TERM_LABELS
 
 router = APIRouter(prefix="/orders", include_in_schema=False)
 ReadsOrders = Annotated[Visit, visits("order.read")]
@@ -208,7 +207,6 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "actions": actions(visit.actor, order, agreement, terms),
         "terms": terms,
         "other_terms": await _other_terms(visit, order),
-        "term_labels": TERM_LABELS,
         "price_due": price_due(await _clauses(visit, order, agreement), order.payment_days),
         "crumbs": [("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     }

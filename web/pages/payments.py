@@ -342,7 +342,7 @@ async def _set_off_page(visit: Visit, form: Form, outcome: Mapping[str, str] | N
 
 def free(line: SettlementRow) -> Decimal:
     """What of a line is neither paid, nor said to be, nor in dispute."""
-    return min(line.left, line.amount - line.disputed - line.allocated)
+    return min(line.left, line.left - line.disputed)
 
 
 @router.get("/set-off")

@@ -130,9 +130,9 @@ async def _new(visit: Visit, form: Form) -> Response:
     return visit.show("releases/new.html", form=form, presets=presets, usual=usual, uses=USES)
 
 
-def published_of(rows: Sequence[tuple[str, int, str]]) -> set[tuple[str, int]]:
+def published_of(rows: Sequence[tuple[str, int, str, str]]) -> set[tuple[str, int]]:
     """The (clause, version) of published clauses."""
-    return {(clause, version) for clause, version, _ in rows}
+    return {(clause, version) for clause, version, *_ in rows}
 
 
 @router.post("")

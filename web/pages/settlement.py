@@ -54,14 +54,14 @@ BALANCE_COLUMNS: Final = (
     Column("act", "Actions", "end", hidden_label=True),
 )
 TABS: Final = (
-    ("", "Open"), ("overdue", "Overdue"), ("part_paid", "Part paid"), ("disputed", "Disputed"),
+    ("", "Open"), ("overdue", "Overdue"), ("part_paid", "Part paid"), ("credited", "Credited"), ("disputed", "Disputed"),
     ("half", "Said to be paid"), ("settled", "Paid"), ("all", "All"),
 )  # fmt: skip
 STATES: Final = {**{key: key for key, _ in TABS}, "": "open", "all": None, "due": "due", "waiting": "waiting"}
 """What ``?state=`` may say, and the filter it stands for; due and waiting have no tab and are linked to."""
 CSV_HEADER: Final = (
     "Line", "Payer", "Payee", "Kind", "For", "Agreement", "Part number", "Description", "Quantity", "Unit", "Price each",
-    "Amount", "Paid", "Said to be paid", "Disputed", "Currency", "Due", "State", "Document", "Payer says all paid",
+    "Amount", "Paid", "Credited", "Said to be paid", "Disputed", "Currency", "Due", "State", "Document", "Payer says all paid",
     "Payee says all paid", "Why",
 )  # fmt: skip
 BALANCE_HEADER: Final = (
@@ -133,7 +133,7 @@ def _note(t: queries.SettlementTotal) -> str:
 def _csv_row(r: SettlementRow) -> list[object]:
     return [
         r.reference, r.payer, r.payee, KIND_WORDS[r.kind], r.cause_reference, r.agreement or "", r.number, r.description,
-        r.quantity, r.uom, price_cell(r.unit_price, r.currency), *(amount_cell(x, r.currency) for x in (r.amount, r.paid, r.allocated, r.disputed)),
+        r.quantity, r.uom, price_cell(r.unit_price, r.currency), *(amount_cell(x, r.currency) for x in (r.amount, r.paid, r.credited, r.allocated, r.disputed)),
         r.currency, r.due_on.isoformat(), STATE_WORDS[r.state], r.document or "",
         r.payer_marked_at.isoformat(timespec="seconds") if r.payer_marked_at else "",
         r.payee_marked_at.isoformat(timespec="seconds") if r.payee_marked_at else "", r.words,
@@ -181,12 +181,12 @@ async def _line_page(visit: Visit, line_id: UUID, form: Form) -> Response:
     )
     uncredited = row.amount - sum((c.amount for c in counters), Decimal(0))
     return visit.show(
-        "settlement/line.html", row=row, form=form, paying=paying, sums=sums, state=line_state(row), cause=cause_href(row), money_of=lambda r: Money(r.unit_price, r.currency),
+        "settlement/line.html", row=row, form=form, paying=paying, sums=sums, state=line_state(row), cause=cause_href(row), money_of=lambda r: Money(r.unit_price, r.currency) if r.unit_price is not None else None,
         kind_words=KIND_WORDS, payments=await queries.line_payments(visit.session, line_id), counters=counters,
         events=line_story(row, await queries.payments_of_line(visit.session, line_id)), done=DONE.get(visit.asked("done")),
         overdue=row.overdue(visit.today), may_mark=may and mine(row, actor) and not row.disputed, may_pay=may and row.left > 0,
         disputes=disputes, reasons=REASONS, objection=objected,
-        may_dispute=may and paying and not row.disputed and row.amount > row.paid and (row.object_by is None or visit.now < row.object_by),
+        may_dispute=may and paying and not row.disputed and row.open_amount > 0 and (row.object_by is None or visit.now < row.object_by),
         uncredited=uncredited, may_credit=may and not paying and uncredited > 0 and row.counters_id is None,
         labels={"amount": "Amount", "words": "Why"},
     )  # fmt: skip

@@ -71,7 +71,7 @@ ROWS: Final = (
         "Adamsville, AL",
         12.4,
         "Buy-back · until Nov 2034",
-        "May be bought back until 22 Nov 2034 at 85 % of your price, notice 24 hours (machine down) to 10 days (stock); keep 3 of 10.",
+        "May be bought back until 22 Nov 2034 at 85 % of the schedule's price, notice 24 hours (machine down) to 10 days (stock); keep 3 of 10.",
         True,
         10,
         NOW - timedelta(hours=2),

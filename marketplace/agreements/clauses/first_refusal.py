@@ -83,5 +83,6 @@ def evaluate(terms: FirstRefusalV1, facts: Facts, now: datetime, *, explain: boo
 def _named(terms: FirstRefusalV1, facts: Facts, intent: Intent) -> int:
     """Units of the notice that the right reaches and that nothing else holds."""
     reached = covered(terms, facts, declining_day(terms, facts, intent.noticed_at))
-    stuck = facts.held + facts.in_transit + facts.quality_held + facts.withdrawn + facts.circumstances.cleared
+    stuck = facts.held + facts.in_transit + facts.quality_held + facts.withdrawn
+    stuck += facts.circumstances.cleared + facts.circumstances.let_go
     return max(min(intent.quantity, reached, facts.remaining - stuck), 0)

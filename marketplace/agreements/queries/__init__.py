@@ -32,7 +32,6 @@ from marketplace.agreements.queries.notices import (
     NoticeRow,
     notice_for_update,
     notices,
-    notices_running,
     one_notice,
     open_notices,
     running_notice_for_update,
@@ -87,7 +86,13 @@ from marketplace.agreements.queries.standing import (
     stops_of,
     suspensions_over,
 )
-from marketplace.agreements.queries.still_about import notices_now, one_notice_now, open_notices_now
+from marketplace.agreements.queries.still_about import (
+    left_of_notices,
+    notices_now,
+    notices_running,
+    one_notice_now,
+    open_notices_now,
+)
 from marketplace.agreements.queries.storage import (
     StorageYears,
     fewest_kept,
@@ -158,6 +163,7 @@ __all__ = [
     "insolvency_over_hold",
     "last_suspension",
     "law_of_agreement",
+    "left_of_notices",
     "living_for_update",
     "living_with_for_update",
     "neighbours",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -36,6 +37,28 @@ async def frameworks_of_agreement(session: AsyncSession, agreement_id: UUID) -> 
         agreement_id,
     )
     return [r["id"] for r in rows]
+
+
+class FrameworkPaper(NamedTuple):
+    """A framework agreement that a schedule stands under: for which clause, and since when it has whose signature."""
+
+    reference: str
+    clause: str
+    version: int
+    maker_signed_at: datetime | None
+    holder_signed_at: datetime | None
+
+
+async def framework_papers(session: AsyncSession, agreement_id: UUID) -> tuple[FrameworkPaper, ...]:
+    """The frameworks of an agreement's clauses, in their order."""
+    rows = await fetch(
+        session,
+        "SELECT f.reference, f.clause, f.version, f.maker_signed_at, f.holder_signed_at "
+        "FROM agreement a JOIN framework f ON f.maker_id = a.maker_id AND f.holder_id = a.holder_id "
+        f"JOIN ({CLAUSES_OF}) c ON f.clause = c.clause AND f.version = c.version WHERE a.id = $1 ORDER BY c.n",
+        agreement_id,
+    )
+    return tuple(FrameworkPaper(**dict(r)) for r in rows)
 
 
 async def frameworks_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[FrameworkRow]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.holds import Hold, standing
 from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import read_terms
+from marketplace.agreements.queries.frameworks import FrameworkPaper, framework_papers
 from marketplace.agreements.queries.standing import hold_events
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.together import read_further
@@ -251,9 +252,8 @@ class AgreementDetail:
     further: tuple[Terms, ...]
     wording: str
     wording_sha256: str
-    framework_reference: str | None
-    framework_maker_signed_at: datetime | None
-    framework_holder_signed_at: datetime | None
+    frameworks: tuple[FrameworkPaper, ...]
+    """One for each clause, in their order."""
     maker_signed_by: str | None
     holder_signed_by: str | None
     lines: tuple[LineRow, ...]
@@ -265,6 +265,11 @@ class AgreementDetail:
     def clauses(self) -> tuple[Terms, ...]:
         """The terms of every clause, the first one first."""
         return (self.terms, *self.further)
+
+    @property
+    def framework_reference(self) -> str | None:
+        """The number of the first clause's framework."""
+        return self.frameworks[0].reference if self.frameworks else None
 
     @property
     def law(self) -> tuple[Finding, ...]:
@@ -281,10 +286,9 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         raise missing("agreement.not_found", "No such agreement.")
     more = await fetch_one(
         session,
-        "SELECT a.terms::text, a.further::text, a.wording, a.wording_sha256, f.reference, f.maker_signed_at, f.holder_signed_at, "
+        "SELECT a.terms::text, a.further::text, a.wording, a.wording_sha256, "
         "agreement_signer(a.id, 'maker') AS maker_signed_by, agreement_signer(a.id, 'holder') AS holder_signed_by "
-        "FROM agreement a LEFT JOIN framework f ON f.id = a.framework_id "
-        "WHERE a.id = $1",
+        "FROM agreement a WHERE a.id = $1",
         agreement_id,
     )
     assert more is not None  # noqa: S101 - the row was there in the statement before
@@ -301,9 +305,7 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         further=read_further(more["further"]),
         wording=more["wording"],
         wording_sha256=more["wording_sha256"].hex(),
-        framework_reference=more["reference"],
-        framework_maker_signed_at=more["maker_signed_at"],
-        framework_holder_signed_at=more["holder_signed_at"],
+        frameworks=await framework_papers(session, agreement_id),
         maker_signed_by=more["maker_signed_by"],
         holder_signed_by=more["holder_signed_by"],
         lines=lines,

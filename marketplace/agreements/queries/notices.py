@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.notice import Notice
 from marketplace.agreements.outcomes import Act, Need
-from marketplace.db.session import WriteSession, fetch, fetch_value
+from marketplace.db.session import WriteSession, fetch
 from marketplace.kit.errors import missing
 
 COLUMNS = (
@@ -162,16 +162,16 @@ async def one_notice(session: AsyncSession, company_id: UUID, notice_id: UUID) -
     return _row(rows[0])
 
 
-async def notices_running(session: AsyncSession, company_id: UUID, now: datetime) -> int:
-    """How many notices to this maker still run: units it may order, or a request that it may answer."""
-    count: int = await fetch_value(
+async def running_ids(session: AsyncSession, company_id: UUID, now: datetime) -> Sequence[UUID]:
+    """Notices to this maker that can still be answered by their dates."""
+    rows = await fetch(
         session,
-        "SELECT count(*)::int FROM notice n JOIN agreement a ON a.id = n.agreement_id "
+        "SELECT n.id FROM notice n JOIN agreement a ON a.id = n.agreement_id "
         f"WHERE n.maker_id = $1 AND {STANDS} AND n.status = 'open' AND n.answer_by > $2 AND {GOES_ON}",
         company_id,
         now,
     )
-    return count
+    return [r["id"] for r in rows]
 
 
 async def stood_notices_for_update(session: WriteSession, agreement_ids: Sequence[UUID]) -> Sequence[Notice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.notice import Notice
 from marketplace.agreements.queries.facts import terms_and_facts
-from marketplace.agreements.queries.notices import NoticeRow, notices, one_notice, open_notices
+from marketplace.agreements.queries.notices import NoticeRow, notices, one_notice, open_notices, running_ids
 from marketplace.agreements.reach import still_about
+from marketplace.db.session import fetch
 
 
 async def open_notices_now(
@@ -39,9 +40,34 @@ async def notices_now(session: AsyncSession, agreement_id: UUID, now: datetime) 
     return [known.get(notice.id, notice) for notice in found]
 
 
+async def left_of_notices(session: AsyncSession, ids: Collection[UUID], now: datetime) -> Mapping[UUID, int]:
+    """By id how many units each of these notices can still be about."""
+    rows = await fetch(
+        session,
+        "SELECT id, agreement_id, part_id, quantity - taken - used AS named FROM notice WHERE id = ANY($1::uuid[])",
+        list(ids),
+    )
+    known = await _of_pairs(session, [(r["agreement_id"], r["part_id"]) for r in rows], now)
+    # Under the first library a notice is about what it names.
+    return {r["id"]: known[r["id"]].left if r["id"] in known else r["named"] for r in rows}
+
+
+async def notices_running(session: AsyncSession, company_id: UUID, now: datetime) -> int:
+    """How many notices to this maker still run: units it may order, or a request that it may answer, and some are left."""
+    return sum(
+        1
+        for left in (await left_of_notices(session, await running_ids(session, company_id, now), now)).values()
+        if left > 0
+    )
+
+
 async def _known(session: AsyncSession, shown: Sequence[Notice], now: datetime) -> Mapping[UUID, Notice]:
     """By id the notices that still count under the agreements of those ``shown``, cut down together."""
-    pairs = sorted({(notice.agreement_id, notice.part_id) for notice in shown})
+    return await _of_pairs(session, [(notice.agreement_id, notice.part_id) for notice in shown], now)
+
+
+async def _of_pairs(session: AsyncSession, of: Collection[tuple[UUID, UUID]], now: datetime) -> Mapping[UUID, Notice]:
+    pairs = sorted(set(of))
     covered: Mapping[tuple[UUID, UUID], Covered] = await terms_and_facts(session, pairs) if pairs else {}
     return {
         notice.id: notice

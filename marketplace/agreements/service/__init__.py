@@ -20,6 +20,7 @@ from marketplace.agreements.service.exercising import (
     undo_exercise,
 )
 from marketplace.agreements.service.exporting import note_export
+from marketplace.agreements.service.frameworks import require_texts
 from marketplace.agreements.service.legal_holds import hold_all, lift_all, set_legal_hold
 from marketplace.agreements.service.negotiating import accept_terms
 from marketplace.agreements.service.noticing import (
@@ -124,6 +125,7 @@ __all__ = [
     "release_version",
     "renew_due",
     "require_live",
+    "require_texts",
     "resume",
     "set_legal_hold",
     "settle_storage_year",

@@ -23,7 +23,7 @@ from marketplace.agreements.service.booking import allowed
 from marketplace.agreements.service.frameworks import Signed, clause_texts, frameworks_of, sign_both
 from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
-from marketplace.agreements.service.term import store_terms
+from marketplace.agreements.service.term import let_duties_end, store_terms
 from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms
 from marketplace.agreements.title import kept_by
@@ -278,6 +278,7 @@ async def undo_accession(session: WriteSession, actor: By, child_id: UUID, reaso
         child_id,
         reason,
     )
+    await let_duties_end(session, child_id, now)
     await note(session, child_id, (found.maker_id, found.holder_id), "terminated", actor, now, {"reason": reason})
 
 

@@ -13,6 +13,7 @@ from marketplace.agreements.queries import Locked, Under
 from marketplace.agreements.service.changing import move_units, not_held, title_settled
 from marketplace.agreements.service.proposing import close_open
 from marketplace.agreements.service.standing import note, reason_given, tell_both
+from marketplace.agreements.service.term import let_duties_end
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.errors import busy, conflict
@@ -66,6 +67,7 @@ async def end_for_breach(
         found.id,
         f"{default} {why}"[:500],
     )
+    await let_duties_end(session, found.id, now)
     moved = await move_units(session, actor, found, mine, None, found.id, now)
     detail: dict[str, Any] = {
         "reason": f"{default} {why}",

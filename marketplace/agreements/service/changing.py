@@ -29,7 +29,7 @@ from marketplace.agreements.service.proposing import (
 )
 from marketplace.agreements.service.renewing import renew_agreed
 from marketplace.agreements.service.standing import note, party_lock
-from marketplace.agreements.service.term import store_terms
+from marketplace.agreements.service.term import let_duties_end, store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.terms import dump_terms
 from marketplace.agreements.title import kept_by, title_of
@@ -98,6 +98,8 @@ async def accept_proposal(
         session, "UPDATE agreement SET status = $2, status_reason = $3, suspension_ends_at = NULL WHERE id = $1", found.id, target.value,
         proposal.note or None if ends else None,
     )  # fmt: skip
+    if ends:
+        await let_duties_end(session, found.id, now)
     moved = await move_units(session, actor, found, units, new_id, proposal.id, now)
     detail: dict[str, Any] = {"proposal": proposal.id, "units": moved, "note": proposal.note}
     if new_id is not None:
@@ -119,6 +121,11 @@ async def close_ended(
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.units_busy``, ``agreement.units_kept``."""
     before = await queries.units_for_update(session, agreement_id)
     found = await party_lock(session, agreement_id, actor)
+    if found.status == AgreementState.TERMINATED and why is None:
+        raise conflict(
+            "agreement.state",
+            f"{found.reference} has ended already: its units are free. The clock closes it once nothing is open under it.",
+        )
     move_agreement(AgreementState(found.status), AgreementState.CLOSED)
     not_held(found)
     units = await queries.units_under(session, agreement_id)

@@ -11,8 +11,9 @@ from uuid import UUID
 from marketplace.agreements import phrases, queries
 from marketplace.agreements.queries import ClauseRow
 from marketplace.agreements.terms import Terms
+from marketplace.agreements.together import NamedClause
 from marketplace.db.session import WriteSession, execute, fetch_one
-from marketplace.kit.errors import busy
+from marketplace.kit.errors import busy, conflict
 from marketplace.kit.ids import short_reference
 
 _ATTEMPTS = 5
@@ -45,6 +46,22 @@ class Frameworks(NamedTuple):
 async def clause_texts(session: WriteSession, clauses: Sequence[Terms]) -> list[ClauseRow]:
     """The published versions of clauses, in their order. Raises ``clause.not_found``."""
     return [await queries.clause_version(session, terms.clause, terms.version) for terms in clauses]
+
+
+async def require_texts(session: WriteSession, named: Sequence[NamedClause]) -> None:
+    """That whoever states the hash of a clause's text has read the text that is published. Raises ``clause.not_found``,
+    ``clause.other_text``."""
+    for one in named:
+        if one.sha256 is None:
+            continue
+        published = await queries.clause_version(session, one.clause, one.version)
+        if published.sha256.hex() != one.sha256.lower():
+            raise conflict(
+                "clause.other_text",
+                f"The text of {one.clause}, version {one.version}, has another hash than the one stated "
+                f"({published.sha256.hex()}): read that text, and leave the hash out or state that one.",
+                field="further",
+            )
 
 
 async def frameworks_of(

@@ -22,7 +22,7 @@ from marketplace.agreements.facts import Facts
 from marketplace.agreements.paper import ScheduleLine, check_schedule
 from marketplace.agreements.queries import LineRow, Locked, ProposalRow, Under
 from marketplace.agreements.service.booking import allowed
-from marketplace.agreements.service.frameworks import clause_texts, frameworks_of
+from marketplace.agreements.service.frameworks import clause_texts, frameworks_of, require_texts
 from marketplace.agreements.service.offering import paper_of, particulars
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.states import AgreementState, move_agreement
@@ -90,6 +90,7 @@ async def propose_change(
     kind = "terms" if found.status == AgreementState.OFFERED else "change"
     until = valid_until(now, valid_days)
     draft = await draft_of(session, found, clause, version, terms, minimums, further)
+    await require_texts(session, further)
     if not draft.found:
         raise invalid("proposal.nothing", "These are the terms as they are. Change at least one of them.")
     if kind == "change":

@@ -91,3 +91,16 @@ async def go_on(session: WriteSession, ids: Sequence[UUID], now: datetime) -> No
         if i in events and i not in adding
     }
     await store_terms(session, ids, stood_still=still)
+
+
+async def let_duties_end(session: WriteSession, agreement_id: UUID, now: datetime) -> None:
+    """Of an agreement that ends ``now``, before its window: its duties outlive this end, not the window's. One of the first library
+    states none. The agreement is locked."""
+    await execute(
+        session,
+        "UPDATE agreement SET survives_until = (((($2::timestamptz AT TIME ZONE zone)::date "
+        "+ make_interval(months => (terms ->> 'survival_months')::int))::date + 1)::timestamp AT TIME ZONE zone) "
+        "WHERE id = $1 AND survives_until IS NOT NULL",
+        agreement_id,
+        now,
+    )

@@ -104,7 +104,7 @@ async def begun(session: AsyncSession, company_id: UUID) -> Begun:
     return Begun(**dict(row)) if row else Begun(stock=False, releases=False, sites=False)
 
 
-async def clause_versions(session: AsyncSession) -> Sequence[tuple[str, int, str]]:
-    """(clause, version, title) of every published clause version."""
-    rows = await fetch(session, "SELECT clause, version, title FROM clause_version ORDER BY clause, version")
-    return [(r["clause"], r["version"], r["title"]) for r in rows]
+async def clause_versions(session: AsyncSession) -> Sequence[tuple[str, int, str, str]]:
+    """(clause, version, title, hash of its text) of every published clause version."""
+    rows = await fetch(session, "SELECT clause, version, title, sha256 FROM clause_version ORDER BY clause, version")
+    return [(r["clause"], r["version"], r["title"], r["sha256"].hex()) for r in rows]

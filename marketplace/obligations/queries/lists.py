@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements import queries as agreements
 from marketplace.db.session import fetch
+from marketplace.kit.clock import local_day
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.obligations.kinds import KINDS, WINDOWS, Obligation, ObligationKind
 from marketplace.obligations.queries.branches import PARAMETERS, PIECES
+from marketplace.obligations.queries.notices_left import OF_NOTICES, as_left
 from marketplace.parties.actor import Actor
 
 FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,18 +108,19 @@ async def obligations(
     limit: int = 50,
     secret: str,
 ) -> Page[Obligation]:
-    """What the actor's company owes and is owed to be done, what is due first before the rest, by keyset; one statement.
-    Raises ``page.bookmark``."""
+    """What the actor's company owes and is owed to be done, what is due first before the rest, by keyset; of notices
+    the units that are left of each, and of those of which none is nothing: a page may be shorter for it. Raises ``page.bookmark``."""
     key = read_bookmark(after, secret, datetime.fromisoformat, lambda text: ObligationKind(text).value, UUID)
     rows = await _rows(session, actor, wanted, now, key or [FIRST, "", _NIL], limit + 1)
-    return cut(rows, limit, lambda r: [r.due.isoformat(), r.kind.value, r.subject_id], secret)
+    page = cut(rows, limit, lambda r: [r.due.isoformat(), r.kind.value, r.subject_id], secret)
+    return Page(await as_left(session, page.items, now), page.next)
 
 
 async def coming(
     session: AsyncSession, actor: Actor, wanted: ObligationFilter, now: datetime, limit: int
 ) -> Sequence[Obligation]:
-    """The first ``limit`` of them."""
-    return await _rows(session, actor, wanted, now, [FIRST, "", _NIL], limit)
+    """The first ``limit`` of them, without notices of which nothing is left."""
+    return await as_left(session, await _rows(session, actor, wanted, now, [FIRST, "", _NIL], limit), now)
 
 
 async def _rows(
@@ -154,8 +158,8 @@ class DayCount:
 async def by_day(
     session: AsyncSession, actor: Actor, wanted: ObligationFilter, now: datetime, zone: str
 ) -> Sequence[DayCount]:
-    """Counts by the day in a time zone on which something is due; one statement. Bound it by ``due_after`` and
-    ``due_until``."""
+    """Counts by the day in a time zone on which something is due, without notices of which nothing is left. Bound it by
+    ``due_after`` and ``due_until``."""
     pieces = _pieces(actor, wanted, lambda _kind, _due, _subject: ("", ""))
     if not pieces:
         return []
@@ -174,4 +178,29 @@ async def by_day(
         """,
         *_given(actor, wanted, now), zone,
     )  # fmt: skip
-    return [DayCount(**dict(r)) for r in rows]
+    counts = {r["day"]: DayCount(**dict(r)) for r in rows}
+    for day, mine in await _gone(session, actor, wanted, now, zone):
+        c = counts[day]
+        counts[day] = replace(c, mine=c.mine - mine, theirs=c.theirs - (not mine))
+    return [c for c in counts.values() if c.mine or c.theirs or c.windows]
+
+
+async def _gone(
+    session: AsyncSession, actor: Actor, wanted: ObligationFilter, now: datetime, zone: str
+) -> Sequence[tuple[date, bool]]:
+    """(day, whether it is the reader's own) of notices in the picture of which nothing is left."""
+    kinds = OF_NOTICES if wanted.kinds is None else OF_NOTICES & wanted.kinds
+    pieces = _pieces(actor, replace(wanted, kinds=kinds), lambda _kind, _due, _subject: ("", ""))
+    if not pieces:
+        return []
+    rows = await fetch(
+        session,
+        f"WITH {PARAMETERS} SELECT key, due, owes FROM ({' UNION ALL '.join(pieces)}) u",
+        *_given(actor, wanted, now),
+    )
+    left = await agreements.left_of_notices(session, {r["key"] for r in rows}, now) if rows else {}
+    return [
+        (local_day(r["due"] - timedelta(microseconds=1), zone), r["owes"] == actor.company_id)
+        for r in rows
+        if left.get(r["key"], 0) <= 0
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,6 +14,7 @@ from marketplace.db.session import fetch, fetch_one
 from marketplace.obligations.kinds import EARLY, LINGERING, LONG, Obligation
 from marketplace.obligations.queries.branches import PARAMETERS, PIECES
 from marketplace.obligations.queries.lists import NAMED, told
+from marketplace.obligations.queries.notices_left import as_left
 from marketplace.obligations.reminding import (
     EARLY_DAYS,
     MOST_DAYS,
@@ -63,8 +64,8 @@ WHERE x.due <= $2 AND x.kind IN ({lingering}) AND c.company_id IS NOT NULL AND c
 async def to_remind(
     session: AsyncSession, now: datetime, *, company_id: UUID | None = None, limit: int = 2_000
 ) -> Sequence[Owing]:
-    """What companies (or one) are to be told at ``now``, the most pressing first, less what they were told already; one
-    statement. Read again in the transaction that tells it, so that nothing is told that was done meanwhile."""
+    """What companies (or one) are to be told at ``now``, the most pressing first, less what they were told already, and
+    less notices of which nothing is left. Read again in the transaction that tells it, so that nothing is told that was done meanwhile."""
     pieces = []
     for piece in PIECES:
         until = timedelta(days=MOST_DAYS) if piece.kind in LONG else timedelta(hours=MOST_HOURS)
@@ -88,7 +89,13 @@ async def to_remind(
         """,
         company_id, now, now - OVERDUE_FOR, now + timedelta(days=MOST_DAYS), None, limit,
     )  # fmt: skip
-    return [Owing(r["company_id"], Step(r["step"]), told(r, r["company_id"], agreements=True)) for r in rows]
+    found = [Owing(r["company_id"], Step(r["step"]), told(r, r["company_id"], agreements=True)) for r in rows]
+    left = {(row.kind, row.subject_id): row.quantity for row in await as_left(session, [o.row for o in found], now)}
+    return [
+        replace(o, row=replace(o.row, quantity=left[o.row.kind, o.row.subject_id]))
+        for o in found
+        if (o.row.kind, o.row.subject_id) in left
+    ]
 
 
 async def setting(session: AsyncSession, company_id: UUID) -> Setting:

@@ -70,13 +70,15 @@ async def still_open(session: AsyncSession, agreement_id: UUID) -> StillOpen:
 
 
 async def to_close(session: AsyncSession, now: datetime, *, limit: int = 500) -> Sequence[UUID]:
-    """Agreements in run-off whose surviving duties have ended and under which nothing is open, nothing reserved, on the way
-    or with the maker, and that do not stand still (worker). None of the first library: its terms state no survival."""
+    """Agreements in run-off, or ended before, whose surviving duties have ended and under which nothing is open, nothing
+    reserved, on the way or with the maker, and that do not stand still (worker). None of the first library: its terms state no survival."""
     rows = await fetch(
         session,
-        "SELECT a.id FROM agreement a WHERE a.status = 'run_off' AND a.survives_until <= $1 AND NOT a.legal_hold "
+        "SELECT a.id FROM agreement a WHERE a.status IN ('run_off', 'terminated') AND a.survives_until <= $1 AND NOT a.legal_hold "
         f"AND {_NOTHING} AND NOT EXISTS (SELECT FROM position p WHERE p.agreement_id = a.id AND p.quantity > 0 "
-        "AND (p.held > 0 OR p.site_id IS NULL OR p.holder_id <> a.holder_id)) ORDER BY a.survives_until, a.id LIMIT $2",
+        "AND (p.held > 0 OR p.site_id IS NULL OR p.holder_id <> a.holder_id)) "
+        # Such an order is cancelled by what hears of the end.
+        "AND NOT EXISTS (SELECT FROM purchase_order o WHERE o.id = a.order_id AND o.status IN ('placed', 'accepted')) ORDER BY a.survives_until, a.id LIMIT $2",
         now,
         limit,
     )

@@ -47,8 +47,12 @@ def _filter(
     now: Now,
     side: Annotated[Literal["payer", "payee"] | None, Query(description="payer: what you owe.")] = None,
     state: Annotated[
-        Literal["open", "waiting", "half", "settled", "due", "overdue", "part_paid", "disputed", "paid"] | None,
-        Query(description="waiting: for your own mark; half: for it alone, the other side has marked it."),
+        Literal["open", "waiting", "half", "settled", "due", "overdue", "part_paid", "credited", "disputed", "paid"]
+        | None,
+        Query(
+            description="waiting: for your own mark; half: for it alone, the other side has marked it; "
+            "credited: in whole or in part, which is no payment."
+        ),
     ] = None,
     other_id: Annotated[UUID | None, Query(description="The other company.")] = None,
     due_before: Day | None = None,
@@ -76,7 +80,7 @@ async def lines(
 
 _COLUMNS = (
     "Reference", "Payer", "Payee", "Kind", "For", "Agreement", "Part number", "Description", "Quantity", "Unit",
-    "Unit price", "Amount", "Currency", "Due", "State", "Paid", "Disputed", "Document", "Takes back", "Payer marked",
+    "Unit price", "Amount", "Currency", "Due", "State", "Paid", "Credited", "Disputed", "Document", "Takes back", "Payer marked",
     "Payee marked", "Words",
 )  # fmt: skip
 
@@ -107,7 +111,7 @@ def _cells(r: SettlementRow) -> tuple[object, ...]:
     return (
         r.reference, r.payer, r.payee, r.kind, r.cause_reference, r.agreement, r.number, r.description, r.quantity, r.uom,
         price_cell(r.unit_price, r.currency), amount_cell(r.amount, r.currency), r.currency, r.due_on,
-        r.state.value, amount_cell(r.paid, r.currency), amount_cell(r.disputed, r.currency), r.document, r.counters, r.payer_marked_at and r.payer_marked_at.date(),
+        r.state.value, amount_cell(r.paid, r.currency), amount_cell(r.credited, r.currency), amount_cell(r.disputed, r.currency), r.document, r.counters, r.payer_marked_at and r.payer_marked_at.date(),
         r.payee_marked_at and r.payee_marked_at.date(), r.words,
     )  # fmt: skip
 

@@ -20,7 +20,8 @@ from marketplace.settlement.states import LineState, due_amount, is_overdue, lin
 
 @dataclass(frozen=True, slots=True)
 class SettlementRow:
-    """What one company owes another, and why."""
+    """What one company owes another, and why. What is owed as one sum (a premium, damages) has no quantity, unit or price of
+    a unit. ``allocated`` and ``paid`` are money; ``credited`` is what credits took off beside it."""
 
     id: UUID
     reference: str
@@ -36,9 +37,9 @@ class SettlementRow:
     part_id: UUID
     number: str
     description: str
-    uom: str
-    quantity: int
-    unit_price: Decimal
+    uom: str | None
+    quantity: int | None
+    unit_price: Decimal | None
     amount: Decimal
     currency: str
     words: str
@@ -50,6 +51,7 @@ class SettlementRow:
     condition: str | None
     allocated: Decimal
     paid: Decimal
+    credited: Decimal
     disputed: Decimal
     payer_marked_at: datetime | None
     payee_marked_at: datetime | None
@@ -57,22 +59,27 @@ class SettlementRow:
 
     @property
     def state(self) -> LineState:
-        """Due, part paid, paid or disputed."""
-        return line_state(self.amount, self.paid, self.disputed)
+        """Due, part paid, paid, part credited, credited or disputed."""
+        return line_state(self.amount, self.paid, self.disputed, self.credited)
 
     @property
     def left(self) -> Decimal:
-        """What no payment says yet to have paid."""
-        return self.amount - self.allocated
+        """What no payment says yet to have paid, and no credit took off."""
+        return self.amount - self.allocated - self.credited
+
+    @property
+    def open_amount(self) -> Decimal:
+        """What both sides do not say yet to be paid, and no credit took off; disputed or not."""
+        return self.amount - self.paid - self.credited
 
     @property
     def due_amount(self) -> Decimal:
         """What is left to be paid and not disputed."""
-        return due_amount(self.amount, self.paid, self.disputed)
+        return due_amount(self.amount, self.paid, self.disputed, self.credited)
 
     def overdue(self, today: date) -> bool:
         """Whether some of it was due before today."""
-        return is_overdue(self.amount, self.paid, self.disputed, self.due_on, today)
+        return is_overdue(self.amount, self.paid, self.disputed, self.due_on, today, self.credited)
 
     @property
     def settled(self) -> bool:
@@ -88,9 +95,10 @@ class SettlementRow:
 
 _LINE = """
 SELECT l.id, l.reference, l.payer_id, p.name AS payer, l.payee_id, q.name AS payee, l.kind, l.cause_id, l.cause_reference,
-       l.agreement_id, a.reference AS agreement, l.part_id, t.number, t.description, t.uom, l.quantity, l.unit_price,
+       l.agreement_id, a.reference AS agreement, l.part_id, t.number, t.description,
+       CASE WHEN l.quantity IS NOT NULL THEN t.uom END AS uom, l.quantity, l.unit_price,
        l.amount, l.currency, l.words, l.due_on, l.counters_id, o.reference AS counters, l.document, l.object_by, l.condition,
-       l.allocated, l.paid, l.disputed, l.payer_marked_at, l.payee_marked_at, l.created_at
+       l.allocated - l.credited AS allocated, l.paid - l.credited AS paid, l.credited, l.disputed, l.payer_marked_at, l.payee_marked_at, l.created_at
 FROM settlement_line l JOIN company p ON p.id = l.payer_id JOIN company q ON q.id = l.payee_id
 JOIN part t ON t.id = l.part_id LEFT JOIN agreement a ON a.id = l.agreement_id
 LEFT JOIN settlement_line o ON o.id = l.counters_id
@@ -101,7 +109,7 @@ LEFT JOIN settlement_line o ON o.id = l.counters_id
 class SettlementFilter:
     """Which lines; None = any. ``side``: payer = we owe, payee = we are owed. ``state``: open, waiting (for our
     mark), half (for our mark alone: the other side has marked it) or settled; or as it stands: due, part_paid, paid,
-    disputed, and overdue on ``today``. ``due_before``: due earlier than that day and still open; ``due_until``: due by that
+    credited (in whole or in part), disputed, and overdue on ``today``. ``due_before``: due earlier than that day and still open; ``due_until``: due by that
     day, open or not."""
 
     side: str | None = None
@@ -147,9 +155,10 @@ async def settlement_lines(
               WHEN 'half' THEN {_HALF}
               WHEN 'waiting' THEN l.payer_id = $1 AND l.payer_marked_at IS NULL
                                OR l.payee_id = $1 AND l.payee_marked_at IS NULL
-              WHEN 'paid' THEN l.paid >= l.amount
+              WHEN 'paid' THEN l.paid >= l.amount AND (l.paid > l.credited OR l.amount = 0)
               WHEN 'due' THEN l.paid < l.amount AND l.amount - l.paid > l.disputed
-              WHEN 'part_paid' THEN l.paid > 0 AND l.paid < l.amount AND l.amount - l.paid > l.disputed
+              WHEN 'part_paid' THEN l.paid > l.credited AND l.paid < l.amount AND l.amount - l.paid > l.disputed
+              WHEN 'credited' THEN l.credited > 0
               WHEN 'disputed' THEN l.disputed > 0
               WHEN 'overdue' THEN l.paid < l.amount AND l.amount - l.paid > l.disputed AND l.due_on < $10::date
               ELSE true END
@@ -266,9 +275,9 @@ async def lines_of_cause(session: AsyncSession, cause_id: UUID) -> Sequence[Sett
 
 @dataclass(frozen=True, slots=True)
 class SettlementTotal:
-    """How much is owed or due in one currency. ``open_amount``: what is not paid, of which ``overdue_amount`` was due
-    before today and ``disputed_amount`` is not due while it is disputed; ``settled_amount``: what was paid. ``waiting``:
-    lines that wait for the company's own mark."""
+    """How much is owed or due in one currency. ``open_amount``: what is neither paid nor credited, of which
+    ``overdue_amount`` was due before today and ``disputed_amount`` is not due while it is disputed; ``settled_amount``: what
+    was paid; ``credited_amount``: what credits took off. ``waiting``: lines that wait for the company's own mark."""
 
     side: str
     currency: str
@@ -277,6 +286,7 @@ class SettlementTotal:
     overdue_amount: Decimal
     disputed_amount: Decimal
     settled_amount: Decimal
+    credited_amount: Decimal
     waiting: int
 
 
@@ -290,7 +300,7 @@ async def settlement_totals(session: AsyncSession, actor: Actor, today: date) ->
                coalesce(sum(l.amount - l.paid), 0) AS open_amount,
                coalesce(sum(greatest(l.amount - l.paid - l.disputed, 0)) FILTER (WHERE l.due_on < $2), 0) AS overdue_amount,
                coalesce(sum(least(l.disputed, l.amount - l.paid)), 0) AS disputed_amount,
-               coalesce(sum(l.paid), 0) AS settled_amount,
+               coalesce(sum(l.paid - l.credited), 0) AS settled_amount, coalesce(sum(l.credited), 0) AS credited_amount,
                count(*) FILTER (WHERE CASE WHEN l.payer_id = $1 THEN l.payer_marked_at ELSE l.payee_marked_at END IS NULL)
                    AS waiting
         FROM settlement_line l

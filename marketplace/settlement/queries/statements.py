@@ -24,7 +24,7 @@ _OTHERS = "({own} = $1 AND ($2::uuid IS NULL OR {other} = $2) OR {other} = $1 AN
 _COUNTS = "greatest({p}.payer_at, {p}.payee_at)"
 _FACTS = f"""
 SELECT l.created_at AS known_at, l.id, l.id AS record_id, CASE WHEN l.counters_id IS NULL THEN 'line' ELSE 'credit' END AS what,
-       l.kind, l.reference, l.cause_reference || ', ' || l.quantity || ' ' || t.uom || ' ' || t.number AS about,
+       l.kind, l.reference, l.cause_reference || ', ' || coalesce(l.quantity || ' ' || t.uom || ' ', '') || t.number AS about,
        (l.created_at AT TIME ZONE 'UTC')::date AS "on", l.due_on, l.currency,
        CASE WHEN l.payer_id = $1 THEN l.payee_id ELSE l.payer_id END AS other_id,
        CASE WHEN l.payee_id = $1 THEN l.amount ELSE 0 END AS in_favour,

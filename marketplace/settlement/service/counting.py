@@ -67,7 +67,7 @@ async def write_allocations(
 
 
 _RECOUNT = """
-UPDATE settlement_line l SET allocated = s.allocated, paid = s.paid,
+UPDATE settlement_line l SET allocated = s.allocated, paid = s.paid, credited = s.credited,
        payer_marked_at = CASE WHEN s.by_payer = l.amount THEN coalesce(s.payer_at, l.payer_marked_at) END,
        payer_marked_by = CASE WHEN s.by_payer = l.amount THEN coalesce(s.payer_by, l.payer_marked_by) END,
        payee_marked_at = CASE WHEN s.by_payee = l.amount THEN coalesce(s.payee_at, l.payee_marked_at) END,
@@ -75,6 +75,7 @@ UPDATE settlement_line l SET allocated = s.allocated, paid = s.paid,
 FROM (
     SELECT n.id, coalesce(sum(a.amount), 0) AS allocated,
            coalesce(sum(a.amount) FILTER (WHERE w.payer_at IS NOT NULL AND w.payee_at IS NOT NULL), 0) AS paid,
+           coalesce(sum(a.amount) FILTER (WHERE y.how = 'credit'), 0) AS credited,
            coalesce(sum(a.amount) FILTER (WHERE w.payer_at IS NOT NULL), 0) AS by_payer,
            coalesce(sum(a.amount) FILTER (WHERE w.payee_at IS NOT NULL), 0) AS by_payee,
            max(w.payer_at) AS payer_at, (array_agg(w.payer_by ORDER BY w.payer_at DESC NULLS LAST))[1] AS payer_by,
@@ -107,7 +108,7 @@ async def recount(
             payload = {"reference": line.reference, "cause_id": line.cause_id}
             sides = (line.payer_id, line.payee_id)
             await emit(session, "settlement.settled", "settlement", line_id, sides, payload)
-            if line.kind == LineKind.SALE_PRICE and line.agreement_id is not None:
+            if line.kind == LineKind.SALE_PRICE and line.agreement_id is not None and line.quantity is not None:
                 await agreements.pass_title(
                     session, by, agreement_id=line.agreement_id, part_id=line.part_id, quantity=line.quantity,
                     cause_id=line.id, now=now, sold_by=line.cause_id,

@@ -63,7 +63,7 @@ async def dispute_line(
         )
     if line.disputed or any(d.status == "open" for d in await queries.disputes_of_line(session, line_id)):
         raise conflict("dispute.open", f"{line.reference} is in dispute already.")
-    left = Money(line.amount - line.paid, line.currency)
+    left = Money(line.open_amount, line.currency)
     disputed = Money(amount, line.currency)
     if left.amount <= 0:
         raise conflict(
@@ -93,11 +93,12 @@ async def _require_unsettled(session: WriteSession, line: SettlementRow, dispute
     units, known = await queries.settled_units(session, line.id)
     if not units:
         return
-    others = max(line.quantity - units, 0)
-    most = (Money(line.unit_price, line.currency) * others).rounded()
+    there = line.quantity or 0
+    others = max(there - units, 0)
+    most = (Money(line.unit_price or Decimal(0), line.currency) * others).rounded()
     if disputed.amount <= most.amount:
         return
-    said = f"What {count(min(units, line.quantity), 'unit')} of {line.reference} were like both sides have agreed on ({known}): that is settled."
+    said = f"What {count(min(units, there) or units, 'unit')} of {line.reference} were like both sides have agreed on ({known}): that is settled."
     rest = (
         f"For the other {count(others, 'unit')} at most {most} can be disputed for this reason."
         if others

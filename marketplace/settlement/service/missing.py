@@ -17,6 +17,6 @@ async def owe_for_missing(session: WriteSession, missing_id: UUID) -> UUID | Non
         return None
     return await owe(
         session, payer_id=row.holder_id, payee_id=row.maker_id, kind=row.line_kind, cause_id=row.id,
-        cause_reference=row.agreement, agreement_id=row.agreement_id, part_id=row.part_id, quantity=1, unit_price=row.owed,
+        cause_reference=row.agreement, agreement_id=row.agreement_id, part_id=row.part_id, quantity=None, unit_price=row.owed,
         words=row.words, due_on=row.due_on,
     )  # fmt: skip

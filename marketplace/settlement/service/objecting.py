@@ -57,7 +57,9 @@ async def dispute_condition(
     before = await queries.disputes_of_line(session, line_id)
     if any(d.status == "open" for d in before):
         raise conflict("dispute.open", f"{line.reference} is in dispute already.")
-    left = line.quantity - sum(d.quantity or 0 for d in before if d.subject == "condition" and d.status == "agreed")
+    left = (line.quantity or 0) - sum(
+        d.quantity or 0 for d in before if d.subject == "condition" and d.status == "agreed"
+    )
     if not left:
         raise conflict("dispute.agreed", f"Both sides have agreed on the condition of the units of {line.reference}.")
     units = left if quantity is None else quantity

@@ -30,7 +30,7 @@ async def owe(
     cause_reference: str,
     agreement_id: UUID | None,
     part_id: UUID,
-    quantity: int,
+    quantity: int | None,
     unit_price: Money,
     words: str,
     due_on: date,
@@ -47,15 +47,16 @@ async def owe(
     owed for, where that writes the line itself (otherwise it is known from now on).
 
     The same kind of line for the same cause (and step of it) again answers the line that is there, if it says the same; otherwise ``settlement.other_terms``.
-    The tenant must be one of the two. The amount is price times quantity, rounded to what can be paid.
+    The tenant must be one of the two. The amount is price times quantity, rounded to what can be paid; without a quantity
+    (a premium, damages: nothing is counted by the unit) ``unit_price`` is the sum, and the line has neither.
     """
-    if quantity < 1:
+    if quantity is not None and quantity < 1:
         raise invalid("settlement.quantity", "Give a quantity of at least one.", field="quantity")
     if kind not in KINDS or (kind in COUNTERS) != (counters_id is not None):
         raise invalid("settlement.kind", f"There is no kind of settlement line called '{kind[:40]}'.", field="kind")
     if payer_id == payee_id or unit_price.amount < 0:
         raise invalid("settlement.line", "A company cannot owe itself, and prices are not negative.")
-    amount = (unit_price * quantity).rounded()
+    amount = (unit_price * (1 if quantity is None else quantity)).rounded()
     for _ in range(_ATTEMPTS):
         reference = short_reference("SET")
         made: UUID | None = await fetch_value(
@@ -67,7 +68,7 @@ async def owe(
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
             "CASE WHEN $11::numeric = 0 THEN now() END, CASE WHEN $11::numeric = 0 THEN now() END, coalesce($20, now())) ON CONFLICT DO NOTHING RETURNING id",
             reference, payer_id, payee_id, kind, cause_id, cause_reference, agreement_id, part_id, quantity,
-            unit_price.amount, amount.amount, amount.currency, words, due_on, step_id, document, object_by, counters_id,
+            None if quantity is None else unit_price.amount, amount.amount, amount.currency, words, due_on, step_id, document, object_by, counters_id,
             condition, at,
         )  # fmt: skip
         if made is not None:
@@ -80,7 +81,7 @@ async def owe(
             return made
         known = await fetch_one(
             session,
-            "SELECT id, payer_id = $2 AND payee_id = $3 AND quantity = $4 AND amount = $5 AND currency = $6 AS same "
+            "SELECT id, payer_id = $2 AND payee_id = $3 AND quantity IS NOT DISTINCT FROM $4 AND amount = $5 AND currency = $6 AS same "
             "FROM settlement_line WHERE cause_id = $1 AND kind = $7 AND step_id IS NOT DISTINCT FROM $8",
             cause_id, payer_id, payee_id, quantity, amount.amount, amount.currency, kind, step_id,
         )  # fmt: skip
@@ -123,7 +124,7 @@ async def credit(
         )
     made = await owe(
         session, payer_id=line.payee_id, payee_id=line.payer_id, kind=kind.value, cause_id=line.cause_id,
-        cause_reference=line.cause_reference, agreement_id=line.agreement_id, part_id=line.part_id, quantity=1,
+        cause_reference=line.cause_reference, agreement_id=line.agreement_id, part_id=line.part_id, quantity=None,
         unit_price=amount, words=words, due_on=max(line.due_on, now.date()), step_id=step_id,
         counters_id=line_id,
     )  # fmt: skip

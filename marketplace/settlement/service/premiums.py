@@ -32,7 +32,7 @@ async def owe_premiums(session: WriteSession, agreement_id: UUID) -> int:
         await owe(
             session, payer_id=known.maker_id, payee_id=known.holder_id, kind="premium", cause_id=agreement_id,
             cause_reference=known.reference, agreement_id=agreement_id, part_id=part_id, step_id=part_id,
-            quantity=1, unit_price=premium,
+            quantity=None, unit_price=premium,
             words=f"Paid once for the right: {percent(share)} of the price paid for {count(sold, 'unit')}, {price} each.",
             due_on=local_day(signed_at, known.facts.zone) + timedelta(days=min(t.payment_days for t in priced)),
         )  # fmt: skip

@@ -53,7 +53,7 @@ async def set_off(
                 f"{line.reference} is owed by {line.payer} to {line.payee} in {line.currency}: it cannot be netted here.",
                 field="line_ids",
             )
-        free = min(line.left, line.amount - line.disputed - line.allocated)
+        free = min(line.left, line.left - line.disputed)
         if free > 0:
             (ours if line.payer_id == actor.company_id else theirs).append(Open(line.id, line.due_on, free))
         elif line_ids:

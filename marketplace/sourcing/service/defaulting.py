@@ -114,7 +114,7 @@ async def buy_elsewhere(
         if claim.amount.amount:
             line = await settlement.owe(
                 session, payer_id=call.holder_id, payee_id=call.maker_id, kind="cover_purchase", cause_id=call.id,
-                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=1,
+                cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=None,
                 unit_price=claim.amount, words=claim.words, document=number,
                 due_on=local_day(now, call.zone) + timedelta(days=call.payment_days),
             )  # fmt: skip
@@ -150,6 +150,6 @@ async def owe_for_delay(session: WriteSession, call: CallRow, good: int, accepte
         return None
     return await settlement.owe(
         session, payer_id=call.holder_id, payee_id=call.maker_id, kind="late_damages", cause_id=call.id,
-        cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=1,
+        cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=None,
         unit_price=claim.amount, words=claim.words, due_on=local_day(accepted_at, call.zone) + timedelta(days=call.payment_days),
     )  # fmt: skip

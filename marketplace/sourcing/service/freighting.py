@@ -67,7 +67,7 @@ async def record_freight(
     step: UUID = await fetch_value(session, "SELECT uuidv7()")
     line = await settlement.owe(
         session, payer_id=payer, payee_id=payee, kind="freight", cause_id=call.id, step_id=step,
-        cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=1, unit_price=amount,
+        cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=None, unit_price=amount,
         words=f"Freight {TRIPS[trip]}, {call.reference}, by document {number}: {why}.", document=number, object_by=until,
         due_on=local_day(now, call.zone) + timedelta(days=call.payment_days),
     )  # fmt: skip

@@ -193,7 +193,7 @@ async def _loss(session: WriteSession, call: CallRow, covered: Covered, gone: in
     if owed.kind is not None:
         await settlement.owe(
             session, payer_id=call.holder_id, payee_id=call.maker_id, kind=owed.kind, cause_id=call.id,
-            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=1,
+            cause_reference=call.reference, agreement_id=call.agreement_id, part_id=call.part_id, quantity=None,
             unit_price=owed.amount, words=words, due_on=local_day(now, call.zone) + timedelta(days=call.payment_days),
         )  # fmt: skip
     return words

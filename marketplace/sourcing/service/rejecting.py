@@ -387,7 +387,7 @@ async def _keep(
         kind, quantity = ("draw_fee" if drawn else "handling" if own else "call_price"), kept
         words = f"Accepted after all ({dispute.reference}), at {each} a unit."
     else:
-        each, kind, quantity = Money(amount, call.currency), ("draw_purchase" if drawn else "call_price"), 1
+        each, kind, quantity = Money(amount, call.currency), ("draw_purchase" if drawn else "call_price"), None
         words = f"{count(kept, 'rejected unit')} kept for {each} in all, as both sides agreed ({dispute.reference})."
     if each.amount or not drawn:
         await settlement.owe(

@@ -10,6 +10,7 @@ from uuid import UUID
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreed
 from marketplace.agreements.deadlines import deliver_by, ship_by
+from marketplace.agreements.reach import as_of
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.term_kinds import RejectRemedy
 from marketplace.agreements.terms import Urgency
@@ -44,10 +45,11 @@ async def order_others(
     assert call.agreement_id is not None and outcome.terms is not None  # noqa: S101, PT018 - the caller saw to it
     pair = (call.agreement_id, call.part_id)
     covered = (await agreed.terms_and_facts(session, [pair]))[pair]
-    facts, terms = covered.facts, outcome.terms
+    terms = outcome.terms
+    facts = as_of(terms, covered.facts, now)
     loose = facts.remaining - facts.held - facts.in_transit - facts.quality_held - facts.withdrawn
     # What the holder was told that it may use is its own to use; what was ordered already is reserved.
-    wanted = min(outcome.rejected, max(loose - facts.circumstances.cleared, 0))
+    wanted = min(outcome.rejected, max(loose - facts.circumstances.cleared - facts.circumstances.let_go, 0))
     found = shares(
         shelves, wanted, site_id=call.site_id, condition=call.condition, worst=terms.return_grade
     )  # fmt: skip

@@ -256,16 +256,17 @@ async def test_a_notice_never_takes_the_minimum_out_of_reach(world: World) -> No
 
 
 def test_what_the_maker_let_go_it_does_not_take_by_ordering_the_minimum_away() -> None:
-    """Seven of ten are cleared and three are kept. The maker orders the three: the seven stay the holder's, who keeps what is left."""
+    """Seven of ten are cleared and three are kept. The maker orders the three: of the seven the holder keeps three again, and the
+    maker, who did not want them, cannot order those either while the clearance runs."""
     given = notice(quantity=7, status="agreed", clear_from=T0, clear_until=T0 + timedelta(days=60))
     terms = parse_terms("buy-back", 2, {**BUY_BACK, "minimum_to_keep": 3})
-    for ordered, callable_units in ((0, 3), (3, 0)):
+    for ordered, callable_units, cleared, let_go in ((0, 3, 7, 0), (3, 0, 4, 3)):
         known = replace(given, ordered_beside=ordered)
         stands = facts(
             remaining=10, held=ordered, schedule_date=date(2026, 2, 1), circumstances=Circumstances(notices=(known,))
         )
         parts = split(terms, stands, T0 + timedelta(days=1))
-        assert (parts.callable, parts.cleared) == (callable_units, 7)
+        assert (parts.callable, parts.cleared, parts.let_go) == (callable_units, cleared, let_go)
 
 
 async def test_a_sale_is_offered_with_what_somebody_else_offers(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,9 +27,11 @@ from marketplace.agreements.evaluation import (
     evaluate_holder_act,
     split,
 )
+from marketplace.agreements.notice import Notice
+from marketplace.agreements.outcomes import Need
 from marketplace.agreements.pricing import price_on
 from marketplace.agreements.prose import badge, render_clause, summary
-from marketplace.agreements.reach import declining_day, minimum
+from marketplace.agreements.reach import declining_day, kept_beside, minimum, still_about, usable
 from marketplace.agreements.remedies import breach_of_minimum, cover, late_damages
 from marketplace.agreements.renewal import end_of_term
 from marketplace.agreements.term_kinds import AllowedUnits, Blackout
@@ -52,12 +55,40 @@ def test_the_parts_add_up_and_no_unit_is_both_cleared_and_called(t: TermsV2, f: 
     assert parts.cleared >= 0
     assert parts.remaining == (
         parts.callable + parts.not_covered + parts.held + parts.in_transit + parts.quality_held + parts.withdrawn
-        + parts.holder_reserve + parts.blocked + parts.cleared
+        + parts.holder_reserve + parts.blocked + parts.cleared + parts.let_go
     )  # fmt: skip
     answer = evaluate_call(t, f, now)
     if isinstance(answer, Entitled):
         assert 0 < answer.granted <= min(answer.callable, f.requested)
         assert answer.granted + f.circumstances.cleared + f.held <= f.remaining
+
+
+@check(any_second(), any_facts(), st.integers(1, 30), st.lists(st.integers(0, 10), max_size=4))
+def test_after_any_order_what_is_cleared_leaves_the_minimum_and_nothing_let_go_is_ordered(
+    t: TermsV2, f: Facts, quantity: int, orders: list[int]
+) -> None:
+    """A notice has run; the maker orders beside it, as often as it is let. What the holder may act on never reaches into the
+    minimum, and what it was cleared for is never ordered: between the two lies what neither has."""
+    now = datetime(2027, 3, 1, 15, tzinfo=UTC)
+    f = replace(f, held=0, taken_back=0, in_transit=0, quality_held=0, withdrawn=0, suspended=False, legal_hold=False)
+    above = usable(t, f, declining_day(t, f, now))
+    named = min(quantity, above)
+    if not named:
+        return
+    given = Notice(
+        UUID(int=1), UUID(int=2), UUID(int=3), Act.SCRAP, Need.OFFER, named, 0, 0, None, None, "", "agreed",
+        now - timedelta(days=9), now, now - timedelta(days=1), now + timedelta(days=60), None, "",
+    )  # fmt: skip
+    held = 0
+    for wanted in (0, *orders, 30):
+        known = replace(given, ordered_beside=held)
+        stands = replace(f, held=held, circumstances=replace(f.circumstances, cleared=0, intent=None, notices=(known,)))
+        (cut,) = still_about((t,), stands, (known,), now)
+        loose = stands.remaining - held
+        assert cut.left <= max(loose - kept_beside(t, stands, declining_day(t, stands, now)), 0)
+        assert cut.left + cut.let_go == named, "what was let go nobody takes"
+        held += min(wanted, split(t, stands, now).callable)
+        assert named <= f.remaining - held
 
 
 @check(any_second(), any_facts(), moments, st.sampled_from(Act), st.integers(1, 30))

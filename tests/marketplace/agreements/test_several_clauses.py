@@ -15,6 +15,7 @@ import pytest
 from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.agreements.prose import NAMES
 from marketplace.agreements.terms import dump_terms
+from tests.agreed import rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import World
@@ -145,6 +146,17 @@ async def test_clauses_are_told_with_their_combinations(job: Job) -> None:
     clauses = {(c["clause"], c["version"]): c for c in await ok(job.planner.get(f"{API}/clauses"))}
     both = next(c for c in clauses["access-back", 2]["combinations"] if c["name"] == BOTH.name)
     assert [c["clause"] for c in both["further"]] == ["first-refusal"]
+    # What is told there can be posted as it is; another text's hash cannot.
+    assert both["further"][0]["sha256"] == clauses["first-refusal", 1]["sha256"]
+    first = {"clause": "access-back", "version": 2, "terms": dump_terms(BOTH.terms()[0])}
+    new = {**first, "title": "As told", "use_class": "non_capital_spare", "further": both["further"]}
+    made = await ok(job.planner.post(f"{API}/releases", json=new), 201)
+    kept = await ok(job.planner.get(f"{API}/releases/{made['id']}"))
+    assert [c["clause"] for c in kept["further"]] == ["first-refusal"]
+    releases = await rows_of(job.world, "release")
+    new["further"] = [{**both["further"][0], "sha256": clauses["buy-back", 1]["sha256"]}]
+    await refused(job.planner.post(f"{API}/releases", json=new), "clause.other_text", 409)
+    assert await rows_of(job.world, "release") == releases
     assert clauses["access-back", 2]["presets"][BOTH.name] == dump_terms(BOTH.terms()[0])
     assert set(clauses["buy-back", 1]["presets"]) == {"access-first", "standard-buy-back", "declining-buy-back"}
     assert set(clauses["first-refusal", 1]["presets"]) == {"revenue-now"}
@@ -161,7 +173,9 @@ async def test_both_clauses_change_together_and_what_changes_is_told_by_clause(j
     assert [d["term"] for d in made["differences"]] == [
         "window_end_months", "clearance_days", "first-refusal.window_end_months", "first-refusal.clearance_days",
     ]  # fmt: skip
-    assert made["differences"][3]["label"] == "First refusal: clearance days"
+    # As the editor names them.
+    labels = ["Right ends after", "Cleared for", "Right ends after (first refusal)", "Cleared for (first refusal)"]
+    assert [d["label"] for d in made["differences"]] == labels
     done = await ok(job.planner.post(f"{API}/agreements/proposals/{made['id']}/sign"))
     after = await ok(job.buyer.get(f"{API}/agreements/{done['agreement_id']}"))
     assert after["further"][0]["terms"]["clearance_days"] == 45

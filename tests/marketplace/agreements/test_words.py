@@ -25,7 +25,7 @@ def test_a_badge_reads_as_a_sentence() -> None:
     assert found.short == "Buy-back · until Nov 2034"
     assert (
         found.sentence
-        == "May be bought back until Nov 2034 at 85 % of your price, notice 24 hours (machine down) to 15 days (stock); keep 3 of 10."
+        == "May be bought back until Nov 2034 at 85 % of the schedule's price, notice 24 hours (machine down) to 15 days (stock); keep 3 of 10."
     )
 
 
@@ -56,13 +56,13 @@ def test_a_badge_to_the_maker_is_worded_from_its_side(preset: str, change: dict[
         (
             "standard-buy-back",
             {"window_start_months": 12, "notice_days_stock": 1, "respond_days_stock": 1},
-            "May be bought back from Nov 2027 until Nov 2031 at 85 % of your price plus 6 % handling, notice 24 hours (machine down) to 1 day (stock).",
+            "May be bought back from Nov 2027 until Nov 2031 at 85 % of the schedule's price plus 6 % handling, notice 24 hours (machine down) to 1 day (stock).",
         ),
         (
             "declining-buy-back",
             {"applies_to": "free", "minimum_to_keep": 2},
             (
-                "May be bought back until Nov 2031 at 90 % to 40 % of your price, by age, notice 24 hours (machine down) to 20 days (stock); "
+                "May be bought back until Nov 2031 at 90 % to 40 % of the schedule's price, by age, notice 24 hours (machine down) to 20 days (stock); "
                 "keep 2 of 10, which stay yours."
             ),
         ),
@@ -88,7 +88,9 @@ def test_badges_of_other_terms(preset: str, change: dict[str, Any], sentence: st
 def test_a_summary_has_the_dates_and_amounts_filled_in() -> None:
     lines = summary(terms("access-first", price_floor_bp=5000, holder_reserve=1), facts())
     assert lines[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
-    assert lines[1] == "The schedule's price is 412.10 USD a unit; you get 85 % of your price plus 6 % handling."
+    assert (
+        lines[1] == "The schedule's price is 412.10 USD a unit; you get 85 % of the schedule's price plus 6 % handling."
+    )
     assert lines[2] == "That is never less than 206.05 USD a unit."
     assert "Keep 3 of 10 units until 30 Nov 2034." in lines
     assert "Your own reserve is 1 unit: no order takes the last within reach." in lines
@@ -114,7 +116,7 @@ def test_a_schedule_of_several_lines_tells_each() -> None:
     ]
     told = summary_of_lines(chosen, lines)
     assert told[0] == "From 30 Nov 2026 until 30 Nov 2034 the manufacturer may order back any unit you still have."
-    assert told[1].startswith("P-1: The schedule's price is 150.00 USD a unit; you get 85 % of your price")
+    assert told[1].startswith("P-1: The schedule's price is 150.00 USD a unit; you get 85 % of the schedule's price")
     assert "Keep 2 of 5 units until 30 Nov 2034." in told[1]
     assert told[2].startswith("P-2: The schedule's price is 20.00 USD a unit;")
     assert "Keep" not in told[2]
@@ -289,3 +291,24 @@ def test_what_this_period_leaves_no_order_for_is_told_apart_from_the_reserve() -
     why = _why(5, evaluate_call(t, f, NOW), t, f, NOW)
     assert why.code == "period_used_up"
     assert "4 are beyond the most of 12 months (5 units) and 1 is the holder's own reserve" in why.words
+
+
+@pytest.mark.parametrize(
+    ("code", "place"), [("AU-TAS", "Tasmania, Australia"), ("DE", "Germany"), ("US-TX", "Texas, United States")]
+)
+def test_a_calendar_goes_by_the_name_of_its_place(code: str, place: str) -> None:
+    business = second(day_count="business", holiday_calendar=code)
+    told = " ".join(summary(business, facts()))
+    assert f"business days ({place})" in told
+    assert code not in told
+    assert term_words(business, "holiday_calendar").endswith(f"the public holidays of {place} ({code})")
+
+
+@pytest.mark.parametrize("chosen", [terms("access-first"), second()])
+def test_the_time_to_ship_says_for_which_urgency(chosen: Any) -> None:
+    told = " ".join(summary(chosen, facts()))
+    hours, urgent, stock = chosen.notice_hours_machine_down, chosen.notice_days_urgent, chosen.notice_days_stock
+    assert (
+        f"You ship within {phrases.count(hours, 'hour')} of the order when a machine is down, "
+        f"{phrases.count(urgent, 'day')} when urgent and {phrases.count(stock, 'day')} for a stock order"
+    ) in told

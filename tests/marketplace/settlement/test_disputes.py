@@ -52,7 +52,7 @@ async def test_the_disputed_part_is_not_due(world: World) -> None:
     ended = await act(world, world.maker, service.agree, made.id)
     assert (ended.status, ended.agreed_amount, ended.waits_for) == ("agreed", 60, None)
     row = await line_of(world, line)
-    assert (row.disputed, row.paid, row.due_amount) == (0, Decimal("210.30"), 60)
+    assert (row.disputed, row.paid, row.credited, row.due_amount) == (0, Decimal("170.30"), 40, 60)
     async with world.db.read(world.buyer.tenant) as session:
         (counter,) = await queries.counters_of(session, line)
         assert (counter.kind, counter.amount, counter.settled) == ("credit", 40, True)

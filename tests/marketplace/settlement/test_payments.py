@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
@@ -59,6 +61,13 @@ def test_the_state_follows_from_the_amounts() -> None:
     assert line_state(d(10), d(10), d(0)) is LineState.PAID
     assert line_state(d(10), d(4), d(6)) is LineState.DISPUTED
     assert line_state(d(10), d(4), d(5)) is LineState.PART_PAID
+    # A credit takes off like a payment, and is none.
+    assert line_state(d(10), d(0), d(0), d(4)) is LineState.PART_CREDITED
+    assert line_state(d(10), d(0), d(0), d(10)) is LineState.CREDITED
+    assert line_state(d(10), d(6), d(0), d(4)) is LineState.PAID
+    assert line_state(d(10), d(2), d(0), d(4)) is LineState.PART_PAID
+    assert line_state(d(10), d(0), d(6), d(4)) is LineState.DISPUTED
+    assert due_amount(d(10), d(1), d(5), d(4)) == 0
     assert due_amount(d(10), d(4), d(5)) == 1
     assert due_amount(d(10), d(8), d(5)) == 0
     day = date(2026, 11, 30)
@@ -304,7 +313,8 @@ async def test_a_credit_is_set_against_its_line_and_owed_back_beyond(world: Worl
 
     counter = await takes_back(world.buyer, "100.30")
     assert (counter.kind, counter.payer_id, counter.counters_id) == ("credit", world.buyer.id, line)
-    assert (counter.paid, counter.amount) == (Decimal("70.30"), Decimal("100.30"))
+    assert (counter.paid, counter.credited, counter.amount) == (0, Decimal("70.30"), Decimal("100.30"))
+    assert (counter.quantity, counter.uom, counter.unit_price) == (None, None, None), "a credit counts no units"
     assert (await line_of(world, line)).settled
     for party, amount, code in (
         (world.maker, "1", "settlement.not_found"), (world.buyer, "170.01", "settlement.credit"), (world.buyer, "0.001", "settlement.credit"),
@@ -314,6 +324,50 @@ async def test_a_credit_is_set_against_its_line_and_owed_back_beyond(world: Worl
             await takes_back(party, amount)
         assert refused.value.code == code
         assert await rows_of(world, *TABLES) == before
+
+
+async def test_what_is_credited_is_told_apart_from_what_is_paid(world: World) -> None:
+    """In the list, on the line, in both files and in the sums; by the API and on pages."""
+    line = await owes(world)  # 270.30
+    async with world.db.write(world.buyer.tenant) as session:
+        await service.give_credit(session, person(world.buyer), line, Decimal(50), words="A seal was missing.", now=NOW)
+    row = await line_of(world, line)
+    assert (row.state, row.paid, row.allocated, row.credited, row.left) == (
+        LineState.PART_CREDITED,
+        0,
+        0,
+        50,
+        Decimal("220.30"),
+    )
+    app = app_for(world.db)
+    async with client_for(app, await token_for(world.owner, world.maker.users["planner"], world.maker.id)) as maker:
+        told = (await maker.get(f"{BASE}/{line}")).json()
+        assert [told[k] for k in ("state", "paid", "allocated", "credited", "due_amount")] == [
+            "part_credited", "0.0000", "0.0000", "50.0000", "220.3000",
+        ]  # fmt: skip
+        (counter,) = told["counter_lines"]
+        assert (counter["state"], counter["quantity"], counter["uom"], counter["unit_price"]) == (
+            "credited",
+            None,
+            None,
+            None,
+        )
+        (owed,) = [t for t in (await maker.get(f"{BASE}/totals")).json() if t["side"] == "payer"]
+        assert (owed["open_amount"], owed["settled_amount"], owed["credited_amount"]) == (
+            "220.3000",
+            "0.0000",
+            "50.0000",
+        )
+        for state, found in (("part_paid", []), ("paid", []), ("credited", [told["id"]]), ("due", [told["id"]])):
+            listed = (await maker.get(f"{BASE}?side=payer&state={state}")).json()["items"]
+            assert [x["id"] for x in listed] == found, state
+        rows = list(csv.DictReader(io.StringIO((await maker.get(f"{BASE}.csv")).text.lstrip("﻿"))))
+        assert {(r["State"], r["Paid"], r["Credited"], r["Quantity"], r["Unit"], r["Unit price"]) for r in rows} == {
+            ("part_credited", "0.00", "50.00", "3", "EA", "90.10"), ("credited", "0.00", "50.00", "", "", ""),
+        }  # fmt: skip
+        one = await pays(world, "220.30", {line: None})
+        await confirms(world, world.buyer, one.id)
+        assert (await line_of(world, line)).state is LineState.PAID, "the rest of it was paid"
 
 
 async def test_a_line_over_nothing_is_settled(world: World) -> None:

@@ -21,6 +21,8 @@ from marketplace.kit.clock import add_months, end_of_day, local_day
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.obligations import queries as obligations
+from marketplace.obligations.service import close_run_off
+from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import service
 from marketplace.sourcing.defaults import Cause, default_since
 from tests import second
@@ -176,6 +178,31 @@ async def test_the_maker_ends_it_for_an_order_in_default_and_what_is_on_its_way_
         world.part,
     )
     assert free == 10
+    # Once its duties have ended too, twelve months after this end, and nothing is owed, the clock closes it.
+    survives = await world.owner.fetchval("SELECT survives_until FROM agreement WHERE id = $1", agreement)
+    assert survives == end_of_day(lasts, ZONE)
+
+    async def closed(now: datetime) -> tuple[bool, int]:
+        async with worker_db.read() as session:
+            due = agreement in await obligations.to_close(session, now, limit=10_000)
+        async with worker_db.write() as session:
+            return due, await close_run_off(session, OnBehalf(CLOCK, world.maker.id), agreement, now)
+
+    assert await closed(survives) == (False, 0), "what is bought elsewhere is owed still"
+    owed = await world.owner.fetch(
+        "SELECT id FROM settlement_line WHERE agreement_id = $1 AND paid < amount", agreement
+    )
+    for one in owed:
+        for party in (world.maker, world.buyer):
+            await marks(world, party, one["id"])
+    assert await closed(survives - timedelta(microseconds=1)) == (False, 0)
+    before = await rows_of(world, *TABLES)
+    await refused(job.planner.post(f"{API}/agreements/{job.agreement}/close"), "agreement.state")
+    assert await rows_of(world, *TABLES) == before
+    assert await closed(survives) == (True, 1)
+    assert await closed(survives) == (False, 0)
+    shown = await ok(job.buyer.get(f"{API}/agreements/{job.agreement}"))
+    assert (shown["status"], shown["events"][-1]["kind"]) == ("closed", "closed")
     async with worker_db.read() as session:
         wrong = [m for check in CHECKS for m in await verify(session, check)]
         lots = {r["lot_id"] for r in await world.owner.fetch("SELECT lot_id FROM lot WHERE part_id = $1", world.part)}
