@@ -23,7 +23,7 @@ _REACH = tuple(f.name for f in fields(Reach))
 @dataclass(frozen=True, slots=True)
 class RecallRow:
     """A hold as its reader sees it. ``lots`` that the reader may see, ``standing`` of them not lifted yet; ``holders``,
-    ``answered``, ``overdue``: of all companies to the maker, of its own alone to a holder. ``answer_by``, ``read_at``,
+    ``answered``, ``seen`` (read, and still in time to answer), ``overdue``: of all companies to the maker, of its own alone to a holder. ``answer_by``, ``read_at``,
     ``answered_at``: the reader's own, where it is concerned; ``mine``: whether the reader's company put it in force."""
 
     id: UUID
@@ -48,6 +48,7 @@ class RecallRow:
     standing: int
     holders: int
     answered: int
+    seen: int
     overdue: int
     ended_at: datetime | None
     concerned: bool
@@ -75,7 +76,7 @@ class RecallRow:
 _ROWS = """
 SELECT r.id, r.maker_id, c.name AS maker, r.reference, r.part_id, p.number, p.description, p.uom, r.kind, r.batch, r.serial_from,
        r.serial_to, r.serials, r.reason, r.instruction, r.document, r.answer_by AS last_day, r.put_at, n.lots, n.standing,
-       h.holders, h.answered, h.overdue, e.lifted_at AS ended_at, o.holder_id IS NOT NULL AS concerned, o.answer_by, d.read_at,
+       h.holders, h.answered, h.seen, h.overdue, e.lifted_at AS ended_at, o.holder_id IS NOT NULL AS concerned, o.answer_by, d.read_at,
        (SELECT max(a.answered_at) FROM recall_answer a WHERE a.recall_id = r.id AND a.holder_id = $1) AS answered_at,
        r.maker_id = $1 AS mine
 FROM recall r JOIN company c ON c.id = r.maker_id JOIN part p ON p.id = r.part_id
@@ -88,8 +89,9 @@ CROSS JOIN LATERAL (
     WHERE x.recall_id = r.id) n
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS holders, count(*) FILTER (WHERE a.holder_id IS NOT NULL)::int AS answered,
+           count(*) FILTER (WHERE a.holder_id IS NULL AND y.read_at IS NOT NULL AND x.answer_by > $2)::int AS seen,
            count(*) FILTER (WHERE a.holder_id IS NULL AND x.answer_by <= $2 AND e.id IS NULL)::int AS overdue
-    FROM recall_holder x LEFT JOIN (SELECT DISTINCT recall_id, holder_id FROM recall_answer) a
+    FROM recall_holder x LEFT JOIN recall_read y ON y.recall_id = x.recall_id AND y.holder_id = x.holder_id LEFT JOIN (SELECT DISTINCT recall_id, holder_id FROM recall_answer) a
       ON a.recall_id = x.recall_id AND a.holder_id = x.holder_id
     WHERE x.recall_id = r.id) h
 """
@@ -229,6 +231,19 @@ def _holder(v: dict[str, Any], reader: Actor) -> HolderRow:
         v["holder_id"], v["name"] if told else f"{HIDDEN} in {v['country']}", told, reach, v["since"], v["answer_by"], v["told_at"],
         v["read_at"], v["answered_at"], v["asked"], answer, max(reach.asked - answer.told, 0) if answer else 0,
     )  # fmt: skip
+
+
+async def answers_in_sum(session: AsyncSession, recall_id: UUID) -> Answer:
+    """What holders said last, together, as far as the reader may see it."""
+    row = await fetch_one(
+        session,
+        "SELECT coalesce(sum(found), 0)::int AS found, coalesce(sum(set_aside), 0)::int AS set_aside, "
+        "coalesce(sum(used_before), 0)::int AS used_before, coalesce(sum(not_here), 0)::int AS not_here "
+        "FROM (SELECT DISTINCT ON (holder_id) * FROM recall_answer WHERE recall_id = $1 ORDER BY holder_id, id DESC) a",
+        recall_id,
+    )
+    assert row is not None  # noqa: S101 - a sum has one row
+    return Answer(row["found"], row["set_aside"], row["used_before"], None, row["not_here"])
 
 
 @dataclass(frozen=True, slots=True)

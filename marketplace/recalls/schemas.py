@@ -102,6 +102,7 @@ class RecallOut(BaseModel):
     standing: int = Field(description="Lots that are not lifted yet.")
     holders: int
     answered: int
+    seen: int = Field(description="Read it, and are still in time to answer.")
     overdue: int
     stands: bool
     ended_at: datetime | None
