@@ -15,6 +15,7 @@ _DOMAINS = (
     "agreements",
     "safeguards",
     "holdings",
+    "recalls",
     "settlement",
     "resales",
     "listings",

@@ -34,11 +34,13 @@ def reactions(database: Database) -> Mapping[str, list[Handler]]:
     """Which reactions that change something listen to which event."""
     from marketplace.listings import tasks as listings
     from marketplace.orders import tasks as orders
+    from marketplace.recalls import tasks as recalls
     from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
 
     return _together(
         listings.listeners(database), orders.listeners(database), settlement.listeners(database), sourcing.listeners(database),
+        recalls.listeners(database),
     )  # fmt: skip
 
 
@@ -63,6 +65,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     from marketplace.agreements import tasks as agreements
     from marketplace.obligations import tasks as obligations
     from marketplace.orders import tasks as orders
+    from marketplace.recalls import tasks as recalls
     from marketplace.resales import tasks as resales
     from marketplace.settlement import tasks as settlement
     from marketplace.sourcing import tasks as sourcing
@@ -74,6 +77,8 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
     # What goes on again has its deadlines moved before they are looked at. Accepting comes before buying: a worker that was away
     # long finds both due.
     steps: Mapping[str, Callable[[], Awaitable[int]]] = {
+        # First of all: nobody waits for it, and it stops what is unsafe.
+        "recalls_told": lambda: recalls.tell(database, now),
         "suspensions_ended": lambda: agreements.end_suspensions(database, SYSTEM_ACTOR, now),
         "orders_expired": lambda: orders.expire_unanswered(database, SYSTEM_ACTOR, now),
         "calls_missed": lambda: sourcing.act_on_silence(database, SYSTEM_ACTOR, now),

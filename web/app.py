@@ -40,6 +40,7 @@ from web.pages import (
     posting_order,
     preferences,
     proofs,
+    recalls,
     release_lines,
     release_terms,
     releases,
@@ -66,7 +67,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar, proofs,
+    calendar, proofs, recalls,
 )  # fmt: skip
 
 

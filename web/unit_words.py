@@ -20,6 +20,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "import": "from a file", "order": "for an order", "call": "for a buy-back order", "requisition": "for a parts request",
     "holding": "recorded by the holder", "correction": "as a correction", "quality": "for quality",
     "notice": "reported by the holder", "transfer": "as a transfer", "count": "after a count",
+    "recall": "by a hold across holders",
 }  # fmt: skip
 
 
@@ -140,6 +141,7 @@ _RECORDS: Final = {
     "order": ("/orders", "order.read"),
     "call": ("/calls", "call.read"),
     "requisition": ("/requests", "sourcing.read"),
+    "recall": ("/recalls", "stock.read"),
 }
 
 

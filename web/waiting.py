@@ -15,6 +15,7 @@ from marketplace.imports import queries as imports
 from marketplace.obligations import queries as obligations
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
+from marketplace.recalls import queries as recalls
 from marketplace.resales import queries as resales
 from marketplace.settlement import queries as settlement
 from marketplace.sourcing import queries as sourcing
@@ -66,6 +67,13 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
         found.append(Task("settlement", count, words, hint, "/settlement/disputes?state=waiting", "scale"))
     if actor.may("holding.act") or actor.may("agreement.sign"):
         found += await _holdings(session, actor, now)
+    if actor.may("holding.act"):
+        count = await recalls.waiting(session, actor.company_id)
+        words = plural(
+            count, "quality hold or recall waits for your answer", "quality holds or recalls wait for your answer"
+        )
+        hint = "Set the units aside, then say what you found"
+        found.append(Task("holdings", count, words, hint, "/recalls?waits=yes", "hand-stop", urgent=True))
     if actor.may("stock.import"):
         count = await imports.waiting(session, actor.company_id)
         words = plural(count, "stock file differs from the record", "stock files differ from the record")

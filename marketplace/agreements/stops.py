@@ -42,6 +42,17 @@ def stopped_between(events: Iterable[tuple[str, datetime]], since: datetime, unt
     return tuple(span for span in found if span[0] < span[1])
 
 
+def together(*several: Iterable[Span]) -> tuple[Span, ...]:
+    """Times of several causes as one: what overlaps or touches counts once."""
+    found: list[Span] = []
+    for begun, ended in sorted(span for spans in several for span in spans):
+        if found and begun <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], ended))
+        else:
+            found.append((begun, ended))
+    return tuple(found)
+
+
 def lasted(spans: Iterable[Span]) -> timedelta:
     """How long these times are together; none overlaps another."""
     return sum((ended - begun for begun, ended in spans), timedelta())

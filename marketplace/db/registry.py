@@ -9,7 +9,7 @@ from sqlalchemy import MetaData
 from marketplace.db.base import Row
 
 DOMAINS = (
-    "outbox", "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "settlement", "resales", "listings", "orders", "sourcing",
+    "outbox", "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "recalls", "settlement", "resales", "listings", "orders", "sourcing",
     "obligations", "imports",
 )  # fmt: skip
 

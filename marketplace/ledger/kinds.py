@@ -70,7 +70,8 @@ RULES: dict[Kind, Rule] = {
     ),
     Kind.USE_UP: Rule(leaves=True, arrives=False),
     Kind.INSTALL: Rule(leaves=True, arrives=False),
-    Kind.REMOVE: Rule(leaves=False, arrives=True),
+    # A unit that is recalled comes out of the machine: it is on hold where it then lies.
+    Kind.REMOVE: Rule(leaves=False, arrives=True, while_frozen=True),
     Kind.REPAIR: Rule(leaves=True, arrives=True, changes=_changes("condition")),
     Kind.REGRADE: Rule(leaves=True, arrives=True, changes=_changes("condition"), while_frozen=True),
     Kind.SCRAP: Rule(leaves=True, arrives=False, in_transit=True),

@@ -59,6 +59,8 @@ class ObligationKind(StrEnum):
     """Units under an agreement that are to be used, ordered back or scrapped before they are out of date."""
     SUSPENSION_ENDS = "suspension_ends"
     """A suspension ends by itself; who stated it can lift it before."""
+    ANSWER_RECALL = "answer_recall"
+    """Who has or had units that their maker stops says what it found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,9 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.SIGN_RESALE: About("Sign for units sold on to you", "agreement.read", "agreement.sign", long=True),
     ObligationKind.SHELF_LIFE_ENDS: About("Shelf life ends", "agreement.read", "holding.act", long=True, early=True),
     ObligationKind.SUSPENSION_ENDS: About("A suspension ends", "agreement.read", "agreement.sign", long=True),
+    ObligationKind.ANSWER_RECALL: About(
+        "Say what you found of stopped units", "stock.read", "holding.act", lingers=True
+    ),
     ObligationKind.OBJECT: About("Object to a line", "settlement.read", "settlement.mark", long=True),
     ObligationKind.ANSWER_DISPUTE: About(
         "Answer in a dispute", "settlement.read", "settlement.mark", long=True, lingers=True
@@ -193,6 +198,8 @@ class Obligation:
                 return f"/settlement/disputes/{self.record_id}"
             case ObligationKind.ANSWER_PROPOSAL:
                 return f"/agreements/{self.agreement_id or self.record_id}/proposals/{self.record_id}"
+            case ObligationKind.ANSWER_RECALL:
+                return f"/recalls/{self.record_id}"
             case ObligationKind.SECURITY_LAPSES:
                 return f"/security-interests/{self.record_id}"
             case (
@@ -278,6 +285,9 @@ def _what(row: Obligation) -> str:
             return f"Shelf life ends: {some} under {row.reference}"
         case ObligationKind.OBJECT:
             return f"Object to {_money(row)}, {row.reference}, if it is wrong"
+        case ObligationKind.ANSWER_RECALL:
+            name = "Recall" if row.detail == "recall" else "Quality hold"
+            return f"{name} {row.reference}: set aside {row.part_number or 'the units'} and say what you found"
         case ObligationKind.ANSWER_DISPUTE:
             return f"Answer in dispute {row.reference} about {_money(row)}"
 
@@ -338,6 +348,8 @@ def _otherwise(row: Obligation) -> str:
             return "The resale ends; the seller asks again."
         case ObligationKind.SHELF_LIFE_ENDS:
             return "They are out of date: whoever orders them back may reject them, as the terms have it."
+        case ObligationKind.ANSWER_RECALL:
+            return f"Nothing happens by itself: the units stay stopped, and {owed} sees that {owes} has not answered."
         case ObligationKind.OBJECT:
             return "The line is owed as it stands."
         case ObligationKind.ANSWER_DISPUTE if row.detail == "condition":

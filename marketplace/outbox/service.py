@@ -90,6 +90,26 @@ async def emit_each(
     await enqueue(session, DELIVER)
 
 
+async def emit_to_each(
+    session: WriteSession, name: str, aggregate: str, events: Sequence[tuple[UUID, Sequence[UUID], Mapping[str, Any]]]
+) -> None:
+    """As ``emit_each``, each to companies of its own: (aggregate id, company ids, payload). Two statements."""
+    if not events:
+        return
+    await execute(
+        session,
+        "INSERT INTO outbox_event (name, aggregate, aggregate_id, company_ids, payload) "
+        "SELECT $1, $2, e.id, e.companies::uuid[], e.payload "
+        "FROM unnest($3::uuid[], $4::text[], $5::jsonb[]) AS e (id, companies, payload)",
+        name,
+        aggregate,
+        [aggregate_id for aggregate_id, _, _ in events],
+        ["{" + ",".join(map(str, sorted(set(companies)))) + "}" for _, companies, _ in events],
+        [json.dumps(plain(dict(payload))) for _, _, payload in events],
+    )
+    await enqueue(session, DELIVER)
+
+
 _LEASE_SQL = """
 UPDATE outbox_event SET retry_at = $1::timestamptz + $2::interval, attempts = attempts + 1
 WHERE id IN (

@@ -120,7 +120,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
         await ok(job.buyer.post("/api/v1/holdings/missing-units", json={**gone, "agreement_id": job.agreement}), 201)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
-                "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new",
+                "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
                 "interests": "/security-interests", "interest": f"/security-interests/{secured['id']}",
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",

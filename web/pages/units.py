@@ -181,6 +181,8 @@ async def _unit(visit: Visit, lot_id: UUID) -> dict[str, Any]:
         "rights": rights,
         "may_freeze": bool(unit.lines) and (ours or made) and actor.may("ledger.freeze"),
         "may_correct": actor.may("ledger.correct"),
+        "stopped": await ledger.standing_holds(visit.session, [lot_id]) if unit.frozen else (),
+        "made": made and actor.is_manufacturer,
         "proof": await log.proof_of(visit.session, lot_id),
         "may_prove": actor.may("ledger.prove") and not actor.masked,
         "crumbs": [("Unit history", "/units"), (unit.part_number, f"/units/{lot_id}")],

@@ -30,6 +30,7 @@ from marketplace.holdings.service.telling import tell_taken
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import standing_holds
 from marketplace.ledger.service import carry_out
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import SiteRow, own_site, site_for_share
@@ -226,6 +227,8 @@ async def _do(
             "they are paid.",
             field="quantity", available=quantity - short,
         )  # fmt: skip
+    if short and isinstance(target, AtSite) and doing.kind is not Kind.MOVE and not against:
+        await _stopped(session, actor, target, short)
     if short:
         _refuse(lines, quantity, quantity - short, against, covered, allowed)
     if doing.to is not None:
@@ -300,6 +303,25 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
         and not line.apart
         and (doing.kind is Kind.MOVE or (_under_own_hand(line, company) and not line.frozen))
     ]
+
+
+async def _stopped(session: WriteSession, actor: Actor, target: AtSite, short: int) -> None:
+    """Where a maker's hold across holders stops the units that are lacking, the refusal names it: a count would find them."""
+    company = actor.company_id
+    ids = (
+        await queries.lot_ids_of_serial(session, company, target.part_id, target.serial)
+        if target.serial
+        else await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=True)
+    )
+    if holds := await standing_holds(session, ids):
+        hold = holds[0]
+        what = "this unit" if target.serial else f"units here, and {short:,} more would be needed"
+        raise conflict(
+            "ledger.frozen",
+            f"{hold.words} stops {what}: they may be counted and moved, but not used, sold or shipped until that is lifted. "
+            f"{hold.maker} says: {hold.instruction}",
+            hold=hold.reference, hold_id=str(hold.recall_id),
+        )  # fmt: skip
 
 
 def _under_own_hand(line: Line, company: UUID) -> bool:

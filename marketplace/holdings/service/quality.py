@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.queries import FreezeTarget
-from marketplace.kit.errors import forbidden, invalid, missing
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.ledger.entries import MAX_STEPS, Command, Step
 from marketplace.ledger.kinds import Kind
+from marketplace.ledger.queries import held_lots_for_update, standing_holds
 from marketplace.ledger.service import carry_out
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
@@ -68,8 +69,17 @@ async def lift(
     command_id: UUID | None = None,
 ) -> Frozen:
     """Ends quality holds that the company set itself. Raises ``holding.frozen_by_other`` where all of the chosen
-    units were stopped by somebody else, ``ledger.not_found`` where none is on hold."""
+    units were stopped by somebody else, ``holding.under_recall`` where a maker's hold across holders covers one of them,
+    ``ledger.not_found`` where none is on hold."""
     targets = await _targets(session, actor, chosen, frozen=True)
+    # Asked under the lots' locks: a hold that is put in force meanwhile takes them first, or comes after.
+    await held_lots_for_update(session, [t.lot_id for t in targets])
+    if holds := await standing_holds(session, [t.lot_id for t in targets]):
+        raise conflict(
+            "holding.under_recall",
+            f"{holds[0].words} covers {'this unit' if len(targets) == 1 else 'some of these units'}: lift that, or its part for them.",
+            hold_id=str(holds[0].recall_id),
+        )
     mine = [t for t in targets if t.frozen_by in (None, actor.company_id)]
     if not mine:
         raise forbidden("holding.frozen_by_other", "Another company put these units on hold; only it can lift that.")

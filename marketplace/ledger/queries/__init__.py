@@ -5,6 +5,7 @@ from marketplace.ledger.queries.checks import CHECKS, Mismatch, verify
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
 from marketplace.ledger.queries.past import AsOf, AsOfRow, Pin, PlaceSum, Scope, as_of, check_scope, pins, sums
 from marketplace.ledger.queries.past_file import as_of_file
+from marketplace.ledger.queries.standing_holds import StandingHold, standing_holds
 from marketplace.ledger.queries.units import (
     MOST_LOTS,
     HistoryRow,
@@ -31,6 +32,7 @@ __all__ = [
     "PlaceSum",
     "Scope",
     "SerialHit",
+    "StandingHold",
     "Unit",
     "UnitLine",
     "as_of",
@@ -46,6 +48,7 @@ __all__ = [
     "lots_for_update",
     "pins",
     "places",
+    "standing_holds",
     "sums",
     "unit",
     "verify",

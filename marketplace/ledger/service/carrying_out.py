@@ -14,7 +14,7 @@ import asyncpg
 
 from marketplace.db.session import WriteSession, driver, execute, fetch, fetch_value
 from marketplace.kit.canonical import encode
-from marketplace.kit.errors import busy, conflict, missing
+from marketplace.kit.errors import DomainError, busy, conflict, missing
 from marketplace.kit.ids import command_id
 from marketplace.ledger import queries
 from marketplace.ledger.decide import decide
@@ -135,16 +135,44 @@ async def carry_out(session: WriteSession, command: Command, now: datetime) -> A
     """Carries out ``command`` in the session's transaction: all of it or nothing.
 
     The same command id with the same input gives the same answer and no second effect; with another input a
-    conflict that names the field. Raises what ``decide`` raises. A constant number of statements (eight at most),
+    conflict that names the field. Raises what ``decide`` raises. A constant number of statements (nine at most),
     however many lots it touches.
     """
     fingerprint = _fingerprint(command)
     lots = await queries.lots_for_update(session, command, fingerprint)
     if lots is None:
         return await _replay(session, command, fingerprint)
-    outcome = decide(command, lots, now)
+    try:
+        outcome = decide(command, lots, now)
+    except DomainError as refused:
+        if refused.code == "ledger.frozen":
+            raise await _by_which_hold(session, refused) from None
+        raise
     await _write(session, command, outcome)
+    await _caught(session, outcome, now)
     return Applied(command.command_id, False, tuple(_entry(m) for m in outcome.movements))
+
+
+async def _caught(session: WriteSession, outcome: Outcome, now: datetime) -> None:
+    """Units that come on record, or to another holder, while their maker has stopped all such units are stopped with them.
+    Looked for in a statement of its own: what was registered waited for the part's row, and sees the hold it waited for."""
+    lots = [lot.lot_id for lot in outcome.lots if lot.is_new or lot.frozen]
+    if lots:
+        await execute(session, "SELECT recall_catch($1::uuid[], $2)", lots, now)
+
+
+async def _by_which_hold(session: WriteSession, refused: DomainError) -> DomainError:
+    """The refusal of units on quality hold, naming the hold where it is one across holders."""
+    found = await queries.standing_holds(session, [UUID(str(refused.extra["lot_id"]))])
+    if not found:
+        return refused
+    hold = found[0]
+    return conflict(
+        "ledger.frozen",
+        f"{hold.words} stops this unit: it may be counted and moved, but not used, sold or shipped until that is lifted. "
+        f"{hold.maker} says: {hold.instruction}",
+        lot_id=str(hold.lot_id), hold=hold.reference, hold_id=str(hold.recall_id),
+    )  # fmt: skip
 
 
 async def expire_overdue(session: WriteSession, *, actor: UUID, now: datetime, limit: int = 500) -> int:

@@ -83,6 +83,12 @@ _OUT_OF_DATE = (
 )
 _ANSWERS = "CASE p.proposed_by WHEN p.maker_id THEN p.holder_id ELSE p.maker_id END"
 
+# What a maker's quality hold stops cannot be shipped, and no time runs for it.
+_STOPPED = (
+    "EXISTS (SELECT FROM call_unit u JOIN recall_lot x ON x.lot_id = u.lot_id JOIN lot l ON l.lot_id = x.lot_id "
+    "WHERE u.call_id = k.id AND l.frozen)"
+)
+
 PIECES: Final = (
     Piece(
         ObligationKind.ANSWER_CALL, "k.respond_by", "k.id",
@@ -92,7 +98,7 @@ PIECES: Final = (
     Piece(
         ObligationKind.SHIP_CALL, "k.ship_by", "k.id",
         _CALL.format(started="accepted_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="''"),
-        "call k", "k.status IN ('accepted', 'picked') AND (k.licence_asked_at IS NULL OR k.licence IS NOT NULL)", _HOLDER, "k.agreement_id",
+        "call k", f"k.status IN ('accepted', 'picked') AND (k.licence_asked_at IS NULL OR k.licence IS NOT NULL) AND NOT {_STOPPED}", _HOLDER, "k.agreement_id",
     ),
     Piece(
         ObligationKind.INSPECT_CALL, "k.inspect_by", "k.id",
@@ -246,6 +252,17 @@ PIECES: Final = (
         "shelf_life s JOIN agreement a ON a.id = s.agreement_id",
         f"{GOES_ON} AND s.ends_at > $2 AND EXISTS (SELECT FROM {_OUT_OF_DATE})",
         (("mine", "s.holder_id = $1"), ("theirs", "s.maker_id = $1"), ("all", "true")), "s.agreement_id",
+    ),
+    Piece(
+        ObligationKind.ANSWER_RECALL, "h.answer_by", "md5('recall ' || h.recall_id::text || h.holder_id::text)::uuid",
+        # Who is asked is told to the maker on the hold's own page, where it may be told at all.
+        "h.since AS started, h.holder_id AS owes, NULLIF(h.maker_id, h.holder_id) AS owed, NULL::uuid AS agreement_id, "
+        "h.recall_id AS record_id, r.reference, r.part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
+        "r.kind AS detail, 'urgent' AS urgency, NULL::text AS zone",
+        "recall_holder h JOIN recall r ON r.id = h.recall_id",
+        "NOT EXISTS (SELECT FROM recall_answer a WHERE a.recall_id = h.recall_id AND a.holder_id = h.holder_id) "
+        "AND NOT EXISTS (SELECT FROM recall_lift w WHERE w.recall_id = h.recall_id AND w.whole)",
+        (("mine", "h.holder_id = $1"), ("all", "true")),
     ),
     Piece(
         ObligationKind.EXPLAIN_SHORTAGE, "s.explain_by", "s.id",

@@ -91,6 +91,7 @@ from marketplace.sourcing.queries.stand_ins import (
     order_and_lots_for_update,
     stand_ins,
 )
+from marketplace.sourcing.queries.stopped import times_stopped, units_stopped
 
 __all__ = [
     "DEADLINE_KINDS",
@@ -166,8 +167,10 @@ __all__ = [
     "stock",
     "substitutes_for_update",
     "supply_for_update",
+    "times_stopped",
     "unapproved",
     "uninspected",
+    "units_stopped",
     "unreplaced",
     "unshipped",
     "unshipped_for_update",

@@ -216,6 +216,7 @@ async def ship(
     call = await mine(session, actor, call_id, "holder")
     # What is over is said before what an open order would still wait for.
     move_call(CallState(call.status), CallState.SHIPPED)
+    call = await caught_up(session, actor, call, now)
     units = await queries.call_units(session, call.id)
     if not units:
         raise conflict(

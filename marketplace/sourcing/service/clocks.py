@@ -1,4 +1,4 @@
-"""Calls under an agreement that stands still: nothing is answered or shipped, and no time runs."""
+"""Calls under an agreement that stands still, or of units that their maker has stopped: nothing ships, and no time runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
-from marketplace.agreements.stops import Span, lasted, moved_by, stopped_between
+from marketplace.agreements.stops import Span, lasted, moved_by, stopped_between, together
 from marketplace.db.session import WriteSession, execute, fetch_value
 from marketplace.parties.actor import By
 from marketplace.sourcing import queries
@@ -23,8 +23,10 @@ async def require_live(session: WriteSession, call: CallRow) -> None:
 
 
 async def still(session: WriteSession, call: CallRow) -> bool:
-    """Whether the call's agreement stands still now: the clock leaves it alone."""
-    return call.agreement_id is not None and await agreements.stands_still(session, call.agreement_id) is not None
+    """Whether the call's agreement stands still now, or its units are stopped: the clock leaves it alone."""
+    if call.agreement_id is not None and await agreements.stands_still(session, call.agreement_id) is not None:
+        return True
+    return call.shipped_at is None and await queries.units_stopped(session, call)
 
 
 async def inspection_stands_still(session: WriteSession, call: CallRow) -> bool:
@@ -33,7 +35,7 @@ async def inspection_stands_still(session: WriteSession, call: CallRow) -> bool:
 
 
 async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime) -> CallRow:
-    """The call with its deadlines moved by the time in which its agreement stood still since they were set (or moved last).
+    """The call with its deadlines moved by the time in which its agreement stood still, or its units were stopped, since they were set (or moved last).
     Once for each stop, whoever comes first: the clock or a person."""
     if call.agreement_id is None or call.noticed_at is None:
         return call
@@ -42,11 +44,18 @@ async def caught_up(session: WriteSession, by: By, call: CallRow, now: datetime)
     )
     events = await agreements.stops(session, call.agreement_id)
 
+    held = await queries.times_stopped(session, call, call.shipped_at or now)
+
+    def not_shippable() -> tuple[Span, ...]:
+        """Since the order's clock began, in which its units could not be shipped."""
+        since = max(call.noticed_at or now, last or call.noticed_at or now)
+        return tuple((max(begun, since), ended) for begun, ended in held if ended > since)
+
     def stood_still(begun: datetime | None) -> tuple[Span, ...]:
         """Since a clock began, as far as it has not been counted before."""
         return stopped_between(events, max(begun, last or begun), now) if begun else ()
 
-    stopped, to_replace = stood_still(call.noticed_at), stood_still(call.received_at)
+    stopped, to_replace = together(stood_still(call.noticed_at), not_shippable()), stood_still(call.received_at)
     if not stopped and not to_replace:
         return call
     zone = (await agreements.second_library(session, [call.agreement_id])).get(call.agreement_id)

@@ -30,7 +30,7 @@ GOES = {"use_up", "install", "scrap", "lose"}
 COMES = {"remove": "install", "find": "lose"}
 ALLOWED_ON_QUALITY_HOLD = {
     "title", "repoint",
-    "move", "receive", "regrade", "lose", "find", "count_adjust", "correct", "void", "expire", "freeze", "lift",
+    "move", "receive", "remove", "regrade", "lose", "find", "count_adjust", "correct", "void", "expire", "freeze", "lift",
 }  # fmt: skip
 ALLOWED_IN_TRANSIT = {"receive", "title", "repoint", "scrap", "lose"}
 NEEDS_LEAVE = {"receive", "title", "use_up", "install", "scrap", "repoint"}

@@ -152,5 +152,5 @@ def test_windows_are_planned_ahead_and_nothing_lingers_that_the_clock_ends() -> 
     assert {kind for kind, about in KINDS.items() if about.lingers} == {
         ObligationKind.SHIP_CALL, ObligationKind.SETTLE, ObligationKind.SECURITY_LAPSES,
         ObligationKind.DELIVER_CALL, ObligationKind.ANSWER_DISPUTE,
-        ObligationKind.EXPLAIN_SHORTAGE, ObligationKind.RETURN_REST,
+        ObligationKind.EXPLAIN_SHORTAGE, ObligationKind.RETURN_REST, ObligationKind.ANSWER_RECALL,
     }  # fmt: skip
