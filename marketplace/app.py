@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +17,9 @@ from marketplace.db.session import Database, fetch_one
 from marketplace.db.setup import head_revision
 from marketplace.kit.errors import DomainError, busy
 from marketplace.ledger.endpoints import public as log
+from marketplace.ledger.invariants import Outcome
+from marketplace.ledger.queries import checked
+from marketplace.ledger.queries import log as log_queries
 from marketplace.settings import Settings, get_settings
 
 DESCRIPTION = """
@@ -83,7 +87,8 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
         return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        await measure_ledger(request.app.state.db, datetime.now(UTC))
         body, kind = telemetry.metrics()
         return Response(body, media_type=kind)
 
@@ -112,6 +117,35 @@ async def readiness(database: Database) -> dict[str, str]:
         "database": "ok",
         "schema": "ok" if at == head else f"at {at}, this version needs {head}: run 'backstock migrate'",
     }
+
+
+async def measure_ledger(database: Database, now: datetime) -> None:
+    """Sets the gauges of the ledger and its log from the rows of this moment: six statements that an index answers. A database that
+    does not answer is told by a gauge of its own, and the others keep what they were."""
+    try:
+        async with database.read() as session:
+            runs = await checked.runs(session, limit=1)
+            results = await checked.results(session, runs[0].id) if runs else []
+            standing = await checked.standing(session)
+            witnesses = await log_queries.witnesses(session)
+            alarms = await log_queries.count_alarms(session)
+    except DomainError:
+        telemetry.LEDGER_READ.set(0)
+        return
+    telemetry.LEDGER_READ.set(1)
+    telemetry.LAST_CHECK.set(telemetry.seconds_since(runs[0].at if runs else None, now))
+    telemetry.CHECK_HOLDS.clear()
+    for one in results:
+        telemetry.CHECK_HOLDS.labels(one.key).set(one.outcome is Outcome.HOLDS)
+    telemetry.QUEUE.set(standing.waiting if standing else 0)
+    telemetry.LAG.set(max(telemetry.seconds_since(standing.waiting_since if standing else None, now), 0))
+    telemetry.CHECKPOINT_AGE.set(telemetry.seconds_since(standing.signed_at if standing else None, now))
+    telemetry.UNSIGNED.set(standing.size - standing.signed if standing else 0)
+    telemetry.WITNESS_LAG.clear()
+    for witness in witnesses:
+        signed = standing.signed if standing else 0
+        telemetry.WITNESS_LAG.labels(witness.name).set(max(signed - (witness.size or 0), 0))
+    telemetry.ALARMS.set(alarms)
 
 
 def finish(app: FastAPI) -> FastAPI:

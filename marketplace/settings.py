@@ -32,6 +32,11 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(default=15_000, ge=100)
     smtp_url: str | None = Field(default=None, description="smtp://user:pass@host:port; unset: mail is kept as files.")
     mail_from: str = "Backstock <no-reply@backstock.invalid>"
+    operators: str = Field(
+        default="",
+        description="Addresses, separated by commas, of the people who operate the site: they are mailed when a check of the ledger "
+        "does not hold, and see on the status page where.",
+    )
     secure_cookies: bool = Field(default=False, description="True behind HTTPS: __Host- cookies with Secure.")
     session_hours: int = Field(default=12, ge=1, le=720)
     order_hold_hours: int = Field(default=48, ge=1, le=720)
@@ -51,6 +56,11 @@ class Settings(BaseSettings):
                 "the .env file, for example from 'openssl rand -hex 32'"
             )
         return value
+
+    @property
+    def operator_addresses(self) -> tuple[str, ...]:
+        """The operators, one by one."""
+        return tuple(a for part in self.operators.split(",") if (a := part.strip()))
 
 
 @lru_cache(maxsize=1)

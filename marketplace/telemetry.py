@@ -7,9 +7,10 @@ import re
 import secrets
 import sys
 import time
+from datetime import datetime
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +21,26 @@ SECONDS = Histogram(
     "Seconds from the first byte in to the last byte out, by route.",
     ["method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CHECK_HOLDS = Gauge(
+    "backstock_ledger_check_ok",
+    "1 where the last look at a check of the ledger found it to hold, 0 where not.",
+    ["check"],
+)
+LAST_CHECK = Gauge(
+    "backstock_ledger_check_age_seconds", "Seconds since the last run of the checks; -1 before the first."
+)
+QUEUE = Gauge("backstock_log_queue", "Movements that wait to be sequenced (counted to 10,000).")
+LAG = Gauge("backstock_log_lag_seconds", "Seconds for which the oldest of these has waited.")
+CHECKPOINT_AGE = Gauge(
+    "backstock_log_checkpoint_age_seconds", "Seconds since the newest checkpoint; -1 before the first."
+)
+UNSIGNED = Gauge("backstock_log_unsigned_entries", "Entries of the log that no checkpoint covers.")
+WITNESS_LAG = Gauge("backstock_log_witness_lag_entries", "Signed entries that a witness has not cosigned.", ["witness"])
+ALARMS = Gauge("backstock_log_alarms", "Alarms on record.")
+LEDGER_READ = Gauge(
+    "backstock_ledger_read_ok",
+    "1 where the values of the ledger and its log are of this moment, 0 where they could not be read.",
 )
 _SECRET_PATH = re.compile(r"^/calendar/[^/]+\.ics$")
 """The address of a calendar feed opens it, so it stands in no log."""
@@ -102,6 +123,11 @@ class RequestLog:
 def _told(path: str) -> str:
     """A path as it may stand in a log."""
     return _SECRET_PATH.sub("/calendar/(secret).ics", path)
+
+
+def seconds_since(moment: datetime | None, now: datetime) -> float:
+    """Seconds from a moment to now, never below zero; -1 where there is no moment."""
+    return -1.0 if moment is None else max((now - moment).total_seconds(), 0.0)
 
 
 def metrics() -> tuple[bytes, str]:

@@ -16,12 +16,14 @@ from marketplace.db.session import Database
 from marketplace.jobs.service import run
 from marketplace.kit.errors import busy
 from marketplace.ledger.service import KeyRing, expire_overdue
-from marketplace.ledger.tasks import Sealer
+from marketplace.ledger.tasks import Sealer, check, is_due
 from marketplace.outbox.service import DELIVER, Handler, Listeners, deliver_waiting
 from marketplace.settings import Settings
 
 SYSTEM_ACTOR = UUID(int=0)
 EVERY_QUARTER_MINUTE = "* * * * * */15"
+EVERY_QUARTER_HOUR = "*/15 * * * *"
+FIRST_CHECK_SECONDS = 15.0
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 """What comes due about the same time is told in one mail."""
 
@@ -138,6 +140,28 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
         if told := await obligations.remind(database, _now()):
             log.info("reminded", companies=told)
 
+    async def on_check(*, starting: bool = False) -> None:
+        # Of its own, like the sealer: what adds up thousands of lots keeps no connection from the clock.
+        checking = Database(
+            settings.worker_database_url or "", pool_size=1, application="backstock-checks", statement_timeout_ms=60_000
+        )
+        try:
+            if starting and not await is_due(checking, _now()):
+                return
+            await check(checking, KeyRing(settings.data_dir), _now(), settings.operator_addresses)
+        finally:
+            await checking.close()
+
+    async def first_check() -> None:
+        # Whoever starts the worker need not wait for the quarter of the hour; the sealer has begun by then.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), FIRST_CHECK_SECONDS)
+            return
+        try:
+            await on_check(starting=True)
+        except Exception:
+            log.exception("the first check did not end; the next one comes with the quarter of the hour")
+
     async def on_tick() -> None:
         done = {k: v for k, v in (await tick(database, _now())).items() if v}
         if done:
@@ -149,12 +173,14 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
         settings.worker_database_url, pool_size=1, application="backstock-sealer", statement_timeout_ms=60_000
     )
     sealer = asyncio.create_task(Sealer(sealing, KeyRing(settings.data_dir), settings.base_url).run(_now, ending))
+    checking = asyncio.create_task(first_check())
     try:
         await run(
             settings.worker_database_url,
             {DELIVER: deliver, **imports.jobs(database, settings.data_dir)},
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
+                "ledger.check": (EVERY_QUARTER_HOUR, on_check),
                 "obligations.remind": (EVERY_FIVE_MINUTES, on_remind),
                 "outbox.sweep": ("* * * * *", scheduled_delivery),
                 "parties.tidy": ("17 * * * *", on_tidy),
@@ -164,6 +190,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     finally:
         ending.set()
         await sealer
+        await checking
         await sealing.close()
         await database.close()
         log.info("worker stopped")

@@ -54,6 +54,7 @@ from web.pages import (
     sign_in,
     source_back,
     statements,
+    status,
     stock,
     styleguide,
     units,
@@ -67,7 +68,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar, proofs, recalls,
+    calendar, proofs, recalls, status,
 )  # fmt: skip
 
 

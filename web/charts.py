@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
@@ -119,3 +119,55 @@ def chart(
         path=drawn, area=f"{drawn} V{floor} H{x(first)} Z" if unbroken else "", ticks_x=tuple(ticks), ticks_y=tuple(levels),
         mark=x(mark) if mark is not None and first <= mark <= last else None, dot=dot,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: where it begins, how high and how wide it is, in pixels; ``tone`` colours it, ``words`` say it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars over a span of time, with ticks of the hours under them; where none stands, nothing was measured."""
+
+    bars: tuple[Bar, ...]
+    ticks_x: tuple[Tick, ...]
+    width: int = WIDTH * 2
+    height: int = 96
+    bottom: int = 96 - BOTTOM
+
+
+def bars(
+    values: Sequence[tuple[datetime, Decimal, str, str]],
+    first: datetime,
+    last: datetime,
+    each: timedelta,
+    ticks: Sequence[tuple[datetime, str]],
+) -> Bars:
+    """Draws ``values`` (moment, how much, tone, words) between two moments, each as wide as ``each``: the largest reaches the top,
+    and none is so small that it cannot be seen. ``ticks``: moments and what is written under them."""
+    span = Decimal(max((last - first).total_seconds(), 1))
+    drawn = Bars((), ())
+    inner = Decimal(drawn.bottom - TOP)
+    most = max((amount for _, amount, _, _ in values), default=Decimal(0)) or Decimal(1)
+    room = Decimal(drawn.width - LEFT - RIGHT)
+
+    def x(moment: datetime) -> Decimal:
+        return LEFT + room * min(max(Decimal((moment - first).total_seconds()) / span, Decimal(0)), Decimal(1))
+
+    wide = max(room * Decimal(each.total_seconds()) / span - 1, Decimal(2))
+    found = []
+    for moment, amount, tone, words in values:
+        high = max(inner * amount / most, Decimal(6))
+        left = min(x(moment), drawn.width - RIGHT - wide)
+        x0, y0, w, h = (round(float(n), 1) for n in (left, drawn.bottom - high, wide, high))
+        found.append(Bar(x0, y0, w, h, tone, words))
+    marks = tuple(Tick(round(float(x(moment)), 1), words) for moment, words in ticks)
+    return Bars(tuple(found), marks)

@@ -152,6 +152,8 @@ def _environment(server: EmbeddedServer, credentials: Credentials, port: int) ->
         "BACKSTOCK_PORT": str(port),
         "BACKSTOCK_BASE_URL": f"http://127.0.0.1:{port}",
         "BACKSTOCK_DEMO": "true",
+        # Somebody must see what an operator sees.
+        "BACKSTOCK_OPERATORS": os.environ.get("BACKSTOCK_OPERATORS", "admin@northfield.example"),
         "BACKSTOCK_LOG_JSON": "false",
         "BACKSTOCK_LOG_LEVEL": os.environ.get("BACKSTOCK_LOG_LEVEL", "WARNING"),
     }

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.db.base import Created, Id, Row
+from marketplace.db.base import Big, Created, Id, Row
 
 CONDITIONS = "'new','new_old_stock','remanufactured','used_tested','used','core'"
 KINDS = (
@@ -342,6 +342,58 @@ class LogAlarm(Row):
     evidence: Mapped[str | None]
     witness_id: Mapped[UUID | None] = mapped_column(ForeignKey("log_witness.id"))
     __table_args__ = (CheckConstraint("kind IN ('smaller','forked','key','check')", name="kind"),)
+
+
+OUTCOMES = "outcome IN ('holds','late','broken')"
+
+
+class CheckRun(Row):
+    """One run of the checks: what it came to, how much it looked at, how the log stood, how far it got."""
+
+    __tablename__ = "check_run"
+    id: Mapped[Id]
+    at: Mapped[datetime] = mapped_column(index=True)
+    milliseconds: Mapped[int]
+    outcome: Mapped[str]
+    lots: Mapped[Big]
+    transactions: Mapped[Big]
+    entries: Mapped[Big]
+    waiting: Mapped[Big]
+    lag_seconds: Mapped[int]
+    touched_through: Mapped[int | None] = mapped_column(BigInteger)
+    swept_through: Mapped[UUID | None]
+    entries_through: Mapped[Big]
+    log_size: Mapped[Big]
+    signed_size: Mapped[Big]
+    __table_args__ = (CheckConstraint(OUTCOMES, name="outcome"),)
+
+
+class CheckResult(Row):
+    """What one check came to in one run."""
+
+    __tablename__ = "check_result"
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("check_run.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+    looked: Mapped[Big]
+    found: Mapped[Big]
+    milliseconds: Mapped[int]
+    words: Mapped[str]
+    __table_args__ = (CheckConstraint(OUTCOMES, name="outcome"),)
+
+
+class CheckFinding(Row):
+    """Where something does not hold. Names lots of anybody: for operators alone."""
+
+    __tablename__ = "check_finding"
+    id: Mapped[Id]
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("check_run.id", ondelete="CASCADE"), index=True)
+    key: Mapped[str]
+    words: Mapped[str]
+    lot_id: Mapped[UUID | None]
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    kept: Mapped[int | None] = mapped_column(BigInteger)
+    rebuilt: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class OpenHold(Row):

@@ -444,6 +444,12 @@ async def feed_since(session: AsyncSession, actor: Actor) -> datetime | None:
     return since
 
 
+async def email_of(session: AsyncSession, actor: Actor) -> str:
+    """The address by which a person signs in."""
+    found: str = await fetch_value(session, "SELECT email FROM user_account WHERE id = $1", actor.user_id)
+    return found
+
+
 async def people_to_tell(session: AsyncSession, company_id: UUID, roles: Sequence[str]) -> list[str]:
     """Mail addresses of a company's active people with one of these roles; the session acts for that company."""
     rows = await fetch(

@@ -4,11 +4,14 @@ the way from a number to an order back works there, with script and without."""
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from marketplace.db.session import Database
+from marketplace.ledger.service import KeyRing
+from marketplace.ledger.tasks import check
 from tests.browser.conftest import (
     PHONE,
     OpenPage,
@@ -76,7 +79,9 @@ async def drawn(site: Site) -> tuple[str, str]:
     return draw, str(made["id"])
 
 
-async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: str, world: World) -> None:
+async def test_every_page_is_accessible_and_fits(
+    open_page: OpenPage, address: str, world: World, worker_db: Database, tmp_path: Path
+) -> None:
     async with open_site(world) as site:
         job = await came_this_far(site)
         number = await site.number()
@@ -93,6 +98,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
             "amount": "5", "reason": "damaged", "words": "The housing is cracked.",
         }), 201)  # fmt: skip
         month = f"{datetime.now(UTC):%Y-%m}"
+        await check(worker_db, KeyRing(tmp_path), datetime.now(UTC))
         held = f"part={world.part}&site={world.buyer.site}"
         draw, sent = await drawn(site)
         end = {"ends": True, "note": "We close the site in spring."}
@@ -127,7 +133,7 @@ async def test_every_page_is_accessible_and_fits(open_page: OpenPage, address: s
                 "requests": "/requests", "availability": f"/requests?q={number}",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
-                "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
+                "status": "/status", "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",
                 "as-of": f"/units/as-of?part={world.part}", "as-of-units": "/units/as-of?view=units", "as-of-none": "/units/as-of?q=no-such-thing",
                 "as-of-difference": f"/units/as-of?part={world.part}&since=2020-01-01", "as-of-changes": f"/units/as-of?agreement={job.agreement}&since=2020-01-01&view=changes&place={lot}.1",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",

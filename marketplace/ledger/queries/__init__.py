@@ -1,7 +1,7 @@
 """Reads of the ledger. Row level security scopes every one of them to the session's tenant."""
 
 from marketplace.ledger.queries.changed import ChangeRow, Flow, PlaceChange, changes, difference_in_all, differences
-from marketplace.ledger.queries.checks import CHECKS, Mismatch, verify
+from marketplace.ledger.queries.checks import CHECKS, Mismatch, no_row_by_row, verify, verify_lots
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
 from marketplace.ledger.queries.past import AsOf, AsOfRow, Pin, PlaceSum, Scope, as_of, check_scope, pins, sums
 from marketplace.ledger.queries.past_file import as_of_file
@@ -46,10 +46,12 @@ __all__ = [
     "held_lots_for_update",
     "history",
     "lots_for_update",
+    "no_row_by_row",
     "pins",
     "places",
     "standing_holds",
     "sums",
     "unit",
     "verify",
+    "verify_lots",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marketplace.ledger.service.bundling import MOST_LOTS, bundle_of
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
 from marketplace.ledger.service.keyring import KeyRing, new_signer
+from marketplace.ledger.service.reconciling import look_at_entries, look_at_log, look_at_lots, of_all, write_down
 from marketplace.ledger.service.sequencing import BATCH, sequence
 from marketplace.ledger.service.signing import publish_keys, raise_alarm, root_at, sign
 from marketplace.ledger.service.verifying import LogVerdict, verify_log
@@ -18,7 +19,28 @@ from marketplace.ledger.service.witnessing import (
 
 __all__ = [
     "BATCH",
-    "MOST_LOTS", "KeyRing", "LogVerdict", "Taken", "add_permits", "bundle_of", "carry_out", "expire_overdue", "hear_evidence", "new_signer",
-    "publish_keys", "raise_alarm", "register_witness", "retire_witness", "root_at", "sequence", "sign", "take_cosignature",
+    "MOST_LOTS",
+    "KeyRing",
+    "LogVerdict",
+    "Taken",
+    "add_permits",
+    "bundle_of",
+    "carry_out",
+    "expire_overdue",
+    "hear_evidence",
+    "look_at_entries",
+    "look_at_log",
+    "look_at_lots",
+    "new_signer",
+    "of_all",
+    "publish_keys",
+    "raise_alarm",
+    "register_witness",
+    "retire_witness",
+    "root_at",
+    "sequence",
+    "sign",
+    "take_cosignature",
     "verify_log",
-]  # fmt: skip
+    "write_down",
+]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from marketplace.db.session import WriteSession, execute
+from marketplace.db.session import ReadSession, WriteSession, execute
 from marketplace.kit.errors import conflict
 from marketplace.ledger.log import notes
 from marketplace.ledger.log.merkle import root_of, subtrees
@@ -61,8 +61,8 @@ async def _goes_on(session: WriteSession, origin: str, size: int, last: Checkpoi
         )
 
 
-async def root_at(session: WriteSession, size: int) -> bytes:
-    """The root of the log's tree at a size that it has."""
+async def root_at(session: ReadSession, size: int) -> bytes:
+    """The root of the log's tree at a size that it has. Raises LookupError where a tile is missing."""
     wanted = sorted({tiles_for(level, index) for level, index in subtrees(0, size)})
     found = await queries.tiles(session, wanted)
     return root_of(reader(lambda level, number: found[level, number]), 0, size)

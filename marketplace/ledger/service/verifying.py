@@ -49,7 +49,7 @@ async def verify_log(session: ReadSession, progress: Callable[[int], None] | Non
         if sealed.position != edge.size:
             verdict.fault(f"Entry {edge.size} is missing: the next one is {sealed.position}.")
             break
-        _entry(sealed, verdict)
+        entry_holds(sealed, verdict)
         edge.append(leaf_hash(sealed.entry))
         verdict.entries += 1
         while points and points[0].size == edge.size:
@@ -68,7 +68,8 @@ async def verify_log(session: ReadSession, progress: Callable[[int], None] | Non
     return verdict
 
 
-def _entry(sealed: queries.SealedRow, verdict: LogVerdict) -> None:
+def entry_holds(sealed: queries.SealedRow, verdict: LogVerdict) -> None:
+    """Recomputes one entry from its movement, and notes what does not hold."""
     record = sealed.record
     if record is None:
         verdict.fault(f"Entry {sealed.position}: the movement that it commits to is gone.")

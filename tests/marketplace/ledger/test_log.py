@@ -18,7 +18,6 @@ import pytest
 from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
-from marketplace.ledger import tasks
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log import bundle as bundles
@@ -35,7 +34,7 @@ from marketplace.ledger.service import (
     sign,
     verify_log,
 )
-from marketplace.ledger.tasks import Sealer
+from marketplace.ledger.tasks import Sealer, sealing
 from tests.conftest import clone
 from tests.counting import counted
 from tests.marketplace.ledger import verify_bundle
@@ -334,7 +333,7 @@ async def test_what_was_sequenced_is_signed_though_somebody_writes_without_a_bre
         await world.register(world.maker, 1)
         return found
 
-    monkeypatch.setattr(tasks, "sequence", and_more_has_come)
+    monkeypatch.setattr(sealing, "sequence", and_more_has_come)
     await world.register(world.maker, 1)
     for _ in range(3):
         assert await sealer.round(lambda: datetime.now(UTC))
