@@ -10,7 +10,7 @@ Rows are only added; that somebody was told, has read it or answered, and that a
 Undo: downgrade() drops functions and tables; units that are on hold stay so, and are then lifted one by one.
 
 Revision ID: 300400
-Revises: 300210
+Revises: 300221
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "300400"
-down_revision = "300210"
+down_revision = "300221"
 branch_labels = None
 depends_on = None
 

@@ -6,7 +6,7 @@ Findings name lots, whoever they belong to: the application reads them for an op
 Undo: downgrade() drops the tables; the ledger does not need them.
 
 Revision ID: 300500
-Revises: 300210
+Revises: 300400
 """
 
 from __future__ import annotations
