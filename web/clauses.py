@@ -23,13 +23,14 @@ DEEPER: Final = 2
 
 
 def html(text: str) -> Markup:
-    """Markdown as HTML, headings two levels deeper; a table can be scrolled by keyboard."""
+    """Markdown as HTML, headings two levels deeper; what is wide can be scrolled by keyboard."""
     tokens = reader().parse(text)
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + DEEPER, 6)}"
     body = str(reader().renderer.render(tokens, reader().options, {}))
     numbers = itertools.count(1)
+    body = body.replace("<pre>", '<pre tabindex="0">')
     body = re.sub(
         "<table>",
         lambda _: f'<div class="prose-table" tabindex="0" role="region" aria-label="Table {next(numbers)}"><table>',

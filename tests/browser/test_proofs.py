@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+from playwright.async_api import expect
+
+from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
+from marketplace.ledger.log.notes import COSIGNATURE, Signer, cosign, parse_note
+from marketplace.ledger.queries import log as queries
+from marketplace.ledger.service import KeyRing, raise_alarm, register_witness, retire_witness, take_cosignature
+from marketplace.ledger.tasks import Sealer
+from tests.agreed import person
 from tests.browser.conftest import OpenPage, Serve, assert_fits_everywhere, looks_right
+from tests.clients import token_for
+from tests.conftest import clone
 from tests.marketplace.ledger.sample import LOG, sample_bundle
 from tests.web.trade import site_for
+from tests.world import World
 
 
 async def test_a_bundle_is_checked_where_it_is_read(open_page: OpenPage, serve: Serve, db: Database) -> None:
@@ -39,4 +57,59 @@ async def test_a_bundle_is_checked_where_it_is_read(open_page: OpenPage, serve: 
     await page.fill("#f-keys", LOG.key.vkey)
     assert "it was taken from the file" not in await verdict(data, "good")
     assert len(opened.requests) == asked, "nothing was sent"
+    assert opened.faults == []
+
+
+@pytest.fixture
+async def own(cluster: Credentials, worker_id: str) -> AsyncIterator[tuple[Database, Database, asyncpg.Connection]]:
+    """A database of its own: there is one log in it."""
+    name = f"test_{worker_id}_proofs"
+    await clone(cluster, name)
+    db, worker = Database(cluster.dsn(APP, name), pool_size=5), Database(cluster.dsn(WORKER, name), pool_size=2)
+    owner = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
+    yield db, worker, owner
+    await owner.close()
+    await db.close()
+    await worker.close()
+
+
+async def test_the_pages_of_the_log(
+    open_page: OpenPage, serve: Serve, own: tuple[Database, Database, asyncpg.Connection], tmp_path: Path
+) -> None:
+    """Checkpoints, a witness that has cosigned, one that is out of service, an alarm, the format, and a form."""
+    db, worker, owner = own
+    world = await World.make(owner, db)
+    sealer, now = Sealer(worker, KeyRing(tmp_path), "http://log.test"), datetime.now(UTC)
+    for _ in range(3):
+        await world.register(world.maker, 5)
+        await sealer.round(lambda: now)
+    signers = [Signer(f"{n}.example/{world.tag}", COSIGNATURE, secrets.token_bytes(32)) for n in ("watch", "retired")]
+    by = person(world.maker, "admin")
+    async with db.write(world.maker.tenant) as session:
+        watch, retired = [await register_witness(session, by, s.key.vkey, now) for s in signers]
+        await retire_witness(session, by, retired, now)
+        point = await queries.latest_checkpoint(session)
+        assert point is not None
+        text = parse_note(point.note).text
+        await take_cosignature(session, point.size, cosign(text, signers[0], int(now.timestamp())), now)
+        await raise_alarm(
+            session,
+            now,
+            "smaller",
+            f"A witness has seen size {point.size + 9}; the log has {point.size}.",
+            evidence=point.note,
+        )
+    cookies = {"backstock_session": await token_for(owner, world.maker.users["admin"], world.maker.id)}
+    address = await serve(site_for(db))
+    opened = await open_page(f"{address}/proofs", cookies=cookies)
+    for name, path, words in (
+        ("log", "/proofs", signers[0].name), ("register", "/proofs/witnesses/new", "witness key"),
+        ("retire", f"/proofs/witnesses/{watch}/retire", "Keep what it has cosigned"), ("format", "/proofs/format", "SHA-256"),
+    ):  # fmt: skip
+        answer = await opened.page.goto(f"{address}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+        await expect(opened.page.locator("main")).to_contain_text(words)
+        await assert_fits_everywhere(opened.page)
+        await looks_right(opened.page, f"proofs-{name}")
     assert opened.faults == []
