@@ -18,7 +18,7 @@ NAMES = {
         "search.bulk500", "search.bulk500_mistyped",
     },
     "import": {"import.stock", "import.memory"},
-    "asof": {"asof.part", "asof.difference", "asof.part_largest", "asof.difference_largest", "asof.all"},
+    "asof": {"asof.part", "asof.difference", "asof.part_largest", "asof.difference_largest", "asof.all", "asof.all_middle"},
     "demo": {
         "locate.bulk500", "locate.bulk500_mistyped", "locate.bulk500_http", "locate.bulk500_mistyped_http",
         "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",

@@ -12,7 +12,7 @@ from typing import Final
 from marketplace.db.session import Database, Tenant
 from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.ledger.kinds import CONDITION_WORDS
-from marketplace.ledger.queries.past import Arguments, AsOf, AsOfRow, Scope, as_of, every_line
+from marketplace.ledger.queries.past import Arguments, AsOf, AsOfRow, Scope, as_of, every_line, later_are_fewer
 from marketplace.parties.actor import Actor
 
 HEADER: Final = (
@@ -55,8 +55,11 @@ async def as_of_file(
             if len(rows) < AT_A_TIME:
                 return
             after = rows[-1].lot_id, rows[-1].position_id
-    given = Arguments()
-    found = every_line(reader, then, scope, given)
+    given, back = Arguments(), False
+    if scope.everything:
+        async with database.read(tenant) as session:
+            back = await later_are_fewer(session, then)
+    found = every_line(reader, then, scope, given, back=back)
     me = given.put(reader.company_id)
     sql = f"""
         WITH c AS MATERIALIZED (SELECT id, {safe_text("name")} AS name FROM company),

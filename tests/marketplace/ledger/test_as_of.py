@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from marketplace.kit.exports import safe_cell
 from marketplace.ledger import queries
 from marketplace.ledger.entries import NewLot, Step
 from marketplace.ledger.kinds import Kind
-from marketplace.ledger.queries import AsOf, Scope
+from marketplace.ledger.queries import AsOf, Scope, past, past_file
 from marketplace.ledger.queries.past_file import cells, safe_text
 from marketplace.parties.actor import Actor
 from tests.agreed import agreed, delivered, person
@@ -201,6 +201,47 @@ async def test_who_may_ask_for_what(world: World) -> None:
         with pytest.raises(DomainError, match="hidden from you") as refused:
             await asked(world, world.other, question, view, held, reader=hidden)
         assert refused.value.code == "ledger.holder_hidden"
+
+
+async def test_from_the_beginning_or_back_from_now_is_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there is added up from the first transaction on, or from now backwards, whichever is less work."""
+    agreement_id = await agreed(world, quantity=10)
+    await delivered(world, agreement_id, 10)
+    there = world.place(world.maker, site=world.maker.sites[1])
+    began = datetime.now(UTC)
+    for days in (40, 30, 20):
+        lot = await world.register(world.maker, 9, occurred_at=began - timedelta(days=days))
+        await world.run(world.maker, Step(Kind.MOVE, lot, 4, 1, to=there, occurred_at=began - timedelta(days=days - 9)))
+        await world.run(world.maker, Step(Kind.HOLD, lot, 2, 1))
+        await world.run(world.maker, Step(Kind.SCRAP, lot, 4, 2))
+    known = [r[0] for r in await world.owner.fetch("SELECT DISTINCT recorded_at FROM movement ORDER BY 1")]
+    moments = [began - timedelta(days=d) for d in (41, 35, 25, 12)] + [*known[::5], datetime.now(UTC)]
+    met = set()
+    for party in (world.maker, world.buyer):
+        for at in moments:
+            for until in moments[3:]:
+                view, files = AsOf(at, until), []
+                for back in (True, False):
+
+                    async def chosen(*_: object, back: bool = back) -> bool:
+                        return back
+
+                    monkeypatch.setattr(past, "later_are_fewer", chosen)
+                    monkeypatch.setattr(past_file, "later_are_fewer", chosen)
+                    file = queries.as_of_file(world.db, party.tenant, person(party, "technician"), view, Scope())
+                    lines = b"".join([piece async for piece in file]).splitlines()
+                    async with world.db.read(party.tenant) as session:
+                        found = await queries.pins(session, person(party, "technician"), view, Scope())
+                    files.append((sorted(lines), found))
+                assert files[0] == files[1]
+                met.add(len(files[0][0]))
+    assert len(met) > 3, "the moments differ in nothing"
+    monkeypatch.undo()
+    await world.owner.execute("ANALYZE movement")
+    async with world.db.read(world.maker.tenant) as session:
+        assert await past.later_are_fewer(session, AsOf(datetime.now(UTC), datetime.now(UTC)))
+        long_ago = began - timedelta(days=9_000)
+        assert not await past.later_are_fewer(session, AsOf(long_ago, long_ago))
 
 
 async def test_the_file_says_what_the_lines_say(world: World) -> None:
