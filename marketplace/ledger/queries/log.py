@@ -421,15 +421,6 @@ def sealed_row(r: asyncpg.Record) -> SealedRow:
 
 FEED_WINDOW = 20_000
 """Positions that one look at the feed goes through: what it costs does not depend on how few of them are the reader's."""
-_FEED = f"""
-{_WHOLE.replace("e.position, e.entry", "s.position, NULL::bytea")}
-FROM log_salt s JOIN movement m ON m.lot_id = s.lot_id AND m.seq = s.seq
-LEFT JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
-LEFT JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position
-LEFT JOIN log_lot_key k ON k.lot_id = m.lot_id
-LEFT JOIN lot l ON l.lot_id = m.lot_id AND m.seq = 1 LEFT JOIN part p ON p.id = l.part_id LEFT JOIN maker c ON c.id = p.maker_id
-WHERE s.position > $1 AND s.position < $2 ORDER BY s.position LIMIT $3
-"""
 
 
 class Fed(NamedTuple):
@@ -446,9 +437,15 @@ async def feed(session: AsyncSession, after: int, limit: int) -> Fed:
     row = await fetch_one(session, "SELECT size FROM log_state")
     size = row[0] if row is not None else 0
     end = min(after + 1 + FEED_WINDOW, size)
-    rows = await fetch(session, _FEED, after, end, limit)
-    sealed = [sealed_row(r) for r in rows]
-    found = [(s.position, encoded(s.record)) for s in sealed if s.record is not None]
+    rows = [tuple(r) for r in await fetch(session, "SELECT * FROM log_feed($1, $2, $3)", after, end, limit)]
+    first = [r[1] for r in rows if r[2] == 1]
+    keys = await lot_keys(session, first) if first else {}
+    units = await units_of(session, first, {lot: sha256(keys[lot]).digest() for lot in first}) if first else {}
+    found = []
+    for place, *v in rows:
+        leaves = None if v[21] is None else Place._make(v[21:30])
+        reaches = None if v[30] is None else Place._make((*v[30:38], None))
+        found.append((place, encoded(Record._make((*v[:21], leaves, reaches, units[v[0]] if v[1] == 1 else None)))))
     reached = found[-1][0] if len(found) == limit else max(end - 1, after)
     return Fed(found, reached, size)
 

@@ -31,7 +31,7 @@ from sigstore_models.common.v1 import PublicKey, PublicKeyDetails
 from marketplace.app import create_app
 from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
-from marketplace.ledger.entries import Step
+from marketplace.ledger.entries import Place, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log.merkle import Frontier, inclusion_proof, leaf_hash
@@ -245,6 +245,28 @@ async def test_other_systems_follow_along_by_position(site: Site, monkeypatch: p
         assert len(taken) == before
         for wrong in ({"after": -2}, {"limit": 0}, {"limit": 1_001}, {"after": "x"}):
             assert (await planner.get(f"{API}/movements", params=wrong)).status_code == 422
+    # What was sold: each side sees the other's end of it, and the record is the one that a bundle proves.
+    unit = await world.register(world.maker, serial=f"SOLD-{world.tag}")
+    transit = Place(world.maker.id, world.maker.id, None, "new")
+    arrived = Place(world.maker.id, world.buyer.id, world.buyer.site, "new")
+    await world.run(world.maker, Step(Kind.SHIP, unit, 1, 1, to=transit))
+    await world.run(world.maker, Step(Kind.RECEIVE, unit, 1, 2, to=arrived))
+    await site.seal()
+    taken.clear()
+    async with await site.as_(world.buyer, "buyer") as buyer:
+        await follow(buyer, -1)
+        bought = {m["lot"] for _, m in taken}
+        assert bought
+        assert any(m["from"] and m["from"]["owner"] == str(world.maker.id) for _, m in taken)
+        for lot in bought:
+            proven = (await buyer.get(f"{API}/units/{lot}/bundle")).json()
+            records = [
+                m["movement"]
+                for part in proven["lots"]
+                for m in part["movements"]
+                if part["lot"] == lot and "movement" in m
+            ]
+            assert records == [m for _, m in taken if m["lot"] == lot]
     taken.clear()
     async with await site.as_(world.other, "buyer") as partner:
         await follow(partner, -1)
