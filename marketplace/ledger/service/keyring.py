@@ -3,8 +3,11 @@ is not signed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +23,9 @@ from marketplace.ledger.log.notes import (
     written_key,
 )
 
-FOLDER, KEYS, PUBLISHED = "log", "keys", "published"
+FOLDER, KEYS, PUBLISHED, HISTORY = "log", "keys", "published", "history"
+HISTORY_BYTES = 2_000_000
+"""Beyond this the history is thinned: all of the last day, one an hour before."""
 
 
 class KeyRing:
@@ -55,9 +60,33 @@ class KeyRing:
         except NoteError as error:
             raise conflict("log.key", f"{self._folder / PUBLISHED}: {error}") from None
 
-    def keep_published(self, note: str) -> None:
-        """Keeps a checkpoint that was committed."""
+    def keep_published(self, note: str, at: datetime) -> None:
+        """Keeps a checkpoint that was committed, by the moment ``at``: as the last one, and as one of those that were."""
         self._write(PUBLISHED, note)
+        point = parse_checkpoint(parse_note(note).text)
+        path = self._folder / HISTORY
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{at.isoformat()} {point.size} {point.root.hex()} {point.origin}\n")
+            size = file.tell()
+        if size > HISTORY_BYTES:
+            kept = thinned(self.history(), at)
+            self._write(HISTORY, "".join(f"{a.isoformat()} {p.size} {p.root.hex()} {p.origin}\n" for a, p in kept))
+
+    def history(self) -> list[tuple[datetime, Checkpoint]]:
+        """What was published when, the oldest first, as far as it is kept. A last line that was cut off is none."""
+        try:
+            lines = (self._folder / HISTORY).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            at, size, root, origin = (*line.split(" ", 3), "", "", "")[:4]
+            # A worker that was killed leaves the beginning of a line.
+            with contextlib.suppress(ValueError):
+                if origin:
+                    found.append((datetime.fromisoformat(at), Checkpoint(origin, int(size), bytes.fromhex(root))))
+        return found
 
     def _write(self, name: str, text: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,6 +97,13 @@ class KeyRing:
             file.flush()
             os.fsync(file.fileno())
         waiting.replace(self._folder / name)
+
+
+def thinned(history: Sequence[tuple[datetime, Checkpoint]], now: datetime) -> list[tuple[datetime, Checkpoint]]:
+    """All of the last day, and the last of each hour before it."""
+    recent = [h for h in history if now - h[0] <= timedelta(days=1)]
+    old = {h[0].strftime("%Y%m%d%H"): h for h in history if now - h[0] > timedelta(days=1)}
+    return [*old.values(), *recent]
 
 
 def new_signer(base_url: str) -> Signer:

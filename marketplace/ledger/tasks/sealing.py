@@ -63,7 +63,7 @@ class Sealer:
             async with self._database.read() as session:
                 latest = await queries.latest_checkpoint(session)
             if latest is not None:
-                self._ring.keep_published(latest.note)
+                self._ring.keep_published(latest.note, now())
         self._settled = True
         return done
 
