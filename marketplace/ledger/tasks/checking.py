@@ -15,6 +15,7 @@ from marketplace.db.session import Database
 from marketplace.ledger.invariants import (
     EVERY,
     MOST_ENTRIES,
+    MOST_FOUND,
     MOST_SWEPT,
     MOST_TOUCHED,
     TOO_LARGE,
@@ -83,17 +84,17 @@ async def _entries(
     """The next entries, round and round, and the tiles of those that were found before: how many, what was found, how far."""
     start = before.entries if before.entries < size else 0
     end = min(start + MOST_ENTRIES, size)
-    spans = [(start, end)] if size else []
-    again = {f.number // WIDTH for f in known if f.key == "entries" and f.number is not None}
-    spans += [
-        (n * WIDTH, min((n + 1) * WIDTH, size))
-        for n in sorted(again)
-        if n * WIDTH < size and not start <= n * WIDTH < end
+    # What was found before comes first: however much is wrong, a run keeps and looks at no more than a hundred of it again.
+    again = sorted({f.number // WIDTH for f in known if f.key == "entries" and f.number is not None})
+    spans = [
+        (n * WIDTH, min((n + 1) * WIDTH, size)) for n in again if n * WIDTH < size and not start <= n * WIDTH < end
     ]
+    spans += [(start, end)] if size else []
     faults: list[Finding] = []
     for first, last in spans:
         async with database.read() as session:
             faults += await look_at_entries(session, first, last)
+    faults = faults[:MOST_FOUND]
     # A tile that is not full is looked at again from its beginning.
     return sum(last - first for first, last in spans), faults, 0 if end >= size else end
 
