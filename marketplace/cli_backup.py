@@ -169,6 +169,28 @@ def backup_list(
     raise SystemExit(1 if wrong else 0)
 
 
+@backup_app.command("compare")
+def backup_compare(
+    to: To = None,
+    at: Annotated[str, typer.Option(help="The time that was restored, or 'latest'.")] = "latest",
+) -> None:
+    """Compares the running site's log with what it had published by a time, as it is kept with the backups, and recomputes log, stock
+    lines and reservations: for a server that was restored by its own means. Exit codes: 0 all of it holds, 1 something does not."""
+    from marketplace.db.backup_store import utc
+    from marketplace.db.embedded import WORKER, EmbeddedServer
+
+    settings, store = get_settings(), _store(to)
+    worker = settings.worker_database_url
+    if worker is None:
+        credentials = EmbeddedServer(settings.data_dir).credentials()
+        if credentials is None:
+            raise busy("settings.missing", "Set BACKSTOCK_WORKER_DATABASE_URL.")
+        worker = credentials.dsn(WORKER)
+    verdict = _run(_judge(worker, store.folder, None if at == "latest" else utc(at)))
+    _tell(verdict, f"Compared with what is kept in {store.folder}, up to {at}.")
+    raise SystemExit(1 if verdict.faults else 0)
+
+
 @backup_app.command("stop")
 def backup_stop(to: To = None, dsn: Dsn = None) -> None:
     """Tells the server that nobody fetches into this folder any more: it then keeps nothing for it. The backups stay."""
@@ -219,8 +241,14 @@ def restore(
     finally:
         if not keep_running:
             server.stop()
+    _tell(verdict, f"Restored to {to}, from the backup {made.name}, into {server.data_dir}.")
+    typer.echo("\nMake a new backup of it, into a folder of its own, as soon as it is in use.")
+    raise SystemExit(1 if verdict.faults else 0)
+
+
+def _tell(verdict: RestoreVerdict, what: str) -> None:
     typer.echo("HOLDS" if not verdict.faults else "DOES NOT HOLD")
-    typer.echo(f"Restored to {to}, from the backup {made.name}, into {server.data_dir}.")
+    typer.echo(what)
     for title, words in (("Wrong", verdict.faults), ("Holds", verdict.holds)):
         if words:
             typer.echo(f"\n{title}:")
@@ -231,17 +259,15 @@ def restore(
             f"\nPublished since was size {verdict.beyond.size:,}: the worker will not sign what was restored, since it does not go on "
             "from there. See 'backstock restore --help'."
         )
-    typer.echo("\nMake a new backup of it, into a folder of its own, as soon as it is in use.")
-    raise SystemExit(1 if verdict.faults else 0)
 
 
-async def _judge(dsn: str, data_dir: Path, moment: datetime | None) -> RestoreVerdict:
+async def _judge(dsn: str, folder: Path, moment: datetime | None) -> RestoreVerdict:
     from marketplace.db.session import Database
     from marketplace.ledger.service import KeyRing, judge_restored
 
     database = Database(dsn, pool_size=1, statement_timeout_ms=3_600_000)
     try:
         async with database.read() as session:
-            return await judge_restored(session, KeyRing(data_dir).history(), moment)
+            return await judge_restored(session, KeyRing(folder).history(), moment)
     finally:
         await database.close()

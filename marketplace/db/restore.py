@@ -49,6 +49,15 @@ def place(store: Store, into: Path, to: datetime | None, *, replace: bool, say: 
             "moved aside and kept.",
         )
     made = store.before(to or datetime.max.replace(tzinfo=UTC))
+    if not (store.place_of(made) / "folder" / "credentials.json").exists():
+        where = store.place_of(made) / "pg"
+        raise conflict(
+            "restore.other",
+            f"This backup is of a server that is not embedded, and goes back to where its own settings lie. Stop the server; put a copy of "
+            f"{where} in place of its data folder; set restore_command = 'cp {store.wal}/%f %p || cp {store.wal}/%f.partial %p', "
+            f"recovery_target_time = '{to.isoformat() if to else ''}' (none for the latest) and recovery_target_action = 'promote'; make "
+            "an empty file recovery.signal in it; start the server. Then 'backstock backup compare' says whether it is what was published.",
+        )
     say(f"Checking the backup {made.name} ({made.size_bytes / 1e6:,.0f} MB)")
     verify(store, made)
     segments = store.needed(made, to)
@@ -99,9 +108,7 @@ async def recover(server: EmbeddedServer, say: Say) -> Credentials:
     """Starts it and waits until everything up to the moment is written anew. Raises ``restore.failed`` with the server's words."""
     credentials = server.credentials()
     if credentials is None:
-        raise missing(
-            "restore.credentials", "The backup has no credentials.json: it is of a server that is not embedded."
-        )
+        raise missing("restore.credentials", f"{server.data_dir} has no credentials.json.")
     before = server.log.stat().st_size if server.log.exists() else 0
     say("Writing anew what came after the backup")
     started = time.monotonic()

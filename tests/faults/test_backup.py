@@ -100,6 +100,23 @@ class Site:
             time.sleep(0.05)
         return slow
 
+    def followed(self, before: list[str]) -> subprocess.Popen[bytes]:
+        """A service that makes backups, once it has made its first."""
+        service = subprocess.Popen(
+            [sys.executable, "-m", "marketplace.cli", "backup", "--keep", "2", "--follow", "--every", "1"],
+            cwd=ROOT, env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until = time.monotonic() + 60
+        while [b.name for b in Store(self.backups).backups()][-1:] == before[-1:] and time.monotonic() < until:
+            time.sleep(0.1)
+        return service
+
+    def fetched(self, moment: datetime) -> None:
+        """Waits until the service has fetched what was written up to a moment."""
+        until = time.monotonic() + 60
+        while (Store(self.backups).reaches() or moment - timedelta(1)) < moment and time.monotonic() < until:
+            time.sleep(0.1)
+
     def restore(self, to: str, name: str, *more: str) -> tuple[subprocess.CompletedProcess[str], Path]:
         into = self.folder / name
         return self.command("restore", "--from", str(self.backups), "--to", to, "--into", str(into), *more), into
@@ -273,10 +290,13 @@ async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
     slow.wait()
     assert [b.name for b in store.backups()] == before
     assert list(store.base.glob(".making-*"))
-    made = await asyncio.to_thread(site.command, "backup", "--keep", "2")
+    # A service that goes on: a backup, and then everything as it is written.
+    service = await asyncio.to_thread(site.followed, before)
     stop.set()
     assert await writing > 20
-    assert made.returncode == 0, made.stderr
+    await asyncio.to_thread(site.fetched, datetime.now(UTC))
+    service.terminate()
+    service.wait()
     assert list(store.base.glob(".*")) == []
     assert len(store.backups()) == 2, "older ones went"
     assert store.segments()[0] >= store.backups()[0].first_segment, "and their write-ahead log"
@@ -285,6 +305,9 @@ async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
     size, root, faults = await log_of(into)
     history = {p.size: p.root for _, p in KeyRing(site.server.data_dir).history()}
     assert (history.get(size), faults) == (root, [])
+    assert size == max(history), "what was written last as well"
+    compared = await asyncio.to_thread(site.command, "backup", "compare")
+    assert (compared.returncode, compared.stdout.splitlines()[0]) == (0, "HOLDS"), compared.stdout
     stopped = await asyncio.to_thread(site.command, "backup", "stop")
     assert "keeps nothing" in stopped.stdout
     superuser = await asyncpg.connect(site.credentials.dsn(SUPERUSER))
@@ -322,6 +345,11 @@ async def test_a_server_that_cannot_is_told_what_it_needs(site: Site) -> None:
     assert "this role may not replicate" in done.stderr
     assert "wal_level = replica" in done.stderr
     assert "pg_hba.conf" in done.stderr
+    # What is not embedded goes back by its own means, and that is said before anything is written.
+    place = Store(site.backups).place_of(Store(site.backups).backups()[-1])
+    (place / "folder" / "credentials.json").rename(place / "away.json")
+    foreign, into = await asyncio.to_thread(site.restore, "latest", "foreign")
+    assert (foreign.returncode, "recovery_target_action" in foreign.stderr, into.exists()) == (5, True, False)
     nowhere = await asyncio.to_thread(site.command, "backup", data=site.folder / "none")
     assert (nowhere.returncode, "No server runs" in nowhere.stderr) == (6, True)
 

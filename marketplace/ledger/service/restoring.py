@@ -80,7 +80,7 @@ async def _published(
         at, point = inside[-1]
         verdict.holds.append(
             f"The root at size {point.size:,} is the one that was published at {at.isoformat(timespec='seconds')} "
-            f"({point.root.hex()[:16]}…), the last before the time restored; so are all {len(inside):,} before it that are kept."
+            f"({point.root.hex()[:16]}…), the last before the time restored; so is each of the {len(inside) - 1:,} before it that are kept."
         )
     elif not due:
         verdict.holds.append("Nothing had been published by that time, as far as is kept outside of the database.")
