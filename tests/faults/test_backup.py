@@ -30,6 +30,7 @@ from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log.notes import Checkpoint
 from marketplace.ledger.service import KeyRing, verify_log
+from marketplace.ledger.service.keyring import thinned
 from marketplace.ledger.tasks import Sealer, check
 from tests.world import World
 
@@ -302,12 +303,18 @@ async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
     assert store.segments()[0] >= store.backups()[0].first_segment, "and their write-ahead log"
     done, into = await asyncio.to_thread(site.restore, "latest", "loaded")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "HOLDS"), done.stdout + done.stderr
-    size, root, faults = await log_of(into)
+    newest, root, faults = await log_of(into)
     history = {p.size: p.root for _, p in KeyRing(site.server.data_dir).history()}
-    assert (history.get(size), faults) == (root, [])
-    assert size == max(history), "what was written last as well"
+    assert (history.get(newest), faults) == (root, [])
+    assert newest == max(history), "what was written last as well"
     compared = await asyncio.to_thread(site.command, "backup", "compare")
     assert (compared.returncode, compared.stdout.splitlines()[0]) == (0, "HOLDS"), compared.stdout
+    # A history that tells another root: what was restored would not be what was published.
+    kept = (store.log / "history").read_text().splitlines()
+    at, size, _, origin = kept[-1].split(" ", 3)
+    (store.log / "history").write_text("\n".join([*kept[:-1], f"{at} {size} {'0' * 64} {origin}"]))
+    compared = await asyncio.to_thread(site.command, "backup", "compare")
+    assert (compared.returncode, "is not the one that was published" in compared.stdout) == (1, True), compared.stdout
     stopped = await asyncio.to_thread(site.command, "backup", "stop")
     assert "keeps nothing" in stopped.stdout
     superuser = await asyncpg.connect(site.credentials.dsn(SUPERUSER))
@@ -352,6 +359,29 @@ async def test_a_server_that_cannot_is_told_what_it_needs(site: Site) -> None:
     assert (foreign.returncode, "recovery_target_action" in foreign.stderr, into.exists()) == (5, True, False)
     nowhere = await asyncio.to_thread(site.command, "backup", data=site.folder / "none")
     assert (nowhere.returncode, "No server runs" in nowhere.stderr) == (6, True)
+
+
+def test_what_was_published_is_thinned_and_its_cut_off_end_is_none(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    ages = [timedelta(seconds=n) for n in range(0, 1_200, 10)] + [
+        timedelta(minutes=20 + n) for n in range(0, 60 * 24 * 50, 30)
+    ]
+    history = sorted(
+        (now - age, Checkpoint("log.test/x", 10_000_000 - int(age.total_seconds()), bytes(32))) for age in ages
+    )
+    kept = thinned(history, now)
+    assert kept[-61:] == history[-61:]
+    by_age = [sum(low < now - at <= high for at, _ in kept) for low, high in (
+        (timedelta(minutes=10), timedelta(minutes=20)), (timedelta(days=2), timedelta(days=3)), (timedelta(days=40), timedelta(days=45)),
+    )]  # fmt: skip
+    assert by_age[0] in {10, 11}
+    assert by_age[1] in {24, 25}
+    assert by_age[2] in {5, 6}
+    ring = KeyRing(tmp_path)
+    ring.keep_published("log.test/x\n5\n" + "A" * 43 + "=\n\n\u2014 log.test/x AAAAAAAA\n", now)
+    with (tmp_path / "log" / "history").open("a") as file:
+        file.write("2026-11-30T12:0")
+    assert ring.history() == [(now, Checkpoint("log.test/x", 5, bytes(32)))]
 
 
 def test_segments_follow_one_another() -> None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from marketplace.kit.errors import conflict
@@ -25,7 +26,7 @@ from marketplace.ledger.log.notes import (
 
 FOLDER, KEYS, PUBLISHED, HISTORY = "log", "keys", "published", "history"
 HISTORY_BYTES = 2_000_000
-"""Beyond this the history is thinned: all of the last day, one an hour before."""
+"""Beyond this the history is thinned."""
 
 
 class KeyRing:
@@ -100,10 +101,18 @@ class KeyRing:
 
 
 def thinned(history: Sequence[tuple[datetime, Checkpoint]], now: datetime) -> list[tuple[datetime, Checkpoint]]:
-    """All of the last day, and the last of each hour before it."""
-    recent = [h for h in history if now - h[0] <= timedelta(days=1)]
-    old = {h[0].strftime("%Y%m%d%H"): h for h in history if now - h[0] > timedelta(days=1)}
-    return [*old.values(), *recent]
+    """All of the last ten minutes; the last of each minute of the day before; of each hour of a month; of each day of all time. So it
+    stays below what it is thinned at for many years, however fast the log grows."""
+    kept: dict[object, tuple[datetime, Checkpoint]] = {}
+    for at, point in history:
+        age = now - at
+        width = next((w for most, w in _WIDTHS if age <= most), "%Y%m%d")
+        kept[(at, point.size) if width is None else (width, at.strftime(width))] = at, point
+    return sorted(kept.values())
+
+
+_WIDTHS: Final = ((timedelta(minutes=10), None), (timedelta(days=1), "%Y%m%d%H%M"), (timedelta(days=30), "%Y%m%d%H"))
+"""How old, and what two have in common of which the later one stays."""
 
 
 def new_signer(base_url: str) -> Signer:

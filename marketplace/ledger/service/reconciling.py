@@ -237,7 +237,7 @@ async def write_down(
     if broken:
         # Alarms are told to everybody who signs in: what does not hold, and not whose units it is about.
         await raise_alarm(
-            session, now, "check", f"Does not hold: {'; '.join(broken)}. The operator has been told where."
+            session, now, "check", f"Does not hold: {'; '.join(broken)}. Operators see on the status page where."
         )
     if changed and operators:
         subject, text = invariants.told(changed)

@@ -133,6 +133,9 @@ async def test_whatever_is_broken_is_found_and_named(watched: Watched, what: str
     alarms = await watched.owner.fetch("SELECT kind, words FROM log_alarm")
     assert [a["kind"] for a in alarms] == ["check"]
     assert str(lot) not in alarms[0]["words"], "everybody reads it"
+    said = " ".join(r[0] for r in await watched.owner.fetch("SELECT words FROM check_result"))
+    assert str(lot) not in said
+    assert str(unit) not in said
     # Nothing was mended: it goes on being said, and nobody is told twice.
     assert await watched.check() == found
     assert len(await watched.mails()) == 1
