@@ -147,7 +147,9 @@ class Store:
         """The newest backup that ended before a moment. Raises ``backup.none``, saying from when on there is one."""
         all_of_them = self.backups()
         if not all_of_them:
-            raise missing("backup.none", f"There is no whole backup in {self.folder}.")
+            begun = sorted(p.name.removeprefix(MAKING) for p in self.base.glob(f"{MAKING}*"))
+            broken = f" One that was begun at {begun[-1]} is not finished, and is none." if begun else ""
+            raise missing("backup.none", f"There is no whole backup in {self.folder}.{broken}")
         found = [b for b in all_of_them if b.ended <= moment]
         if not found:
             raise missing(

@@ -384,6 +384,17 @@ def test_what_was_published_is_thinned_and_its_cut_off_end_is_none(tmp_path: Pat
     assert ring.history() == [(now, Checkpoint("log.test/x", 5, bytes(32)))]
 
 
+def test_a_backup_that_was_broken_off_is_none(tmp_path: Path) -> None:
+    store = Store(tmp_path / "b")
+    store.prepare()
+    place = store.begin(datetime(2026, 11, 30, tzinfo=UTC))
+    with pytest.raises(DomainError, match="begun at 2026-11-30T00-00-00Z is not finished"):
+        store.before(datetime.now(UTC))
+    place.rename(store.base / "2026-11-30T00-00-00Z")
+    with pytest.raises(DomainError, match="this backup is damaged"):
+        store.before(datetime.now(UTC))
+
+
 def test_segments_follow_one_another() -> None:
     assert next_segment("0000000100000000000000FF") == "000000010000000100000000"
     assert next_segment("00000002000000000000000A") == "00000002000000000000000B"
