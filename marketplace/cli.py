@@ -14,6 +14,7 @@ from uuid import UUID
 
 import typer
 
+from marketplace.cli_backup import backup_app, restore
 from marketplace.cli_log import log_app, verify, witness_app
 from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
@@ -31,10 +32,11 @@ ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
 index_app = typer.Typer(help="Published indexes that prices follow.", no_args_is_help=True)
 for name, sub in (
     ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
-    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app),
+    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app), ("backup", backup_app),
 ):  # fmt: skip
     app.add_typer(sub, name=name)
 app.command()(verify)
+app.command()(restore)
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = "web.app:create_site"

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         description="Addresses, separated by commas, of the people who operate the site: they are mailed when a check of the ledger "
         "does not hold, and see on the status page where.",
     )
+    backup_dir: Path | None = Field(default=None, description="Folder of the backups, on another disk than the data.")
     secure_cookies: bool = Field(default=False, description="True behind HTTPS: __Host- cookies with Secure.")
     session_hours: int = Field(default=12, ge=1, le=720)
     order_hold_hours: int = Field(default=48, ge=1, le=720)

@@ -87,7 +87,7 @@ class EmbeddedServer:
 
     def start(self) -> Credentials:
         """Starts the cluster (making it first where there is none) and returns how to reach it."""
-        self._prepare_folder()
+        self.prepare_folder()
         with self._lock():
             credentials = self._credentials()
             if not (self.pgdata / "PG_VERSION").exists():
@@ -127,7 +127,8 @@ class EmbeddedServer:
 
     # -- the inside --------------------------------------------------------------------------------------
 
-    def _prepare_folder(self) -> None:
+    def prepare_folder(self) -> None:
+        """Makes the data folder where it is not there. Raises ``embedded.folder`` where it cannot be written."""
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             # Whoever starts at the same time writes another file: one of a fixed name was removed under the other.
@@ -140,6 +141,14 @@ class EmbeddedServer:
                 message=f"The data folder {self.data_dir} cannot be written ({error.strerror}). "
                 "Set BACKSTOCK_DATA_DIR to a folder you may write to.",
             ) from None
+
+    def own(self, *folders: Path) -> None:
+        """Gives folders, with all that is in them, to the user that the server runs as."""
+        if self._user is None:
+            return
+        for folder in folders:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:

@@ -176,9 +176,11 @@ def chunks(families: Sequence[tuple[UUID, Sequence[UUID], int]]) -> Iterator[tup
 
 def of_lots(key: str, looked: int, found: int, seconds: float, left_out: int) -> Result:
     """What a check of lots came to."""
-    words = f"{looked:,} lots looked at" if found == 0 else f"{found:,} found in {looked:,} lots"
+    words = f"Lots looked at: {looked:,}"
+    if found:
+        words += f", and found in them: {found:,}"
     if left_out:
-        words += f"; {left_out:,} families of lots are too large for this and left to 'backstock ledger verify'"
+        words += f". Families of lots too large for this, left to 'backstock ledger verify': {left_out:,}"
     return Result(key, Outcome.BROKEN if found else Outcome.HOLDS, looked, found, seconds, f"{words}.")
 
 

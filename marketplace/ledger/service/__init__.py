@@ -6,6 +6,8 @@ from marketplace.ledger.service.bundling import MOST_LOTS, bundle_of
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
 from marketplace.ledger.service.keyring import KeyRing, new_signer
 from marketplace.ledger.service.reconciling import look_at_entries, look_at_log, look_at_lots, of_all, write_down
+from marketplace.ledger.service.restoring import Verdict as RestoreVerdict
+from marketplace.ledger.service.restoring import judge_restored
 from marketplace.ledger.service.sequencing import BATCH, sequence
 from marketplace.ledger.service.signing import publish_keys, raise_alarm, root_at, sign
 from marketplace.ledger.service.verifying import LogVerdict, verify_log
@@ -22,12 +24,14 @@ __all__ = [
     "MOST_LOTS",
     "KeyRing",
     "LogVerdict",
+    "RestoreVerdict",
     "Taken",
     "add_permits",
     "bundle_of",
     "carry_out",
     "expire_overdue",
     "hear_evidence",
+    "judge_restored",
     "look_at_entries",
     "look_at_log",
     "look_at_lots",

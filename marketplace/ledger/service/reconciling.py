@@ -91,14 +91,14 @@ async def look_at_log(
         return None, results, found
     entries, salts = await checked.ends(session)
     faults = _sizes(standing, before, entries, salts)
-    keep("log_size", faults, f"{standing.size:,} entries.", 2, started)
+    keep("log_size", faults, f"Entries: {standing.size:,}.", 2, started)
 
     started = time.perf_counter()
     latest = await queries.latest_checkpoint(session)
     if latest is not None:
         keys = [notes.parse_vkey(v) for v in await queries.public_keys(session)]
         faults = await _signed(session, standing, latest, keys)
-        keep("checkpoint", faults, f"{latest.size:,} entries are signed.", 1, started)
+        keep("checkpoint", faults, f"Entries that are signed: {latest.size:,}.", 1, started)
     if invariants.unsigned_too_long(standing, now) and (latest is None or not faults):
         results = [r for r in results if r.key != "checkpoint"]
         words = f"Entries that wait to be signed: {standing.size - standing.signed:,}. Is the worker running, and does it say why it does not sign?"
@@ -182,7 +182,7 @@ async def _watched(session: ReadSession, standing: Standing, now: datetime) -> R
     if behind:
         names = ", ".join(f"{w.name} of {w.company} (at {w.size or 0:,} of {standing.signed:,})" for w in behind[:5])
         return invariants.late("witnesses", len(rows), seconds, f"Behind for more than a day: {names}.")
-    words = f"{len(rows):,} keep up." if rows else "No company runs a witness."
+    words = f"Keeping up: {len(rows):,}." if rows else "No company runs a witness."
     return Result("witnesses", Outcome.HOLDS, len(rows), 0, seconds, words)
 
 
@@ -237,7 +237,7 @@ async def write_down(
     if broken:
         # Alarms are told to everybody who signs in: what does not hold, and not whose units it is about.
         await raise_alarm(
-            session, now, "check", f"Does not hold: {'; '.join(broken)}. The operator has been told where."
+            session, now, "check", f"Does not hold: {'; '.join(broken)}. Operators see on the status page where."
         )
     if changed and operators:
         subject, text = invariants.told(changed)

@@ -70,7 +70,7 @@ class Sealer:
             async with self._database.read() as session:
                 latest = await queries.latest_checkpoint(session)
             if latest is not None:
-                self._ring.keep_published(latest.note)
+                self._ring.keep_published(latest.note, now())
         # None while another sequencer is at work: it may be done before what was sequenced here, and sign nothing of it.
         self._settled = point is not None
 

@@ -7,6 +7,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -16,7 +17,7 @@ from marketplace import telemetry
 from marketplace.app import create_app, measure_ledger
 from marketplace.db.session import Database, fetch
 from marketplace.ledger import invariants
-from marketplace.ledger.entries import Step
+from marketplace.ledger.entries import NewLot, Step
 from marketplace.ledger.invariants import Outcome
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log.notes import COSIGNATURE, Signer
@@ -132,6 +133,9 @@ async def test_whatever_is_broken_is_found_and_named(watched: Watched, what: str
     alarms = await watched.owner.fetch("SELECT kind, words FROM log_alarm")
     assert [a["kind"] for a in alarms] == ["check"]
     assert str(lot) not in alarms[0]["words"], "everybody reads it"
+    said = " ".join(r[0] for r in await watched.owner.fetch("SELECT words FROM check_result"))
+    assert str(lot) not in said
+    assert str(unit) not in said
     # Nothing was mended: it goes on being said, and nobody is told twice.
     assert await watched.check() == found
     assert len(await watched.mails()) == 1
@@ -167,6 +171,32 @@ async def test_it_goes_red_and_comes_back_and_is_told_once_each(
         0
     ]
     assert (run["lots"] <= 2 + 3, run["entries"], run["touched_through"]) == (True, 11, 11)
+
+
+async def test_however_much_is_wrong_a_run_stays_small(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking_module, "MOST_ENTRIES", 256)
+    world = watched.world
+    for _ in range(5):
+        await world.run(
+            world.maker,
+            *(
+                Step(Kind.REGISTER, lot, 1, to=world.place(world.maker), new_lot=NewLot(lot, world.part, "EA"))
+                for lot in (uuid4() for _ in range(150))
+            ),
+        )
+    await watched.seal()
+    await watched.broken(
+        "UPDATE log_entry SET entry = set_byte(entry, 40, 255 - get_byte(entry, 40))",
+        "UPDATE position SET quantity = 2",
+    )
+    for _ in range(6):
+        assert {"entries", "sums"} <= set(await watched.check())
+        looked, found = await watched.owner.fetchrow(
+            "SELECT r.entries, (SELECT count(*) FROM check_finding f WHERE f.run_id = r.id) FROM check_run r ORDER BY at DESC LIMIT 1"
+        )
+        assert looked <= 512
+        assert found <= 100 * len(invariants.INVARIANTS)
+    assert len(await watched.mails()) == 1
 
 
 async def test_what_is_late_is_told_and_is_no_alarm(watched: Watched) -> None:
