@@ -170,7 +170,7 @@ async def test_f7_died_before_it_could_keep_what_it_published(
     await world.register(world.maker, 5)
     ring = KeyRing(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(ring, "keep_published", lambda _: (_ for _ in ()).throw(OSError("no space left")))
+        patch.setattr(ring, "keep_published", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
         with pytest.raises(OSError, match="no space"):
             await Sealer(worker_db, ring, BASE).round(now)
     assert ring.published() is None
