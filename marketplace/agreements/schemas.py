@@ -274,6 +274,17 @@ class HoldOut(BaseModel):
     since: datetime
 
 
+class SuspensionOut(BaseModel):
+    """A suspension of one side that it has not lifted; one of the other side stands on its own."""
+
+    model_config = ConfigDict(from_attributes=True)
+    company_id: UUID
+    company: str
+    reason: str | None
+    since: datetime
+    ends_at: datetime | None = Field(description="When it ends by itself; null where it does not.")
+
+
 class FrameworkOut(BaseModel):
     """A framework agreement that a schedule stands under."""
 
@@ -301,6 +312,7 @@ class AgreementDetailOut(AgreementOut):
     law: list[FindingOut] = Field(description="What the legal limits said when it was offered. Not legal advice.")
     events: list[EventOut]
     holds: list[HoldOut] = Field(description="Legal holds that stand.")
+    suspensions: list[SuspensionOut] = Field(description="Suspensions that their sides have not lifted.")
 
 
 class SignIn(BodyIn):
@@ -640,3 +652,4 @@ class StandingOut(BaseModel):
         default=None, description="Exclusive: when a suspension ends by itself."
     )
     holds: list[HoldOut] = Field(default=[], description="Legal holds that stand.")
+    suspensions: list[SuspensionOut] = Field(default=[], description="Suspensions that stand, of either side.")
