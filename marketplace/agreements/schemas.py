@@ -28,11 +28,7 @@ class NamedClauseIn(BodyIn):
     clause: str = Field(examples=["first-refusal"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
-    sha256: str | None = Field(
-        default=None,
-        pattern="^[0-9a-fA-F]{64}$",
-        description="The hash of its text as answers give it; where stated, it must be that of the text published here.",
-    )
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$", description="Of its text; checked if stated.")
 
     @property
     def named(self) -> NamedClause:
@@ -549,9 +545,7 @@ class ProposalIn(BodyIn):
         default=None, description="All terms as they are to be, not only what changes."
     )
     further: list[NamedClauseIn] = Field(
-        default_factory=list,
-        max_length=4,
-        description="Clauses that are to stand beside the first, with all their terms.",
+        default_factory=list, max_length=4, description="Clauses to stand beside the first, with all their terms."
     )
     minimums: list[MinimumIn] = Field(
         default_factory=list, max_length=2_000, description="Lines whose minimum to keep is to be another."
