@@ -54,11 +54,13 @@ from marketplace.agreements.schemas import (
     SignIn,
     StandingOut,
     Status,
+    SuspensionOut,
     TakingOutRow,
     TermOut,
     ValueIn,
     ValueOut,
 )
+from marketplace.agreements.suspensions import standing as suspensions_standing
 from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import ClauseName, Terms, dump_terms
 from marketplace.agreements.title import owner_words, title_of
@@ -123,6 +125,7 @@ async def detail(
         law=[FindingOut.model_validate(finding) for finding in found.law],
         events=[EventOut.model_validate(e) for e in found.events],
         holds=[HoldOut.model_validate(h) for h in found.holds],
+        suspensions=[SuspensionOut.model_validate(s) for s in found.suspensions],
     )
 
 
@@ -248,8 +251,9 @@ async def give_notice(
 # -- standing ------------------------------------------------------------------------------------------------
 
 
-async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
+async def _stands(session: Writing, agreement_id: UUID, now: datetime) -> StandingOut:
     found = await queries.agreement_for_update(session, agreement_id)
+    suspended = await queries.suspension_events(session, agreement_id) if found.status == "suspended" else ()
     said = (await queries.hold_events(session, [agreement_id])).get(agreement_id, ()) if found.legal_hold else ()
     return StandingOut.model_validate(
         {
@@ -258,6 +262,7 @@ async def _stands(session: Writing, agreement_id: UUID) -> StandingOut:
             "legal_hold": found.legal_hold,
             "suspension_ends_at": found.suspension_ends_at,
             "holds": [HoldOut.model_validate(h) for h in standing(said)],
+            "suspensions": [SuspensionOut.model_validate(s) for s in suspensions_standing(suspended, now)],
         }
     )
 
@@ -274,11 +279,11 @@ async def suspend(
 ) -> StandingOut:
     """For a stated reason: nothing is called, moved or used until your company resumes it. The days are added to the end
     of the right. Under the second library of clauses it ends by itself after 30 days, and your company can state another one
-    when 90 days have passed since its last one ended."""
+    when 90 days have passed since its last one ended. One of the other side stands beside it on its own."""
 
     async def act() -> Any:
         await service.suspend(session, agreement_id, actor, given.reason, now)
-        return await _stands(session, agreement_id)
+        return await _stands(session, agreement_id, now)
 
     inputs = {"agreement_id": agreement_id, **given.model_dump()}
     return StandingOut.model_validate(await _once(session, actor, key, "suspend", inputs, act))
@@ -288,11 +293,11 @@ async def suspend(
 async def resume(
     session: Writing, actor: SignsAgreements, agreement_id: UUID, now: Now, key: IdempotencyKey = None
 ) -> StandingOut:
-    """Only by the side that suspended it."""
+    """Lifts your company's own suspension; while one of the other side stands, the agreement stays suspended by that."""
 
     async def act() -> Any:
         await service.resume(session, agreement_id, actor, now)
-        return await _stands(session, agreement_id)
+        return await _stands(session, agreement_id, now)
 
     return StandingOut.model_validate(await _once(session, actor, key, "resume", {"agreement_id": agreement_id}, act))
 
@@ -306,7 +311,7 @@ async def legal_hold(
 
     async def act() -> Any:
         await service.set_legal_hold(session, agreement_id, actor, given.held, given.reason, now, basis=given.basis)
-        return await _stands(session, agreement_id)
+        return await _stands(session, agreement_id, now)
 
     inputs = {"agreement_id": agreement_id, **given.model_dump()}
     return StandingOut.model_validate(await _once(session, actor, key, "legal_hold", inputs, act))
@@ -320,7 +325,7 @@ async def close(
 
     async def act() -> Any:
         await service.close_ended(session, actor, agreement_id, now)
-        return await _stands(session, agreement_id)
+        return await _stands(session, agreement_id, now)
 
     return StandingOut.model_validate(await _once(session, actor, key, "close", {"agreement_id": agreement_id}, act))
 

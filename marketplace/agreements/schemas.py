@@ -28,11 +28,7 @@ class NamedClauseIn(BodyIn):
     clause: str = Field(examples=["first-refusal"])
     version: int = Field(default=1, examples=[1])
     terms: dict[str, Any]
-    sha256: str | None = Field(
-        default=None,
-        pattern="^[0-9a-fA-F]{64}$",
-        description="The hash of its text as answers give it; where stated, it must be that of the text published here.",
-    )
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$", description="Of its text; checked if stated.")
 
     @property
     def named(self) -> NamedClause:
@@ -274,6 +270,17 @@ class HoldOut(BaseModel):
     since: datetime
 
 
+class SuspensionOut(BaseModel):
+    """A suspension of one side that it has not lifted; one of the other side stands on its own."""
+
+    model_config = ConfigDict(from_attributes=True)
+    company_id: UUID
+    company: str
+    reason: str | None
+    since: datetime
+    ends_at: datetime | None = Field(description="When it ends by itself; null where it does not.")
+
+
 class FrameworkOut(BaseModel):
     """A framework agreement that a schedule stands under."""
 
@@ -301,6 +308,7 @@ class AgreementDetailOut(AgreementOut):
     law: list[FindingOut] = Field(description="What the legal limits said when it was offered. Not legal advice.")
     events: list[EventOut]
     holds: list[HoldOut] = Field(description="Legal holds that stand.")
+    suspensions: list[SuspensionOut] = Field(description="Suspensions that their sides have not lifted.")
 
 
 class SignIn(BodyIn):
@@ -537,9 +545,7 @@ class ProposalIn(BodyIn):
         default=None, description="All terms as they are to be, not only what changes."
     )
     further: list[NamedClauseIn] = Field(
-        default_factory=list,
-        max_length=4,
-        description="Clauses that are to stand beside the first, with all their terms.",
+        default_factory=list, max_length=4, description="Clauses to stand beside the first, with all their terms."
     )
     minimums: list[MinimumIn] = Field(
         default_factory=list, max_length=2_000, description="Lines whose minimum to keep is to be another."
@@ -640,3 +646,4 @@ class StandingOut(BaseModel):
         default=None, description="Exclusive: when a suspension ends by itself."
     )
     holds: list[HoldOut] = Field(default=[], description="Legal holds that stand.")
+    suspensions: list[SuspensionOut] = Field(default=[], description="Suspensions that stand, of either side.")

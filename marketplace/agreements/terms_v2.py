@@ -150,7 +150,11 @@ class FirstRefusalV1(UnansweredTerms):
             words = "A first refusal needs an act that is offered first: use after notice, or resale or scrap offered first."
             found.append(("use_rule", "terms.empty_right", words))
         if self.price.kind == "match_third_party" and self.resale is not kinds.ResaleRule.OFFER_FIRST:
-            words = "There is an offer to match only where units are offered first before they are sold on."
+            words = (
+                "There is an offer to match only where units are offered first before they are sold on: for units that are used or "
+                "scrapped nobody offers. Offer them first before they are sold on too, or state the price that counts without an "
+                "offer: a share of the price paid, or a market value."
+            )
             found.append(("resale", "terms.match", words))
         return found
 

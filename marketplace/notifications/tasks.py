@@ -21,7 +21,8 @@ def mailer(settings: Settings) -> Handler:
 
     async def send(event: Event) -> None:
         mail = event.payload.get("mail")
-        if mail:
+        # A mail to nobody no server takes; the event would be delivered again for good.
+        if mail and mail["to"]:
             await deliver(settings, compose(settings, event, mail))
 
     return send

@@ -52,13 +52,16 @@ def can(found: AgreementDetail, actor: Actor) -> Mapping[str, bool]:
     side = actor.company_id in (found.row.maker_id, found.row.holder_id) and actor.may("agreement.sign")
     possible = AGREEMENT_TRANSITIONS[AgreementState(found.row.status)] if side else frozenset()
     living = side and found.row.status not in _OVER
+    mine = any(s.company_id == actor.company_id for s in found.suspensions)
     return {
         # Before both have signed other terms can be proposed as well; ended is an offer with its order.
         "change": AgreementState.SUPERSEDED in possible and (living or found.row.status == "offered"),
         "end": AgreementState.TERMINATED in possible and living,
-        "suspend": AgreementState.SUSPENDED in possible,
-        "resume": side and found.row.status == "suspended",
-        "close": AgreementState.CLOSED in possible,
+        "suspend": AgreementState.SUSPENDED in possible or (side and found.row.status == "suspended" and not mine),
+        # Where nobody is on record, either side ends it.
+        "resume": side and found.row.status == "suspended" and (mine or not found.suspensions),
+        # What was ended before its window did the clock closes.
+        "close": AgreementState.CLOSED in possible and found.row.status != "terminated",
         "hold": living and all(h.company_id != actor.company_id or h.record is not None for h in found.holds),
         "lift": living and found.row.legal_hold and (own(found.holds, actor.company_id) is not None or not found.holds),
     }

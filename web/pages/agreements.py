@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -22,7 +22,7 @@ from marketplace.agreements.on_day import days_that_matter, rights_on, rights_ov
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.phrases import count, deadline
 from marketplace.agreements.prose import summary_of_lines
-from marketplace.agreements.queries import AgreementFilter, AgreementRow, retained
+from marketplace.agreements.queries import AgreementDetail, AgreementFilter, AgreementRow, retained
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
@@ -84,6 +84,8 @@ EVENTS: Final = {
     "active": ("The agreement became active", "circle-check", "good"),
     "suspended": ("{company} suspended the agreement", "hand-stop", "warn"),
     "suspension_ended": ("The suspension that {company} stated ended by itself", "circle-check", "good"),
+    "suspension_joined": ("{company} suspended it too, beside the other side", "hand-stop", "warn"),
+    "suspension_left": ("{company} lifted its suspension; that of the other side stands", "hand-stop", "warn"),
     "resumed": ("{company} resumed the agreement", "circle-check", "good"),
     "withdrawn": ("{company} withdrew the offer", "x", None),
     "legal_hold": ("{company} set a legal hold", "gavel", "bad"),
@@ -300,7 +302,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         if ours else None,
         interest_kinds=INTEREST_KINDS, day_now=visit.now.date(), keeps=ours and keeps(visit.actor),
         still=await obligations.still_open(visit.session, agreement_id) if context["row"].status in ("run_off", "terminated") else None,
-        ends_at=_ends_at(context["row"]), basis=basis_of(context["found"].holds), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
+        ends_at=_ends_at(context["row"]), suspended=suspended_by(context["found"], visit.now), basis=basis_of(context["found"].holds), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
@@ -330,6 +332,12 @@ async def _sold_on(visit: Visit, agreement_id: UUID) -> list[dict[str, Any]]:
 def _ends_at(row: AgreementRow) -> str | None:
     """By when a suspension ends by itself, as the schedule counts its days."""
     return deadline(row.suspension_ends_at, row.zone) if row.suspension_ends_at else None
+
+
+def suspended_by(found: AgreementDetail, now: datetime) -> str | None:
+    """Who has an agreement suspended, and why each has."""
+    stand = [s for s in found.suspensions if s.over_at(now) is None]
+    return "; ".join(f"{s.company}: {s.reason or 'no reason stated'}" for s in stand) or found.row.status_reason
 
 
 def basis_of(holds: Sequence[Hold]) -> str | None:

@@ -84,6 +84,7 @@ from marketplace.agreements.queries.standing import (
     stands_still_for_share,
     stops,
     stops_of,
+    suspension_events,
     suspensions_over,
 )
 from marketplace.agreements.queries.still_about import (
@@ -200,6 +201,7 @@ __all__ = [
     "storage_settled",
     "storage_to_settle",
     "storage_years",
+    "suspension_events",
     "suspensions_over",
     "taken_back_since",
     "term",

@@ -15,7 +15,8 @@ from marketplace.agreements.holds import Hold, standing
 from marketplace.agreements.law import Finding, found_again
 from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.queries.frameworks import FrameworkPaper, framework_papers
-from marketplace.agreements.queries.standing import hold_events
+from marketplace.agreements.queries.standing import hold_events, suspension_events
+from marketplace.agreements.suspensions import Suspension, stated
 from marketplace.agreements.terms import Terms
 from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch, fetch_one, fetch_value
@@ -260,6 +261,8 @@ class AgreementDetail:
     events: tuple[EventRow, ...]
     holds: tuple[Hold, ...]
     """Legal holds that stand."""
+    suspensions: tuple[Suspension, ...]
+    """Of a suspended agreement those that nobody has lifted: each ends by itself at its own moment."""
 
     @property
     def clauses(self) -> tuple[Terms, ...]:
@@ -312,6 +315,9 @@ async def agreement(session: AsyncSession, actor: Actor, agreement_id: UUID) -> 
         events=tuple(EventRow(**dict(r)) for r in events),
         holds=tuple(standing((await hold_events(session, [agreement_id])).get(agreement_id, ())))
         if row["legal_hold"]
+        else (),
+        suspensions=tuple(s for s in stated(await suspension_events(session, agreement_id)) if s.ended is None)
+        if row["status"] == "suspended"
         else (),
     )
 

@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.holds import KINDS, HoldEvent, standing
 from marketplace.agreements.stops import EVENTS
+from marketplace.agreements.suspensions import KINDS as SUSPENSION_KINDS
+from marketplace.agreements.suspensions import SuspensionEvent, last_ended
+from marketplace.agreements.suspensions import standing as suspensions_standing
 from marketplace.agreements.terms import TERMS_TYPES
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 
@@ -27,7 +30,7 @@ class Still:
     ends_at: datetime | None
     zone: str
     sides: int = 1
-    """How many have a legal hold on it."""
+    """How many have suspended it, or have a legal hold on it."""
 
 
 _FIRST: Final = ", ".join(f"('{c}', {v})" for (c, v), terms in TERMS_TYPES.items() if terms.generation == 1)
@@ -35,10 +38,7 @@ SECOND: Final = f"(a.clause, a.version) NOT IN ({_FIRST})"
 """Of an agreement a: under the second library. What may stand beside a clause is of the second library itself."""
 
 _STILL = """
-SELECT a.reference, a.status, a.legal_hold, a.suspension_ends_at, a.zone, (
-    SELECT c.name FROM agreement_event e JOIN company c ON c.id = e.company_id
-    WHERE e.subject_id = a.id AND e.kind = 'suspended' ORDER BY e.id DESC LIMIT 1
-) AS by FROM agreement a WHERE a.id = $1
+SELECT a.reference, a.status, a.legal_hold, a.suspension_ends_at, a.zone, now() AS at FROM agreement a WHERE a.id = $1
 """
 
 
@@ -48,7 +48,10 @@ async def stands_still(session: AsyncSession, agreement_id: UUID) -> Still | Non
     if row is None or not (row["legal_hold"] or row["status"] == "suspended"):
         return None
     if not row["legal_hold"]:
-        return Still("suspended", row["reference"], row["by"], row["suspension_ends_at"], row["zone"])
+        said = suspensions_standing(await suspension_events(session, agreement_id), row["at"])
+        sides = dict.fromkeys(x.company for x in said)
+        by = " and ".join(sides) or None
+        return Still("suspended", row["reference"], by, row["suspension_ends_at"], row["zone"], max(len(sides), 1))
     holds = standing((await hold_events(session, [agreement_id])).get(agreement_id, ()))
     names = dict.fromkeys(h.company for h in holds)
     return Still("legal_hold", row["reference"], " and ".join(names) or None, None, row["zone"], len(names))
@@ -189,17 +192,37 @@ async def suspensions_over(session: AsyncSession, now: datetime, *, limit: int =
     return [r["id"] for r in rows]
 
 
-async def last_suspension(session: WriteSession, agreement_id: UUID, company_id: UUID) -> datetime | None:
-    """When the last suspension that a party stated ended, under an agreement (which is locked) or what it took the place of;
-    None where there was none."""
-    found: datetime | None = await fetch_value(
+_SUSPENSIONS: Final = (
+    "SELECT e.subject_id, e.kind, e.at, e.company_id, c.name AS company, e.detail ->> 'reason' AS reason, "
+    "(e.detail ->> 'ends_at')::timestamptz AS ends_at FROM agreement_event e JOIN company c ON c.id = e.company_id"
+)
+
+
+async def suspension_events(session: AsyncSession, agreement_id: UUID) -> Sequence[SuspensionEvent]:
+    """What was said of suspensions of an agreement, in order: for ``suspensions.standing``."""
+    rows = await fetch(
+        session,
+        f"{_SUSPENSIONS} WHERE e.subject_id = $1 AND e.kind = ANY($2::text[]) ORDER BY e.id",
+        agreement_id,
+        list(SUSPENSION_KINDS),
+    )
+    return [SuspensionEvent(*tuple(r)[1:]) for r in rows]
+
+
+async def last_suspension(
+    session: WriteSession, agreement_id: UUID, company_id: UUID, now: datetime
+) -> datetime | None:
+    """When the last suspension that a party stated had ended by ``now``, under an agreement (which is locked) or what it took the
+    place of; None where there was none."""
+    rows = await fetch(
         session,
         "WITH RECURSIVE chain AS (SELECT id, replaces_id FROM agreement WHERE id = $1 UNION ALL "
         "SELECT a.id, a.replaces_id FROM chain c JOIN agreement a ON a.id = c.replaces_id) "
-        "SELECT e.at FROM chain c JOIN agreement_event e ON e.subject_id = c.id "
-        # Only who stated one resumes it, and one that ended by itself is written down for who stated it.
-        "WHERE e.kind IN ('resumed', 'suspension_ended') AND e.company_id = $2 ORDER BY e.at DESC LIMIT 1",
+        f"{_SUSPENSIONS} JOIN chain x ON x.id = e.subject_id WHERE e.kind = ANY($2::text[]) ORDER BY e.id",
         agreement_id,
-        company_id,
+        list(SUSPENSION_KINDS),
     )
-    return found
+    by: dict[UUID, list[SuspensionEvent]] = {}
+    for r in rows:
+        by.setdefault(r["subject_id"], []).append(SuspensionEvent(*tuple(r)[1:]))
+    return max((at for said in by.values() if (at := last_ended(said, company_id, now)) is not None), default=None)

@@ -63,8 +63,11 @@ async def require_live(session: WriteSession, agreement_id: UUID) -> None:
         lift = "have lifted theirs" if still.sides > 1 else "lifts it"
         words = f"{still.reference} is under legal hold: the units stay where they are until {who} {lift}."
     else:
+        lift = "have lifted theirs" if still.sides > 1 else "resumes it"
         by_itself = f", at the latest by {phrases.deadline(still.ends_at, still.zone)}" if still.ends_at else ""
-        words = f"{still.reference} is suspended: nothing under it is answered or shipped until {who} resumes it{by_itself}."
+        words = (
+            f"{still.reference} is suspended: nothing under it is answered or shipped until {who} {lift}{by_itself}."
+        )
     ends = still.ends_at if still.why == "suspended" else None
     raise conflict(
         f"agreement.{still.why}",

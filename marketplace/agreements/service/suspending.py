@@ -1,5 +1,7 @@
-"""Suspension: stated by one party for a reason, resumed by it, or ended by itself at the moment stored when it was stated. Its
-days are added to the end of the window, and no time of the agreement runs meanwhile."""
+"""Suspension: stated by one party for a reason, resumed by it, or ended by itself at the moment stored when it was stated. One of
+each side can stand, each on its own (``suspensions``); ``suspended_by`` and ``suspension_ends_at`` are of the one that stands
+longest. Its days are added to the end of the window, those of two at once only once, and no time of the agreement runs
+meanwhile."""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from marketplace.agreements.service.standing import party_lock, reason_given, se
 from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.agreements.stops import AGAIN_DAYS, SUSPENSION_DAYS, last_day, suspension_ends
+from marketplace.agreements.suspensions import JOINED, LEFT, Suspension, longest, standing
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.canonical import plain
 from marketplace.kit.clock import local_day
@@ -25,14 +28,21 @@ from marketplace.parties.queries import people_to_tell
 
 
 async def suspend(session: WriteSession, agreement_id: UUID, actor: By, reason: str, now: datetime) -> None:
-    """Suspends an agreement for a stated reason: nothing is called, moved or used until it is resumed. Under the second library
-    it ends by itself after 30 days, and the same party states another one 90 days after its last one ended at the earliest.
+    """Suspends an agreement for a stated reason: nothing is called, moved or used until it is resumed. One of the other side may
+    stand already: each lifts its own. Under the second library it ends by itself after 30 days, and the same party states
+    another one 90 days after its last one ended at the earliest.
 
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.reason``, ``agreement.suspended_lately``."""
     found = await party_lock(session, agreement_id, actor)
     await end_suspensions(session, actor, [agreement_id], now)
     found = await party_lock(session, agreement_id, actor)
-    move_agreement(AgreementState(found.status), AgreementState.SUSPENDED)
+    beside: Sequence[Suspension] = ()
+    if found.status == AgreementState.SUSPENDED:
+        beside = standing(await queries.suspension_events(session, agreement_id), now)
+        if any(s.company_id == actor.company_id for s in beside):
+            raise conflict("agreement.state", "Your company has suspended this agreement already.")
+    else:
+        move_agreement(AgreementState(found.status), AgreementState.SUSPENDED)
     ends: datetime | None = None
     if await queries.second_library(session, [agreement_id]):
         await _not_lately(session, found, actor, now)
@@ -40,6 +50,11 @@ async def suspend(session: WriteSession, agreement_id: UUID, actor: By, reason: 
     detail: dict[str, object] = {"reason": reason_given(reason)}
     if ends is not None:
         detail["ends_at"] = ends
+    if found.status == AgreementState.SUSPENDED:
+        await tell_event(session, found, JOINED, actor, now, detail)
+        if ends is not None and all(s.ends_at is None or s.ends_at < ends for s in beside):
+            await _stands_longest(session, agreement_id, actor.company_id, ends, reason)
+        return
     await set_status(session, found, "suspended", actor, now, detail, status_reason=reason)
     await execute(
         session,
@@ -48,8 +63,21 @@ async def suspend(session: WriteSession, agreement_id: UUID, actor: By, reason: 
     )  # fmt: skip
 
 
+async def _stands_longest(
+    session: WriteSession, agreement_id: UUID, company_id: UUID, ends: datetime | None, reason: str | None
+) -> None:
+    await execute(
+        session,
+        "UPDATE agreement SET suspended_by = $2, suspension_ends_at = $3, status_reason = $4 WHERE id = $1",
+        agreement_id,
+        company_id,
+        ends,
+        reason,
+    )
+
+
 async def _not_lately(session: WriteSession, found: Locked, actor: By, now: datetime) -> None:
-    last = await queries.last_suspension(session, found.id, actor.company_id)
+    last = await queries.last_suspension(session, found.id, actor.company_id, now)
     if last is None:
         return
     ended = last_day(last, found.zone)
@@ -64,8 +92,9 @@ async def _not_lately(session: WriteSession, found: Locked, actor: By, now: date
 
 
 async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: datetime) -> None:
-    """Ends a suspension. Its days are added to the end of the window. Only who suspended may resume; one that has ended by
-    itself is written down as ended then, whoever comes first.
+    """Lifts the suspension that the actor's company stated. Where the other side's stands as well, the agreement stays suspended by
+    that; else it goes on, and the days are added to the end of the window. One that has ended by itself is written down as
+    ended then, whoever comes first.
 
     Raises ``agreement.not_found``, ``agreement.state``, ``agreement.suspended_by_other``.
     """
@@ -74,10 +103,17 @@ async def resume(session: WriteSession, agreement_id: UUID, actor: By, now: date
         raise conflict("agreement.state", "This agreement is not suspended.")
     if await end_suspensions(session, actor, [agreement_id], now):
         return
-    if found.suspended_by is not None and found.suspended_by != actor.company_id:
+    stand = standing(await queries.suspension_events(session, agreement_id), now)
+    others = [s for s in stand if s.company_id != actor.company_id]
+    if others and len(others) == len(stand):
         raise forbidden(
             "agreement.suspended_by_other", "The other side suspended this agreement; only it can resume it."
         )
+    if others:
+        kept = longest(others)
+        await _stands_longest(session, agreement_id, kept.company_id, kept.ends_at, kept.reason)
+        await tell_event(session, found, LEFT, actor, now, {})
+        return
     today = local_day(now, found.zone)
     days = max((today - (found.suspended_on or today)).days, 0)
     await _over(session, [(agreement_id, days)])

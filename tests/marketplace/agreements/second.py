@@ -42,6 +42,43 @@ def indexed_facts() -> Facts:
     return builders.facts(circumstances=Circumstances(series=(Series(SERIES, values),)))
 
 
+def full(clause: str = "buy-back", **changed: Any) -> TermsV2:
+    """Terms in which every group says something: steps, an allowance, days without orders, business days, conditions, caps."""
+    usual: dict[str, Any] = {
+        "price": INDEXED, "minimum_to_keep": 4, "minimum_steps": [{"after_months": 24, "percent_bp": 5_000}],
+        "holder_reserve": 1, "blackouts": [{"from_month": 12, "from_day": 20, "to_month": 12, "to_day": 31}],
+        "option_premium_bp": 200, "put_percent_bp": 5_000, "put_start_months": 12, "price_floor_bp": 7_000,
+        "price_cap_bp": 11_000, "day_count": "business", "holiday_calendar": "US-TX", "partial_minimum": 1,
+        "max_exercises": 40, "max_units": 8, "max_units_months": 12, "use_rule": "within_allowance",
+        "use_allowance": {"kind": "units", "units": 3, "period_months": 12, "carry_over_periods": 1},
+        "renewal": "automatic", "renewal_months": 12, "max_renewals": 2, "non_renewal_days": 90,
+        "grade_adjustments": [{"grade": "used_tested", "percent_bp": 8_000}, {"grade": "used", "percent_bp": 5_000}],
+        "return_grade": "used", "breach_share_bp": 5_000, "breach_cap_bp": 20_000, "count_interval_months": 6,
+        "storage_fee_bp": 100,
+    }  # fmt: skip
+    return second(clause, **usual, **changed)
+
+
+def full_facts() -> Facts:
+    """A schedule with a past: ordered, used, a clearance that has run, a notice that runs."""
+    values = {"2026-11": Decimal(250), "2027-01": Decimal(260)}
+    days = [date(2026, 12, 1) + timedelta(days=7 * n) for n in range(8)]
+    known = Circumstances(
+        series=(Series(SERIES, values),), ordered=tuple(Dated(day, 1) for day in days[:3]),
+        used=tuple(Dated(day, 1) for day in days[3:5]), cleared=1, renewals=1,
+    )  # fmt: skip
+    return builders.facts(
+        quantity_sold=30,
+        remaining=24,
+        held=2,
+        quality_held=1,
+        withdrawn=1,
+        taken_back=3,
+        exercises=3,
+        circumstances=known,
+    )
+
+
 def check(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """``given`` without a clock: the first question about a holiday calendar reads it, which takes a while."""
 

@@ -347,10 +347,19 @@ async def test_suspension_and_legal_hold_over_the_api(job: Job) -> None:
     assert (done["status"], done["legal_hold"]) == ("suspended", False)
     before = await rows_of(job.world, *TABLES)
     await refused(job.buyer.post(f"{at(job)}/resume"), "agreement.suspended_by_other")
-    await refused(job.buyer.post(f"{at(job)}/suspend", json={"reason": "Again."}), "agreement.state")
+    await refused(job.planner.post(f"{at(job)}/suspend", json={"reason": "Again."}), "agreement.state")
     await refused(job.outsider.post(f"{at(job)}/suspend", json={"reason": "Mine."}), "agreement.not_found")
     assert await rows_of(job.world, *TABLES) == before
-    assert (await ok(job.planner.post(f"{at(job)}/resume")))["status"] == "active"
+    # The other side's stands beside it on its own: each lifts its own.
+    both = await ok(job.buyer.post(f"{at(job)}/suspend", json={"reason": "Strike."}))
+    assert [(s["company"], s["reason"]) for s in both["suspensions"]] == [
+        (job.world.maker.name, "Export licence under review."), (job.world.buyer.name, "Strike."),
+    ]  # fmt: skip
+    left = await ok(job.planner.post(f"{at(job)}/resume"))
+    assert (left["status"], [s["company"] for s in left["suspensions"]]) == ("suspended", [job.world.buyer.name])
+    await refused(job.planner.post(f"{at(job)}/resume"), "agreement.suspended_by_other")
+    assert [s["reason"] for s in (await ok(job.planner.get(at(job))))["suspensions"]] == ["Strike."]
+    assert (await ok(job.buyer.post(f"{at(job)}/resume")))["status"] == "active"
     hold = {"held": True, "reason": "Insolvency proceedings were opened."}
     assert (await ok(job.planner.post(f"{at(job)}/legal-hold", json=hold)))["legal_hold"] is True
     await refused(job.buyer.post(f"{at(job)}/legal-hold", json={**hold, "held": False}), "agreement.held_by_other")

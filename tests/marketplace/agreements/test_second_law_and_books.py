@@ -12,6 +12,7 @@ from marketplace.agreements.law import Jurisdiction, ask, check_law
 from marketplace.agreements.queries.law import rules
 from marketplace.agreements.rights import Right, rights_of
 from marketplace.agreements.terms import Terms
+from marketplace.kit.errors import DomainError
 from tests.marketplace.agreements.builders import usd
 from tests.marketplace.agreements.second import second
 
@@ -45,6 +46,21 @@ def kinds(terms: Terms, rate_bp: int | None = None, keep: int = 0) -> dict[UnitC
 )
 def test_each_clause_names_its_rights(terms: Terms, rights: set[Right]) -> None:
     assert rights_of(terms) == rights
+
+
+def test_a_match_without_a_sale_to_match_says_what_to_state_instead() -> None:
+    """Golden case 7 as it is written, a matched price before scrapping only, names an offer that nobody makes: the released notes say
+    that for units that are scrapped nobody offers. What is the market's price without an offer is its value: posted with that, it is
+    booked as the case says; a share of the price paid is a fixed price, which an auditor judges."""
+    match = {"kind": "match_third_party", "discount_bp": 0, "no_offer_bp": 2_000}
+    with pytest.raises(DomainError) as refused:
+        second("first-refusal", resale="not_allowed", price=match)
+    (wrong,) = refused.value.fields
+    assert (wrong.field, wrong.code) == ("resale", "terms.match")
+    assert "a share of the price paid, or a market value" in wrong.message
+    share = {"kind": "percent_of_sale", "percent_bp": 2_000}
+    assert set(kinds(second("first-refusal", resale="not_allowed", price=_MARKET)).values()) == {Kind.SALE}
+    assert set(kinds(second("first-refusal", resale="not_allowed", price=share)).values()) == {Kind.JUDGEMENT}
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ async def test_both_sign_once_and_the_framework_goes_with_it(world: World) -> No
         found = await queries.agreement(session, person(world.maker), agreement_id)
     assert [e.kind for e in found.events] == ["offered", "signed", "signed", "active"]
     assert {e.detail["wording_sha256"] for e in found.events if e.kind == "signed"} == {found.wording_sha256}
-    assert found.framework_maker_signed_at is not None
-    assert found.framework_holder_signed_at is not None
+    assert found.frameworks[0].maker_signed_at is not None
+    assert found.frameworks[0].holder_signed_at is not None
     assert found.maker_signed_by == f"admin of {world.maker.code}"
     assert found.holder_signed_by == f"admin of {world.buyer.code}", "a contract names who signed it"
     known = await world.owner.fetchval(

@@ -15,7 +15,8 @@ from marketplace.agreements import holds, queries, service, tasks
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.agreements.combined import best_call, holder_act
 from marketplace.agreements.outcomes import Act, Refused
-from marketplace.agreements.stops import moved_by
+from marketplace.agreements.stops import moved_by, stopped_between
+from marketplace.agreements.suspensions import standing
 from marketplace.db.session import Database
 from marketplace.kit.canonical import instant
 from marketplace.kit.clock import end_of_day, local_day
@@ -158,6 +159,81 @@ async def test_a_suspension_ends_by_itself_as_of_its_stored_moment_once_however_
     again = (await row(world, agreement))["suspension_ends_at"]
     await tasks.end_suspensions(worker_db, CLOCK, again)
     assert (await row(world, agreement))["status"] == "active"
+
+
+async def test_each_side_s_suspension_stands_by_itself_and_their_days_count_once(
+    world: World, worker_db: Database
+) -> None:
+    """The maker's begins on day 0, the holder's on day 10: forty days in all. The first that ends, by itself or lifted, leaves the
+    other; what each side did last counts for when it states another one."""
+    tables = ("agreement", "agreement_event", "outbox_event", "notice")
+    t0 = datetime.now(UTC) + DAY
+
+    async def both() -> tuple[UUID, datetime, datetime]:
+        agreement = await agreed_on(world, [("buy-back", 2, TERMS)])
+        await delivered(world, agreement, 10)
+        await by(world, world.maker, service.suspend, agreement, "Licence.", t0)
+        await refused(world, "agreement.state", world.maker, service.suspend, agreement, "Again.", t0 + DAY)
+        await by(world, world.buyer, service.suspend, agreement, "Strike.", t0 + 10 * DAY)
+        first, last = (end_of_day(local_day(t0 + n * DAY, ZONE) + 30 * DAY, ZONE) for n in (0, 10))
+        assert (await row(world, agreement))["suspension_ends_at"] == last
+        async with world.db.read(world.buyer.tenant) as session:
+            still = await queries.stands_still(session, agreement)
+        assert still is not None
+        assert (still.by, still.sides, still.ends_at) == (f"{world.maker.name} and {world.buyer.name}", 2, last)
+        return agreement, first, last
+
+    async def stand(agreement: UUID, at: datetime) -> list[str]:
+        async with world.db.read(world.maker.tenant) as session:
+            return [s.company for s in standing(await queries.suspension_events(session, agreement), at)]
+
+    def after(n: int) -> datetime:
+        return t0 + n * DAY
+
+    # The maker's ends by itself, the holder's stands: nothing goes on, and the maker cannot end it.
+    agreement, first, last = await both()
+    assert await stand(agreement, first - LEAST) == [world.maker.name, world.buyer.name]
+    assert await stand(agreement, first) == [world.buyer.name]
+    await tasks.end_suspensions(worker_db, CLOCK, first)
+    assert (await row(world, agreement))["status"] == "suspended"
+    before = await rows_of(world, *tables)
+    await refused(world, "agreement.suspended_by_other", world.maker, service.resume, agreement, first + DAY)
+    await refused(world, "agreement.suspended_lately", world.maker, service.suspend, agreement, "Again.", first + DAY)
+    assert await rows_of(world, *tables) == before
+    await tasks.end_suspensions(worker_db, CLOCK, last)
+    ended = await row(world, agreement)
+    assert (ended["status"], ended["tolled_days"]) == ("active", 40)
+
+    # The holder lifts its own first: the maker's stands until it ends by itself.
+    agreement, first, last = await both()
+    await by(world, world.buyer, service.resume, agreement, after(20))
+    kept = await row(world, agreement)
+    assert (kept["status"], kept["suspended_by"], kept["suspension_ends_at"]) == ("suspended", world.maker.id, first)
+    assert (kept["status_reason"], kept["tolled_days"]) == ("Licence.", 0)
+    await refused(world, "agreement.suspended_by_other", world.buyer, service.resume, agreement, after(21))
+    await tasks.end_suspensions(worker_db, CLOCK, first)
+    assert (await row(world, agreement))["tolled_days"] == 30
+
+    # The maker lifts its own first, then the holder: from the first day to the last, each day once.
+    agreement, first, last = await both()
+    await by(world, world.maker, service.resume, agreement, after(5 + 10))
+    kept = await row(world, agreement)
+    assert (kept["suspended_by"], kept["suspension_ends_at"], kept["status_reason"]) == (
+        world.buyer.id,
+        last,
+        "Strike.",
+    )
+    await by(world, world.buyer, service.resume, agreement, after(25))
+    ended = await row(world, agreement)
+    assert (ended["status"], ended["suspended_by"], ended["suspended_on"]) == ("active", None, None)
+    assert ended["tolled_days"] == (local_day(after(25), ZONE) - local_day(t0, ZONE)).days
+    async with world.db.read(world.maker.tenant) as session:
+        (stop,) = stopped_between(await queries.stops(session, agreement), t0 - DAY, after(60))
+    assert stop == (t0, after(25)), "one time that stood still"
+    # Ninety days from its own last one, not from the other side's.
+    soon = end_of_day(local_day(after(15), ZONE) + 90 * DAY, ZONE)
+    await refused(world, "agreement.suspended_lately", world.maker, service.suspend, agreement, "A.", soon - LEAST)
+    await by(world, world.maker, service.suspend, agreement, "A.", soon)
 
 
 async def test_under_the_first_library_a_suspension_lasts_and_its_clocks_move_to_the_minute(world: World) -> None:

@@ -74,10 +74,10 @@ async def inspect(job: Job, *found: Mapping[str, Any], **more: Any) -> Any:
     return await ok(job.technician.post(f"{CALLS}/{job.call}/inspect", json={"found": list(found), **more}))
 
 
-async def lines(job: Job) -> list[tuple[str, int, str]]:
-    """(kind, units, amount) of what is owed for the order."""
+async def lines(job: Job) -> list[tuple[str, int | None, str]]:
+    """(kind, units if it is by the unit, amount) of what is owed for the order."""
     items = (await ok(job.buyer.get(f"{API}/settlement")))["items"]
-    return sorted((x["kind"], x["quantity"], f"{Decimal(x['amount']):.2f}") for x in items)
+    return sorted(((x["kind"], x["quantity"], f"{Decimal(x['amount']):.2f}") for x in items), key=str)
 
 
 async def conditions(world: World) -> dict[str, int]:
@@ -201,7 +201,7 @@ async def test_shelf_life_and_units_kept_for_nothing(world: World, stack: AsyncE
     )
     await ok(job.technician.post(keep))
     assert await conditions(world) == {"new": 3}
-    assert await lines(job) == [("call_price", 1, "0.00"), ("call_price", 1, "85.00"), ("handling", 1, "5.10")]
+    assert await lines(job) == [("call_price", 1, "85.00"), ("call_price", None, "0.00"), ("handling", 1, "5.10")]
     assert (await ok(job.buyer.get(f"{CALLS}/{job.call}")))["status"] == "priced"
     await refused(job.technician.post(keep), "call.nothing_to_keep")
 

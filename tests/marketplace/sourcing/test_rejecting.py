@@ -248,7 +248,7 @@ async def test_a_lower_grade_is_proposed_and_agreed(world: World, site: Site) ->
     await ok(job.buyer.post(f"{at}/propose", json={"amount": "15", "words": "A scratch costs five."}))
     await ok(job.planner.post(f"{at}/agree"))
     line = await ok(job.buyer.get(f"{API}/settlement/{found['line_id']}"))
-    assert (line["disputed"], line["paid"]) == ("0.0000", "5.0000")
+    assert (line["disputed"], line["paid"], line["credited"]) == ("0.0000", "0.0000", "5.0000")
     (counter,) = line["counter_lines"]
     assert (counter["kind"], counter["amount"]) == ("grade_adjustment", "5.0000")
     before = await rows_of(world, *TABLES)
