@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -57,13 +58,15 @@ DONE: Final = {
 
 @router.get("")
 async def counts(visit: Reads) -> Response:
-    """The company's counts, newest first."""
+    """The company's counts, newest first. ``?agreement=``: begin one of its parts."""
     mark = read_bookmark(visit.asked("after") or None, visit.secret, UUID)
     rows = await reads.sheets(
         visit.session, visit.actor.company_id, after=mark[0] if mark else None, limit=PER_PAGE + 1
     )
     page = cut(rows, PER_PAGE, lambda r: [r.id], visit.secret)
-    return await _list(visit, Form(), page.items, page.next)
+    agreement = visit.id("agreement")
+    form = Form({"blind": "yes", **({"agreement": str(agreement)} if agreement else {})})
+    return await _list(visit, form, page.items, page.next)
 
 
 async def _list(visit: Visit, form: Form, rows: Sequence[SheetRow], following: str | None = None) -> Response:
@@ -183,8 +186,6 @@ async def enter(request: Request, sheet_id: UUID, sent: SentForm, now: Now) -> R
         return await _entering(visit, sheet_id, form)
 
     def to(said: str) -> str:
-        from urllib.parse import urlencode
-
         return f"/counts/{sheet_id}{'?' + urlencode({'said': said}) if said else ''}"
 
     return await submit(request, sent, "holding.act", act, now=now, to=to, again=again)

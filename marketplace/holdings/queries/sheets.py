@@ -167,7 +167,10 @@ async def to_count(
         session,
         f"""
         WITH {_SHELF}, said AS (
-            SELECT e.part_id, sum(e.quantity)::bigint AS counted FROM count_entry e WHERE e.sheet_id = $1 AND {_COUNTS} GROUP BY e.part_id
+            SELECT e.part_id, sum(CASE WHEN e.serial IS NULL OR EXISTS (
+                SELECT FROM position q JOIN count_sheet c ON c.id = e.sheet_id WHERE q.lot_id = e.lot_id AND q.holder_id = c.holder_id
+                AND q.site_id = c.site_id AND q.quantity > 0) THEN e.quantity ELSE 0 END)::bigint AS counted
+            FROM count_entry e WHERE e.sheet_id = $1 AND {_COUNTS} GROUP BY e.part_id
         )
         SELECT h.part_id, p.number, p.number_norm, p.description, h.serialised, h.quantity AS expected, d.counted
         FROM shelf h JOIN part p ON p.id = h.part_id LEFT JOIN said d ON d.part_id = h.part_id

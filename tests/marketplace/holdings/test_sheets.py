@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from marketplace.holdings import queries as holdings
 from marketplace.holdings.proposal import Line, plan_count
 from marketplace.holdings.queries import sheets as reads
 from marketplace.holdings.service import sheets
@@ -247,3 +248,29 @@ async def test_over_http_blind_resumed_and_with_files(job: Job) -> None:
     ] == "dropped"
     rule = {"class_code": "", "basis_points": 200}
     assert await ok(job.buyer.put(f"{API}/holdings/count-tolerances", json=rule)) == [rule]
+
+
+async def test_how_old_what_is_known_is_told(world: World) -> None:
+    """A movement, a scan or a count confirms a unit; a reservation does not. One statement for many lines."""
+    agreement = await agreed(world)
+    lots = {s: await delivered(world, agreement, 1, serial=s) for s in ("A1", "A2")}
+    keys = [(lot, 1) for lot in lots.values()]
+    async with world.db.read(world.buyer.tenant) as session:
+        first = await holdings.confirmed(session, keys)
+    assert {c.by for c in first.values()} == {"movement"}
+    await world.run(world.buyer, Step(Kind.HOLD, lots["A1"], 1, 1))
+    sheet = await opened(world)
+    await entered(world, sheet, Item("A2", None))
+    async with world.db.read(world.buyer.tenant) as session:
+        with counted(world.db) as sent:
+            then = await holdings.confirmed(session, keys)
+    assert len(sent) == 1
+    async with world.db.read(world.buyer.tenant) as session:
+        under = await holdings.confirmed_under(session, agreement)
+    assert then[lots["A1"], 1] == first[lots["A1"], 1] == under[world.part]
+    assert then[lots["A2"], 1].by == "scan"
+    await entered(world, sheet, Item("A1", None))
+    await confirmed(world, sheet)
+    async with world.db.read(world.maker.tenant) as session:
+        # The maker sees the count, and no scan of its holder's.
+        assert {c.by for c in (await holdings.confirmed(session, keys)).values()} == {"count"}
