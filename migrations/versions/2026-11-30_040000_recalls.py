@@ -111,7 +111,7 @@ BEGIN
     ON CONFLICT (command_id) DO NOTHING;
     WITH told AS (
         SELECT l.lot_id, l.last_seq + 1 AS seq, greatest(at, l.last_occurred_at) AS occurred_at,
-               greatest(clock_timestamp(), l.last_recorded_at + interval '1 microsecond') AS recorded_at,
+               greatest(at, l.last_recorded_at + interval '1 microsecond') AS recorded_at,
                p.position_id, p.quantity, p.held, p.agreement_id,
                (SELECT array_agg(DISTINCT x ORDER BY x) FROM position q
                 CROSS JOIN LATERAL unnest(ARRAY[q.owner_id, q.holder_id, q.beneficiary_id]) AS x

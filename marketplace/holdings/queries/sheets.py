@@ -219,6 +219,8 @@ async def variances(session: AsyncSession, sheet_id: UUID) -> Sequence[Variance]
             FROM lines n JOIN said d ON d.part_id = n.part_id JOIN movement m ON m.lot_id = n.lot_id
                 AND n.position_id IN (m.from_position, m.to_position) AND m.occurred_at > d.counted_at
                 AND m.kind NOT IN ('hold','void','expire','freeze','lift')
+            -- What was read, and is on record here now, was here then, whenever the record says that it came.
+            WHERE n.quantity = 0 OR NOT n.lot_id = ANY (coalesce(d.seen, '{{}}'))
             GROUP BY n.part_id
         )
         SELECT d.part_id, p.number, p.description, p.uom, d.round, d.counted_at, d.counted, d.seen, coalesce(s.encumbered, 0) AS encumbered,

@@ -225,6 +225,12 @@ async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worke
         assert rows[world.buyer.name].progress(late) == "answered"
         # With whom the maker has nothing to do names itself by answering, and not before.
         assert rows["A partner in US"].progress(late) == "overdue"
+    async with worker_db.read() as session:
+        told = await obligations.to_remind(session, late, limit=5_000)
+    reminded = {(o.company_id, o.row.owes_id, o.step.value) for o in told if o.row.record_id == made.id}
+    assert (world.other.id, world.other.id, "overdue") in reminded
+    assert (world.maker.id, world.other.id, "overdue") not in reminded
+    async with world.db.read(world.maker.tenant) as session:
         assert (await queries.recall(session, person(world.maker), made.id, late)).overdue == 1
     async with world.db.write(world.other.tenant) as session:
         await service.answer(session, person(world.other), made.id, Answer(4, 4, 0, None, 0), now=clock())
