@@ -202,6 +202,14 @@ END
 $$
 """,
     """
+CREATE FUNCTION recall_stopped_parts() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    -- For whoever brings very many units on record at once: only these are looked at one by one.
+    SELECT DISTINCT x.part_id FROM recall x
+    WHERE NOT EXISTS (SELECT FROM recall_lift w WHERE w.recall_id = x.id AND w.whole)
+$$
+""",
+    """
 CREATE FUNCTION recall_lifted(of_lift uuid, at timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
@@ -253,6 +261,7 @@ $$
 _GRANTS = (
     "recall_preview(uuid, text, text, text, text[])", "recall_progress(uuid)", "recall_put(uuid, timestamptz)",
     "recall_catch(uuid[], timestamptz)", "recall_lifted(uuid, timestamptz)", "recall_standing(uuid[])",
+    "recall_stopped_parts()",
 )  # fmt: skip
 _INNER = (
     "recall_reach(uuid[], uuid)", "recall_mark(uuid[], boolean, uuid, uuid, uuid, uuid, text, timestamptz)",
