@@ -21,6 +21,7 @@ from web.pages import (
     company,
     company_people,
     company_sites,
+    counts,
     disputes,
     ending,
     find,
@@ -68,7 +69,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar, proofs, recalls, status,
+    calendar, proofs, recalls, status, counts,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ situations that the newest pages are about, each in a state in which somebody wh
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -20,14 +20,19 @@ from marketplace.agreements.queries import retained
 from marketplace.agreements.term_kinds import Grade
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.db.session import NOBODY, Database, fetch_value
-from marketplace.demo.cast import FOUNDED
+from marketplace.demo.cast import FOUNDED, PARTNERS
 from marketplace.demo.draws import Draws
 from marketplace.demo.scene import Scene, Sold
 from marketplace.holdings import service as holdings
 from marketplace.holdings.service import AtSite
+from marketplace.holdings.service import sheets as counts
+from marketplace.holdings.sheet import Item
 from marketplace.kit.consignment import Consignment
 from marketplace.outbox.service import Listeners, deliver_waiting
 from marketplace.parties import service as parties
+from marketplace.recalls import queries as recall_queries
+from marketplace.recalls import service as recalls
+from marketplace.recalls.scope import Answer, Scope
 from marketplace.settlement import queries as owed
 from marketplace.settlement import service as settlement
 from marketplace.sourcing import service as sourcing
@@ -224,6 +229,46 @@ async def _stands_still(scene: Scene) -> None:
     await agreements.suspend(scene.session, sold.agreement, buyer, reason, scene.ago(6))
 
 
+async def _stopped(scene: Scene) -> None:
+    """The manufacturer stops a part at all its holders: one has said what it found, the others are to set units aside. And the
+    partner has begun to count a site."""
+    planner, store = await scene.maker(), await scene.partner(SHOWN, "warehouse")
+    await scene.maker()
+    part: UUID = await fetch_value(scene.session, _WIDELY_HELD, store.company_id, planner.company_id)
+    made = await recalls.put_in_force(
+        scene.session, planner, part_id=part, scope=Scope(), kind="quality_hold",
+        reason="Two units of this part came back with a hairline crack at the flange.",
+        instruction="Stop issuing and shipping them. Set them aside, mark them, and look at the flange with a lamp.",
+        document="QA-2211", answer_by=scene.ago(1) + timedelta(days=9), now=scene.ago(2),
+    )  # fmt: skip
+    for state in PARTNERS:
+        if state == SHOWN:
+            continue
+        other = await scene.partner(state, "warehouse")
+        own = await recall_queries.own_part(scene.session, other, made.id)
+        if own is not None and own.reach.units:
+            found = own.reach.asked - own.reach.used_up - own.reach.installed
+            used = own.reach.asked - found
+            said = Answer(
+                found, found, used, scene.ago(30).date() if used else None, 0, "All marked; no crack to be seen."
+            )
+            await recalls.answer(scene.session, other, made.id, said, now=scene.ago(1))
+            break
+    store = await scene.partner(SHOWN, "warehouse")
+    sheet = await counts.open_sheet(
+        scene.session, store, scene.site(HOUSTON), part_id=None, agreement_id=None, blind=True, now=scene.ago(1)
+    )
+    await counts.enter(scene.session, store, sheet, [Item(STEERING_PUMP, 4)], how="scan", now=scene.ago(1))
+
+
+_WIDELY_HELD = """
+SELECT p.part_id FROM position p JOIN lot l ON l.lot_id = p.lot_id
+WHERE p.quantity > 0 AND p.site_id IS NOT NULL AND p.beneficiary_id = $2 GROUP BY p.part_id
+HAVING bool_or(p.holder_id = $1) AND NOT bool_or(l.frozen) AND sum(p.held) = 0 AND count(DISTINCT p.holder_id) BETWEEN 3 AND 6
+ORDER BY count(DISTINCT p.holder_id) DESC, p.part_id LIMIT 1
+"""
+
+
 async def _back(
     scene: Scene,
     sold: Sold,
@@ -245,5 +290,5 @@ async def _back(
 # By the day of the delivery, so that what was made last is what is newest.
 _STORIES: Sequence[Callable[[Scene], Awaitable[None]]] = (
     _not_shipped, _worse_than_agreed, _controlled, _drawn, _in_place, _counted_short, _wants_to_sell, _stands_still,
-    _title_kept,
+    _title_kept, _stopped,
 )  # fmt: skip

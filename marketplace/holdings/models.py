@@ -142,3 +142,104 @@ class MissingUnits(Row):
         Index("ix_missing_units_maker", "maker_id", "id"),
         Index("ix_missing_units_holder", "holder_id", "id"),
     )
+
+
+class CountSheet(Row):
+    """A count of a site that was begun: of everything there, of one part, or of the parts of one agreement. ``blind``: what the
+    record says is not shown before a part was counted."""
+
+    __tablename__ = "count_sheet"
+    id: Mapped[Id]
+    holder_id: Mapped[UUID]
+    reference: Mapped[str] = mapped_column(unique=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
+    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"))
+    agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
+    blind: Mapped[bool]
+    opened_by: Mapped[UUID]
+    opened_at: Mapped[datetime]
+    __table_args__ = (Index("ix_count_sheet_holder", "holder_id", "id"),)
+
+
+class CountEntry(Row):
+    """Something that was counted: so many of a part, or one unit by its serial number (``lot_id`` where it is on record for the
+    holder). Only added; ``takes_back`` names the row that this one undoes."""
+
+    __tablename__ = "count_entry"
+    id: Mapped[Id]
+    sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"))
+    holder_id: Mapped[UUID]
+    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"))
+    lot_id: Mapped[UUID | None]
+    serial: Mapped[str | None]
+    quantity: Mapped[int]
+    round: Mapped[int]
+    how: Mapped[str]
+    takes_back: Mapped[UUID | None] = mapped_column(ForeignKey("count_entry.id"), unique=True)
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("quantity >= 0 AND round > 0", name="quantity"),
+        CheckConstraint("part_id IS NOT NULL OR serial IS NOT NULL", name="what"),
+        CheckConstraint("how IN ('scan','typed','list')", name="how"),
+        Index("ix_count_entry_sheet", "sheet_id", "id"),
+        Index("ix_count_entry_lot", "lot_id", "at", postgresql_where=text("lot_id IS NOT NULL")),
+    )
+
+
+class CountRecount(Row):
+    """That a part is counted once more from nothing: entries of earlier rounds do not count any more."""
+
+    __tablename__ = "count_recount"
+    sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    holder_id: Mapped[UUID]
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+
+
+class CountResult(Row):
+    """What came of a part when its sheet was confirmed. ``expected``: on record when it was counted; ``moved_since``: how many
+    came or went between then and the confirmation."""
+
+    __tablename__ = "count_result"
+    sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    holder_id: Mapped[UUID]
+    round: Mapped[int]
+    counted_at: Mapped[datetime]
+    expected: Mapped[int]
+    counted: Mapped[int]
+    moved_since: Mapped[int]
+    tolerated: Mapped[int]
+    adjusted: Mapped[int]
+    withdrawn: Mapped[int]
+    put_right: Mapped[int]
+    words: Mapped[str]
+    __table_args__ = (CheckConstraint("expected >= 0 AND counted >= 0 AND tolerated >= 0", name="units"),)
+
+
+class CountEnd(Row):
+    """That a sheet is confirmed, or dropped without any effect."""
+
+    __tablename__ = "count_end"
+    sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"), primary_key=True)
+    holder_id: Mapped[UUID]
+    how: Mapped[str]
+    reason: Mapped[str]
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("how IN ('confirmed','dropped')", name="how"),)
+
+
+class CountTolerance(Row):
+    """How far a count of a class of parts may be from the record before it is to be repeated; the class '' stands for all."""
+
+    __tablename__ = "count_tolerance"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    class_code: Mapped[str] = mapped_column(primary_key=True)
+    basis_points: Mapped[int]
+    set_by: Mapped[UUID]
+    set_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("basis_points BETWEEN 0 AND 10000", name="share"),)

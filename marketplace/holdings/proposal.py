@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -114,8 +114,9 @@ class CountPlan:
     missing: tuple[Take, ...]
 
 
-def plan_count(lines: Sequence[Line], holder: UUID, counted: int) -> CountPlan:
-    """What follows from counting ``counted`` where these lines stand.
+def plan_count(lines: Sequence[Line], holder: UUID, counted: int, seen: Collection[UUID] = frozenset()) -> CountPlan:
+    """What follows from counting ``counted`` where these lines stand. ``seen``: lots whose serial numbers were read: it is the
+    others that are missing.
 
     Fewer: the holder's own loose units are adjusted; what is encumbered, serial-numbered or reserved is taken out
     of availability, without deciding who is at fault. More: the surplus is the holder's own.
@@ -132,7 +133,7 @@ def plan_count(lines: Sequence[Line], holder: UUID, counted: int) -> CountPlan:
     adjusted = {(t.line.lot_id, t.line.position_id): t.quantity for t in adjust}
     # Unreserved units first: a reservation is somebody's promise and is broken last.
     for reserved in (False, True):
-        for line in in_order(lines):
+        for line in sorted(in_order(lines), key=lambda x: x.lot_id in seen):
             there = line.quantity - line.free if reserved else line.free
             if not reserved:
                 there -= adjusted.get((line.lot_id, line.position_id), 0)

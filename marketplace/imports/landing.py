@@ -62,6 +62,12 @@ RETURNING lot_id, seq
 INSERT INTO unsequenced (lot_id, seq) SELECT lot_id, seq FROM written
 """
 
+# $2 now. What its maker has stopped at every holder is stopped as it lands; the part's row was waited for when the lots were
+# written, so that a hold is either seen here or sees them.
+STOPPED = f"""
+SELECT recall_catch(ARRAY (SELECT r.lot_id FROM import_row r WHERE {_NEW} AND r.part_id IN (SELECT recall_stopped_parts())), $2)
+"""
+
 # $3 currency, $4 snapshot. Numbers within a family go on from the highest one at the site.
 LINES = f"""
 INSERT INTO stock_line (company_id, site_id, part_id, line_key, lot_id, condition, serial, batch, bin, quantity,

@@ -111,7 +111,7 @@ BEGIN
     ON CONFLICT (command_id) DO NOTHING;
     WITH told AS (
         SELECT l.lot_id, l.last_seq + 1 AS seq, greatest(at, l.last_occurred_at) AS occurred_at,
-               greatest(clock_timestamp(), l.last_recorded_at + interval '1 microsecond') AS recorded_at,
+               greatest(at, l.last_recorded_at + interval '1 microsecond') AS recorded_at,
                p.position_id, p.quantity, p.held, p.agreement_id,
                (SELECT array_agg(DISTINCT x ORDER BY x) FROM position q
                 CROSS JOIN LATERAL unnest(ARRAY[q.owner_id, q.holder_id, q.beneficiary_id]) AS x
@@ -202,6 +202,14 @@ END
 $$
 """,
     """
+CREATE FUNCTION recall_stopped_parts() RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+    -- For whoever brings very many units on record at once: only these are looked at one by one.
+    SELECT DISTINCT x.part_id FROM recall x
+    WHERE NOT EXISTS (SELECT FROM recall_lift w WHERE w.recall_id = x.id AND w.whole)
+$$
+""",
+    """
 CREATE FUNCTION recall_lifted(of_lift uuid, at timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
@@ -253,6 +261,7 @@ $$
 _GRANTS = (
     "recall_preview(uuid, text, text, text, text[])", "recall_progress(uuid)", "recall_put(uuid, timestamptz)",
     "recall_catch(uuid[], timestamptz)", "recall_lifted(uuid, timestamptz)", "recall_standing(uuid[])",
+    "recall_stopped_parts()",
 )  # fmt: skip
 _INNER = (
     "recall_reach(uuid[], uuid)", "recall_mark(uuid[], boolean, uuid, uuid, uuid, uuid, text, timestamptz)",

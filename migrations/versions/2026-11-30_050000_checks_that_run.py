@@ -6,7 +6,7 @@ Findings name lots, whoever they belong to: the application reads them for an op
 Undo: downgrade() drops the tables; the ledger does not need them.
 
 Revision ID: 300500
-Revises: 300400
+Revises: 300410
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "300500"
-down_revision = "300400"
+down_revision = "300410"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Quality holds and recalls in a real browser: every page passes axe and fits a desktop in light and a phone in the dark."""
+"""Quality holds, recalls and counts in a real browser: every page passes axe and fits a desktop in light and a phone in the dark."""
 
 from __future__ import annotations
 
@@ -70,3 +70,38 @@ async def test_every_page_of_a_recall_is_accessible_and_fits(open_page: OpenPage
                 await assert_fits_everywhere(page)
                 await looks_right(page, "holds-confirm")
             assert opened.faults == []
+
+
+async def test_every_page_of_a_count_is_accessible_and_fits(open_page: OpenPage, address: str, world: World) -> None:
+    async with open_site(world) as site:
+        await site.job.sold(4)
+        part = await world.make_part(f"{world.tag}-OWN")
+        await world.register(world.buyer, 12, part=part)
+        await world.register(world.buyer, serial="SN-77", site=world.buyer.sites[1])
+        sheets = "/api/v1/holdings/sheets"
+        made = await ok(site.job.buyer.post(sheets, json={"site_id": str(world.buyer.site)}), 201)
+        at = f"/counts/{made['id']}"
+        items = {"items": f"{await site.number()}, 4\n{world.tag}-OWN, 11\nSN-77\nZZ-UNKNOWN"}
+        await ok(site.job.buyer.post(f"{sheets}/{made['id']}/entries", json=items), 201)
+        signed_in = {"backstock_session": await token_for(world.owner, world.buyer.users["warehouse"], world.buyer.id)}
+        opened = await open_page(f"{address}/scan", cookies=signed_in)
+        page = opened.page
+        for name, path in {"list": "/counts", "sheet": at, "review": f"{at}?view=review"}.items():
+            told = await page.goto(f"{address}{path}", wait_until="networkidle")
+            assert told is not None
+            assert told.status == 200, path
+            await assert_fits_everywhere(page)
+            await looks_right(page, f"counts-{name}")
+        await page.get_by_role("button", name="Count again").click()
+        await page.locator("#f-items").fill(f"{world.tag}-OWN")
+        await page.locator("#f-quantity").fill("11")
+        await page.get_by_role("button", name="Enter it").click()
+        await page.get_by_role("link", name="Look at what differs").click()
+        await page.get_by_role("button", name="Show what follows").click()
+        await expect(page.get_by_text("Your own stock will be lowered by 1.")).to_be_visible()
+        await assert_fits_everywhere(page)
+        await looks_right(page, "counts-confirm")
+        await page.get_by_role("button", name="Confirm the count").click()
+        await expect(page.get_by_text("The record follows the count.")).to_be_visible()
+        await assert_fits_everywhere(page)
+        assert opened.faults == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID, uuid4
 
@@ -25,7 +25,7 @@ from tests.agreed import CONTRACTS
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok
-from tests.world import World
+from tests.world import World, make_company
 
 SPEC: dict[str, Any] = create_app(Settings()).openapi()
 FREE_TEXT = {"number", "reference", "class_code", "search", "series"}
@@ -248,6 +248,25 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         # What becomes of the rows is listed once they are checked.
         await ok(job.planner.post(f"{API}/imports/{imported}/validate"))
 
+        safe = await world.make_part(f"{world.tag}-SAFE")
+        orders = {
+            "part_id": str(safe), "kind": "recall", "reason": "Seam.", "instruction": "Set aside.",
+            "answer_by": (datetime.now(UTC) + timedelta(days=9)).isoformat(),
+        }  # fmt: skip
+        recall = (await ok(job.planner.post(f"{API}/recalls", json=orders), 201))["id"]
+        counts = f"{API}/holdings/sheets"
+        sheet = (await ok(job.buyer.post(counts, json={"site_id": str(world.buyer.site)}), 201))["id"]
+
+        async def stopped_and_counted(turn: int) -> None:
+            """One more recall, one more unit and company under the first one, and one more part counted."""
+            empty = {**orders, "part_id": str(await world.make_part(f"{world.tag}-EMPTY-{turn}"))}
+            await ok(job.planner.post(f"{API}/recalls", json=empty), 201)
+            await world.register(world.maker, part=safe)
+            await world.register(await make_company(owner, f"X{turn}{world.tag}", manufacturer=False), part=safe)
+            await ok(job.buyer.post(counts, json={"site_id": str(world.buyer.site)}), 201)
+            number = await owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+            await ok(job.buyer.post(f"{counts}/{sheet}/entries", json={"items": f"{number}, 4"}), 201)
+
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
@@ -259,6 +278,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{call_id}", draw)
                     .replace("{agreement_id}", bound)
                     .replace("{other_id}", str(world.buyer.id))
+                    .replace("{recall_id}", recall)
+                    .replace("{sheet_id}", sheet)
                     .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
@@ -289,12 +310,14 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         await proposed()
         await taken_out()
         await round_of_everything(job, 1)
+        await stopped_and_counted(1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
             await proposed()
             await taken_out()
             await round_of_everything(job, turn)
+            await stopped_and_counted(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one
@@ -305,6 +328,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values", f"{API}/sourcing/sell-back/{{agreement_id}}",
+            f"{API}/holdings/count-tolerances",
             # A row for each company.
             f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",

@@ -305,6 +305,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         ends_at=_ends_at(context["row"]), suspended=suspended_by(context["found"], visit.now), basis=basis_of(context["found"].holds), term=term, renewing=may_renew(context["found"], term, visit.actor, visit.now),
         **(await missing_under(visit, agreement_id) if context["side"] else NOTHING_MISSING),
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
+        seen=await holdings.confirmed_under(visit.session, agreement_id) if context["side"] else {},
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
         **await _title(visit, agreement_id, context["found"].clauses, context["row"].zone, context["row"].currency),
         near=await queries.neighbours(visit.session, agreement_id),

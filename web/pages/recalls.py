@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -79,6 +80,9 @@ DONE: Final = {
     "answered": ("Thank you: your answer was recorded.", "The units stay stopped until this is lifted."),
     "lifted": ("Lifted.", "Every holder is being told."),
 }  # fmt: skip
+GIVEN: Final = (
+    "part", "kind", "batch", "serial_from", "serial_to", "serials", "reason", "instruction", "document", "answer_by",
+)  # fmt: skip
 _BREAKS: Final = re.compile(r"[\s,;]+")
 
 
@@ -129,7 +133,11 @@ async def _new_page(visit: Visit, form: Form, seen: Any = None) -> Response:
     if not may_order(visit.actor):
         raise missing("page.not_found", "Only a manufacturer stops units at every holder.")
     if seen is not None:
-        return visit.show("recalls/confirm.html", form=form, seen=seen, labels=LABELS, kinds=KIND_WORDS)
+        # Who goes back finds what was typed: all but a list of serial numbers that no address would hold.
+        back = urlencode({n: v for n in GIVEN if (v := form.value(n)) and len(v) <= 2_000})
+        return visit.show(
+            "recalls/confirm.html", form=form, seen=seen, labels=LABELS, kinds=KIND_WORDS, back=f"/recalls/new?{back}"
+        )
     return visit.show(
         "recalls/new.html", form=form, labels=LABELS, kinds=KINDS, today=visit.today.isoformat(),
     )  # fmt: skip
@@ -137,7 +145,7 @@ async def _new_page(visit: Visit, form: Form, seen: Any = None) -> Response:
 
 @router.get("/new")
 async def new_page(visit: Orders) -> Response:
-    """``?part=`` a number, ``?serial=``, ``?batch=``: what is known already."""
+    """``?part=`` a number, ``?serial=``, ``?batch=`` and the other fields: what is known already."""
     known = {
         "part": visit.asked("part")[:80],
         "serials": visit.asked("serial")[:100],

@@ -49,7 +49,7 @@ COLUMNS: Final = (
 )
 CSV_HEADER: Final = (
     "Part number", "Description", "Serial", "Batch", "Quantity", "Unit", "Reserved", "Held by", "Place", "Condition",
-    "Owned by", "Agreement", "May be ordered back by", "Quality hold", "Lot",
+    "Owned by", "Agreement", "May be ordered back by", "Quality hold", "Last confirmed", "By", "Lot",
 )  # fmt: skip
 AS_OF_CSV: Final = (
     "Part number", "Serial", "Quantity", "Held by", "Place", "Condition", "Owned by", "Agreement", "Lot",
@@ -91,18 +91,30 @@ async def units(visit: ReadsUnits) -> Response:
     if at is not None:
         return await _as_of(visit, q, found, at)
 
-    async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[holdings.UnitRow], str | None]:
+    async def page(
+        session: ReadSession, mark: str | None, rows: int
+    ) -> tuple[Sequence[tuple[holdings.UnitRow, holdings.Confirmed | None]], str | None]:
         key = read_bookmark(mark, visit.secret, UUID, int)
         after = (key[0], key[1]) if key else None
         some = await holdings.visible_units(session, visit.actor, **found, after=after, limit=rows + 1)
         shown = cut(some, rows, lambda row: [row.lot_id, row.position_id], visit.secret)
-        return shown.items, shown.next
+        seen = await holdings.confirmed(session, [(row.lot_id, row.position_id) for row in shown.items])
+        return [(row, seen.get((row.lot_id, row.position_id))) for row in shown.items], shown.next
 
     if wants_csv(visit):
         return list_csv(visit, "units", CSV_HEADER, page, _csv_row)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, COLUMNS).with_next(following)
-    return visit.show("units/list.html", rows=rows, view=view, q=q, past=None, at=None, cut=False)
+    return visit.show(
+        "units/list.html",
+        rows=[row for row, _ in rows],
+        seen={(row.lot_id, row.position_id): at for row, at in rows},
+        view=view,
+        q=q,
+        past=None,
+        at=None,
+        cut=False,
+    )
 
 
 async def _which(visit: Visit, q: str) -> dict[str, Any]:
@@ -139,16 +151,17 @@ async def _as_of(visit: Visit, q: str, found: dict[str, Any], at: datetime) -> R
         return csv_file(visit, "units-as-of", AS_OF_CSV, more)
     view = TableView.of(visit.request, COLUMNS[:4])
     return visit.show(
-        "units/list.html", rows=[], past=shown, view=view, q=q, at=at,
+        "units/list.html", rows=[], seen={}, past=shown, view=view, q=q, at=at,
         known=known if visit.asked("known") else None, cut=len(rows) > AS_OF_MOST,
     )  # fmt: skip
 
 
-def _csv_row(row: holdings.UnitRow) -> list[object]:
+def _csv_row(told: tuple[holdings.UnitRow, holdings.Confirmed | None]) -> list[object]:
+    row, seen = told
     return [
         row.number, row.description, row.serial or "", row.batch or "", row.quantity, row.uom, row.held, row.holder,
         row.site or "in transit", CONDITION_WORDS[row.condition], row.owner, row.agreement or "", row.beneficiary or "",
-        "yes" if row.frozen else "no", row.lot_id,
+        "yes" if row.frozen else "no", seen.at.isoformat(timespec="seconds") if seen else "", seen.words if seen else "", row.lot_id,
     ]  # fmt: skip
 
 

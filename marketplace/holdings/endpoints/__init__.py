@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.holdings.endpoints import agreed, as_of, missing, stock
+from marketplace.holdings.endpoints import agreed, as_of, missing, sheets, stock
 
 router = APIRouter()
-for part in (stock, missing, agreed, as_of):
+for part in (stock, missing, agreed, as_of, sheets):
     router.include_router(part.router)

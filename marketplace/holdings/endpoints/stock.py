@@ -144,7 +144,13 @@ async def lines(
 ) -> PageOut[StockLineOut]:
     """Lots and serial-numbered units, one line for each place."""
     page = await queries.stock_lines(session, actor, wanted, after=after, limit=limit, secret=secret)
-    return PageOut(items=[StockLineOut.model_validate(r) for r in page.items], next=page.next)
+    seen = await queries.confirmed(session, [(r.lot_id, r.position_id) for r in page.items])
+    items = []
+    for r in page.items:
+        known = seen.get((r.lot_id, r.position_id))
+        told = {"confirmed_at": known.at, "confirmed_by": known.by} if known else {}
+        items.append(StockLineOut.model_validate(r).model_copy(update=told))
+    return PageOut(items=items, next=page.next)
 
 
 @router.get("/withdrawals", summary="Units waiting for a count")
@@ -164,7 +170,9 @@ def _detail(found: queries.Holding, now: datetime) -> HoldingDetailOut:
     lines = []
     for line in unit.lines:
         count = found.counts.get(line.site_id) if line.site_id else None
-        lines.append(LinePlaceOut.of(line, count.counted_at if count else None))
+        known = found.confirmed.get((unit.lot_id, line.position_id))
+        age = {"confirmed_at": known.at, "confirmed_by": known.by} if known else {}
+        lines.append(LinePlaceOut.of(line, count.counted_at if count else None).model_copy(update=age))
     rights = []
     for covered in found.covered.values():
         told = covered.agreement_id not in found.untold

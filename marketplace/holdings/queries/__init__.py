@@ -1,6 +1,7 @@
 """Reads of holdings: what a company holds, when it was last counted, what is being looked for."""
 
 from marketplace.holdings.queries.as_of import BEGINNING, places_changed, places_then, units_then, what_changed
+from marketplace.holdings.queries.confirmed import Confirmed, confirmed, confirmed_under
 from marketplace.holdings.queries.lines import (
     ClauseTotal,
     Holding,
@@ -62,6 +63,7 @@ from marketplace.holdings.queries.units import UnitRow, visible_units
 __all__ = [
     "BEGINNING",
     "ClauseTotal",
+    "Confirmed",
     "CountRow",
     "FreezeTarget",
     "Holding",
@@ -81,6 +83,8 @@ __all__ = [
     "breaches",
     "callable_facts",
     "charged",
+    "confirmed",
+    "confirmed_under",
     "freeze_targets",
     "holding",
     "is_owed_for",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from marketplace.agreements.covered import Covered
 from marketplace.agreements.queries import terms_and_facts
 from marketplace.agreements.title import owner_words
 from marketplace.db.session import fetch
+from marketplace.holdings.queries.confirmed import Confirmed, confirmed
 from marketplace.holdings.queries.standing import (
     CountRow,
     WithdrawalRow,
@@ -333,6 +334,7 @@ class Holding:
     covered: dict[UUID, Covered]
     counts: dict[UUID, CountRow]
     withdrawals: tuple[WithdrawalRow, ...]
+    confirmed: Mapping[tuple[UUID, int], Confirmed]
 
     @property
     def untold(self) -> frozenset[UUID]:
@@ -359,4 +361,5 @@ async def holding(session: AsyncSession, actor: Actor, lot_id: UUID) -> Holding:
         {agreement: c for (agreement, _), c in covered.items()},
         counts,
         tuple(w for w in looked_for if w.lot_id == lot_id),
+        await confirmed(session, [(lot_id, line.position_id) for line in found.lines]),
     )

@@ -93,6 +93,8 @@ class StockLineOut(BaseModel):
     beneficiary: str | None
     quantity: int
     held: int
+    confirmed_at: datetime | None = Field(default=None, description="When somebody last saw that the units are there.")
+    confirmed_by: Literal["count", "scan", "movement"] | None = None
 
 
 class WithdrawalOut(BaseModel):
@@ -135,6 +137,8 @@ class LinePlaceOut(BaseModel):
     quantity: int
     held: int
     counted_at: datetime | None = None
+    confirmed_at: datetime | None = Field(default=None, description="When somebody last saw that the units are there.")
+    confirmed_by: Literal["count", "scan", "movement"] | None = None
 
     @classmethod
     def of(cls, line: UnitLine, counted_at: datetime | None) -> LinePlaceOut:

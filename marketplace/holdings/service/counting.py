@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -66,6 +66,7 @@ async def count(
     command_id: UUID | None = None,
     condition: str | None = None,
     note: str | None = None,
+    seen: Collection[UUID] = frozenset(),
 ) -> Counted:
     """Records that ``counted`` units of a part are at one of the company's sites.
 
@@ -73,7 +74,8 @@ async def count(
     serial-numbered or reserved units that are missing are withdrawn from availability. Under clauses that say something about
     counts, few enough put the record right, and more are a breach (``shortages``). Whatever was withdrawn here before is
     settled by this count. Units that are kept apart for their owner (received damaged or as the wrong
-    part) are not counted. ``condition`` is needed only for units found where none were on record.
+    part) are not counted. ``condition`` is needed only for units found where none were on record. ``seen``: lots
+    whose serial numbers were read; it is the others that are missing.
     """
     if not 0 <= counted <= MAX_QUANTITY:
         raise invalid("holding.counted", f"A count is a whole number from 0 to {MAX_QUANTITY:,}.", field="counted")
@@ -89,7 +91,7 @@ async def count(
     found = await queries.lines_for_update(session, actor.company_id, ids, now)
     # What is kept apart for its owner is no part of the shelf: counted along, it would stand in for a missing unit.
     lines = [line for line in found if line.place.site == site_id and line.part_id == part_id and not line.apart]
-    plan = plan_count(lines, actor.company_id, counted)
+    plan = plan_count(lines, actor.company_id, counted, seen)
     found_short = await findings(session, actor, site_id, lines, plan.missing, now)
     right = [t for f in found_short for t in f.adjust]
     resolved = await _resolve(session, actor.company_id, site_id, part_id, now)

@@ -362,6 +362,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         )  # fmt: skip
         await execute(session, landing.POSITIONS, key, company)
         await execute(session, landing.MOVEMENTS, key, company, now, happened, actor_id, command)
+        await execute(session, landing.STOPPED, key, now)
     async with _whole_sides(session):
         await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
         await execute(session, matching.PROPOSE, key, company, sites)

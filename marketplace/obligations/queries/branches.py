@@ -255,8 +255,8 @@ PIECES: Final = (
     ),
     Piece(
         ObligationKind.ANSWER_RECALL, "h.answer_by", "md5('recall ' || h.recall_id::text || h.holder_id::text)::uuid",
-        # Who is asked is told to the maker on the hold's own page, where it may be told at all.
-        "h.since AS started, h.holder_id AS owes, NULLIF(h.maker_id, h.holder_id) AS owed, NULL::uuid AS agreement_id, "
+        # A company with which the maker has nothing to do is named to it by its answer alone.
+        "h.since AS started, h.holder_id AS owes, CASE WHEN h.named THEN NULLIF(h.maker_id, h.holder_id) END AS owed, NULL::uuid AS agreement_id, "
         "h.recall_id AS record_id, r.reference, r.part_id, NULL::int AS quantity, NULL::numeric AS amount, NULL::text AS currency, "
         "r.kind AS detail, 'urgent' AS urgency, NULL::text AS zone",
         "recall_holder h JOIN recall r ON r.id = h.recall_id",

@@ -26,6 +26,7 @@ from marketplace.db.session import Database, Tenant, fetch, fetch_value
 from marketplace.demo import recent
 from marketplace.demo.loader import SEED, DemoLogins, Progress, load_demo
 from marketplace.demo.recent import is_lived, live_recent
+from marketplace.holdings.queries import sheets
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.ledger.queries import CHECKS, verify
@@ -365,6 +366,19 @@ WAITING = {
     recent.STARTER: ("technician@northfield", ObligationKind.INSPECT_CALL, "/calls?side=ours&status=inspect"),
     recent.PROPELLER: ("buyer@red-bed", ObligationKind.SUSPENSION_ENDS, None),
 }  # fmt: skip
+
+
+async def test_a_part_is_stopped_and_a_count_is_begun(demo: Loaded, rows: asyncpg.Connection) -> None:
+    """A quality hold that one holder has answered and the partner of the printed logins has not, and a count to go on with."""
+    holder = await signed_in(demo, "warehouse@lone-mesquite.example")
+    async with demo.app.read(Tenant(holder.company_id)) as session:
+        home = {task.href: task.count for task in await tasks(session, holder, START)}
+        (begun,) = await sheets.sheets(session, holder.company_id)
+    assert home["/recalls?waits=yes"] == 1
+    assert (begun.open, begun.entries) == (True, 1)
+    assert await rows.fetchval("SELECT count(DISTINCT holder_id) FROM recall_answer") == 1
+    assert await rows.fetchval("SELECT count(*) FROM recall_holder h WHERE NOT EXISTS (SELECT FROM recall_told t "
+                               "WHERE t.recall_id = h.recall_id AND t.holder_id = h.holder_id)") == 0  # fmt: skip
 
 
 async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, rows: asyncpg.Connection) -> None:

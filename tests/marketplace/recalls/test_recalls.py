@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,6 +28,7 @@ from marketplace.recalls.scope import Answer, Scope, check_answer, progress, sco
 from marketplace.worker import tick
 from tests.agreed import agreed, clock, delivered, person, under
 from tests.counting import counted
+from tests.importing import Importing
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import Party, World, make_company
 
@@ -191,6 +193,16 @@ async def test_what_comes_later_is_stopped_too_and_its_holder_asked(world: World
             assert not [m for m in await verify(session, check) if m.lot_id in {on_road, fitted, later}]
 
 
+async def test_what_lands_with_a_file_is_stopped_too(world: World, tmp_path: Path) -> None:
+    number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+    await put(world, Scope(serials=("A1",)))
+    files = Importing(world, world.db, tmp_path)
+    job = await files.landed(f"Part number,Qty,Serial\n{number},1,A1\n{number},1,B1\n")
+    assert job.lots_new == 2, job
+    rows = await world.owner.fetch("SELECT serial, frozen FROM lot WHERE part_id = $1 ORDER BY serial", world.part)
+    assert [tuple(r) for r in rows] == [("A1", True), ("B1", False)]
+
+
 async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worker_db: Database) -> None:
     agreement = await agreed(world)
     await delivered(world, agreement, 6)
@@ -225,6 +237,12 @@ async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worke
         assert rows[world.buyer.name].progress(late) == "answered"
         # With whom the maker has nothing to do names itself by answering, and not before.
         assert rows["A partner in US"].progress(late) == "overdue"
+    async with worker_db.read() as session:
+        told = await obligations.to_remind(session, late, limit=5_000)
+    reminded = {(o.company_id, o.row.owes_id, o.step.value) for o in told if o.row.record_id == made.id}
+    assert (world.other.id, world.other.id, "overdue") in reminded
+    assert (world.maker.id, world.other.id, "overdue") not in reminded
+    async with world.db.read(world.maker.tenant) as session:
         assert (await queries.recall(session, person(world.maker), made.id, late)).overdue == 1
     async with world.db.write(world.other.tenant) as session:
         await service.answer(session, person(world.other), made.id, Answer(4, 4, 0, None, 0), now=clock())
