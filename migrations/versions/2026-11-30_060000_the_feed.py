@@ -1,7 +1,7 @@
 """What a company reads of the log by position: whole records, as it has them in a bundle.
 
 Whoever may see a movement may see both of its ends, though the stock line at the other one is not theirs: as in log_history, a
-function answers for the tables' owner and looks itself who asks.
+function answers for the tables' owner and looks itself who asks. Undo: downgrade; it drops the function.
 
 Revision ID: 300600
 Revises: 300500
