@@ -35,6 +35,7 @@ TESTS = {
     "F12": ([f"{FAULTS}/test_tampering.py", f"{LEDGER}/test_log_over_http.py", f"{LEDGER}/test_log_core.py", "-k",
              "f12 or set_back or thousand"], "all found by the offline verifier or a witness"),
     "F13": ([f"{LEDGER}/test_log_core.py", "-k", "vectors"], "all"),
+    "F15": ([f"{FAULTS}/test_backup.py"], "root equals the published one"),
     "F16": ([f"{CONCURRENCY}/test_totals.py", "-k", "f16"], "identical"),
     "F18": ([f"{FAULTS}/test_outages.py", "-k", "full or too_long or away or hanging"], "fails closed, nothing partial"),
 }  # fmt: skip
