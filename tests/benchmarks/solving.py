@@ -42,16 +42,16 @@ def problem(needs: int, units: int) -> tuple[list[Need], list[Source]]:
     return wanted, list({(s.need, s.key): s for s in sources}.values())
 
 
-def rate(terms: Terms, facts: Facts) -> float:
-    """Orders evaluated per second, explanations included."""
+def rate(terms: Terms, facts: Facts, *, explain: bool = True) -> float:
+    """Orders evaluated per second of the processor's time, the best of some rounds: the machine's other work is not the evaluator's."""
     assert isinstance(evaluate_call(terms, facts, builders.NOW), Entitled), "an order that is refused is soon evaluated"
-    done, until = 0, time.perf_counter() + seconds(2.0)
-    began = time.perf_counter()
+    best, until = 0.0, time.perf_counter() + seconds(2.0)
     while time.perf_counter() < until:
-        for _turn in range(50):
-            evaluate_call(terms, facts, builders.NOW)
-        done += 50
-    return done / (time.perf_counter() - began)
+        began = time.process_time()
+        for _turn in range(1_000):
+            evaluate_call(terms, facts, builders.NOW, explain=explain)
+        best = max(best, 1_000 / (time.process_time() - began))
+    return best
 
 
 def run(_: Credentials) -> list[Figure]:
@@ -64,12 +64,14 @@ def run(_: Credentials) -> list[Figure]:
         choose(needs, sources)
         taken.append((time.perf_counter() - began) * 1000)
     first = rate(builders.terms(), builders.facts())
+    bare = rate(builders.terms(), builders.facts(), explain=False)
     newest = rate(second.second("buy-back", price=second.INDEXED), second.indexed_facts())
     full = rate(second.full(), second.full_facts())
     note = f"{count:,} needs, {units:,} units, {len(sources):,} arcs; explanations included"
     return [
         Figure("plan.1000x10000", percentile(taken, 0.95), "ms", None, None, 1, note),
-        Figure("clauses.evaluate", first, "per s", None, None, 1, "calls under buy-back/v1"),
+        Figure("clauses.evaluate", first, "per s", None, None, 1, "orders under buy-back/v1, with reasons in words"),
+        Figure("clauses.evaluate.bare", bare, "per s", None, None, 1, "the same without words, as a search asks"),
         Figure("clauses.evaluate.v2", newest, "per s", None, None, 1, "calls under buy-back/v2, indexed price"),
         Figure(
             "clauses.evaluate.full", full, "per s", None, None, 1, "the same, with something in every group of terms"
