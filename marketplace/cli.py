@@ -15,7 +15,7 @@ from uuid import UUID
 import typer
 
 from marketplace.cli_backup import backup_app, restore
-from marketplace.cli_log import log_app, verify, witness_app
+from marketplace.cli_log import database_settings, log_app, verify, witness_app
 from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
 from marketplace.settings import Settings, get_settings
@@ -86,30 +86,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-def _settings() -> Settings:
-    """The settings, with the embedded server's addresses where none are set and one runs in the data folder."""
-    from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, EmbeddedServer
-
-    settings = get_settings()
-    if settings.database_url or settings.owner_database_url or settings.admin_database_url:
-        return settings
-    server = EmbeddedServer(settings.data_dir)
-    credentials = server.credentials()
-    if credentials is None or server.running_pid() is None:
-        raise busy(
-            "settings.database",
-            "No database: set BACKSTOCK_DATABASE_URL (and the worker's and owner's), or start 'backstock demo' first.",
-        )
-    return settings.model_copy(
-        update={
-            "database_url": credentials.dsn(APP),
-            "worker_database_url": credentials.dsn(WORKER),
-            "owner_database_url": credentials.dsn(OWNER),
-            "admin_database_url": credentials.dsn(SUPERUSER, "postgres"),
-        }
-    )
-
-
 def _need(value: str | None, name: str) -> str:
     if value is None:
         raise busy("settings.missing", f"Set {name}.")
@@ -178,7 +154,7 @@ def migrate(revision: Annotated[str, typer.Argument(help="Target revision.")] = 
     from marketplace.db import setup
     from marketplace.db.embedded import DATABASE, OWNER
 
-    settings = _settings()
+    settings = database_settings()
     owner = _need(settings.owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL")
     _run(setup.wait_for_server(settings.admin_database_url or owner))
     if settings.admin_database_url and settings.database_url and settings.worker_database_url:
@@ -216,7 +192,9 @@ def contracts_publish(
     from marketplace.agreements.service import publish_library
 
     async def publish() -> None:
-        connection = await asyncpg.connect(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"))
+        connection = await asyncpg.connect(
+            _need(database_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL")
+        )
         try:
             for clause, version, what in await publish_library(connection, folder):
                 typer.echo(f"{clause}/v{version}: {what}")
@@ -306,7 +284,7 @@ def index_import(
         raise invalid("index.file", f"{file} cannot be read: {error}.") from None
 
     async def keep() -> int:
-        owner = await asyncpg.connect(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"))
+        owner = await asyncpg.connect(_need(database_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"))
         try:
             return await keep_index_values(owner, rows)
         finally:
@@ -326,7 +304,7 @@ def ledger_verify() -> None:
     from marketplace.ledger.queries import CHECKS, verify
     from marketplace.ledger.service import verify_log
 
-    settings = _settings()
+    settings = database_settings()
 
     async def check() -> int:
         database = Database(
@@ -370,7 +348,7 @@ def ledger_verify() -> None:
 async def _as_owner(action: Any) -> Any:
     from marketplace.db.session import Database
 
-    database = Database(_need(_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"), pool_size=1)
+    database = Database(_need(database_settings().owner_database_url, "BACKSTOCK_OWNER_DATABASE_URL"), pool_size=1)
     try:
         async with database.write() as session:
             return await action(session)
@@ -505,7 +483,7 @@ async def _import(
     from marketplace.kit.exports import csv_chunks
     from marketplace.parties import queries as parties
 
-    settings = _settings()
+    settings = database_settings()
     database = Database(
         _need(settings.database_url, "BACKSTOCK_DATABASE_URL"), pool_size=2, statement_timeout_ms=600_000
     )

@@ -223,7 +223,8 @@ def restore(
     back with it, and the log goes on. An older time is for looking (keep it apart from the site), or the site's last resort: then
     it works, transactions wait to be sealed, and the status page says so. Under the old name such a log is never signed: it would be
     a second history. Tell your counterparties from which size on entries are gone; their bundles, and witnesses, still prove them.
-    There is no command yet that ends a log and begins another one.
+    When it is certain that what came after that time is lost: 'backstock log begin-anew --because ...' ends the log openly, and
+    the worker begins another one under another name.
     """
     from marketplace.db import restore as restoring
     from marketplace.db.backup_store import Store, utc

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.kit.errors import busy, conflict, invalid, missing
 
 if TYPE_CHECKING:
     import httpx
 
     from marketplace.ledger.log.merkle import Read
     from marketplace.ledger.log.notes import Checkpoint, Key, Signer
+    from marketplace.settings import Settings
 
 log_app = typer.Typer(help="The log that commits to every movement.", no_args_is_help=True)
 witness_app = typer.Typer(help="A witness: your own record that the log only grows.", no_args_is_help=True)
@@ -28,6 +29,31 @@ LogKeys = Annotated[
     list[str], typer.Option("--log-key", help="Verifier key of the log, got from the operator in person or on paper.")
 ]
 UNREADABLE = 2
+
+
+def database_settings() -> Settings:
+    """The settings, with the embedded server's addresses where none are set and one runs in the data folder."""
+    from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, EmbeddedServer
+    from marketplace.settings import get_settings
+
+    settings = get_settings()
+    if settings.database_url or settings.owner_database_url or settings.admin_database_url:
+        return settings
+    server = EmbeddedServer(settings.data_dir)
+    credentials = server.credentials()
+    if credentials is None or server.running_pid() is None:
+        raise busy(
+            "settings.database",
+            "No database: set BACKSTOCK_DATABASE_URL (and the worker's and owner's), or start 'backstock demo' first.",
+        )
+    return settings.model_copy(
+        update={
+            "database_url": credentials.dsn(APP),
+            "worker_database_url": credentials.dsn(WORKER),
+            "owner_database_url": credentials.dsn(OWNER),
+            "admin_database_url": credentials.dsn(SUPERUSER, "postgres"),
+        }
+    )
 
 
 def _text(path: Path) -> str:
@@ -281,6 +307,41 @@ def add_key() -> None:
     new = Signer(signers[0].name, signers[0].kind, secrets.token_bytes(32))
     ring.keep_signers([*signers, new])
     typer.echo(new.key.vkey)
+
+
+@log_app.command("begin-anew")
+def begin_anew(
+    because: Annotated[str, typer.Option(help="Why: everybody who reads the log is told.")],
+) -> None:
+    """Ends a log that cannot go on, after a restore to a time before what was published or once its keys are lost, and lets the
+    worker begin another one, under another name and with another key, with every movement on record.
+
+    What the ended log proved stays provable: bundles, checkpoints and witnesses' lines need no server. Tell your counterparties the
+    new key ('backstock log keys'), in person or on paper, and their witnesses and monitors with it: they were told the old one, and
+    rightly refuse another log. The ended one stays on the page of the log, with the reason.
+    """
+    import asyncio
+
+    from marketplace.db.session import Database
+    from marketplace.ledger import service
+
+    settings = database_settings()
+    if settings.owner_database_url is None:
+        raise busy("settings.missing", "Set BACKSTOCK_OWNER_DATABASE_URL.")
+    ring, now = service.KeyRing(settings.data_dir), datetime.now(UTC)
+
+    async def end(dsn: str) -> str:
+        database = Database(dsn, pool_size=1)
+        try:
+            async with database.write() as session:
+                return await service.begin_anew(session, ring, because, now)
+        finally:
+            await database.close()
+
+    origin = asyncio.run(end(settings.owner_database_url))
+    moved = ring.set_aside(now)
+    typer.echo(f"The log {origin} is ended. Its files: {', '.join(str(p) for p in moved) or 'none were here'}.")
+    typer.echo("The worker begins another one within a second of running. Then: backstock log keys")
 
 
 @log_app.command("retire-key")

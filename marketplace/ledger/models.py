@@ -331,6 +331,20 @@ class LogCosignature(Row):
     __table_args__ = (Index("ix_log_cosignature_witness_id", "witness_id", "size"),)
 
 
+class LogEnded(Row):
+    """A log that could not go on: its name, its newest checkpoint here, the newest that was published, and why it was ended."""
+
+    __tablename__ = "log_ended"
+    id: Mapped[Id]
+    origin: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    note: Mapped[str | None]
+    published: Mapped[str | None]
+    because: Mapped[str]
+    ended_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("because <> ''", name="because"),)
+
+
 class LogAlarm(Row):
     """Something that must not be: a log that shrank or forked, a key that is gone, a check that found something."""
 

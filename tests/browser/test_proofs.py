@@ -99,11 +99,15 @@ async def test_the_pages_of_the_log(
             f"A witness has seen size {point.size + 9}; the log has {point.size}.",
             evidence=point.note,
         )
+    await owner.execute(
+        "INSERT INTO log_ended (origin, size, published, because, ended_at) VALUES ($1, 12, $2, 'Restored to the day before', $3)",
+        f"log.test/log/{world.tag}", f"log.test/log/{world.tag}\n19\n{'A' * 43}=\n", now,
+    )  # fmt: skip
     cookies = {"backstock_session": await token_for(owner, world.maker.users["admin"], world.maker.id)}
     address = await serve(site_for(db))
     opened = await open_page(f"{address}/proofs", cookies=cookies)
     for name, path, words in (
-        ("log", "/proofs", signers[0].name), ("register", "/proofs/witnesses/new", "witness key"),
+        ("log", "/proofs", "12 entries here, 19 published"), ("witnesses", "/proofs", signers[0].name), ("register", "/proofs/witnesses/new", "witness key"),
         ("retire", f"/proofs/witnesses/{watch}/retire", "Keep what it has cosigned"), ("format", "/proofs/format", "SHA-256"),
         ("evidence", "/proofs/evidence", "each with its whole history"),
     ):  # fmt: skip

@@ -194,6 +194,19 @@ async def test_a_time_is_restored_with_the_root_that_was_published_then(site: Si
             worker = Database(restored.credentials.dsn(WORKER), pool_size=1)
             assert await check(worker, KeyRing(into), datetime.now(UTC)) == "broken"
             await worker.close()
+            # Where that time is to be the last word, the log is ended openly, and another one begins.
+            refused = await asyncio.to_thread(site.command, "log", "begin-anew", "--because", " ", data=into)
+            assert (refused.returncode, "Say why" in refused.stderr) == (2, True), refused.stderr
+            ended = await asyncio.to_thread(
+                site.command, "log", "begin-anew", "--because", "Restored for good", data=into
+            )
+            assert (ended.returncode, f"The log {at_then.origin} is ended" in ended.stdout) == (0, True), ended.stderr
+            await sealer.round(lambda: datetime.now(UTC))
+            assert await owner.fetchval("SELECT max(size) FROM log_checkpoint") == await owner.fetchval(
+                "SELECT count(*) FROM movement"
+            )
+            again = await asyncio.to_thread(site.command, "log", "begin-anew", "--because", "Once more", data=into)
+            assert "goes on from what it has published" in again.stderr
     finally:
         server.stop()
     # Nothing is written over what is there, or over what runs.

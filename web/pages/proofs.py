@@ -77,7 +77,7 @@ async def log(visit: Reads) -> Response:
         "proofs/log.html", rows=[(r, cosigned(r)) for r in rows], state=await queries.state(visit.session),
         latest=await queries.latest_checkpoint(visit.session), waiting=count, since=since,
         keys=await queries.public_keys(visit.session), witnesses=await queries.witnesses(visit.session, in_force=False),
-        alarms=await queries.alarms(visit.session, MOST_ALARMS), registers=visit.actor.may("ledger.witness"),
+        alarms=await queries.alarms(visit.session, MOST_ALARMS), ended=await queries.ended_logs(visit.session), registers=visit.actor.may("ledger.witness"),
         proves=visit.actor.may("ledger.prove") and not visit.actor.masked,
         view=TableView.of(visit.request, COLUMNS).with_next(following), done=DONE.get(visit.asked("done")), address=_address(),
     )  # fmt: skip

@@ -338,6 +338,24 @@ class AlarmRow:
     evidence: str | None
 
 
+class EndedLog(NamedTuple):
+    """A log that could not go on; ``published``: the text of its newest checkpoint that had been published."""
+
+    origin: str
+    size: int
+    published: str | None
+    because: str
+    ended_at: datetime
+
+
+async def ended_logs(session: AsyncSession) -> list[EndedLog]:
+    """Logs before the present one, the newest first."""
+    rows = await fetch(
+        session, "SELECT origin, size, published, because, ended_at FROM log_ended ORDER BY id DESC LIMIT 100"
+    )
+    return [EndedLog(*r) for r in rows]
+
+
 async def alarms(session: AsyncSession, limit: int) -> list[AlarmRow]:
     """The newest alarms."""
     rows = await fetch(session, "SELECT at, kind, words, evidence FROM log_alarm ORDER BY id DESC LIMIT $1", limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from marketplace.ledger.service.beginning_anew import begin_anew
 from marketplace.ledger.service.bundling import MOST_LOTS, bundle_of
 from marketplace.ledger.service.carrying_out import add_permits, carry_out, expire_overdue
 from marketplace.ledger.service.keyring import KeyRing, new_signer
@@ -27,6 +28,7 @@ __all__ = [
     "RestoreVerdict",
     "Taken",
     "add_permits",
+    "begin_anew",
     "bundle_of",
     "carry_out",
     "expire_overdue",

@@ -89,6 +89,16 @@ class KeyRing:
                     found.append((datetime.fromisoformat(at), Checkpoint(origin, int(size), bytes.fromhex(root))))
         return found
 
+    def set_aside(self, at: datetime) -> list[Path]:
+        """Keys and what was published by them out of use, beside where they were: the worker makes a new key for a new log. Where they
+        are now."""
+        moved = []
+        for name in (KEYS, PUBLISHED):
+            path = self._folder / name
+            if path.exists():
+                moved.append(path.rename(path.with_name(f"{name}.ended-{at:%Y%m%dT%H%M%SZ}")))
+        return moved
+
     def _write(self, name: str, text: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         waiting = self._folder / f".{name}.new"

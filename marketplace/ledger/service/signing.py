@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.db.session import ReadSession, WriteSession, execute
-from marketplace.kit.errors import conflict
+from marketplace.kit.errors import DomainError, conflict
 from marketplace.ledger.log import notes
 from marketplace.ledger.log.merkle import root_of, subtrees
 from marketplace.ledger.log.notes import Checkpoint, Signer
@@ -59,6 +59,15 @@ async def _goes_on(session: WriteSession, origin: str, size: int, last: Checkpoi
         raise conflict(
             "log.forked", f"The log's root at size {last.size:,} is not the one that was published. Nothing is signed."
         )
+
+
+async def goes_on(session: WriteSession, origin: str, size: int, last: Checkpoint) -> bool:
+    """Whether the log goes on from what it has published."""
+    try:
+        await _goes_on(session, origin, size, last)
+    except DomainError:
+        return False
+    return True
 
 
 async def root_at(session: ReadSession, size: int) -> bytes:

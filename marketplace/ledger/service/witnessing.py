@@ -97,6 +97,10 @@ async def hear_evidence(session: WriteSession, text: str, now: datetime) -> tupl
     except NoteError as error:
         raise invalid("evidence.note", str(error), field="note") from None
     state = await queries.state(session)
+    ended = next((e for e in await queries.ended_logs(session) if e.origin == shown.origin), None)
+    if ended is not None and (state is None or state.origin != shown.origin):
+        words = f"The log {ended.origin} was ended on {ended.ended_at:%Y-%m-%d}: {ended.because}. It is not gone on with under this name."
+        return False, words
     size = state.size if state is not None else 0
     if shown.size > size:
         words = f"A checkpoint of size {shown.size:,} was signed, and the log has {size:,} entries: it has shrunk."

@@ -29,6 +29,7 @@ from marketplace.ledger.invariants import (
 )
 from marketplace.ledger.log.tiles import WIDTH
 from marketplace.ledger.queries import checked
+from marketplace.ledger.queries.log import ended_logs
 from marketplace.ledger.service import KeyRing, look_at_entries, look_at_log, look_at_lots, of_all, write_down
 
 LONGEST = 120.0
@@ -43,6 +44,10 @@ async def check(database: Database, ring: KeyRing, now: datetime, operators: Seq
         runs = await checked.runs(session, limit=1)
         last = runs[0] if runs else None
         before = last.mark if last is not None else Mark()
+        ended = await ended_logs(session)
+        if last is not None and ended and ended[0].ended_at > last.at:
+            # Another log: how far the looking had come, and how large the old one was, says nothing of it.
+            before = Mark(swept=before.swept)
         known = await checked.findings(session, last.id) if last is not None else []
         standing, results, findings = await look_at_log(session, now, before, ring.published())
     size = standing.size if standing is not None else 0

@@ -26,6 +26,7 @@ WITHOUT_POLICY = {
     "log_key": "the log's public keys",
     "log_witness": "names and public keys of witnesses: everybody may know who watches",
     "log_cosignature": "lines under checkpoints: served to everybody",
+    "log_ended": "logs that could not go on, and why: told to everybody",
     "log_alarm": "what must not be: told to everybody who is signed in",
     "check_run": "what the checks of the ledger came to, in numbers: told to everybody who is signed in",
     "check_result": "as check_run, by check; what was found where stands in check_finding, which has a policy",

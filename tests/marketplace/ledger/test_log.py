@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
+from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
@@ -24,10 +24,12 @@ from marketplace.ledger.log import bundle as bundles
 from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import leaf_hash, node_hash
 from marketplace.ledger.log.notes import ED25519, Checkpoint, Signer, open_checkpoint, parse_note
+from marketplace.ledger.log.notes import sign as notes_sign
 from marketplace.ledger.queries import log as log_queries
 from marketplace.ledger.service import (
     KeyRing,
     LogVerdict,
+    begin_anew,
     bundle_of,
     publish_keys,
     sequence,
@@ -35,6 +37,7 @@ from marketplace.ledger.service import (
     verify_log,
 )
 from marketplace.ledger.tasks import Sealer, sealing
+from marketplace.ledger.tasks import check as check_ledger
 from tests.conftest import clone
 from tests.counting import counted
 from tests.marketplace.ledger import verify_bundle
@@ -384,3 +387,75 @@ async def test_a_log_that_grows_while_it_is_recomputed_is_no_fault(
     async with worker_db.read() as session:
         verdict = await verify_log(session)
     assert (verdict.entries, verdict.checkpoints, verdict.faults) == (3, 1, [])
+
+
+async def test_a_log_that_cannot_go_on_is_ended_openly_and_another_one_begins(
+    world: World, worker_db: Database, owner: asyncpg.Connection, cluster: Credentials, name: str, tmp_path: Path
+) -> None:
+    """The database is older than what was published, as after a restore; or the keys are lost."""
+    tables = Database(cluster.dsn(OWNER, name), pool_size=1)
+    now, ring = datetime.now(UTC), KeyRing(tmp_path)
+    operators: tuple[str, ...] = ()
+
+    async def sealed() -> None:
+        await Sealer(worker_db, ring, "http://log.test").round(lambda: datetime.now(UTC))
+
+    async def anew(because: str = "Restored to yesterday after the disk failed") -> str:
+        async with tables.write() as session:
+            return await begin_anew(session, ring, because, datetime.now(UTC))
+
+    with pytest.raises(DomainError, match="There is no log yet"):
+        await anew()
+    lots = [await world.register(world.maker, 5) for _ in range(3)]
+    await sealed()
+    assert await check_ledger(worker_db, ring, now, operators) == "holds"
+    old = ring.published()
+    assert old is not None
+    rows = "SELECT (SELECT count(*) FROM log_entry), (SELECT count(*) FROM log_ended), (SELECT size FROM log_state)"
+    before = await owner.fetchrow(rows)
+    for because, code in (("  ", "log.because"), ("x" * 501, "log.because"), ("Because", "log.goes_on")):
+        with pytest.raises(DomainError) as refused:
+            await anew(because)
+        assert refused.value.code == code
+    assert await owner.fetchrow(rows) == before
+    # Published was more than there is now.
+    ring.keep_published(notes_sign(old._replace(size=9, root=bytes(32)).text, ring.signers()), datetime.now(UTC))
+    await world.run(world.maker, Step(Kind.SCRAP, lots[0], 1, 1))
+    with pytest.raises(DomainError, match="nothing is signed until it is restored"):
+        await sealed()
+    holding = await asyncpg.connect(cluster.dsn(WORKER, name))
+    await holding.execute("SELECT pg_advisory_lock($1)", log_queries.SEQUENCER)
+    with pytest.raises(DomainError, match="The worker is sealing"):
+        await anew()
+    await holding.close()
+    assert await anew() == old.origin
+    # Cut off before the files were set aside: nothing is signed, and it is done again.
+    with pytest.raises(DomainError):
+        await sealed()
+    assert await anew() == old.origin
+    ring.set_aside(now)
+    await sealed()
+    new = ring.published()
+    assert new is not None
+    assert new.origin != old.origin
+    assert new.size == await owner.fetchval("SELECT count(*) FROM movement") == 4
+    async with worker_db.read() as session:
+        assert (await verify_log(session)).faults == []
+        ended = await log_queries.ended_logs(session)
+    assert [(e.origin, e.because) for e in ended] == [(old.origin, "Restored to yesterday after the disk failed")] * 2
+    assert ended[-1].published is not None
+    assert ended[-1].published.split("\n")[1] == "9"
+    assert await check_ledger(worker_db, ring, datetime.now(UTC), operators) == "holds", (
+        "a smaller log is no fault of the new one"
+    )
+    # The keys are lost.
+    ring.keep_signers([])
+    with pytest.raises(DomainError, match="its keys are gone"):
+        await sealed()
+    assert await anew("The keys were lost with the disk") == new.origin
+    ring.set_aside(datetime.now(UTC))
+    await sealed()
+    third = ring.published()
+    assert third is not None
+    assert (third.size, third.origin not in {old.origin, new.origin}) == (4, True)
+    await tables.close()
