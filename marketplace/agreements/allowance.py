@@ -11,6 +11,7 @@ from marketplace.agreements.notice import Notice, Standing, cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Refused
 from marketplace.agreements.reach import declining_day, still_about, usable
 from marketplace.agreements.terms import Terms
+from marketplace.agreements.title import kept_by
 from marketplace.agreements.use_allowance import allowance_on
 from marketplace.kit.clock import local_day
 
@@ -43,6 +44,25 @@ def most_allowed(
         if 0 < quantity < wanted and _against(clauses, facts, act, quantity, now, notices) is None:
             return quantity, first
     return 0, first
+
+
+def sold_with_leave(
+    clauses: Sequence[Terms], facts: Facts, wanted: int, sold_at: datetime
+) -> tuple[int, Notice | None]:
+    """How many of ``wanted`` units the holder could sell at ``sold_at`` to a buyer that joins no agreement, and the notice that
+    cleared them: None where they are sold freely. Where the right stays on the unit, or it is still the manufacturer's, no such
+    sale has leave."""
+    if kept_by(clauses) is not None:
+        return 0, None
+    notices = facts.circumstances.notices
+    allowed, _ = most_allowed(clauses, facts, Act.RESELL, wanted, sold_at, notices)
+    answer = holder_act(clauses, facts, Act.RESELL, allowed, sold_at).answer if allowed else None
+    if isinstance(answer, Free):
+        return allowed, None
+    stays = any(t.generation == 2 and t.runs_with_the_unit for t in clauses)
+    if not isinstance(answer, AfterNotice) or answer.accession_required or stays:
+        return 0, None
+    return allowed, cleared_by(still_about(clauses, facts, notices, sold_at), Act.RESELL, allowed, sold_at)
 
 
 def _against(

@@ -63,13 +63,25 @@ def calls(combined: Combined, facts: Facts, now: datetime) -> tuple[ClauseCall, 
 
 def best_call(clauses: Combined | Sequence[Terms], facts: Facts, now: datetime, *, explain: bool = True) -> ClauseCall:
     """The clause that gets the most units, then the one that costs least; where none entitles, what the first one says.
-    Clauses that were signed together were looked at as ``Combined`` before, and may be given as they are."""
-    known = clauses.clauses if isinstance(clauses, Combined) else clauses
+    An order that names a notice goes by a clause that reaches what the notice is about: drawing the minimum would leave the
+    units on offer where they are. Clauses that were signed together were looked at as ``Combined`` before, and may be given
+    as they are."""
+    known = clauses.clauses if isinstance(clauses, Combined) else tuple(clauses)
+    if facts.circumstances.answers is not None:
+        known = above_the_minimum(known) or known
     answers = tuple(ClauseCall(t.clause, t.version, evaluate_call(t, facts, now, explain=explain)) for t in known)
     entitled = [(a, a.answer) for a in answers if isinstance(a.answer, Entitled)]
     if not entitled:
         return answers[0]
     return min(entitled, key=lambda e: (-e[1].granted, e[1].unit_price.amount))[0]
+
+
+def above_the_minimum(clauses: Sequence[Terms]) -> tuple[Terms, ...]:
+    """Beside a clause that reaches only the minimum to keep, those that reach the units above it, which notices are about;
+    empty where the clauses do not share the units so."""
+    if all(t.applies_to is not AppliesTo.FLOOR for t in clauses):
+        return ()
+    return tuple(t for t in clauses if t.applies_to is not AppliesTo.FLOOR)
 
 
 def holder_act(
@@ -175,5 +187,5 @@ def _contradictions(clauses: Sequence[Terms]) -> list[FieldError]:
 
 
 __all__ = [
-    "SAME_TERMS", "ClauseAct", "ClauseCall", "Combined", "Flag", "best_call", "callable_and_cleared", "calls", "flags", "holder_act",
+    "SAME_TERMS", "ClauseAct", "ClauseCall", "Combined", "Flag", "above_the_minimum", "best_call", "callable_and_cleared", "calls", "flags", "holder_act",
 ]  # fmt: skip

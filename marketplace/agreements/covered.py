@@ -95,10 +95,14 @@ class Covered(NamedTuple):
     @property
     def badge(self) -> prose.Badge:
         """The clause in a cell's width, and as a sentence."""
+        if self.status == "run_off":
+            return prose.ended_badge(self.terms, self.facts)
         return prose.badge(self.terms, self.facts, further=self.further)
 
     def told_to(self, company_id: UUID) -> prose.Badge:
         """The same from the side of the company that reads it."""
+        if self.status == "run_off":
+            return prose.ended_badge(self.terms, self.facts)
         return prose.badge(self.terms, self.facts, to_maker=company_id == self.maker_id, further=self.further)
 
     @property

@@ -112,6 +112,12 @@ def owed_for(
     return max(answers, key=lambda o: (o.amount.amount, o.below))
 
 
+def owed_for_a_sale_with_leave(clauses: Sequence[Terms], facts: Facts) -> Owed:
+    """Nothing, also where units of the minimum were offered first and let go."""
+    nothing = Money(facts.sale_price.amount * 0, facts.sale_price.currency)
+    return Owed(None, 0, nothing, None, clauses[0], "resale", "Sold as the agreement lets the holder: nothing is owed.")
+
+
 def _owed(
     terms: Terms, facts: Facts, became: Became, quantity: int, on: date, charged: Money | None, *, placed: bool = False
 ) -> Owed:

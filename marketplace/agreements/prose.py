@@ -140,6 +140,14 @@ def badge(terms: Terms, facts: Facts, *, to_maker: bool = False, further: Sequen
     return Badge(short, " ".join(sentences))
 
 
+def ended_badge(terms: Terms, facts: Facts) -> Badge:
+    """In place of the badge of a right whose last day has passed: what could have been ordered until then misleads."""
+    ended = phrases.month(window(terms, facts).last_day)
+    sentence = f"The right ended in {ended}: nothing can be ordered under it any more. What was ordered before goes on."
+    name = NAMES[terms.clause]
+    return Badge(f"{name[0].upper()}{name[1:]} · ended {ended}", sentence)
+
+
 def _badge(terms: Terms, facts: Facts, *, to_maker: bool) -> Badge:
     """'Buy-back · until Nov 2034' and 'May be bought back until Nov 2034 at 85 % of the schedule's price, notice
     24 hours (machine down) to 10 days (stock); keep 3 of 10.' To the maker, and who orders on its behalf: 'at 85 % of

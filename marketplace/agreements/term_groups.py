@@ -284,7 +284,7 @@ class SharedTerms(Frozen):
         return found
 
     def _clocks(self) -> list[Contradiction]:
-        found = _in_order(self, ("notice", "deliver"), "must not have to arrive before they ship")
+        found = _in_order(self, ("notice", "deliver"), "Units must not have to arrive before they ship")
         if (self.day_count is kinds.DayCount.BUSINESS) != (self.holiday_calendar is not None):
             words = (
                 "Business days need a holiday calendar, such as US or DE-BY."
@@ -365,7 +365,7 @@ def _in_order(terms: SharedTerms, steps: tuple[str, str], words: str) -> list[Co
     """For each urgency, the first step must not be due after the second."""
     first, then = steps
     return [
-        (f"{then}_{which}", "terms.clock_order", f"Units {words}: at least {first}_{which}.")
+        (f"{then}_{which}", "terms.clock_order", f"{words}: at least {first}_{which}.")
         for which in ("hours_machine_down", "days_urgent", "days_stock")
         if getattr(terms, f"{first}_{which}") > getattr(terms, f"{then}_{which}")
     ]
@@ -428,8 +428,10 @@ class OrderTerms(SharedTerms):
         """Also: no empty right, the clock in order, and a resale that fits whether the right stays on the unit."""
         found = super().contradictions()
         found += empty_right(self.applies_to, self.minimum_to_keep, self.holder_reserve)
-        found += _in_order(self, ("acknowledge", "respond"), "must not have to be acknowledged after the response")
-        found += _in_order(self, ("respond", "notice"), "must not have to ship before the response")
+        found += _in_order(
+            self, ("acknowledge", "respond"), "An order must not have to be answered before it is acknowledged"
+        )
+        found += _in_order(self, ("respond", "notice"), "Units must not have to ship before the response")
         found += resale_fits(self.resale, self.runs_with_the_unit)
         if self.scope is kinds.Scope.INTERCHANGE and self.substitution is kinds.Substitution.NONE:
             words = "The right reaches interchangeable parts, so say which part may stand in for another."

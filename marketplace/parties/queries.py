@@ -319,6 +319,17 @@ async def company(session: AsyncSession, company_id: UUID) -> CompanyRow:
     return CompanyRow(**dict(row))
 
 
+async def kept_in(session: AsyncSession, company_id: UUID) -> Sequence[tuple[str, str]]:
+    """The (country, region) pairs in which a company has open sites; a region that is not known is empty. For a session that
+    sees them all: its own, or one that acts for it."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT country::text AS country, region FROM site WHERE company_id = $1 AND closed_at IS NULL ORDER BY 1, 2",
+        company_id,
+    )
+    return [(r["country"], r["region"]) for r in rows]
+
+
 async def companies(
     session: AsyncSession,
     *,

@@ -33,7 +33,9 @@ class Month:
     def of(cls, text: str) -> Month:
         """'2026-11'. Raises ``statement.month``."""
         found = _MONTH.fullmatch(text)
-        if not found or int(found[1]) < FIRST_YEAR:
+        if found and int(found[1]) < FIRST_YEAR:
+            raise missing("statement.month", f"There are statements from {FIRST_YEAR} on; {text} lies before.")
+        if not found:
             raise missing("statement.month", f"'{text[:20]}' is not a month. Write it like 2026-11.")
         return cls(date(int(found[1]), int(found[2]), 1))
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements import phrases
-from marketplace.agreements.combined import best_call
+from marketplace.agreements.combined import above_the_minimum, best_call
 from marketplace.agreements.covered import Right, Standing
 from marketplace.agreements.evaluation import Entitled, evaluate_call, split
 from marketplace.agreements.exercise import right_size
@@ -24,6 +24,7 @@ from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Standing as NoticeStanding
 from marketplace.agreements.outcomes import RefusalCode, Refused, Split
 from marketplace.agreements.prose import badge
+from marketplace.agreements.reach import still_about
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
@@ -163,6 +164,8 @@ class Candidate(NamedTuple):
     """This, and the next two: only where the terms state it (the second library)."""
     deliver_by: datetime | None = None
     default_from: datetime | None = None
+    answers: UUID | None = None
+    """The notice that an order here answers, where a draw of the minimum would answer none."""
     least: int = 1
     """One order takes at least so many, and a ``multiple`` of so many, or all that can be ordered (``group_cap``)."""
     multiple: int = 1
@@ -380,6 +383,7 @@ def _under(
     entitled = outcome if isinstance(outcome, Entitled) else None
     cap = entitled.callable if entitled else 0
     price = _price(entitled) if entitled else None
+    named = _named(terms, right.clauses, facts, now)
     shown = badge(right.terms, facts, to_maker=True, further=right.further)
     reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
@@ -399,7 +403,7 @@ def _under(
             if over:
                 blocked.append(_over_limit(over, limit))
         if rest:
-            blocked.append(_why(rest, outcome, terms, facts, now))
+            blocked.append(_why(rest, outcome, terms, facts, now, right.clauses))
         masked = row.masked(mask)
         found.append(
             Candidate(
@@ -426,9 +430,19 @@ def _under(
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
                 draw_fee=entitled.unit_price if entitled and entitled.replacement else None, worth=price,
+                answers=named,
             )
         )  # fmt: skip
     return found
+
+
+def _named(terms: Terms, clauses: Sequence[Terms], facts: Facts, now: datetime) -> UUID | None:
+    """The notice that an order under ``terms`` answers, where another clause of the agreement reaches only the minimum."""
+    known = facts.circumstances
+    if known.answers is not None or terms not in above_the_minimum(clauses):
+        return known.answers
+    about = still_about((terms,), facts, known.notices, now)
+    return next((n.id for n in about if n.standing(now) is NoticeStanding.RUNNING), None)
 
 
 def crosses(origin: Point, target: Point) -> bool:
@@ -464,7 +478,9 @@ def _beyond_period(rest: int, parts: Split, terms: Terms) -> Blocked:
     return Blocked(rest, RefusalCode.PERIOD_USED_UP.value, f"{phrases.listed(said)} ({parts.words}).")
 
 
-def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now: datetime) -> Blocked:
+def _why(
+    rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now: datetime, clauses: Sequence[Terms]
+) -> Blocked:
     if isinstance(outcome, Refused):
         return Blocked(rest, outcome.code.value, outcome.words)
     parts = split(terms, facts, now)
@@ -483,4 +499,8 @@ def _why(rest: int, outcome: Entitled | Refused, terms: Terms, facts: Facts, now
         return Blocked(rest, "not_covered", words)
     if parts.blocked_by is RefusalCode.NO_NOTICE:
         return Blocked(rest, parts.blocked_by.value, f"{rest} are not named in a notice of the holder.")
-    return Blocked(rest, "not_covered", f"{rest} are outside what the agreement lets the maker call ({parts.words}).")
+    words = f"{rest} are outside what the agreement lets the maker call ({parts.words})."
+    offered = min(sum(n.left for n in running), rest)
+    if offered and terms not in (wide := above_the_minimum(clauses)) and wide:
+        words += f" {phrases.count(offered, 'unit')} of them {'is' if offered == 1 else 'are'} offered by notice: answer it to order."
+    return Blocked(rest, "not_covered", words)

@@ -54,7 +54,20 @@ async def test_an_order_is_seen_then_in_default_then_bought_elsewhere(site: Site
     missed = await technician.get(at)
     assert "Wait for it, or buy elsewhere" in missed.text
     assert "In default from" in missed.text
-    assert "Ship" in (await buyer.get(at)).text
+    assert "For delay" not in missed.text, "by this clock nothing is late yet"
+    end = f"/agreements/{agreement_id}/end"
+    assert end not in missed.text, "a technician ends no agreement"
+    await world.owner.execute(
+        "UPDATE call SET ship_by = now() - interval '10 days', deliver_by = now() - interval '10 days' WHERE id = $1",
+        UUID(job.call),
+    )
+    late = await (await site.browser(world.maker, "planner")).get(at)
+    assert end in late.text
+    assert "For delay, as things stand: 10 days late, 2 periods begun at 0.5 % of" in late.text
+    page = await buyer.get(at)
+    assert "For delay, as things stand: 10 days late" in page.text
+    assert end not in page.text, "it is the holder's own default"
+    assert "Ship" in page.text
     form = await technician.get(f"{at}/cover")
     assert "This ends" in form.text
     wrong = await send(technician, f"{at}/cover", form, unit_price="", document="INV-1")

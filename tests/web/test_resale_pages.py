@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import pytest
 from markupsafe import escape
 
-from tests.agreed import rows_of
+from marketplace.agreements.combinations import BUY_BACK, FIRST_REFUSAL
+from tests.agreed import agreed_on, delivered, rows_of
 from tests.web.job import open_site, send
 from tests.web.test_waiting import agree
 from tests.world import World
+
+
+@pytest.mark.parametrize(
+    ("clause", "rule", "says", "never"),
+    [
+        ("first-refusal", "offer_first", "by giving notice of a sale: it has 15 days to order them", "consent or refuse"),
+        ("buy-back", "accession", "is not asked again: the terms give its consent", "No answer is no consent"),
+        ("buy-back", "consent", "has 15 days to consent or refuse. No answer is no consent.", "giving notice"),
+    ],
+)  # fmt: skip
+async def test_who_sells_on_reads_what_its_terms_ask_for(
+    second_world: World, clause: str, rule: str, says: str, never: str
+) -> None:
+    terms = FIRST_REFUSAL if clause == "first-refusal" else BUY_BACK
+    version = 1 if clause == "first-refusal" else 2
+    agreement_id = await agreed_on(second_world, [(clause, version, {**terms, "resale": rule})])
+    await delivered(second_world, agreement_id, 3)
+    async with open_site(second_world) as site:
+        seller = await site.browser(second_world.buyer, "admin")
+        page = await seller.get(f"/resales/ask?agreement={agreement_id}")
+        assert says in page.text
+        assert never not in page.text
 
 
 async def test_units_are_sold_on_by_three_companies(world: World) -> None:

@@ -357,6 +357,8 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     done = DONE.get("cancel_asked" if said == "cancel" and call.status != "cancelled" else said)
     return visit.show(
         "calls/call.html", **found, events=events, found_units=found_units, owed=owed, done=done, next_words=_next(call, found["holds"]),
+        delay=await service.delay_so_far(visit.session, call, visit.now),
+        may_end=call.status == "defaulted" and call.maker_id == visit.actor.company_id and visit.actor.may("agreement.sign"),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,
         may_freight=call.shipped_at is not None and call.agreement_id is not None
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),

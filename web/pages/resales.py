@@ -113,12 +113,20 @@ async def _ask_page(visit: Visit, agreement_id: UUID, form: Form) -> Response:
 def _asks(found: AgreementDetail) -> str:
     """How the maker is asked, and what no answer comes to."""
     maker, second = found.row.maker, [terms for terms in found.clauses if terms.generation == 2]
-    # The first library states no time.
+    # The first library states no time, and asks for consent.
     days = max((terms.resale_notice_days for terms in second), default=0)
-    given = second and all(terms.silence_on_consent == "given" for terms in second)
-    silence = "No answer in time counts as consent." if given else "No answer is no consent."
-    time = f"has {plural(days, 'day')} to consent or refuse" if days else "consents or refuses"
-    return f"{maker} {time}. {silence}"
+    rules = {str(terms.resale) for terms in second} or {"consent"}
+    if "consent" in rules:
+        given = second and all(terms.silence_on_consent == "given" for terms in second)
+        silence = "No answer in time counts as consent." if given else "No answer is no consent."
+        time = f"has {plural(days, 'day')} to consent or refuse" if days else "consents or refuses"
+        return f"{maker} {time}. {silence}"
+    if "offer_first" in rules:
+        return (
+            f"Offer the units to {maker} first, by giving notice of a sale: it has {plural(days, 'day')} to order them. Once it has let "
+            "them go, it is not asked again here."
+        )
+    return f"{maker} is not asked again: the terms give its consent."
 
 
 @router.get("/ask")

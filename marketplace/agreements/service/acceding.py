@@ -15,6 +15,7 @@ from marketplace.agreements.combined import holder_act
 from marketplace.agreements.deadlines import after_days, counted, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import needed
+from marketplace.agreements.law import Jurisdiction, check_clauses, refuse_blocked
 from marketplace.agreements.notice import Notice, cleared_by
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, Need, Refused
 from marketplace.agreements.paper import ScheduleLine, check_schedule
@@ -28,13 +29,13 @@ from marketplace.agreements.term_kinds import Title
 from marketplace.agreements.terms import AppliesTo, Terms, dump_terms
 from marketplace.agreements.title import kept_by
 from marketplace.agreements.together import dump_further
-from marketplace.db.session import WriteSession, execute, fetch_value
-from marketplace.kit.errors import conflict, invalid, missing
+from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.errors import DomainError, conflict, invalid, missing
 from marketplace.kit.money import Money
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import add_permits
 from marketplace.parties.actor import By
-from marketplace.parties.queries import company
+from marketplace.parties.queries import CompanyRow, company, kept_in
 from marketplace.parties.service import know_each_other
 
 # Used in the transaction that made it; the margin is for clocks.
@@ -188,7 +189,7 @@ async def draft_accession(
     text = _going_over(await queries.agreement_text(session, agreement_id))
     head = await _head(session, agreement_id)
     maker, buyer = await company(session, head.maker_id), await company(session, buyer_id)
-    allowed(text.clauses, maker, buyer, None, now.date())
+    await _lawful(session, text.clauses, maker, buyer, now)
     published = await clause_texts(session, text.clauses)
     seller = await company(session, head.holder_id)
     stated = particulars(
@@ -204,6 +205,25 @@ async def draft_accession(
     for terms in text.clauses:
         check_schedule(terms, schedule)
     return paper_of(published, text.clauses, stated, schedule)
+
+
+async def _lawful(
+    session: WriteSession, clauses: Sequence[Terms], maker: CompanyRow, buyer: CompanyRow, now: datetime
+) -> None:
+    """The right may stay on units that the buyer keeps. Which of its sites they go to is said on receipt only, so what holds at
+    all of them holds for these units. Raises ``law.blocked``."""
+    async with acting_for(session, buyer.id):
+        places = [Jurisdiction(country, region or None) for country, region in await kept_in(session, buyer.id)]
+    try:
+        allowed(clauses, maker, buyer, None, now.date())
+        here = Jurisdiction(maker.country)
+        refuse_blocked(check_clauses(queries.rules(), clauses, here, places, every_holder=False, on=now.date()))
+    except DomainError as error:
+        words = (
+            f" The right would stay on the units that go to {buyer.name}. Sell them to a company elsewhere, or agree with "
+            f"{maker.name} on other terms before. Nothing was changed."
+        )
+        raise replace(error, message=error.message + words, fields=()) from None
 
 
 async def accede(
@@ -223,9 +243,12 @@ async def accede(
 ) -> UUID:
     """The child agreement with the maker's consent (None where the clause gave it beforehand) and the buyer's signature
     (``actor``); the parent's minimum to keep is
-    the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id."""
+    the smaller by what goes over. The caller holds the parent's lock, on behalf of the holder. Returns the child's id. Raises
+    ``law.blocked``: the limits may have changed since it was asked for."""
     text = _going_over(await queries.agreement_text(session, agreement_id))
     head = await _head(session, agreement_id)
+    maker, buyer = await company(session, head.maker_id), await company(session, actor.company_id)
+    await _lawful(session, text.clauses, maker, buyer, now)
     published = await clause_texts(session, text.clauses)
     frameworks = await frameworks_of(session, head.maker_id, actor.company_id, published)
     line = _line(text, part_id, quantity, passed_on)

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from marketplace.agreements import queries
+from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.deadlines import after_days
 from marketplace.agreements.service.noticing import covered_part
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
@@ -23,10 +24,14 @@ async def note_exercise(
     notice_id: UUID | None = None,
 ) -> int:
     """Counts one more order under the schedule. Its units come off the notice that it names (``notice_id``), or else off the
-    oldest that runs for the part, so that they are no longer the holder's to act on. Returns the count of orders. Raises
-    ``notice.state`` where the one that is named can no longer be answered."""
+    oldest that runs for the part, so that they are no longer the holder's to act on. Where one clause reaches only the minimum to
+    keep and another the units above it, which notices are about, only an order that names one answers it. Returns the count of
+    orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
     count = await _count(session, agreement_id, 1)
     running = await queries.running_notice_for_update(session, agreement_id, part_id, now, notice_id)
+    if running is not None and notice_id is None:
+        covered = await covered_part(session, agreement_id, part_id)
+        running = None if above_the_minimum(covered.clauses) else running
     if notice_id is not None and running is None:
         raise conflict(
             "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."

@@ -16,9 +16,18 @@ from uuid import UUID, uuid4
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreements
 from marketplace.agreements import service as leave
-from marketplace.agreements.allowance import most_allowed
+from marketplace.agreements.allowance import most_allowed, sold_with_leave
 from marketplace.agreements.covered import Covered
-from marketplace.agreements.missing import BECAME_WORDS, LOSSES, STILL_THERE, Became, Owed, owed_for
+from marketplace.agreements.missing import (
+    BECAME_WORDS,
+    LOSSES,
+    STILL_THERE,
+    Became,
+    Owed,
+    owed_for,
+    owed_for_a_sale_with_leave,
+)  # fmt: skip
+from marketplace.agreements.notice import Notice
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.stops import moved_by, stopped_between
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
@@ -144,10 +153,15 @@ async def _write(
         raise busy("shortage.moved", "It was answered or counted just now. Nothing was changed; look again.")
     gone = await _gone(session, said, lines, searched, now, named=concluded is None)
     happened = said.happened_at or now
-    owed, without, out = await _reckon(session, covered, said, happened, now)
+    owed, without, out, cleared = await _reckon(session, covered, said, happened, now)
     key = command or uuid4()
     if said.became is not Became.FOUND:
         await _record(session, actor, covered, said, gone, happened, key, now)
+    if cleared is not None:
+        # What was offered first and let go is sold with leave: the notice has so many fewer left.
+        sides = (covered.maker_id, covered.holder_id)
+        sold = [(key, min(said.quantity, covered.facts.remaining) - without)]
+        await leave.note_used(session, sides, covered.agreement_id, cleared.id, sold, actor, now)
     if out:
         # Units that stayed the maker's count as taken out on the day on which that happened, and their price is owed.
         await leave.note_taken_without_leave(
@@ -248,23 +262,28 @@ async def _gone(
 
 async def _reckon(
     session: WriteSession, covered: Covered, said: WhatBecame, happened: datetime, now: datetime
-) -> tuple[Owed, int, int]:
-    """What is owed, for how many units the agreement gave no leave, and how many are taken out where they stay the maker's
-    until then (nothing is scrapped freely there)."""
+) -> tuple[Owed, int, int, Notice | None]:
+    """What is owed, for how many units the agreement gave no leave, how many are taken out where they stay the maker's until
+    then (nothing is scrapped freely there), and the notice that cleared those sold with leave."""
     facts = covered.facts
     # Units found beyond what the schedule sold are the holder's own.
     quantity = min(said.quantity, facts.remaining)
     charged = Money(await queries.charged(session, covered.agreement_id, said.part_id), facts.sale_price.currency)
     if not quantity:
-        return owed_for(covered.clauses, facts, Became.FOUND, 1, local_day(happened, facts.zone)), 0, 0
+        return owed_for(covered.clauses, facts, Became.FOUND, 1, local_day(happened, facts.zone)), 0, 0, None
     owed = owed_for(covered.clauses, facts, said.became, quantity, local_day(happened, facts.zone), charged)
     if said.became in LOSSES or said.became in STILL_THERE:
-        return owed, 0, 0
+        return owed, 0, 0, None
+    if said.became is Became.SOLD:
+        sold, cleared = sold_with_leave(covered.clauses, facts, quantity, happened)
+        if sold == quantity:
+            owed = owed_for_a_sale_with_leave(covered.clauses, facts)
+        return owed, quantity - sold, quantity - sold, cleared
     act = _ACTS.get(said.became)
     if act is None:
-        return owed, quantity, quantity
+        return owed, quantity, quantity, None
     allowed, _ = most_allowed(covered.clauses, facts, act, quantity, now)
-    return owed, quantity - allowed, quantity
+    return owed, quantity - allowed, quantity, None
 
 
 async def _record(

@@ -10,7 +10,7 @@ from marketplace.sourcing.service.answering import (
 )
 from marketplace.sourcing.service.cancelling import cancel_call, cancels_by_both, release
 from marketplace.sourcing.service.closing import close_site
-from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere
+from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere, delay_so_far
 from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach, sign_proposal
 from marketplace.sourcing.service.freighting import record_freight
 from marketplace.sourcing.service.giving_way import take_over
@@ -65,6 +65,7 @@ __all__ = [
     "close_site",
     "confirm",
     "correct_shipment",
+    "delay_so_far",
     "end_for_breach",
     "end_unlicensed",
     "fetches_of",

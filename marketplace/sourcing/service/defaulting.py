@@ -11,7 +11,7 @@ from marketplace.agreements.covered import Covered
 from marketplace.agreements.remedies import cover, delivered_at, due_by, late_damages
 from marketplace.agreements.states import CallState, move_call
 from marketplace.agreements.terms import Terms
-from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.db.session import ReadSession, WriteSession, acting_for, execute
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.money import Money
@@ -128,6 +128,23 @@ async def buy_elsewhere(
         f"{claim.words} The units that were reserved are yours to use again, as the agreement says.",
     )  # fmt: skip
     return line
+
+
+async def delay_so_far(session: ReadSession, call: CallRow, now: datetime) -> str:
+    """What the delay of an order in default has come to, were its units to arrive now; empty where the clause says nothing, or
+    while no delay runs. Nothing is owed before they are accepted."""
+    if call.status != "defaulted" or call.agreement_id is None or call.ship_by is None:
+        return ""
+    pair = (call.agreement_id, call.part_id)
+    covered = (await agreed.terms_and_facts(session, [pair])).get(pair)
+    if covered is None or covered.facts.suspended or covered.facts.legal_hold:
+        return ""
+    terms = clause_of(covered, call)
+    if terms.generation == 1:
+        return ""
+    each = covered.facts.sale_price if terms.clause == "title-kept" else Money(call.unit_price, call.currency)
+    claim = late_damages(terms, covered.facts, each * call.quantity, due_by(terms, call.ship_by, call.deliver_by), now)
+    return f"For delay, as things stand: {claim.words}" if claim.amount.amount else ""
 
 
 async def owe_for_delay(session: WriteSession, call: CallRow, good: int, accepted_at: datetime) -> UUID | None:

@@ -285,7 +285,7 @@ async def _call(
         encode(list(candidate.reasons)).decode(), candidate.inspection_days, candidate.payment_days, actor.user_id,
         candidate.respond_by, candidate.ship_by, candidate.arrives,
         candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
-        candidate.default_from, notice_id, now,
+        candidate.default_from, notice_id or candidate.answers, now,
     )  # fmt: skip
     await keep_units(session, call_id)
     await _keep_places(session, requisition, call_id)

@@ -117,8 +117,7 @@ async def sell_back(session: WriteSession, actor: Actor, offered: Offered, now: 
     if answer.granted < offered.quantity:
         raise conflict(
             "put.quantity",
-            f"Of {phrases.count(covered.facts.remaining, 'unit')} {answer.callable:,} can be sold back now: the others are "
-            "reserved, on the way, on hold, being counted or cleared for use.",
+            _too_many(covered.facts.remaining, answer.callable),
             field="quantity", available=answer.callable,
         )  # fmt: skip
     there = sum(n for _, _, n in free)
@@ -227,6 +226,13 @@ def require_destination(call: CallRow, now: datetime) -> None:
             "put.destination",
             f"{call.maker} can still say until {by} where the units go; after that they go to {call.destination}.",
         )
+
+
+def _too_many(there: int, can: int) -> str:
+    words = f"Of {phrases.count(there, 'unit')} {can:,} can be sold back now"
+    if can == there:
+        return f"{words}: there are no others under this agreement."
+    return f"{words}: the others are reserved, on the way, on hold, being counted or cleared for use."
 
 
 def _refusal(answer: Refused) -> DomainError:

@@ -329,6 +329,10 @@ async def test_the_clock_says_that_a_right_ends_and_either_side_closes_what_has_
         assert (await ok(job.planner.get(at(job))))["status"] == status
         assert [k for k in await events(job) if k in {"expiring", "run_off"}] == kinds
     assert sum((await under(job)).values()) == 4
+    (line,) = (await ok(job.buyer.get(f"{API}/holdings")))["items"]
+    ended = f"{closes - timedelta(days=1):%b %Y}"
+    assert line["badge"] == f"Buy-back · ended {ended}", "nobody reads that units may still be ordered back"
+    assert f"The right ended in {ended}" in line["sentence"]
     await ok(job.buyer.post(f"{at(job)}/close"))
     assert (await ok(job.planner.get(at(job))))["status"] == "closed"
     assert await under(job) == {None: 4}

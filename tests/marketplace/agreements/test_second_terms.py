@@ -140,6 +140,18 @@ def test_terms_that_cannot_be_are_refused_by_name(clause: str, changed: dict[str
     assert found[field].endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"acknowledge_days_stock": 10, "respond_days_stock": 3}, "An order must not have to be answered before it is acknowledged"),
+        ({"respond_days_stock": 10, "notice_days_stock": 3}, "Units must not have to ship before the response"),
+        ({"notice_days_stock": 20, "deliver_days_stock": 3}, "Units must not have to arrive before they ship"),
+    ],
+)  # fmt: skip
+def test_a_clock_out_of_order_is_told_of_what_it_is_about(changed: dict[str, int], says: str) -> None:
+    assert any(words.startswith(says) for words in problems("buy-back", **changed).values())
+
+
 def test_every_problem_comes_back_at_once() -> None:
     found = problems(
         "buy-back", window_start_months=60, late_cap_bp=None, title="consigned", price=_MATCH, resale="free"

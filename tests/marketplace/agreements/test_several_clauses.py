@@ -230,6 +230,62 @@ async def test_units_are_offered_before_they_are_sold_on_and_what_goes_over_is_w
     assert [r["clause"] for r in signed] == ["access-back"]
 
 
+async def test_what_is_offered_is_taken_by_its_notice_and_drawing_the_minimum_takes_none_of_it(job: Job) -> None:
+    """Sections 4.2 and 7.7 of first-refusal, 2.2 of access-back: a draw is of the minimum to keep, an offer of units above it."""
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    world = job.world
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 2, "offer": "140.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    at = f"{API}/notices/{given['id']}"
+    (usual,) = [c for c in await job.candidates() if c["callable"]]
+    assert (usual["kind"], usual["callable"]) == ("access_draw", 3)
+    assert "2 units of them are offered by notice" in usual["blocked"][0]["words"]
+    await job.called(3)
+    stands = await ok(job.planner.get(at))
+    assert (stands["ordered"], stands["left"], stands["standing"]) == (0, 2, "running"), "the minimum was drawn"
+
+    number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+    found = await ok(job.technician.post(f"{API}/sourcing/locate", json={"numbers": number, "notice_id": given["id"]}))
+    (named,) = [c for c in found[0]["parts"][0]["candidates"] if c["callable"]]
+    assert (named["kind"], named["callable"], named["unit_price"]) == ("buy_back", 2, "140.00")
+    order = {**job.need(1), "key": named["key"], "notice_id": given["id"]}
+    done = await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201)
+    call = await ok(job.planner.get(f"{API}/sourcing/calls/{done['calls'][0]}"))
+    assert (call["unit_price"], call["status"]) == ("140.0000", "accepted"), "what was offered needs no answer"
+    # Nothing of the minimum is left to draw: an order that names no notice answers the oldest.
+    await job.called(1)
+    assert (await ok(job.planner.get(f"{API}/sourcing/calls/{job.call}")))["notice_id"] == given["id"]
+    stands = await ok(job.planner.get(at))
+    assert (stands["ordered"], stands["standing"]) == (2, "ordered")
+
+
+async def test_an_offer_is_taken_while_the_minimum_can_be_drawn_too(job: Job) -> None:
+    """What an order names decides by which clause it goes, whatever the other would cost."""
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    notice = {
+        "part_id": str(job.world.part), "act": "resell", "quantity": 2, "offer": "140.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    place = next(c for c in await job.candidates() if c["callable"])
+    order = {**job.need(3), "key": place["key"], "notice_id": given["id"]}
+    before = await rows_of(job.world, "call", "notice", "agreement_exercise")
+    await refused(job.technician.post(f"{API}/sourcing/order-back", json=order), "requisition.no_notice", 409)
+    assert await rows_of(job.world, "call", "notice", "agreement_exercise") == before
+    order["quantity"] = 2
+    done = await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201)
+    call = await ok(job.planner.get(f"{API}/sourcing/calls/{done['calls'][0]}"))
+    assert (call["kind"], call["unit_price"], call["notice_id"]) == ("buy_back", "140.0000", given["id"])
+    assert (await ok(job.buyer.get(f"{API}/notices/{given['id']}")))["standing"] == "ordered"
+
+
 @pytest.mark.parametrize("stricter", ["consent", "accession", "not_allowed"])
 async def test_a_first_refusal_that_could_never_be_offered_is_not_posted(job: Job, stricter: str) -> None:
     new = body()

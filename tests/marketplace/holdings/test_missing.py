@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.combinations import BUY_BACK, FIRST_REFUSAL
 from marketplace.agreements.missing import (
     BREACH,
     BREACHES,
@@ -29,7 +29,9 @@ from marketplace.agreements.missing import (
     owed_for,
     shortage,
 )
+from marketplace.agreements.outcomes import Act
 from marketplace.agreements.presets import PRESETS
+from marketplace.agreements.service import answer_notice, give_notice
 from marketplace.agreements.terms import parse_terms
 from marketplace.db.session import Database, execute
 from marketplace.holdings import queries
@@ -313,6 +315,57 @@ async def test_a_loss_costs_only_who_bears_it_and_the_first_library_knows_losses
     assert (row.below_minimum, row.line_kind) == (1, None)
     assert "states no amount" in row.words
     assert [x[:2] for x in await lines(world, worker_db)] == [("loss_compensation", Decimal("10.00"))]
+
+
+async def offered(world: World, agreement_id: UUID, quantity: int, now: datetime) -> UUID:
+    """Units offered to the manufacturer before they go to a company that is nobody's partner here, and let go."""
+    async with world.db.write(world.buyer.tenant) as session:
+        made = await give_notice(
+            session, person(world.buyer), agreement_id, world.part, Act.RESELL, quantity, now,
+            offer=Decimal(140), offered_by="Harbor Machine Works",
+        )  # fmt: skip
+    async with world.db.write(world.maker.tenant) as session:
+        await answer_notice(
+            session, person(world.maker), agreement_id, made.id, agree=True, words="Sell them.", now=now
+        )
+    return made.id
+
+
+async def test_what_was_offered_and_let_go_is_sold_with_leave_to_whoever_is_no_partner(
+    world: World, worker_db: Database
+) -> None:
+    """Section 7.8 of first-refusal: from the consent on the holder may act, with as many units as the notice has left."""
+    terms = {**FIRST_REFUSAL, "minimum_to_keep": 4, "breach_share_bp": 10_000, "breach_cap_bp": 10_000}
+    agreement_id = await agreed_on(world, [("first-refusal", 1, terms)])
+    await delivered(world, agreement_id, 10)
+    assert (await says(world, agreement_id, Became.SOLD, 1)).without_leave == 1, "nothing was offered"
+    before = clock()
+    notice = await offered(world, agreement_id, 3, clock())
+    early = await says(world, agreement_id, Became.SOLD, 1, happened_at=before)
+    assert early.without_leave == 1, "sold before it was let go"
+    row = await says(world, agreement_id, Became.SOLD, 2)
+    assert (row.without_leave, row.below_minimum, row.line_kind) == (0, 0, None)
+    assert row.words == "Sold as the agreement lets the holder: nothing is owed."
+    used = "SELECT used FROM notice WHERE id = $1"
+    assert await world.owner.fetchval(used, notice) == 2
+    more = await says(world, agreement_id, Became.SOLD, 3)
+    assert (more.without_leave, more.below_minimum) == (2, 1), (
+        "one was left of the notice, and none of the minimum let go"
+    )
+    assert await world.owner.fetchval(used, notice) == 3
+    assert [x[:2] for x in await lines(world, worker_db)] == [("breach", Decimal("100.00"))]
+
+
+async def test_no_sale_to_an_outsider_has_leave_where_the_right_stays_on_the_unit(world: World) -> None:
+    terms = {**TERMS, "minimum_to_keep": 0, "resale": "offer_first"}
+    stays = await agreed_on(world, [("buy-back", 2, terms)])
+    await delivered(world, stays, 5)
+    notice = await offered(world, stays, 2, clock())
+    assert (await says(world, stays, Became.SOLD, 2)).without_leave == 2
+    assert await world.owner.fetchval("SELECT used FROM notice WHERE id = $1", notice) == 0
+    free = await agreed_on(world, [("buy-back", 2, {**terms, "resale": "free", "runs_with_the_unit": False})])
+    await delivered(world, free, 5)
+    assert (await says(world, free, Became.SOLD, 2)).without_leave == 0
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,37 @@ async def test_with_consent_and_accession_the_right_stays_on_the_units(job: Job,
         assert told == ["asked", "consented", "acceded", "shipped", "received"]
 
 
+async def test_nobody_joins_where_the_law_cuts_the_right_short(job: Job) -> None:
+    """Louisiana: five years for a right to buy back movables. The terms say eight; a sale there would be refused, so is a
+    resale on whose units the right stays."""
+    async with AsyncExitStack() as stack:
+        third = await keeper(job, stack)
+        await job.sold(4, offered=4, preset="access-first")
+        world = job.world
+        here = "UPDATE site SET country = 'US', region = $2 WHERE company_id = $1"
+        await world.owner.execute(here, world.other.id, "LA")
+        before = await rows_of(world, *TABLES)
+        no = await refused(job.buyer.post(f"{API}/resales", json=body(job)), "law.blocked")
+        assert "art. 2568" in no["detail"]
+        assert f"The right would stay on the units that go to {world.other.name}." in no["detail"]
+        assert await rows_of(world, *TABLES) == before
+        # A company that has a site elsewhere too may keep them there.
+        await world.owner.execute(f"{here} AND id = $3", world.other.id, "TX", world.other.site)
+        await world.owner.execute(
+            "INSERT INTO site (company_id, code, name, place, region, country, timezone) "
+            "VALUES ($1, 'LA-2', 'Second', 'Lafayette', 'LA', 'US', 'America/Chicago')",
+            world.other.id,
+        )
+        resale = await asked(job)
+        await ok(job.planner.post(at(resale, "consent")))
+        await world.owner.execute(here, world.other.id, "LA")
+        before = await rows_of(world, *TABLES)
+        await refused(third.post(at(resale, "join")), "law.blocked")
+        assert await rows_of(world, *TABLES) == before
+        await world.owner.execute(here, world.other.id, "TX")
+        await ok(third.post(at(resale, "join")))
+
+
 async def test_the_minimum_to_keep_goes_with_the_units_as_far_as_agreed(job: Job) -> None:
     async with AsyncExitStack() as stack:
         third = await keeper(job, stack)

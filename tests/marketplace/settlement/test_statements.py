@@ -194,6 +194,8 @@ async def test_files_over_http(world: World) -> None:
         listed = (await client.get(BASE, params={"day": "2026-01-31"})).json()["items"]
         assert [x["other"] for x in listed] == [world.maker.name]
         assert (await client.get(f"{BASE}/{world.maker.id}/2026-13")).json()["code"] == "statement.month"
+        before = (await client.get(f"{BASE}/{world.maker.id}/1999-01")).json()
+        assert before["detail"] == "There are statements from 2000 on; 1999-01 lies before."
         assert (await client.get(f"{BASE}/{uuid4()}/2026-01")).status_code == 404
         file = await client.get(f"{at}/statement.csv")
         assert "'=CALL-1" in file.text

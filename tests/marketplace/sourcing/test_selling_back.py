@@ -120,7 +120,8 @@ async def test_refused_outside_of_its_terms_with_nothing_changed(world: World, s
     day = (datetime.now(UTC) - timedelta(days=200)).date()
     await world.owner.execute("UPDATE agreement SET schedule_date = $2 WHERE id = $1", UUID(job.agreement), day)
     before = await rows_of(world, *TABLES)
-    await refused(job.buyer.post(SELL, json=body(job, 11)), "put.quantity")
+    more = await refused(job.buyer.post(SELL, json=body(job, 11)), "put.quantity")
+    assert more["detail"] == "Of 10 units 10 can be sold back now: there are no others under this agreement."
     await refused(job.buyer.post(SELL, json=body(job, condition="used")), "put.not_there")
     await refused(job.buyer.post(SELL, json=body(job, part_id=job.agreement)), "agreement.not_found")
     assert await rows_of(world, *TABLES) == before
