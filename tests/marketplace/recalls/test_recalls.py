@@ -64,13 +64,15 @@ async def recall_rows(world: World) -> list[tuple[object, ...]]:
 
 
 def test_scopes_and_answers_are_checked() -> None:
-    assert scope_of(" B ", None, "", [" a1 ", "A1"]) == Scope("B", None, None, ("A1",))
+    assert scope_of(" B ", None, None, [" a1 ", "A1"]) == Scope("B", None, None, ("A1",))
     assert Scope(serial_from="A9", serial_to="A10").words == "serial numbers A9 to A10"
     for bad in (
         (None, "A10", "A9", None),
         (None, "A", None, ["B"]),
         (None, None, None, [f"S{n}" for n in range(10_001)]),
-    ):
+        # What came out empty is not everything.
+        (None, None, None, []), (None, None, None, ["", " "]), (" ", None, None, None), (None, "", None, None), (None, None, " ", None),
+    ):  # fmt: skip
         with pytest.raises(DomainError, match=r"recall\.scope"):
             scope_of(*bad)
     today = date(2026, 11, 30)
@@ -428,6 +430,12 @@ async def test_over_http_with_files(job: Job) -> None:
     at = f"{API}/recalls/{made['id']}"
     await refused(job.outsider.get(at), "recall.not_found")
     await refused(job.technician.post(f"{at}/lift", json={"disposition": "released", "reason": "x"}), "actor.role")
+    before = await recall_rows(job.world)
+    for narrowed in ({"serials": []}, {"serials": [" "]}, {"batch": ""}):
+        end = {"disposition": "released", "reason": "x", **narrowed}
+        await refused(job.planner.post(f"{at}/lift", json=end), "recall.scope")
+        await refused(job.planner.post(f"{API}/recalls", json={**body, **narrowed}), "recall.scope")
+    assert await recall_rows(job.world) == before
     given = {"found": 4, "set_aside": 4}
     said = await ok(job.buyer.post(f"{at}/answers", json=given), 201)
     assert (said["own"]["progress"], said["own"]["answer"]["found"], said["mine"]) == ("answered", 4, False)
