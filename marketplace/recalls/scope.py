@@ -30,8 +30,8 @@ _WHOLE: Final = "For all units of the part leave it out."
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Units of a part: a batch, serial numbers from one to another (both included; shorter ones first), or those of a list.
-    All of the part where nothing is named."""
+    """Units of a part: a batch, serial numbers from one to another (both included; shorter ones first), or those of a list,
+    capitals or not. All of the part where nothing is named."""
 
     batch: str | None = None
     serial_from: str | None = None
@@ -82,7 +82,7 @@ def scope_of(batch: str | None, serial_from: str | None, serial_to: str | None, 
             f"That is {len(listed):,} serial numbers; at most {MOST_SERIALS:,} at once.",
             field="serials",
         )
-    if low and high and (len(low), low) > (len(high), high):
+    if low and high and (len(low), low.upper()) > (len(high), high.upper()):
         raise invalid("recall.scope", f"Serial number {low} comes after {high}: turn them round.", field="serial_to")
     return Scope(batch and batch.strip(), low, high, listed)
 
