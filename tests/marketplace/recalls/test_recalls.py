@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from marketplace.db.session import Database
-from marketplace.holdings.service import AtSite, Selection, freeze, install, lift, use_up
+from marketplace.holdings.service import AtSite, ExactLine, Selection, freeze, install, lift, use_up
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
@@ -54,6 +54,11 @@ async def ended(world: World, recall: UUID, scope: Scope | None = None, how: str
 async def uses(world: World, party: Party, serial: str) -> None:
     async with world.db.write(party.tenant) as session:
         await use_up(session, person(party), AtSite(world.part, party.site, serial=serial), 1, now=clock())
+
+
+async def uses_line(world: World, party: Party, lot: UUID, position: int) -> None:
+    async with world.db.write(party.tenant) as session:
+        await use_up(session, person(party), ExactLine(lot, position), 1, now=clock())
 
 
 async def frozen(world: World, *lots: UUID) -> list[bool]:
@@ -137,7 +142,7 @@ async def test_only_its_maker_and_only_with_words(world: World) -> None:
 async def test_stopped_units_go_nowhere_and_the_refusal_says_by_what(world: World) -> None:
     agreement = await agreed(world)
     lot = await delivered(world, agreement, 1, serial="A1")
-    await delivered(world, agreement, 1, serial="B1")
+    other = await delivered(world, agreement, 1, serial="B1")
     made = await put(world, Scope(serials=("A1",)))
     before = await world.snapshot(lot)
     for act in (
@@ -157,6 +162,13 @@ async def test_stopped_units_go_nowhere_and_the_refusal_says_by_what(world: Worl
     assert await world.snapshot(lot) == before
     # Moving it aside is what it is for.
     await world.run(world.buyer, Step(Kind.MOVE, lot, 1, 1, to=under(world, agreement, site=world.buyer.sites[1])))
+    # With all of the agreement's units stopped its clause says no first: the hold is named all the same.
+    await put(world, Scope(serials=("B1",)))
+    before = await world.snapshot(other)
+    with pytest.raises(DomainError) as said:
+        await uses_line(world, world.buyer, other, 1)
+    assert (said.value.code, "Set aside." in said.value.message) == ("ledger.frozen", True)
+    assert await world.snapshot(other) == before
 
 
 async def test_what_comes_later_is_stopped_too_and_its_holder_asked(world: World, worker_db: Database) -> None:
