@@ -110,6 +110,7 @@ async def test_the_pages_of_the_log(
     for name, path, words in (
         ("log", "/proofs", signers[0].name), ("register", "/proofs/witnesses/new", "witness key"),
         ("retire", f"/proofs/witnesses/{watch}/retire", "Keep what it has cosigned"), ("format", "/proofs/format", "SHA-256"),
+        ("evidence", "/proofs/evidence", "each with its whole history"),
     ):  # fmt: skip
         answer = await opened.page.goto(f"{address}{path}")
         assert answer is not None

@@ -36,6 +36,7 @@ from marketplace.ledger.log.notes import Checkpoint
 from marketplace.ledger.service import KeyRing, verify_log
 from marketplace.ledger.service.keyring import thinned
 from marketplace.ledger.tasks import Sealer, check
+from tests.faulting import report
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,6 +234,12 @@ async def test_a_time_is_restored_with_the_root_that_was_published_then(site: Si
         assert done.returncode in {2, 4, 5}
         assert words in done.stderr
         assert not into.exists()
+    report(
+        "F15",
+        "base backup and journal, restored to a time between two backups and to the latest",
+        root_as_published=2,
+        positions_different=0,
+    )
 
 
 async def test_what_is_damaged_is_refused_by_name_and_nothing_is_written(site: Site) -> None:
@@ -349,6 +356,7 @@ async def test_a_dump_is_the_same_log(site: Site) -> None:
         roots.append(await connection.fetch("SELECT size, root, note FROM log_checkpoint ORDER BY size"))
         await connection.close()
     assert roots[0] == roots[1] != []
+    report("F15", "dump and restore", checkpoints=len(roots[0]), different=0)
 
 
 async def test_a_server_that_cannot_is_told_what_it_needs(site: Site) -> None:

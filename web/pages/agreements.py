@@ -307,6 +307,7 @@ async def agreement(visit: ReadsAgreements, agreement_id: UUID) -> Response:
         may_conclude=visit.actor.may("agreement.sign"), at=visit.now,
         seen=await holdings.confirmed_under(visit.session, agreement_id) if context["side"] else {},
         may_count=context["side"] == "holder" and visit.actor.may("holding.act"),
+        may_prove=context["side"] and visit.actor.may("ledger.prove") and not visit.actor.masked,
         **await _title(visit, agreement_id, context["found"].clauses, context["row"].zone, context["row"].currency),
         near=await queries.neighbours(visit.session, agreement_id),
         **shown((kept.accepted or kept.signed) if kept else None, context["found"].law),

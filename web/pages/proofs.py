@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from importlib import resources
 from typing import Annotated, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
-from marketplace.kit.errors import missing
+from marketplace.kit.clock import local_day
+from marketplace.kit.errors import DomainError, invalid, missing
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.ledger import service
+from marketplace.ledger.endpoints import LONGEST_DAYS, agreement_bundle, company_bundle
 from marketplace.ledger.log.notes import parse_note
 from marketplace.ledger.queries import log as queries
 from marketplace.ledger.queries.log import CheckpointRow
@@ -29,6 +33,7 @@ from web.tables import Column, TableView
 
 router = APIRouter(prefix="/proofs", include_in_schema=False)
 Reads = Annotated[Visit, visits("stock.read")]
+Proves = Annotated[Visit, visits("ledger.prove")]
 Registers = Annotated[Visit, visits("ledger.witness")]
 
 PER_PAGE: Final = 50
@@ -73,6 +78,7 @@ async def log(visit: Reads) -> Response:
         latest=await queries.latest_checkpoint(visit.session), waiting=count, since=since,
         keys=await queries.public_keys(visit.session), witnesses=await queries.witnesses(visit.session, in_force=False),
         alarms=await queries.alarms(visit.session, MOST_ALARMS), registers=visit.actor.may("ledger.witness"),
+        proves=visit.actor.may("ledger.prove") and not visit.actor.masked,
         view=TableView.of(visit.request, COLUMNS).with_next(following), done=DONE.get(visit.asked("done")), address=_address(),
     )  # fmt: skip
 
@@ -84,6 +90,46 @@ def _cells(row: CheckpointRow) -> list[object]:
 def _address() -> str:
     """Where the site is, as its operator says and not as whoever asks."""
     return get_settings().base_url.rstrip("/")
+
+
+@router.get("/evidence")
+async def evidence(visit: Proves, request: Request) -> Response:
+    """A bundle of what the company recorded between two days of its own, both included; the form until they are given."""
+    given = {name: visit.asked(name) for name in ("since", "until")}
+    if not any(given.values()):
+        last = local_day(visit.now, visit.zone).replace(day=1) - timedelta(days=1)
+        return visit.show(
+            "proofs/evidence.html", form=Form({"since": last.replace(day=1).isoformat(), "until": last.isoformat()})
+        )
+    try:
+        since, until = (_day(given[name], name) for name in ("since", "until"))
+        if until < since or (until - since).days >= LONGEST_DAYS:
+            raise invalid(
+                "log.period",
+                f"The last day is not before the first, and at most {LONGEST_DAYS} days are one file.",
+                field="until",
+            )
+        zone = ZoneInfo(visit.zone)
+        begins, ends = (datetime.combine(day, time(), zone) for day in (since, until + timedelta(days=1)))
+        return await company_bundle(request, visit.session, visit.actor, begins, ends, visit.now)
+    except DomainError as error:
+        return visit.show("proofs/evidence.html", status_code=422, form=Form.rejected(given, error))
+
+
+def _day(text: str, name: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise invalid("log.period", "Give both days.", field=name) from None
+    if not 1900 <= day.year <= 2900:
+        raise invalid("log.period", "There is nothing on record that long ago, or that far ahead.", field=name)
+    return day
+
+
+@router.get("/agreements/{agreement_id}/evidence")
+async def agreement_evidence(visit: Proves, request: Request, agreement_id: UUID) -> Response:
+    """The bundle of an agreement's units."""
+    return await agreement_bundle(request, visit.session, visit.actor, agreement_id, visit.now)
 
 
 @router.post("/witnesses")
