@@ -8,11 +8,12 @@ import time
 from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
+import asyncpg
 import typer
 
-from marketplace.kit.errors import DomainError, Kind, busy, invalid
+from marketplace.kit.errors import DomainError, Kind, busy, invalid, missing
 from marketplace.settings import get_settings
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ Dsn = Annotated[
         help="Address of the server as a superuser (default: BACKSTOCK_ADMIN_DATABASE_URL, or the embedded server)."
     ),
 ]
+AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a server that is stopped, starting or cut off answers with."""
+PASSING: Final = frozenset({"backup.program", "backup.busy", "backup.server"})
 KEYS_INSIDE = (
     "It holds the log's private keys and the database's passwords: readable by its owner alone (mode 0600), not encrypted. Whoever "
     "copies it elsewhere has to keep them."
@@ -106,10 +110,18 @@ def backup(
         return
     from marketplace.db import backup as backups
 
-    store, server = _store(to), _server(dsn)
+    store, server, made = _store(to), _server(dsn), None
     while True:
         started = time.monotonic()
-        made = _run(backups.make(server, store, rate=rate, show=backups.on_terminal()))
+        try:
+            made = _run(backups.make(server, store, rate=rate, show=backups.on_terminal()))
+        except (*AWAY, DomainError) as error:
+            # A service that has worked goes on: a server that is stopped for a minute must not end it.
+            if made is None or (isinstance(error, DomainError) and error.code not in PASSING):
+                raise
+            typer.echo(f"no whole backup was made, tried again in {every} s: {error}", err=True)
+            _follow(server, store, every, time.monotonic() + every)
+            continue
         gone = store.keep(keep)
         typer.echo(
             f"{made.name}: {made.size_bytes / 1e6:,.1f} MB in {time.monotonic() - started:.1f} s. Any time from {made.ended_at[:19]} UTC on "
@@ -131,7 +143,7 @@ def _follow(server: Server, store: Store, every: int, until: float) -> None:
         try:
             with store.locked():
                 moment = _run(backups.receive(server, store))
-        except (DomainError, OSError) as error:
+        except (*AWAY, DomainError) as error:
             # The server is away, or too busy: it keeps what was not fetched.
             typer.echo(f"not fetched, tried again in {every} s: {error}", err=True)
             continue
@@ -178,8 +190,15 @@ def backup_compare(
     lines and reservations: for a server that was restored by its own means. Exit codes: 0 all of it holds, 1 something does not."""
     from marketplace.db.backup_store import utc
     from marketplace.db.embedded import WORKER, EmbeddedServer
+    from marketplace.ledger.service import KeyRing
 
     settings, store = get_settings(), _store(to)
+    if not KeyRing(store.folder).history():
+        # A folder that was mistyped must not be an all-clear.
+        raise missing(
+            "backup.none",
+            f"{store.folder} holds nothing of what the log has published: there is nothing to compare with. Name a folder of backups.",
+        )
     worker = settings.worker_database_url
     if worker is None:
         credentials = EmbeddedServer(settings.data_dir).credentials()

@@ -172,7 +172,7 @@ def _look(client: httpx.Client, signer: Signer, trusted: list[Key], state: Path)
 
     note = parse_note(_get(client, "/log/checkpoint").decode())
     shown = open_checkpoint(note, trusted)
-    known = open_checkpoint(parse_note(_text(state)), trusted) if state.exists() else None
+    known = _remembered(state, trusted)
     proof: list[bytes] = []
     if known is not None and 0 < known.size < shown.size:
         proof = consistency_proof(_tiles(client, shown.size), known.size, shown.size)
@@ -192,6 +192,22 @@ def _look(client: httpx.Client, signer: Signer, trusted: list[Key], state: Path)
     return f"size {shown.size:,} cosigned"
 
 
+def _remembered(state: Path, trusted: list[Key]) -> Checkpoint | None:
+    """What it saw last. Raises ``witness.state``: a file that is damaged is no fault of the log's, and never a first look."""
+    from marketplace.ledger.log.notes import NoteError, open_checkpoint, parse_note
+
+    if not state.exists():
+        return None
+    try:
+        return open_checkpoint(parse_note(_text(state)), trusted)
+    except NoteError as error:
+        raise conflict(
+            "witness.state",
+            f"{state}, in which this witness keeps what it saw last, cannot be read: {error} Put back a copy of it, or name the key of "
+            "the log that signed it as well. Without it nobody knows whether the log has shrunk since.",
+        ) from None
+
+
 def _report(client: httpx.Client, state: Path) -> None:
     """Shows the site what it had signed: it puts an alarm on record, if it is honest."""
     import httpx
@@ -206,11 +222,14 @@ def _report(client: httpx.Client, state: Path) -> None:
 
 def _keep(state: Path, text: str) -> None:
     waiting = state.with_name(f".{state.name}.new")
-    with waiting.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    waiting.replace(state)
+    try:
+        with waiting.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        waiting.replace(state)
+    except OSError as error:
+        raise missing("file.not_found", f"{state} cannot be written: {error.strerror}. Nothing was cosigned.") from None
 
 
 def _get(client: httpx.Client, path: str) -> bytes:

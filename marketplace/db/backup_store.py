@@ -291,8 +291,8 @@ def utc(text: str) -> datetime:
     """A moment as a person writes it: with its offset, or in UTC. Raises ``backup.time``."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise invalid(
             "backup.time", f"'{text}' is no time. Write it like 2026-11-30T14:05:00Z, or 'latest'.", field="to"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

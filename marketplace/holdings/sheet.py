@@ -22,36 +22,52 @@ KNOWN_WORDS: Final[Mapping[str, str]] = {
 }
 MOST_LINES: Final = 2_000
 DEFAULT_TOLERANCE: Final = 0
-_QUANTITY: Final = re.compile(r"[\s,;]+(?:x\s*)?([0-9][0-9,]*)$", re.IGNORECASE)
+_QUANTITY: Final = re.compile(r"([\s,;]+(?:x\s*)?)([0-9][0-9,]*)$", re.IGNORECASE)
+_ODD: Final = re.compile(r"[,;]\s*([-+]?[0-9][0-9.,]*)$")
+"""What stands behind a comma and is a number, but none of units: '-3', '3.5'."""
+_ONE: Final = re.compile(r'"[^",;]*"')
+"""One number, whatever spaces are in it."""
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+"""As a spreadsheet writes its columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a list: so many of a part number, or (``quantity`` None) a serial number, or one unit of a part."""
+    """One line of a list: so many of a part number, or (``quantity`` None) a serial number, or one unit of a part. ``whole``: the
+    line as it stands, where nothing but space parts number and quantity: a serial number may well be 'SN 0042'."""
 
     code: str
     quantity: int | None
+    whole: str | None = None
 
 
 def read_items(text: str) -> tuple[Item, ...]:
     """The lines of a pasted list or a CSV: a serial number, or a part number and how many. Raises ``count.list``."""
     found: list[Item] = []
     for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip().strip('"').strip()
+        one = _ONE.fullmatch(raw.strip())
+        line = _QUOTED.sub(r"\1", raw.strip()).strip()
         if not line:
             continue
         if len(found) >= MOST_LINES:
             raise invalid(
                 "count.list", f"At most {MOST_LINES:,} lines at once; send the rest after these.", field="items"
             )
-        counted = _QUANTITY.search(line)
+        counted = None if one else _QUANTITY.search(line)
         code = (line[: counted.start()] if counted else line).strip().strip('",;').strip()
         if not code or len(code) > 100:
             raise invalid("count.list", f"Line {number} names no part or serial number: '{line[:60]}'.", field="items")
-        quantity = int(counted[1].replace(",", "")) if counted and len(counted[1]) < 12 else None
+        if counted is None and (odd := _ODD.search(line)):
+            raise invalid(
+                "count.list",
+                f"Line {number}: '{odd[1][:20]}' is no number of units. Write a whole one, 0 or more.",
+                field="items",
+            )
+        quantity = int(counted[2].replace(",", "")) if counted and len(counted[2]) < 12 else None
         if quantity is not None and quantity > MAX_QUANTITY:
             raise invalid("count.list", f"Line {number}: at most {MAX_QUANTITY:,} of a part.", field="items")
-        found.append(Item(code, quantity))
+        whole = line if counted and quantity is not None and counted[1].isspace() and len(line) <= 100 else None
+        found.append(Item(code, quantity, whole))
     if not found:
         raise invalid(
             "count.list",

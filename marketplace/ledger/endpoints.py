@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import ReadSession
-from marketplace.kit.errors import forbidden, invalid, missing
+from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, PageOut
 from marketplace.ledger import service
@@ -119,9 +119,17 @@ async def movements(
 ) -> FeedOut:  # fmt: skip
     """For other systems that follow along: the movements that your company may see, in the one order in which the log has them. Keep
     ``next`` and ask again with ``after``: nothing is missed and nothing comes twice, whenever you ask and however long you were
-    away. A page may be empty before you have caught up: others' movements stand in between."""
+    away. A page may be empty before you have caught up: others' movements stand in between. A position that the log does not have is
+    refused: it was restored to an earlier time since."""
     _unmasked(actor)
     found = await queries.feed(session, after, limit)
+    if after >= max(found.size, 0):
+        raise conflict(
+            "log.beyond",
+            f"The log has {found.size:,} entries, so nothing has been read up to position {after:,} of it: it was restored to an earlier "
+            "time, or you followed another one. Compare what you have with it, and go on from a position that it has.",
+            size=found.size,
+        )
     items = [FedOut(position=position, movement=json.loads(record)) for position, record in found.found]
     return FeedOut(items=items, next=found.reached, size=found.size, caught_up=found.reached >= found.size - 1)
 

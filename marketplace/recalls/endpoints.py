@@ -100,9 +100,11 @@ async def holder_page(
     session: ReadSession, actor: Actor, recall_id: UUID, after: str | None, limit: int, secret: str
 ) -> tuple[list[HolderRow], str | None]:
     """Up to ``limit`` companies behind a bookmark, and the next bookmark. Raises ``page.bookmark``."""
-    mark = read_bookmark(after, secret, UUID)
-    rows = await queries.holders(session, actor, recall_id, after=mark[0] if mark else None, limit=limit + 1)
-    page = cut(rows, limit, lambda r: [r.holder_id], secret)
+    mark = read_bookmark(after, secret, str)
+    rows = await queries.holders(
+        session, actor, recall_id, secret=secret, after=mark[0] if mark else None, limit=limit + 1
+    )
+    page = cut(rows, limit, lambda r: [r.mark], secret)
     return list(page.items), page.next
 
 
@@ -110,9 +112,9 @@ async def unit_page(
     session: ReadSession, actor: Actor, recall_id: UUID, after: str | None, limit: int, secret: str
 ) -> tuple[list[StoppedUnit], str | None]:
     """Up to ``limit`` lots behind a bookmark, and the next bookmark. Raises ``page.bookmark``."""
-    mark = read_bookmark(after, secret, UUID)
-    rows = await queries.units(session, actor, recall_id, after=mark[0] if mark else None, limit=limit + 1)
-    page = cut(rows, limit, lambda r: [r.lot_id], secret)
+    mark = read_bookmark(after, secret, UUID, int)
+    rows = await queries.units(session, actor, recall_id, after=(mark[0], mark[1]) if mark else None, limit=limit + 1)
+    page = cut(rows, limit, lambda r: [r.lot_id, r.place], secret)
     return list(page.items), page.next
 
 

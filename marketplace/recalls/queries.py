@@ -160,9 +160,10 @@ def _reach(row: asyncpg.Record) -> Reach:
 @dataclass(frozen=True, slots=True)
 class HolderRow:
     """A company that a hold concerns, what it has of the units, and what it said. ``holder``: its name, or how it is called
-    where the reader is not told it."""
+    where the reader is not told it; ``mark``: its place in the list, which does not tell either."""
 
     holder_id: UUID
+    mark: str
     holder: str
     told: bool
     reach: Reach
@@ -187,7 +188,7 @@ class HolderRow:
 
 
 _HOLDERS = """
-SELECT h.holder_id, c.name, c.country, h.named, h.since, h.answer_by, t.told_at, d.read_at, a.answered_at, a.asked, a.found, a.set_aside,
+SELECT h.holder_id, m.mark, c.name, c.country, h.named, h.since, h.answer_by, t.told_at, d.read_at, a.answered_at, a.asked, a.found, a.set_aside,
        a.used_before, a.used_on, a.not_here, a.note, coalesce(g.lots, 0) AS lots, coalesce(g.units, 0) AS units,
        coalesce(g.sites, 0) AS sites, coalesce(g.reserved, 0) AS reserved, coalesce(g.under_way, 0) AS under_way,
        coalesce(g.installed, 0) AS installed, coalesce(g.used_up, 0) AS used_up
@@ -197,24 +198,25 @@ LEFT JOIN recall_told t ON t.recall_id = h.recall_id AND t.holder_id = h.holder_
 LEFT JOIN recall_read d ON d.recall_id = h.recall_id AND d.holder_id = h.holder_id
 LEFT JOIN LATERAL (SELECT * FROM recall_answer x WHERE x.recall_id = h.recall_id AND x.holder_id = h.holder_id
                    ORDER BY x.id DESC LIMIT 1) a ON true
+CROSS JOIN LATERAL (SELECT encode(sha256(convert_to($3 || h.holder_id::text, 'UTF8')), 'hex') AS mark) m
 WHERE h.recall_id = $1
 """
 
 
 async def holders(
-    session: AsyncSession, actor: Actor, recall_id: UUID, *, after: UUID | None = None, limit: int = 51
+    session: AsyncSession, actor: Actor, recall_id: UUID, *, secret: str, after: str | None = None, limit: int = 51
 ) -> Sequence[HolderRow]:
     """Whom a hold concerns and how far each is; of a company that is no maker itself alone. One statement, however many holders
-    and units."""
+    and units. In an order that depends on ``secret``: a bookmark can be read, and by an id it would name who is hidden."""
     rows = await fetch(
-        session, _HOLDERS + " AND ($2::uuid IS NULL OR h.holder_id > $2) ORDER BY h.holder_id LIMIT $3", recall_id, after, limit
+        session, _HOLDERS + " AND ($2::text IS NULL OR m.mark > $2) ORDER BY m.mark LIMIT $4", recall_id, after, secret, limit
     )  # fmt: skip
     return [_holder(dict(r), actor) for r in rows]
 
 
 async def own_part(session: AsyncSession, actor: Actor, recall_id: UUID) -> HolderRow | None:
     """What a hold says of the actor's own company; None where it is not concerned."""
-    row = await fetch_one(session, _HOLDERS + " AND h.holder_id = $2", recall_id, actor.company_id)
+    row = await fetch_one(session, _HOLDERS + " AND h.holder_id = $2", recall_id, actor.company_id, "")
     return _holder(dict(row), actor) if row else None
 
 
@@ -228,7 +230,7 @@ def _holder(v: dict[str, Any], reader: Actor) -> HolderRow:
         reader.company_id not in reader.masked and (v["named"] or answer is not None)
     )
     return HolderRow(
-        v["holder_id"], v["name"] if told else f"{HIDDEN} in {v['country']}", told, reach, v["since"], v["answer_by"], v["told_at"],
+        v["holder_id"], v["mark"], v["name"] if told else f"{HIDDEN} in {v['country']}", told, reach, v["since"], v["answer_by"], v["told_at"],
         v["read_at"], v["answered_at"], v["asked"], answer, max(reach.asked - answer.told, 0) if answer else 0,
     )  # fmt: skip
 
@@ -237,8 +239,8 @@ async def answers_in_sum(session: AsyncSession, recall_id: UUID) -> Answer:
     """What holders said last, together, as far as the reader may see it."""
     row = await fetch_one(
         session,
-        "SELECT coalesce(sum(found), 0)::int AS found, coalesce(sum(set_aside), 0)::int AS set_aside, "
-        "coalesce(sum(used_before), 0)::int AS used_before, coalesce(sum(not_here), 0)::int AS not_here "
+        "SELECT coalesce(sum(found), 0)::bigint AS found, coalesce(sum(set_aside), 0)::bigint AS set_aside, "
+        "coalesce(sum(used_before), 0)::bigint AS used_before, coalesce(sum(not_here), 0)::bigint AS not_here "
         "FROM (SELECT DISTINCT ON (holder_id) * FROM recall_answer WHERE recall_id = $1 ORDER BY holder_id, id DESC) a",
         recall_id,
     )
@@ -248,9 +250,11 @@ async def answers_in_sum(session: AsyncSession, recall_id: UUID) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class StoppedUnit:
-    """A lot that a hold reached and that the reader may see, and where it is. ``lifted``: what was said of it when it was let go."""
+    """A lot that a hold reached and that the reader may see, once for each place where some of it is (``place`` numbers them; 0: it is
+    nowhere any more). ``lifted``: what was said of it when it was let go."""
 
     lot_id: UUID
+    place: int
     serial: str | None
     batch: str | None
     quantity: int
@@ -262,21 +266,21 @@ class StoppedUnit:
 
 
 async def units(
-    session: AsyncSession, actor: Actor, recall_id: UUID, *, after: UUID | None = None, limit: int = 51
+    session: AsyncSession, actor: Actor, recall_id: UUID, *, after: tuple[UUID, int] | None = None, limit: int = 51
 ) -> Sequence[StoppedUnit]:
-    """Lots of a hold by id, as far as the reader may see them; none to a person from whom the company hides its holders."""
+    """Lots of a hold by id and place, as far as the reader may see them; none to a person from whom the company hides its holders."""
     if actor.company_id in actor.masked:
         return []
     rows = await fetch(
         session,
-        "SELECT x.lot_id, l.serial, l.batch, coalesce(q.quantity, 0) AS quantity, coalesce(c.name, '') AS holder, s.name AS site, "
+        "SELECT x.lot_id, coalesce(q.position_id, 0) AS place, l.serial, l.batch, coalesce(q.quantity, 0) AS quantity, coalesce(c.name, '') AS holder, s.name AS site, "
         "q.lot_id IS NOT NULL AND q.site_id IS NULL AS in_transit, x.at, w.disposition AS lifted FROM recall_lot x "
         "JOIN lot l ON l.lot_id = x.lot_id LEFT JOIN recall_lift_lot y ON y.recall_id = x.recall_id AND y.lot_id = x.lot_id "
-        "LEFT JOIN recall_lift w ON w.id = y.lift_id LEFT JOIN LATERAL (SELECT p.lot_id, p.quantity, p.holder_id, p.site_id "
-        "FROM position p WHERE p.lot_id = x.lot_id AND p.quantity > 0 ORDER BY p.quantity DESC, p.position_id LIMIT 1) q ON true "
+        "LEFT JOIN recall_lift w ON w.id = y.lift_id LEFT JOIN position q ON q.lot_id = x.lot_id AND q.quantity > 0 "
         "LEFT JOIN company c ON c.id = q.holder_id LEFT JOIN site s ON s.id = q.site_id "
-        "WHERE x.recall_id = $1 AND ($2::uuid IS NULL OR x.lot_id > $2) ORDER BY x.lot_id LIMIT $3",
-        recall_id, after, limit,
+        "WHERE x.recall_id = $1 AND ($2::uuid IS NULL OR (x.lot_id, coalesce(q.position_id, 0)) > ($2, $3)) "
+        "ORDER BY x.lot_id, coalesce(q.position_id, 0) LIMIT $4",
+        recall_id, *(after or (None, None)), limit,
     )  # fmt: skip
     return [StoppedUnit(**dict(r)) for r in rows]
 

@@ -25,12 +25,13 @@ PROGRESS_WORDS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 DISPOSITIONS: Final = get_args(Disposition)
 MOST_SERIALS: Final = 10_000
+_WHOLE: Final = "For all units of the part leave it out."
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Units of a part: a batch, serial numbers from one to another (both included; shorter ones first), or those of a list.
-    All of the part where nothing is named."""
+    """Units of a part: a batch, serial numbers from one to another (both included; shorter ones first), or those of a list,
+    capitals or not. All of the part where nothing is named."""
 
     batch: str | None = None
     serial_from: str | None = None
@@ -63,9 +64,16 @@ class Scope:
 
 
 def scope_of(batch: str | None, serial_from: str | None, serial_to: str | None, serials: Sequence[str] | None) -> Scope:
-    """A scope as it is kept: without surrounding space, each serial once. Raises ``recall.scope`` naming the field."""
-    low, high = (serial_from or "").strip() or None, (serial_to or "").strip() or None
+    """A scope as it is kept: without surrounding space, each serial once. Raises ``recall.scope`` naming the field.
+
+    What is given and names nothing is refused: a list that came out empty must not stop, or let go, all units of the part."""
+    for field, given in (("batch", batch), ("serial_from", serial_from), ("serial_to", serial_to)):
+        if given is not None and not given.strip():
+            raise invalid("recall.scope", f"This names nothing. {_WHOLE}", field=field)
+    low, high = serial_from and serial_from.strip(), serial_to and serial_to.strip()
     listed = tuple(dict.fromkeys(t.upper() for s in serials or () if (t := s.strip()))) or None
+    if serials is not None and not listed:
+        raise invalid("recall.scope", f"The list names no serial number. {_WHOLE}", field="serials")
     if listed and (low or high):
         raise invalid("recall.scope", "Give serial numbers as a list or as a range, not both.", field="serials")
     if listed and len(listed) > MOST_SERIALS:
@@ -74,9 +82,9 @@ def scope_of(batch: str | None, serial_from: str | None, serial_to: str | None, 
             f"That is {len(listed):,} serial numbers; at most {MOST_SERIALS:,} at once.",
             field="serials",
         )
-    if low and high and (len(low), low) > (len(high), high):
+    if low and high and (len(low), low.upper()) > (len(high), high.upper()):
         raise invalid("recall.scope", f"Serial number {low} comes after {high}: turn them round.", field="serial_to")
-    return Scope((batch or "").strip() or None, low, high, listed)
+    return Scope(batch and batch.strip(), low, high, listed)
 
 
 @dataclass(frozen=True, slots=True)

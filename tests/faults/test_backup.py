@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -16,11 +17,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
 import pytest
 
+from marketplace import cli_backup
+from marketplace.db import backup as backups
 from marketplace.db.backup_store import Store, next_segment
 from marketplace.db.embedded import APP, DATABASE, OWNER, SUPERUSER, WORKER, Credentials, EmbeddedServer
 from marketplace.db.session import Database
@@ -237,6 +241,7 @@ async def test_a_time_is_restored_with_the_root_that_was_published_then(site: Si
         ((later + timedelta(hours=1)).isoformat(), "reaches to"),
         ("2020-01-01T00:00:00Z", "an earlier time cannot be restored"),
         ("yesterday", "is no time"),
+        ("0001-01-01T00:00:00+14:00", "is no time"),
     ):
         done, into = await asyncio.to_thread(site.restore, to, "never")
         assert done.returncode in {2, 4, 5}
@@ -329,6 +334,8 @@ async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
     assert newest == max(history), "what was written last as well"
     compared = await asyncio.to_thread(site.command, "backup", "compare")
     assert (compared.returncode, compared.stdout.splitlines()[0]) == (0, "HOLDS"), compared.stdout
+    mistyped = await asyncio.to_thread(site.command, "backup", "compare", "--to", str(site.folder / "backup"))
+    assert (mistyped.returncode, "nothing to compare with" in mistyped.stderr) == (4, True), mistyped.stdout
     # A history that tells another root: what was restored would not be what was published.
     kept = (store.log / "history").read_text().splitlines()
     at, size, _, origin = kept[-1].split(" ", 3)
@@ -414,6 +421,41 @@ def test_a_backup_that_was_broken_off_is_none(tmp_path: Path) -> None:
     place.rename(store.base / "2026-11-30T00-00-00Z")
     with pytest.raises(DomainError, match="this backup is damaged"):
         store.before(datetime.now(UTC))
+
+
+def test_a_service_goes_on_when_its_server_is_stopped_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a server answers with an error of its own, that is none of the network."""
+    stopped = asyncpg.CannotConnectNowError("the database system is shutting down")
+    made = SimpleNamespace(name="whole", size_bytes=1, ended_at="2026-11-30T00:00:00")
+    turns: dict[str, list[Any]] = {"make": [made, stopped, made], "receive": [stopped] * 12}
+
+    def turn(what: str) -> Any:
+        async def act(*_: Any, **__: Any) -> Any:
+            if not turns[what]:
+                raise KeyboardInterrupt
+            following = turns[what].pop(0)
+            if isinstance(following, Exception):
+                raise following
+            return following
+
+        return act
+
+    for name in turns:
+        monkeypatch.setattr(backups, name, turn(name))
+    monkeypatch.setattr(cli_backup, "_server", lambda _dsn: None)
+    clock = itertools.count(step=400)
+    monkeypatch.setattr(cli_backup, "time", SimpleNamespace(sleep=lambda _seconds: None, monotonic=lambda: next(clock)))
+    Store(tmp_path).prepare()
+    with pytest.raises(KeyboardInterrupt):
+        cli_backup.backup(
+            SimpleNamespace(invoked_subcommand=None), tmp_path, 7, None, None, follow=True, every=1_000, hours=1
+        )
+    said = capsys.readouterr().err
+    assert said.count("not fetched, tried again") > 1
+    assert "no whole backup was made, tried again" in said
+    assert turns["make"] == []
 
 
 def test_segments_follow_one_another() -> None:

@@ -87,12 +87,11 @@ _BREAKS: Final = re.compile(r"[\s,;]+")
 
 
 def _scope(fields: Fields) -> Scope:
-    listed = [s for s in _BREAKS.split(fields.text("serials", LABELS["serials"], required=False, most=200_000)) if s]
-    return scope_of(
-        fields.text("batch", LABELS["batch"], required=False, most=100),
-        fields.text("serial_from", LABELS["serial_from"], required=False, most=100),
-        fields.text("serial_to", LABELS["serial_to"], required=False, most=100), listed or None,
+    listed = fields.text("serials", LABELS["serials"], required=False, most=200_000)
+    batch, low, high = (
+        fields.text(name, LABELS[name], required=False, most=100) or None for name in ("batch", "serial_from", "serial_to")
     )  # fmt: skip
+    return scope_of(batch, low, high, _BREAKS.split(listed) if listed else None)
 
 
 def may_order(actor: Actor) -> bool:

@@ -183,9 +183,9 @@ async def freeze_targets(
         WHERE l.frozen = $2 AND (k.company_id = $1 OR p.owner_id = $1)
           AND $1 IN (p.owner_id, p.holder_id, p.beneficiary_id)
           AND ($3::uuid[] IS NULL OR l.lot_id = ANY($3)) AND ($4::uuid IS NULL OR l.part_id = $4)
-          AND ($5::text IS NULL OR l.batch = $5)
-          AND ($6::text IS NULL OR (length(l.serial), l.serial COLLATE "C") >= (length($6), $6 COLLATE "C"))
-          AND ($7::text IS NULL OR (length(l.serial), l.serial COLLATE "C") <= (length($7), $7 COLLATE "C"))
+          AND ($5::text IS NULL OR upper(l.batch) = upper($5))
+          AND ($6::text IS NULL OR (length(l.serial), upper(l.serial) COLLATE "C") >= (length($6), upper($6) COLLATE "C"))
+          AND ($7::text IS NULL OR (length(l.serial), upper(l.serial) COLLATE "C") <= (length($7), upper($7) COLLATE "C"))
         ORDER BY l.lot_id, p.quantity DESC, p.position_id LIMIT $8
         """,
         actor.company_id,

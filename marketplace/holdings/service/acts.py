@@ -227,7 +227,7 @@ async def _do(
             "they are paid.",
             field="quantity", available=quantity - short,
         )  # fmt: skip
-    if short and isinstance(target, AtSite) and doing.kind is not Kind.MOVE and not against:
+    if short and doing.kind is not Kind.MOVE and (isinstance(target, ExactLine) or not against):
         await _stopped(session, actor, target, short)
     if short:
         _refuse(lines, quantity, quantity - short, against, covered, allowed)
@@ -305,17 +305,20 @@ async def _lines(session: WriteSession, actor: Actor, target: Target, doing: _Do
     ]
 
 
-async def _stopped(session: WriteSession, actor: Actor, target: AtSite, short: int) -> None:
-    """Where a maker's hold across holders stops the units that are lacking, the refusal names it: a count would find them."""
+async def _stopped(session: WriteSession, actor: Actor, target: Target, short: int) -> None:
+    """Where a maker's hold across holders stops the units that are lacking, the refusal names it, before what their agreement says
+    of a quality hold: it tells what to do, and who lifts it."""
     company = actor.company_id
-    ids = (
-        await queries.lot_ids_of_serial(session, company, target.part_id, target.serial)
-        if target.serial
-        else await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=True)
-    )
+    ids: Sequence[UUID]
+    if isinstance(target, ExactLine):
+        ids, what = [target.lot_id], "these units"
+    elif target.serial:
+        ids, what = await queries.lot_ids_of_serial(session, company, target.part_id, target.serial), "this unit"
+    else:
+        ids = await queries.lot_ids_at(session, company, target.part_id, target.site_id, unreserved=True)
+        what = f"units here, and {short:,} more would be needed"
     if holds := await standing_holds(session, ids):
         hold = holds[0]
-        what = "this unit" if target.serial else f"units here, and {short:,} more would be needed"
         raise conflict(
             "ledger.frozen",
             f"{hold.words} stops {what}: they may be counted and moved, but not used, sold or shipped until that is lifted. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -95,14 +95,16 @@ async def enter(
 
     Raises ``count.not_found``, ``count.ended``, ``count.part`` for a quantity of no part, or of a part with serial numbers."""
     sheet = await _open(session, actor, sheet_id)
-    codes = [i.code for i in items if i.quantity is None]
+    codes = [i.whole or i.code for i in items if i.quantity is None or i.whole]
     lots: dict[str, reads.Candidate] = {}
     for candidate in await reads.by_serials(session, actor.company_id, sheet.site_id, codes):
         lots.setdefault(candidate.serial.upper(), candidate)
     numbers = [i.code for i in items if i.quantity is not None or i.code.upper() not in lots]
+    numbers += [i.whole for i in items if i.whole and i.whole.upper() not in lots]
     asked = [a for n in dict.fromkeys(numbers) for a in parse_list(n)[:1]]
     hits = (await find(session, asked)).hits if asked else {}
     by_number = {a: h[0].part_id for a, h in hits.items() if h and h[0].step is Match.EXACT}
+    items = [_as_meant(i, lots, by_number, scanned=how == "scan") for i in items]
     rounds = {
         r["part_id"]: r["round"]
         for r in await fetch(
@@ -127,7 +129,10 @@ async def enter(
         part_id = lot.part_id if lot else by_number.get(normalise(item.code))
         if part_id is None and item.quantity is not None:
             raise invalid(
-                "count.part", f"No part has the number {item.code} exactly. Nothing was entered.", field="items"
+                "count.part",
+                f"No part has the number {item.code} exactly. Nothing was entered."
+                + (f' If {item.whole} is one number, write it in quotes: "{item.whole}".' if item.whole else ""),
+                field="items",
             )
         turn = rounds.get(part_id, 1) if part_id else 1
         if lot is None and part_id is not None:
@@ -153,6 +158,21 @@ async def enter(
         sheet_id, actor.company_id, how, actor.user_id, now, *([row[n] for row in rows] for n in range(5)),
     )  # fmt: skip
     return Entered(len(rows), tuple(words))
+
+
+def _as_meant(item: Item, lots: Mapping[str, object], parts: Mapping[str, UUID], *, scanned: bool) -> Item:
+    """'5305 00 068 0508' is a number, and no 508 of '5305 00 068', where the one is known and the other is not; what a scanner read
+    is always one. Raises ``count.list`` where both are known: nothing is guessed about how much is there."""
+    if item.whole is None:
+        return item
+    known = item.whole.upper() in lots or normalise(item.whole) in parts
+    if known and normalise(item.code) in parts and not scanned:
+        raise invalid(
+            "count.list",
+            f'{item.whole} can be read in two ways. Write "{item.whole}" for that number, or {item.code}, {item.quantity} for so many.',
+            field="items",
+        )
+    return Item(item.whole, None) if known or (scanned and normalise(item.code) not in parts) else item
 
 
 async def take_back(session: WriteSession, actor: Actor, sheet_id: UUID, entry_id: UUID, *, now: datetime) -> None:

@@ -196,6 +196,7 @@ def verify(bundle: JSON, policy: Policy | None = None, known: Checkpoint | None 
     verdict.not_proven += [
         "That what was reported is true: a proof shows what was recorded and when, not what stands on a shelf.",
         "What happened after the checkpoint, and what was reported to nobody.",
+        "That these are all the lots of what the file says it is of: it proves those that stand in it.",
         "Names beside ids (parts, companies, places): they are for reading.",
     ]
     return verdict
@@ -223,7 +224,7 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
         raise _StopError(f"The checkpoint does not hold. {error}") from None
     verdict.checkpoint = point
     if known is not None:
-        _same(point, known)
+        _same(point, known, verdict)
     try:
         cosigned = [s for s in signed_by(note, witnesses) if s.key.kind == COSIGNATURE]
     except NoteError as error:
@@ -241,7 +242,9 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
         verdict.faults.append(f"Too few witnesses have cosigned: {policy.words}; cosigned by {who}.")
     if verdict.faults:
         return
-    verdict.proven += _proven(point, verdict, [s.key.name for s in cosigned])
+    # A key that came with the file is nobody's in particular: whoever forges the one writes the other beside it.
+    names = [s.key.name for s in cosigned]
+    verdict.proven += _proven(point, verdict, names if policy is not None else [])
     if policy is None or not policy.logs:
         verdict.not_proven.append(
             f"That the key is that of {point.origin}: it was taken from the bundle. Give a policy with its key to be sure."
@@ -249,6 +252,11 @@ def _verify(bundle: JSON, policy: Policy | None, known: Checkpoint | None, verdi
     if not cosigned:
         verdict.not_proven.append(
             "That everybody is shown the same log: no known witness has cosigned this checkpoint."
+        )
+    elif policy is None:
+        verdict.not_proven.append(
+            f"That everybody is shown the same log: {', '.join(names)} cosigned it, by {'a key' if len(names) == 1 else 'keys'} taken from "
+            "the bundle. Give a policy with keys of witnesses that you know."
         )
 
 
@@ -276,11 +284,16 @@ def _proven(point: Checkpoint, verdict: Verdict, cosigned: Sequence[str]) -> lis
     return words
 
 
-def _same(point: Checkpoint, known: Checkpoint) -> None:
+def _same(point: Checkpoint, known: Checkpoint, verdict: Verdict) -> None:
     if point.origin != known.origin:
         raise _StopError(f"The bundle is of the log {point.origin}, the checkpoint that you gave of {known.origin}.")
     if point.size == known.size and point.root != known.root:
         raise _StopError(f"There are two logs: the one of the bundle has another root at size {point.size} than yours.")
+    if point.size != known.size:
+        verdict.not_proven.append(
+            f"That this is the log of the checkpoint that you gave: yours is of size {known.size:,}, that of the bundle of size "
+            f"{point.size:,}, and only equal sizes can be compared here. A witness follows from one size to the next."
+        )
 
 
 def read_checkpoint(text: str) -> Checkpoint:

@@ -34,9 +34,11 @@ async def opened(world: World, **scope: UUID | None) -> UUID:
         )  # fmt: skip
 
 
-async def entered(world: World, sheet: UUID, *items: Item, at: datetime | None = None) -> sheets.Entered:
+async def entered(
+    world: World, sheet: UUID, *items: Item, at: datetime | None = None, how: str = "scan"
+) -> sheets.Entered:
     async with world.db.write(world.buyer.tenant) as session:
-        return await sheets.enter(session, person(world.buyer), sheet, items, how="scan", now=at or clock())
+        return await sheets.enter(session, person(world.buyer), sheet, items, how=how, now=at or clock())
 
 
 async def confirmed(world: World, sheet: UUID) -> sheets.Confirmed:
@@ -63,11 +65,20 @@ async def number(world: World) -> str:
 
 
 def test_lists_are_read_and_tolerance_is_whole_units() -> None:
-    text = 'SN-1\n\n"SN-2"\n100-A, 12\n200-B;1,200\nBOLT M8 x 4\n'
+    text = 'SN-1\n\n"SN-2"\n100-A, 12\n200-B;1,200\nBOLT M8 x 4\n"300-C","7"\nSN 42\n"SN 43"\n'
     assert read_items(text) == (
-        Item("SN-1", None), Item("SN-2", None), Item("100-A", 12), Item("200-B", 1200), Item("BOLT M8", 4),
+        Item("SN-1", None), Item("SN-2", None), Item("100-A", 12), Item("200-B", 1200), Item("BOLT M8", 4), Item("300-C", 7),
+        Item("SN", 42, "SN 42"), Item("SN 43", None),
     )  # fmt: skip
-    for bad in ("", "  \n", "\n".join(f"S{n}" for n in range(2_001)), ", 4"):
+    for bad in (
+        "",
+        "  \n",
+        "\n".join(f"S{n}" for n in range(2_001)),
+        ", 4",
+        "100-A, -3",
+        "100-A; 3.5",
+        '"100-A","2.0"',
+    ):
         with pytest.raises(DomainError, match=r"count\.list"):
             read_items(bad)
     assert [tolerance(n, 500) for n in (0, 19, 20, 100)] == [0, 0, 1, 5]
@@ -162,6 +173,29 @@ async def test_serials_are_scanned_and_the_unread_one_is_the_missing_one(world: 
     )
     assert [r["lot_id"] for r in rows] == [lots["A2"]]
     assert (await world.positions(away))[1] == (1, 0)
+
+
+async def test_spaces_in_a_number_are_no_quantity(world: World) -> None:
+    """What a label has is one number; 'so many of' is read where a part is known by the rest of the line alone."""
+    lot = await world.register(world.buyer, serial="SN 0042")
+    await world.register(world.buyer, 5)
+    sheet, known = await opened(world), await number(world)
+    assert (await entered(world, sheet, Item("SN", 42, "SN 0042"), how="typed")).words == ()
+    await entered(world, sheet, Item(known, 5, f"{known} 5"), how="typed")
+    said = await entered(world, sheet, Item("ZZ", 9, "ZZ 9"))
+    assert "ZZ 9 is no part number" in said.words[0]
+    async with world.db.read(world.buyer.tenant) as session:
+        rows = await reads.entries(session, sheet)
+    assert {(e.serial, e.quantity) for e in rows} == {("SN 0042", 1), (None, 5), ("ZZ 9", 1)}
+    assert lot in {e.lot_id for e in rows}
+    await world.register(world.buyer, serial=f"{known} 5")
+    before = await everything(world)
+    with pytest.raises(DomainError, match=r"count\.part") as unknown:
+        await entered(world, sheet, Item("ZZ", 9, "ZZ 9"), how="typed")
+    assert 'write it in quotes: "ZZ 9"' in unknown.value.message
+    with pytest.raises(DomainError, match=r"count\.list"):
+        await entered(world, sheet, Item(known, 5, f"{known} 5"), how="typed")
+    assert await everything(world) == before
 
 
 async def test_a_serial_nobody_knows_may_be_the_right_one_of_a_unit_here(world: World) -> None:

@@ -358,8 +358,15 @@ def test_a_bundle_holds_for_both_verifiers_and_says_what_it_does_not_prove(made:
     assert (verdict.lots, verdict.movements, verdict.whole) == (3, 15, 2)
     assert any("is true" in words for words in verdict.not_proven)
     assert not any("key is that of" in words for words in verdict.not_proven)
+    assert any("Cosigned by witness.example/1" in words for words in verdict.proven)
+    assert any("all the lots of what the file says" in words for words in verdict.not_proven)
     unsure = bundles.verify(bundles.load(made.data))
     assert unsure.holds
+    # Whoever forges a bundle names witnesses in it as well.
+    assert not any("Cosigned" in words for words in unsure.proven)
+    assert any("same log: witness.example/1 cosigned it, by a key taken from" in words for words in unsure.not_proven)
+    smaller = bundles.verify(bundles.load(made.data), POLICY, made.point._replace(size=1_499))
+    assert any("yours is of size 1,499, that of the bundle of size 1,500" in words for words in smaller.not_proven)
     assert any("taken from the bundle" in words for words in unsure.not_proven)
     assert (
         verify_bundle.check(json.loads(made.data), [LOG.key.vkey])
@@ -392,6 +399,15 @@ def test_a_thousand_changes_are_all_found_by_both_verifiers(made: Made) -> None:
                     verify_bundle.check(bundle, [LOG.key.vkey])
             found += 1
     assert found > 900
+
+
+@pytest.mark.parametrize("wrong", [None, " ", "\n"])
+def test_the_second_verifier_reads_hex_as_it_is_described(made: Made, wrong: str | None) -> None:
+    bundle = json.loads(made.data)
+    name, known = next(iter(bundle["nodes"].items()))
+    bundle["nodes"][name] = wrong if wrong is None else known + wrong
+    with pytest.raises((ValueError, TypeError)):
+        verify_bundle.check(bundle, [LOG.key.vkey])
 
 
 def _without(bundle: dict[str, Any], lot: int, movement: int) -> None:

@@ -243,6 +243,9 @@ async def test_other_systems_follow_along_by_position(site: Site, monkeypatch: p
         before = len(taken)
         assert await follow(planner, at) == at
         assert len(taken) == before
+        # A log that was restored to an earlier time lacks what was read: "caught up" would leave out all until it has grown past.
+        beyond = await planner.get(f"{API}/movements", params={"after": at + 1})
+        assert (beyond.status_code, beyond.json()["code"]) == (409, "log.beyond")
         for wrong in ({"after": -2}, {"limit": 0}, {"limit": 1_001}, {"after": "x"}):
             assert (await planner.get(f"{API}/movements", params=wrong)).status_code == 422
     # What was sold: each side sees the other's end of it, and the record is the one that a bundle proves.
@@ -320,6 +323,17 @@ async def test_a_witness_cosigns_what_goes_on_and_catches_a_log_that_was_set_bac
         assert (await look()).stdout.rstrip().endswith("size 640 cosigned")
         listed = (await admin.get(f"{API}/witnesses")).json()
         assert [(w["name"], w["size"]) for w in listed] == [("w.test/1", 640)]
+        # Its own memory is damaged, or cannot be kept: neither is told as a fault of the log, nor taken for a first look.
+        kept = state.read_text()
+        state.write_text("not a note")
+        damaged = await look()
+        assert (damaged.returncode, f"{state}, in which this witness keeps" in damaged.stderr) == (5, True)
+        assert state.read_text() == "not a note"
+        state.write_text(kept)
+        run[run.index(str(state))] = str(tmp_path / "none" / "w.state")
+        nowhere = await look()
+        assert (nowhere.returncode, "Nothing was cosigned" in nowhere.stderr) == (4, True), nowhere.stderr
+        run[run.index(str(tmp_path / "none" / "w.state"))] = str(state)
         # The operator sets the database back to yesterday, and signs that again with the log's own key.
         owner = site.world.owner
         await owner.execute("SET session_replication_role = replica")

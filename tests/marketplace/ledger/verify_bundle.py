@@ -25,7 +25,7 @@ def sha(data):
 
 
 def unhex(text):
-    return need(text == text.lower(), "hex is written in small letters") or bytes.fromhex(text)
+    return need(bytes.fromhex(text).hex() == text, "hex is written in small letters") or bytes.fromhex(text)
 
 
 def add(a, b):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -15,7 +16,7 @@ import asyncpg
 import pytest
 
 from marketplace.db.session import Database
-from marketplace.holdings.service import AtSite, Selection, freeze, install, lift, use_up
+from marketplace.holdings.service import AtSite, ExactLine, Selection, freeze, install, lift, use_up
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
@@ -55,6 +56,11 @@ async def uses(world: World, party: Party, serial: str) -> None:
         await use_up(session, person(party), AtSite(world.part, party.site, serial=serial), 1, now=clock())
 
 
+async def uses_line(world: World, party: Party, lot: UUID, position: int) -> None:
+    async with world.db.write(party.tenant) as session:
+        await use_up(session, person(party), ExactLine(lot, position), 1, now=clock())
+
+
 async def frozen(world: World, *lots: UUID) -> list[bool]:
     return [await world.owner.fetchval("SELECT frozen FROM lot WHERE lot_id = $1", lot) for lot in lots]
 
@@ -64,13 +70,16 @@ async def recall_rows(world: World) -> list[tuple[object, ...]]:
 
 
 def test_scopes_and_answers_are_checked() -> None:
-    assert scope_of(" B ", None, "", [" a1 ", "A1"]) == Scope("B", None, None, ("A1",))
+    assert scope_of(" B ", None, None, [" a1 ", "A1"]) == Scope("B", None, None, ("A1",))
+    assert scope_of(None, "a9", "A10", None).serial_to == "A10"
     assert Scope(serial_from="A9", serial_to="A10").words == "serial numbers A9 to A10"
     for bad in (
         (None, "A10", "A9", None),
         (None, "A", None, ["B"]),
         (None, None, None, [f"S{n}" for n in range(10_001)]),
-    ):
+        # What came out empty is not everything.
+        (None, None, None, []), (None, None, None, ["", " "]), (" ", None, None, None), (None, "", None, None), (None, None, " ", None),
+    ):  # fmt: skip
         with pytest.raises(DomainError, match=r"recall\.scope"):
             scope_of(*bad)
     today = date(2026, 11, 30)
@@ -94,7 +103,8 @@ def test_scopes_and_answers_are_checked() -> None:
 async def test_it_reaches_every_holder_also_those_the_maker_cannot_see(world: World) -> None:
     """Under an agreement, in a machine, at home, and at a company with which the maker has nothing to do."""
     agreement = await agreed(world)
-    lots = {s: await delivered(world, agreement, 1, serial=s) for s in ("A8", "A9", "A10", "A11")}
+    # Capitals or not: a serial number is typed by many hands.
+    lots = {s: await delivered(world, agreement, 1, serial=s) for s in ("A8", "A9", "a10", "A11")}
     home = await world.register(world.maker, serial="A12")
     foreign = await world.register(world.other, serial="A13")
     own = AtSite(world.part, world.buyer.site, serial="A11")
@@ -132,7 +142,7 @@ async def test_only_its_maker_and_only_with_words(world: World) -> None:
 async def test_stopped_units_go_nowhere_and_the_refusal_says_by_what(world: World) -> None:
     agreement = await agreed(world)
     lot = await delivered(world, agreement, 1, serial="A1")
-    await delivered(world, agreement, 1, serial="B1")
+    other = await delivered(world, agreement, 1, serial="B1")
     made = await put(world, Scope(serials=("A1",)))
     before = await world.snapshot(lot)
     for act in (
@@ -152,6 +162,13 @@ async def test_stopped_units_go_nowhere_and_the_refusal_says_by_what(world: Worl
     assert await world.snapshot(lot) == before
     # Moving it aside is what it is for.
     await world.run(world.buyer, Step(Kind.MOVE, lot, 1, 1, to=under(world, agreement, site=world.buyer.sites[1])))
+    # With all of the agreement's units stopped its clause says no first: the hold is named all the same.
+    await put(world, Scope(serials=("B1",)))
+    before = await world.snapshot(other)
+    with pytest.raises(DomainError) as said:
+        await uses_line(world, world.buyer, other, 1)
+    assert (said.value.code, "Set aside." in said.value.message) == ("ledger.frozen", True)
+    assert await world.snapshot(other) == before
 
 
 async def test_what_comes_later_is_stopped_too_and_its_holder_asked(world: World, worker_db: Database) -> None:
@@ -212,7 +229,7 @@ async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worke
         await service.note_read(session, person(world.buyer), made.id, clock())
         await service.note_read(session, person(world.buyer), made.id, clock())
     async with world.db.read(world.buyer.tenant) as session:
-        (mine,) = await queries.holders(session, person(world.buyer), made.id)
+        (mine,) = await queries.holders(session, person(world.buyer), made.id, secret="s")
         row = await queries.recall(session, person(world.buyer), made.id, clock())
         (due,) = [
             o for o in (await obligations.obligations(session, person(world.buyer), ObligationFilter(), clock(), secret="s")).items
@@ -232,7 +249,7 @@ async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worke
     async with world.db.write(world.buyer.tenant) as session:
         await service.answer(session, person(world.buyer), made.id, Answer(5, 4, 0, None, 1), now=clock())
     async with world.db.read(world.maker.tenant) as session:
-        rows = {h.holder: h for h in await queries.holders(session, person(world.maker), made.id)}
+        rows = {h.holder: h for h in await queries.holders(session, person(world.maker), made.id, secret="s")}
         late = clock() + timedelta(days=10)
         assert rows[world.buyer.name].progress(late) == "answered"
         # With whom the maker has nothing to do names itself by answering, and not before.
@@ -248,7 +265,34 @@ async def test_each_says_what_it_found_and_sees_itself_alone(world: World, worke
         await service.answer(session, person(world.other), made.id, Answer(4, 4, 0, None, 0), now=clock())
         assert await queries.waiting(session, world.other.id) == 0
     async with world.db.read(world.maker.tenant) as session:
-        assert world.other.name in {h.holder for h in await queries.holders(session, person(world.maker), made.id)}
+        assert world.other.name in {
+            h.holder for h in await queries.holders(session, person(world.maker), made.id, secret="s")
+        }
+
+
+async def test_what_is_told_of_counts_and_places_is_all_of_it(world: World) -> None:
+    """A lot that lies in several places is collected from each of them; and nobody's number breaks the others' page."""
+    agreement = await agreed(world)
+    await delivered(world, agreement, 1)
+    for party in (world.other, world.maker):
+        await world.register(party, 1)
+    lot = await world.register(world.buyer, 6)
+    await world.run(world.buyer, Step(Kind.MOVE, lot, 2, 1, to=world.place(world.buyer, site=world.buyer.sites[1])))
+    made = await put(world)
+    async with world.db.read(world.buyer.tenant) as session:
+        rows = await queries.units(session, person(world.buyer), made.id)
+        assert sorted(r.quantity for r in rows if r.lot_id == lot) == [2, 4]
+        assert len({r.site for r in rows if r.lot_id == lot}) == 2
+        paged, mark = [], None
+        while found := await queries.units(session, person(world.buyer), made.id, after=mark, limit=1):
+            paged += found
+            mark = (found[0].lot_id, found[0].place)
+        assert paged == list(rows)
+    for party in (world.buyer, world.other, world.maker):
+        async with world.db.write(party.tenant) as session:
+            await service.answer(session, person(party), made.id, Answer(10**9, 0, 0, None, 0), now=clock())
+    async with world.db.read(world.maker.tenant) as session:
+        assert (await queries.answers_in_sum(session, made.id)).found == 3 * 10**9
 
 
 async def _stranger(world: World) -> Party:
@@ -332,7 +376,7 @@ async def test_as_many_statements_for_many_as_for_one(
         counts.append(len(sent))
         async with world.db.read(world.maker.tenant) as session:
             with counted(world.db) as sent:
-                await queries.holders(session, person(world.maker), made.id, limit=501)
+                await queries.holders(session, person(world.maker), made.id, secret="s", limit=501)
                 await queries.recalls(session, person(world.maker), clock())
         counts.append(len(sent))
         with counted(worker_db) as sent:
@@ -428,10 +472,22 @@ async def test_over_http_with_files(job: Job) -> None:
     at = f"{API}/recalls/{made['id']}"
     await refused(job.outsider.get(at), "recall.not_found")
     await refused(job.technician.post(f"{at}/lift", json={"disposition": "released", "reason": "x"}), "actor.role")
+    before = await recall_rows(job.world)
+    for narrowed in ({"serials": []}, {"serials": [" "]}, {"batch": ""}):
+        end = {"disposition": "released", "reason": "x", **narrowed}
+        await refused(job.planner.post(f"{at}/lift", json=end), "recall.scope")
+        await refused(job.planner.post(f"{API}/recalls", json={**body, **narrowed}), "recall.scope")
+    assert await recall_rows(job.world) == before
     given = {"found": 4, "set_aside": 4}
     said = await ok(job.buyer.post(f"{at}/answers", json=given), 201)
     assert (said["own"]["progress"], said["own"]["answer"]["found"], said["mine"]) == ("answered", 4, False)
     rows = (await ok(job.planner.get(f"{at}/holders")))["items"]
+    # Page by page each comes once, and a bookmark, which anybody can read, does not name who the holder is.
+    first = await ok(job.planner.get(f"{at}/holders?limit=1"))
+    rest = await ok(job.planner.get(f"{at}/holders", params={"limit": 1, "after": first["next"]}))
+    assert [*first["items"], *rest["items"]] == rows
+    mark = urlsafe_b64decode(first["next"] + "==").decode(errors="replace")
+    assert not any(str(c) in mark for c in (job.world.buyer.id, job.world.maker.id))
     assert {r["holder"]: r["progress"] for r in rows} == {
         job.world.buyer.name: "answered",
         job.world.maker.name: "waiting",

@@ -135,7 +135,10 @@ export async function check(bundle, trusted) {
   const witnesses = await Promise.all(bundle.witnesses.map(key));
   const point = await opened(bundle.checkpoint, keys);
   need(point.by.some((k) => k.kind === 1), "No known key of the log has signed the checkpoint.");
-  const cosigned = (await opened(bundle.checkpoint, witnesses)).by.filter((k) => k.kind === 4).map((k) => k.name);
+  const namesOf = (by) => by.filter((k) => k.kind === 4).map((k) => k.name);
+  // A key that came with the file is nobody's in particular: whoever forges the one writes the other beside it.
+  const cosigned = trusted.length ? namesOf(point.by) : [];
+  const claimed = namesOf((await opened(bundle.checkpoint, witnesses)).by);
   const [origin, sizeText, rootText] = point.body.split("\n");
   const size = Number(sizeText);
   const leaves = new Map();
@@ -175,9 +178,14 @@ export async function check(bundle, trusted) {
   const open = [
     "That what was reported is true: a proof shows what was recorded and when, not what stands on a shelf.",
     "What happened after the checkpoint.",
+    "That these are all the lots of what the file says it is of: it proves those that stand in it.",
   ];
   if (!trusted.length) open.unshift(`That the key is that of ${origin}: it was taken from the file.`);
-  if (!cosigned.length) open.unshift("That everybody is shown the same log: no witness has cosigned this checkpoint.");
+  if (!cosigned.length) {
+    open.unshift(claimed.length
+      ? `That everybody is shown the same log: ${claimed.join(", ")} cosigned it, but that key was taken from the file. Enter keys of witnesses that you know.`
+      : "That everybody is shown the same log: no witness has cosigned this checkpoint.");
+  }
   return { proven, open };
 }
 
