@@ -3,15 +3,15 @@
 After a restore to a time before what was published, or once its keys are lost, nothing may be signed under the log's name any more.
 What is known of it stays on record here for everybody. Undo: downgrade; it forgets that there were other logs.
 
-Revision ID: 300610
-Revises: 300600
+Revision ID: 300620
+Revises: 300610
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "300610"
-down_revision = "300600"
+revision = "300620"
+down_revision = "300610"
 branch_labels = None
 depends_on = None
 
