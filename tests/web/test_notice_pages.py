@@ -184,3 +184,12 @@ async def test_what_was_offered_is_ordered_without_an_answer_and_the_pages_say_s
         assert "It needs no answer: they ship the units." in checked.text
         assert "to answer; no response" not in checked.text
         assert "The holder offers 3 units; 3 can be taken." in checked.text, "true of an order of any size"
+        await send(
+            planner,
+            f"/agreements/notices/{given}/agree",
+            await planner.get(f"/agreements/notices/{given}"),
+            confirmed="yes",
+        )
+        cleared = (await clerk.get(f"/agreements/notices/{given}")).text
+        assert f'href="/holdings?number={number}"' in cleared
+        assert "that they were sold. That comes off this notice." in cleared
