@@ -13,7 +13,7 @@ from marketplace.agreements.deadlines import window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.prices import purchase_price
 from marketplace.agreements.reach import minimum
-from marketplace.agreements.sentences import badge_texts, summary_texts
+from marketplace.agreements.sentences import SHORT_NAMES, badge_texts, summary_texts
 from marketplace.agreements.term_words import own_words, price_words
 from marketplace.agreements.terms import AccessBackV1, AppliesTo, BuyBackV1, NoResponse, Party, Resale, Terms, UseClass
 from marketplace.kit.errors import invalid
@@ -144,8 +144,7 @@ def ended_badge(terms: Terms, facts: Facts) -> Badge:
     """In place of the badge of a right whose last day has passed: what could have been ordered until then misleads."""
     ended = phrases.month(window(terms, facts).last_day)
     sentence = f"The right ended in {ended}: nothing can be ordered under it any more. What was ordered before goes on."
-    name = NAMES[terms.clause]
-    return Badge(f"{name[0].upper()}{name[1:]} · ended {ended}", sentence)
+    return Badge(f"{SHORT_NAMES[terms.clause]} · ended {ended}", sentence)
 
 
 def _badge(terms: Terms, facts: Facts, *, to_maker: bool) -> Badge:

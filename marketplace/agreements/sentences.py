@@ -17,7 +17,7 @@ from marketplace.agreements.term_words import grade_words, own_words, price_word
 from marketplace.agreements.terms import AppliesTo, Party, TermsV2, UseClass
 from marketplace.agreements.terms_v2 import AccessBackV2, BuyBackV2, FirstRefusalV1, TitleKeptV1
 
-_NAMES = {
+SHORT_NAMES = {
     "buy-back": "Buy-back",
     "access-back": "Access",
     "first-refusal": "First refusal",
@@ -45,7 +45,7 @@ def badge_texts(terms: TermsV2, facts: Facts, *, to_maker: bool) -> tuple[str, s
         AppliesTo.FLOOR: ", and only those",
     }[terms.applies_to]
     kept = f"; {keeps} {keep:,} of {facts.accepted:,}{which}" if keep and terms.clause != "first-refusal" else ""
-    return f"{_NAMES[terms.clause]} · until {until}", f"{_badge_head(terms, facts, between, notice)}{kept}."
+    return f"{SHORT_NAMES[terms.clause]} · until {until}", f"{_badge_head(terms, facts, between, notice)}{kept}."
 
 
 def _badge_head(terms: TermsV2, facts: Facts, between: str, notice: str) -> str:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from marketplace.agreements import queries
+from marketplace.agreements.combinations import FIRST_REFUSAL
+from tests.agreed import agreed_on, delivered
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
 
@@ -163,3 +165,31 @@ async def test_the_page_of_a_notice_leads_to_the_order_that_answers_it(site: Sit
     )
     assert named["taken"] == 1
     assert f'href="{address}"' in (await planner.get(f"/calls/{named['id']}")).text
+
+
+async def test_what_was_offered_is_ordered_without_an_answer_and_the_pages_say_so(second_world: World) -> None:
+    world = second_world
+    agreement_id = await agreed_on(world, [("first-refusal", 1, FIRST_REFUSAL)])
+    await delivered(world, agreement_id, 5)
+    async with open_site(world) as opened:
+        clerk, planner = await opened.browser(world.buyer, "warehouse"), await opened.browser(world.maker, "planner")
+        body = {"part_id": str(world.part), "act": "resell", "quantity": 3, "offer": "70.00", "offered_by": "Harbor"}
+        given = (await clerk.post(f"/api/v1/agreements/{agreement_id}/notices", json=body)).json()["id"]
+        number = await world.owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
+        found = await planner.get(f"/requests?q={number}&notice={given}")
+        assert "needs no answer" in found.text
+        assert "answer by" not in found.text
+        order = [x.replace("&amp;", "&") for x in re.findall(r'href="(/requests/new\?[^"]+key=[^"]+)"', found.text)][-1]
+        checked = await send(planner, "/requests/new", await planner.get(order), quantity="2", machine_model="EX-200")
+        assert "It needs no answer: they ship the units." in checked.text
+        assert "to answer; no response" not in checked.text
+        assert "The holder offers 3 units; 3 can be taken." in checked.text, "true of an order of any size"
+        await send(
+            planner,
+            f"/agreements/notices/{given}/agree",
+            await planner.get(f"/agreements/notices/{given}"),
+            confirmed="yes",
+        )
+        cleared = (await clerk.get(f"/agreements/notices/{given}")).text
+        assert f'href="/holdings?number={number}"' in cleared
+        assert "that they were sold. That comes off this notice." in cleared

@@ -152,6 +152,7 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
     pins = len(geojson(answers)["features"])
     return visit.show(
         "requests/availability.html",
+        at=visit.now,
         answers=answers,
         serials=serials,
         q=q,
@@ -320,7 +321,9 @@ async def _new_page(visit: Visit, form: Form, template: str = "requests/new.html
         refusal = conflict("requests.gone", f"Nothing can be ordered from this place now. {words}".strip())
         form = Form.rejected(form.values, refusal)
     back = f"/requests?{urlencode({'q': part.number, **{k: v for k, v in given.items() if k in {'urgency', 'site', 'needed_by', 'quantity', 'notice'}}})}"
-    return visit.show(template, form=form, part=part, place=place, sooner=sooner, back=back, **context, **more)
+    return visit.show(
+        template, form=form, part=part, place=place, sooner=sooner, back=back, at=visit.now, **context, **more
+    )
 
 
 @router.post("/new")

@@ -53,7 +53,8 @@ def evaluate(terms: FirstRefusalV1, facts: Facts, now: datetime, *, explain: boo
         return refused
     granted = min(facts.requested, available)
     cost = exercise.priced(terms, facts, moment)
-    words = f"The holder offers {phrases.count(intent.quantity, 'unit')}; this takes {granted:,}."
+    # Not how many are taken: the sentence is kept with an order of any size.
+    words = f"The holder offers {phrases.count(intent.quantity, 'unit')}; {available:,} can be taken."
     answer = f"Answered in time: by {phrases.deadline(until, facts.zone)}."
     ship = deadlines.ship_by(terms, facts.urgency, moment, facts.zone)
     return Entitled(

@@ -221,7 +221,7 @@ async def _lawful(
     except DomainError as error:
         words = (
             f" The right would stay on the units that go to {buyer.name}. Sell them to a company elsewhere, or agree with "
-            f"{maker.name} on other terms before. Nothing was changed."
+            f"{maker.name} on other terms before."
         )
         raise replace(error, message=error.message + words, fields=()) from None
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from marketplace.agreements import queries as agreed
+from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.remedies import cover, delivered_at, due_by, late_damages
 from marketplace.agreements.states import CallState, move_call
@@ -26,8 +27,11 @@ from marketplace.sourcing.service.shared import announce, mine, not_counted, set
 
 
 def clause_of(covered: Covered, call: CallRow) -> Terms:
-    """Of several clauses the one that an order was made under: drawn, or bought."""
+    """Of several clauses the one that an order was made under: drawn, taken on the holder's notice where the other clause
+    reaches only the minimum to keep, or bought."""
     drawn = call.kind == "access_draw"
+    if not drawn and call.notice_id is not None and (wide := above_the_minimum(covered.clauses)):
+        return wide[0]
     return next((t for t in covered.clauses if (t.clause == "access-back") == drawn), covered.terms)
 
 

@@ -12,10 +12,10 @@ import httpx
 import pypdf
 import pytest
 
-from marketplace.agreements.combinations import COMBINATIONS
+from marketplace.agreements.combinations import BUY_BACK, COMBINATIONS, FIRST_REFUSAL
 from marketplace.agreements.prose import NAMES
 from marketplace.agreements.terms import dump_terms
-from tests.agreed import rows_of
+from tests.agreed import agreed_on, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import World
@@ -284,6 +284,29 @@ async def test_an_offer_is_taken_while_the_minimum_can_be_drawn_too(job: Job) ->
     call = await ok(job.planner.get(f"{API}/sourcing/calls/{done['calls'][0]}"))
     assert (call["kind"], call["unit_price"], call["notice_id"]) == ("buy_back", "140.0000", given["id"])
     assert (await ok(job.buyer.get(f"{API}/notices/{given['id']}")))["standing"] == "ordered"
+
+
+async def test_what_is_taken_on_an_offer_is_paid_as_the_first_refusal_says(job: Job) -> None:
+    """Section 6 of first-refusal, without the handling that the buy-back beside it adds to a price of its own."""
+    world = job.world
+    first = {**BUY_BACK, "applies_to": "floor", "minimum_to_keep": 3, "resale": "offer_first", "handling_bp": 600}
+    agreement_id = await agreed_on(
+        world,
+        [("buy-back", 2, first), ("first-refusal", 1, {**FIRST_REFUSAL, "applies_to": "free", "minimum_to_keep": 3})],
+    )
+    await delivered(world, agreement_id, 10)
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 1, "offer": "140.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{agreement_id}/notices", json=notice), 201)
+    place = next(c for c in await job.candidates() if c["callable"])
+    order = {**job.need(1), "key": place["key"], "notice_id": given["id"]}
+    call = (await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201))["calls"][0]
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{call}/ship", json={"carrier": "UPS", "tracking": "1Z2"}))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{call}/receive"))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{call}/inspect", json={"good": 1}))
+    lines = [(x["kind"], x["amount"]) for x in await job.owed() if x["cause_id"] == call]
+    assert lines == [("call_price", "140.0000")]
 
 
 @pytest.mark.parametrize("stricter", ["consent", "accession", "not_allowed"])
