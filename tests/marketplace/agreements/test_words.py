@@ -288,7 +288,7 @@ def test_what_this_period_leaves_no_order_for_is_told_apart_from_the_reserve() -
     t = second(max_units=5, max_units_months=12, holder_reserve=1)
     f = facts(requested=10)
     assert (split(t, f, NOW).callable, split(t, f, NOW).blocked) == (5, 4)
-    why = _why(5, evaluate_call(t, f, NOW), t, f, NOW)
+    why = _why(5, evaluate_call(t, f, NOW), t, f, NOW, (t,))
     assert why.code == "period_used_up"
     assert "4 are beyond the most of 12 months (5 units) and 1 is the holder's own reserve" in why.words
 
