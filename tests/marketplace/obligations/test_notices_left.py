@@ -42,7 +42,11 @@ async def test_of_a_notice_what_is_left_of_it_is_due_told_and_counted(world: Wor
 
     async def reminded(at: datetime) -> list[int | None]:
         async with worker_db.read() as session:
-            return [o.row.quantity for o in await queries.to_remind(session, at) if o.row.kind in OF_NOTICES]
+            return [
+                o.row.quantity
+                for o in await queries.to_remind(session, at, company_id=world.maker.id)
+                if o.row.kind in OF_NOTICES
+            ]
 
     async def fits(quantity: int) -> None:
         async with world.db.write(world.buyer.tenant) as session:
