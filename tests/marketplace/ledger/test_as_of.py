@@ -214,7 +214,13 @@ async def test_from_the_beginning_or_back_from_now_is_the_same(world: World, mon
         await world.run(world.maker, Step(Kind.MOVE, lot, 4, 1, to=there, occurred_at=began - timedelta(days=days - 9)))
         await world.run(world.maker, Step(Kind.HOLD, lot, 2, 1))
         await world.run(world.maker, Step(Kind.SCRAP, lot, 4, 2))
-    known = [r[0] for r in await world.owner.fetch("SELECT DISTINCT recorded_at FROM movement ORDER BY 1")]
+    known = [
+        r[0]
+        for r in await world.owner.fetch(
+            "SELECT DISTINCT m.recorded_at FROM movement m JOIN lot l USING (lot_id) WHERE l.part_id = $1 ORDER BY 1",
+            world.part,
+        )
+    ]
     moments = [began - timedelta(days=d) for d in (41, 35, 25, 12)] + [*known[::5], datetime.now(UTC)]
     met = set()
     for party in (world.maker, world.buyer):
