@@ -31,14 +31,14 @@ async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connec
 
 @pytest.fixture
 async def db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(APP, name), pool_size=5)
+    database = Database(cluster.dsn(APP, name), pool_size=20, pool_wait_seconds=60)
     yield database
     await database.close()
 
 
 @pytest.fixture
 async def worker_db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(WORKER, name), pool_size=2)
+    database = Database(cluster.dsn(WORKER, name), pool_size=5)
     yield database
     await database.close()
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
-import pytest
 from playwright.async_api import expect
 
-from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.ledger.log.notes import COSIGNATURE, Signer, cosign, parse_note
 from marketplace.ledger.queries import log as queries
 from marketplace.ledger.service import KeyRing, raise_alarm, register_witness, retire_witness, take_cosignature
 from marketplace.ledger.tasks import Sealer
+from tests import own_database
 from tests.agreed import person
 from tests.browser.conftest import OpenPage, Serve, assert_fits_everywhere, looks_right
 from tests.clients import token_for
-from tests.conftest import clone
 from tests.marketplace.ledger.sample import LOG, WITNESS, sample_bundle
 from tests.web.trade import site_for
 from tests.world import World
+
+name, owner, db, worker_db = own_database.FIXTURES
 
 
 async def test_a_bundle_is_checked_where_it_is_read(open_page: OpenPage, serve: Serve, db: Database) -> None:
@@ -65,26 +64,17 @@ async def test_a_bundle_is_checked_where_it_is_read(open_page: OpenPage, serve: 
     assert opened.faults == []
 
 
-@pytest.fixture
-async def own(cluster: Credentials, worker_id: str) -> AsyncIterator[tuple[Database, Database, asyncpg.Connection]]:
-    """A database of its own: there is one log in it."""
-    name = f"test_{worker_id}_proofs"
-    await clone(cluster, name)
-    db, worker = Database(cluster.dsn(APP, name), pool_size=5), Database(cluster.dsn(WORKER, name), pool_size=2)
-    owner = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
-    yield db, worker, owner
-    await owner.close()
-    await db.close()
-    await worker.close()
-
-
 async def test_the_pages_of_the_log(
-    open_page: OpenPage, serve: Serve, own: tuple[Database, Database, asyncpg.Connection], tmp_path: Path
+    open_page: OpenPage,
+    serve: Serve,
+    world: World,
+    db: Database,
+    worker_db: Database,
+    owner: asyncpg.Connection,
+    tmp_path: Path,
 ) -> None:
     """Checkpoints, a witness that has cosigned, one that is out of service, an alarm, the format, and a form."""
-    db, worker, owner = own
-    world = await World.make(owner, db)
-    sealer, now = Sealer(worker, KeyRing(tmp_path), "http://log.test"), datetime.now(UTC)
+    sealer, now = Sealer(worker_db, KeyRing(tmp_path), "http://log.test"), datetime.now(UTC)
     for _ in range(3):
         await world.register(world.maker, 5)
         await sealer.round(lambda: now)

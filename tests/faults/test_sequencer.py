@@ -7,7 +7,7 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 
-from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
+from marketplace.db.embedded import SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Command, Step
@@ -28,7 +28,7 @@ from marketplace.ledger.log import entry as entries
 from marketplace.ledger.log.merkle import Frontier, leaf_hash
 from marketplace.ledger.service import KeyRing, carry_out, root_at, verify_log
 from marketplace.ledger.tasks import Sealer
-from tests.conftest import clone
+from tests import own_database
 from tests.faulting import report, seed_of, sized
 from tests.world import World
 
@@ -39,33 +39,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture
-async def name(cluster: Credentials, worker_id: str) -> str:
-    """A database of its own: there is one log in it."""
-    name = f"test_{worker_id}_sequencer"
-    await clone(cluster, name)
-    return name
-
-
-@pytest.fixture
-async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(APP, name), pool_size=20, pool_wait_seconds=60)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def worker_db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(WORKER, name), pool_size=4)
-    yield database
-    await database.close()
+name, owner, db, worker_db = own_database.FIXTURES
 
 
 class Dying:

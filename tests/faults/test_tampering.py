@@ -7,21 +7,19 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import pytest
 
-from marketplace.db.embedded import APP, SUPERUSER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.log.notes import ED25519, Signer
 from marketplace.ledger.service import publish_keys, sequence, sign, verify_log
-from tests.conftest import clone
+from tests import own_database
 from tests.faulting import report, seed_of, sized
 from tests.world import World
 
@@ -197,33 +195,7 @@ class Tampering:
         return "signed note changed", words
 
 
-@pytest.fixture
-async def name(cluster: Credentials, worker_id: str) -> str:
-    """A database of its own: there is one log in it."""
-    name = f"test_{worker_id}_tampering"
-    await clone(cluster, name)
-    return name
-
-
-@pytest.fixture
-async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(APP, name), pool_size=2)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def worker_db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(WORKER, name), pool_size=2)
-    yield database
-    await database.close()
+name, owner, db, worker_db = own_database.FIXTURES
 
 
 async def test_f12_every_change_by_somebody_with_all_rights_is_found(

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch
+from marketplace.holdings.queries.sheets import STANDS
 
 By = Literal["count", "scan", "movement"]
 BY_WORDS: Final[Mapping[str, str]] = {"count": "counted", "scan": "scanned", "movement": "moved"}
@@ -30,15 +31,14 @@ class Confirmed:
 
 
 # Who reserves, owns or has a right in units has not seen them; who counts them elsewhere on the shelf has.
-_SAID = """
+_SAID = f"""
 SELECT n.lot_id, n.position_id, n.part_id, s.at, s.by FROM lines n CROSS JOIN LATERAL (
     SELECT * FROM (
         SELECT c.counted_at AS at, 'count' AS by FROM stock_count c
         WHERE c.holder_id = n.holder_id AND c.site_id = n.site_id AND c.part_id = n.part_id
         UNION ALL
         SELECT max(e.at), 'scan' FROM count_entry e JOIN count_sheet t ON t.id = e.sheet_id AND t.site_id = n.site_id
-        WHERE e.lot_id = n.lot_id AND e.takes_back IS NULL
-          AND NOT EXISTS (SELECT FROM count_entry b WHERE b.takes_back = e.id)
+        WHERE e.lot_id = n.lot_id AND {STANDS}
         UNION ALL
         SELECT max(m.occurred_at), 'movement' FROM movement m
         WHERE m.lot_id = n.lot_id AND n.position_id IN (m.from_position, m.to_position)

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.holdings.sheet import DEFAULT_TOLERANCE, Known, Variance, tolerance
 from marketplace.kit.errors import missing
+from marketplace.ledger.queries.past import STANDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,17 @@ class SheetRow:
         return self.ended is None
 
 
-_STANDS = "NOT EXISTS (SELECT FROM count_entry b WHERE b.takes_back = e.id) AND e.takes_back IS NULL"
+STANDS = "NOT EXISTS (SELECT FROM count_entry b WHERE b.takes_back = e.id) AND e.takes_back IS NULL"
+"""Whether the row ``e`` of a sheet counts: it was not taken back, and takes nothing back."""
 _ROUND = "(SELECT 1 + count(*)::int FROM count_recount r WHERE r.sheet_id = e.sheet_id AND r.part_id = e.part_id)"
-_COUNTS = f"{_STANDS} AND e.round = {_ROUND}"
+_COUNTS = f"{STANDS} AND e.round = {_ROUND}"
 _SHEETS = f"""
 SELECT c.id, c.reference, c.site_id, s.name AS site, c.part_id, p.number, c.agreement_id, a.reference AS agreement, c.blind, c.opened_at,
        coalesce(u.name, '') AS opened_by, n.entries, n.last_at, x.how AS ended, x.at AS ended_at,
        (SELECT count(*)::int FROM count_result y WHERE y.sheet_id = c.id AND y.counted <> y.expected) AS differing
 FROM count_sheet c JOIN site s ON s.id = c.site_id LEFT JOIN part p ON p.id = c.part_id LEFT JOIN agreement a ON a.id = c.agreement_id
 LEFT JOIN user_account u ON u.id = c.opened_by LEFT JOIN count_end x ON x.sheet_id = c.id
-CROSS JOIN LATERAL (SELECT count(*)::int AS entries, max(e.at) AS last_at FROM count_entry e WHERE e.sheet_id = c.id AND {_STANDS}) n
+CROSS JOIN LATERAL (SELECT count(*)::int AS entries, max(e.at) AS last_at FROM count_entry e WHERE e.sheet_id = c.id AND {STANDS}) n
 """
 
 
@@ -117,7 +119,7 @@ SELECT e.id, e.part_id, p.number, e.lot_id, e.serial, e.quantity, e.round, e.how
 FROM count_entry e JOIN count_sheet c ON c.id = e.sheet_id LEFT JOIN part p ON p.id = e.part_id
 LEFT JOIN user_account u ON u.id = e.by LEFT JOIN position q ON q.lot_id = e.lot_id AND q.quantity > 0
 LEFT JOIN site s ON s.id = q.site_id
-WHERE e.sheet_id = $1 AND {_STANDS}
+WHERE e.sheet_id = $1 AND {STANDS}
 """
 
 
@@ -204,7 +206,7 @@ async def variances(session: AsyncSession, sheet_id: UUID) -> Sequence[Variance]
             LEFT JOIN LATERAL (
                 SELECT m.lot_id FROM movement m JOIN position f ON f.lot_id = m.lot_id AND f.position_id = m.from_position
                 WHERE m.lot_id = e.lot_id AND m.occurred_at > e.at AND f.holder_id = c.holder_id AND f.site_id = c.site_id
-                  AND m.kind NOT IN ('hold','void','expire','freeze','lift') LIMIT 1) g ON q.lot_id IS NULL
+                  AND m.kind NOT IN {STANDING} LIMIT 1) g ON q.lot_id IS NULL
             WHERE e.sheet_id = $1 AND e.part_id IS NOT NULL AND {_COUNTS} GROUP BY e.part_id
         ), lines AS (
             SELECT p.lot_id, p.position_id, p.part_id, p.quantity, p.agreement_id FROM position p CROSS JOIN sheet c
@@ -218,7 +220,7 @@ async def variances(session: AsyncSession, sheet_id: UUID) -> Sequence[Variance]
                                 - CASE WHEN m.from_position = n.position_id THEN m.quantity ELSE 0 END)::bigint AS moved
             FROM lines n JOIN said d ON d.part_id = n.part_id JOIN movement m ON m.lot_id = n.lot_id
                 AND n.position_id IN (m.from_position, m.to_position) AND m.occurred_at > d.counted_at
-                AND m.kind NOT IN ('hold','void','expire','freeze','lift')
+                AND m.kind NOT IN {STANDING}
             -- What was read, and is on record here now, was here then, whenever the record says that it came.
             WHERE n.quantity = 0 OR NOT n.lot_id = ANY (coalesce(d.seen, '{{}}'))
             GROUP BY n.part_id
@@ -296,6 +298,37 @@ async def by_serials(
         holder_id, site_id, sorted({s.upper() for s in serials}),
     )  # fmt: skip
     return [Candidate(**dict(r)) for r in rows]
+
+
+async def rounds(session: AsyncSession, sheet_id: UUID) -> dict[UUID, int]:
+    """Which round of counting a part is in, of those that are counted once more."""
+    rows = await fetch(
+        session,
+        "SELECT part_id, 1 + count(*)::int AS round FROM count_recount WHERE sheet_id = $1 GROUP BY part_id",
+        sheet_id,
+    )
+    return {r["part_id"]: r["round"] for r in rows}
+
+
+async def serials_read(session: AsyncSession, sheet_id: UUID) -> set[tuple[str, int]]:
+    """Serial numbers, in capitals, that were read in which round."""
+    rows = await fetch(
+        session,
+        f"SELECT upper(e.serial) AS serial, e.round FROM count_entry e WHERE e.sheet_id = $1 AND e.serial IS NOT NULL AND {STANDS}",
+        sheet_id,
+    )
+    return {(r["serial"], r["round"]) for r in rows}
+
+
+async def was_read(session: AsyncSession, sheet_id: UUID, lot_id: UUID) -> bool:
+    """Whether a unit itself was read on a sheet."""
+    return bool(
+        await fetch_value(
+            session,
+            f"SELECT EXISTS (SELECT FROM count_entry e WHERE e.sheet_id = $1 AND e.lot_id = $2 AND {STANDS})",
+            sheet_id, lot_id,
+        )
+    )  # fmt: skip
 
 
 async def tolerances(session: AsyncSession, company_id: UUID) -> dict[str, int]:

@@ -105,23 +105,7 @@ async def enter(
     hits = (await find(session, asked)).hits if asked else {}
     by_number = {a: h[0].part_id for a, h in hits.items() if h and h[0].step is Match.EXACT}
     items = [_as_meant(i, lots, by_number, scanned=how == "scan") for i in items]
-    rounds = {
-        r["part_id"]: r["round"]
-        for r in await fetch(
-            session,
-            "SELECT part_id, 1 + count(*)::int AS round FROM count_recount WHERE sheet_id = $1 GROUP BY part_id",
-            sheet_id,
-        )
-    }
-    read = {
-        (r["serial"], r["round"])
-        for r in await fetch(
-            session,
-            "SELECT upper(e.serial) AS serial, e.round FROM count_entry e WHERE e.sheet_id = $1 AND e.serial IS NOT NULL "
-            "AND e.takes_back IS NULL AND NOT EXISTS (SELECT FROM count_entry b WHERE b.takes_back = e.id)",
-            sheet_id,
-        )
-    }
+    rounds, read = await reads.rounds(session, sheet_id), await reads.serials_read(session, sheet_id)
     rows: list[tuple[UUID | None, UUID | None, str | None, int, int]] = []
     words: list[str] = []
     for item in items:
@@ -323,12 +307,7 @@ async def misread(
             "count.misread",
             "The unit that it is to replace is not on record here with a serial number, is reserved, or is on quality hold.",
         )
-    if await fetch_value(
-        session,
-        "SELECT EXISTS (SELECT FROM count_entry e WHERE e.sheet_id = $1 AND e.lot_id = $2 AND e.takes_back IS NULL "
-        "AND NOT EXISTS (SELECT FROM count_entry b WHERE b.takes_back = e.id))",
-        sheet_id, lot_id,
-    ):  # fmt: skip
+    if await reads.was_read(session, sheet_id, lot_id):
         raise conflict(
             "count.misread", f"Serial number {line.serial} was read on this sheet: that unit is here itself."
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -80,11 +80,12 @@ WHERE l.lot_id = ANY($1::uuid[])
 """
 
 
-def _record(r: asyncpg.Record) -> Record:
+def _record(r: Iterable[Any], unit: Unit | None = None) -> Record:
+    """A record from columns in the order of ``_RECORD``; what follows them is not looked at."""
     v = tuple(r)
     leaves = None if v[21] is None else Place._make(v[21:30])
     reaches = None if v[30] is None else Place._make((*v[30:38], None))
-    return Record._make((*v[:21], leaves, reaches, None))
+    return Record._make((*v[:21], leaves, reaches, unit))
 
 
 async def take_waiting(session: WriteSession, limit: int) -> list[Waiting]:
@@ -228,12 +229,10 @@ async def sealed_history(session: AsyncSession, lots: Sequence[UUID], below: int
         if salt is None:
             movements.append(Hidden(place, commitment))
             continue
-        leaves = None if v[24] is None else Place._make(v[24:33])
-        reaches = None if v[33] is None else Place._make((*v[33:41], None))
-        record = Record._make((lot, seq, *v[5:24], leaves, reaches, units[lot] if seq == 1 else None))
+        record = _record((lot, seq, *v[5:]), units[lot] if seq == 1 else None)
         movements.append(Seen(place, salt, encoded(record)))
         companies.add(record.company)
-        for end in (leaves, reaches):
+        for end in (record.leaves, record.reaches):
             if end is not None:
                 companies |= {end.owner, end.holder}
                 if end.site is not None:
@@ -459,11 +458,7 @@ async def feed(session: AsyncSession, after: int, limit: int) -> Fed:
     first = [r[1] for r in rows if r[2] == 1]
     keys = await lot_keys(session, first) if first else {}
     units = await units_of(session, first, {lot: sha256(keys[lot]).digest() for lot in first}) if first else {}
-    found = []
-    for place, *v in rows:
-        leaves = None if v[21] is None else Place._make(v[21:30])
-        reaches = None if v[30] is None else Place._make((*v[30:38], None))
-        found.append((place, encoded(Record._make((*v[:21], leaves, reaches, units[v[0]] if v[1] == 1 else None)))))
+    found = [(place, encoded(_record(v, units[v[0]] if v[1] == 1 else None))) for place, *v in rows]
     reached = found[-1][0] if len(found) == limit else max(end - 1, after)
     return Fed(found, reached, size)
 

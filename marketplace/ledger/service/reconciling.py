@@ -138,19 +138,12 @@ def _sizes(standing: Standing, before: Mark, entries: int, salts: int) -> list[s
     return faults
 
 
-async def _root(session: ReadSession, size: int) -> bytes | None:
-    try:
-        return await root_at(session, size)
-    except LookupError:
-        return None  # a tile is gone
-
-
 async def _signed(
     session: ReadSession, standing: Standing, latest: queries.CheckpointRow, keys: list[notes.Key]
 ) -> list[str]:
     if latest.size > standing.size:
         return []  # said of the sizes
-    if await _root(session, latest.size) != latest.root:
+    if await root_at(session, latest.size) != latest.root:
         return [f"The checkpoint of size {latest.size:,} has another root than the tree."]
     try:
         signed = notes.open_checkpoint(notes.parse_note(latest.note), keys)
@@ -165,7 +158,7 @@ async def _published(session: ReadSession, standing: Standing, published: Checkp
     if published.size > standing.size or published.size > standing.signed:
         there = f"the log has {standing.size:,} entries, {standing.signed:,} of them signed"
         return [f"Published was size {published.size:,}; {there}. The database is older than what was published."]
-    if await _root(session, published.size) != published.root:
+    if await root_at(session, published.size) != published.root:
         return [f"At size {published.size:,} the log has another root than the one that was published."]
     return []
 

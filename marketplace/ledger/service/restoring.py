@@ -71,7 +71,7 @@ async def _published(
             f"Published by {at.isoformat(timespec='seconds')} was size {point.size:,}; what was restored has {size:,} entries."
         )
     inside = [(at, point) for at, point in due if point.size <= size]
-    wrong = [(at, p) for at, p in inside if p.origin != origin or await _root(session, p.size) != p.root]
+    wrong = [(at, p) for at, p in inside if p.origin != origin or await root_at(session, p.size) != p.root]
     for at, point in wrong[:5]:
         verdict.faults.append(
             f"The root at size {point.size:,} is not the one that was published at {at.isoformat(timespec='seconds')}."
@@ -86,10 +86,3 @@ async def _published(
         verdict.holds.append("Nothing had been published by that time, as far as is kept outside of the database.")
     beyond = [point for _, point in history if point.size > size]
     verdict.beyond = beyond[-1] if beyond else None
-
-
-async def _root(session: ReadSession, size: int) -> bytes | None:
-    try:
-        return await root_at(session, size)
-    except LookupError:
-        return None  # a tile is gone

@@ -36,6 +36,12 @@ async def sign(
     if last is not None:
         await _goes_on(session, state.origin, state.size, last)
     root = await root_at(session, state.size)
+    if root is None:
+        raise conflict(
+            "log.forked",
+            f"The tree of the log lacks a hash at size {state.size:,}: a tile is gone. Nothing is signed; 'backstock ledger verify' says "
+            "what is missing.",
+        )
     point = Checkpoint(state.origin, state.size, root)
     if known == state.size:
         return point
@@ -70,11 +76,14 @@ async def goes_on(session: WriteSession, origin: str, size: int, last: Checkpoin
     return True
 
 
-async def root_at(session: ReadSession, size: int) -> bytes:
-    """The root of the log's tree at a size that it has. Raises LookupError where a tile is missing."""
+async def root_at(session: ReadSession, size: int) -> bytes | None:
+    """The root of the log's tree at a size that it has; None where a tile of it is gone."""
     wanted = sorted({tiles_for(level, index) for level, index in subtrees(0, size)})
     found = await queries.tiles(session, wanted)
-    return root_of(reader(lambda level, number: found[level, number]), 0, size)
+    try:
+        return root_of(reader(lambda level, number: found[level, number]), 0, size)
+    except LookupError:
+        return None
 
 
 async def raise_alarm(

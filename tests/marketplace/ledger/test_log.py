@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from marketplace.db.embedded import APP, OWNER, SUPERUSER, WORKER, Credentials
+from marketplace.db.embedded import OWNER, WORKER, Credentials
 from marketplace.db.session import Database
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
@@ -31,6 +30,7 @@ from marketplace.ledger.service import (
     LogVerdict,
     begin_anew,
     bundle_of,
+    hear_evidence,
     publish_keys,
     sequence,
     sign,
@@ -38,7 +38,7 @@ from marketplace.ledger.service import (
 )
 from marketplace.ledger.tasks import Sealer, sealing
 from marketplace.ledger.tasks import check as check_ledger
-from tests.conftest import clone
+from tests import own_database
 from tests.counting import counted
 from tests.marketplace.ledger import verify_bundle
 from tests.world import Party, World
@@ -47,33 +47,7 @@ ORIGIN = "log.test/ledger"
 SIGNER = Signer(ORIGIN, ED25519, bytes(range(32)))
 
 
-@pytest.fixture
-async def name(cluster: Credentials, worker_id: str) -> str:
-    """A database of its own for each test: there is one log in it."""
-    name = f"test_{worker_id}_log"
-    await clone(cluster, name)
-    return name
-
-
-@pytest.fixture
-async def owner(cluster: Credentials, name: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(cluster.dsn(SUPERUSER, name))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(APP, name), pool_size=10)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def worker_db(cluster: Credentials, name: str) -> AsyncIterator[Database]:
-    database = Database(cluster.dsn(WORKER, name), pool_size=5)
-    yield database
-    await database.close()
+name, owner, db, worker_db = own_database.FIXTURES
 
 
 async def sequenced(worker_db: Database, limit: int = 5_000) -> int | None:
@@ -192,6 +166,8 @@ async def test_a_log_that_shrank_or_forked_is_not_signed(
     await sequenced(worker_db)
     last = await signed(worker_db)
     assert last is not None
+    async with worker_db.write() as session:
+        await publish_keys(session, [SIGNER], datetime.now(UTC))
     await world.run(world.maker, Step(Kind.SCRAP, lot, 1, 1))
     await sequenced(worker_db)
     larger = Checkpoint(ORIGIN, 7, bytes(32))
@@ -201,6 +177,16 @@ async def test_a_log_that_shrank_or_forked_is_not_signed(
         with pytest.raises(DomainError) as refused:
             await signed(worker_db, known)
         assert refused.value.code == code
+    # What cannot be compared any more does not go on either.
+    tiles = await owner.fetch("DELETE FROM log_tile RETURNING level, index, hashes")
+    for known in (last, None):
+        with pytest.raises(DomainError) as refused:
+            await signed(worker_db, known)
+        assert refused.value.code == "log.forked"
+    async with worker_db.write() as session:
+        fits, words = await hear_evidence(session, notes_sign(last.text, [SIGNER]), datetime.now(UTC))
+    assert (fits, "it has forked" in words) == (False, True)
+    await owner.executemany("INSERT INTO log_tile VALUES ($1, $2, $3)", tiles)
     assert await owner.fetchval("SELECT count(*) FROM log_checkpoint") == 1
     assert (await signed(worker_db, last)) is not None
 
