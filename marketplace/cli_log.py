@@ -221,13 +221,10 @@ def _report(client: httpx.Client, state: Path) -> None:
 
 
 def _keep(state: Path, text: str) -> None:
-    waiting = state.with_name(f".{state.name}.new")
+    from marketplace.db.private_files import write_private
+
     try:
-        with waiting.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        waiting.replace(state)
+        write_private(state, text)
     except OSError as error:
         raise missing("file.not_found", f"{state} cannot be written: {error.strerror}. Nothing was cosigned.") from None
 

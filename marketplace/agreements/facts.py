@@ -39,7 +39,7 @@ class Facts:
     """Reserved for calls under this agreement that have not shipped."""
     in_transit: int = 0
     """On the way between two sites of the holder. In the ledger a move takes no time, so that none ever is; the released
-    examples of the first library, which both sides' lawyers agreed on, tell of some."""
+    examples of the first library, which cannot change, tell of some."""
     quality_held: int = 0
     """On quality hold by the maker or the holder."""
     withdrawn: int = 0

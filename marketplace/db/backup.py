@@ -24,7 +24,8 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from marketplace.db.backup_store import Made, Store, copy_private, write_private
+from marketplace.db.backup_store import Made, Store
+from marketplace.db.private_files import copy_private, write_private
 from marketplace.kit.errors import DomainError, busy, conflict
 
 OF_THE_FOLDER: Final = ("credentials.json", "log", "uploads")
@@ -133,7 +134,7 @@ async def look(server: Server, store: Store) -> _Where:
         system, timeline = await connection.fetchrow(
             "SELECT (pg_control_system()).system_identifier::text, (pg_control_checkpoint()).timeline_id"
         )
-        where = _Where(system, timeline, *await _inside(server))
+        where = _Where(system, timeline, *await _inside(connection))
     finally:
         await connection.close()
     mark = store.folder / "server"
@@ -148,16 +149,13 @@ async def look(server: Server, store: Store) -> _Where:
     return where
 
 
-async def _inside(server: Server) -> tuple[str, int]:
+async def _inside(connection: asyncpg.Connection) -> tuple[str, int]:
     """The schema's revision and the log's signed size, where the address names our database."""
-    connection = await asyncpg.connect(server.dsn, timeout=10)
     try:
         schema = await connection.fetchval("SELECT version_num FROM alembic_version")
         return schema, await connection.fetchval("SELECT coalesce(max(size), 0) FROM log_checkpoint")
     except asyncpg.UndefinedTableError:
         return "unknown", 0
-    finally:
-        await connection.close()
 
 
 def slot_of(store: Store) -> str:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from marketplace.db.private_files import sync, write_private
 from marketplace.kit.errors import conflict, invalid, missing
 
 SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
@@ -62,42 +63,6 @@ def next_segment(name: str) -> str:
     """The name of the segment of 16 MB behind one."""
     number = int(name[8:16], 16) * SEGMENTS_EACH + int(name[16:], 16) + 1
     return f"{name[:8]}{number // SEGMENTS_EACH:08X}{number % SEGMENTS_EACH:08X}"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that nobody else reads, whole or not at all."""
-    waiting = path.with_name(f".{path.name}.new")
-    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    waiting.replace(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def copy_private(source: Path, target: Path) -> None:
-    """Copies a file, or a folder with all that is in it, readable by nobody else."""
-    if source.is_dir():
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for one in sorted(source.iterdir()):
-            copy_private(one, target / one.name)
-        return
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as written, source.open("rb") as read:
-        shutil.copyfileobj(read, written)
-        written.flush()
-        os.fsync(written.fileno())
 
 
 class Store:

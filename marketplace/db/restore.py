@@ -13,8 +13,9 @@ from typing import Final
 import asyncpg
 
 from marketplace.db.backup import verify
-from marketplace.db.backup_store import Made, Store, copy_private
+from marketplace.db.backup_store import Made, Store
 from marketplace.db.embedded import SUPERUSER, Credentials, EmbeddedServer
+from marketplace.db.private_files import copy_private
 from marketplace.kit.errors import DomainError, conflict, missing
 
 WAL: Final = "restore-wal"

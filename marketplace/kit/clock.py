@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from marketplace.kit.errors import invalid
+
+ELSEWHERE: Final = timedelta(days=1)
+"""How far ahead of the server's day it can be: somewhere it is tomorrow already."""
 
 
 def require_utc(moment: datetime) -> datetime:

@@ -291,6 +291,9 @@ async def test_what_is_damaged_is_refused_by_name_and_nothing_is_written(site: S
 
 async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
     stop = asyncio.Event()
+    store = Store(site.backups)
+    while len(store.backups()) < 2:
+        assert (await asyncio.to_thread(site.command, "backup")).returncode == 0
 
     async def load() -> int:
         done = 0
@@ -306,7 +309,6 @@ async def test_under_load_and_killed_in_the_middle(site: Site) -> None:
         return done
 
     writing = asyncio.create_task(load())
-    store = Store(site.backups)
     before = [b.name for b in store.backups()]
     # Killed in the middle: no half backup counts, and none is left running.
     slow = await asyncio.to_thread(site.half_a_backup)

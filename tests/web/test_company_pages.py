@@ -13,6 +13,7 @@ import pytest
 from marketplace.parties import queries
 from tests.web.trade import HTML, Market, key_of, open_market
 from tests.world import World
+from web.pages import company
 
 
 @pytest.fixture
@@ -193,6 +194,17 @@ async def test_a_delegation_is_looked_at_given_and_ended(market: Market, admin: 
     done = await admin.post(f"/company/delegations/{made}/end", data={"confirmed": "yes"})
     assert done.headers["location"] == "/company?done=delegation-ended"
     assert await world.owner.fetchval("SELECT revoked_at FROM delegation WHERE id = $1", made) is not None
+
+
+async def test_a_company_beyond_the_list_is_named_in_a_delegation(
+    market: Market, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(company, "MOST_CHOICES", 1)
+    data = {"company_id": str(market.world.other.id), "max_quantity": "5", "max_value": "2500", "valid_until": ""}
+    look = await admin.post("/company/delegations/new", data=data)
+    assert f"Delegate to {market.world.other.name}" in look.text
+    again = await admin.post("/company/delegations/new", data={**data, "max_quantity": ""})
+    assert re.search(rf'<option value="{market.world.other.id}" selected', again.text)
 
 
 async def test_a_program_reads_pages_only_by_its_scopes(market: Market, admin: httpx.AsyncClient) -> None:

@@ -16,7 +16,7 @@ from marketplace.kit.money import Money
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now
-from web.forms import Form
+from web.forms import Fields, Form
 from web.session import SentForm, Visit, looking, submit, visits
 from web.terms_form import read_share, share_text
 
@@ -222,6 +222,12 @@ async def _delegation_page(visit: Visit, form: Form, *, confirm: bool = False) -
     found = await queries.companies(visit.session, limit=MOST_CHOICES + 1)
     companies = [c for c in found[:MOST_CHOICES] if c.id != visit.actor.company_id]
     named = {str(c.id): c.name for c in companies}
+    chosen = Fields(form.values).id("company_id", "a company")
+    if chosen not in {UUID(int=0), visit.actor.company_id} and str(chosen) not in named:
+        # Beyond the list (sent by a program, or others have come before it): named all the same, and kept in the form.
+        beyond = await queries.companies(visit.session, ids=[chosen], limit=1)
+        companies += beyond
+        named |= {str(c.id): c.name for c in beyond}
     more = MOST_CHOICES if len(found) > MOST_CHOICES else 0
     return company_page(
         visit,

@@ -4,7 +4,7 @@ unit cost or is worth."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,11 +14,10 @@ from marketplace.agreements import queries
 from marketplace.agreements.index_file import IndexRow
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.db.session import WriteSession, fetch_value
+from marketplace.kit.clock import ELSEWHERE
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties.actor import By
 
-ZONES = timedelta(days=1)
-"""How far ahead of the server a day can be elsewhere."""
 VALUE_KINDS = ("cost", "inbound_freight", "market")
 
 
@@ -88,7 +87,7 @@ async def state_value(
         raise invalid("value.amount", "An amount is zero or more.", field="amount")
     if not source.strip() or len(source) > 200:
         raise invalid("value.source", "Name the evidence or source, in at most 200 characters.", field="source")
-    if valued_on > now.date() + ZONES:
+    if valued_on > now.date() + ELSEWHERE:
         raise invalid("value.day", "The day of a value is not in the future.", field="valued_on")
     made: UUID = await fetch_value(
         session,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from marketplace.db.private_files import write_private
 from marketplace.kit.errors import conflict
 from marketplace.ledger.log.notes import (
     ED25519,
@@ -101,13 +102,7 @@ class KeyRing:
 
     def _write(self, name: str, text: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        waiting = self._folder / f".{name}.new"
-        descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        waiting.replace(self._folder / name)
+        write_private(self._folder / name, text)
 
 
 def thinned(history: Sequence[tuple[datetime, Checkpoint]], now: datetime) -> list[tuple[datetime, Checkpoint]]:

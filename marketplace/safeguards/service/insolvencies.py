@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
+from marketplace.kit.clock import ELSEWHERE
 from marketplace.kit.errors import conflict, invalid
 from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
@@ -17,8 +18,6 @@ from marketplace.parties.actor import VERBS, Actor
 from marketplace.safeguards import queries
 from marketplace.safeguards.queries import Standing
 
-ZONES = timedelta(days=1)
-"""Somewhere it is tomorrow already."""
 MOST = 500
 MOST_SOURCE = 200
 
@@ -55,7 +54,7 @@ async def record_insolvency(
     why = _text(reason, "reason", "Say what happened", MOST)
     known = _text(source, "source", "Say how you know: a court and case number, a gazette, a letter", MOST_SOURCE)
     in_charge = _text(administrator, "administrator", "", MOST_SOURCE, required=False)
-    if opened_on > now.date() + ZONES or opened_on.year < 1990:
+    if opened_on > now.date() + ELSEWHERE or opened_on.year < 1990:
         raise invalid("insolvency.opened_on", "Give the day since when, not one to come.", field="opened_on")
     company = await parties.company(session, company_id)
     if company_id == actor.company_id or not company.is_partner:

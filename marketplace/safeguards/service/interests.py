@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from marketplace.agreements import queries as agreements
 from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.clock import ELSEWHERE
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.safeguards import queries
 from marketplace.safeguards.interest_kinds import KINDS
 
-ZONES = timedelta(days=1)
-"""Somewhere it is tomorrow already."""
 MOST = 500
 MOST_NAME = 200
 
@@ -51,7 +50,7 @@ async def record_interest(
             "security_interest.number",
             f"Give the number it is found by, and where it is filed, in at most {MOST_NAME} characters each.", field="number",
         )  # fmt: skip
-    if filed_on > now.date() + ZONES or filed_on.year < 1950:
+    if filed_on > now.date() + ELSEWHERE or filed_on.year < 1950:
         raise invalid("security_interest.filed_on", "Give the day it was filed, not one to come.", field="filed_on")
     if expires_on is not None and (expires_on < filed_on or expires_on.year > 2200):
         raise invalid("security_interest.expires_on", "It cannot lapse before it was filed.", field="expires_on")

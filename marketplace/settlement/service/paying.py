@@ -6,11 +6,12 @@ Lines are locked before payments, each in the order of their ids; nothing is dec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from marketplace.db.session import WriteSession, acting_for, execute
+from marketplace.kit.clock import ELSEWHERE
 from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
@@ -53,7 +54,7 @@ async def record(
             "payment.amount", f"Give an amount above zero that can be paid in {amount.currency}.", field="amount"
         )
     # Where people are it may be tomorrow already.
-    if paid_on > now.date() + timedelta(days=1):
+    if paid_on > now.date() + ELSEWHERE:
         raise invalid("payment.paid_on", "Give the day it was paid on, not one to come.", field="paid_on")
     lines = await _lines(session, wanted, from_id, to_id, amount.currency)
     paying = actor.company_id == from_id
