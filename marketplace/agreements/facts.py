@@ -48,6 +48,10 @@ class Facts:
     """Of those sold: short, damaged or the wrong part on receipt, so that they never became the holder's."""
     taken_back: int = 0
     """Units already shipped back to the manufacturer and not replaced."""
+    taken_above: int = 0
+    """Of those taken back, units under a clause that reaches what is above the minimum, where another one reaches only the minimum."""
+    held_above: int = 0
+    """Of those held, likewise."""
     exercises: int = 0
     """Calls made under this schedule so far, cancelled ones not counted."""
     legal_hold: bool = False
@@ -74,6 +78,8 @@ class Facts:
             self.withdrawn,
             self.not_accepted,
             self.taken_back,
+            self.taken_above,
+            self.held_above,
             self.exercises,
             self.tolled_days,
             self.minimum_to_keep or 0,
@@ -88,6 +94,8 @@ class Facts:
             raise invalid("facts.invalid", "The minimum to keep is larger than the quantity sold.")
         if self.held + self.in_transit + self.quality_held + self.withdrawn > self.remaining:
             raise invalid("facts.invalid", "More units are reserved, on the way, on hold or being counted than remain.")
+        if self.taken_above > self.taken_back or self.held_above > self.held:
+            raise invalid("facts.invalid", "More units were ordered above the minimum than were ordered.")
         if self.notice_at is not None and self.notice_at.tzinfo is None:
             raise invalid("facts.invalid", "Give the time of notice with its zone.")
         if self.circumstances is not ORDINARY:

@@ -166,7 +166,8 @@ class Agreement(Row):
 
 class AgreementLine(Row):
     """The units one agreement covers, by part. ``bought``: of those that the holder still has, so many count as taken out and
-    become its own when they are paid."""
+    become its own when they are paid. ``taken_above``: of those taken back, so many under a clause that reaches units above the minimum
+    to keep, where another one reaches only the minimum: they do not use it up."""
 
     __tablename__ = "agreement_line"
     agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
@@ -181,10 +182,12 @@ class AgreementLine(Row):
     not_accepted: Mapped[int] = mapped_column(server_default=text("0"))
     minimum_passed_on: Mapped[int] = mapped_column(server_default=text("0"))
     bought: Mapped[int] = mapped_column(server_default=text("0"))
+    taken_above: Mapped[int] = mapped_column(server_default=text("0"))
     __table_args__ = (
         CheckConstraint("quantity_sold > 0 AND sale_price >= 0", name="positive"),
         CheckConstraint("minimum_to_keep BETWEEN 0 AND quantity_sold", name="minimum"),
         CheckConstraint("taken_back >= 0", name="taken_back"),
+        CheckConstraint("taken_above BETWEEN 0 AND taken_back", name="taken_above"),
         CheckConstraint("minimum_passed_on BETWEEN 0 AND minimum_to_keep", name="passed_on"),
         CheckConstraint("not_accepted BETWEEN 0 AND quantity_sold", name="not_accepted"),
         CheckConstraint("bought BETWEEN 0 AND quantity_sold", name="bought"),
@@ -440,7 +443,9 @@ class TitleDue(Row):
 
 class AgreementExercise(Row):
     """An order under an agreement: how many units, when, and how many of them a notice had offered. ``undone_at``: it was
-    cancelled or, under the second library, ended without a unit shipped, so that it counts for nothing."""
+    cancelled or, under the second library, ended without a unit shipped, so that it counts for nothing; so does one in place of rejected
+    units from the beginning. ``above``: it was made under a clause that reaches units above the minimum to keep, where another one reaches
+    only the minimum."""
 
     __tablename__ = "agreement_exercise"
     call_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -453,11 +458,13 @@ class AgreementExercise(Row):
     notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
     notice_units: Mapped[int] = mapped_column(server_default=text("0"))
     undone_at: Mapped[datetime | None]
+    above: Mapped[bool] = mapped_column(server_default=text("false"))
     __table_args__ = (
         ForeignKeyConstraint(["agreement_id", "part_id"], ["agreement_line.agreement_id", "agreement_line.part_id"]),
         CheckConstraint("units > 0 AND notice_units BETWEEN 0 AND units", name="units"),
         CheckConstraint("(notice_id IS NULL) = (notice_units = 0)", name="notice"),
         Index("ix_agreement_exercise_agreement", "agreement_id", "part_id", "at"),
+        Index("ix_agreement_exercise_above", "call_id", postgresql_where=text("above")),
         Index("ix_agreement_exercise_notice_id", "notice_id", postgresql_where=text("notice_id IS NOT NULL")),
     )
 

@@ -27,7 +27,7 @@ def minimum(terms: Terms, facts: Facts, on: date | None = None) -> int:
     asked for, where it declines with time; None = as it starts.
 
     Under a right that reaches only the minimum, units taken back use it up; otherwise the manufacturer could
-    empty the holder through it three units at a time.
+    empty the holder through it three units at a time. Units that another clause reached, on the holder's own notice, do not.
     """
     stated = terms.minimum_to_keep if facts.minimum_to_keep is None else facts.minimum_to_keep
     stated = min(stated, facts.accepted)
@@ -36,7 +36,7 @@ def minimum(terms: Terms, facts: Facts, on: date | None = None) -> int:
         reached = [step.percent_bp for step in terms.minimum_steps if step.after_months <= months]
         stated = -(-stated * reached[-1] // 10_000) if reached else stated
     if terms.applies_to is AppliesTo.FLOOR:
-        return max(stated - facts.taken_back, 0)
+        return max(stated - (facts.taken_back - facts.taken_above), 0)
     return stated
 
 
@@ -44,7 +44,8 @@ def covered(terms: Terms, facts: Facts, on: date | None = None) -> int:
     """Units the right reaches by kind: all remaining, those above the minimum, or the minimum itself."""
     if terms.applies_to is AppliesTo.ALL:
         return facts.remaining
-    keep = min(minimum(terms, facts, on), facts.remaining)
+    left = facts.remaining - (facts.held_above if terms.applies_to is AppliesTo.FLOOR else 0)
+    keep = min(minimum(terms, facts, on), left)
     return keep if terms.applies_to is AppliesTo.FLOOR else facts.remaining - keep
 
 
@@ -65,7 +66,7 @@ def kept_beside(terms: Terms, facts: Facts, on: date | None = None) -> int:
     if terms.applies_to is not AppliesTo.FLOOR:
         return keep
     # A first refusal of the last units keeps nothing back: it is asked before they go.
-    return 0 if terms.clause == "first-refusal" else max(keep - facts.held, 0)
+    return 0 if terms.clause == "first-refusal" else max(keep - (facts.held - facts.held_above), 0)
 
 
 def still_about(clauses: Sequence[Terms], facts: Facts, notices: Sequence[Notice], now: datetime) -> tuple[Notice, ...]:
@@ -191,6 +192,9 @@ def split(terms: Terms, facts: Facts, now: datetime) -> Split:
 def split_given(terms: Terms, facts: Facts, block: Refused | None, moment: datetime) -> Split:
     """As ``split``, for a caller that has already asked ``blocked``."""
     reached = left = covered(terms, facts, declining_day(terms, facts, moment))
+    if terms.applies_to is AppliesTo.FLOOR:
+        # Ordered under another clause: reserved all the same, and no part of the minimum.
+        reached = left = reached + facts.held_above
     held = min(facts.held, left)
     left -= held
     in_transit = min(facts.in_transit, left)

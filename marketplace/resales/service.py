@@ -12,6 +12,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreement_queries
 from marketplace.agreements import service as agreements
 from marketplace.agreements.claims import Claim
+from marketplace.agreements.law import Jurisdiction
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.stops import moved_by, stopped_between
@@ -375,7 +376,8 @@ async def receive(
     session: WriteSession, actor: Actor, resale_id: UUID, *, site_id: UUID, missing_units: int, text: str, now: datetime
 ) -> None:
     """The buyer has the units: title passes, and they come under its own agreement. What did not arrive is recorded as lost
-    on the way, without saying by whose fault. Raises ``resale.state``, ``resale.missing``, ``resale.note``."""
+    on the way, without saying by whose fault. Raises ``resale.state``, ``resale.missing``, ``resale.note``, and ``law.blocked`` for a
+    site that was not there when the buyer joined, where the law would cut the right short."""
     row = await _of(session, actor, resale_id, "buyer")
     require(row.status, State.RECEIVED)
     if not 0 <= missing_units <= row.quantity:
@@ -387,6 +389,10 @@ async def receive(
     if missing_units and not text.strip():
         raise invalid("resale.note", "Say what is wrong with the units that you miss.", field="note")
     site = await parties.own_site(session, actor, site_id)
+    if row.child_id is not None:
+        words = "You joined for units at your other sites. Receive them at one of those. Nothing was changed."
+        joined = await clauses_of_agreement(session, row.child_id)
+        agreement_queries.require_place(joined, Jurisdiction(site.country, site.region or None), now.date(), words)
     units = [u for u in await queries.units(session, row.id) if u.shipped_lot_id is not None]
     arriving: list[Step] = []
     left = missing_units

@@ -166,6 +166,8 @@ class Candidate(NamedTuple):
     default_from: datetime | None = None
     answers: UUID | None = None
     """The notice that an order here answers, where a draw of the minimum would answer none."""
+    clause: str | None = None
+    """Of the agreement's clauses the one that an order here goes by."""
     least: int = 1
     """One order takes at least so many, and a ``multiple`` of so many, or all that can be ordered (``group_cap``)."""
     multiple: int = 1
@@ -430,7 +432,7 @@ def _under(
                 inspection_days=entitled.inspection_days if entitled else 0,
                 payment_days=entitled.payment_days if entitled else 0,
                 draw_fee=entitled.unit_price if entitled and entitled.replacement else None, worth=price,
-                answers=named,
+                answers=named, clause=terms.clause,
             )
         )  # fmt: skip
     return found

@@ -128,6 +128,7 @@ class Call(Row):
     licence_refused_at: Mapped[datetime | None]
     cancel_asked_at: Mapped[datetime | None]
     notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("notice.id"))
+    clause: Mapped[str | None]
     replaces_id: Mapped[UUID | None] = mapped_column(ForeignKey("call.id"))
     created_at: Mapped[Created]
     __table_args__ = (

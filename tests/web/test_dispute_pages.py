@@ -52,10 +52,14 @@ async def test_rejected_units_are_agreed_on_and_go_back(world: World, site: Site
     assert (await send(buyer, f"{by['grade']}/agree", graded)).status_code == 303
     units = await buyer.get(by["units"])
     assert "go back to" in units.text
+    order = (await technician.get(at)).text
+    assert "to agree or object; after that the units can go back." in order
+    assert "Send them back" not in order
     wrong = await send(buyer, f"{by['units']}/propose", units, quantity="2", amount="10")
     assert wrong.status_code == 422
     assert (await send(buyer, f"{by['units']}/say", units, words="It was whole.")).status_code == 303
     await send(buyer, f"{by['units']}/propose", units, quantity="1", amount="30", words="Half.")
+    assert f"{world.buyer.name} objects: agree with them" in (await technician.get(at)).text
     theirs = await planner.get(by["units"])
     assert "It was whole." in theirs.text
     assert "keep 1 of 1 rejected unit, for 30.00 USD in all" in theirs.text

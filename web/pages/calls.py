@@ -353,6 +353,10 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     others = await queries.in_place_of(visit.session, call_id) if call.inspected_good is not None else ()
     at_odds = await settlement.disputes_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     asks = visit.actor.company_id in {call.maker_id, call.company_id}
+    may_send = call.status == "disputed" and back is None and asks and visit.actor.may("call.receive")
+    about = await settlement.disputes_of_cause(visit.session, call_id) if may_send else ()
+    units = next((d for d in about if d.subject == "units"), None)
+    waits = await settlement.units_wait(visit.session, units, "go back", visit.now, zone=call.zone) if units else ""
     said = visit.asked("done")
     done = DONE.get("cancel_asked" if said == "cancel" and call.status != "cancelled" else said)
     return visit.show(
@@ -364,7 +368,7 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
         and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
-        paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=call.status == "disputed" and back is None and asks and visit.actor.may("call.receive"),
+        paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=may_send, sends_back_after=waits,
         may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
         objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds, visit.now))],

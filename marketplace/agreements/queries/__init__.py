@@ -13,7 +13,7 @@ from marketplace.agreements.queries.facts import (
     terms_and_facts,
 )
 from marketplace.agreements.queries.frameworks import frameworks_for_update, frameworks_of_agreement
-from marketplace.agreements.queries.law import law_of_agreement, places_of, rules, where_units_went
+from marketplace.agreements.queries.law import law_of_agreement, places_of, require_place, rules, where_units_went
 from marketplace.agreements.queries.lists import (
     AgreementDetail,
     AgreementFilter,
@@ -186,6 +186,7 @@ __all__ = [
     "proposals",
     "question_of",
     "renewals_due",
+    "require_place",
     "rights",
     "rules",
     "running_notice_for_update",

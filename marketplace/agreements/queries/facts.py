@@ -14,6 +14,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.circumstances import Circumstances, lengthened
+from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.covered import IN_FORCE, NOTHING, OUT_OF_FORCE, Covered, Right, Standing
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.queries.circumstances import Asked, circumstances
@@ -102,7 +103,7 @@ def _further(raw: str) -> tuple[Terms, ...]:
 _RIGHT = """w.agreement_id, w.part_id, a.reference, a.status, a.currency, a.zone, a.schedule_date, a.legal_hold,
        a.exercises, a.tolled_days, a.frozen_days, a.renewals, a.exported_on, a.suspension_ends_at, a.non_renewal_at IS NOT NULL AS not_renewed, a.holder_id, l.quantity_sold, l.sale_price, l.list_price,
        l.minimum_to_keep - l.minimum_passed_on AS minimum_to_keep,
-       l.taken_back, l.not_accepted, l.bought"""
+       l.taken_back, l.taken_above, l.not_accepted, l.bought"""
 _OF_PAIRS = """
 FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id)
 JOIN agreement a ON a.id = w.agreement_id
@@ -123,6 +124,21 @@ LEFT JOIN LATERAL (
     FROM position p JOIN lot t ON t.lot_id = p.lot_id
     WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.quantity > 0
 ) q ON true
+"""
+# Only where clauses share the units so. By the order that the ledger names as the cause, so that nothing has to be kept in step.
+_ABOVE = """
+SELECT w.agreement_id, w.part_id,
+       (SELECT sum(h.quantity) FROM position p
+        JOIN open_hold h ON h.lot_id = p.lot_id AND h.position_id = p.position_id
+        JOIN agreement_exercise e ON e.call_id = h.cause_id AND e.above
+        WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.held > 0)::int AS held,
+       (SELECT sum(p.quantity) FROM position p
+        CROSS JOIN LATERAL (SELECT m.cause_id FROM movement m WHERE m.lot_id = p.lot_id AND m.to_position = p.position_id
+                            ORDER BY m.seq DESC LIMIT 1) m
+        JOIN agreement_exercise e ON e.call_id = m.cause_id AND e.above
+        WHERE p.agreement_id = w.agreement_id AND p.part_id = w.part_id AND p.holder_id = a.holder_id AND p.site_id IS NULL
+          AND p.quantity > 0)::int AS back
+FROM unnest($1::uuid[], $2::uuid[]) AS w (agreement_id, part_id) JOIN agreement a ON a.id = w.agreement_id
 """
 _RIGHTS = f"SELECT {_RIGHT} {_OF_PAIRS}"
 _FACTS = f"""
@@ -147,6 +163,7 @@ async def terms_and_facts(
     """
     rows, clauses = await _standing(session, _FACTS, pairs)
     known = await circumstances(session, {(r["agreement_id"], r["part_id"]): _asked(r, clauses) for r in rows})
+    above = await _above(session, rows, clauses)
     return {
         (r["agreement_id"], r["part_id"]): Covered(
             r["agreement_id"], r["part_id"], r["reference"], r["maker_id"], r["maker"], r["holder_id"], r["holder"],
@@ -155,6 +172,7 @@ async def terms_and_facts(
             _facts(
                 r, Standing(r["remaining"], r["held"], r["quality_held"], r["back"]), requested, urgency,
                 known.get((r["agreement_id"], r["part_id"])), _unpaid(r, clauses[r["agreement_id"]]),
+                above.get((r["agreement_id"], r["part_id"]), (0, 0)),
             ),
             clauses[r["agreement_id"]][1:],
         )
@@ -173,6 +191,7 @@ async def rights(
     (agreement, part, holder): without what only a page about the agreement shows."""
     rows, clauses = await _standing(session, _RIGHTS, [(agreement, part) for agreement, part, _ in standing])
     known = await circumstances(session, {(r["agreement_id"], r["part_id"]): _asked(r, clauses) for r in rows})
+    above = await _above(session, rows, clauses)
     return {
         (agreement := r["agreement_id"], part := r["part_id"]): Right(
             r["reference"],
@@ -183,6 +202,7 @@ async def rights(
                 requested,
                 urgency,
                 known.get((agreement, part)),
+                above=above.get((agreement, part), (0, 0)),
             ),
             clauses[agreement][1:],
         )
@@ -222,6 +242,18 @@ async def _standing(
     return rows, clauses
 
 
+async def _above(
+    session: AsyncSession, rows: Sequence[asyncpg.Record], clauses: Mapping[UUID, tuple[Terms, ...]]
+) -> dict[Pair, tuple[int, int]]:
+    """By pair the units (reserved, on their way back) by orders under a clause that reaches more than the minimum, where another one
+    reaches only that. One statement, and none where no agreement is so."""
+    pairs = [(r["agreement_id"], r["part_id"]) for r in rows if above_the_minimum(clauses[r["agreement_id"]])]
+    if not pairs:
+        return {}
+    found = await fetch(session, _ABOVE, [a for a, _ in pairs], [p for _, p in pairs])
+    return {(r["agreement_id"], r["part_id"]): (r["held"] or 0, r["back"] or 0) for r in found}
+
+
 def _unpaid(r: asyncpg.Record, clauses: Sequence[Terms]) -> int:
     """Units that the holder has, that are to become its own and are the maker's until they are paid."""
     if title_of(clauses) is Title.SOLD:
@@ -230,7 +262,13 @@ def _unpaid(r: asyncpg.Record, clauses: Sequence[Terms]) -> int:
 
 
 def _facts(
-    r: asyncpg.Record, units: Standing, requested: int, urgency: Urgency, known: Circumstances | None, unpaid: int = 0
+    r: asyncpg.Record,
+    units: Standing,
+    requested: int,
+    urgency: Urgency,
+    known: Circumstances | None,
+    unpaid: int = 0,
+    above: tuple[int, int] = (0, 0),
 ) -> Facts:
     # Units found beyond what was accepted are the holder's own: no schedule can reach more than it sold. What counts as taken
     # out is no unit of a schedule any more.
@@ -249,7 +287,9 @@ def _facts(
         quality_held=quality_held,
         not_accepted=r["not_accepted"],
         # Counted by the agreement once they are received; until then they are on their way.
-        taken_back=r["taken_back"] + units.back,
+        taken_back=(back := r["taken_back"] + units.back),
+        taken_above=min(r["taken_above"] + above[1], back),
+        held_above=min(above[0], held),
         exercises=r["exercises"],
         legal_hold=r["legal_hold"],
         suspended=r["status"] not in IN_FORCE and r["status"] not in OUT_OF_FORCE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -10,11 +12,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.agreements.law import Finding, Jurisdiction, LawBook, check_clauses, read_rules
-from marketplace.agreements.terms import parse_terms
+from marketplace.agreements.law import Finding, Jurisdiction, LawBook, check_clauses, read_rules, refuse_blocked
+from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch_one, fetch_value
-from marketplace.kit.errors import missing
+from marketplace.kit.errors import DomainError, missing
 
 
 @cache
@@ -28,6 +30,16 @@ def places_of(holder_country: str, units_at: Jurisdiction | None) -> tuple[Juris
     if units_at is None:
         return (Jurisdiction(holder_country),)
     return (units_at,) if units_at.country == holder_country else (units_at, Jurisdiction(holder_country))
+
+
+def require_place(clauses: Sequence[Terms], place: Jurisdiction, on: date, instead: str) -> None:
+    """Units come to a place under these clauses after they were signed for another. Raises ``law.blocked`` where a limit of that place
+    would cut the right short, with ``instead``: what can be done."""
+    found = check_clauses(rules(), clauses, Jurisdiction(""), [place], every_holder=True, on=on)
+    try:
+        refuse_blocked(found)
+    except DomainError as error:
+        raise replace(error, message=f"{error.message} {instead}", fields=()) from None
 
 
 async def where_units_went(session: AsyncSession, agreement_id: UUID) -> Jurisdiction | None:

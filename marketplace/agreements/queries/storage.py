@@ -86,11 +86,16 @@ async def fewest_kept(
     return max(row["units"], 0) if row else 0
 
 
-async def taken_back_since(session: AsyncSession, agreement_id: UUID, part_id: UUID, since: datetime) -> int:
-    """Units of a part that the holder shipped to the manufacturer at ``since`` or later, less those that came back."""
+async def taken_back_since(
+    session: AsyncSession, agreement_id: UUID, part_id: UUID, since: datetime
+) -> tuple[int, int]:
+    """Units of a part that the holder shipped to the manufacturer at ``since`` or later, less those that came back; and of them those
+    by orders that use up none of the minimum."""
     row = await fetch_one(
         session,
-        "SELECT coalesce(sum(CASE WHEN f.holder_id = a.holder_id THEN m.quantity ELSE -m.quantity END), 0)::int AS units "
+        "SELECT coalesce(sum(CASE WHEN f.holder_id = a.holder_id THEN m.quantity ELSE -m.quantity END), 0)::int AS units, "
+        "coalesce(sum(CASE WHEN f.holder_id = a.holder_id THEN m.quantity ELSE -m.quantity END) FILTER (WHERE EXISTS ("
+        "SELECT FROM agreement_exercise e WHERE e.call_id = m.cause_id AND e.above)), 0)::int AS above "
         "FROM agreement a JOIN position f ON f.agreement_id = a.id AND f.part_id = $2 "
         "JOIN movement m ON m.lot_id = f.lot_id AND m.from_position = f.position_id "
         "JOIN position t ON t.lot_id = m.lot_id AND t.position_id = m.to_position "
@@ -99,4 +104,4 @@ async def taken_back_since(session: AsyncSession, agreement_id: UUID, part_id: U
         "ELSE m.kind = 'receive' AND t.holder_id = a.holder_id END",
         agreement_id, part_id, since,
     )  # fmt: skip
-    return row["units"] if row else 0
+    return (row["units"], row["above"]) if row else (0, 0)

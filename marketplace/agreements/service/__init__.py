@@ -17,6 +17,7 @@ from marketplace.agreements.service.exercising import (
     discount_exercise,
     lessen_exercise,
     note_exercise,
+    note_in_place,
     undo_exercise,
 )
 from marketplace.agreements.service.exporting import note_export
@@ -103,6 +104,7 @@ __all__ = [
     "note_exercise",
     "note_export",
     "note_given_back",
+    "note_in_place",
     "note_not_accepted",
     "note_taken_without_leave",
     "note_title_given_up",

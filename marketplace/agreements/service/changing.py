@@ -243,8 +243,8 @@ async def replace_agreement(
     await execute(
         session,
         "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
-        "minimum_to_keep, taken_back, not_accepted, minimum_passed_on, bought) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
-        "l.sale_price, l.list_price, k.keep, l.taken_back, l.not_accepted, "
+        "minimum_to_keep, taken_back, taken_above, not_accepted, minimum_passed_on, bought) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
+        "l.sale_price, l.list_price, k.keep, l.taken_back, l.taken_above, l.not_accepted, "
         "least(l.minimum_passed_on, k.keep), l.bought FROM agreement_line l "
         "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
         found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],

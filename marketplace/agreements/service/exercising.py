@@ -8,6 +8,7 @@ from uuid import UUID
 from marketplace.agreements import queries
 from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.deadlines import after_days
+from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.service.noticing import covered_part
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
 from marketplace.kit.errors import conflict, missing
@@ -22,16 +23,18 @@ async def note_exercise(
     units: int,
     now: datetime,
     notice_id: UUID | None = None,
+    clause: str | None = None,
 ) -> int:
     """Counts one more order under the schedule. Its units come off the notice that it names (``notice_id``), or else off the
     oldest that runs for the part, so that they are no longer the holder's to act on. Where one clause reaches only the minimum to
-    keep and another the units above it, which notices are about, only an order that names one answers it. Returns the count of
-    orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
+    keep and another the units above it, which notices are about, only an order that names one answers it. ``clause``: the one that the order goes by; one that reaches more than the minimum uses up
+    none of it. Returns the count of orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
     count = await _count(session, agreement_id, 1)
     running = await queries.running_notice_for_update(session, agreement_id, part_id, now, notice_id)
-    if running is not None and notice_id is None:
-        covered = await covered_part(session, agreement_id, part_id)
-        running = None if above_the_minimum(covered.clauses) else running
+    wide = above_the_minimum(await clauses_of_agreement(session, agreement_id))
+    if notice_id is None and wide:
+        running = None
+    above = bool(wide) and (notice_id is not None if clause is None else any(t.clause == clause for t in wide))
     if notice_id is not None and running is None:
         raise conflict(
             "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."
@@ -41,11 +44,21 @@ async def note_exercise(
         await execute(session, "UPDATE notice SET taken = taken + $2 WHERE id = $1", running.id, named)
     await execute(
         session,
-        "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, notice_id, notice_units) "
-        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $6, $7 FROM agreement a WHERE a.id = $2",
-        call_id, agreement_id, part_id, units, now, running.id if running else None, named,
+        "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, notice_id, notice_units, above) "
+        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $6, $7, $8 FROM agreement a WHERE a.id = $2",
+        call_id, agreement_id, part_id, units, now, running.id if running else None, named, above,
     )  # fmt: skip
     return count
+
+
+async def note_in_place(session: WriteSession, *, call_id: UUID, of: UUID, units: int, now: datetime) -> None:
+    """An order in place of units rejected under another: it counts as no order, and goes by that one's clause."""
+    await execute(
+        session,
+        "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, undone_at, above) "
+        "SELECT $1, agreement_id, part_id, maker_id, holder_id, $3, $4, $4, true FROM agreement_exercise WHERE call_id = $2 AND above",
+        call_id, of, units, now,
+    )  # fmt: skip
 
 
 async def undo_exercise(session: WriteSession, agreement_id: UUID, *, call_id: UUID, now: datetime) -> int:

@@ -14,7 +14,7 @@ from marketplace.agreements.outcomes import Act, AfterNotice, Free
 from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.noticing import covered_part, note_used
 from marketplace.agreements.service.standing import party_lock
-from marketplace.db.session import WriteSession, execute, fetch
+from marketplace.db.session import WriteSession, execute, fetch, fetch_value
 from marketplace.kit.errors import invalid, missing
 from marketplace.ledger.kinds import PERMITTED, Kind
 from marketplace.ledger.service import add_permits
@@ -38,15 +38,16 @@ async def permits_for_return(
     lots: Sequence[tuple[UUID, int]],
     reason: str,
     now: datetime,
+    order_id: UUID,
     count_as: UUID | None = None,
 ) -> dict[UUID, dict[Kind, UUID]]:
     """Leave to receive called units, take title and lift the encumbrance: permits by lot and kind.
 
-    Ask once, at receipt: the units count as taken back from then on. A unit that goes back to the holder
+    Ask once, at receipt: the units count as taken back from then on, by the clause that ``order_id`` went by. A unit that goes back to the holder
     (rejected, or replaced in kind) is told by ``note_given_back``. ``count_as``: the part that they count as, where units of
     another one came in place of it. Raises ``ledger.not_found``, ``agreement.not_found``.
     """
-    await _count_lots_back(session, agreement_id, lots, count_as)
+    await _count_lots_back(session, agreement_id, lots, count_as, order_id)
     return await _leave(
         session, _RETURN_KINDS, agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots, reason=reason, now=now
     )  # fmt: skip
@@ -61,11 +62,12 @@ async def permits_for_kept(
     lots: Sequence[tuple[UUID, int]],
     reason: str,
     now: datetime,
+    order_id: UUID,
     count_as: UUID | None = None,
 ) -> dict[UUID, dict[Kind, UUID]]:
     """Leave to take title to units that were rejected (and told by ``note_given_back``) and are kept after all: they count
     as taken back again. Raises as ``permits_for_return``."""
-    await _count_lots_back(session, agreement_id, lots, count_as)
+    await _count_lots_back(session, agreement_id, lots, count_as, order_id)
     return await _leave(
         session, (Kind.TITLE, Kind.REPOINT), agreement_id=agreement_id, maker_id=maker_id, holder_id=holder_id, lots=lots,
         reason=reason, now=now,
@@ -116,7 +118,7 @@ async def _leave(
 
 
 async def _count_lots_back(
-    session: WriteSession, agreement_id: UUID, lots: Sequence[tuple[UUID, int]], count_as: UUID | None
+    session: WriteSession, agreement_id: UUID, lots: Sequence[tuple[UUID, int]], count_as: UUID | None, order_id: UUID
 ) -> None:
     if not lots or len({lot for lot, _ in lots}) != len(lots) or min(quantity for _, quantity in lots) < 1:
         raise invalid("agreement.lots", "Name each lot once, with a quantity of at least one.")
@@ -132,28 +134,35 @@ async def _count_lots_back(
     for lot, quantity in lots:
         part = count_as or parts[lot]
         taken[part] = taken.get(part, 0) + quantity
-    await _count_back(session, agreement_id, taken)
+    await _count_back(session, agreement_id, taken, order_id)
 
 
-async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUID, int]) -> None:
+async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUID, int], order_id: UUID) -> None:
+    above = await fetch_value(
+        session, "SELECT coalesce((SELECT above FROM agreement_exercise WHERE call_id = $1), false)", order_id
+    )
     tag = await execute(
         session,
-        "UPDATE agreement_line l SET taken_back = greatest(l.taken_back + t.quantity, 0) "
+        "UPDATE agreement_line l SET taken_back = greatest(l.taken_back + t.quantity, 0), "
+        "taken_above = least(greatest(l.taken_above + CASE WHEN $4 THEN t.quantity ELSE 0 END, 0), greatest(l.taken_back + t.quantity, 0)) "
         "FROM unnest($2::uuid[], $3::int[]) AS t (part_id, quantity) "
         "WHERE l.agreement_id = $1 AND l.part_id = t.part_id",
         agreement_id,
         list(taken),
         list(taken.values()),
+        above,
     )
     if tag != f"UPDATE {len(taken)}":
         raise missing("agreement.not_found", "No such agreement, or it does not cover this part.")
 
 
-async def note_given_back(session: WriteSession, *, agreement_id: UUID, part_id: UUID, quantity: int) -> None:
-    """Units taken back that came to the holder again: rejected at inspection, or replaced in kind."""
+async def note_given_back(
+    session: WriteSession, *, agreement_id: UUID, part_id: UUID, quantity: int, order_id: UUID
+) -> None:
+    """Units taken back by an order that came to the holder again: rejected at inspection, or replaced in kind."""
     if quantity < 1:
         raise invalid("agreement.quantity", "Give a quantity of at least one.", field="quantity")
-    await _count_back(session, agreement_id, {part_id: -quantity})
+    await _count_back(session, agreement_id, {part_id: -quantity}, order_id)
 
 
 async def note_not_accepted(session: WriteSession, agreement_id: UUID, short_of: Mapping[UUID, int]) -> None:

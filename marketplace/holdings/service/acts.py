@@ -23,7 +23,7 @@ from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession
 from marketplace.holdings import queries
 from marketplace.holdings.proposal import Line, Take, propose
-from marketplace.holdings.service.crossing import licence_note, require_licence
+from marketplace.holdings.service.crossing import licence_note, require_lawful, require_licence
 from marketplace.holdings.service.proving import prove_earlier
 from marketplace.holdings.service.taking import taken_out
 from marketplace.holdings.service.telling import tell_taken
@@ -134,7 +134,8 @@ async def move(
     licence: str = "",
 ) -> Done:
     """Moves units to another of the company's own sites. The right on them goes with them. ``licence``: the export licence, kept
-    in the note of the move; raises ``licence.missing`` for controlled units that cross a border without one, ``licence.number``."""
+    in the note of the move; raises ``licence.missing`` for controlled units that cross a border without one, ``licence.number``,
+    ``law.blocked`` where the law of that place would cut short a right on them."""
     place = await site_for_share(session, actor, to_site)
     said = licence_note(licence, note)
     doing = _Doing(Kind.MOVE, to_site=place.id, to=place, licence=licence, note=said, occurred_at=occurred_at)
@@ -233,6 +234,7 @@ async def _do(
         _refuse(lines, quantity, quantity - short, against, covered, allowed)
     if doing.to is not None:
         await require_licence(session, takes, covered, doing.to, doing.licence)
+        await require_lawful(session, takes, covered, doing.to, now)
     if doing.occurred_at is not None and doing.kind is not Kind.MOVE:
         await prove_earlier(session, actor, covered, takes, doing.occurred_at, doing.note, now)
     permits = await _permits(session, actor, takes, _ACTS[doing.kind], now)

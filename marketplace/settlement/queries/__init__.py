@@ -14,6 +14,7 @@ from marketplace.settlement.queries.disputes import (
     disputes_of_line,
     proposals,
     settled_units,
+    units_wait,
 )
 from marketplace.settlement.queries.lines import (
     SettlementFilter,
@@ -100,5 +101,6 @@ __all__ = [
     "settlement_totals",
     "statement",
     "statements",
+    "units_wait",
     "waiting",
 ]

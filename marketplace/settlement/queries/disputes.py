@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from marketplace.agreements.phrases import deadline
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.kit.pages import Page, cut, read_bookmark
@@ -152,6 +153,18 @@ async def dispute_statements(session: AsyncSession, dispute_id: UUID) -> Sequenc
         dispute_id,
     )
     return [StatementRow(**dict(r)) for r in rows]
+
+
+async def units_wait(session: AsyncSession, row: DisputeRow, become: str, now: datetime, *, zone: str = "UTC") -> str:
+    """Why rejected units that a dispute is about cannot go back (or be kept, as ``become`` says) without the other side's word yet;
+    empty: nobody has objected in time."""
+    if row.status != "open":
+        return ""
+    if any(s.company_id != row.opened_by for s in await dispute_statements(session, row.id)):
+        return f"{row.payee} objects: agree with them, or withdraw the rejection."
+    if now < row.respond_by:
+        return f"{row.payee} has until {deadline(row.respond_by, zone)} to agree or object; after that the units can {become}."
+    return ""
 
 
 async def proposals(session: AsyncSession, dispute_id: UUID) -> Sequence[Proposal]:

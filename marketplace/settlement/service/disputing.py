@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from marketplace.agreements.phrases import count, deadline
+from marketplace.agreements.phrases import count
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import busy, conflict, forbidden, invalid, missing
@@ -231,15 +231,8 @@ async def end_units(
         proposal = await _agreed(session, row, actor)
     else:
         _opener(row, actor.company_id)
-        said = await queries.dispute_statements(session, row.id)
-        if any(s.company_id != actor.company_id for s in said):
-            raise conflict("dispute.open", f"{row.payee} objects: agree with them, or withdraw the rejection.")
-        if now < row.respond_by:
-            raise conflict(
-                "dispute.open",
-                f"{row.payee} has until {deadline(row.respond_by, zone)} to agree or object; after that the units can "
-                f"{'be kept' if how == 'kept' else 'go back'}.",
-            )
+        if why := await queries.units_wait(session, row, "be kept" if how == "kept" else "go back", now, zone=zone):
+            raise conflict("dispute.open", why)
         proposal = Proposal(actor.company_id, Decimal(0), units if how == "kept" else 0, now)
     await _end(session, actor, row, how, now, proposal)
     return await queries.dispute(session, row.id), proposal.quantity or 0, proposal.amount

@@ -40,8 +40,9 @@ async def _owe(session: WriteSession, known: Covered, schedule_id: UUID, year: i
     kept = await agreements.fewest_kept(
         session, known.agreement_id, known.part_id, since, until, from_receipt=year == 1
     )
-    back = await agreements.taken_back_since(session, known.agreement_id, known.part_id, until)
-    then = replace(facts, taken_back=max(facts.taken_back - back, 0))
+    back, above = await agreements.taken_back_since(session, known.agreement_id, known.part_id, until)
+    taken = max(facts.taken_back - back, 0)
+    then = replace(facts, taken_back=taken, taken_above=min(max(facts.taken_above - above, 0), taken))
     due = storage_fee(known.clauses, then, kept, until)
     if due is None or due.amount is None or not due.amount.amount or due.by is None:
         return 0

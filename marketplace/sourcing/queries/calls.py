@@ -94,6 +94,7 @@ class CallRow:
     replaces_id: UUID | None
     replaces: str | None
     notice_id: UUID | None
+    clause: str | None
 
     @property
     def zone(self) -> str:
@@ -132,7 +133,7 @@ SELECT k.id, k.reference, k.kind, k.requisition_id, r.reference AS requisition_r
        k.condition, k.urgency, k.quantity, k.unit_price, k.currency, k.status, k.silence, k.reasons, k.grades, k.inspection_days,
        k.payment_days, k.draw_fee, k.replace_by, k.replacing, k.replaced, k.bought, k.noticed_at, k.acknowledge_by, k.acknowledged_at, k.deliver_by, k.default_from, k.respond_by, k.ship_by, k.expected_at, k.accepted_at, k.shipped_at,
        k.received_at, k.inspect_by, k.ended_at, k.refusal_code, k.note, k.carrier, k.tracking, k.inspected_good, k.requested_by,
-       k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by, k.licence_asked_at, k.licence, k.licence_refused_at, k.cancel_asked_at, k.replaces_id, f.reference AS replaces, k.notice_id
+       k.created_at, k.ship_to, k.ship_from, k.proposal, k.lost_by, k.licence_asked_at, k.licence, k.licence_refused_at, k.cancel_asked_at, k.replaces_id, f.reference AS replaces, k.notice_id, k.clause
 FROM call k JOIN company c ON c.id = k.company_id JOIN company m ON m.id = k.maker_id
 JOIN company h ON h.id = k.holder_id JOIN part p ON p.id = k.part_id
 LEFT JOIN requisition r ON r.id = k.requisition_id LEFT JOIN call f ON f.id = k.replaces_id LEFT JOIN agreement a ON a.id = k.agreement_id

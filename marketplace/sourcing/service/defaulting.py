@@ -27,8 +27,10 @@ from marketplace.sourcing.service.shared import announce, mine, not_counted, set
 
 
 def clause_of(covered: Covered, call: CallRow) -> Terms:
-    """Of several clauses the one that an order was made under: drawn, taken on the holder's notice where the other clause
-    reaches only the minimum to keep, or bought."""
+    """Of several clauses the one that an order was made under. For one from before that was kept, or whose agreement has been changed
+    since: drawn, taken on the holder's notice where the other clause reaches only the minimum to keep, or bought."""
+    if (kept := next((t for t in covered.clauses if t.clause == call.clause), None)) is not None:
+        return kept
     drawn = call.kind == "access_draw"
     if not drawn and call.notice_id is not None and (wide := above_the_minimum(covered.clauses)):
         return wide[0]

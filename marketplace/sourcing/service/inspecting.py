@@ -275,7 +275,7 @@ async def _accept(
         await owe_for_delay(session, call, good, accepted_at)
         if rejected:
             await agreements.note_given_back(
-                session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected
+                session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=rejected, order_id=call.id
             )
             await set_status(session, call, "disputed", inspected_good=good, note=note.strip() or lacking, ended_at=now)
             await _dispute(session, by, call, outcome, " ".join(x for x in (lacking, note.strip()) if x), reason, now)

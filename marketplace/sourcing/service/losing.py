@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import queries as agreed
+from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.missing import Became, owed_for
 from marketplace.agreements.terms import Party, Terms
@@ -187,7 +188,12 @@ async def _loss(session: WriteSession, call: CallRow, covered: Covered, gone: in
     quantity = min(gone, facts.accepted - facts.remaining)
     if not quantity:
         return "The risk had not passed yet. As many units as the schedule sold are still there: nothing is owed."
-    facts = replace(facts, remaining=facts.remaining + quantity, taken_back=max(facts.taken_back - quantity, 0))
+    taken = max(facts.taken_back - quantity, 0)
+    above = quantity if clause_of(covered, call) in above_the_minimum(covered.clauses) else 0
+    facts = replace(
+        facts, remaining=facts.remaining + quantity, taken_back=taken,
+        taken_above=min(max(facts.taken_above - above, 0), taken),
+    )  # fmt: skip
     owed = owed_for(covered.clauses, facts, Became.LOST, quantity, local_day(now, facts.zone))
     words = f"The risk had not passed yet. {owed.words}"
     if owed.kind is not None:

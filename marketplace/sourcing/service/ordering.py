@@ -276,8 +276,8 @@ async def _call(
         "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, "
         "site_id, destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, "
         "inspection_days, payment_days, requested_by, respond_by, ship_by, expected_at, draw_fee, acknowledge_by, deliver_by, "
-        "default_from, notice_id, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
-        "$22,$23,$24,$25,$26,$27,$28,$29,$30)",
+        "default_from, notice_id, created_at, clause) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
+        "$22,$23,$24,$25,$26,$27,$28,$29,$30,$31)",
         call_id, short_reference("CALL"), candidate.kind, requisition.id, requisition.company_id, requisition.maker_id,
         candidate.holder_id, candidate.agreement_id, candidate.part_id, candidate.site_id,
         requisition.destination_site_id, candidate.condition, requisition.urgency, quantity,
@@ -286,6 +286,7 @@ async def _call(
         candidate.respond_by, candidate.ship_by, candidate.arrives,
         candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
         candidate.default_from, notice_id or candidate.answers, now,
+        candidate.clause,
     )  # fmt: skip
     await keep_units(session, call_id)
     await _keep_places(session, requisition, call_id)
@@ -322,6 +323,7 @@ async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datet
             units=call.quantity,
             now=now,
             notice_id=call.notice_id,
+            clause=call.clause,
         )
     await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
     # Units that are the maker's, or that the holder offered, are shipped without an answer.

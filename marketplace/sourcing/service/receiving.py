@@ -50,7 +50,7 @@ async def receive(session: WriteSession, actor: Actor, call_id: UUID, now: datet
             permits = await agreements.permits_for_return(
                 session, agreement_id=call.agreement_id, maker_id=call.maker_id, holder_id=call.holder_id,
                 lots=[(lot, quantity) for lot, _, quantity in lots], reason=f"Returned under {call.reference}", now=now,
-                count_as=call.part_id,
+                order_id=call.id, count_as=call.part_id,
             )  # fmt: skip
         steps = tuple(
             Step(

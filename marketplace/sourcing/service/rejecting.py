@@ -356,7 +356,8 @@ async def _keep(
         lots[u.lot_id] = lots.get(u.lot_id, 0) + part
     permits = await agreements.permits_for_kept(
         session, agreement_id=call.agreement_id, maker_id=call.maker_id, holder_id=call.holder_id, lots=list(lots.items()),
-        reason=f"Kept under {dispute.reference}", now=now, count_as=call.part_id,
+        reason=f"Kept under {dispute.reference}", now=now, order_id=call.id,
+        count_as=call.part_id,
     )  # fmt: skip
     steps: list[Step] = []
     for u, part in taken:

@@ -320,7 +320,9 @@ async def _take_in(
     agreement = await agreement_queries.in_place_of_for_share(session, call.agreement_id) if call.agreement_id else None
     if agreement:
         good = sum(count for _, count, _ in accepted)
-        await agreements.note_given_back(session, agreement_id=agreement, part_id=call.part_id, quantity=good)
+        await agreements.note_given_back(
+            session, agreement_id=agreement, part_id=call.part_id, quantity=good, order_id=call.id
+        )
     keeping: list[Step] = []
     for lot, count, here in accepted:
         owned = moved(here, owner=call.holder_id)

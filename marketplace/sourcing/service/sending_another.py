@@ -9,6 +9,7 @@ from uuid import UUID
 
 from marketplace.agreements import phrases
 from marketplace.agreements import queries as agreed
+from marketplace.agreements import service as agreements
 from marketplace.agreements.deadlines import deliver_by, ship_by
 from marketplace.agreements.reach import as_of
 from marketplace.agreements.remedies import default_from, due_by
@@ -88,14 +89,15 @@ async def _order(
         "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, site_id, "
         "destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, inspection_days, "
         "payment_days, requested_by, noticed_at, accepted_at, ship_by, expected_at, deliver_by, default_from, draw_fee, ship_to, "
-        "replaces_id, ship_from) SELECT $1, $2, k.kind, k.requisition_id, k.company_id, k.maker_id, k.holder_id, k.agreement_id, "
+        "replaces_id, ship_from, notice_id, clause) SELECT $1, $2, k.kind, k.requisition_id, k.company_id, k.maker_id, k.holder_id, k.agreement_id, "
         "k.part_id, $3, k.destination_site_id, $4, 'stock_order', $5, k.unit_price, k.currency, 'accepted', 'accepted', "
         "$6::jsonb, k.inspection_days, k.payment_days, k.requested_by, $7, $7, $8, $9, $9, $10, k.draw_fee, k.ship_to, k.id, "
-        "site_card($3) FROM call k WHERE k.id = $11",
+        "site_card($3), k.notice_id, k.clause FROM call k WHERE k.id = $11",
         call_id, short_reference("CALL"), share.site_id, share.condition, share.quantity, encode(reasons).decode(), now,
         by_when, there, missed, first.id,
     )  # fmt: skip
     await keep_units(session, call_id)
+    await agreements.note_in_place(session, call_id=call_id, of=first.id, units=share.quantity, now=now)
     made = await queries.call(session, call_id)
     await tell(session, by, made, "in_place", {"quantity": made.quantity, "of": first.reference}, now)
     await tell(session, by, first, "another_ordered", {"quantity": made.quantity, "by_order": made.reference}, now)

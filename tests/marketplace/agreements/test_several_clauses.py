@@ -7,19 +7,29 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pypdf
 import pytest
 
+from marketplace.agreements import queries
 from marketplace.agreements.combinations import BUY_BACK, COMBINATIONS, FIRST_REFUSAL
 from marketplace.agreements.prose import NAMES
+from marketplace.agreements.reach import usable
 from marketplace.agreements.terms import dump_terms
+from marketplace.sourcing import queries as sourcing
+from marketplace.sourcing.service.defaulting import clause_of
 from tests.agreed import agreed_on, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import API, Job, ok
+from tests.marketplace.sourcing.test_rejecting import dispute_of
 from tests.world import World
 
+FOUND = [
+    {"quantity": 4, "grade": "new"},
+    {"quantity": 1, "grade": "core", "accepted": False},
+]
 BOTH = COMBINATIONS["shelf-and-first-refusal"]
 
 
@@ -307,6 +317,109 @@ async def test_what_is_taken_on_an_offer_is_paid_as_the_first_refusal_says(job: 
     await ok(job.technician.post(f"{API}/sourcing/calls/{call}/inspect", json={"good": 1}))
     lines = [(x["kind"], x["amount"]) for x in await job.owed() if x["cause_id"] == call]
     assert lines == [("call_price", "140.0000")]
+
+
+@pytest.mark.parametrize(("offer", "clause"), [("60.00", "first-refusal"), ("140.00", "buy-back")])
+async def test_an_order_goes_by_the_clause_that_it_was_made_under(job: Job, offer: str, clause: str) -> None:
+    """Where both reach the units the cheaper one; its grades, delay and remedies are those of the order from then on."""
+    world = job.world
+    first = {**BUY_BACK, "applies_to": "all", "minimum_to_keep": 0, "resale": "offer_first"}
+    agreement_id = await agreed_on(
+        world, [("buy-back", 2, first), ("first-refusal", 1, {**FIRST_REFUSAL, "minimum_to_keep": 0})]
+    )
+    await delivered(world, agreement_id, 10)
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 2, "offer": offer, "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{agreement_id}/notices", json=notice), 201)
+    place = next(c for c in await job.candidates() if c["callable"])
+    order = {**job.need(1), "key": place["key"], "notice_id": given["id"]}
+    call_id = (await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201))["calls"][0]
+    async with world.db.read(world.maker.tenant) as session:
+        pair = (agreement_id, world.part)
+        covered = (await queries.terms_and_facts(session, [pair]))[pair]
+        call = await sourcing.call(session, UUID(call_id))
+        assert clause_of(covered, call).clause == call.clause == clause
+    if call.status == "noticed":
+        await ok(job.buyer.post(f"{API}/sourcing/calls/{call_id}/accept", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{call_id}/ship", json={"carrier": "UPS", "tracking": "1Z2"}))
+    await ok(job.technician.post(f"{API}/sourcing/calls/{call_id}/receive"))
+    said = await refused(
+        job.technician.post(f"{API}/sourcing/calls/{call_id}/inspect", json={"good": 0, "note": "Bent.", "reason": "damaged"}),
+        "call.inspect_found",
+    )  # fmt: skip
+    assert f"({clause} version" in said["detail"]
+
+
+async def test_what_is_taken_on_an_offer_uses_up_none_of_the_minimum(job: Job) -> None:
+    """Section 2.2 of access-back: the minimum to keep is drawn by draws. What the holder offered and the maker took is not of it."""
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    world = job.world
+
+    async def left() -> tuple[int, int]:
+        """(units that can be drawn now, units that the holder may scrap without asking)"""
+        drawn = [c["callable"] for c in await job.candidates() if c["callable"] and c["kind"] == "access_draw"]
+        async with world.db.read(world.buyer.tenant) as session:
+            pair = (UUID(job.agreement), world.part)
+            covered = (await queries.terms_and_facts(session, [pair]))[pair]
+        return sum(drawn), min(usable(t, covered.facts) for t in covered.clauses)
+
+    assert await left() == (3, 7)
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 7, "offer": "140.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    place = next(c for c in await job.candidates() if c["callable"])
+    order = {**job.need(5), "key": place["key"], "notice_id": given["id"]}
+    job.call = (await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201))["calls"][0]
+    first = job.call
+    clause = "SELECT clause FROM call WHERE id = $1::uuid"
+    assert await world.owner.fetchval(clause, first) == "first-refusal"
+    assert await left() == (3, 2), "reserved"
+    await job.called(1)
+    assert await world.owner.fetchval(clause, job.call) == "access-back"
+    assert await left() == (2, 1), "one of the minimum drawn; three stay with the holder until it has been replaced"
+    drawn, job.call = job.call, first
+    at = f"{API}/sourcing/calls/{first}"
+    await ok(job.buyer.post(f"{at}/ship", json={"carrier": "UPS", "tracking": "1Z2"}))
+    assert await left() == (2, 1), "on the way"
+    await ok(job.technician.post(f"{at}/receive"))
+    assert await left() == (2, 1), "at the maker"
+    await ok(job.technician.post(f"{at}/inspect", json={"found": FOUND, "note": "Bent.", "reason": "damaged"}))
+    await ok(job.buyer.post(f"{API}/sourcing/disputes/{(await dispute_of(job))['id']}/agree"))
+    await ok(job.technician.post(f"{at}/send-back", json={"carrier": "UPS", "tracking": "1Z3"}))
+    await ok(job.buyer.post(f"{at}/receive-back", json={}))
+    assert await left() == (2, 2), "one came back"
+    counted = "SELECT taken_back, taken_above FROM agreement_line WHERE agreement_id = $1::uuid"
+    assert tuple(await world.owner.fetchrow(counted, job.agreement)) == (4, 4)
+    job.call = drawn
+    await job.came_back(1)
+    assert await left() == (2, 2)
+    assert tuple(await world.owner.fetchrow(counted, job.agreement)) == (5, 4)
+
+    # What both sides change goes on from there; the rest of the offer is taken under what holds now.
+    changed = body(payment_days=45)
+    change = {k: changed[k] for k in ("clause", "version", "terms", "further")}
+    made = await ok(job.planner.post(f"{API}/agreements/{job.agreement}/proposals", json=change), 201)
+    done = await ok(job.buyer.post(f"{API}/agreements/proposals/{made['id']}/sign"))
+    job.agreement = done["agreement_id"]
+    assert tuple(await world.owner.fetchrow(counted, job.agreement)) == (5, 4)
+    assert await left() == (2, 2)
+    place = next(c for c in await job.candidates() if c["callable"] and c["kind"] != "own_stock")
+    order = {**job.need(2), "key": place["key"], "notice_id": given["id"]}
+    taken = (await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201))["calls"][0]
+    assert await left() == (2, 0)
+    at = f"{API}/sourcing/calls/{taken}"
+    await ok(job.buyer.post(f"{at}/ship", json={"carrier": "UPS", "tracking": "1Z4"}))
+    assert await left() == (2, 0)
+    await ok(job.technician.post(f"{at}/receive"))
+    await ok(job.technician.post(f"{at}/inspect", json={"good": 2}))
+    assert await left() == (2, 0)
+    await job.called(2)
+    assert await left() == (0, 0), "and the minimum can be drawn to its last unit"
 
 
 @pytest.mark.parametrize("stricter", ["consent", "accession", "not_allowed"])

@@ -55,3 +55,34 @@ async def test_controlled_units_cross_a_border_between_own_sites_only_with_a_lic
         bound,
     )
     assert [r["note"] for r in notes] == ["Export licence D 77. By truck.", None]
+
+
+async def test_a_right_comes_to_no_place_whose_law_cuts_it_short(world: World) -> None:
+    """Signed for units elsewhere: six years stand there, and not in France. What is there already may be moved within it."""
+    agreement_id = await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "window_end_months": 72})])
+    await delivered(world, agreement_id, 5)
+    await world.register(world.buyer, 1)
+    other = world.buyer.sites[1]
+
+    async def lies_in(*countries: str) -> None:
+        for place, code in zip((world.buyer.site, other), countries, strict=True):
+            await world.owner.execute("UPDATE site SET country = $2, region = '' WHERE id = $1", place, code)
+
+    async def moves(quantity: int) -> Done:
+        async with world.db.write(world.buyer.tenant) as session:
+            at = AtSite(world.part, world.buyer.site)
+            return await move(session, person(world.buyer), at, quantity, other, now=clock())
+
+    await lies_in("US", "FR")
+    await moves(1)
+    before = await rows_of(world, *TABLES)
+    with pytest.raises(DomainError) as no:
+        await moves(2)
+    assert no.value.code == "law.blocked"
+    assert "five years" in no.value.message
+    assert "Move them to a site elsewhere, or agree with" in no.value.message
+    assert await rows_of(world, *TABLES) == before
+    await lies_in("FR", "FR")
+    await moves(1)
+    await lies_in("FR", "CA")
+    await moves(1)

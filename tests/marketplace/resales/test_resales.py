@@ -135,6 +135,17 @@ async def test_nobody_joins_where_the_law_cuts_the_right_short(job: Job) -> None
         assert await rows_of(world, *TABLES) == before
         await world.owner.execute(here, world.other.id, "TX")
         await ok(third.post(at(resale, "join")))
+        # Nor do the units come to a site opened since.
+        await ok(job.buyer.post(at(resale, "ship"), json={"carrier": "UPS", "tracking": "1Z"}))
+        await world.owner.execute(f"{here} AND code = $3", world.other.id, "LA", "LA-2")
+        later = await world.owner.fetchval(
+            "SELECT id FROM site WHERE company_id = $1 AND code = 'LA-2'", world.other.id
+        )
+        before = await rows_of(world, *TABLES)
+        no = await refused(third.post(at(resale, "receive"), json={"site_id": str(later), "missing": 0}), "law.blocked")
+        assert "Receive them at one of those" in no["detail"]
+        assert await rows_of(world, *TABLES) == before
+        await ok(third.post(at(resale, "receive"), json={"site_id": str(world.other.site), "missing": 0}))
 
 
 async def test_the_minimum_to_keep_goes_with_the_units_as_far_as_agreed(job: Job) -> None:
