@@ -58,6 +58,7 @@ from web.pages import (
     status,
     stock,
     styleguide,
+    unit_labels,
     units,
     values,
 )
@@ -69,7 +70,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar, proofs, recalls, status, counts,
+    calendar, proofs, recalls, status, counts, unit_labels,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from marketplace.ledger.log.notes import parse_note
 from marketplace.ledger.log.tiles import WIDTH, bundle_entries, parse, stands_in
 from marketplace.ledger.permissions import ProvesUnits, ReadsLog, RegistersWitness
 from marketplace.ledger.queries import log as queries
+from marketplace.ledger.queries.labels import scanned
 from marketplace.ledger.queries.log import CheckpointRow
 from marketplace.ledger.schemas import (
     CheckpointOut,
@@ -32,12 +33,17 @@ from marketplace.ledger.schemas import (
     FedOut,
     FeedOut,
     LogStatusOut,
+    ScannedOut,
+    UnitHit,
     WitnessIn,
     WitnessOut,
 )
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
+from marketplace.parts.labels import MOST, read
+from marketplace.parts.permissions import ReadsParts
+from marketplace.parts.schemas import PartOut
 
 public = APIRouter(prefix="/log", include_in_schema=False)
 router = APIRouter(prefix="/ledger", tags=["ledger"])
@@ -178,6 +184,21 @@ async def evidence(session: Writing, given: EvidenceIn, now: Now) -> EvidenceOut
     """Where the log is not what it has signed, that is put on record. Nobody need sign in: only what this log has signed counts."""
     fits, words = await service.hear_evidence(session, given.note, now)
     return EvidenceOut(fits=fits, words=words)
+
+
+@router.get("/scan", summary="What a scanned label leads to")
+async def scan(
+    session: Reading, actor: ReadsParts, code: Annotated[str, Query(min_length=1, max_length=MOST, examples=["(01)09521234543213(21)A7"])]
+) -> ScannedOut:  # fmt: skip
+    """GS1 element strings and Digital Links, plates by ISO 15434, NATO stock numbers, links of our own labels, or a serial or number as
+    it is written. Nothing similar is looked for: what was scanned was not mistyped. A code that was misread is refused (422)."""
+    found = await scanned(session, read(code, field="code"), units=actor.may("stock.read"))
+    label = found.label
+    return ScannedOut(
+        kind=label.kind, numbers=list(label.numbers), serial=label.serial, batch=label.batch, words=label.words,
+        units=[UnitHit.model_validate(u) for u in found.units], parts=[PartOut.model_validate(p) for p in found.parts],
+        elsewhere=[UnitHit.model_validate(u) for u in found.elsewhere],
+    )  # fmt: skip
 
 
 def _unmasked(actor: Actor) -> None:

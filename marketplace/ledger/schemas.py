@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import BodyIn
+from marketplace.parts.schemas import PartOut
 
 _LINE = "\u2014 witness.example/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA=="
 _VKEY = "witness.example/w1+8d66cf3f+BFo7bHhVvR0hVfKpxw8cFvB0N2gnbK0MPyTcMZlUeTzs"
@@ -102,3 +103,29 @@ class LogStatusOut(BaseModel):
     waiting: int = Field(description="Movements that are not sequenced yet, counted to 10,000.")
     waiting_since: datetime | None
     alarms: int = Field(description="Alarms on record.")
+
+
+class UnitHit(BaseModel):
+    """A unit on record that you may see; ``serial`` is empty for a lot without one."""
+
+    model_config = ConfigDict(from_attributes=True)
+    lot_id: UUID
+    serial: str = Field(examples=["77-0042"])
+    part_id: UUID
+    part_number: str
+    description: str
+
+
+class ScannedOut(BaseModel):
+    """What a scanned text says, and where it leads."""
+
+    kind: str = Field(description="unit_link, digital_link, gs1, iso15434, nsn or plain.", examples=["gs1"])
+    numbers: list[str] = Field(description="Numbers of the part, the maker's own first.", examples=[["4711-9"]])
+    serial: str | None = None
+    batch: str | None = None
+    words: str = Field(examples=["part 4711-9, serial A7"])
+    units: list[UnitHit] = Field(description="Units with this serial of this part that you may see.")
+    parts: list[PartOut] = Field(description="Parts with exactly the first of the numbers that is known.")
+    elsewhere: list[UnitHit] = Field(
+        description="The serial is on record with other parts than the label names; never taken for it."
+    )

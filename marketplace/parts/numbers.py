@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from marketplace.kit.errors import invalid
+from marketplace.parts.labels import looks_scanned, number_on
 
 MAX_NUMBERS = 500
 MAX_LENGTH = 80
@@ -46,12 +47,13 @@ class Asked:
 def parse_list(text: str, *, limit: int = MAX_NUMBERS, field: str = "q") -> tuple[Asked, ...]:
     """The numbers in a pasted list: one a line, or parted by commas, semicolons or tabs; repeats dropped.
 
-    A line may carry a quantity or words after a tab; only its first cell is a number. Raises ``parts.too_many``
+    A line may carry a quantity or words after a tab; only its first cell is a number. A line that was scanned stands for the number that
+    its code names (``labels.read``, which says of a code that cannot be read so). Raises ``parts.too_many``
     beyond ``limit`` and ``parts.too_long`` for a number over 80 characters, naming the ``field`` that the text came in;
     nothing is cut off silently.
     """
     found: dict[str, Asked] = {}
-    for piece in _pieces(text):
+    for piece in _pieces(text, field):
         written = piece.strip().strip("\"'")
         norm = normalise(written)
         if not norm:
@@ -95,12 +97,14 @@ def unknown(written: str) -> str:
 
 def repeats(text: str, asked: int) -> int:
     """How many numbers of a pasted list stand there again, of which ``parse_list`` made ``asked``."""
-    return sum(1 for piece in _pieces(text) if normalise(piece.strip().strip("\"'"))) - asked
+    return sum(1 for piece in _pieces(text, "q") if normalise(piece.strip().strip("\"'"))) - asked
 
 
-def _pieces(text: str) -> Iterable[str]:
+def _pieces(text: str, field: str) -> Iterable[str]:
     for line in re.split(r"[\n\r]+", text):
-        if "\t" in line:
+        if looks_scanned(line):
+            yield number_on(line, field=field)
+        elif "\t" in line:
             yield line.split("\t", 1)[0]
         else:
             yield from _SEPARATORS.split(line)

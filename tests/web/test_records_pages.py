@@ -13,6 +13,7 @@ import pytest
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from marketplace.settings import Settings
+from tests.codes import read_code
 from tests.counting import counted
 from tests.marketplace.main_job import API, ok
 from tests.web.job import Site, fields_of, open_site, send
@@ -270,6 +271,43 @@ async def test_the_scanner_leads_somewhere_without_script(site: Site) -> None:
     unknown = await technician.get("/scan", params={"q": "NOSUCHTHING"})
     assert unknown.status_code == 200
     assert "is no serial that you may see" in unknown.text
+    label = await technician.get("/scan", params={"q": f"(240){number}(21)SN-{site.world.tag}-000"})
+    assert label.headers["location"] == f"/units/{lot}"
+    other = await technician.get("/scan", params={"q": f"(240){number}(21)NONE"})
+    assert f"Read: part {number}, serial NONE." in other.text
+    assert "No unit with serial NONE of this part" in other.text
+    misread = await technician.get("/scan", params={"q": "(01)09521234543214(21)A7"})
+    assert (misread.status_code, "the code was misread" in misread.text) == (422, True)
+    none = await technician.get("/scan", params={"q": "(240)NO-SUCH(21)A7"})
+    assert "No part here has such a number." in none.text
+
+
+async def test_a_label_is_printed_scanned_and_receives_the_unit(site: Site) -> None:
+    """The code on the label, read from the picture as a camera would, leads to the unit; on its way, to its receipt."""
+    job, world = site.job, site.world
+    await job.sold(1, offered=1, serial=True)
+    await job.called(1)
+    technician, holder = await site.browser(world.maker, "technician"), await site.browser(world.buyer, "warehouse")
+    lot = await unit_of(site)
+    page = await holder.get(f"/calls/{job.call}/labels")
+    svg = re.search(r"<svg[^>]*segno.*?</svg>", page.text, re.DOTALL)
+    assert svg
+    assert read_code(svg[0]) == f"{Settings().base_url}/units/{lot}"
+    assert f"SN-{world.tag}-000" in page.text
+    assert (await (await site.browser(world.other, "buyer")).get(f"/calls/{job.call}/labels")).status_code == 404
+    assert (await (await site.browser(world.other, "admin")).get(f"/units/{lot}/label")).status_code == 404
+    alone = await technician.get(f"/units/{lot}/label")
+    assert "Maker " in alone.text
+    scanned = {"q": f"{Settings().base_url}/units/{lot}"}
+    assert (await technician.get("/scan", params=scanned)).headers["location"] == f"/units/{lot}"
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/ship", json={"carrier": "UPS", "tracking": "1Z"}))
+    here = await technician.get("/scan", params=scanned)
+    assert "On its way to you" in here.text
+    assert f"/calls/{job.call}/receive" in here.text
+    assert f"/calls/{job.call}/receive" not in (await holder.get("/scan", params=scanned)).text
+    await ok(job.technician.post(f"{API}/sourcing/calls/{job.call}/receive"))
+    assert (await technician.get("/scan", params=scanned)).headers["location"] == f"/units/{lot}"
 
 
 async def test_a_units_whole_chain_is_one_story_on_each_of_its_pages(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from marketplace.ledger.queries.changed import ChangeRow, Flow, PlaceChange, changes, difference_in_all, differences
 from marketplace.ledger.queries.checks import CHECKS, Mismatch, no_row_by_row, verify, verify_lots
+from marketplace.ledger.queries.labels import Scanned, scanned
 from marketplace.ledger.queries.locked import entries_of, held_lots_for_update, lots_for_update
 from marketplace.ledger.queries.past import AsOf, AsOfRow, Pin, PlaceSum, Scope, as_of, check_scope, pins, sums
 from marketplace.ledger.queries.past_file import as_of_file
@@ -30,6 +31,7 @@ __all__ = [
     "Pin",
     "PlaceChange",
     "PlaceSum",
+    "Scanned",
     "Scope",
     "SerialHit",
     "StandingHold",
@@ -49,6 +51,7 @@ __all__ = [
     "no_row_by_row",
     "pins",
     "places",
+    "scanned",
     "standing_holds",
     "sums",
     "unit",

@@ -153,13 +153,14 @@ class SerialHit:
     serial: str
     part_number: str
     description: str
+    part_id: UUID
 
 
 async def by_serial(session: AsyncSession, serial: str, *, limit: int = 20) -> Sequence[SerialHit]:
     """Visible lots with this serial, whatever its case; the same serial may stand on parts of several makers."""
     rows = await fetch(
         session,
-        "SELECT l.lot_id, l.serial, p.number AS part_number, p.description FROM lot l JOIN part p ON p.id = l.part_id "
+        "SELECT l.lot_id, l.serial, p.number AS part_number, p.description, l.part_id FROM lot l JOIN part p ON p.id = l.part_id "
         "WHERE upper(l.serial) = upper($1) AND l.serial IS NOT NULL ORDER BY p.number_norm, l.lot_id LIMIT $2",
         serial,
         limit,

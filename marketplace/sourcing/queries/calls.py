@@ -348,6 +348,17 @@ async def call_units(session: AsyncSession, call_id: UUID) -> Sequence[CallUnitR
     return [CallUnitRow(**dict(r)) for r in rows]
 
 
+async def arriving(session: AsyncSession, lot_id: UUID) -> UUID | None:
+    """The order back under which a lot is on its way, as the tenant sees it; None where it is on none."""
+    found: UUID | None = await fetch_value(
+        session,
+        "SELECT k.id FROM call_unit u JOIN call k ON k.id = u.call_id WHERE u.shipped_lot_id = $1 AND k.status = 'shipped' "
+        "ORDER BY k.id DESC LIMIT 1",
+        lot_id,
+    )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class CallEventRow:
     """Something that happened to a call."""

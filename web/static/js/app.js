@@ -4,10 +4,11 @@ import { enhanceCopy } from "./copy.js";
 import { enhanceClauses } from "./clause.js";
 import { enhanceForms } from "./forms.js";
 import { enhanceMenus } from "./menus.js";
+import { enhancePrint } from "./print.js";
 import { enhanceSearch } from "./search.js";
 import { enhanceTheme } from "./theme.js";
 
-const parts = [enhanceCopy, enhanceClauses, enhanceForms, enhanceMenus, enhanceSearch, enhanceTheme];
+const parts = [enhanceCopy, enhanceClauses, enhanceForms, enhanceMenus, enhancePrint, enhanceSearch, enhanceTheme];
 
 function enhance(root) {
   for (const part of parts) part(root);
