@@ -34,6 +34,7 @@ from web.pages import (
     listing,
     missing,
     notices,
+    offline,
     order_steps,
     order_terms,
     orders,
@@ -70,7 +71,7 @@ PAGES = (
     release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
-    calendar, proofs, recalls, status, counts, unit_labels,
+    calendar, proofs, recalls, status, counts, unit_labels, offline,
 )  # fmt: skip
 
 

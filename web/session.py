@@ -38,6 +38,7 @@ redirect go into ``done=`` of the address and into the page's own table of words
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -64,6 +65,7 @@ from web.tables import FORMAT
 from web.waiting import counters, tasks
 
 CONFIRMED: Final = "confirmed"
+PERSON: Final = "x-backstock-person"
 SHOWN_AGAIN: Final = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.GONE})
 
 
@@ -78,6 +80,12 @@ class Visit:
     now: datetime
     secret: str
     home: parties.SiteRow | None
+
+    @property
+    def mark(self) -> str:
+        """Whose page this is, without saying who: what a browser keeps for when it is offline it keeps apart by this."""
+        whose = f"{self.actor.user_id}:{self.actor.company_id}:{self.secret}"
+        return hashlib.blake2b(whose.encode(), digest_size=8).hexdigest()
 
     @property
     def tenant(self) -> Tenant:
@@ -139,7 +147,10 @@ class Visit:
 
     def show(self, template: str, /, *, status_code: int = 200, **context: Any) -> HTMLResponse:
         """The page. Templates find ``actor`` beside what ``rendering.render`` gives them."""
-        return render(self.request, template, status_code=status_code, now=self.now, actor=self.actor, **context)
+        headers = {PERSON: self.mark}
+        return render(
+            self.request, template, status_code=status_code, headers=headers, now=self.now, actor=self.actor, **context
+        )
 
 
 async def _visit(request: Request, session: ReadSession, now: datetime, secret: str) -> Visit:

@@ -104,10 +104,11 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
-    """The address of the application while the block runs."""
+async def serving(app: Any, port: int = 0) -> AsyncIterator[str]:
+    """The address of the application while the block runs; on a free port, or on one that it had before."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
         config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve(sockets=[free]))
