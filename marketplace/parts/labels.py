@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from biip import ParseError
@@ -134,7 +133,7 @@ def _digital_link(text: str, field: str) -> Label:
     try:
         elements = {e.ai.ai: e.value for e in GS1DigitalLinkURI.parse(text).element_strings}
     except ParseError:
-        host = urlsplit(text).hostname or "it"
+        host = re.split(r"[/?#]", text.split("://", 1)[1], maxsplit=1)[0] or "somewhere"
         raise invalid(
             "label.no_part",
             f"This is a web address of {host} that names no part. Type the part number or the serial.",
