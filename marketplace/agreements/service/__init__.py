@@ -36,6 +36,7 @@ from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     note_given_back,
     note_not_accepted,
+    note_taken_back,
     permits_for_act,
     permits_for_fact,
     permits_for_kept,
@@ -106,6 +107,7 @@ __all__ = [
     "note_given_back",
     "note_in_place",
     "note_not_accepted",
+    "note_taken_back",
     "note_taken_without_leave",
     "note_title_given_up",
     "note_used",
