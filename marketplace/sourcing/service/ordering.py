@@ -294,6 +294,11 @@ async def _call(
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
     if not approval:
         await _send(session, actor, call, now)
+    elif call.agreement_id:
+        await agreements.note_reserved(
+            session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now,
+            notice_id=call.notice_id, clause=call.clause,
+        )  # fmt: skip
     return call_id
 
 
