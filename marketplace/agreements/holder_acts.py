@@ -9,7 +9,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import Window, after_days, counted, window
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Act, AfterNotice, Free, LossOutcome, Need, Reason, RefusalCode, Refused
-from marketplace.agreements.reach import declining_day, minimum, reason, suspended, usable
+from marketplace.agreements.reach import declining_day, minimum, newly_below, reason, suspended, usable
 from marketplace.agreements.term_kinds import (
     AtEnd,
     ConsentSilence,
@@ -386,14 +386,13 @@ def _resell(terms: Terms) -> AfterNotice:
 
 def loss_outcome(terms: Terms, facts: Facts, quantity: int, on: date | None = None) -> LossOutcome:
     """Who bears ``quantity`` units of ``facts.remaining`` that were lost or destroyed in the holder's custody. ``on``: the
-    day of the loss, where the minimum to keep declines.
+    day of the loss, since the minimum to keep declines, and ends with the window.
 
     Compensation is owed only by a holder that bears the loss, and only for units missing from the minimum.
     """
     if not 1 <= quantity <= facts.remaining:
         raise invalid("loss.quantity", "Give a quantity between one and what remains.", field="quantity")
-    keep = min(minimum(terms, facts, on), facts.remaining)
-    short = max(keep - (facts.remaining - quantity), 0)
+    short = newly_below(terms, facts, quantity, on)
     owed = short if terms.loss_bearer is Party.HOLDER else 0
     compensation = facts.sale_price.share(terms.loss_compensation_bp, terms.rounding) * owed
     words = (

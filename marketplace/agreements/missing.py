@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from marketplace.agreements import phrases
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.holder_acts import loss_outcome
-from marketplace.agreements.reach import minimum, reason
+from marketplace.agreements.reach import newly_below, reason
 from marketplace.agreements.remedies import CountResult, breach_of_minimum, count_result, default_from
 from marketplace.agreements.terms import Party, Terms
 from marketplace.agreements.title import kept_by
@@ -95,12 +95,6 @@ class Shortage(NamedTuple):
     at_stake: Money
 
 
-def newly_below(terms: Terms, facts: Facts, quantity: int, on: date | None) -> int:
-    """How many of ``quantity`` units that leave ``facts.remaining`` are then missing from the minimum and were not before."""
-    keep = min(minimum(terms, facts, on if terms.minimum_steps else None), facts.remaining)
-    return max(keep - (facts.remaining - quantity), 0)
-
-
 def owed_for(
     clauses: Sequence[Terms], facts: Facts, became: Became, quantity: int, on: date, charged: Money | None = None
 ) -> Owed:
@@ -126,7 +120,7 @@ def _owed(
     if became in STILL_THERE:
         return Owed(None, 0, nothing, None, terms, "count_tolerance_bp", "Nothing is owed: the units are there.")
     if became in LOSSES:
-        lost = loss_outcome(terms, facts, quantity, on if terms.minimum_steps else None)
+        lost = loss_outcome(terms, facts, quantity, on)
         kind = "loss_compensation" if lost.compensation.amount else None
         words = f"{lost.words} {_rests_on(terms, LOSS)}".rstrip()
         return Owed(kind, lost.units_short, lost.compensation, lost.bearer, terms, "loss_compensation_bp", words)

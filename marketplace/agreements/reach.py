@@ -69,6 +69,26 @@ def kept_beside(terms: Terms, facts: Facts, on: date | None = None) -> int:
     return 0 if terms.clause == "first-refusal" else max(keep - (facts.held - facts.held_above), 0)
 
 
+def newly_below(terms: Terms, facts: Facts, gone: int, on: date | None = None) -> int:
+    """How many of ``gone`` units that leave ``facts.remaining`` on a day are then missing from the minimum and were not before:
+    none once the window has ended (``on`` None: as at the start). Units reserved for calls are not counted, as in ``usable``:
+    what the manufacturer has ordered does not make good for others. Those that nobody has reserved go first, then those
+    reserved above the minimum."""
+    if on is not None and on > window(terms, facts).last_day:
+        return 0
+    stated = minimum(terms, facts, on if terms.minimum_steps else None)
+
+    def short(away: int) -> int:
+        loose = facts.remaining - facts.held - away
+        held = facts.held + min(loose, 0)
+        keep = stated
+        if terms.applies_to is AppliesTo.FLOOR:
+            keep = max(keep - min(facts.held - facts.held_above, held), 0)
+        return max(keep - max(loose, 0), 0)
+
+    return max(short(gone) - short(0), 0)
+
+
 def still_about(clauses: Sequence[Terms], facts: Facts, notices: Sequence[Notice], now: datetime) -> tuple[Notice, ...]:
     """The notices cut down to units that they can still be about: none of the minimum to keep, whichever clause keeps it."""
     if not notices:

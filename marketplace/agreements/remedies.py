@@ -10,7 +10,7 @@ from marketplace.agreements import phrases
 from marketplace.agreements.deadlines import counted
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.outcomes import Reason
-from marketplace.agreements.reach import declining_day, minimum, reason
+from marketplace.agreements.reach import minimum, newly_below, reason
 from marketplace.agreements.terms import Party
 from marketplace.agreements.terms_v2 import TermsV2
 from marketplace.kit.clock import local_day, require_utc
@@ -115,8 +115,7 @@ def count_result(terms: TermsV2, facts: Facts, counted_units: int, now: datetime
     recorded = facts.remaining
     missing = max(recorded - counted_units, 0)
     tolerated = recorded * terms.count_tolerance_bp // 10_000
-    keep = min(minimum(terms, facts, declining_day(terms, facts, now)), recorded)
-    below = max(keep - counted_units, 0)
+    below = newly_below(terms, facts, missing, local_day(now, facts.zone))
     breach = missing > tolerated or below > 0
     words = f"{counted_units:,} counted, {recorded:,} recorded: "
     if counted_units > recorded:

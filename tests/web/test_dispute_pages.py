@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from marketplace.agreements.combinations import BUY_BACK
 from tests import second
-from tests.agreed import agreed, rows_of
+from tests.agreed import agreed, agreed_on, delivered, rows_of
 from tests.marketplace.main_job import API, ok
 from tests.marketplace.settlement.owed import line_of, owes
 from tests.web.job import Site, open_site, send
@@ -107,3 +108,33 @@ async def test_who_owes_a_line_disputes_it_and_gives_it_up(world: World, site: S
     stranger = await site.browser(world.other, "buyer")
     assert (await stranger.get(dispute)).status_code == 404
     assert (await (await site.browser(world.buyer, "auditor")).get(dispute)).status_code == 200
+
+
+async def test_rejected_units_that_the_agreement_has_kept_wait_for_the_holders_word_too(
+    world: World, site: Site
+) -> None:
+    """Also for whoever receives units and reads nothing of what is owed."""
+    job = site.job
+    await delivered(world, await agreed_on(world, [("buy-back", 2, {**BUY_BACK, "reject_remedy": "credit"})]), 4)
+    await job.called(3)
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/accept", json={}))
+    await ok(job.buyer.post(f"{CALLS}/{job.call}/ship", json={"own_transport": True}))
+    await ok(job.technician.post(f"{CALLS}/{job.call}/receive"))
+    found = [{"quantity": 2, "grade": "new"}, {"quantity": 1, "grade": "core", "accepted": False}]
+    await ok(
+        job.technician.post(f"{CALLS}/{job.call}/inspect", json={"found": found, "note": "Worn.", "reason": "damaged"})
+    )
+    warehouse, planner = await site.browser(world.maker, "warehouse"), await site.browser(world.maker, "planner")
+    at = f"/calls/{job.call}"
+    for who in (warehouse, planner):
+        page = (await who.get(at)).text
+        assert "to agree or object; after that the units can be kept." in page
+        assert "Keep them for nothing" not in page
+        assert "Send them back" not in page
+    await world.owner.execute(
+        "UPDATE dispute SET respond_by = now() - interval '1 hour' WHERE cause_id = $1::uuid", job.call
+    )
+    page = await warehouse.get(at)
+    assert "has not objected in time" in page.text
+    assert (await send(warehouse, f"{at}/keep-rejected", page)).status_code == 303
+    assert "Keep them for nothing" not in (await planner.get(at)).text

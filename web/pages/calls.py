@@ -356,7 +356,9 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     may_send = call.status == "disputed" and back is None and asks and visit.actor.may("call.receive")
     about = await settlement.disputes_of_cause(visit.session, call_id) if may_send else ()
     units = next((d for d in about if d.subject == "units"), None)
-    waits = await settlement.units_wait(visit.session, units, "go back", visit.now, zone=call.zone) if units else ""
+    may_keep = may_send and _may_keep(call, units)
+    become = "be kept" if may_keep else "go back"
+    waits = await settlement.units_wait(visit.session, units, become, visit.now, zone=call.zone) if units else ""
     said = visit.asked("done")
     done = DONE.get("cancel_asked" if said == "cancel" and call.status != "cancelled" else said)
     return visit.show(
@@ -368,8 +370,7 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
         and visit.actor.company_id in {call.maker_id, call.holder_id} and visit.actor.may("settlement.mark"),
         acknowledge_key=Form().key, may_acknowledge=call.status == "noticed" and call.acknowledge_by is not None and call.acknowledged_at is None
         and call.holder_id == visit.actor.company_id and visit.actor.may("call.answer"),
-        paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=may_send, sends_back_after=waits,
-        may_keep=_may_keep(call, at_odds, asks=asks) and visit.actor.may("call.receive"),
+        paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=may_send, rejected_wait=waits, may_keep=may_keep,
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
         objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds, visit.now))],
     )  # fmt: skip
@@ -391,10 +392,9 @@ def _paid(call: CallRow, owed: Sequence[SettlementRow], found: Sequence[Mapping[
     return Money(sum(each, Decimal(0)) if found else call.unit_price * call.inspected_good, call.currency)
 
 
-def _may_keep(call: CallRow, disputes: Sequence[DisputeRow], *, asks: bool) -> bool:
-    """Whether rejected units may come to be kept for nothing: the agreement says so, and their dispute is open."""
-    units = next((d for d in disputes if d.subject == "units"), None)
-    return asks and (call.grades or {}).get("remedy") == "credit" and units is not None and units.status == "open"
+def _may_keep(call: CallRow, units: DisputeRow | None) -> bool:
+    """Whether rejected units come to be kept for nothing: the agreement says so, and their dispute is open."""
+    return (call.grades or {}).get("remedy") == "credit" and units is not None and units.status == "open"
 
 
 def _next(call: CallRow, holds: bool) -> str:

@@ -13,7 +13,14 @@ from marketplace.agreements.queries.facts import (
     terms_and_facts,
 )
 from marketplace.agreements.queries.frameworks import frameworks_for_update, frameworks_of_agreement
-from marketplace.agreements.queries.law import law_of_agreement, places_of, require_place, rules, where_units_went
+from marketplace.agreements.queries.law import (
+    law_of_agreement,
+    places_of,
+    require_place,
+    rules,
+    where_units_are,
+    where_units_went,
+)
 from marketplace.agreements.queries.lists import (
     AgreementDetail,
     AgreementFilter,
@@ -211,5 +218,6 @@ __all__ = [
     "units_for_update",
     "units_under",
     "waiting_for_signature",
+    "where_units_are",
     "where_units_went",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements.law import Finding, Jurisdiction, LawBook, check_clauses, read_rules, refuse_blocked
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.agreements.together import read_further
-from marketplace.db.session import fetch_one, fetch_value
+from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.kit.errors import DomainError, missing
 
 
@@ -52,6 +52,17 @@ async def where_units_went(session: AsyncSession, agreement_id: UUID) -> Jurisdi
     )
     at = json.loads(raw) if raw else None
     return Jurisdiction(at["country"], at["subdivision"]) if at else None
+
+
+async def where_units_are(session: AsyncSession, agreement_id: UUID) -> tuple[Jurisdiction, ...]:
+    """The places in which the holder keeps units of an agreement now: it may have moved them since it was offered."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT s.country, s.region FROM position p JOIN agreement a ON a.id = p.agreement_id AND a.holder_id = p.holder_id "
+        "JOIN site s ON s.id = p.site_id WHERE p.agreement_id = $1 AND p.quantity > 0 ORDER BY 1, 2",
+        agreement_id,
+    )
+    return tuple(Jurisdiction(r["country"], r["region"] or None) for r in rows)
 
 
 async def law_of_agreement(session: AsyncSession, agreement_id: UUID, on: date) -> tuple[Finding, ...]:

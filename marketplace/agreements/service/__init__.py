@@ -18,6 +18,7 @@ from marketplace.agreements.service.exercising import (
     lessen_exercise,
     note_exercise,
     note_in_place,
+    note_reserved,
     undo_exercise,
 )
 from marketplace.agreements.service.exporting import note_export
@@ -36,6 +37,7 @@ from marketplace.agreements.service.offering import OfferLine, offer
 from marketplace.agreements.service.permitting import (
     note_given_back,
     note_not_accepted,
+    note_taken_back,
     permits_for_act,
     permits_for_fact,
     permits_for_kept,
@@ -106,6 +108,8 @@ __all__ = [
     "note_given_back",
     "note_in_place",
     "note_not_accepted",
+    "note_reserved",
+    "note_taken_back",
     "note_taken_without_leave",
     "note_title_given_up",
     "note_used",

@@ -18,11 +18,16 @@ from marketplace.parties.queries import Assumptions, CompanyRow, assumptions
 
 
 def allowed(
-    clauses: Sequence[Terms], maker: CompanyRow, holder: CompanyRow, units_at: Jurisdiction | None, on: date
+    clauses: Sequence[Terms],
+    maker: CompanyRow,
+    holder: CompanyRow,
+    units_at: Jurisdiction | None,
+    on: date,
+    kept_at: Sequence[Jurisdiction] = (),
 ) -> tuple[Finding, ...]:
-    """What the law of the day ``on`` says about a schedule under these clauses between two companies, the units going to ``units_at``. Raises
-    ``law.blocked``."""
-    places = queries.places_of(holder.country, units_at)
+    """What the law of the day ``on`` says about a schedule under these clauses between two companies, the units going to ``units_at``,
+    or kept at these places since. Raises ``law.blocked``."""
+    places = list(dict.fromkeys((*queries.places_of(holder.country, units_at), *kept_at)))
     findings = check_clauses(queries.rules(), clauses, Jurisdiction(maker.country), places, every_holder=True, on=on)
     refuse_blocked(findings)
     return findings

@@ -31,7 +31,7 @@ from marketplace.agreements.service.renewing import renew_agreed
 from marketplace.agreements.service.standing import note, party_lock
 from marketplace.agreements.service.term import let_duties_end, store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
-from marketplace.agreements.terms import dump_terms
+from marketplace.agreements.terms import AppliesTo, dump_terms
 from marketplace.agreements.title import kept_by, title_of
 from marketplace.agreements.together import NamedClause, dump_further
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
@@ -244,10 +244,12 @@ async def replace_agreement(
         session,
         "INSERT INTO agreement_line (agreement_id, part_id, maker_id, holder_id, quantity_sold, sale_price, list_price, "
         "minimum_to_keep, taken_back, taken_above, not_accepted, minimum_passed_on, bought) SELECT $2, l.part_id, l.maker_id, l.holder_id, l.quantity_sold, "
-        "l.sale_price, l.list_price, k.keep, l.taken_back, l.taken_above, l.not_accepted, "
+        "l.sale_price, l.list_price, k.keep, l.taken_back, CASE WHEN $5 THEN l.taken_above ELSE l.taken_back END, l.not_accepted, "
         "least(l.minimum_passed_on, k.keep), l.bought FROM agreement_line l "
         "JOIN unnest($3::uuid[], $4::int[]) AS k (part_id, keep) USING (part_id) WHERE l.agreement_id = $1",
         found.id, new_id, [line.part_id for line in draft.lines], [line.minimum_to_keep for line in draft.schedule],
+        # What was taken back under a right that did not reach the minimum alone has used up none of it, also from now on.
+        any(t.applies_to is AppliesTo.FLOOR for t in draft.before),
     )  # fmt: skip
     await store_terms(session, [new_id])
     # A notice that was given stands: it runs, or clears, under what holds now.

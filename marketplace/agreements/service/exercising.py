@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.deadlines import after_days
 from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.service.noticing import covered_part
+from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
 from marketplace.kit.errors import conflict, missing
 
@@ -27,14 +29,13 @@ async def note_exercise(
 ) -> int:
     """Counts one more order under the schedule. Its units come off the notice that it names (``notice_id``), or else off the
     oldest that runs for the part, so that they are no longer the holder's to act on. Where one clause reaches only the minimum to
-    keep and another the units above it, which notices are about, only an order that names one answers it. ``clause``: the one that the order goes by; one that reaches more than the minimum uses up
-    none of it. Returns the count of orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
+    keep and another the units above it, which notices are about, only an order that names one answers it. ``clause``: the one
+    that the order goes by; one that reaches more than the minimum uses up none of it. Returns the count of orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
     count = await _count(session, agreement_id, 1)
     running = await queries.running_notice_for_update(session, agreement_id, part_id, now, notice_id)
     wide = above_the_minimum(await clauses_of_agreement(session, agreement_id))
     if notice_id is None and wide:
         running = None
-    above = bool(wide) and (notice_id is not None if clause is None else any(t.clause == clause for t in wide))
     if notice_id is not None and running is None:
         raise conflict(
             "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."
@@ -45,10 +46,39 @@ async def note_exercise(
     await execute(
         session,
         "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, notice_id, notice_units, above) "
-        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $6, $7, $8 FROM agreement a WHERE a.id = $2",
-        call_id, agreement_id, part_id, units, now, running.id if running else None, named, above,
+        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $6, $7, $8 FROM agreement a WHERE a.id = $2 "
+        "ON CONFLICT (call_id) DO UPDATE SET units = excluded.units, at = excluded.at, notice_id = excluded.notice_id, "
+        "notice_units = excluded.notice_units, undone_at = NULL",
+        call_id, agreement_id, part_id, units, now, running.id if running else None, named, _goes_above(wide, notice_id, clause),
     )  # fmt: skip
     return count
+
+
+def _goes_above(wide: Sequence[Terms], notice_id: UUID | None, clause: str | None) -> bool:
+    return bool(wide) and (notice_id is not None if clause is None else any(t.clause == clause for t in wide))
+
+
+async def note_reserved(
+    session: WriteSession,
+    agreement_id: UUID,
+    *,
+    call_id: UUID,
+    part_id: UUID,
+    units: int,
+    now: datetime,
+    notice_id: UUID | None,
+    clause: str | None,
+) -> None:
+    """Units are reserved for an order that waits for an approver: it is no order yet, and its units are none of the minimum
+    meanwhile where the clause that it goes by reaches more."""
+    if not _goes_above(above_the_minimum(await clauses_of_agreement(session, agreement_id)), notice_id, clause):
+        return
+    await execute(
+        session,
+        "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, undone_at, above) "
+        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $5, true FROM agreement a WHERE a.id = $2",
+        call_id, agreement_id, part_id, units, now,
+    )  # fmt: skip
 
 
 async def note_in_place(session: WriteSession, *, call_id: UUID, of: UUID, units: int, now: datetime) -> None:

@@ -209,7 +209,8 @@ def particulars(
         "Schedule": reference,
         "Framework agreement": framework_reference,
         "Order": order_reference,
-        "Schedule date": phrases.day(schedule_date),
+        # The texts call it the day of the second signature, which nobody knows when the first is given: what both sign says it.
+        "Schedule date": f"{phrases.day(schedule_date)}, whichever day the second party signs on",
         "Sold as": _USE_WORDS[use_class],
         "Currency of the sale": currency,
         "Days end at midnight in": zone,

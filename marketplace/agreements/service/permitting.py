@@ -156,6 +156,13 @@ async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUI
         raise missing("agreement.not_found", "No such agreement, or it does not cover this part.")
 
 
+async def note_taken_back(
+    session: WriteSession, *, agreement_id: UUID, part_id: UUID, quantity: int, order_id: UUID
+) -> None:
+    """Units that an order took and that never arrived, at the manufacturer's risk: they are paid as if they had, and count so."""
+    await _count_back(session, agreement_id, {part_id: quantity}, order_id)
+
+
 async def note_given_back(
     session: WriteSession, *, agreement_id: UUID, part_id: UUID, quantity: int, order_id: UUID
 ) -> None:

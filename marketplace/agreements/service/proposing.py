@@ -262,10 +262,12 @@ def facts_of(line: ScheduleLine, found: Locked) -> Facts:
 
 
 async def law_of(session: WriteSession, found: Locked, clauses: Sequence[Terms], now: datetime) -> list[dict[str, Any]]:
-    """What the law of today says about these clauses between the two sides, in JSON types. Raises ``law.blocked``."""
+    """What the law of today says about these clauses between the two sides, where the units went and where they are now, in JSON
+    types: what a move would be refused for is not signed after it either. Raises ``law.blocked``."""
     maker, holder = await company(session, found.maker_id), await company(session, found.holder_id)
     units_at = await queries.where_units_went(session, found.id)
-    return [finding.plain() for finding in allowed(clauses, maker, holder, units_at, now.date())]
+    kept_at = await queries.where_units_are(session, found.id)
+    return [finding.plain() for finding in allowed(clauses, maker, holder, units_at, now.date(), kept_at)]
 
 
 async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: str) -> tuple[str, bytes]:

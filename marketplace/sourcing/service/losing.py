@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import queries as agreed
+from marketplace.agreements import service as agreements
 from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.covered import Covered
 from marketplace.agreements.missing import Became, owed_for
@@ -104,6 +105,11 @@ async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, not
         await carry_out(
             session, Command(command_id("call.lost", call.id), company, actor.user_id, steps, "call", call.id), now
         )
+        if passed and call.agreement_id is not None:
+            # What is paid as if it had arrived uses up the minimum as if it had.
+            await agreements.note_taken_back(
+                session, agreement_id=call.agreement_id, part_id=call.part_id, quantity=call.quantity, order_id=call.id
+            )
         # As for what arrives: what others travelled in place of comes free where these are paid.
         await free_replaced(session, actor, call, others if passed else {}, "lost", now)
         await set_status(session, call, "lost", ended_at=now, lost_by=actor.company_id, note=note.strip())

@@ -28,6 +28,7 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Blocked, Candidate
+from marketplace.sourcing.service.clocks import require_live
 from marketplace.sourcing.service.requesting import (
     Asked,
     Planned,
@@ -294,6 +295,11 @@ async def _call(
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
     if not approval:
         await _send(session, actor, call, now)
+    elif call.agreement_id:
+        await agreements.note_reserved(
+            session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now,
+            notice_id=call.notice_id, clause=call.clause,
+        )  # fmt: skip
     return call_id
 
 
@@ -374,15 +380,17 @@ async def _alert(
 
 async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now: datetime) -> None:
     """An approver of the maker lets an order above the technician's limit go out. Raises ``requisition.state``
-    when nothing waits, ``ledger.hold_expired`` when the 30 minutes ran out."""
+    when nothing waits, ``ledger.hold_expired`` when the 30 minutes ran out, ``agreement.suspended`` or ``agreement.legal_hold``
+    where nothing is ordered any more, ``notice.state`` where the notice can no longer be answered."""
     found = await own_request(session, actor, requisition_id)
     if actor.company_id != found.maker_id:
         raise missing("requisition.not_found", "No such parts request that you could approve.")
     if found.status != "awaiting_approval":
         raise conflict("requisition.state", "Nothing waits for approval here.")
-    for call in await queries.calls(
+    waiting = await queries.calls(
         session, actor.company_id, requisition_id=requisition_id, statuses=["allocated"], limit=500
-    ):
+    )
+    for call in waiting:
         units = await queries.call_units(session, call.id)
         steps: list[Step] = []
         for u in units:
@@ -393,6 +401,10 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
         )
         await carry_out(session, command, now)
         await keep_units(session, call.id)
+    await noticed.agreements_for_update(session, [c.agreement_id for c in waiting if c.agreement_id])
+    for call in waiting:
+        # What was reserved before the agreement stood still is not ordered while it does.
+        await require_live(session, call)
         shift = now - call.created_at
         # The clock starts at notice: what was computed when the units were reserved moves by the wait.
         moved = replace(

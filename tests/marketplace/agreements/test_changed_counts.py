@@ -48,6 +48,23 @@ async def changed(job: Job, **terms: Any) -> str:
     return str(done["agreement_id"])
 
 
+async def test_what_was_ordered_back_of_all_units_uses_up_no_minimum_that_is_agreed_on_later(job: Job) -> None:
+    """It counts as it did before the change; what is drawn of the minimum before another change counts on."""
+
+    async def reached() -> int:
+        return sum(c["callable"] for c in await job.candidates() if c["kind"] != "own_stock")
+
+    await job.called(3)
+    await job.came_back(3)
+    job.agreement = await changed(job, applies_to="floor", minimum_to_keep=4, max_units=None)
+    assert await reached() == 4
+    await job.called(1)
+    await job.came_back(1)
+    assert await reached() == 3
+    job.agreement = await changed(job, report_within_days=21)
+    assert await reached() == 3
+
+
 async def test_counts_go_on_over_a_change_of_terms(job: Job) -> None:
     world, now = job.world, datetime.now(UTC)
     part = str(world.part)

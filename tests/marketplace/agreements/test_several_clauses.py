@@ -422,6 +422,36 @@ async def test_what_is_taken_on_an_offer_uses_up_none_of_the_minimum(job: Job) -
     assert await left() == (0, 0), "and the minimum can be drawn to its last unit"
 
 
+async def test_an_order_on_an_offer_that_waits_for_an_approver_leaves_the_minimum_to_be_drawn(job: Job) -> None:
+    await posted(job)
+    await job.ordered(10)
+    await job.signed()
+    await job.delivered(10)
+    world = job.world
+    notice = {
+        "part_id": str(world.part), "act": "resell", "quantity": 7, "offer": "140.00", "offered_by": "A third company",
+    }  # fmt: skip
+    given = await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=notice), 201)
+    limit = "UPDATE user_account SET order_limit_amount = $2 WHERE id = $1"
+    await world.owner.execute(limit, world.maker.users["technician"], 1)
+    place = next(c for c in await job.candidates() if c["callable"])
+    order = {**job.need(5), "key": place["key"], "notice_id": given["id"]}
+    made = await ok(job.technician.post(f"{API}/sourcing/order-back", json=order), 201)
+    assert made["awaiting_approval"]
+
+    async def drawn() -> list[int]:
+        return [c["callable"] for c in await job.candidates() if c["callable"] and c["kind"] == "access_draw"]
+
+    async def counted() -> tuple[int, int]:
+        orders = "SELECT exercises FROM agreement WHERE id = $1::uuid"
+        taken = "SELECT taken FROM notice WHERE id = $1::uuid"
+        return await world.owner.fetchval(orders, job.agreement), await world.owner.fetchval(taken, given["id"])
+
+    assert (await drawn(), await counted()) == ([3], (0, 0)), "reserved, and no order yet"
+    await ok(job.planner.post(f"{API}/sourcing/requests/{made['requisition_id']}/approve"))
+    assert (await drawn(), await counted()) == ([3], (1, 5))
+
+
 @pytest.mark.parametrize("stricter", ["consent", "accession", "not_allowed"])
 async def test_a_first_refusal_that_could_never_be_offered_is_not_posted(job: Job, stricter: str) -> None:
     new = body()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -21,6 +22,8 @@ from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from tests.agreed import NOW, agreed, delivered, offered, rows_of, under, usd
 from tests.world import World
+
+ORDER = UUID(int=22)
 
 
 @contextmanager
@@ -142,6 +145,7 @@ async def test_a_return_by_permits_and_what_it_leaves(world: World) -> None:
             lots=[(lot, 3)],
             reason="CALL-TEST22",
             now=NOW,
+            order_id=ORDER,
         )
     assert set(permits) == {lot}
     assert set(permits[lot]) == {Kind.RECEIVE, Kind.TITLE, Kind.REPOINT}
@@ -167,7 +171,7 @@ async def test_a_return_by_permits_and_what_it_leaves(world: World) -> None:
         facts = (await queries.terms_and_facts(session, [pair]))[pair].facts
     assert (facts.remaining, facts.taken_back) == (0, 3)
     async with world.db.write(world.maker.tenant) as session:
-        await note_given_back(session, agreement_id=agreement_id, part_id=world.part, quantity=2)
+        await note_given_back(session, agreement_id=agreement_id, part_id=world.part, quantity=2, order_id=ORDER)
         assert (await queries.terms_and_facts(session, [pair]))[pair].facts.taken_back == 1
 
 
@@ -179,7 +183,7 @@ async def test_a_permit_is_used_once(world: World) -> None:
     async with world.db.write(world.maker.tenant) as session:
         permits = await permits_for_return(
             session, agreement_id=agreement_id, maker_id=world.maker.id, holder_id=world.buyer.id, lots=[(lot, 4)],
-            reason="CALL-TEST22", now=NOW,
+            reason="CALL-TEST22", now=NOW, order_id=ORDER,
         )  # fmt: skip
     here = replace(place, holder=world.maker.id, site=world.maker.site)
     receive = Step(Kind.RECEIVE, lot, 2, 2, to=here, permit=permits[lot][Kind.RECEIVE])
@@ -214,7 +218,7 @@ async def test_refused_returns_write_no_permit(world: World) -> None:
             async with world.db.write(tenant) as session:
                 await permits_for_return(
                     session, agreement_id=agreement_id, maker_id=world.maker.id, holder_id=world.buyer.id, lots=lots,
-                    reason="x", now=NOW,
+                    reason="x", now=NOW, order_id=ORDER,
                 )  # fmt: skip
         assert refused.value.code == code
     assert await rows_of(world, *tables) == before

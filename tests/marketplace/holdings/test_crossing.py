@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from marketplace.agreements.combinations import BUY_BACK
+from marketplace.agreements.service import accept_proposal, propose_change
 from marketplace.holdings.service import AtSite, Done, move
 from marketplace.kit.errors import DomainError
 from tests import second
@@ -86,3 +89,36 @@ async def test_a_right_comes_to_no_place_whose_law_cuts_it_short(world: World) -
     await moves(1)
     await lies_in("FR", "CA")
     await moves(1)
+
+
+async def test_a_right_is_not_lengthened_where_the_law_would_have_kept_its_units_out(world: World) -> None:
+    """Four years may stand in France; once units lie there, six are neither proposed nor signed."""
+    short, long = ({**BUY_BACK, "window_end_months": months} for months in (48, 72))
+    agreement_id = await agreed_on(world, [("buy-back", 2, short)])
+    await delivered(world, agreement_id, 5)
+    await world.register(world.buyer, 1)
+    for place, code in ((world.buyer.site, "US"), (world.buyer.sites[1], "FR")):
+        await world.owner.execute("UPDATE site SET country = $2, region = '' WHERE id = $1", place, code)
+
+    async def proposes() -> UUID:
+        async with world.db.write(world.maker.tenant) as session:
+            made = await propose_change(
+                session, person(world.maker), agreement_id, clause="buy-back", version=2, terms=long, minimums={}, text="",
+                now=clock(),
+            )  # fmt: skip
+        return made.id
+
+    made = await proposes()
+    async with world.db.write(world.buyer.tenant) as session:
+        await move(
+            session, person(world.buyer), AtSite(world.part, world.buyer.site), 3, world.buyer.sites[1], now=clock()
+        )
+    before = await rows_of(world, *TABLES, "agreement_proposal", "agreement")
+    with pytest.raises(DomainError) as no:
+        async with world.db.write(world.buyer.tenant) as session:
+            await accept_proposal(session, person(world.buyer), made, clock())
+    assert (no.value.code, "five years" in no.value.message) == ("law.blocked", True)
+    with pytest.raises(DomainError) as no:
+        await proposes()
+    assert no.value.code == "law.blocked"
+    assert await rows_of(world, *TABLES, "agreement_proposal", "agreement") == before

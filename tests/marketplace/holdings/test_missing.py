@@ -32,7 +32,7 @@ from marketplace.agreements.missing import (
 from marketplace.agreements.outcomes import Act
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.service import answer_notice, give_notice
-from marketplace.agreements.terms import parse_terms
+from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.db.session import Database, execute
 from marketplace.holdings import queries
 from marketplace.holdings.service import Counted, WhatBecame, conclude_shortage, correct, count, say_what_became
@@ -102,6 +102,40 @@ def test_no_unit_is_paid_twice_and_no_cap_is_passed(
         assert (owed.kind is None) == (owed.amount.amount == 0)
     assert paid_units == max(min(keep, sold) - left, 0)
     assert charged.amount <= (at.sale_price * min(keep, sold)).share(cap, terms.rounding).amount
+
+
+def test_units_reserved_for_an_order_make_up_for_none_of_the_minimum() -> None:
+    """Section 7.2: they are not counted. Under a right that reaches only the minimum, those drawn are of it."""
+    every = parse_terms("buy-back", 2, TERMS)
+    floor = parse_terms("buy-back", 2, {**TERMS, "applies_to": "floor"})
+
+    def below(terms: Terms, became: Became, quantity: int, **how: int) -> tuple[int, Decimal]:
+        at = facts(quantity_sold=10, **{"remaining": 10, **how})
+        owed = owed_for([terms], at, became, quantity, date(2027, 1, 1))
+        return owed.below, owed.amount.amount / at.sale_price.amount
+
+    fifth = Decimal("0.2")
+    for became, each in ((Became.GIVEN_AWAY, Decimal(1)), (Became.LOST, fifth)):
+        for terms, gone, held, above, missing in (
+            (every, 1, 5, 0, 0), (every, 2, 5, 0, 1), (every, 5, 5, 0, 4), (every, 7, 5, 0, 4), (every, 10, 5, 0, 4),
+            # More is ordered than leaves the minimum: what is left is kept, and no more is missing.
+            (every, 2, 8, 0, 2), (every, 10, 10, 0, 0),
+            # Three of the minimum are drawn, and one is left of it; or all that is reserved lies above it.
+            (floor, 6, 3, 0, 0), (floor, 7, 3, 0, 1), (floor, 10, 3, 0, 4), (floor, 5, 5, 5, 4), (floor, 7, 5, 5, 4),
+        ):  # fmt: skip
+            found = below(terms, became, gone, held=held, held_above=above)
+            assert found == (missing, missing * each), (terms.applies_to, became, gone, held)
+    # Until the window ends the holder keeps it: its last day, five years on, and the day after.
+    for day, missing in ((date(2031, 11, 30), 2), (date(2031, 12, 1), 0)):
+        for became in (Became.GIVEN_AWAY, Became.LOST):
+            assert owed_for([every], facts(), became, 8, day).below == missing
+    counted = shortage([every], facts(quantity_sold=10, remaining=10, held=6), 1, NOW)
+    assert counted is not None
+    assert (counted.result.breach, counted.result.below_minimum, counted.at_stake.amount) == (
+        True,
+        1,
+        Decimal("412.10"),
+    )
 
 
 def test_the_strictest_clause_says_what_a_count_is() -> None:
@@ -279,7 +313,9 @@ async def test_what_happened_is_written_down_whatever_stands_against_it(world: W
     await world.run(world.maker, Step(Kind.HOLD, lot, 8, 1))
     await world.owner.execute("UPDATE open_hold SET cause_kind = 'call', cause_id = $2 WHERE lot_id = $1", lot, order)
     row = await says(world, agreement_id, Became.USED, 5, happened_at=None)
-    assert (row.quantity, row.below_minimum) == (5, 0)
+    assert (row.quantity, row.below_minimum) == (5, 2), (
+        "the two that nobody had ordered were all that was left of the minimum"
+    )
     assert await world.positions(lot) == {1: (5, 5)}, "the free ones first, then out of the reservation"
     told = await world.owner.fetchval(
         "SELECT payload->'calls' FROM outbox_event WHERE aggregate_id = $1 AND name = 'holding.missing'", row.id

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from marketplace.agreements import phrases
 from marketplace.agreements.queries import terms_and_facts
 from marketplace.db.session import Database, Tenant, fetch_value
 from marketplace.orders.service import accept
@@ -357,9 +358,10 @@ async def test_a_right_is_open_from_the_moment_of_signing_whatever_the_hour(
     async with db.write(job.world.maker.tenant) as session:
         agreement = await accept(session, person(job.world.maker), UUID(job.order), moment)
     row = await job.world.owner.fetchrow(
-        "SELECT schedule_date, window_opens_at FROM agreement WHERE id = $1", agreement
+        "SELECT schedule_date, window_opens_at, wording FROM agreement WHERE id = $1", agreement
     )
     assert row["schedule_date"] == moment.astimezone(ZoneInfo(zone)).date()
+    assert f"{phrases.day(row['schedule_date'])}, whichever day the second party signs on" in row["wording"]
     assert moment - timedelta(days=1) < row["window_opens_at"] <= moment
 
 

@@ -186,6 +186,12 @@ async def test_who_bears_the_risk_on_the_road_pays(
         "SELECT coalesce(sum(quantity), 0) FROM position WHERE agreement_id = $1", UUID(job.agreement)
     )
     assert left == 3
+    # Where it is paid as if it had arrived, it counts as taken back; of four that access-back reaches one is left then.
+    counted = "SELECT taken_back FROM agreement_line WHERE agreement_id = $1"
+    passed = bool(lines) and lines[0][2] == "maker"
+    assert await job.world.owner.fetchval(counted, UUID(job.agreement)) == (3 if passed else 0)
+    reached = sum(c["callable"] for c in await job.candidates() if c["kind"] != "own_stock")
+    assert reached == (1 if clause == "access-back" else 3)
     async with job.world.db.read(job.world.maker.tenant) as session:
         need = await queries.requisition(session, UUID(job.requisition))
     assert (need.status, need.ordered, need.on_the_way) == ("open", 0, 0), "it is wanted again"

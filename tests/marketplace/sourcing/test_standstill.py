@@ -110,6 +110,22 @@ async def test_nothing_is_accepted_or_shipped_and_silence_does_nothing(job: Job,
 
 
 @pytest.mark.parametrize("how", ["suspended", "legal_hold"])
+async def test_what_waited_for_an_approver_is_not_ordered_meanwhile(job: Job, how: str) -> None:
+    await job.sold(4, offered=4)
+    limit = "UPDATE user_account SET order_limit_amount = 1 WHERE id = $1"
+    await job.world.owner.execute(limit, job.world.maker.users["technician"])
+    await job.called(2)
+    approve = f"{API}/sourcing/requests/{job.requisition}/approve"
+    await stop(job, how)
+    before = await rows_of(job.world, *TABLES, "agreement_exercise", "agreement", "requisition")
+    await refused(job.planner.post(approve), f"agreement.{how}")
+    assert await rows_of(job.world, *TABLES, "agreement_exercise", "agreement", "requisition") == before
+    await go_on(job, how)
+    await ok(job.planner.post(approve))
+    assert await job.world.owner.fetchval("SELECT status FROM call WHERE id = $1::uuid", job.call) == "noticed"
+
+
+@pytest.mark.parametrize("how", ["suspended", "legal_hold"])
 async def test_the_clock_goes_on_where_it_stood(job: Job, worker_db: Database, how: str) -> None:
     """Stopped for 30 days right after the order was sent: the holder has its whole time to answer afterwards, however the
     clock and a person take turns."""
