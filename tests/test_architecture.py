@@ -26,6 +26,7 @@ PURE_LIBRARIES = frozenset(
         "pydantic",
         "pydantic_core",
         "annotated_types",
+        "biip",
         "ortools",
         "markdown_it",
         "yaml",
