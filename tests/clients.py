@@ -23,7 +23,7 @@ def app_for(database: Database) -> FastAPI:
     return create_app(Settings(), database=database)
 
 
-async def token_for(owner: asyncpg.Connection, user: UUID, company: UUID) -> str:
+async def token_for(owner: asyncpg.Connection, user: UUID, company: UUID, *, hours: int = 1) -> str:
     """A session token of a user, made without a password."""
     token = secrets.token_urlsafe(16)
     await owner.execute(
@@ -31,7 +31,7 @@ async def token_for(owner: asyncpg.Connection, user: UUID, company: UUID) -> str
         token_hash(token),
         user,
         company,
-        datetime.now(UTC) + timedelta(hours=1),
+        datetime.now(UTC) + timedelta(hours=hours),
     )
     return token
 

@@ -133,7 +133,7 @@ async def test_f6_what_was_acknowledged_survives_every_kill() -> None:
         database = Database(credentials.dsn(APP), pool_size=2)
         world = await World.make(owner, database)
         lots = [await world.register(world.maker, 1_000_000) for _ in range(CLIENTS)]
-        token = await token_for(owner, world.maker.users["planner"], world.maker.id)
+        token = await token_for(owner, world.maker.users["planner"], world.maker.id, hours=24)
         await owner.close()
         await database.close()
         await site.start()
