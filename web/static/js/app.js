@@ -3,6 +3,7 @@
 import { enhanceCopy } from "./copy.js";
 import { enhanceClauses } from "./clause.js";
 import { enhanceForms } from "./forms.js";
+import { followLive } from "./live.js";
 import { enhanceMenus } from "./menus.js";
 import { enhanceSearch } from "./search.js";
 import { enhanceTheme } from "./theme.js";
@@ -14,6 +15,7 @@ function enhance(root) {
 }
 
 enhance(document);
+followLive(document, enhance);
 document.addEventListener("htmx:after:swap", (event) => enhance(event.target instanceof Element ? event.target : document));
 
 // htmx is loaded only where a page asks for it: most pages are plain links and forms.
