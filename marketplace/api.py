@@ -23,6 +23,7 @@ _DOMAINS = (
     "sourcing",
     "obligations",
     "imports",
+    "notifications",
 )
 
 

@@ -20,6 +20,8 @@ from marketplace.ledger.endpoints import public as log
 from marketplace.ledger.invariants import Outcome
 from marketplace.ledger.queries import checked
 from marketplace.ledger.queries import log as log_queries
+from marketplace.live import Hub
+from marketplace.live import router as live
 from marketplace.settings import Settings, get_settings
 
 DESCRIPTION = """
@@ -41,6 +43,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
         if database is not None:
             app.state.db = database
             yield
+            await app.state.live.close()
             return
         if wanted.database_url is None:
             raise busy("settings.database", "Set BACKSTOCK_DATABASE_URL, or start with 'backstock demo'.")
@@ -52,9 +55,11 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
             application="backstock-app",
         )
         spare_the_collector()
+        app.state.live.heed_signals()
         try:
             yield
         finally:
+            await app.state.live.close()
             await app.state.db.close()
 
     app = FastAPI(
@@ -71,10 +76,12 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
     if database is not None:
         app.state.db = database
     app.state.settings = wanted
+    app.state.live = Hub(lambda: app.state.db)
     problems.install(app)
     app.add_middleware(BodyLimit, settings=wanted)
     app.include_router(api_router())
     app.include_router(log)
+    app.include_router(live)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:

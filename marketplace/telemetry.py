@@ -38,6 +38,8 @@ CHECKPOINT_AGE = Gauge(
 UNSIGNED = Gauge("backstock_log_unsigned_entries", "Entries of the log that no checkpoint covers.")
 WITNESS_LAG = Gauge("backstock_log_witness_lag_entries", "Signed entries that a witness has not cosigned.", ["witness"])
 ALARMS = Gauge("backstock_log_alarms", "Alarms on record.")
+LIVE = Gauge("backstock_live_clients", "Browsers and programs that are told what changes as it does.")
+LIVE_DROPPED = Counter("backstock_live_dropped_total", "Of these, those that took what they were told too slowly.")
 LEDGER_READ = Gauge(
     "backstock_ledger_read_ok",
     "1 where the values of the ledger and its log are of this moment, 0 where they could not be read.",
@@ -81,14 +83,15 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         status = 500
-        started_answer = False
+        started_answer = streamed = False
 
         async def watch(message: Message) -> None:
-            nonlocal status, started_answer
+            nonlocal status, started_answer, streamed
             if message["type"] == "http.response.start":
                 started_answer = True
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                streamed = headers.get("content-type", "").startswith("text/event-stream")
                 headers["x-request-id"] = request_id
                 headers["server-timing"] = f"app;dur={(time.perf_counter() - started) * 1000:.1f}"
             await send(message)
@@ -107,7 +110,9 @@ class RequestLog:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             REQUESTS.labels(scope["method"], route, status).inc()
-            SECONDS.labels(scope["method"], route).observe(seconds)
+            # How long somebody stayed says nothing about how fast an answer was.
+            if not streamed:
+                SECONDS.labels(scope["method"], route).observe(seconds)
             actor = scope["state"].get("actor")
             self.log.info(
                 "request",

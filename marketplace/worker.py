@@ -50,7 +50,7 @@ def handlers(settings: Settings, database: Database) -> Listeners:
     """Which reactions listen to which event. Those that change something stand before mail, which every event may carry."""
     from marketplace.notifications import tasks as notifications
 
-    return Listeners(reactions(database), (notifications.mailer(settings),))
+    return Listeners(reactions(database), (notifications.mailer(settings, database),))
 
 
 def _together(*listening: Mapping[str, Handler]) -> dict[str, list[Handler]]:
@@ -116,6 +116,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     if settings.worker_database_url is None:
         raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
     from marketplace.imports import tasks as imports
+    from marketplace.notifications import tasks as notifications
     from marketplace.obligations import tasks as obligations
     from marketplace.parties import tasks as parties
 
@@ -139,6 +140,10 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     async def on_remind() -> None:
         if told := await obligations.remind(database, _now()):
             log.info("reminded", companies=told)
+
+    async def on_digest() -> None:
+        if sent := await notifications.send_digests(database, _now()):
+            log.info("digests", sent=sent)
 
     async def on_check(*, starting: bool = False) -> None:
         # Of its own, like the sealer: what adds up thousands of lots keeps no connection from the clock.
@@ -181,6 +186,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
                 "ledger.check": (EVERY_QUARTER_HOUR, on_check),
+                "notifications.digest": (EVERY_FIVE_MINUTES, on_digest),
                 "obligations.remind": (EVERY_FIVE_MINUTES, on_remind),
                 "outbox.sweep": ("* * * * *", scheduled_delivery),
                 "parties.tidy": ("17 * * * *", on_tidy),

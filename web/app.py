@@ -32,8 +32,10 @@ from web.pages import (
     late_orders,
     licences,
     listing,
+    messages,
     missing,
     notices,
+    notifications,
     offline,
     order_steps,
     order_terms,
@@ -68,9 +70,9 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, listing, order_terms, orders, order_steps, releases, posting_order,
-    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, replacements, as_of, units,
+    release_terms, release_lines, stock, company, company_sites, company_people, source_back, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
-    statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, values, agreement_changes, agreements, imports, scan,
+    statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, scan,
     calendar, proofs, recalls, status, counts, unit_labels, offline,
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from marketplace.agreements.states import PAGE_STATE, CallState
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settlement.kinds import KIND_WORDS
-from marketplace.sourcing.queries import CallEventRow, CallRow
+from marketplace.sourcing.queries import CallEventRow, CallRow, MessageRow
 from marketplace.sourcing.refusals import REFUSALS
 from web.formats import plural
 
@@ -143,6 +143,18 @@ def call_event(event: CallEventRow, call: CallRow, *, with_reference: bool = Fal
         "at": event.at, "title": f"{call.reference}: {words}" if with_reference else words, "text": _text(event),
         "icon": icon, "actor": None, "tone": tone, "known_at": None,
     }  # fmt: skip
+
+
+def thread(events: Sequence[dict[str, Any]], messages: Sequence[MessageRow]) -> list[dict[str, Any]]:
+    """What happened and what was written, in the order of time: one thread, which both sides see."""
+    written = [
+        {
+            "at": m.at, "title": f"{m.company} wrote", "text": m.text, "icon": "message", "actor": m.author, "tone": None,
+            "known_at": None, "said": True,
+        }
+        for m in messages
+    ]  # fmt: skip
+    return sorted([*events, *written], key=lambda entry: entry["at"])
 
 
 def _text(event: CallEventRow) -> str | None:

@@ -53,6 +53,7 @@ from marketplace.db.requests import PageSecret, Reading, database, page_secret
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import DomainError, Kind, conflict, invalid
+from marketplace.notifications import queries as notifications
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import VERBS, Actor
 from marketplace.parties.permissions import Now, request_time, resolve
@@ -157,6 +158,8 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
     """Resolves the actor and puts the shell onto the request, so that error pages have it too."""
     actor = await resolve(request, session, now)
     home = await parties.home_site(session, actor)
+    # Before what it counts is read: the page is then at least as new as it says.
+    unread, position = await notifications.standing(session, actor)
     found = await tasks(session, actor, now)
     request.state.now = now
     request.state.shell = Shell(
@@ -167,6 +170,8 @@ async def _visit(request: Request, session: ReadSession, now: datetime, secret: 
         counters=counters(found),
         hidden=_of_no_use(actor),
         zone=home.timezone if home else "UTC",
+        unread=unread,
+        position=position,
     )
     return Visit(request, session, actor, now, secret, home)
 

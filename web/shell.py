@@ -41,6 +41,10 @@ class Shell:
     tasks: tuple[Any, ...] = ()
     hidden: frozenset[str] = frozenset()
     zone: str = "UTC"
+    unread: int = 0
+    """Notifications that this person has not read."""
+    position: int = 0
+    """Up to where in the order of events the page knows everything; what comes later it is told (static/js/live.js)."""
 
     @property
     def signed_in(self) -> bool:
@@ -53,12 +57,22 @@ class Shell:
         return sum(self.counters.values())
 
     @property
+    def bell(self) -> str:
+        """What the bell is called."""
+        return (
+            f"Notifications, {self.unread if self.unread < _MANY else 'many'} unread"
+            if self.unread
+            else "Notifications"
+        )
+
+    @property
     def initials(self) -> str:
         """Up to two letters that stand for the person in the top bar."""
         words = (self.user_name or "").split()
         return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
+_MANY: Final = 100
 ANONYMOUS: Final = Shell()
 
 

@@ -1,31 +1,60 @@
-"""Mail for events that somebody should not have to look for."""
+"""What somebody should not have to look for: noted for each person, and sent by mail as each wants it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import make_msgid
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import aiosmtplib
 
+from marketplace.db.session import Database
+from marketplace.jobs.service import each
+from marketplace.notifications import queries, service
+from marketplace.notifications.kinds import day_due
 from marketplace.outbox.service import Event, Handler
 from marketplace.settings import Settings
 
 
-def mailer(settings: Settings) -> Handler:
-    """Listens to every event: one whose payload carries a mail is sent as one. Whoever emits an event decides whether somebody is
-    told; a list of names here would be one more place to forget it."""
+def mailer(settings: Settings, database: Database) -> Handler:
+    """Listens to every event: one whose payload carries a mail is noted for each person that it is for, and sent to those who want
+    it by mail at once. Whoever emits an event decides whether somebody is told; a list of names here would be one more place to
+    forget it."""
 
     async def send(event: Event) -> None:
         mail = event.payload.get("mail")
         # A mail to nobody no server takes; the event would be delivered again for good.
-        if mail and mail["to"]:
-            await deliver(settings, compose(settings, event, mail))
+        if not mail or not mail["to"]:
+            return
+        urgent, now = bool(event.payload.get("urgent")), datetime.now(UTC)
+        async with database.write() as session:
+            to = await service.tell(session, event.id, event.name, mail, urgent=urgent, now=now)
+        if to:
+            await deliver(settings, compose(settings, event, {**mail, "to": to}))
 
     return send
+
+
+async def send_digests(database: Database, now: datetime) -> int:
+    """Sends each person the mail of the day that is due, in a transaction of its own. Returns how many. However often and late it
+    runs, each gets one a day at the most, with all that waits."""
+    async with database.read() as session:
+        due = {
+            person.user_id: (person, day)
+            for person in await queries.waiting(session)
+            if (day := day_due(now, person.zone, person.last)) is not None
+        }
+
+    async def act(user_id: UUID) -> int:
+        async with database.write() as session:
+            return await service.send_digest(session, *due[user_id], now)
+
+    return await each(due, act)
 
 
 def compose(settings: Settings, event: Event, mail: Mapping[str, object]) -> EmailMessage:

@@ -27,8 +27,12 @@ class OutboxEvent(Row):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     retry_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    """Given after its transaction committed, by one at a time: whoever reads on by it misses nothing. None: not yet."""
     __table_args__ = (
         Index(
             "ix_outbox_event_waiting", "aggregate", "aggregate_id", "id", postgresql_where=text("delivered_at IS NULL")
         ),
+        Index("uq_outbox_event_position", "position", unique=True),
+        Index("ix_outbox_event_unplaced", "id", postgresql_where=text("position IS NULL")),
     )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from marketplace.db.session import Database, WriteSession, execute, fetch
+from marketplace.db.session import Database, WriteSession, execute, fetch, fetch_value
 from marketplace.jobs.service import enqueue
 from marketplace.kit.canonical import plain
 
@@ -110,6 +110,21 @@ async def emit_to_each(
     await enqueue(session, DELIVER)
 
 
+_AT_ONCE = 2_000
+"""Events that get their position in one transaction, while others wait to give theirs."""
+
+
+async def place(database: Database) -> int:
+    """Gives every event that has committed its position, in order, each once whoever else does the same. Returns how many got one."""
+    placed = 0
+    while True:
+        async with database.write() as session:
+            some = int(await fetch_value(session, "SELECT outbox_place($1)", _AT_ONCE))
+        placed += some
+        if some < _AT_ONCE:
+            return placed
+
+
 _LEASE_SQL = """
 UPDATE outbox_event SET retry_at = $1::timestamptz + $2::interval, attempts = attempts + 1
 WHERE id IN (
@@ -130,8 +145,10 @@ async def deliver_waiting(
 
     An event is leased in one transaction, its handlers run outside of any (they may talk to a network), and the
     outcome is written in another: delivered at least once, so handlers are idempotent. A failure is retried with
-    a growing pause and keeps later events of the same aggregate waiting.
+    a growing pause and keeps later events of the same aggregate waiting. Before that events get their position, also where no browser
+    waits to be told of them.
     """
+    await place(database)
     delivered = 0
     while True:
         async with database.write() as session:

@@ -56,11 +56,21 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
             "see buy-back orders and access draws",
         ),
         ("call.answer", "admin buyer warehouse", "answer buy-back orders and access draws"),
+        (
+            "call.message",
+            "admin planner buyer warehouse technician",
+            "write to the other side of an order back",
+        ),
         ("call.receive", "admin planner technician warehouse", "receive and inspect units that come back"),
         (
             "obligation.read",
             "admin planner buyer seller warehouse technician auditor",
             "see what is due, of the records that one may see",
+        ),
+        (
+            "notification.read",
+            "admin planner buyer seller warehouse technician auditor",
+            "be told at once what has changed, and keep one's own notifications",
         ),
         ("settlement.read", "admin planner buyer seller technician auditor", "see what is owed"),
         ("settlement.mark", "admin planner buyer", "mark lines as settled"),

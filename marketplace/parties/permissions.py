@@ -44,17 +44,23 @@ def unknown_caller() -> DomainError:
     return unauthenticated("auth.missing", "Sign in, or send an API key as 'Authorization: Bearer ...'.")
 
 
-async def resolve(request: Request, session: ReadSession, now: datetime) -> Actor:
-    """Who makes this request; from here on the transaction runs on behalf of the actor's company."""
+def credential_of(request: Request) -> tuple[bytes, bool]:
+    """The hash of what the request says who asks by, and whether it is an API key. Raises ``auth.missing``."""
     header = request.headers.get("authorization", "")
     scheme, _, credential = header.partition(" ")
     cookie = request.cookies.get(cookie_name())
     if scheme.lower() == "bearer" and credential:
-        actor = await queries.actor_of_key(session, token_hash(credential.strip()), now)
-    elif cookie:
-        actor = await queries.actor_of_session(session, token_hash(cookie), now)
-    else:
-        raise unknown_caller()
+        return token_hash(credential.strip()), True
+    if cookie:
+        return token_hash(cookie), False
+    raise unknown_caller()
+
+
+async def resolve(request: Request, session: ReadSession, now: datetime) -> Actor:
+    """Who makes this request; from here on the transaction runs on behalf of the actor's company."""
+    hashed, is_key = credential_of(request)
+    asked = queries.actor_of_key if is_key else queries.actor_of_session
+    actor = await asked(session, hashed, now)
     await become(session, Tenant(actor.company_id, actor.sources))
     request.state.actor = actor
     return actor

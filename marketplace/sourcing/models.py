@@ -283,6 +283,26 @@ class CallEvent(Row):
     at: Mapped[Created]
 
 
+class CallMessage(Row):
+    """What one side of a call wrote to the other. Rows are only added."""
+
+    __tablename__ = "call_message"
+    id: Mapped[Id]
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"))
+    maker_id: Mapped[UUID]
+    holder_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    from_id: Mapped[UUID]
+    author_id: Mapped[UUID]
+    text: Mapped[str]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("length(text) BETWEEN 1 AND 2000", name="text"),
+        CheckConstraint("from_id IN (maker_id, holder_id, company_id)", name="party"),
+        Index("ix_call_message_thread", "call_id", "id"),
+    )
+
+
 class WayBack(Row):
     """Rejected units on their way back to their holder, at its cost. ``missing`` of them did not arrive."""
 

@@ -116,9 +116,11 @@ async def serving(app: Any, port: int = 0) -> AsyncIterator[str]:
             if running.done():
                 await running
             await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{free.getsockname()[1]}"
-        server.should_exit = True
-        await running
+        try:
+            yield f"http://127.0.0.1:{free.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
 
 
 OpenPage = Callable[..., Awaitable[Opened]]

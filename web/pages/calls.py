@@ -30,6 +30,7 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
+from marketplace.sourcing.service.writing import MOST as MOST_WRITTEN
 from marketplace.sourcing.states import BINDING
 from web.availability import KINDS
 from web.call_words import (
@@ -39,6 +40,7 @@ from web.call_words import (
     page_state,
     paid_by_condition,
     refusal_words,
+    thread,
 )
 from web.exports import list_csv, wants_csv
 from web.formats import plural
@@ -52,6 +54,7 @@ router = APIRouter(prefix="/calls", include_in_schema=False)
 ReadsCalls = Annotated[Visit, visits("call.read")]
 
 PER_PAGE: Final = 50
+MESSAGES: Final = 100
 COLUMNS: Final = (
     Column("order", "Order"),
     Column("what", "What"),
@@ -341,11 +344,19 @@ async def detail(visit: Visit, call_id: UUID) -> dict[str, Any]:
 
 @router.get("/{call_id}")
 async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
-    """One order: where it stands, who to ring, what happened."""
+    """One order: where it stands, who to ring, what happened and what was written. ``?before=``: earlier messages."""
+    return await show_call(visit, call_id, Form())
+
+
+async def show_call(visit: Visit, call_id: UUID, form: Form) -> Response:
+    """The page of an order, with what somebody is writing on it."""
     found = await detail(visit, call_id)
     call: CallRow = found["call"]
     told = await queries.call_events(visit.session, call_id)
-    events = [call_event(e, call) for e in told if e.kind != "requested"]
+    # One more than is shown says that there are earlier ones.
+    said = await queries.latest_messages(visit.session, call_id, before=visit.id("before"), limit=MESSAGES + 1)
+    earlier = f"/calls/{call_id}?before={said[1].id}" if len(said) > MESSAGES else None
+    events = thread([call_event(e, call) for e in told if e.kind != "requested"], said[-MESSAGES:])
     found_units = next((e.detail["found"] for e in told if "found" in e.detail), ())
     owed = await settlement.lines_of_cause(visit.session, call_id) if visit.actor.may("settlement.read") else ()
     sent = await queries.replacements(visit.session, call_id) if call.draw_fee is not None else ()
@@ -359,10 +370,11 @@ async def call_page(visit: ReadsCalls, call_id: UUID) -> Response:
     may_keep = may_send and _may_keep(call, units)
     become = "be kept" if may_keep else "go back"
     waits = await settlement.units_wait(visit.session, units, become, visit.now, zone=call.zone) if units else ""
-    said = visit.asked("done")
-    done = DONE.get("cancel_asked" if said == "cancel" and call.status != "cancelled" else said)
+    asked = visit.asked("done")
+    done = DONE.get("cancel_asked" if asked == "cancel" and call.status != "cancelled" else asked)
     return visit.show(
-        "calls/call.html", **found, events=events, found_units=found_units, owed=owed, done=done, next_words=_next(call, found["holds"]),
+        "calls/call.html", **found, events=events, form=form, earlier=earlier, most=MOST_WRITTEN,
+        writes=found["sent"] and visit.actor.may("call.message"), found_units=found_units, owed=owed, done=done, next_words=_next(call, found["holds"]),
         delay=await service.delay_so_far(visit.session, call, visit.now),
         may_end=call.status == "defaulted" and call.maker_id == visit.actor.company_id and visit.actor.may("agreement.sign"),
         amount=lambda line: Money(line.amount, line.currency), kind_words=SETTLEMENT_WORDS, sent_back=sent,

@@ -57,6 +57,7 @@ from marketplace.sourcing.queries.locked import (
     unreplaced,
     waiting,
 )
+from marketplace.sourcing.queries.messages import MessageRow, latest_messages, messages
 from marketplace.sourcing.queries.references import LONGEST, MOST_RECORDS, READ_BY, RecordRow, by_number
 from marketplace.sourcing.queries.rejected import (
     RejectedUnit,
@@ -107,6 +108,7 @@ __all__ = [
     "Held",
     "InPlaceRow",
     "Located",
+    "MessageRow",
     "OnShelf",
     "RecordRow",
     "RejectedUnit",
@@ -143,11 +145,13 @@ __all__ = [
     "in_place_of",
     "is_call",
     "kept_under",
+    "latest_messages",
     "locate",
     "lots_at",
     "lots_for_update",
     "lots_of_orders_for_update",
     "may_ring",
+    "messages",
     "on_shelf",
     "open_to",
     "order_and_lots_for_update",

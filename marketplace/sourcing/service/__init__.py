@@ -39,6 +39,7 @@ from marketplace.sourcing.service.requesting import Asked, plan, raise_request
 from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
 from marketplace.sourcing.service.standing_in import InPlace
 from marketplace.sourcing.service.standing_in import candidates as stand_in_candidates
+from marketplace.sourcing.service.writing import write_message
 
 __all__ = [
     "Asked",
@@ -101,4 +102,5 @@ __all__ = [
     "stand_in_candidates",
     "take_over",
     "withdraw_request",
+    "write_message",
 ]

@@ -359,7 +359,10 @@ async def _alert(
 ) -> None:
     people = await parties.people_to_tell(session, requisition.maker_id, ("planner", "admin"))
     until = now + timedelta(minutes=APPROVAL_MINUTES)
-    payload: dict[str, Any] = {"reference": requisition.reference}
+    payload: dict[str, Any] = {
+        "reference": requisition.reference,
+        "urgent": requisition.urgency == "machine_down",
+    }
     if people:
         payload["mail"] = {
             "to": people,

@@ -40,7 +40,8 @@ async def announce(
     """Emits an event of a call, with a mail to ``to``'s people in these roles."""
     async with acting_for(session, to):
         people = await parties.people_to_tell(session, to, roles)
-    payload: dict[str, Any] = {"reference": call.reference}
+    # Of a stopped machine everybody is told at once, whatever they have chosen.
+    payload: dict[str, Any] = {"reference": call.reference, "urgent": call.urgency == "machine_down"}
     if people:
         payload["mail"] = {"to": people, "subject": subject, "text": text, "link": f"/calls/{call.id}"}
     await emit(session, event, "call", call.id, [call.maker_id, call.holder_id, call.company_id], payload)

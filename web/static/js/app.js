@@ -4,6 +4,7 @@ import { enhanceCopy } from "./copy.js";
 import { enhanceClauses } from "./clause.js";
 import { enhanceForms } from "./forms.js";
 import { enhanceOffline } from "./install.js";
+import { followLive } from "./live.js";
 import { enhanceMenus } from "./menus.js";
 import { enhancePrint } from "./print.js";
 import { enhanceSearch } from "./search.js";
@@ -17,6 +18,7 @@ function enhance(root) {
 
 enhance(document);
 enhanceOffline();
+followLive(document, enhance);
 document.addEventListener("htmx:after:swap", (event) => enhance(event.target instanceof Element ? event.target : document));
 
 // htmx is loaded only where a page asks for it: most pages are plain links and forms.
