@@ -102,14 +102,15 @@ def choose(needs: Sequence[Need], sources: Sequence[Source], rules: Rules = PLAI
         dict.fromkeys(pool, rules.holder_units) if rules.holder_units is not None else {},
         dict.fromkeys(pool, rules.holder_orders) if rules.holder_orders is not None else {},
         dict.fromkeys(pool, rules.holder_money) if rules.holder_money is not None else {},
-        rules.budget,
+        budget=rules.budget,
     )
-    for s in usable:
-        left.places[s.key] = max(left.places[s.key], s.capacity)
+    left.deeds = {s.deed: s.deed_orders for s in usable if s.deed and s.deed_orders is not None}
+    used: dict[tuple[str, str], int] = {}
     by_need = {n.key: n for n in needs}
     taken: list[tuple[Source, int]] = []
     proven = True
     for some in _classes(needs):
+        _renew(left, {n.key for n in some}, usable, used)
         here = level(some, usable, rules, left)
         flows = flow(here, left)
         if not kept(here, left, flows):
@@ -118,6 +119,8 @@ def choose(needs: Sequence[Need], sources: Sequence[Source], rules: Rules = PLAI
         for source, count in zip(here.arcs, flows, strict=True):
             if count:
                 left.take(source, count)
+                for kind, key in (("place", source.key), ("right", source.group)):
+                    used[kind, key] = used.get((kind, key), 0) + count
                 taken.append((source, count))
     chosen = [_costed(by_need[s.need], s, n) for s, n in taken]
     met: dict[str, int] = {}
@@ -129,6 +132,19 @@ def choose(needs: Sequence[Need], sources: Sequence[Source], rules: Rules = PLAI
         tuple(_with_why(c, reasons.chosen(c)) for c in chosen), unmet, tuple(reasons.not_chosen()),
         sum(c.total * c.quantity for c in chosen), {key: reasons.unmet(key, met.get(key, 0)) for key in unmet}, proven,
     )  # fmt: skip
+
+
+def _renew(left: Left, needs: set[str], sources: Sequence[Source], used: Mapping[tuple[str, str], int]) -> None:
+    """What places and rights give may hang on how urgent it is: of a class what its own sources say counts, less what the
+    classes before have taken."""
+    places: dict[str, int] = {}
+    rights: dict[str, int] = {}
+    for s in sources:
+        if s.need in needs:
+            places[s.key] = max(places.get(s.key, 0), s.capacity)
+            rights[s.group] = max(rights.get(s.group, 0), s.group_cap)
+    left.places |= {key: max(n - used.get(("place", key), 0), 0) for key, n in places.items()}
+    left.rights |= {key: max(n - used.get(("right", key), 0), 0) for key, n in rights.items()}
 
 
 def _classes(needs: Sequence[Need]) -> list[list[Need]]:
@@ -193,11 +209,13 @@ class _Reasons:
             return "Left out of this plan, as asked."
         if left.orders.get(s.who) == 0:
             return f"This plan sends no holder more than {rules.holder_orders} {'order' if rules.holder_orders == 1 else 'orders'}."
+        if left.deeds.get(s.deed) == 0:
+            return "Its agreement lets no more orders be given than this plan gives."
         if left.units.get(s.who, 1) <= 0:
             return f"This plan takes no more than {rules.holder_units} {'unit' if rules.holder_units == 1 else 'units'} from one holder."
         if left.money.get(s.who, s.money) < s.money:
             return "This plan orders for no more money than that from one holder."
-        if left.places[s.key] <= 0 or left.rights[s.group] <= 0:
+        if left.places.get(s.key, 0) <= 0 or left.rights.get(s.group, 0) <= 0:
             urgent = any(
                 URGENCY_ORDER.index(self.needs[n].urgency) < URGENCY_ORDER.index(need.urgency) for n in self._takers(s)
             )

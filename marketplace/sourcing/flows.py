@@ -28,6 +28,7 @@ class Left:
     units: dict[str, int] = field(default_factory=dict)
     orders: dict[str, int] = field(default_factory=dict)
     money: dict[str, int] = field(default_factory=dict)
+    deeds: dict[str, int] = field(default_factory=dict)
     budget: int | None = None
 
     def take(self, source: Source, count: int) -> None:
@@ -38,6 +39,8 @@ class Left:
             self.units[source.who] -= count
         if source.who in self.orders:
             self.orders[source.who] -= 1
+        if source.deed in self.deeds:
+            self.deeds[source.deed] -= 1
         if source.who in self.money:
             self.money[source.who] -= source.money * count
         if self.budget is not None:
@@ -45,11 +48,14 @@ class Left:
 
     def room(self, source: Source) -> int:
         """How many could still come from there."""
-        room = min(
+        if (
+            self.orders.get(source.who) == 0
+            or self.deeds.get(source.deed) == 0
+            or self.money.get(source.who, source.money) < source.money
+        ):
+            return 0
+        return min(
             self.places[source.key], self.rights[source.group], self.units.get(source.who, self.places[source.key])
-        )
-        return (
-            0 if self.orders.get(source.who) == 0 or self.money.get(source.who, source.money) < source.money else room
         )
 
 
@@ -96,7 +102,7 @@ def level(needs: Sequence[Need], sources: Sequence[Source], rules: Rules, left: 
     )
     weights = Weights(weighed, scale, most * 8 * 64 * scale, rules.ties == "spread")
     return Level(
-        tuple(needs), tuple(arcs), weights, tuple(min(left.room(s), by_key[s.need].quantity) for s in arcs)
+        tuple(needs), tuple(arcs), weights, tuple(min(left.room(s), s.capacity, by_key[s.need].quantity) for s in arcs)
     )  # fmt: skip
 
 

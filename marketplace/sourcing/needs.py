@@ -45,7 +45,8 @@ class Source:
 
     ``group``/``group_cap``: sources that share a right. ``scarcity``: what taking one of the last units costs.
     ``least``/``multiple``: what size one order has to have (all of ``group_cap`` always is one). ``held_by`` tells holders
-    apart, whose ``holder`` may be told only roughly.
+    apart, whose ``holder`` may be told only roughly. ``deed``: the agreement that they are under, which lets so many more orders
+    be given (``deed_orders``; None: any number).
     """
 
     need: str
@@ -63,6 +64,8 @@ class Source:
     held_by: str = ""
     least: int = 1
     multiple: int = 1
+    deed: str = ""
+    deed_orders: int | None = None
 
     @property
     def who(self) -> str:

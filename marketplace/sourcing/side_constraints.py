@@ -34,6 +34,7 @@ def kept(of: Level, left: Left, flows: Sequence[int]) -> bool:
     met: dict[str, int] = {}
     orders: dict[str, int] = {}
     spent: dict[str, int] = {}
+    deeds: dict[str, int] = {}
     for source, count in zip(of.arcs, flows, strict=True):
         if not count:
             continue
@@ -41,12 +42,15 @@ def kept(of: Level, left: Left, flows: Sequence[int]) -> bool:
             return False
         met[source.need] = met.get(source.need, 0) + count
         orders[source.who] = orders.get(source.who, 0) + 1
+        deeds[source.deed] = deeds.get(source.deed, 0) + 1
         spent[source.who] = spent.get(source.who, 0) + source.money * count
     if left.budget is not None and sum(spent.values()) > left.budget:
         return False
     if any(spent.get(who, 0) > most for who, most in left.money.items()):
         return False
-    if any(orders.get(who, 0) > most for who, most in left.orders.items()):
+    if any(n > left.orders.get(who, n) for who, n in orders.items()):
+        return False
+    if any(n > left.deeds.get(deed, n) for deed, n in deeds.items()):
         return False
     whole: dict[str, set[bool]] = {}
     for need in of.needs:
@@ -132,17 +136,21 @@ class _Programme:
         self.y: dict[int, Any] = {}
         for a in arcs:
             source = of.arcs[a]
-            if whole and (source.who in left.orders or source.least > 1 or source.multiple > 1):
+            if whole and (
+                source.who in left.orders or source.deed in left.deeds or source.least > 1 or source.multiple > 1
+            ):
                 self._order(a)
         by_place: dict[str, list[int]] = {}
         by_right: dict[str, list[int]] = {}
         by_holder: dict[str, list[int]] = {}
+        by_deed: dict[str, list[int]] = {}
         by_need: dict[str, list[int]] = {n.key: [] for n in of.needs}
         for a in arcs:
             source = of.arcs[a]
             by_place.setdefault(source.key, []).append(a)
             by_right.setdefault(source.group, []).append(a)
             by_holder.setdefault(source.who, []).append(a)
+            by_deed.setdefault(source.deed, []).append(a)
             by_need[source.need].append(a)
         for some, most in ((by_place, left.places), (by_right, left.rights), (by_holder, left.units)):
             for key, members in some.items():
