@@ -27,7 +27,7 @@ from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.objecting import fetches_of, object_to_condition
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
 from marketplace.sourcing.service.planning import MOST_REQUESTS, confirm_plan, make_plan, plan_many, record_rate
-from marketplace.sourcing.service.raising_many import Fate, Row, fates, raise_many
+from marketplace.sourcing.service.raising_many import MOST_ROWS, Fate, Row, fates, raise_many
 from marketplace.sourcing.service.receiving import finish, receive, settle
 from marketplace.sourcing.service.rejecting import (
     accept_rejected,
@@ -44,6 +44,7 @@ from marketplace.sourcing.service.standing_in import candidates as stand_in_cand
 
 __all__ = [
     "MOST_REQUESTS",
+    "MOST_ROWS",
     "Asked",
     "Breach",
     "Ended",
