@@ -255,7 +255,7 @@ class Wanted:
 
 
 async def locate_many(
-    session: AsyncSession, actor: Actor, wanted: Sequence[Wanted], now: datetime
+    session: AsyncSession, actor: Actor, wanted: Sequence[Wanted], now: datetime, *, explain: bool
 ) -> list[list[tuple[int, Candidate]]]:
     """As ``locate``, for needs that go to different places in different urgency: by need every place, with the rank of its part
     (0 = the one asked for). A constant number of statements for any number of needs; needs that differ in nothing but how
@@ -285,7 +285,7 @@ async def locate_many(
         if key not in looked:
             looked[key] = assemble(
                 by_part.get(part, []), rights, makers=who.makers, destination=to, urgency=urgency, weights=weights,
-                currencies=who.currencies, list_prices=prices, limits=who.limits, mask=who.mask, now=now, explain=True,
+                currencies=who.currencies, list_prices=prices, limits=who.limits, mask=who.mask, now=now, explain=explain,
             )  # fmt: skip
         return looked[key]
 

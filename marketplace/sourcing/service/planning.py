@@ -37,7 +37,7 @@ async def plan_many(
     """The best set of units for what these requests lack, as ``many.shown`` says it. Changes nothing; a constant number of
     statements. Raises ``plan.empty``, ``plan.too_many``, ``plan.requests`` naming those that cannot be planned."""
     rows = await queries.requisitions_of(session, _checked(ids))
-    found, _ = await _plan(session, actor, _plannable(rows, ids, actor), asked, now)
+    found, _ = await _plan(session, actor, _plannable(rows, ids, actor), asked, now, explain=False)
     return found
 
 
@@ -67,7 +67,13 @@ def _plannable(
 
 
 async def _plan(
-    session: AsyncSession, actor: Actor, rows: Sequence[queries.RequisitionRow], asked: WhatIf, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    rows: Sequence[queries.RequisitionRow],
+    asked: WhatIf,
+    now: datetime,
+    *,
+    explain: bool,
 ) -> tuple[dict[str, Any], dict[UUID, dict[str, Candidate]]]:
     sites = await parties.sites_seen(session, {r.destination_site_id for r in rows})
 
@@ -77,7 +83,7 @@ async def _plan(
         return Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
 
     wanted = [queries.Wanted(r.part_id, point(r.destination_site_id), r.urgency, r.substitutes) for r in rows]
-    located = await queries.locate_many(session, actor, wanted, now)
+    located = await queries.locate_many(session, actor, wanted, now, explain=explain)
     currency = actor.currency
     rates = await queries.newest_rates(session, actor.company_id, currency, now.date())
     asking = [
@@ -145,7 +151,8 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
             supply = {*(r.part_id for r in mine), *(o.other_id for o in related)}
             await queries.supply_for_update(session, supply, maker)
     live = _plannable(rows, kept.requests, actor)
-    again, places = await _plan(session, actor, live, asked, now)
+    # Each order keeps why its clause allows it.
+    again, places = await _plan(session, actor, live, asked, now, explain=True)
     if not _still(chosen, places, {r.id: r.quantity - r.ordered for r in live}):
         raise conflict(
             "plan.changed",
