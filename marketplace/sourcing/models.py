@@ -68,11 +68,13 @@ class Requisition(Row):
         Index("ix_requisition_destination", "destination_site_id", "maker_id"),
         # What every page counts: the few that are not finished, however many there were.
         Index("ix_requisition_live", "company_id", postgresql_where=text("status IN ('open', 'ordered')")),
+        Index("ix_requisition_live_maker", "maker_id", postgresql_where=text("status IN ('open', 'ordered')")),
     )
 
 
 class SourcingPlan(Row):
-    """A plan over many parts requests as somebody was shown it: ``rules`` it was made by, ``shown`` what it says. Only added."""
+    """A plan over many parts requests as somebody was shown it: ``rules`` it was made by, ``shown`` what it says, its figures
+    beside it for lists. Only added."""
 
     __tablename__ = "sourcing_plan"
     id: Mapped[Id]
@@ -83,6 +85,10 @@ class SourcingPlan(Row):
     requests: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
     rules: Mapped[dict[str, Any]]
     shown: Mapped[dict[str, Any]]
+    currency: Mapped[str] = mapped_column(Text)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    units: Mapped[int]
+    unmet: Mapped[int]
     __table_args__ = (
         CheckConstraint("cardinality(requests) BETWEEN 1 AND 1000", name="requests"),
         Index("ix_sourcing_plan_company", "company_id", text("id DESC")),

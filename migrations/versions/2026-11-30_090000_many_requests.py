@@ -34,11 +34,17 @@ def upgrade() -> None:
         "requisition", sa.Column("complete_only", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.add_column("requisition", sa.Column("kit", sa.Text(), server_default="", nullable=False))
+    # What a plan of everything looks for: the few that are not finished, of the maker too.
+    op.create_index(
+        "ix_requisition_live_maker", "requisition", ["maker_id"], postgresql_where=sa.text("status IN ('open', 'ordered')")
+    )
     op.create_table(
         "sourcing_plan", sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False), _uuid("company_id"), _uuid("made_by"), _at("made_at"),
         sa.Column("requests", sa.ARRAY(sa.Uuid()), nullable=False), sa.Column("rules", sa.dialects.postgresql.JSONB(), nullable=False),
         sa.Column("shown", sa.dialects.postgresql.JSONB(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False), sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("units", sa.Integer(), nullable=False), sa.Column("unmet", sa.Integer(), nullable=False),
         sa.CheckConstraint("cardinality(requests) BETWEEN 1 AND 1000", name=op.f("ck_sourcing_plan_requests")),
         sa.ForeignKeyConstraint(["company_id"], ["company.id"], name=op.f("fk_sourcing_plan_company_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sourcing_plan")),
@@ -71,5 +77,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in reversed(_TABLES):
         op.drop_table(table)
+    op.drop_index("ix_requisition_live_maker", table_name="requisition")
     op.drop_column("requisition", "kit")
     op.drop_column("requisition", "complete_only")

@@ -39,8 +39,7 @@ class PlanRow:
 def _plan(shown: str) -> str:
     return f"""
 SELECT p.id, p.reference, p.company_id, p.made_by, p.made_at, p.requests, p.rules, {shown} AS shown,
-       (p.shown ->> 'total_minor')::bigint AS total_minor, p.shown ->> 'currency' AS currency,
-       (p.shown ->> 'units')::int AS units, (p.shown ->> 'unmet')::int AS unmet,
+       p.total_minor, p.currency, p.units, p.unmet,
        c.confirmed_at, coalesce(c.calls, '{{}}') AS calls, coalesce(c.waiting, 0) AS waiting
 FROM sourcing_plan p LEFT JOIN sourcing_plan_confirmed c ON c.plan_id = p.id
 """

@@ -110,10 +110,10 @@ async def make_plan(
     shown = await plan_many(session, actor, ids, asked, now)
     made: UUID = await fetch_value(
         session,
-        "INSERT INTO sourcing_plan (reference, company_id, made_by, made_at, requests, rules, shown) "
-        "VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb) RETURNING id",
+        "INSERT INTO sourcing_plan (reference, company_id, made_by, made_at, requests, rules, shown, currency, total_minor, units, "
+        "unmet) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8, $9, $10, $11) RETURNING id",
         short_reference("PLAN"), actor.company_id, actor.user_id, now, _checked(ids), encode(shown["rules"]).decode(),
-        encode(shown).decode(),
+        encode(shown).decode(), shown["currency"], shown["total_minor"], shown["units"], shown["unmet"],
     )  # fmt: skip
     return made, shown
 
