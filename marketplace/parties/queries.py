@@ -153,6 +153,23 @@ async def site_seen(session: AsyncSession, site_id: UUID) -> SiteRow | None:
     return SiteRow(**dict(row)) if row else None
 
 
+async def sites_seen(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, SiteRow]:
+    """Those of these sites that the tenant sees, by id; one statement."""
+    rows = await fetch(session, _SITE + "WHERE s.id = ANY($1::uuid[])", list(ids))
+    return {r["id"]: SiteRow(**dict(r)) for r in rows}
+
+
+async def sites_for_share(session: WriteSession, actor: Actor, ids: Iterable[UUID]) -> dict[UUID, SiteRow]:
+    """As ``site_for_share``, of many: the actor's own open ones of these, which cannot be closed until this transaction ends."""
+    locked = await fetch(
+        session,
+        "SELECT id FROM site WHERE id = ANY($1::uuid[]) AND company_id = $2 AND closed_at IS NULL ORDER BY id FOR SHARE",
+        list(ids),
+        actor.company_id,
+    )
+    return await sites_seen(session, [r["id"] for r in locked])
+
+
 async def site(session: AsyncSession, site_id: UUID) -> SiteRow:
     """One visible site. Raises ``site.not_found``."""
     found = await site_seen(session, site_id)

@@ -171,6 +171,8 @@ class Candidate(NamedTuple):
     least: int = 1
     """One order takes at least so many, and a ``multiple`` of so many, or all that can be ordered (``group_cap``)."""
     multiple: int = 1
+    orders_left: int | None = None
+    """How many more orders its agreement lets be given; None where it states no number."""
 
     def takes(self, quantity: int) -> bool:
         """Whether one order for so many is of a size that the agreement allows."""
@@ -433,6 +435,7 @@ def _under(
                 payment_days=entitled.payment_days if entitled else 0,
                 draw_fee=entitled.unit_price if entitled and entitled.replacement else None, worth=price,
                 answers=named, clause=terms.clause,
+                orders_left=_orders_left(terms, facts),
             )
         )  # fmt: skip
     return found
@@ -445,6 +448,11 @@ def _named(terms: Terms, clauses: Sequence[Terms], facts: Facts, now: datetime) 
         return known.answers
     about = still_about((terms,), facts, known.notices, now)
     return next((n.id for n in about if n.standing(now) is NoticeStanding.RUNNING), None)
+
+
+def _orders_left(terms: Terms, facts: Facts) -> int | None:
+    """How many more orders the terms let be given."""
+    return None if terms.max_exercises is None else max(terms.max_exercises - facts.exercises, 0)
 
 
 def crosses(origin: Point, target: Point) -> bool:

@@ -7,7 +7,19 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Identity, Index, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
@@ -34,6 +46,8 @@ class Requisition(Row):
     job_number: Mapped[str] = mapped_column(server_default="")
     job_upper: Mapped[str | None] = mapped_column(Text, Computed("upper(job_number)", persisted=True))
     substitutes: Mapped[bool] = mapped_column(server_default=text("false"))
+    complete_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    kit: Mapped[str] = mapped_column(server_default="")
     status: Mapped[str]
     outcome: Mapped[str | None]
     plan: Mapped[dict[str, Any] | None]
@@ -54,6 +68,65 @@ class Requisition(Row):
         Index("ix_requisition_destination", "destination_site_id", "maker_id"),
         # What every page counts: the few that are not finished, however many there were.
         Index("ix_requisition_live", "company_id", postgresql_where=text("status IN ('open', 'ordered')")),
+        Index("ix_requisition_live_maker", "maker_id", postgresql_where=text("status IN ('open', 'ordered')")),
+    )
+
+
+class SourcingPlan(Row):
+    """A plan over many parts requests as somebody was shown it: ``rules`` it was made by, ``shown`` what it says, its figures
+    beside it for lists. Only added."""
+
+    __tablename__ = "sourcing_plan"
+    id: Mapped[Id]
+    reference: Mapped[str] = mapped_column(unique=True)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    made_by: Mapped[UUID]
+    made_at: Mapped[datetime]
+    requests: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    rules: Mapped[dict[str, Any]]
+    shown: Mapped[dict[str, Any]]
+    currency: Mapped[str] = mapped_column(Text)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    units: Mapped[int]
+    unmet: Mapped[int]
+    __table_args__ = (
+        CheckConstraint("cardinality(requests) BETWEEN 1 AND 1000", name="requests"),
+        Index("ix_sourcing_plan_company", "company_id", text("id DESC")),
+    )
+
+
+class SourcingPlanConfirmed(Row):
+    """A plan was confirmed: the orders it made, of which ``waiting`` wait for an approver. Only added."""
+
+    __tablename__ = "sourcing_plan_confirmed"
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("sourcing_plan.id"), primary_key=True)
+    company_id: Mapped[UUID]
+    confirmed_by: Mapped[UUID]
+    confirmed_at: Mapped[datetime]
+    calls: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    waiting: Mapped[int]
+
+
+class CurrencyRate(Row):
+    """So many units of ``into`` for one of ``currency`` on a day, as a company states it, and whose figure it is. Only added: of one
+    day the newest row counts."""
+
+    __tablename__ = "currency_rate"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    currency: Mapped[str] = mapped_column(Text)
+    into: Mapped[str] = mapped_column(Text)
+    day: Mapped[date]
+    rate: Mapped[Decimal] = mapped_column(Numeric(18, 9))
+    source: Mapped[str]
+    recorded_by: Mapped[UUID]
+    recorded_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("rate > 0", name="rate"),
+        CheckConstraint(
+            "currency ~ '^[A-Z]{3}$' AND \"into\" ~ '^[A-Z]{3}$' AND currency <> \"into\"", name="currency"
+        ),
+        Index("ix_currency_rate_day", "company_id", "into", "currency", text("day DESC"), text("id DESC")),
     )
 
 

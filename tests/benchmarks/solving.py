@@ -9,7 +9,7 @@ from uuid import UUID
 
 from marketplace.agreements.evaluation import Entitled, Facts, evaluate_call
 from marketplace.agreements.terms import Terms
-from marketplace.sourcing.allocation import Need, Source, choose
+from marketplace.sourcing.allocation import Need, Rules, Source, choose
 from tests.benchmarks.bench import Credentials, Figure, percentile, seconds, size
 from tests.marketplace.agreements import builders, second
 
@@ -37,6 +37,7 @@ def problem(needs: int, units: int) -> tuple[list[Need], list[Source]]:
                 Source(
                     need.key, f"{part.int}-{place}", part, place % 50 == 0, 5, f"{part.int}-{place}", 5,
                     5_000 + place % 977, chance.randint(500, 9_000), NOW + timedelta(days=chance.randint(1, 12)),
+                    held_by=f"H{place % 50}",
                 )
             )  # fmt: skip
     return wanted, list({(s.need, s.key): s for s in sources}.values())
@@ -55,7 +56,7 @@ def rate(terms: Terms, facts: Facts, *, explain: bool = True) -> float:
 
 
 def run(_: Credentials) -> list[Figure]:
-    """plan.1000x10000 and clauses.evaluate."""
+    """plan.1000x10000, plan.caps and clauses.evaluate."""
     count, units = size(1_000, 30), size(10_000, 300)
     needs, sources = problem(count, units)
     taken = []
@@ -63,6 +64,14 @@ def run(_: Credentials) -> list[Figure]:
         began = time.perf_counter()
         choose(needs, sources)
         taken.append((time.perf_counter() - began) * 1000)
+    # Without the limit the holder that most is ordered from gets 18 orders at full size.
+    capped = Rules(holder_orders=max(count * 12 // 1_000, 1))
+    limited = []
+    for _turn in range(size(3, 1)):
+        began = time.perf_counter()
+        plan = choose(needs, sources, capped)
+        limited.append((time.perf_counter() - began) * 1000)
+        assert plan.proven, "a plan under limits is the best there is"
     first = rate(builders.terms(), builders.facts())
     bare = rate(builders.terms(), builders.facts(), explain=False)
     newest = rate(second.second("buy-back", price=second.INDEXED), second.indexed_facts())
@@ -70,6 +79,15 @@ def run(_: Credentials) -> list[Figure]:
     note = f"{count:,} needs, {units:,} units, {len(sources):,} arcs; explanations included"
     return [
         Figure("plan.1000x10000", percentile(taken, 0.95), "ms", None, None, 1, note),
+        Figure(
+            "plan.caps",
+            percentile(limited, 0.95),
+            "ms",
+            None,
+            None,
+            1,
+            f"the same with at most {capped.holder_orders} orders per holder, by a whole-number programme",
+        ),
         Figure("clauses.evaluate", first, "per s", None, None, 1, "orders under buy-back/v1, with reasons in words"),
         Figure("clauses.evaluate.bare", bare, "per s", None, None, 1, "the same without words, as a search asks"),
         Figure("clauses.evaluate.v2", newest, "per s", None, None, 1, "calls under buy-back/v2, indexed price"),

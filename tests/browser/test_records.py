@@ -130,7 +130,7 @@ async def test_every_page_is_accessible_and_fits(
                 "interests": "/security-interests", "interest": f"/security-interests/{secured['id']}",
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
-                "requests": "/requests", "availability": f"/requests?q={number}",
+                "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "availability": f"/requests?q={number}",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
                 "status": "/status", "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",

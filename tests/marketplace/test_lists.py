@@ -177,6 +177,12 @@ async def round_of_everything(job: Job, turn: int) -> None:
     interest = {**other, "kind": "ucc1", "number": f"26-{turn}", "filed_on": "2026-11-01", "expires_on": "2031-11-01"}
     await ok(job.planner.post(f"{API}/security-interests", json=interest), 201)
     await job.called(1)
+    asked = (await ok(job.planner.post(f"{API}/sourcing/requests", json=job.need(1)), 201))["id"]
+    await ok(job.planner.post(f"{API}/sourcing/plans", json={"requests": [asked]}), 201)
+    await world.owner.execute(
+        'INSERT INTO currency_rate (company_id, currency, "into", day, rate, source, recorded_by, recorded_at) '
+        "VALUES ($1, $2, 'USD', current_date, 1, 'Treasury', $1, now())", world.maker.id, f"AA{chr(65 + turn % 26)}",
+    )  # fmt: skip
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)

@@ -248,6 +248,9 @@ async def _list(visit: Visit, given: Mapping[str, str]) -> Response:
         view=TableView.of(visit.request, COLUMNS).with_next(following),
         tabs=tabs,
         status=status,
+        raised=int(visit.asked("raised"))
+        if visit.asked("raised").isascii() and visit.asked("raised").isdecimal()
+        else 0,
         **await _form_context(visit, given),
     )
 

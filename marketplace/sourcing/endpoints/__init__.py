@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, messages, orders
+from marketplace.sourcing.endpoints import agreed, back, messages, orders, plans
 
 router = APIRouter()
-for routes in (orders.sourcing, back.sourcing, messages.sourcing, agreed.company, agreed.ending):
+for routes in (plans.sourcing, orders.sourcing, back.sourcing, messages.sourcing, agreed.company, agreed.ending):
     router.include_router(routes)

@@ -244,6 +244,61 @@ async def locate(
     return Located(found, known, related, destination, farther)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One of many needs: a part (with ``related`` also what may stand in), where to, how urgent."""
+
+    part_id: UUID
+    destination: Point
+    urgency: str
+    related: bool
+
+
+async def locate_many(
+    session: AsyncSession, actor: Actor, wanted: Sequence[Wanted], now: datetime, *, explain: bool
+) -> list[list[tuple[int, Candidate]]]:
+    """As ``locate``, for needs that go to different places in different urgency: by need every place, with the rank of its part
+    (0 = the one asked for). A constant number of statements for any number of needs; needs that differ in nothing but how
+    many share one look."""
+    who = await scope(session, actor)
+    related = await parts.related(session, list({w.part_id for w in wanted if w.related}))
+    stands_in: dict[UUID, list[UUID]] = {}
+    for r in related:
+        if r.relation in ("superseded_by", "alternate"):
+            stands_in.setdefault(r.part_id, []).append(r.other_id)
+    every = list({w.part_id for w in wanted} | {o for others in stands_in.values() for o in others})
+    known = await parts.parts(session, every)
+    rows = await stock(session, every, who.makers, now)
+    if who.mask:
+        rows = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in rows]
+    # The urgency is put in where each need is looked at.
+    rights = await agreements.rights(session, standing(rows), requested=1, urgency=URGENCIES["stock_order"])
+    by_part: dict[UUID, list[StockRow]] = {}
+    for row in rows:
+        by_part.setdefault(row.part_id, []).append(row)
+    weights = {p.id: p.weight_grams for p in known.values()}
+    prices = {p.id: p.list_price for p in known.values()}
+    looked: dict[tuple[UUID, Point, str], list[Candidate]] = {}
+
+    def look(part: UUID, to: Point, urgency: str) -> list[Candidate]:
+        key = (part, to, urgency)
+        if key not in looked:
+            looked[key] = assemble(
+                by_part.get(part, []), rights, makers=who.makers, destination=to, urgency=urgency, weights=weights,
+                currencies=who.currencies, list_prices=prices, limits=who.limits, mask=who.mask, now=now, explain=explain,
+            )  # fmt: skip
+        return looked[key]
+
+    return [
+        [
+            (rank, c)
+            for rank, part in enumerate([w.part_id, *(stands_in.get(w.part_id, []) if w.related else [])])
+            for c in look(part, w.destination, w.urgency)
+        ]
+        for w in wanted
+    ]
+
+
 async def destination_of(session: AsyncSession, actor: Actor, site_id: UUID | None) -> tuple[UUID | None, Point]:
     """The place units should come to: the named site, else the actor's own, else the company's first."""
     if site_id is None:

@@ -50,6 +50,8 @@ class RequisitionRow:
     ordered: int
     on_the_way: int
     received: int
+    complete_only: bool = False
+    kit: str = ""
 
     def plan_for(self, actor: Actor) -> dict[str, Any] | None:
         """The stored plan as this person may read it: one that was made by somebody who sees more names no holder."""
@@ -80,7 +82,8 @@ SELECT r.id, r.reference, r.company_id, c.name AS company, r.maker_id, m.name AS
        r.requested_by, r.part_id,
        p.number AS part_number, p.description, p.uom, r.quantity, r.destination_site_id, s.name AS destination,
        r.needed_by, r.urgency, r.machine_model, r.machine_serial, r.job_number, r.substitutes, r.status, r.outcome,
-       r.plan, r.planned_at, r.created_at, r.closed_at, t.ordered, t.on_the_way, t.received
+       r.plan, r.planned_at, r.created_at, r.closed_at, t.ordered, t.on_the_way, t.received,
+       r.complete_only, r.kit
 FROM requisition r JOIN company c ON c.id = r.company_id JOIN company m ON m.id = r.maker_id
 JOIN part p ON p.id = r.part_id LEFT JOIN site s ON s.id = r.destination_site_id
 CROSS JOIN LATERAL (
@@ -142,6 +145,34 @@ async def requisition_for_update(session: WriteSession, requisition_id: UUID) ->
     """The same, locked first and read after."""
     await fetch_one(session, "SELECT id FROM requisition WHERE id = $1 FOR NO KEY UPDATE", requisition_id)
     return await requisition(session, requisition_id)
+
+
+async def requisitions_of(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[RequisitionRow]:
+    """The visible ones of these parts requests, in id order; one statement."""
+    rows = await fetch(session, _REQUISITION + "WHERE r.id = ANY($1::uuid[]) ORDER BY r.id", list(ids))
+    return [RequisitionRow(**dict(r)) for r in rows]
+
+
+async def requisitions_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[RequisitionRow]:
+    """The same, locked first, in id order, and read after."""
+    await fetch(
+        session, "SELECT id FROM requisition WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", list(ids)
+    )
+    return await requisitions_of(session, ids)
+
+
+async def unplanned(session: AsyncSession, company_id: UUID, *, limit: int) -> Sequence[UUID]:
+    """The company's parts requests (as requester or as the maker) of which something is still to be ordered, the ones needed first
+    before others."""
+    rows = await fetch(
+        session,
+        f"SELECT r.id FROM requisition r WHERE (r.company_id = $1 OR r.maker_id = $1) AND r.status IN ('open', 'ordered') "
+        "AND r.quantity > (SELECT coalesce(sum(coalesce(x.inspected_good, x.quantity)), 0) FROM call x "
+        f"WHERE x.requisition_id = r.id AND x.status NOT IN {DEAD}) ORDER BY r.needed_by, r.id LIMIT $2",
+        company_id,
+        limit,
+    )
+    return [r["id"] for r in rows]
 
 
 async def sold_back_to(session: AsyncSession, company_id: UUID, site_id: UUID) -> int:

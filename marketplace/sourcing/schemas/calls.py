@@ -158,6 +158,8 @@ class RequestIn(BodyIn):
     machine_serial: str = Field(default="", max_length=120)
     job_number: str = Field(default="", max_length=120)
     substitutes: bool = False
+    complete_only: bool = Field(default=False, description="All of the quantity, or nothing.")
+    kit: str = Field(default="", max_length=120, description="Requests of one kit are planned whole or not at all.")
 
 
 class OrderBackIn(RequestIn):

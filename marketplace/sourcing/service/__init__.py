@@ -26,6 +26,8 @@ from marketplace.sourcing.service.licensing import (
 from marketplace.sourcing.service.losing import mend, report_lost, risk_words
 from marketplace.sourcing.service.objecting import fetches_of, object_to_condition
 from marketplace.sourcing.service.ordering import approve, confirm, lapse, order_back, withdraw_request
+from marketplace.sourcing.service.planning import MOST_REQUESTS, confirm_plan, make_plan, plan_many, record_rate
+from marketplace.sourcing.service.raising_many import MOST_ROWS, Fate, Row, fates, raise_many
 from marketplace.sourcing.service.receiving import finish, receive, settle
 from marketplace.sourcing.service.rejecting import (
     accept_rejected,
@@ -42,12 +44,16 @@ from marketplace.sourcing.service.standing_in import candidates as stand_in_cand
 from marketplace.sourcing.service.writing import write_message
 
 __all__ = [
+    "MOST_REQUESTS",
+    "MOST_ROWS",
     "Asked",
     "Breach",
     "Ended",
+    "Fate",
     "InPlace",
     "Needed",
     "Offered",
+    "Row",
     "Sellable",
     "accept",
     "accept_rejected",
@@ -65,10 +71,12 @@ __all__ = [
     "cancels_by_both",
     "close_site",
     "confirm",
+    "confirm_plan",
     "correct_shipment",
     "delay_so_far",
     "end_for_breach",
     "end_unlicensed",
+    "fates",
     "fetches_of",
     "finish",
     "grounds_of",
@@ -76,17 +84,21 @@ __all__ = [
     "keep_rejected",
     "lapse",
     "licence_needed",
+    "make_plan",
     "mend",
     "name_destination",
     "object_to_condition",
     "order_back",
     "plan",
+    "plan_many",
+    "raise_many",
     "raise_request",
     "receive",
     "receive_back",
     "receive_replacement",
     "record_freight",
     "record_licence",
+    "record_rate",
     "refuse",
     "refuse_licence",
     "release",

@@ -110,15 +110,33 @@ async def confirm(
         before = await queries.ordered_worth(session, requisition_id)
         total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
         worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
-        await _check_delegation(session, actor, found.maker_id, worth)
-        approval = _needs_approval(actor, total)
-        calls = [await _call(session, actor, found, c, n, approval, now, notice_id) for c, n in picked]
-        status = "awaiting_approval" if approval else "ordered"
-        await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", requisition_id, status)
+        await require_delegation(session, actor, found.maker_id, worth)
+        approval = wants_approval(actor, total)
+        calls = await order_picked(
+            session, actor, found, picked, approval=approval, total=total, now=now, notice_id=notice_id
+        )
         await keep_plan(session, requisition_id, planned.shown, now)
-        if approval:
-            await _alert(session, actor, found, total, now)
     return Ordered(tuple(calls), approval)
+
+
+async def order_picked(
+    session: WriteSession,
+    actor: Actor,
+    found: queries.RequisitionRow,
+    picked: Sequence[tuple[Candidate, int]],
+    *,
+    approval: bool,
+    total: Decimal,
+    now: datetime,
+    notice_id: UUID | None = None,
+) -> list[UUID]:
+    """Reserves and orders so many from these places for a request, whose lots are locked and which acts for its maker."""
+    calls = [await _call(session, actor, found, c, n, approval, now, notice_id) for c, n in picked]
+    status = "awaiting_approval" if approval else "ordered"
+    await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", found.id, status)
+    if approval:
+        await _alert(session, actor, found, total, now)
+    return calls
 
 
 async def _require_notice(
@@ -223,11 +241,13 @@ def _cannot(candidate: Candidate, quantity: int, can: int) -> DomainError:
     )
 
 
-def _needs_approval(actor: Actor, total: Decimal) -> bool:
+def wants_approval(actor: Actor, total: Decimal) -> bool:
+    """Whether orders of this amount for one request wait for an approver."""
     return actor.order_limit is not None and total > actor.order_limit and not actor.may("sourcing.approve")
 
 
-async def _check_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:
+async def require_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:
+    """Raises ``requisition.delegation`` where a request comes to more than the actor's company may order back of this maker's."""
     limit = (await queries.scope(session, actor)).limits.get(maker)
     if actor.company_id == maker:
         return

@@ -37,6 +37,8 @@ class Asked:
     machine_serial: str = ""
     job_number: str = ""
     substitutes: bool = False
+    complete_only: bool = False
+    kit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,11 @@ async def raise_request(session: WriteSession, actor: Actor, asked: Asked, now: 
     made: UUID = await fetch_value(
         session,
         "INSERT INTO requisition (reference, company_id, maker_id, requested_by, part_id, quantity, destination_site_id, "
-        "needed_by, urgency, machine_model, machine_serial, job_number, substitutes, status, created_at) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,'open',$14) RETURNING id",
+        "needed_by, urgency, machine_model, machine_serial, job_number, substitutes, status, created_at, complete_only, kit) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,'open',$14,$15,$16) RETURNING id",
         short_reference("REQ"), actor.company_id, maker, actor.user_id, asked.part_id, asked.quantity,
         asked.destination_site_id, asked.needed_by, asked.urgency, asked.machine_model.strip(),
-        asked.machine_serial.strip(), asked.job_number.strip(), asked.substitutes, now,
+        asked.machine_serial.strip(), asked.job_number.strip(), asked.substitutes, now, asked.complete_only, asked.kit.strip(),
     )  # fmt: skip
     return made
 
@@ -116,7 +118,7 @@ async def plan(
         for c in every
         if c.most(lacking) > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
     ]
-    need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency)
+    need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency, requisition.complete_only)
     sources = [_source(c, lacking) for c in usable if c.unit_price is not None]
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}

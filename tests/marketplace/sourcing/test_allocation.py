@@ -79,7 +79,7 @@ def test_a_late_source_is_told_as_late_and_an_equal_one_as_equal() -> None:
     assert len(plan.chosen) == 1
     words = {n.source: n.words for n in plan.not_chosen}
     assert words["c"] == "Would arrive 3 days after it is needed."
-    assert {w for s, w in words.items() if s != "c"} == {"Costs as much: equal sources are taken in a fixed order."}
+    assert {w for s, w in words.items() if s != "c"} == {"Costs as much: equal sources are spread over holders."}
 
 
 @given(
