@@ -273,6 +273,10 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             number = await owner.fetchval("SELECT number FROM part WHERE id = $1", world.part)
             await ok(job.buyer.post(f"{counts}/{sheet}/entries", json={"items": f"{number}, 4"}), 201)
 
+        async def written(turn: int) -> None:
+            """One more message on the order that was drawn."""
+            await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/messages", json={"text": f"Message {turn}."}), 201)
+
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
@@ -317,6 +321,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         await taken_out()
         await round_of_everything(job, 1)
         await stopped_and_counted(1)
+        await written(1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
@@ -324,6 +329,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await taken_out()
             await round_of_everything(job, turn)
             await stopped_and_counted(turn)
+            await written(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one
@@ -338,6 +344,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             # A row for each company.
             f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",
+            # Written by the worker from what happens.
+            f"{API}/notifications",
             # The log is signed by the worker, and watched by companies.
             f"{API}/ledger/checkpoints", f"{API}/ledger/witnesses",
         }, missing  # fmt: skip
