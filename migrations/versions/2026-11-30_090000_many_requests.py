@@ -36,7 +36,10 @@ def upgrade() -> None:
     op.add_column("requisition", sa.Column("kit", sa.Text(), server_default="", nullable=False))
     # What a plan of everything looks for: the few that are not finished, of the maker too.
     op.create_index(
-        "ix_requisition_live_maker", "requisition", ["maker_id"], postgresql_where=sa.text("status IN ('open', 'ordered')")
+        "ix_requisition_live_maker",
+        "requisition",
+        ["maker_id"],
+        postgresql_where=sa.text("status IN ('open', 'ordered')"),
     )
     op.create_table(
         "sourcing_plan", sa.Column("id", sa.Uuid(), server_default=sa.text("uuidv7()"), nullable=False),
