@@ -88,10 +88,13 @@ def givers(plan: Mapping[str, Any]) -> list[Giver]:
 
 def served(r: Mapping[str, Any]) -> str:
     """From whom a request is served, in one line."""
+    found: dict[tuple[str, int], int] = {}
+    for c in r["chosen"]:
+        key = ("own stock" if c["kind"] == "own_stock" else c["holder"], c["late_days"])
+        found[key] = found.get(key, 0) + c["quantity"]
     parts = [
-        f"{c['quantity']:,} from {'own stock' if c['kind'] == 'own_stock' else c['holder']}"
-        + (f", {c['late_days']} {'day' if c['late_days'] == 1 else 'days'} late" if c["late_days"] else "")
-        for c in r["chosen"]
+        f"{n:,} from {who}" + (f", {days} {'day' if days == 1 else 'days'} late" if days else "")
+        for (who, days), n in sorted(found.items())
     ]
     if r["unmet"]:
         parts.append(f"{r['unmet']:,} unmet")

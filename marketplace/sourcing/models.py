@@ -72,6 +72,21 @@ class Requisition(Row):
     )
 
 
+class RequisitionChange(Row):
+    """What was changed about a parts request: the fields as they stood ``before`` and ``after``. Only added."""
+
+    __tablename__ = "requisition_change"
+    id: Mapped[Id]
+    requisition_id: Mapped[UUID] = mapped_column(ForeignKey("requisition.id"))
+    company_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+    __table_args__ = (Index("ix_requisition_change_requisition", "requisition_id", "id"),)
+
+
 class SourcingPlan(Row):
     """A plan over many parts requests as somebody was shown it: ``rules`` it was made by, ``shown`` what it says, its figures
     beside it for lists. Only added."""

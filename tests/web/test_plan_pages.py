@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from openpyxl import Workbook
@@ -153,3 +154,21 @@ async def test_a_plan_whose_units_are_gone_is_shown_as_it_is_now(site: Site) -> 
     )
     outsider = await site.browser(site.world.other, "admin")
     assert (await outsider.get(plans[0])).status_code == 404
+
+
+async def test_changing_a_request_shows_what_it_does_before_it_does_it(site: Site) -> None:
+    [one] = await raised(site, 2)
+    planner = await site.browser(site.world.maker, "planner")
+    form = await planner.get(f"/requests/{one}/change")
+    assert "Change it" in (await planner.get(f"/requests/{one}")).text
+    checked = await send(planner, f"/requests/{one}/change", form, quantity="5", job_number="WO-9")
+    assert checked.status_code == 200, checked.text
+    assert "5 are to be ordered then" in checked.text
+    assert await site.world.owner.fetchval("SELECT quantity FROM requisition WHERE id = $1", UUID(one)) == 2
+    done = await send(planner, f"/requests/{one}/change", checked)
+    assert done.status_code == 303, done.text
+    assert "The request was changed." in (await planner.get(done.headers["location"])).text
+    row = await site.world.owner.fetchrow("SELECT quantity, job_number FROM requisition WHERE id = $1", UUID(one))
+    assert tuple(row.values()) == (5, "WO-9")
+    wrong = await send(planner, f"/requests/{one}/change", form, quantity="0")
+    assert wrong.status_code == 422

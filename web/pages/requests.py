@@ -53,6 +53,11 @@ DONE: Final = {
         "The other order gave way; what it lacks was planned anew, and everybody concerned was told.",
     ),
     "approved": ("good", "Approved.", "The orders went out; the holders' time to answer runs from now."),
+    "changed": (
+        "good",
+        "The request was changed.",
+        "Orders that no longer fitted were taken back where nobody is bound; below is how it stands.",
+    ),
     "cancelled": ("good", "Cancelled.", "Every reservation ended; the holders were told."),
     "finished": ("good", "Closed.", "What became of the units is in their history."),
 }
@@ -165,6 +170,8 @@ def steps(
     open_calls = [c for c in calls if c.status in {"allocated", "noticed", "accepted", "shipped", "received"}]
     if row.received and not open_calls and row.status not in {"closed", "cancelled"}:
         found.append(Step("finish", "Close the request", "square-check", primary=True))
+    if row.status in {"open", "ordered", "received"} and row.company_id == actor.company_id:
+        found.append(Step("change", "Change it", "pencil"))
     if row.status not in {"closed", "cancelled"} and not row.on_the_way and not row.received:
         found.append(Step("cancel", "Cancel the request", "x"))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from marketplace.sourcing.permissions import ReadsSourcing, Requests, StatesRate
 from marketplace.sourcing.schemas.plans import (
     BulkIn,
     BulkOut,
+    ChangedOut,
+    ChangeIn,
     ConfirmedOut,
     ManyOut,
     PlanIn,
@@ -39,6 +42,26 @@ async def raise_many(session: Writing, actor: Requests, given: BulkIn, now: Now,
         return BulkOut.of(ids, left, rows).model_dump(mode="json")
 
     return BulkOut.model_validate((await once(session, actor, key, "requests.bulk", given.model_dump(), act)).content)
+
+
+@sourcing.post("/requests/{requisition_id}/change", summary="Change a parts request")
+async def change_request(
+    session: Writing, actor: Requests, requisition_id: UUID, given: ChangeIn, now: Now, key: IdempotencyKey = None
+) -> ChangedOut:
+    """At any stage until it has ended. Orders that no longer fit are taken back where nobody is bound to them yet; the others stay
+    and are named."""
+
+    async def act() -> dict[str, Any]:
+        change = service.Change(**given.model_dump(exclude={"dry_run"}))
+        done = await service.change_request(session, actor, requisition_id, change, now, dry_run=given.dry_run)
+        return {
+            "taken_back": [asdict(o) for o in done.taken_back], "staying": [asdict(o) for o in done.staying],
+            "too_many": done.too_many, "lacking": done.lacking, "words": done.words,
+        }  # fmt: skip
+
+    what = f"requests.change:{requisition_id}"
+    answer = await once(session, actor, key, what, given.model_dump(), act, status=200)
+    return ChangedOut.model_validate(answer.content)
 
 
 @sourcing.post("/plans", status_code=201, summary="Plan many parts requests together")

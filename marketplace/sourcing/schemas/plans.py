@@ -13,7 +13,7 @@ from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment
 from marketplace.sourcing.allocation import Rules
 from marketplace.sourcing.many import WhatIf
 from marketplace.sourcing.queries import PlanRow
-from marketplace.sourcing.schemas.calls import ChosenPlace, PlaceNotCallable, PlannedPlace
+from marketplace.sourcing.schemas.calls import ChosenPlace, PlaceNotCallable, PlannedPlace, Urgency
 from marketplace.sourcing.service.raising_many import Fate, Row
 
 _MOST_MONEY = 10**13
@@ -59,6 +59,42 @@ class BulkIn(BodyIn):
     )  # fmt: skip
     rows: list[BulkRowIn] = Field(min_length=1, max_length=1_000)
     mode: Literal["all_or_nothing", "good_rows"] = "all_or_nothing"
+
+
+class ChangeIn(BodyIn):
+    """What a parts request should say from now on; what is left out stays. ``dry_run``: only what it would do is answered."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 2, "urgency": "urgent", "dry_run": True}]})
+    quantity: int | None = Field(default=None, ge=1)
+    needed_by: Moment | None = None
+    urgency: Urgency | None = None
+    destination_site_id: UUID | None = None
+    job_number: str | None = Field(default=None, max_length=120)
+    machine_model: str | None = Field(default=None, max_length=120)
+    machine_serial: str | None = Field(default=None, max_length=120)
+    substitutes: bool | None = None
+    complete_only: bool | None = None
+    kit: str | None = Field(default=None, max_length=120)
+    dry_run: bool = False
+
+
+class OrderThen(BaseModel):
+    """An order of the request."""
+
+    id: UUID
+    reference: str
+    holder: str
+    quantity: int
+
+
+class ChangedOut(BaseModel):
+    """What the change does: orders taken back, orders that no longer fit and stay because they are bound or on their way."""
+
+    taken_back: list[OrderThen]
+    staying: list[OrderThen]
+    too_many: int = Field(description="Units on order beyond what is wanted.")
+    lacking: int = Field(description="Units to be ordered then.")
+    words: list[str]
 
 
 class ReasonOut(BaseModel):

@@ -9,6 +9,7 @@ from marketplace.sourcing.service.answering import (
     ship,
 )
 from marketplace.sourcing.service.cancelling import cancel_call, cancels_by_both, release
+from marketplace.sourcing.service.changing import Change, change_request
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere, delay_so_far
 from marketplace.sourcing.service.ending import Breach, Ended, breach_of, end_for_breach, sign_proposal
@@ -48,6 +49,7 @@ __all__ = [
     "MOST_ROWS",
     "Asked",
     "Breach",
+    "Change",
     "Ended",
     "Fate",
     "InPlace",
@@ -69,6 +71,7 @@ __all__ = [
     "buy_unreplaced",
     "cancel_call",
     "cancels_by_both",
+    "change_request",
     "close_site",
     "confirm",
     "confirm_plan",

@@ -490,11 +490,7 @@ async def withdraw_request(session: WriteSession, actor: Actor, requisition_id: 
         now,
     )
     for call in ended:
-        if call.noticed_at and call.kind != "own_stock":
-            await announce(
-                session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
-                f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
-            )  # fmt: skip
+        await tell_cancelled(session, call)
 
 
 async def _end_calls(
@@ -502,6 +498,13 @@ async def _end_calls(
 ) -> Sequence[queries.CallRow]:
     """Ends the request's orders in these states; answers them as they were."""
     calls = await queries.calls(session, found.maker_id, requisition_id=found.id, statuses=statuses, limit=500)
+    return await end_these(session, by, calls, why, now)
+
+
+async def end_these(
+    session: WriteSession, by: By, calls: Sequence[queries.CallRow], why: str, now: datetime
+) -> Sequence[queries.CallRow]:
+    """Ends these orders, which bind nobody; answers them as they were."""
     for call in calls:
         await free_units(session, by, call, "end", now)
         if call.agreement_id and call.noticed_at and call.replaces_id is None:
@@ -509,6 +512,15 @@ async def _end_calls(
         await set_status(session, call, "cancelled", ended_at=now, note=why)
         await tell(session, by, call, "cancelled", {"why": why}, now)
     return calls
+
+
+async def tell_cancelled(session: WriteSession, call: queries.CallRow) -> None:
+    """Tells the holder of an order that it had notice of that it is not needed any more."""
+    if call.noticed_at and call.kind != "own_stock":
+        await announce(
+            session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was cancelled",
+            f"{call.maker} no longer needs {call.quantity} x {call.part_number}.",
+        )  # fmt: skip
 
 
 async def bound_both(
