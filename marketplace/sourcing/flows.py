@@ -48,15 +48,14 @@ class Left:
 
     def room(self, source: Source) -> int:
         """How many could still come from there."""
-        if (
-            self.orders.get(source.who) == 0
-            or self.deeds.get(source.deed) == 0
-            or self.money.get(source.who, source.money) < source.money
-        ):
+        if self.orders and self.orders.get(source.who) == 0:
             return 0
-        return min(
-            self.places[source.key], self.rights[source.group], self.units.get(source.who, self.places[source.key])
-        )
+        if self.deeds and self.deeds.get(source.deed) == 0:
+            return 0
+        if self.money and self.money.get(source.who, source.money) < source.money:
+            return 0
+        room = min(self.places[source.key], self.rights[source.group])
+        return min(room, self.units.get(source.who, room)) if self.units else room
 
 
 @dataclass(frozen=True, slots=True)
