@@ -156,25 +156,26 @@ def flow(of: Level, left: Left) -> list[int]:
 
     add = solver.add_arc_with_capacity_and_unit_cost
     demand = sum(n.quantity for n in of.needs)
-    done: set[tuple[str, str]] = set()
     over: list[int] = []
     stock: dict[str, int] = {}
     for source, most in zip(of.arcs, of.capacity, strict=True):
         stock[source.who] = stock.get(source.who, 0) + most
+    places: dict[str, int] = {}
     for source, weight, most in zip(of.arcs, of.weights.arcs, of.capacity, strict=True):
-        holder, right, place = (
-            node(k, v) for k, v in (("holder", source.who), ("right", source.group), ("place", source.key))
-        )
-        if ("holder", source.who) not in done:
-            done.add(("holder", source.who))
-            cap = min(left.units.get(source.who, demand), stock[source.who], demand)
-            for extra, width in enumerate(shares(cap) if of.weights.spread else (cap,)):
-                add(0, holder, width, min(extra, of.weights.scale - 1))
-        if ("right", source.group) not in done:
-            done.add(("right", source.group))
-            add(holder, right, left.rights[source.group], 0)
-        if ("place", source.key) not in done:
-            done.add(("place", source.key))
+        place = places.get(source.key)
+        if place is None:
+            # A place has one right, and a right one holder: both are looked at when the place is first met.
+            known = len(numbers)
+            holder = node("holder", source.who)
+            if len(numbers) > known:
+                cap = min(left.units.get(source.who, demand), stock[source.who], demand)
+                for extra, width in enumerate(shares(cap) if of.weights.spread else (cap,)):
+                    add(0, holder, width, min(extra, of.weights.scale - 1))
+            known = len(numbers)
+            right = node("right", source.group)
+            if len(numbers) > known:
+                add(holder, right, left.rights[source.group], 0)
+            place = places[source.key] = node("place", source.key)
             add(right, place, left.places[source.key], 0)
         over.append(add(place, node("need", source.need), most, weight))
     for need in of.needs:
