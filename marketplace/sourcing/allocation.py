@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from marketplace.kit.errors import invalid
 from marketplace.sourcing.flows import Left, flow, level
@@ -198,6 +199,7 @@ class _Reasons:
             self.mine.setdefault(s.need, []).append(s)
             if s.own == (rules.first == "pool"):
                 self.ordered.setdefault(s.need, []).append(s)
+        self.limited = bool(left.orders or left.deeds or left.units or left.money)
         self.by_right: dict[str, set[str]] = {}
         for s, _ in taken:
             self.by_right.setdefault(s.group, set()).add(s.need)
@@ -205,16 +207,10 @@ class _Reasons:
     def _barred(self, s: Source, need: Need) -> str | None:
         """Why nothing more can come from there in this plan; None where it can."""
         rules, left = self.rules, self.left
-        if not s.own and s.who in rules.without:
+        if rules.without and not s.own and s.who in rules.without:
             return "Left out of this plan, as asked."
-        if left.orders.get(s.who) == 0:
-            return f"This plan sends no holder more than {rules.holder_orders} {'order' if rules.holder_orders == 1 else 'orders'}."
-        if left.deeds.get(s.deed) == 0:
-            return "Its agreement lets no more orders be given than this plan gives."
-        if left.units.get(s.who, 1) <= 0:
-            return f"This plan takes no more than {rules.holder_units} {'unit' if rules.holder_units == 1 else 'units'} from one holder."
-        if left.money.get(s.who, s.money) < s.money:
-            return "This plan orders for no more money than that from one holder."
+        if self.limited and (words := self._limited(s)) is not None:
+            return words
         if left.places.get(s.key, 0) <= 0 or left.rights.get(s.group, 0) <= 0:
             urgent = any(
                 URGENCY_ORDER.index(self.needs[n].urgency) < URGENCY_ORDER.index(need.urgency) for n in self._takers(s)
@@ -226,6 +222,19 @@ class _Reasons:
             (o.money for o in self.mine.get(need.key, ())), default=0
         ):
             return "Beyond what is left of the budget."
+        return None
+
+    def _limited(self, s: Source) -> str | None:
+        """The limit of a holder or an agreement that is used up."""
+        rules, left = self.rules, self.left
+        if left.orders.get(s.who) == 0:
+            return f"This plan sends no holder more than {rules.holder_orders} {'order' if rules.holder_orders == 1 else 'orders'}."
+        if left.deeds.get(s.deed) == 0:
+            return "Its agreement lets no more orders be given than this plan gives."
+        if left.units.get(s.who, 1) <= 0:
+            return f"This plan takes no more than {rules.holder_units} {'unit' if rules.holder_units == 1 else 'units'} from one holder."
+        if left.money.get(s.who, s.money) < s.money:
+            return "This plan orders for no more money than that from one holder."
         return None
 
     def _takers(self, s: Source) -> set[str]:
@@ -262,14 +271,17 @@ class _Reasons:
         """For every source left alone: what one unit from it would weigh more than the dearest one taken (what comes first
         is taken at whatever cost and is not compared with), and how much later it comes."""
         found = []
+        dearest = {
+            key: max(cost(self.needs[key], o) for o in self.ordered.get(key) or mine) for key, mine in self.mine.items()
+        }
+        last = {key: max(o.arrives for o in mine) for key, mine in self.mine.items()}
         for s in self.sources:
             if (s.need, s.key) in self.taken or s.need not in self.mine:
                 continue
             need = self.needs[s.need]
             others = self.ordered.get(s.need, [])
-            mine = self.mine[s.need]
-            more = cost(need, s) - max((cost(need, o) for o in (others or mine)), default=0)
-            later = max(0, _days(s, mine))
+            more = cost(need, s) - dearest[s.need]
+            later = _days(s, last[s.need]) if s.arrives > last[s.need] else 0
             barred = self._barred(s, need)
             if barred is not None:
                 found.append(NotChosen(s.need, s.key, 0, barred, later, possible=False))
@@ -298,7 +310,7 @@ class _Reasons:
         words = f"{more / 100:,.2f} more per unit"
         if late or any(late_days(need, o) for o in others):
             words += ", the days that each would be late counted"
-        days = _days(source, others)
+        days = _days(source, max(o.arrives for o in others))
         return f"{words}, and {days} {'day' if days == 1 else 'days'} later." if days > 0 else f"{words}."
 
     def unmet(self, key: str, met: int) -> str:
@@ -323,5 +335,5 @@ class _Reasons:
         return f"All places together can give {met:,} for it." if met else "No place can give any in this plan."
 
 
-def _days(source: Source, others: Sequence[Source]) -> int:
-    return math.ceil((source.arrives - max(o.arrives for o in others)).total_seconds() / 86_400)
+def _days(source: Source, last: datetime) -> int:
+    return math.ceil((source.arrives - last).total_seconds() / 86_400)

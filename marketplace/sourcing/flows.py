@@ -48,15 +48,14 @@ class Left:
 
     def room(self, source: Source) -> int:
         """How many could still come from there."""
-        if (
-            self.orders.get(source.who) == 0
-            or self.deeds.get(source.deed) == 0
-            or self.money.get(source.who, source.money) < source.money
-        ):
+        if self.orders and self.orders.get(source.who) == 0:
             return 0
-        return min(
-            self.places[source.key], self.rights[source.group], self.units.get(source.who, self.places[source.key])
-        )
+        if self.deeds and self.deeds.get(source.deed) == 0:
+            return 0
+        if self.money and self.money.get(source.who, source.money) < source.money:
+            return 0
+        room = min(self.places[source.key], self.rights[source.group])
+        return min(room, self.units.get(source.who, room)) if self.units else room
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,25 +156,26 @@ def flow(of: Level, left: Left) -> list[int]:
 
     add = solver.add_arc_with_capacity_and_unit_cost
     demand = sum(n.quantity for n in of.needs)
-    done: set[tuple[str, str]] = set()
     over: list[int] = []
     stock: dict[str, int] = {}
     for source, most in zip(of.arcs, of.capacity, strict=True):
         stock[source.who] = stock.get(source.who, 0) + most
+    places: dict[str, int] = {}
     for source, weight, most in zip(of.arcs, of.weights.arcs, of.capacity, strict=True):
-        holder, right, place = (
-            node(k, v) for k, v in (("holder", source.who), ("right", source.group), ("place", source.key))
-        )
-        if ("holder", source.who) not in done:
-            done.add(("holder", source.who))
-            cap = min(left.units.get(source.who, demand), stock[source.who], demand)
-            for extra, width in enumerate(shares(cap) if of.weights.spread else (cap,)):
-                add(0, holder, width, min(extra, of.weights.scale - 1))
-        if ("right", source.group) not in done:
-            done.add(("right", source.group))
-            add(holder, right, left.rights[source.group], 0)
-        if ("place", source.key) not in done:
-            done.add(("place", source.key))
+        place = places.get(source.key)
+        if place is None:
+            # A place has one right, and a right one holder: both are looked at when the place is first met.
+            known = len(numbers)
+            holder = node("holder", source.who)
+            if len(numbers) > known:
+                cap = min(left.units.get(source.who, demand), stock[source.who], demand)
+                for extra, width in enumerate(shares(cap) if of.weights.spread else (cap,)):
+                    add(0, holder, width, min(extra, of.weights.scale - 1))
+            known = len(numbers)
+            right = node("right", source.group)
+            if len(numbers) > known:
+                add(holder, right, left.rights[source.group], 0)
+            place = places[source.key] = node("place", source.key)
             add(right, place, left.places[source.key], 0)
         over.append(add(place, node("need", source.need), most, weight))
     for need in of.needs:

@@ -103,11 +103,16 @@ class Rules:
 
 def late_days(need: Need, source: Source) -> int:
     """How many days a unit from there comes after it is needed, begun ones counted whole."""
-    return max(0, math.ceil((source.arrives - need.needed_by).total_seconds() / _DAY_SECONDS))
+    if source.arrives <= need.needed_by:
+        return 0
+    return math.ceil((source.arrives - need.needed_by).total_seconds() / _DAY_SECONDS)
 
 
 def cost(need: Need, source: Source) -> int:
     """What one unit from there weighs in the plan: money, lateness, scarcity, and that it is another number."""
-    preference = need.parts.index(source.part) if source.part in need.parts else len(need.parts)
-    late = late_days(need, source) * LATENESS_MINOR_PER_DAY[need.urgency]
-    return source.money + late + source.scarcity + preference * STAND_IN_MINOR
+    found = source.money + source.scarcity
+    if source.arrives > need.needed_by:
+        found += late_days(need, source) * LATENESS_MINOR_PER_DAY[need.urgency]
+    if source.part != need.parts[0]:
+        found += (need.parts.index(source.part) if source.part in need.parts else len(need.parts)) * STAND_IN_MINOR
+    return found
