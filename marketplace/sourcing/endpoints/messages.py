@@ -29,8 +29,8 @@ async def messages(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
 ) -> PageOut[MessageOut]:
     """What both sides wrote, oldest first; one thread, which both see."""
-    await queries.call(session, call_id)
     key = read_bookmark(after, secret, UUID)
+    await queries.call(session, call_id)
     found = await queries.messages(session, call_id, after=key[0] if key else None, limit=limit + 1)
     page = cut(found, limit, lambda row: [row.id], secret)
     return PageOut(items=[MessageOut.model_validate(r) for r in page.items], next=page.next)
