@@ -358,7 +358,10 @@ router = APIRouter(tags=["live"])
     responses={
         200: {
             "content": {
-                "text/event-stream": {"example": 'id: 1042\nevent: changed\ndata: {"kind":"call","id":"…"}\n\n'}
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": 'id: 1042\nevent: changed\ndata: {"kind":"call","id":"…"}\n\n',
+                }
             }
         }
     },

@@ -209,6 +209,9 @@ async def test_a_stranger_and_a_key_without_the_scope_are_refused(world: World) 
     async with serving(app_for(world.db)) as address, httpx.AsyncClient() as client:
         assert (await client.get(f"{address}/live")).status_code == 401
         token = await token_of(world, world.maker, "admin")
+        for asked in ("after=-1", "after=soon", "after=1.5", "after=" + "9" * 4_400, "before=1"):
+            odd = await client.get(f"{address}/live?{asked}", cookies={"backstock_session": token})
+            assert odd.status_code == 422, (asked, odd.text)
         body = {"name": "small", "scopes": ["parts.read"]}
         made = await client.post(f"{address}/api/v1/api-keys", json=body, cookies={"backstock_session": token})
         assert made.status_code == 201, made.text

@@ -19,6 +19,7 @@ from marketplace.outbox.service import Event, deliver_waiting, emit
 from marketplace.settings import Settings
 from marketplace.worker import handlers
 from tests.clients import app_for, client_for, token_for
+from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok
 from tests.world import Party, World
 
@@ -222,6 +223,12 @@ async def test_read_one_and_all_and_nobody_elses(world: World, worker_db: Databa
         )
         await ok(client.post(f"{base}/{by['N3']}/read"))
         await ok(client.post(f"{base}/read", json={"until": by["N1"]}))
+        counts = []
+        for limit in (1, 5):
+            with counted(world.db) as sent:
+                await ok(client.get(base, params={"limit": limit}))
+            counts.append(len(sent))
+        assert counts[0] == counts[1]
         # Unread before the rest, each page where the one before ended.
         got: list[str] = []
         after = None

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import httpx
 
 from tests.clients import app_for, client_for, token_for
+from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok
 from tests.web.job import open_site, send
 from tests.world import World
@@ -44,6 +45,21 @@ async def test_both_sides_read_one_thread_and_are_told(world: World) -> None:
         assert [m["text"] for m in mails] == ["Which dock?", "Dock 4.\nRing first."]
         assert f"buyer@{world.buyer.code}".lower() in mails[0]["to"]
         assert f"technician@{world.maker.code}".lower() in mails[1]["to"]
+
+
+async def test_many_messages_take_as_many_statements_as_one(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.sold()
+        await job.called()
+        counts = []
+        for more in (1, 6):
+            for n in range(more):
+                await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/messages", json={"text": f"{n}"}), 201)
+            with counted(world.db) as sent:
+                await written(job.buyer, job.call)
+            counts.append(len(sent))
+        assert counts[0] == counts[1]
 
 
 async def test_a_refused_message_leaves_nothing(world: World) -> None:
