@@ -74,7 +74,7 @@ async def confirm(
     session: WriteSession,
     actor: Actor,
     requisition_id: UUID,
-    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice]] | None,
+    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice] | None] | None,
     now: datetime,
     *,
     notice_id: UUID | None = None,
