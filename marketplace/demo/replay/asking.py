@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from marketplace.db.session import Database, ReadSession, Tenant, driver
+from marketplace.db.session import Database, ReadSession, Tenant, WriteSession, driver, plan_once
 from marketplace.demo.replay.stream import Asking
 from marketplace.demo.replay.tally import (
     LEFT_OUT,
@@ -63,7 +63,7 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What looking found: the part, how many can be ordered, and what keeps the others, by units."""
 
     part_id: UUID
@@ -119,26 +119,27 @@ async def _asked(database: Database, desk: Desk, asking: Asking, now: datetime, 
         return UNMET, NO_QUANTITY
     actor, site = desk.who(asking), desk.to[record.place]
     assert site is not None  # noqa: S101 - every place has one
-    code = "busy"
+    code, seen = "busy", None
     for _ in range(LOOKS):
         began = time.perf_counter()
         try:
             async with database.read(Tenant(actor.company_id)) as session:
-                seen = await _look(session, actor, asking, desk.points[site], now)
+                seen = await look(session, actor, asking, desk.points[site], now)
             tally.time("locate", time.perf_counter() - began)
             if seen is None:
                 return UNMET, NOT_KNOWN
             if seen.unit != record.unit:
                 return UNMET, OTHER_UNIT
             began = time.perf_counter()
-            reserved, ordered = await _order(database, desk, actor, asking, seen.part_id, site, now)
+            async with database.write(Tenant(actor.company_id)) as writing:
+                _, reserved, ordered = await order_by_plan(writing, desk, actor, asking, seen.part_id, site, now)
         except DomainError as refused:
             code = refused.code
             if refused.kind is Kind.BUSY:
                 tally.busy += 1
                 continue
             tally.time("plan and refuse", time.perf_counter() - began)
-            if not seen or not seen.callable:
+            if seen is None or not seen.callable:
                 return UNMET, _why(seen)
             tally.retries += 1
             continue
@@ -150,7 +151,7 @@ async def _asked(database: Database, desk: Desk, asking: Asking, now: datetime, 
     return UNMET, WHY.get(code.rpartition(".")[2], f"refused: {code}")
 
 
-def _why(seen: _Seen | None) -> str:
+def _why(seen: Seen | None) -> str:
     if seen is None or not seen.there or not seen.blocked:
         return NOTHING_LEFT
     # Of two with as many units the one that is first by its code: the same answer each time.
@@ -158,12 +159,14 @@ def _why(seen: _Seen | None) -> str:
     return WHY.get(code, code.replace("_", " "))
 
 
-async def _look(session: ReadSession, actor: Actor, asking: Asking, to: Point, now: datetime) -> _Seen | None:
+async def look(session: ReadSession, actor: Actor, asking: Asking, to: Point, now: datetime) -> Seen | None:
+    """The nearest places with units of the number that is asked for; None where no part has it."""
     (number,) = parse_list(asking.record.nsn)
     found = (await find_exactly(session, [number])).get(number.norm, ())
     if not found:
         return None
     part = found[0]
+    await plan_once(session)
     located = await queries.locate(
         session, actor, [part], destination=to, urgency=asking.urgency, now=now, with_related=False, explain=False, most=PLACES
     )  # fmt: skip
@@ -171,16 +174,16 @@ async def _look(session: ReadSession, actor: Actor, asking: Asking, to: Point, n
     blocked: Counter[str] = Counter()
     for c in candidates:
         blocked.update({b.code: b.quantity for b in c.blocked})
-    return _Seen(
+    return Seen(
         part, sum(c.most(asking.record.quantity) for c in candidates), located.catalogue[part].uom,
         sum(c.quantity for c in candidates), blocked,
     )  # fmt: skip
 
 
-async def _order(
-    database: Database, desk: Desk, actor: Actor, asking: Asking, part: UUID, site: UUID, now: datetime
-) -> tuple[int, Ordered]:
-    """Units reserved, and the orders; in one transaction, with the parts request and its plan."""
+async def order_by_plan(
+    session: WriteSession, desk: Desk, actor: Actor, asking: Asking, part: UUID, site: UUID, now: datetime
+) -> tuple[UUID, int, Ordered]:
+    """The parts request, how many units its plan reserves, and the orders; raises what the services raise."""
     asked = service.Asked(
         part, asking.record.quantity, site, now + _NEEDED[asking.urgency], asking.urgency, job_number=desk.run,
         machine_model="replayed", machine_serial=str(asking.number),
@@ -192,7 +195,6 @@ async def _order(
         chosen = sum(c.quantity for c in planned.allocation.chosen)
         return None
 
-    async with database.write(Tenant(actor.company_id)) as session:
-        requisition = await service.raise_request(session, actor, asked, now)
-        ordered = await service.confirm(session, actor, requisition, by_plan, now)
-    return chosen, ordered
+    requisition = await service.raise_request(session, actor, asked, now)
+    ordered = await service.confirm(session, actor, requisition, by_plan, now)
+    return requisition, chosen, ordered

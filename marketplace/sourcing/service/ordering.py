@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements import queries as noticed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.notice import Standing
-from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
+from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value, plan_once
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
@@ -89,6 +89,7 @@ async def confirm(
     ``notice.not_found`` for one that is not to this maker, ``notice.other`` for one under another agreement than the order,
     ``notice.state`` for one that no longer runs.
     """
+    await plan_once(session)
     found = await own_request(session, actor, requisition_id)
     if found.status not in ("open", "ordered"):
         raise conflict(
@@ -112,10 +113,11 @@ async def confirm(
         worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
         await _check_delegation(session, actor, found.maker_id, worth)
         approval = _needs_approval(actor, total)
-        calls = [await _call(session, actor, found, c, n, approval, now, notice_id) for c, n in picked]
+        calls = [
+            await _call(session, actor, found, planned.explained(c), n, approval, now, notice_id) for c, n in picked
+        ]
         status = "awaiting_approval" if approval else "ordered"
-        await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", requisition_id, status)
-        await keep_plan(session, requisition_id, planned.shown, now)
+        await keep_plan(session, requisition_id, planned.shown, now, status=status)
         if approval:
             await _alert(session, actor, found, total, now)
     return Ordered(tuple(calls), approval)
@@ -228,9 +230,9 @@ def _needs_approval(actor: Actor, total: Decimal) -> bool:
 
 
 async def _check_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:
-    limit = (await queries.scope(session, actor)).limits.get(maker)
     if actor.company_id == maker:
         return
+    limit = (await queries.scope(session, actor)).limits.get(maker)
     if limit is None:
         raise forbidden(
             "requisition.delegation", "This maker's delegation to your company has ended. Nothing was ordered."
@@ -289,7 +291,7 @@ async def _call(
         candidate.default_from, notice_id or candidate.answers, now,
         candidate.clause,
     )  # fmt: skip
-    await keep_units(session, call_id)
+    await keep_units(session, call_id, anew=False)
     await _keep_places(session, requisition, call_id)
     call = await queries.call(session, call_id)
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)
