@@ -16,6 +16,7 @@ import typer
 
 from marketplace.cli_backup import backup_app, restore
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
+from marketplace.cli_replay import replay
 from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
 from marketplace.settings import Settings, get_settings
@@ -37,6 +38,7 @@ for name, sub in (
     app.add_typer(sub, name=name)
 app.command()(verify)
 app.command()(restore)
+app.command()(replay)
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = "web.app:create_site"

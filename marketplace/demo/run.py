@@ -40,12 +40,12 @@ def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
         _forget(server)
     started = time.monotonic()
     if server.data_dir != data_dir.expanduser().absolute():
-        _say(f"Keeping the data in {server.data_dir}, since PostgreSQL may not run as root nor enter {data_dir}")
-    _say("Starting PostgreSQL")
+        say(f"Keeping the data in {server.data_dir}, since PostgreSQL may not run as root nor enter {data_dir}")
+    say("Starting PostgreSQL")
     credentials = server.start()
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        logins = _prepare(credentials)
+        logins = prepare(credentials)
         environment = _environment(server, credentials, port)
         processes.extend(_start(command, environment) for command in ("worker", "serve"))
         _wait_until_up(port, processes)
@@ -83,16 +83,17 @@ def _require_port(port: int) -> None:
 
 
 def _forget(server: EmbeddedServer) -> None:
-    _say("Throwing the demo's data away")
+    say("Throwing the demo's data away")
     server.stop()
     # A new log has a name and keys of its own: under the old ones it would be the old log, set back.
     for name in ("pg", "mail", "uploads", "log"):
         shutil.rmtree(server.data_dir / name, ignore_errors=True)
 
 
-def _prepare(credentials: Credentials) -> DemoLogins:
+def prepare(credentials: Credentials) -> DemoLogins:
+    """Makes the database and its schema on a server that runs, and the demo world in it, where they are not there yet."""
     if not asyncio.run(_at_head(credentials)):
-        _say("Making the database and its schema")
+        say("Making the database and its schema")
         asyncio.run(ensure_database(credentials.dsn(SUPERUSER, "postgres"), credentials.passwords))
         migrate(credentials.dsn(OWNER))
     if asyncio.run(_is_there(credentials.dsn(OWNER))):
@@ -107,7 +108,7 @@ async def _is_there(owner_dsn: str) -> bool:
 
 
 def _load(credentials: Credentials) -> DemoLogins:
-    return asyncio.run(_fill(credentials, datetime.now(UTC), _Bar()))
+    return asyncio.run(_fill(credentials, datetime.now(UTC), Bar()))
 
 
 async def _fill(credentials: Credentials, start: datetime, progress: Progress) -> DemoLogins:
@@ -120,7 +121,7 @@ async def _fill(credentials: Credentials, start: datetime, progress: Progress) -
     except DomainError as refused:
         if logins.loaded:
             raise
-        _say(f"The newest agreements are left out of the demo that is there ({refused.message})")
+        say(f"The newest agreements are left out of the demo that is there ({refused.message})")
     finally:
         await app.close()
         await clock.close()
@@ -206,7 +207,7 @@ def revive(server: EmbeddedServer, credentials: Credentials) -> bool:
     with it. Returns whether it had. Raises ``demo.database`` when its port was taken meanwhile."""
     if server.running_pid() is not None:
         return False
-    _say("PostgreSQL has ended; starting it again. What was committed is kept")
+    say("PostgreSQL has ended; starting it again. What was committed is kept")
     if server.start().port != credentials.port:
         raise conflict("demo.database", "PostgreSQL had to take another port. Start the demo again.")
     return True
@@ -223,11 +224,12 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
             process.kill()
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
+    """Tells on standard error what is being done."""
     print(f"{words} ...", file=sys.stderr, flush=True)
 
 
-class _Bar:
+class Bar:
     """A progress bar on a terminal, a line per stage elsewhere."""
 
     def __init__(self) -> None:

@@ -58,6 +58,23 @@ class Shipment(NamedTuple):
     """The requisition number in the record."""
 
 
+class RecordedRequest(NamedTuple):
+    """One request of October 2016 to September 2019, whatever became of it."""
+
+    asked: str
+    """ISO moment; of what was shipped the day only."""
+    place: str
+    """The station's key, or its state where the station is not packed."""
+    nsn: str
+    """Empty for things that this demo leaves out."""
+    unit: str
+    quantity: int
+    outcome: str
+    """shipped or cancelled"""
+    by: str
+    reason: str
+
+
 class Item(NamedTuple):
     """One priced item of the GSA list."""
 

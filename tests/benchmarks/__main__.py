@@ -18,6 +18,7 @@ GROUPS = {
     "import": "stocking",
     "asof": "past",
     "demo": "using",
+    "replay": "replaying",
 }
 
 

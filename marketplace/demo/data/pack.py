@@ -161,6 +161,26 @@ def read_shipments(folder: Path) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
+def read_requests(folder: Path, keys: Mapping[tuple[str, str], str]) -> list[tuple[str, ...]]:
+    """(asked, place, nsn, unit, quantity, outcome, by, reason) of every request, also of those that were not shipped, in order of
+    time. ``asked``: of what was shipped only the day is known. ``place``: the key of a station that is packed, else its state.
+    What the other tables leave out has no number here."""
+    rows = []
+    for row in _rows(folder / "dla-request-ledger" / "requests_2016Q4_2019Q3.csv.gz"):
+        shipped, state = row["outcome"] == "SHIPPED", row["state"].strip()
+        rows.append(
+            (
+                row["event_time"][: 10 if shipped else 19],
+                keys.get((state, row["site"])) or state,
+                _nsn(row["fsc"], row["niin"]) if kept(row["fsc"], row["item_name"]) else "",
+                row["ui"].strip(), row["quantity"], row["outcome"].lower(), row["cancelled_by"].lower(),
+                row["cancel_reason"].lower(),
+            )
+        )  # fmt: skip
+    # Sorting by all columns: the input's own order is that of quarterly files, which were corrected later.
+    return sorted(rows)
+
+
 def read_centres(cities: Sequence[Mapping[str, str]]) -> dict[str, Centre]:
     """The capital of each state, from the list of cities where it is in it."""
     found = {state: Centre(*centre) for state, centre in FIXED_CENTRES.items()}
@@ -295,6 +315,11 @@ def pack(folder: Path) -> None:
         "shipments.csv.gz",
         (*stock_header, "ref"),
         ((keys[row[0], row[1]], *row[2:]) for row in shipments),
+    )
+    _write(
+        "requests.csv.gz",
+        ("asked", "place", "nsn", "unit", "quantity", "outcome", "by", "reason"),
+        read_requests(folder, keys),
     )
     pack_items(folder, {row[2] for row in stock})
     numbers = {

@@ -11,6 +11,7 @@ from importlib.resources import files
 from marketplace.demo.sources import (
     ControlUnit,
     Item,
+    RecordedRequest,
     Shipment,
     Sources,
     Station,
@@ -26,10 +27,7 @@ def _table(name: str) -> list[list[str]]:
 def load_sources() -> Sources:
     """All packed tables, about 60,000 rows, in about 0.2 s."""
     return Sources(
-        stations=tuple(
-            Station(key, state, place, int(number), float(lat), float(lon), precision, zone)
-            for key, state, place, number, lat, lon, precision, zone in _table("sites")
-        ),
+        stations=tuple(load_stations()),
         stock=tuple(
             StockLine(site, nsn, name, unit, int(quantity), Decimal(value), day)
             for site, nsn, name, unit, quantity, value, day in _table("stock")
@@ -44,3 +42,19 @@ def load_sources() -> Sources:
         control_units=tuple(ControlUnit(*row) for row in _table("ecu")),
         classes={row[0]: row[1] for row in _table("classes")},
     )
+
+
+def load_requests() -> list[RecordedRequest]:
+    """What ``backstock replay`` asks for: 54,078 requests, in about 0.1 s."""
+    return [
+        RecordedRequest(asked, place, nsn, unit, int(quantity), outcome, by, reason)
+        for asked, place, nsn, unit, quantity, outcome, by, reason in _table("requests")
+    ]
+
+
+def load_stations() -> list[Station]:
+    """The places of the records alone."""
+    return [
+        Station(key, state, place, int(number), float(lat), float(lon), precision, zone)
+        for key, state, place, number, lat, lon, precision, zone in _table("sites")
+    ]

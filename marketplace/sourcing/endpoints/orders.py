@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.db.session import plan_once
 from marketplace.kit.money import Money
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
@@ -81,6 +82,8 @@ async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: N
     asked for, hundreds of each where a few are. ``farther`` counts the others."""
     numbers = await parts.told_apart(session, parse_list(asked.numbers, field="numbers"), field="numbers")
     found = await parts.find(session, numbers)
+    if len(numbers) == 1:
+        await plan_once(session)
     _, destination = await queries.destination_of(session, actor, asked.site_id)
     ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
     located = await queries.locate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import queries as agreements
+from marketplace.agreements.covered import Right
 from marketplace.db.session import fetch
 from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
@@ -185,6 +186,8 @@ class Located:
     destination: Point
     farther: dict[UUID, int]
     """By part how many more places there are that were not looked at."""
+    explained: Callable[[Candidate], Candidate]
+    """A candidate of these with the clause's reasons, where they were left out."""
 
 
 async def locate(
@@ -220,17 +223,33 @@ async def locate(
         )
     weights = {p.id: p.weight_grams for p in known.values()}
 
+    looked: list[tuple[Sequence[StockRow], Mapping[tuple[UUID, UUID], Right]]] = []
+
+    def assembled(
+        at: Iterable[StockRow], rights: Mapping[tuple[UUID, UUID], Right], *, explain: bool
+    ) -> list[Candidate]:
+        return assemble(
+            at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
+            list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,
+            mask=who.mask, now=now, explain=explain,
+        )  # fmt: skip
+
+    def explained(one: Candidate) -> Candidate:
+        for rows, rights in looked:
+            of_right = [r for r in rows if (r.agreement_id, r.part_id) == (one.agreement_id, one.part_id)]
+            for again in assembled(of_right, rights, explain=True):
+                if again.key == one.key:
+                    return one._replace(reasons=again.reasons)
+        return one
+
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
         if who.mask:
             at = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in at]
         rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
         if notice is not None:
             rights = {key: answering(right, notice) for key, right in rights.items()}
-        return assemble(
-            at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
-            list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,
-            mask=who.mask, now=now, explain=explain,
-        )  # fmt: skip
+        looked.append((at, rights))
+        return assembled(at, rights, explain=explain)
 
     found: dict[UUID, list[Candidate]] = {p: [] for p in wanted}
     for candidate in await look(rows):
@@ -241,7 +260,7 @@ async def locate(
             del farther[p]
         for candidate in await look(await stock(session, bare, who.makers, now)):
             found[candidate.part_id].append(candidate)
-    return Located(found, known, related, destination, farther)
+    return Located(found, known, related, destination, farther, explained)
 
 
 @dataclass(frozen=True, slots=True)

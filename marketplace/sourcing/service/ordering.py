@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements import queries as noticed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.notice import Standing
-from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value
+from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value, plan_once
 from marketplace.kit.canonical import encode
 from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
@@ -74,7 +74,7 @@ async def confirm(
     session: WriteSession,
     actor: Actor,
     requisition_id: UUID,
-    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice]] | None,
+    choices: Sequence[Choice] | Callable[[Planned], Sequence[Choice] | None] | None,
     now: datetime,
     *,
     notice_id: UUID | None = None,
@@ -89,6 +89,7 @@ async def confirm(
     ``notice.not_found`` for one that is not to this maker, ``notice.other`` for one under another agreement than the order,
     ``notice.state`` for one that no longer runs.
     """
+    await plan_once(session)
     found = await own_request(session, actor, requisition_id)
     if found.status not in ("open", "ordered"):
         raise conflict(
@@ -112,8 +113,9 @@ async def confirm(
         worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
         await require_delegation(session, actor, found.maker_id, worth)
         approval = wants_approval(actor, total)
+        told = [(planned.explained(c), n) for c, n in picked]
         calls = await order_picked(
-            session, actor, found, picked, approval=approval, total=total, now=now, notice_id=notice_id
+            session, actor, found, told, approval=approval, total=total, now=now, notice_id=notice_id
         )
         await keep_plan(session, requisition_id, planned.shown, now)
     return Ordered(tuple(calls), approval)
@@ -248,9 +250,9 @@ def wants_approval(actor: Actor, total: Decimal) -> bool:
 
 async def require_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:
     """Raises ``requisition.delegation`` where a request comes to more than the actor's company may order back of this maker's."""
-    limit = (await queries.scope(session, actor)).limits.get(maker)
     if actor.company_id == maker:
         return
+    limit = (await queries.scope(session, actor)).limits.get(maker)
     if limit is None:
         raise forbidden(
             "requisition.delegation", "This maker's delegation to your company has ended. Nothing was ordered."
@@ -309,7 +311,7 @@ async def _call(
         candidate.default_from, notice_id or candidate.answers, now,
         candidate.clause,
     )  # fmt: skip
-    await keep_units(session, call_id)
+    await keep_units(session, call_id, anew=False)
     await _keep_places(session, requisition, call_id)
     call = await queries.call(session, call_id)
     await tell(session, actor, call, "requested", {"quantity": quantity}, now)

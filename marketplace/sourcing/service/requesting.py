@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,11 +43,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what it was made from: the allocation, and every candidate by key."""
+    """A plan with what it was made from: the allocation, and every candidate by key. ``explained``: a candidate with the clause's
+    reasons, which a plan over many places leaves out and an order keeps."""
 
     allocation: Plan
     candidates: dict[str, Candidate]
     shown: dict[str, Any]
+    explained: Callable[[Candidate], Candidate]
 
 
 async def raise_request(session: WriteSession, actor: Actor, asked: Asked, now: datetime) -> UUID:
@@ -105,7 +107,7 @@ async def plan(
     destination = Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
     located = await queries.locate(
         session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
-        with_related=requisition.substitutes, notice=notice,
+        with_related=requisition.substitutes, notice=notice, explain=False,
     )  # fmt: skip
     wanted = [requisition.part_id]
     if requisition.substitutes:
@@ -123,7 +125,8 @@ async def plan(
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
     shown = _shown(allocation, by_key, lacking, now)
-    return Planned(allocation, by_key, {**shown, "masked": requisition.maker_id in actor.masked})
+    masked = requisition.maker_id in actor.masked
+    return Planned(allocation, by_key, {**shown, "masked": masked}, located.explained)
 
 
 def _sized(c: Candidate, lacking: int) -> Candidate:

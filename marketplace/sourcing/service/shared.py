@@ -89,9 +89,11 @@ async def set_status(
     )
 
 
-async def keep_units(session: WriteSession, call_id: UUID) -> None:
-    """Writes which units an order that has not shipped reserves, as the ledger has it now: what it reserved before is forgotten."""
-    await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call_id)
+async def keep_units(session: WriteSession, call_id: UUID, *, anew: bool = True) -> None:
+    """Writes which units an order that has not shipped reserves, as the ledger has it now: what it reserved before is forgotten.
+    ``anew=False``: of an order that reserved nothing before."""
+    if anew:
+        await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call_id)
     await execute(
         session,
         "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
