@@ -171,8 +171,11 @@ def as_text(run: Run, tally: Tally, proof: Proof) -> str:
         f"| orders back; requests that wait for an approver | {tally.orders:,}; {tally.awaiting_approval:,} |",
         f"| looked again after a unit was taken meanwhile | {tally.retries:,} |",
         f"| asked again since rows were locked for too long | {tally.busy:,} |",
-        (f"| statements per request (mean, most of {data['statements_per_request']['counted_on']:,} counted) | "
-        f"{data['statements_per_request']['mean']}, {data['statements_per_request']['most']} |"),
+        *(
+            [(f"| statements per request (mean, most of {len(tally.statements):,} counted) | "
+             f"{data['statements_per_request']['mean']}, {data['statements_per_request']['most']} |")]
+            if tally.statements else []
+        ),
         "", "## Time to answer, milliseconds", "", "| step | p50 | p95 | p99 |", "|---|---:|---:|---:|",
         *(f"| {step} | {p['p50']:,} | {p['p95']:,} | {p['p99']:,} |" for step, p in data["milliseconds"].items() if p),
         "", "## Unmet, and why", "",
