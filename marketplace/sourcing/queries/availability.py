@@ -235,7 +235,7 @@ async def locate(
         )  # fmt: skip
 
     def explained(one: Candidate) -> Candidate:
-        for rows, rights in looked:
+        for rows, rights in reversed(looked):
             of_right = [r for r in rows if (r.agreement_id, r.part_id) == (one.agreement_id, one.part_id)]
             for again in assembled(of_right, rights, explain=True):
                 if again.key == one.key:
