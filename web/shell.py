@@ -43,8 +43,8 @@ class Shell:
     zone: str = "UTC"
     unread: int = 0
     """Notifications that this person has not read."""
-    position: int = 0
-    """Up to where in the order of events the page knows everything; what comes later it is told (static/js/live.js)."""
+    position: int | None = None
+    """None: nothing comes later. Up to where in the order of events the page knows everything; what comes later it is told (static/js/live.js)."""
 
     @property
     def signed_in(self) -> bool:
