@@ -158,6 +158,9 @@ class Hub:
             self._clients.pop(client.company, None)
         if not self._clients:
             self._position = None
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = []
         LIVE.set(len(self.clients))
 
     async def missed(self, client: Client, after: int | None) -> list[Told]:
@@ -212,7 +215,7 @@ class Hub:
     # -- the listener ------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Hears of events until the process ends; a lost connection is made again."""
+        """Hears of events as long as somebody is here; a lost connection is made again."""
         while True:
             try:
                 connection = await asyncpg.connect(
@@ -234,11 +237,11 @@ class Hub:
 
     async def _pass_on(self, connection: asyncpg.Connection) -> None:
         while not connection.is_closed():
-            if self._clients:
-                self._heard.clear()
-                await self._tell()
+            self._heard.clear()
+            await self._tell()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), self._poll_seconds)
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._heard.wait()
             await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _tell(self) -> None:
@@ -327,7 +330,10 @@ class EventStream(Response):
         await out(f"retry: {_RETRY_MILLISECONDS}\n\n".encode() + b"".join(told.text for told in self._first))
         while not self._client.ended.is_set():
             try:
-                told = await asyncio.wait_for(self._client.queue.get(), self._hub.beat_seconds)
+                # Not wait_for: before Python 3.12 it forgets that it was cancelled where an event came at that moment, and whoever
+                # had gone was told on for ever.
+                async with asyncio.timeout(self._hub.beat_seconds):
+                    told = await self._client.queue.get()
             except TimeoutError:
                 await out(b":\n\n")
                 continue

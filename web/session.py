@@ -52,7 +52,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from marketplace.db.requests import PageSecret, Reading, database, page_secret
 from marketplace.db.session import ReadSession, Tenant, WriteSession
 from marketplace.kit.clock import local_day
-from marketplace.kit.errors import DomainError, Kind, conflict, invalid
+from marketplace.kit.errors import DomainError, Kind, conflict, invalid, unauthenticated
 from marketplace.notifications import queries as notifications
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import VERBS, Actor
@@ -70,6 +70,11 @@ PERSON: Final = "x-backstock-person"
 SHOWN_AGAIN: Final = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.GONE})
 
 
+def mark_of(actor: Actor, secret: str) -> str:
+    """What stands for a person in the header ``PERSON``."""
+    return hashlib.blake2b(f"{actor.user_id}:{actor.company_id}:{secret}".encode(), digest_size=8).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One person looking at one page. ``session`` reads on behalf of the person's company only; ``home`` is the
@@ -85,8 +90,7 @@ class Visit:
     @property
     def mark(self) -> str:
         """Whose page this is, without saying who: what a browser keeps for when it is offline it keeps apart by this."""
-        whose = f"{self.actor.user_id}:{self.actor.company_id}:{self.secret}"
-        return hashlib.blake2b(whose.encode(), digest_size=8).hexdigest()
+        return mark_of(self.actor, self.secret)
 
     @property
     def tenant(self) -> Tenant:
@@ -302,6 +306,7 @@ async def submit(
             return await looking(request, now, partial(_confirming, confirm, sent.form(), outcome))
         async with database(request).write() as session:
             actor = await resolve(request, session, now)
+            _require_same(request, actor)
             actor.require(verb)
             given = {"path": request.url.path, **sent.values}
             answer = await once(session, actor, sent.key, f"web:{verb}", given, partial(act, session, actor))
@@ -314,6 +319,16 @@ async def submit(
         response.status_code = STATUS[error.kind]
         return response
     return RedirectResponse(to if isinstance(to, str) else to(answer.content), status_code=303)
+
+
+def _require_same(request: Request, actor: Actor) -> None:
+    """A device that kept a form until there was a network says who pressed it (static/js/service-worker.js): somebody else may have
+    signed in there since. Raises ``session.other_person``."""
+    whose = request.headers.get(PERSON)
+    if whose is not None and whose != mark_of(actor, page_secret(request)):
+        raise unauthenticated(
+            "session.other_person", "Somebody else confirmed this on this device. It waits until they sign in."
+        )
 
 
 def _in_page_words(error: DomainError) -> DomainError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from marketplace.kit.money import Money
 from marketplace.parties.actor import roughly
 from marketplace.sourcing.allocation import PLAIN, Chosen, Need, NotChosen, Plan, Rules, Source
 from marketplace.sourcing.candidates import Blocked, Candidate
@@ -76,21 +78,23 @@ def problem(
             price = in_minor(c.unit_price, currency, rates) if c.unit_price is not None else None
             if c.callable and c.unit_price is not None and price is None:
                 words = missing_words(c.unit_price.currency, currency)
-                blocked = (*c.blocked, Blocked(c.callable, "no_rate", words))
-                shown[r.id].append(c._replace(blocked=blocked, callable=0))
+                why = (*c.blocked, Blocked(c.callable, "no_rate", words))
+                shown[r.id].append(c._replace(blocked=why, callable=0))
                 continue
             if c.callable and price is not None and c.arrives is not None:
-                sources.append(_source(str(r.id), c, price))
+                sources.append(source_of(str(r.id), c, price))
             shown[r.id].append(c)
     return needs, sources, shown
 
 
-def _source(need: str, c: Candidate, price: int) -> Source:
+def source_of(need: str, c: Candidate, price: int) -> Source:
+    """A place that can give something, for one need, at this price in minor units."""
     assert c.arrives is not None  # noqa: S101 - asked before
     own = c.kind == "own_stock"
     return Source(
         need=need, key=c.key, part=c.part_id, own=own, capacity=c.callable, group=c.group, group_cap=c.group_cap,
         price=price, freight=c.haul.cost_minor, arrives=c.arrives,
+        # The last units of a place are worth a little more than the first of a full shelf.
         scarcity=0 if own else SCARCITY_MINOR // max(c.callable, 1), holder=c.holder, held_by=str(c.holder_id),
         least=c.least, multiple=c.multiple, deed="" if own else str(c.agreement_id), deed_orders=c.orders_left,
     )  # fmt: skip
@@ -138,24 +142,11 @@ def _one(
         "uom": r.uom, "lacking": r.lacking, "needed_by": r.needed_by, "urgency": r.urgency, "destination": r.destination,
         "complete_only": r.complete_only, "kit": r.kit,
         "unmet": plan.unmet.get(str(r.id), 0), "unmet_why": plan.unmet_why.get(str(r.id)),
-        "chosen": [
-            {
-                "key": c.source, "quantity": c.quantity, "price_minor": c.price, "freight_minor": c.freight,
-                "handling_minor": c.handling, "late_days": c.late_days, "unit_total_minor": c.total, "why": c.why,
-                **_described(by_key[c.source], r),
-            }
-            for c in chosen
-        ],
+        "chosen": [{**taken(c), "why": c.why, **_described(by_key[c.source], r)} for c in chosen],
         "next_best": None if following is None else _left(following, by_key, r),
         "not_chosen": [_left(n, by_key, r) for n in left[:LEFT_SHOWN]],
         "not_chosen_more": max(len(left) - LEFT_SHOWN, 0),
-        "not_callable": [
-            {
-                **_described(c, r), "quantity": sum(b.quantity for b in c.blocked),
-                "why": [{"code": b.code, "quantity": b.quantity, "words": b.words} for b in c.blocked],
-            }
-            for c in places if c.blocked
-        ][:LEFT_SHOWN],
+        "not_callable": [{**_described(c, r), **blocked(c)} for c in places if c.blocked][:LEFT_SHOWN],
     }  # fmt: skip
 
 
@@ -167,13 +158,33 @@ def _left(n: NotChosen, by_key: Mapping[str, Candidate], r: Asking) -> dict[str,
 
 
 def _described(c: Candidate, r: Asking) -> dict[str, Any]:
+    return {**described(c), "stands_in": c.part_id != r.part_id, "holder_key": holder_key(c)}
+
+
+def described(c: Candidate) -> dict[str, Any]:
+    """A place as every plan tells it."""
     return {
-        "kind": c.kind, "part_id": c.part_id, "stands_in": c.part_id != r.part_id, "holder": c.holder, "site": c.site,
-        "region": c.region, "condition": c.condition, "distance": c.distance_words, "arrives": c.arrives,
-        "respond_by": c.respond_by, "badge": c.badge, "callable": c.callable, "holder_key": holder_key(c),
+        "kind": c.kind, "part_id": c.part_id, "holder": c.holder, "site": c.site, "region": c.region, "condition": c.condition,
+        "distance": c.distance_words, "arrives": c.arrives, "respond_by": c.respond_by, "badge": c.badge, "callable": c.callable,
         "currency": c.unit_price.currency if c.unit_price else None,
         "unit_price": c.unit_price.amount if c.unit_price else None,
     }  # fmt: skip
+
+
+def taken(c: Chosen) -> dict[str, Any]:
+    """What is taken of a place, and what a unit comes to."""
+    return {
+        "key": c.source, "quantity": c.quantity, "price_minor": c.price, "freight_minor": c.freight,
+        "handling_minor": c.handling, "late_days": c.late_days, "unit_total_minor": c.total,
+    }  # fmt: skip
+
+
+def blocked(c: Candidate) -> dict[str, Any]:
+    """Why units of a place cannot be had."""
+    return {
+        "quantity": sum(b.quantity for b in c.blocked),
+        "why": [{"code": b.code, "quantity": b.quantity, "words": b.words} for b in c.blocked],
+    }
 
 
 def holder_key(c: Candidate) -> str | None:
@@ -181,9 +192,21 @@ def holder_key(c: Candidate) -> str | None:
     return None if c.masked or c.kind == "own_stock" else str(c.holder_id)
 
 
-def choices(shown: Mapping[str, Any]) -> list[tuple[UUID, str, int]]:
-    """(request, place, how many) of a kept plan: what confirming it orders."""
-    return [(UUID(str(r["id"])), c["key"], c["quantity"]) for r in shown["requests"] for c in r["chosen"]]
+class Choice(NamedTuple):
+    """What a kept plan orders: so many from a place for a request, at a price a unit."""
+
+    request: UUID
+    key: str
+    quantity: int
+    price: Money
+
+
+def choices(shown: Mapping[str, Any]) -> list[Choice]:
+    """What confirming a kept plan orders."""
+    return [
+        Choice(UUID(str(r["id"])), c["key"], c["quantity"], Money(Decimal(str(c["unit_price"])), c["currency"]))
+        for r in shown["requests"] for c in r["chosen"]
+    ]  # fmt: skip
 
 
 def without_names(shown: dict[str, Any]) -> dict[str, Any]:

@@ -103,26 +103,9 @@ async def serve() -> AsyncIterator[Serve]:
         yield start
 
 
-_SERVED: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-async def nobody_is_told_between_tests() -> AsyncIterator[None]:
-    """Applications are served for the whole session, and tell whoever follows them live in the database that later tests count
-    statements in: after a test they let everybody go, and take nobody before the next one."""
-    hubs = [app.state.live for app in _SERVED if hasattr(app.state, "live")]
-    for hub in hubs:
-        hub._stopping = False
-    yield
-    for app in _SERVED:
-        if hasattr(app.state, "live"):
-            app.state.live.end_all()
-
-
 @asynccontextmanager
 async def serving(app: Any, port: int = 0) -> AsyncIterator[str]:
     """The address of the application while the block runs; on a free port, or on one that it had before."""
-    _SERVED.append(app)
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", port))

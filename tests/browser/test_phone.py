@@ -23,6 +23,27 @@ async def site(world: World) -> AsyncIterator[Site]:
         yield opened
 
 
+_ALTERED = """(changed) => new Promise((done) => {
+    const opening = indexedDB.open("backstock", 1);
+    opening.onsuccess = () => {
+        const all = opening.result.transaction("waiting", "readwrite").objectStore("waiting");
+        const asked = all.getAll();
+        asked.onsuccess = () => {
+            const first = asked.result.find((one) => one.state === "done");
+            all.put({...first, ...changed}).onsuccess = () => { opening.result.close(); done(); };
+        };
+    };
+})"""
+"""Changes what is kept of the form that was sent, or, under another key, keeps a copy."""
+_STATES = """() => new Promise((done) => {
+    const opening = indexedDB.open("backstock", 1);
+    opening.onsuccess = () => {
+        const asked = opening.result.transaction("waiting").objectStore("waiting").getAll();
+        asked.onsuccess = () => { opening.result.close(); done(Object.fromEntries(asked.result.map((x) => [x.key, x.state]))); };
+    };
+})"""
+
+
 class Fingers:
     """Taps on a page, counted."""
 
@@ -101,19 +122,31 @@ async def test_what_was_looked_up_stays_and_what_was_pressed_is_sent_once(site: 
         await page.get_by_text("Sent. Confirmed").wait_for()
         assert await world.owner.fetchval(ordered, world.maker.id) == 1
         # The same once more, as after an answer that was lost on the way: one effect.
-        await page.evaluate(
-            """() => new Promise((done) => {
-                const opening = indexedDB.open("backstock", 1);
-                opening.onsuccess = () => {
-                    const all = opening.result.transaction("waiting", "readwrite").objectStore("waiting");
-                    const asked = all.getAll();
-                    asked.onsuccess = () => { all.put({...asked.result[0], state: "waiting"}).onsuccess = () => done(); };
-                };
-            })"""
-        )
+        await page.evaluate(_ALTERED, {"state": "waiting"})
         await page.reload(wait_until="networkidle")
         await page.get_by_text("Sent. Confirmed").wait_for()
         assert await world.owner.fetchval(ordered, world.maker.id) == 1
+        # What has waited for longer than a day is not sent, and says so; what was sent is not sent again, whatever its age.
+        requests = "SELECT count(*) FROM idempotency_key WHERE company_id = $1"
+        before = await world.owner.fetchval(requests, world.maker.id)
+        await page.evaluate(_ALTERED, {"state": "waiting", "key": "late", "at": 0})
+        await page.reload(wait_until="networkidle")
+        await page.get_by_text("It waited for more than a day and was not sent.").wait_for()
+        # Somebody else signs in on this phone: nothing of hers is sent, or shown, and it waits.
+        await page.evaluate(_ALTERED, {"state": "waiting", "key": "hers"})
+        other = await token_for(world.owner, world.maker.users["planner"], world.maker.id)
+        await page.context.add_cookies([{"name": "backstock_session", "value": other, "url": address}])
+        await page.goto(f"{address}/scan", wait_until="networkidle")
+        await page.goto(f"{address}/offline", wait_until="networkidle")
+        await page.get_by_text("Nothing waits.").wait_for()
+        assert await page.evaluate(_STATES) == {"late": "refused", "hers": "waiting"} | dict.fromkeys(
+            [k for k in await page.evaluate(_STATES) if k not in {"late", "hers"}], "done"
+        )
+        assert await world.owner.fetchval(requests, world.maker.id) == before
+        assert await world.owner.fetchval(ordered, world.maker.id) == 1
+        await page.context.add_cookies([{"name": "backstock_session", "value": token, "url": address}])
+        await page.goto(f"{address}/scan", wait_until="networkidle")
+        await page.goto(f"{address}/offline", wait_until="networkidle")
         await page.get_by_role("link", name="Order back").first.tap()
         await page.get_by_text("Ordered").first.wait_for()
         assert urlsplit(page.url).path.startswith("/requests/")

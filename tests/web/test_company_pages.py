@@ -169,7 +169,12 @@ async def test_a_delegation_is_looked_at_given_and_ended(market: Market, admin: 
     assert f"Delegate to {world.other.name}" in look.text
     assert await world.owner.fetchval("SELECT count(*) FROM delegation WHERE maker_id = $1", world.maker.id) == 0
     sent = {**data, "confirmed": "yes", "idempotency_key": key_of(look.text)}
-    assert (await admin.post("/company/delegations/new", data=sent)).status_code == 303
+    # Kept on a device, and somebody else has signed in there since: nothing is done in the wrong name.
+    other = await admin.post("/company/delegations/new", data=sent, headers={"x-backstock-person": "0123456789abcdef"})
+    assert other.headers.get("location", "/sign-in").startswith("/sign-in")
+    assert await world.owner.fetchval("SELECT count(*) FROM delegation WHERE maker_id = $1", world.maker.id) == 0
+    own = {"x-backstock-person": look.headers["x-backstock-person"]}
+    assert (await admin.post("/company/delegations/new", data=sent, headers=own)).status_code == 303
     made = await world.owner.fetchval("SELECT id FROM delegation WHERE maker_id = $1", world.maker.id)
     for changed, words in (
         ({"max_quantity": "0"}, "is from 1"),

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from web.assets import STATIC_ROOT
 from web.rendering import render, static_url
 
 router = APIRouter(include_in_schema=False)
+WORKER: Final = "js/service-worker.js"
 # Asked for again each time: it decides what everything else is answered with.
 _FRESH: Final = {"cache-control": "no-cache"}
 
 
 @router.get("/service-worker.js")
 async def service_worker() -> Response:
-    """At the root of the site, since a worker answers only for what lies below it."""
-    return FileResponse(STATIC_ROOT / "js" / "service-worker.js", media_type="text/javascript", headers=_FRESH)
+    """At the root of the site, since a worker answers only for what lies below it. It names the static files of this deployment, so that
+    browsers install it anew with each, and keep the files that the page without a connection needs then."""
+    return Response(f"// {static_url(WORKER)}\n{_worker()}", media_type="text/javascript", headers=_FRESH)
+
+
+@cache
+def _worker() -> str:
+    return (STATIC_ROOT / WORKER).read_text(encoding="utf-8")
 
 
 @router.get("/manifest.webmanifest")

@@ -14,7 +14,7 @@ from marketplace.agreements.outcomes import Act, AfterNotice, Free
 from marketplace.agreements.refusing import refusal
 from marketplace.agreements.service.noticing import covered_part, note_used
 from marketplace.agreements.service.standing import party_lock
-from marketplace.db.session import WriteSession, execute, fetch, fetch_value
+from marketplace.db.session import WriteSession, execute, fetch
 from marketplace.kit.errors import invalid, missing
 from marketplace.ledger.kinds import PERMITTED, Kind
 from marketplace.ledger.service import add_permits
@@ -138,19 +138,17 @@ async def _count_lots_back(
 
 
 async def _count_back(session: WriteSession, agreement_id: UUID, taken: dict[UUID, int], order_id: UUID) -> None:
-    above = await fetch_value(
-        session, "SELECT coalesce((SELECT above FROM agreement_exercise WHERE call_id = $1), false)", order_id
-    )
     tag = await execute(
         session,
         "UPDATE agreement_line l SET taken_back = greatest(l.taken_back + t.quantity, 0), "
-        "taken_above = least(greatest(l.taken_above + CASE WHEN $4 THEN t.quantity ELSE 0 END, 0), greatest(l.taken_back + t.quantity, 0)) "
+        "taken_above = least(greatest(l.taken_above + CASE WHEN EXISTS (SELECT FROM agreement_exercise WHERE call_id = $4 AND above) "
+        "THEN t.quantity ELSE 0 END, 0), greatest(l.taken_back + t.quantity, 0)) "
         "FROM unnest($2::uuid[], $3::int[]) AS t (part_id, quantity) "
         "WHERE l.agreement_id = $1 AND l.part_id = t.part_id",
         agreement_id,
         list(taken),
         list(taken.values()),
-        above,
+        order_id,
     )
     if tag != f"UPDATE {len(taken)}":
         raise missing("agreement.not_found", "No such agreement, or it does not cover this part.")

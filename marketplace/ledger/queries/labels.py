@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import fetch
-from marketplace.ledger.queries.units import SerialHit
+from marketplace.ledger.queries.units import SerialHit, by_lot, by_serial
 from marketplace.parts import queries as parts
 from marketplace.parts.labels import Kind, Label
 from marketplace.parts.numbers import Asked, normalise
@@ -26,15 +24,15 @@ class Scanned:
     elsewhere: Sequence[SerialHit] = ()
 
 
-async def scanned(session: AsyncSession, label: Label, *, units: bool, limit: int = 20) -> Scanned:
+async def scanned(session: AsyncSession, label: Label, *, units: bool) -> Scanned:
     """``units``: whether the reader may see any. A label that names part and serial leads to this serial of this part alone: the same
     serial may stand on the parts of several makers."""
     if label.unit is not None:
-        return Scanned(label, await _lots(session, "l.lot_id = $1", label.unit, limit) if units else (), ())
+        return Scanned(label, await by_lot(session, label.unit) if units else (), ())
     found = await _parts(session, label)
     hits: Sequence[SerialHit] = ()
     if units and label.serial:
-        hits = await _lots(session, "upper(l.serial) = upper($1) AND l.serial IS NOT NULL", label.serial, limit)
+        hits = await by_serial(session, label.serial)
     if label.kind is Kind.PLAIN or not found:
         return Scanned(label, hits, found)
     ids = {p.id for p in found}
@@ -49,14 +47,3 @@ async def _parts(session: AsyncSession, label: Label) -> Sequence[parts.PartRow]
         return ()
     rows = await parts.parts(session, first)
     return [rows[i] for i in first if i in rows]
-
-
-async def _lots(session: AsyncSession, where: str, value: str | UUID, limit: int) -> Sequence[SerialHit]:
-    rows = await fetch(
-        session,
-        "SELECT l.lot_id, coalesce(l.serial, '') AS serial, p.number AS part_number, p.description, l.part_id FROM lot l "
-        f"JOIN part p ON p.id = l.part_id WHERE {where} ORDER BY p.number_norm, l.lot_id LIMIT $2",
-        value,
-        limit,
-    )
-    return [SerialHit(**dict(r)) for r in rows]

@@ -147,7 +147,7 @@ def _line(r: asyncpg.Record, reader: Actor) -> UnitLine:
 
 @dataclass(frozen=True, slots=True)
 class SerialHit:
-    """A visible lot with the serial asked for."""
+    """A visible lot that somebody looked for; ``serial`` is empty where it has none."""
 
     lot_id: UUID
     serial: str
@@ -156,16 +156,26 @@ class SerialHit:
     part_id: UUID
 
 
+_HIT = (
+    "SELECT l.lot_id, coalesce(l.serial, '') AS serial, p.number AS part_number, p.description, l.part_id FROM lot l "
+    "JOIN part p ON p.id = l.part_id "
+)
+
+
 async def by_serial(session: AsyncSession, serial: str, *, limit: int = 20) -> Sequence[SerialHit]:
     """Visible lots with this serial, whatever its case; the same serial may stand on parts of several makers."""
     rows = await fetch(
         session,
-        "SELECT l.lot_id, l.serial, p.number AS part_number, p.description, l.part_id FROM lot l JOIN part p ON p.id = l.part_id "
-        "WHERE upper(l.serial) = upper($1) AND l.serial IS NOT NULL ORDER BY p.number_norm, l.lot_id LIMIT $2",
+        _HIT + "WHERE upper(l.serial) = upper($1) AND l.serial IS NOT NULL ORDER BY p.number_norm, l.lot_id LIMIT $2",
         serial,
         limit,
     )
     return [SerialHit(**dict(r)) for r in rows]
+
+
+async def by_lot(session: AsyncSession, lot_id: UUID) -> Sequence[SerialHit]:
+    """The lot, if it is visible."""
+    return [SerialHit(**dict(r)) for r in await fetch(session, _HIT + "WHERE l.lot_id = $1", lot_id)]
 
 
 MOST_LOTS = 100

@@ -121,8 +121,8 @@ async def make_plan(
 async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: datetime) -> dict[str, Any]:
     """Orders everything that a kept plan says, in one transaction with all reservations, or nothing of it.
 
-    Every request and every unit in question is locked before it is looked at anew. What was shown is ordered exactly; where it
-    cannot be had like that any more the refusal (``plan.changed``) carries the plan as it would be now. Above the technician's
+    Every request and every unit in question is locked before it is looked at anew. What was shown is ordered exactly, at the prices
+    that were shown; where it cannot be had like that any more the refusal (``plan.changed``) carries the plan as it would be now. Above the technician's
     limit the orders of a request wait for an approver, as single ones do. Raises ``plan.not_found``, ``plan.confirmed``,
     ``plan.nothing``, ``requisition.delegation``.
     """
@@ -162,9 +162,11 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
         )
     calls: list[UUID] = []
     waiting = 0
-    for request in dict.fromkeys(i for i, _, _ in chosen):
+    picks: dict[UUID, list[tuple[Candidate, int]]] = {}
+    for c in chosen:
+        picks.setdefault(c.request, []).append((places[c.request][c.key], c.quantity))
+    for request, picked in picks.items():
         row = by_id[request]
-        picked = [(places[request][key], n) for i, key, n in chosen if i == request]
         async with acting_for(session, row.maker_id):
             before = await queries.ordered_worth(session, request)
             owed = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
@@ -183,18 +185,16 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     return {"plan_id": plan_id, "calls": calls, "waiting": waiting}
 
 
-def _still(
-    chosen: Sequence[tuple[UUID, str, int]], places: dict[UUID, dict[str, Candidate]], lacking: dict[UUID, int]
-) -> bool:
-    """Whether all of it can be had as it was chosen: of every place, of every right, in sizes that agreements allow, and no more than
-    is lacking."""
+def _still(chosen: Sequence[many.Choice], places: dict[UUID, dict[str, Candidate]], lacking: dict[UUID, int]) -> bool:
+    """Whether all of it can be had as it was chosen: of every place at its price, of every right, in sizes that agreements allow, and no
+    more than is lacking."""
     by_place: dict[str, int] = {}
     by_right: dict[str, int] = {}
     by_request: dict[UUID, int] = {}
     by_deed: dict[UUID, int] = {}
-    for request, key, count in chosen:
+    for request, key, count, price in chosen:
         c = places.get(request, {}).get(key)
-        if c is None:
+        if c is None or c.unit_price != price:
             return False
         by_place[key] = by_place.get(key, 0) + count
         by_right[c.group] = by_right.get(c.group, 0) + count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,11 @@ from marketplace.kit.ids import short_reference
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing import queries
-from marketplace.sourcing.allocation import Need, Plan, Source, choose
+from marketplace.sourcing import many, queries
+from marketplace.sourcing.allocation import Need, Plan, choose
 from marketplace.sourcing.candidates import URGENCIES, Blocked, Candidate
 from marketplace.sourcing.freight import Point
 
-SCARCITY_MINOR = 300
 MAX_QUANTITY = 1_000_000
 
 
@@ -121,7 +120,11 @@ async def plan(
         if c.most(lacking) > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
     ]
     need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency, requisition.complete_only)
-    sources = [_source(c, lacking) for c in usable if c.unit_price is not None]
+    sources = [
+        replace(many.source_of("need", c, c.unit_price.minor()), capacity=c.most(lacking))
+        for c in usable
+        if c.unit_price is not None
+    ]
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
     shown = _shown(allocation, by_key, lacking, now)
@@ -138,16 +141,6 @@ def _sized(c: Candidate, lacking: int) -> Candidate:
     return c._replace(blocked=(*c.blocked, Blocked(c.callable, "below_partial_minimum", words)))
 
 
-def _source(c: Candidate, lacking: int) -> Source:
-    assert c.unit_price is not None and c.arrives is not None  # noqa: S101, PT018 - callable ones have both
-    return Source(
-        need="need", key=c.key, part=c.part_id, own=c.kind == "own_stock", capacity=c.most(lacking), group=c.group,
-        group_cap=c.group_cap, price=c.unit_price.minor(), freight=c.haul.cost_minor, arrives=c.arrives,
-        # The last units of a place are worth a little more than the first of a full shelf.
-        scarcity=0 if c.kind == "own_stock" else SCARCITY_MINOR // max(c.callable, 1), holder=c.holder,
-    )  # fmt: skip
-
-
 def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now: datetime) -> dict[str, Any]:
     """The plan as it is kept and shown: JSON-able, money in minor units beside its currency. ``masked`` beside it says
     whether it was made for somebody to whom the maker does not name its holders."""
@@ -157,35 +150,15 @@ def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now
         "unmet": sum(allocation.unmet.values()),
         "total_minor": allocation.total,
         "chosen": [
-            {
-                "key": c.source, "quantity": c.quantity, "price_minor": c.price, "freight_minor": c.freight,
-                "handling_minor": c.handling, "late_days": c.late_days, "unit_total_minor": c.total,
-                **_described(candidates[c.source]),
-            }
-            for c in allocation.chosen
+            {**many.taken(c), **many.described(candidates[c.source])} for c in allocation.chosen
         ],
         "not_chosen": [
-            {"key": n.source, "more_minor": n.more, "why": n.words, **_described(candidates[n.source])}
+            {"key": n.source, "more_minor": n.more, "why": n.words, **many.described(candidates[n.source])}
             for n in allocation.not_chosen[:20]
         ],
         "not_callable": [
-            {
-                **_described(c), "quantity": sum(b.quantity for b in c.blocked),
-                "why": [{"code": b.code, "quantity": b.quantity, "words": b.words} for b in c.blocked],
-            }
-            for c in candidates.values()
-            if c.blocked
+            {**many.described(c), **many.blocked(c)} for c in candidates.values() if c.blocked
         ][:20],
-    }  # fmt: skip
-
-
-def _described(c: Candidate) -> dict[str, Any]:
-    return {
-        "kind": c.kind, "part_id": c.part_id, "holder": c.holder, "site": c.site, "region": c.region,
-        "condition": c.condition,
-        "distance": c.distance_words, "arrives": c.arrives, "respond_by": c.respond_by, "badge": c.badge,
-        "callable": c.callable, "currency": c.unit_price.currency if c.unit_price else None,
-        "unit_price": c.unit_price.amount if c.unit_price else None,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@
 // often it arrives. Everything is kept apart by person (a header of the page says whose it is, not who), and forgotten on signing out.
 const KEEP_PAGES = 80;
 const KEEP_DAYS = 7;
-const SEND_WITHIN_HOURS = 24;
+const SEND_WITHIN_MS = 24 * 3_600_000;
 const STATIC = "static";
 const PERSON = "x-backstock-person";
 const SEEN = "x-backstock-seen";
@@ -92,15 +92,15 @@ async function page(event) {
   const request = event.request;
   try {
     const response = await fetch(request);
-    event.waitUntil(remember(request, response.clone()).catch(() => {}));
-    event.waitUntil(sendWaiting());
+    // Whose page it is comes first: what waits is sent for nobody else.
+    event.waitUntil(remember(request, response.clone()).catch(() => {}).then(sendWaiting));
     return response;
   } catch {
     const whose = await person();
     const cache = whose ? await caches.open(pagesOf(whose)) : null;
     const kept = await cache?.match(request.url);
     if (kept && Date.now() - Number(kept.headers.get(SEEN)) < KEEP_DAYS * 86_400_000) return asItWas(kept, await kept.text());
-    return nothingThere(request.method === "GET" ? "" : "not-sent");
+    return nothingThere("");
   }
 }
 
@@ -117,9 +117,9 @@ async function form(event) {
   const request = event.request;
   const url = new URL(request.url);
   if (url.pathname === "/sign-out") {
-    const response = await fetch(request);
+    // Also where the server cannot be told: whoever signs out leaves nothing to read here.
     await forget("");
-    return response;
+    return fetch(request).catch(() => nothingThere("not-sent"));
   }
   const copy = request.clone();
   try {
@@ -128,7 +128,8 @@ async function form(event) {
     const typed = await copy.text();
     const fields = new URLSearchParams(typed);
     const key = fields.get("idempotency_key");
-    const binding = url.pathname !== "/requests/new" || fields.get("confirmed") === "yes";
+    // A step is looked at before it is confirmed; having seen an order binds to nothing and is said at once.
+    const binding = fields.get("confirmed") === "yes" || url.pathname.endsWith("/acknowledge");
     const whose = await person();
     const plain = copy.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded");
     if (!key || !whose || !plain || !binding || !SENT_LATER.test(url.pathname)) return nothingThere("not-sent");
@@ -150,15 +151,18 @@ async function sendAll() {
   const whose = await person();
   let changed = false;
   for (const one of await waiting()) {
-    if (one.person !== whose || one.state === "refused") continue;
-    if (Date.now() - one.at > SEND_WITHIN_HOURS * 3_600_000) {
+    if (one.person !== whose) continue;
+    const late = Date.now() - one.at > SEND_WITHIN_MS;
+    if (one.state === "done" && late) await drop(one.key);
+    if (one.state !== "waiting") continue;
+    if (late) {
       await keep({ ...one, state: "refused", words: "It waited for more than a day and was not sent. Look whether it is still wanted." });
       changed = true;
       continue;
     }
     let answer;
     try {
-      answer = await fetch(one.path, { method: "POST", body: one.body, headers: { "content-type": "application/x-www-form-urlencoded" }, credentials: "same-origin" });
+      answer = await fetch(one.path, { method: "POST", body: one.body, headers: { "content-type": "application/x-www-form-urlencoded", [PERSON]: one.person }, credentials: "same-origin" });
     } catch {
       break;
     }
