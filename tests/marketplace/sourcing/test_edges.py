@@ -143,3 +143,19 @@ async def test_an_order_has_a_size_that_the_agreement_allows_or_is_for_all_that_
         await ok(job.technician.post(f"{API}/sourcing/requests/{odd['id']}/confirm", json={}))
         (place,) = await job.candidates()
         await ok(job.technician.post(f"{API}/sourcing/order-back", json={**job.need(2), "key": place["key"]}), 201)
+
+
+async def test_a_plan_over_several_places_gives_each_an_order_of_a_size_that_it_takes(world: World) -> None:
+    """Six and then two would be cheapest by a little; an order of two is none (section 4.2)."""
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        terms = {**BUY_BACK, "partial_minimum": 4, "partial_multiple": 2}
+        agreement_id = await agreed_on(world, [("buy-back", 2, terms)])
+        for site in world.buyer.sites[:2]:
+            at = under(world, agreement_id, site=site)
+            await world.register(world.buyer, 6, place=at, occurred_at=BEFORE)
+        made = await ok(job.technician.post(f"{API}/sourcing/requests", json=job.need(8)), 201)
+        plan = await ok(job.technician.get(f"{API}/sourcing/requests/{made['id']}/plan"))
+        assert sorted(c["quantity"] for c in plan["chosen"]) == [4, 4]
+        done = await ok(job.technician.post(f"{API}/sourcing/requests/{made['id']}/confirm", json={}))
+        assert len(done["calls"]) == 2

@@ -218,6 +218,21 @@ async def test_confirming_orders_exactly_what_was_shown_and_once(job: Job) -> No
     assert await state(job) == before
 
 
+async def test_another_price_than_was_shown_orders_nothing_and_answers_the_new_plan(job: Job) -> None:
+    ids = await raised(job, 2)
+    plan = await planned(job, ids)
+    [shown] = [c["unit_price"] for r in plan["requests"] for c in r["chosen"]]
+    # As if the clause's price were another one since.
+    await job.world.owner.execute(
+        "UPDATE sourcing_plan SET shown = jsonb_set(shown, '{requests,0,chosen,0,unit_price}', '\"0.01\"') WHERE id = $1",
+        UUID(plan["id"]),
+    )
+    before = await state(job)
+    problem = await refused(job.planner.post(f"{PLANS}/{plan['id']}/confirm"), "plan.changed")
+    assert [c["unit_price"] for r in problem["facts"]["plan"]["requests"] for c in r["chosen"]] == [shown]
+    assert await state(job) == before
+
+
 async def test_a_unit_gone_meanwhile_orders_nothing_and_answers_the_new_plan(job: Job) -> None:
     ids = await raised(job, 3, 3)
     plan = await planned(job, ids)
