@@ -63,7 +63,8 @@ class Framework(Row):
 
 
 class Agreement(Row):
-    """A schedule under a framework: the signed instance that a position points at. ``maker_id`` may call. ``decide_by``:
+    """A schedule under a framework: the signed instance that a position points at. ``dated_by_signature``: the second signature gives
+    it its ``schedule_date``, which is the day of the offer until then. ``maker_id`` may call. ``decide_by``:
     until when a renewal is agreed on or notice against it is given, exclusive; ``survives_until``: the end of the duties
     that outlive the right; ``frozen_days``: of insolvencies that lengthen the window. ``suspension_ends_at``: when the suspension
     that it is under ends by itself; ``hold_adds_days``: the days of the legal hold that it is under lengthen the window.
@@ -87,6 +88,7 @@ class Agreement(Row):
     use_class: Mapped[str]
     zone: Mapped[str]
     schedule_date: Mapped[date]
+    dated_by_signature: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str]
     status_reason: Mapped[str | None]
     legal_hold: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -132,7 +132,11 @@ async def test_an_agreement_is_read_and_signed_once(site: Site) -> None:
     buyer = await site.browser(site.world.buyer, "buyer")
     waiting = await buyer.get("/agreements", params={"status": "waiting"})
     assert f'href="{agreement}"' in waiting.text
+    before = (await buyer.get(agreement)).text
+    assert "the day of the second signature" in before
+    assert before.count(", if signed today") == 2
     page = await buyer.get(f"{agreement}/sign")
+    assert "today is its schedule date" in page.text
     other = await send(buyer, f"{agreement}/sign", page, wording_sha256="0" * 64)
     assert other.status_code == 409
     assert (await buyer.get(f"{agreement}/sign")).status_code == 200
@@ -140,6 +144,7 @@ async def test_an_agreement_is_read_and_signed_once(site: Site) -> None:
     assert (await buyer.get(f"{agreement}/sign")).status_code == 409
     shown = await buyer.get(agreement)
     assert "buyer of" in shown.text
+    assert "if signed today" not in shown.text
     assert f'href="{agreement}/paper.pdf"' in shown.text
     paper = await buyer.get(f"{agreement}/paper.pdf")
     assert (paper.status_code, paper.headers["content-type"]) == (200, "application/pdf")

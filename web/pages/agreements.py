@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -15,6 +16,7 @@ from marketplace.agreements import queries, service
 from marketplace.agreements.books import CLASS_WORDS
 from marketplace.agreements.classification import INDICATIVE
 from marketplace.agreements.covered import IN_FORCE, OVER
+from marketplace.agreements.deadlines import window
 from marketplace.agreements.endpoints import pdf_of
 from marketplace.agreements.evaluation import split
 from marketplace.agreements.holds import Hold
@@ -170,7 +172,7 @@ def _until(row: AgreementRow) -> date:
 
 def _csv_row(r: AgreementRow) -> list[object]:
     return [
-        r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat(),
+        r.reference, r.status, r.maker, r.holder, r.title, r.version, r.schedule_date.isoformat() if r.schedule_date else "",
         local_day(r.window_opens_at, r.zone).isoformat(), _until(r).isoformat(), r.lines, r.quantity_sold, r.not_accepted, r.remaining,
         amount_cell(r.value, r.currency), r.currency, r.maker_signed_at.isoformat(timespec="seconds") if r.maker_signed_at else "",
         r.holder_signed_at.isoformat(timespec="seconds") if r.holder_signed_at else "", r.exercises,
@@ -181,9 +183,12 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
     """What the page of an agreement and its signing page show."""
     found = await queries.agreement(visit.session, visit.actor, agreement_id)
     covered = await holdings.callable_facts(visit.session, [(agreement_id, line.part_id) for line in found.lines])
+    undated = found.row.status == "offered" and found.row.schedule_date is None
     lines = []
     for line in found.lines:
         known = covered.get((agreement_id, line.part_id))
+        if known and undated:
+            known = known._replace(facts=replace(known.facts, schedule_date=local_day(visit.now, found.row.zone)))
         stands = (
             split(known.terms, known.facts, visit.now) if known and known.status in (*IN_FORCE, "suspended") else None
         )
@@ -194,6 +199,7 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         await queries.open_terms(visit.session, agreement_id, visit.now) if row.status == "offered" and side else None
     )
     told = [(line.number, known.facts) for line, known, _ in lines if known]
+    span = window(found.terms, told[0][1]) if undated and told else None
     over = OVER.get(row.status)
     summary = (over,) if over else summary_of_lines(found.terms, told, found.further)
     return {
@@ -217,8 +223,9 @@ async def _detail(visit: Visit, agreement_id: UUID) -> dict[str, Any]:
         # What is signed is the last version: while other terms lie beside it, those are answered.
         "may_sign": side in row.waiting_for and actor.may("agreement.sign") and open_terms is None,
         "price": lambda line: Money(line.sale_price, row.currency),
-        "since": local_day(row.window_opens_at, row.zone),
-        "until": _until(row),
+        "undated": undated,
+        "since": span.first_day if span else local_day(row.window_opens_at, row.zone),
+        "until": span.last_day if span else _until(row),
         "paper": html(found.wording),
         "clause_names": NAMES,
         "followed": follows(found.clauses),

@@ -111,7 +111,7 @@ def _reckoned(found: AgreementDetail, known: Assumptions, sizes: Mapping[UUID, i
         made.append(
             NamedLine(
                 x.part_id, x.number, x.uom,
-                book_line(found.terms, sold, row.schedule_date, known.rate_bp, found.further, market_bp=known.market_bp),
+                book_line(found.terms, sold, row.counted_from, known.rate_bp, found.further, market_bp=known.market_bp),
             )
         )  # fmt: skip
     return made

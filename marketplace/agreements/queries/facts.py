@@ -23,6 +23,7 @@ from marketplace.agreements.terms import Terms, Urgency, parse_terms
 from marketplace.agreements.title import kept_by, title_of
 from marketplace.agreements.together import read_further
 from marketplace.db.session import WriteSession, fetch
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import missing
 from marketplace.kit.money import Money
 
@@ -56,6 +57,11 @@ class Locked:
     hold_adds_days: bool
     maker_signed_at: datetime | None
     holder_signed_at: datetime | None
+    dated_by_signature: bool
+
+    def dated(self, now: datetime) -> date:
+        """The schedule date; of an offer that says so the day that a second signature ``now`` would give it."""
+        return local_day(now, self.zone) if self.status == "offered" and self.dated_by_signature else self.schedule_date
 
 
 async def agreements_for_update(session: WriteSession, ids: Iterable[UUID]) -> dict[UUID, Locked]:
@@ -69,7 +75,7 @@ async def agreements_for_update(session: WriteSession, ids: Iterable[UUID]) -> d
         session,
         "SELECT id, reference, framework_id, maker_id, holder_id, order_id, clause, version, status, legal_hold, "
         "wording_sha256, zone, schedule_date, tolled_days, frozen_days, renewals, suspended_on, suspended_by, "
-        "suspension_ends_at, hold_adds_days, maker_signed_at, holder_signed_at FROM agreement WHERE id = ANY($1::uuid[])",
+        "suspension_ends_at, hold_adds_days, maker_signed_at, holder_signed_at, dated_by_signature FROM agreement WHERE id = ANY($1::uuid[])",
         wanted,
     )
     return {r["id"]: Locked(**dict(r)) for r in rows}

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements.holds import Hold, standing
 from marketplace.agreements.law import Finding, found_again
+from marketplace.agreements.paper import ScheduleLine
 from marketplace.agreements.queries.facts import read_terms
 from marketplace.agreements.queries.frameworks import FrameworkPaper, framework_papers
 from marketplace.agreements.queries.standing import hold_events, suspension_events
@@ -21,6 +22,7 @@ from marketplace.agreements.terms import Terms
 from marketplace.agreements.together import read_further
 from marketplace.db.session import fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.kit.money import Money
 from marketplace.kit.pages import Page, cut, read_bookmark
 from marketplace.parties.actor import Actor
 
@@ -81,7 +83,10 @@ class AgreementRow:
     currency: str
     use_class: str
     zone: str
-    schedule_date: date
+    counted_from: date
+    """The schedule date; as long as there is none, the day of the offer."""
+    dated_by_signature: bool
+    """The text says that the day of the second signature is the schedule date."""
     status: str
     status_reason: str | None
     legal_hold: bool
@@ -100,6 +105,12 @@ class AgreementRow:
     value: Decimal
 
     @property
+    def schedule_date(self) -> date | None:
+        """None as long as not both have signed what says that the second signature gives it its day."""
+        both = self.maker_signed_at is not None and self.holder_signed_at is not None
+        return self.counted_from if both or not self.dated_by_signature else None
+
+    @property
     def waiting_for(self) -> tuple[str, ...]:
         """Sides whose signature is missing while the agreement is offered."""
         if self.status != "offered":
@@ -112,7 +123,7 @@ _AGREEMENT = """
 SELECT a.id, a.reference, a.maker_id, m.name AS maker, a.holder_id, h.name AS holder, a.order_id, a.clause, a.version,
        a.further, c.title || coalesce((SELECT string_agg(' and ' || f.title, '' ORDER BY x.n)
            FROM jsonb_array_elements(a.further) WITH ORDINALITY AS x (one, n) JOIN clause_version f
-           ON f.clause = x.one ->> 'clause' AND f.version = (x.one ->> 'version')::int), '') AS title, a.currency, a.use_class, a.zone, a.schedule_date, a.status, a.status_reason, a.legal_hold, a.suspension_ends_at,
+           ON f.clause = x.one ->> 'clause' AND f.version = (x.one ->> 'version')::int), '') AS title, a.currency, a.use_class, a.zone, a.schedule_date AS counted_from, a.dated_by_signature, a.status, a.status_reason, a.legal_hold, a.suspension_ends_at,
        a.status = 'terminated' AND EXISTS (SELECT FROM agreement_event e WHERE e.subject_id = a.id AND e.kind = 'ended_for_breach')
            AS for_breach, a.exercises,
        a.window_opens_at, a.window_closes_at, a.maker_signed_at, a.holder_signed_at, l.lines, l.quantity_sold,
@@ -221,6 +232,14 @@ class LineRow:
     not_accepted: int
     minimum_passed_on: int
     """Of the minimum: kept by buyers of units sold on."""
+
+    def signed(self, currency: str) -> ScheduleLine:
+        """The line as the text has it."""
+        listed = None if self.list_price is None else Money(self.list_price, currency)
+        return ScheduleLine(
+            self.number, self.description, self.uom, self.quantity_sold, Money(self.sale_price, currency), listed,
+            self.minimum_to_keep,
+        )  # fmt: skip
 
     @property
     def accepted(self) -> int:

@@ -222,7 +222,8 @@ async def replace_agreement(
     law = await law_of(session, found, draft.clauses, now)
     published = await clause_texts(session, draft.clauses)
     frameworks = await frameworks_of(session, found.maker_id, found.holder_id, published)
-    span = window(terms, facts_of(draft.schedule[0], found))
+    day = found.dated(now)
+    span = window(terms, facts_of(draft.schedule[0], found, now))
     proposer = "maker" if proposal.proposed_by == found.maker_id else "holder"
     other = "holder" if proposer == "maker" else "maker"
     new_id: UUID = await fetch_value(
@@ -230,15 +231,16 @@ async def replace_agreement(
         f"INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, parent_id, replaces_id, clause, "
         f"version, terms, currency, use_class, zone, schedule_date, status, wording, wording_sha256, exercises, "
         f"tolled_days, exported_on, window_opens_at, window_closes_at, {proposer}_signed_by, {proposer}_signed_at, {other}_signed_by, "
-        f"{other}_signed_at, created_at, further, frozen_days, renewals, non_renewal_at, non_renewal_by, storage_years) "
+        f"{other}_signed_at, created_at, further, frozen_days, renewals, non_renewal_at, non_renewal_by, storage_years, dated_by_signature) "
         "SELECT $2, $3, maker_id, holder_id, $16, parent_id, id, $4, $5, $6::jsonb, currency, use_class, zone, "
-        "schedule_date, 'active', $7, $8, exercises, tolled_days, exported_on, $9, $10, $11, $12, $13, $14, $14, $15::jsonb, frozen_days, renewals, "
-        "non_renewal_at, non_renewal_by, storage_years "
+        "$17, 'active', $7, $8, exercises, tolled_days, exported_on, $9, $10, $11, $12, $13, $14, $14, $15::jsonb, frozen_days, renewals, "
+        "non_renewal_at, non_renewal_by, storage_years, $18 "
         "FROM agreement WHERE id = $1 RETURNING id",
         found.id, proposal.reference, frameworks.first, terms.clause, terms.version, json.dumps(dump_terms(terms)),
         proposal.wording, proposal.wording_sha256, span.opens, span.closes, proposal.proposed_by_user,
         proposal.proposed_at, actor.user_id, now,
         dump_further(draft.clauses[1:], [text.sha256 for text in published[1:]]), order_id,
+        day, found.status == AgreementState.OFFERED and found.dated_by_signature,
     )  # fmt: skip
     await execute(
         session,
@@ -273,7 +275,7 @@ async def replace_agreement(
     ]
     await keep_books(
         session, new_id, found.maker_id, draft.clauses, [part for part, _ in booked], [sold for _, sold in booked],
-        found.schedule_date, now,
+        day, now,
     )  # fmt: skip
     detail: dict[str, Any] = {"wording_sha256": proposal.wording_sha256.hex(), "law": law, "replaces": found.reference}
     units_at = await queries.where_units_went(session, found.id)
@@ -285,7 +287,7 @@ async def replace_agreement(
     renewed = proposal.kind == "change" and only_longer(draft.before[0], terms, draft.found)
     await note(
         session, new_id, sides, "renewed" if renewed else "active", actor, now,
-        {"replaces": found.reference, "differences": [list(d) for d in draft.found]},
+        {"replaces": found.reference, "differences": [list(d) for d in draft.found], "schedule_date": day},
     )  # fmt: skip
     return new_id
 

@@ -23,6 +23,7 @@ from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.terms import Terms, UseClass, dump_terms
 from marketplace.agreements.together import NamedClause, dump_further, parse_clauses
 from marketplace.db.session import WriteSession, execute, fetch_value
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import busy, conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.kit.money import Money
@@ -67,16 +68,17 @@ async def offer(
     use_class: str,
     currency: str,
     zone: str,
-    schedule_date: date,
     lines: Sequence[OfferLine],
     now: datetime,
+    schedule_date: date | None = None,
     units_at: Jurisdiction | None = None,
     further: Sequence[NamedClause] = (),
 ) -> UUID:
     """Offers a schedule to both sides and returns the agreement's id. The tenant must be one of the sides.
 
     ``further``: clauses beside the first, each with its terms: the text holds all of them. Makes the framework of the pair
-    and each clause version where there is none. ``units_at``: where the units go; None = only
+    and each clause version where there is none. ``schedule_date``: None = the day of the second signature, as the texts say; until
+    then everything is reckoned as if both signed now, and the maker's books are kept with that signature. ``units_at``: where the units go; None = only
     the holder's country is known. What the law says and how the maker books it are kept with the schedule. Raises
     ``terms.invalid``, ``terms.combination``, ``agreement.lines``, ``agreement.use_class``, ``agreement.exists`` (the order has one already),
     ``clause.not_found``, ``part.not_found``, ``company.not_found``, ``law.blocked``.
@@ -87,10 +89,11 @@ async def offer(
         _check_use(each, use_class)
     published = await clause_texts(session, clauses)
     maker, holder = await company(session, maker_id), await company(session, holder_id)
-    findings = allowed(clauses, maker, holder, units_at, schedule_date)
+    day = schedule_date or local_day(now, zone)
+    findings = allowed(clauses, maker, holder, units_at, day)
     schedule = await _schedule(session, clauses, currency, lines)
     frameworks = await frameworks_of(session, maker_id, holder_id, published)
-    span = window(given, _facts(schedule[0], schedule_date, zone))
+    span = window(given, _facts(schedule[0], day, zone))
     for _ in range(_ATTEMPTS):
         reference = short_reference("AGR")
         wording, digest = paper_of(
@@ -106,11 +109,11 @@ async def offer(
             session,
             "INSERT INTO agreement (reference, framework_id, maker_id, holder_id, order_id, clause, version, terms, "
             "currency, use_class, zone, schedule_date, status, wording, wording_sha256, window_opens_at, "
-            "window_closes_at, created_at, further) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, "
-            "'offered', $13, $14, $15, $16, $17, $18::jsonb) ON CONFLICT DO NOTHING RETURNING id",
+            "window_closes_at, created_at, further, dated_by_signature) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, "
+            "'offered', $13, $14, $15, $16, $17, $18::jsonb, $19) ON CONFLICT DO NOTHING RETURNING id",
             reference, frameworks.first, maker_id, holder_id, order_id, clause, version, json.dumps(dump_terms(given)),
-            currency, use_class, zone, schedule_date, wording, digest, span.opens, span.closes, now,
-            dump_further(clauses[1:], [text.sha256 for text in published[1:]]),
+            currency, use_class, zone, day, wording, digest, span.opens, span.closes, now,
+            dump_further(clauses[1:], [text.sha256 for text in published[1:]]), schedule_date is None,
         )  # fmt: skip
         if agreement_id is not None:
             break
@@ -120,8 +123,9 @@ async def offer(
         raise busy("agreement.reference", "No free reference was found. Nothing was changed; try again.")
     await _insert_lines(session, agreement_id, maker_id, holder_id, lines, schedule)
     await store_terms(session, [agreement_id])
-    parts_of_lines = [line.part_id for line in lines]
-    await keep_books(session, agreement_id, maker_id, clauses, parts_of_lines, schedule, schedule_date, now)
+    if schedule_date is not None:
+        parts_of_lines = [line.part_id for line in lines]
+        await keep_books(session, agreement_id, maker_id, clauses, parts_of_lines, schedule, day, now)
     by = OnBehalf(actor_id, session.tenant.company or maker_id)
     sides = (maker_id, holder_id)
     detail: dict[str, Any] = {"wording_sha256": digest.hex(), "law": [finding.plain() for finding in findings]}
@@ -199,9 +203,10 @@ def particulars(
     use_class: str,
     currency: str,
     zone: str,
-    schedule_date: date,
+    schedule_date: date | None,
 ) -> dict[str, str]:
-    """What stands at the head of a schedule's text, by label. Of several clauses each has a line of its own."""
+    """What stands at the head of a schedule's text, by label. Of several clauses each has a line of its own. ``schedule_date`` None =
+    the day of the second signature, which nobody knows when the first is given."""
     named = [f"{text.clause}, version {text.version}, SHA-256 {text.sha256.hex()}" for text in published]
     return {
         "Manufacturer": f"{maker.name} ({maker.code})",
@@ -209,8 +214,9 @@ def particulars(
         "Schedule": reference,
         "Framework agreement": framework_reference,
         "Order": order_reference,
-        # The texts call it the day of the second signature, which nobody knows when the first is given: what both sign says it.
-        "Schedule date": f"{phrases.day(schedule_date)}, whichever day the second party signs on",
+        "Schedule date": "the day on which the second party signs"
+        if schedule_date is None
+        else f"{phrases.day(schedule_date)}, whichever day the second party signs on",
         "Sold as": _USE_WORDS[use_class],
         "Currency of the sale": currency,
         "Days end at midnight in": zone,

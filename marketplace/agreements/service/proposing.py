@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,6 @@ from marketplace.agreements.together import NamedClause, dump_further, parse_cla
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_one, fetch_value
 from marketplace.kit.errors import busy, conflict, gone, invalid
 from marketplace.kit.ids import short_reference
-from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import VERBS, By
 from marketplace.parties.queries import company, people_to_tell
@@ -95,7 +94,7 @@ async def propose_change(
         raise invalid("proposal.nothing", "These are the terms as they are. Change at least one of them.")
     if kind == "change":
         _same_premium(draft)
-    span = window(draft.clauses[0], facts_of(draft.schedule[0], found))
+    span = window(draft.clauses[0], facts_of(draft.schedule[0], found, now))
     if span.closes <= now:
         raise invalid(
             "proposal.window",
@@ -239,13 +238,7 @@ async def draft_of(
             detail.terms, terms, quantity=line.quantity_sold, minimum=line.minimum_to_keep,
             stated=minimums.get(line.part_id),
         )  # fmt: skip
-        currency = detail.currency
-        schedule.append(
-            ScheduleLine(
-                line.number, line.description, line.uom, line.quantity_sold, Money(line.sale_price, currency),
-                None if line.list_price is None else Money(line.list_price, currency), keep,
-            )
-        )  # fmt: skip
+        schedule.append(replace(line.signed(detail.currency), minimum_to_keep=keep))
         changed.append(LineMinimum(line.number, line.minimum_to_keep, keep))
     for each in clauses:
         check_schedule(each, schedule)
@@ -253,10 +246,10 @@ async def draft_of(
     return Draft(detail.clauses, clauses, tuple(schedule), detail.lines, found_changes)
 
 
-def facts_of(line: ScheduleLine, found: Locked) -> Facts:
-    """What windows are counted from: a line as it was signed."""
+def facts_of(line: ScheduleLine, found: Locked, now: datetime) -> Facts:
+    """What windows are counted from: a line as it was signed, or as it would be were it signed now."""
     return Facts(
-        schedule_date=found.schedule_date, zone=found.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
+        schedule_date=found.dated(now), zone=found.zone, sale_price=line.sale_price, quantity_sold=line.quantity,
         remaining=0, tolled_days=found.tolled_days, circumstances=lengthened(found.renewals, found.frozen_days),
     )  # fmt: skip
 
@@ -277,7 +270,7 @@ async def _paper(session: WriteSession, found: Locked, draft: Draft, reference: 
     framework = await frameworks_of(session, found.maker_id, found.holder_id, published)
     head = particulars(
         maker, holder, published, reference, framework.named, "as before", detail.use_class, detail.currency, found.zone,
-        found.schedule_date,
+        None if found.status == AgreementState.OFFERED and found.dated_by_signature else found.schedule_date,
     )  # fmt: skip
     head["Order"] = f"the one under which {found.reference} was signed"
     if found.status == AgreementState.OFFERED:

@@ -8,9 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from marketplace.agreements import queries
+from marketplace.agreements.deadlines import window
 from marketplace.agreements.queries import Locked
-from marketplace.agreements.service.booking import still_allowed
+from marketplace.agreements.service.booking import keep_books, still_allowed
+from marketplace.agreements.service.proposing import facts_of
 from marketplace.agreements.service.standing import note, party_lock
+from marketplace.agreements.service.term import store_terms
 from marketplace.agreements.states import AgreementState, move_agreement
 from marketplace.db.session import WriteSession, acting_for, execute
 from marketplace.kit.errors import conflict, gone
@@ -73,9 +76,11 @@ async def sign(
     status = AgreementState(found.status)
     if other_signed is not None:
         status = move_agreement(move_agreement(status, AgreementState.SIGNED), AgreementState.ACTIVE)
+        if found.dated_by_signature:
+            await _date(session, found, now)
         await execute(session, "UPDATE agreement SET status = $2 WHERE id = $1", agreement_id, status.value)
         await know_each_other(session, *sides)
-        await note(session, agreement_id, sides, "active", actor, now)
+        await note(session, agreement_id, sides, "active", actor, now, {"schedule_date": found.dated(now)})
     await emit(
         session,
         "agreement.signed",
@@ -93,6 +98,21 @@ async def sign(
         agreement_id, found.reference, found.order_id, status.value, side, found.wording_sha256.hex(),
         framework_signed, None if other_signed else other,
     )  # fmt: skip
+
+
+async def _date(session: WriteSession, found: Locked, now: datetime) -> None:
+    """The second signature gives the schedule its day: from it on the window and every time are counted, and on it the maker
+    books the sale."""
+    detail, day = await queries.agreement_text(session, found.id), found.dated(now)
+    schedule = [line.signed(detail.currency) for line in detail.lines]
+    span = window(detail.terms, facts_of(schedule[0], found, now))
+    await execute(
+        session, "UPDATE agreement SET schedule_date = $2, window_opens_at = $3, window_closes_at = $4 WHERE id = $1",
+        found.id, day, span.opens, span.closes,
+    )  # fmt: skip
+    await store_terms(session, [found.id])
+    part_ids = [line.part_id for line in detail.lines]
+    await keep_books(session, found.id, found.maker_id, detail.clauses, part_ids, schedule, day, now)
 
 
 async def _is_last(session: WriteSession, found: Locked, now: datetime) -> None:

@@ -10,7 +10,6 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.law import Jurisdiction
 from marketplace.agreements.together import NamedClause
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
-from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict, invalid
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
@@ -157,7 +156,6 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         use_class=release.use_class,
         currency=order.currency,
         zone=site.timezone,
-        schedule_date=local_day(now, site.timezone),
         lines=merged,
         now=now,
         units_at=Jurisdiction(site.country, site.region or None),

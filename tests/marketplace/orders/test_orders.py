@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
-from marketplace.agreements import phrases
 from marketplace.agreements.queries import terms_and_facts
-from marketplace.db.session import Database, Tenant, fetch_value
+from marketplace.agreements.service import sign
+from marketplace.db.session import Database, Tenant, execute, fetch_value
+from marketplace.kit.clock import add_months
 from marketplace.orders.service import accept
 from marketplace.orders.tasks import expire_unanswered
 from tests.agreed import person
@@ -347,22 +350,40 @@ async def test_a_seller_who_may_not_sign_accepts_and_leaves_the_signature_open(j
 
 
 @pytest.mark.parametrize(("zone", "hour"), [("Pacific/Pago_Pago", 1), ("Pacific/Kiritimati", 23), ("UTC", 12)])
-async def test_a_right_is_open_from_the_moment_of_signing_whatever_the_hour(
+async def test_the_second_signature_gives_a_schedule_its_day_whatever_the_hour(
     job: Job, db: Database, zone: str, hour: int
 ) -> None:
-    """The schedule's first day is the day it is at the buyer's site, which may be yesterday or tomorrow in UTC."""
+    """It is the day that it is then at the buyer's site, which may be yesterday or tomorrow in UTC; from it the window opens, and on it
+    the maker's books are kept. Nobody gives it another day afterwards."""
     await job.released(10)
     await job.ordered(4)
     await job.world.owner.execute("UPDATE site SET timezone = $2 WHERE id = $1", job.world.buyer.site, zone)
     moment = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), time(hour), UTC)
     async with db.write(job.world.maker.tenant) as session:
         agreement = await accept(session, person(job.world.maker), UUID(job.order), moment)
-    row = await job.world.owner.fetchrow(
-        "SELECT schedule_date, window_opens_at, wording FROM agreement WHERE id = $1", agreement
-    )
-    assert row["schedule_date"] == moment.astimezone(ZoneInfo(zone)).date()
-    assert f"{phrases.day(row['schedule_date'])}, whichever day the second party signs on" in row["wording"]
-    assert moment - timedelta(days=1) < row["window_opens_at"] <= moment
+    url = f"{API}/agreements/{agreement}"
+    before = await ok(job.buyer.get(url))
+    assert (before["schedule_date"], before["waiting_for"]) == (None, ["holder"])
+    books = "SELECT DISTINCT at FROM agreement_classification WHERE agreement_id = $1"
+    assert await job.world.owner.fetch(books, agreement) == []
+    later = moment + timedelta(days=9)
+    async with db.write(job.world.buyer.tenant) as session:
+        await sign(session, person(job.world.buyer), agreement, later, wording_sha256=before["wording_sha256"])
+    row = await job.world.owner.fetchrow("SELECT * FROM agreement WHERE id = $1", agreement)
+    day = later.astimezone(ZoneInfo(zone)).date()
+    assert row["schedule_date"] == day
+    assert "**Schedule date:** the day on which the second party signs" in row["wording"]
+    assert later - timedelta(days=1) < row["window_opens_at"] <= later
+    months = json.loads(row["terms"])["window_end_months"]
+    assert row["window_closes_at"].astimezone(ZoneInfo(zone)).date() == add_months(day, months) + timedelta(days=1)
+    assert [r["at"] for r in await job.world.owner.fetch(books, agreement)] == [later]
+    after = await ok(job.buyer.get(url))
+    assert after["schedule_date"] == day.isoformat()
+    assert [e["detail"]["schedule_date"] for e in after["events"] if e["kind"] == "active"] == [day.isoformat()]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with db.write(job.world.maker.tenant) as session:
+            await execute(session, "UPDATE agreement SET schedule_date = schedule_date - 1 WHERE id = $1", agreement)
+    assert await job.world.owner.fetchrow("SELECT * FROM agreement WHERE id = $1", agreement) == row
 
 
 async def test_shipping_needs_both_signatures(job: Job) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from marketplace.agreements.presets import PRESETS
 from marketplace.agreements.terms import dump_terms
+from marketplace.kit.clock import local_day
 from tests.agreed import rows_of
 from tests.marketplace.main_job import API, Job, ok, refused
 from tests.world import World
@@ -73,6 +75,9 @@ async def test_the_buyers_terms_are_signed_as_the_order_is_accepted(job: Job) ->
     assert (found["status"], found["terms"]["window_end_months"]) == ("active", 36)
     assert found["order_id"] == job.order
     assert "36 months" in found["wording"]
+    assert "**Schedule date:** the day on which the second party signs" in found["wording"]
+    signed = datetime.fromisoformat(found["maker_signed_at"])
+    assert found["schedule_date"] == local_day(signed, found["zone"]).isoformat()
     shown = await ok(job.buyer.get(at))
     assert (shown["shown_status"], shown["agreement_id"]) == ("signed", agreement)
     assert shown["reference"] in found["wording"].replace("\\", ""), "the text names the order"
