@@ -62,10 +62,7 @@ class AgreementOut(BaseModel):
     title: str = Field(description="Of all clauses.")
     currency: str = Field(examples=["USD"])
     use_class: str = Field(examples=["intermediate_good"])
-    schedule_date: date | None = Field(
-        description="From which the window and every time are counted: the day of the second signature, and null until then. Of an "
-        "agreement whose text names a day it is that day. Until both have signed, the window is told as if both had signed when it was offered."
-    )
+    schedule_date: date | None = Field(description="Null until the second signature, unless the text names a day.")
     status: Status
     status_reason: str | None
     legal_hold: bool
