@@ -60,6 +60,12 @@ def _sorted(value: Any) -> Any:
     return value
 
 
+def loose(value: Any) -> str:
+    """JSON text of the same types for the database, which keeps no order of keys: several times as fast as ``encode``, and no
+    canonical form."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=plain)
+
+
 def digest(value: Any) -> bytes:
     """SHA-256 over the canonical bytes of ``value`` (32 bytes)."""
     return hashlib.sha256(encode(value)).digest()

@@ -23,7 +23,7 @@ from marketplace.agreements.exercise import right_size
 from marketplace.agreements.facts import Facts
 from marketplace.agreements.notice import Standing as NoticeStanding
 from marketplace.agreements.outcomes import RefusalCode, Refused, Split
-from marketplace.agreements.prose import badge
+from marketplace.agreements.prose import Badge, badge
 from marketplace.agreements.reach import still_about
 from marketplace.agreements.remedies import default_from, due_by
 from marketplace.agreements.terms import Terms, Urgency
@@ -69,6 +69,8 @@ class StockRow(NamedTuple):
     """The day of the stock file that last named it; own stock only."""
     at_holder: bool = False
     """The maker's still, with the holder of its agreement."""
+    stands: bool = True
+    """The right in them is in force, under no hold, and its window is open. Nothing can be called where it is not."""
 
     @property
     def free(self) -> int:
@@ -115,6 +117,26 @@ class Blocked(NamedTuple):
     words: str
 
 
+class Shown:
+    """A clause's badge, put into words when somebody reads it: a plan weighs hundreds of places and names a few."""
+
+    __slots__ = ("_badge", "_facts", "_right")
+
+    def __init__(self, right: Right, facts: Facts) -> None:
+        self._right, self._facts = right, facts
+        self._badge: Badge | None = None
+
+    @property
+    def badge(self) -> Badge:
+        """As the maker reads it."""
+        if self._badge is None:
+            self._badge = badge(self._right.terms, self._facts, to_maker=True, further=self._right.further)
+        return self._badge
+
+
+_OWN = Badge("Own stock", "The maker's own stock, listed but unsold units included; nothing is owed.")
+
+
 class Candidate(NamedTuple):
     """Units at one place, as somebody looking for them sees them.
 
@@ -135,8 +157,8 @@ class Candidate(NamedTuple):
     condition: str
     agreement_id: UUID | None
     agreement: str | None
-    badge: str
-    badge_sentence: str
+    shown: Shown | None
+    """Its clause; None of own stock."""
     quantity: int
     callable: int
     group: str
@@ -173,6 +195,16 @@ class Candidate(NamedTuple):
     multiple: int = 1
     orders_left: int | None = None
     """How many more orders its agreement lets be given; None where it states no number."""
+
+    @property
+    def badge(self) -> str:
+        """The clause in a cell's width."""
+        return (self.shown.badge if self.shown else _OWN).short
+
+    @property
+    def badge_sentence(self) -> str:
+        """The clause as a sentence."""
+        return (self.shown.badge if self.shown else _OWN).sentence
 
     def takes(self, quantity: int) -> bool:
         """Whether one order for so many is of a size that the agreement allows."""
@@ -214,6 +246,31 @@ def standing(rows: Iterable[StockRow]) -> dict[tuple[UUID, UUID, UUID], Standing
         known = found.get(key)
         found[key] = units if known is None else Standing(*map(add, known, units))
     return found
+
+
+def worth_weighing(
+    rows: Sequence[StockRow], destination: Point, weights: Mapping[UUID, int | None], told: int
+) -> list[StockRow]:
+    """Rows under no right or one that stands, and of what cannot be called the nearest places, at least ``told`` of a part: they are
+    only told of. The rows of a right come together or not at all."""
+    taken = [row for row in rows if row.stands]
+    shut: dict[UUID, dict[UUID | None, list[StockRow]]] = {}
+    for row in rows:
+        if not row.stands:
+            shut.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
+    for part, rights in shut.items():
+        grams = weights.get(part)
+
+        def way(row: StockRow, grams: int | None = grams) -> tuple[int, str]:
+            return haul(row.point, destination, weight_grams=grams, quantity=1).cost_minor, _key("right", row)
+
+        left = told
+        for members in sorted(rights.values(), key=lambda members: min(map(way, members))):
+            if left <= 0:
+                break
+            taken += members
+            left -= len(members)
+    return taken
 
 
 def answering(right: Right, notice: UUID) -> Right:
@@ -295,8 +352,7 @@ def _own(
         site=_rough_site(row, way) if masked else (row.site or "in transit"),
         region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
         condition=row.condition, agreement_id=None, agreement=None, masked=masked,
-        badge="Own stock", badge_sentence="The maker's own stock, listed but unsold units included; nothing is owed.",
-        quantity=row.quantity, callable=callable_here, group=key,
+        shown=None, quantity=row.quantity, callable=callable_here, group=key,
         group_cap=callable_here, unit_price=Money(Decimal(0), currency),
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
         counted_at=row.counted_at, snapshot_on=row.snapshot_on, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
@@ -388,7 +444,7 @@ def _under(
     cap = entitled.callable if entitled else 0
     price = _price(entitled) if entitled else None
     named = _named(terms, right.clauses, facts, now)
-    shown = badge(right.terms, facts, to_maker=True, further=right.further)
+    shown = Shown(right, facts)
     reasons = tuple([r.words for r in outcome.reasons])
     found: list[Candidate] = []
     if len(members) > 1:
@@ -418,8 +474,7 @@ def _under(
                 site_id=row.site_id,
                 site=_rough_site(row, way) if masked else (row.site or "in transit"),
                 region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
-                condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, badge=shown.short,
-                badge_sentence=shown.sentence, quantity=row.quantity, callable=here,
+                condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, shown=shown, quantity=row.quantity, callable=here,
                 group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
                 unit_price=price,
                 respond_by=entitled.respond_by if entitled else None, ship_by=entitled.ship_by if entitled else None,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -146,7 +147,7 @@ def _one(
         "next_best": None if following is None else _left(following, by_key, r),
         "not_chosen": [_left(n, by_key, r) for n in left[:LEFT_SHOWN]],
         "not_chosen_more": max(len(left) - LEFT_SHOWN, 0),
-        "not_callable": [{**_described(c, r), **blocked(c)} for c in places if c.blocked][:LEFT_SHOWN],
+        "not_callable": [{**_described(c, r), **blocked(c)} for c in islice((c for c in places if c.blocked), LEFT_SHOWN)],
     }  # fmt: skip
 
 

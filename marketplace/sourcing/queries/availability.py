@@ -11,13 +11,22 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.agreements import queries as agreements
-from marketplace.agreements.covered import Right
+from marketplace.agreements.covered import IN_FORCE, Right
 from marketplace.db.session import fetch
 from marketplace.kit.errors import forbidden
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
-from marketplace.sourcing.candidates import URGENCIES, Candidate, Limit, StockRow, answering, assemble, standing
+from marketplace.sourcing.candidates import (
+    URGENCIES,
+    Candidate,
+    Limit,
+    StockRow,
+    answering,
+    assemble,
+    standing,
+    worth_weighing,
+)
 from marketplace.sourcing.freight import ROUGH, Point, rough
 
 # Units of one part at one place: $1 parts, $2 makers, $3 now.
@@ -45,6 +54,9 @@ _PLACES = f"""
            OR (p.agreement_id IS NULL AND p.owner_id = ANY($2::uuid[])))
     GROUP BY p.part_id, p.owner_id, p.holder_id, p.site_id, p.condition, p.agreement_id, p.beneficiary_id
 """
+# Whether a right `b` is one under which something can be called; where there is none, nothing hinders. As `reach.blocked` begins.
+_STANDS = f"""(b.id IS NULL OR b.status IN ({", ".join(f"'{s}'" for s in sorted(IN_FORCE))}) AND NOT b.legal_hold
+                AND b.window_opens_at <= $3 AND b.window_closes_at > $3)"""
 # Of each part the places of the nearest rights, those with free units first, until $4 places are reached; a right over
 # several sites is whole or left out, and what is under no right always comes. $5, $6: where units should come to; $7:
 # makers whose holders are to be found only as `freight.rough` tells them. A number may have thousands of places, of which
@@ -63,12 +75,11 @@ SELECT g.*, g.rivals - count(*) OVER (PARTITION BY g.part_id, g.bound) AS farthe
         FROM (
             SELECT p.*, p.site_id IS NOT NULL
                         AND (p.holder_id = p.owner_id
-                             OR p.owner_id = p.beneficiary_id AND EXISTS (SELECT FROM agreement b
-                                WHERE b.id = p.agreement_id AND b.holder_id = p.holder_id))
+                             OR p.owner_id = p.beneficiary_id AND b.holder_id = p.holder_id) AND {_STANDS}
                         AND p.quantity - p.held - p.frozen - p.withdrawn > 0 AS open,
                    power(sind((a.lat - $5::float8) / 2), 2)
                    + cosd($5::float8) * cosd(a.lat) * power(sind((a.lon - $6::float8) / 2), 2) AS h
-            FROM ({_PLACES}) p LEFT JOIN site s ON s.id = p.site_id
+            FROM ({_PLACES}) p LEFT JOIN site s ON s.id = p.site_id LEFT JOIN agreement b ON b.id = p.agreement_id
             CROSS JOIN LATERAL (
                 SELECT CASE WHEN m.veiled THEN floor(s.lat / {ROUGH}) * {ROUGH} + {ROUGH} / 2 ELSE s.lat END AS lat,
                        CASE WHEN m.veiled THEN floor(s.lon / {ROUGH}) * {ROUGH} + {ROUGH} / 2 ELSE s.lon END AS lon
@@ -82,18 +93,18 @@ SELECT g.*, g.rivals - count(*) OVER (PARTITION BY g.part_id, g.bound) AS farthe
 """
 
 
-def _told(places: str, farther: str) -> str:
+def _told(places: str, farther: str, gives: str) -> str:
     """Names, points and counts are looked up after the sums, so that the rows to be sorted stay narrow."""
     return f"""
 SELECT g.part_id, g.owner_id, g.holder_id, h.name AS holder, g.site_id, s.name AS site, s.region, g.condition,
        g.agreement_id, g.beneficiary_id, g.quantity, g.held, g.frozen, g.withdrawn, c.counted_at,
        g.reserved, g.unreserved_frozen, g.back, s.lat, s.lon, coalesce(s.country, h.country) AS country, f.snapshot_on,
-       g.owner_id = g.beneficiary_id AND EXISTS (
-           SELECT FROM agreement b WHERE b.id = g.agreement_id AND b.holder_id = g.holder_id) AS at_holder,
-       {farther} AS farther
+       g.owner_id = g.beneficiary_id AND b.holder_id = g.holder_id AS at_holder,
+       {_STANDS} AS stands, {farther} AS farther, {gives} AS gives
 FROM ({places}) g
 JOIN company h ON h.id = g.holder_id
 LEFT JOIN site s ON s.id = g.site_id
+LEFT JOIN agreement b ON b.id = g.agreement_id
 LEFT JOIN stock_count c ON c.holder_id = g.holder_id AND c.site_id = g.site_id AND c.part_id = g.part_id
 LEFT JOIN LATERAL (
     SELECT max(y.snapshot_on) AS snapshot_on FROM stock_line y
@@ -103,9 +114,9 @@ LEFT JOIN LATERAL (
 """
 
 
-_ALL_TOLD = _told(_PLACES, "0")
+_ALL_TOLD = _told(_PLACES, "0", "true")
 # Rows that are no right's are never left out, and say so.
-_NEAREST_TOLD = _told(_NEAREST, "CASE WHEN g.bound THEN g.farther ELSE 0 END")
+_NEAREST_TOLD = _told(_NEAREST, "CASE WHEN g.bound THEN g.farther ELSE 0 END", "g.gives")
 
 
 async def stock(
@@ -125,19 +136,22 @@ async def nearest_stock(
     destination: Point,
     most: int,
     mask: frozenset[UUID],
-) -> tuple[list[StockRow], dict[UUID, int]]:
+) -> tuple[list[StockRow], dict[UUID, int], set[UUID]]:
     """As ``stock``, of each part so many places as are worth a look when many parts are asked for at once, and by part
-    how many more there are. Own stock always; then the rights, whole, those with free units first and the nearest
+    how many more there are, and of which parts some of those may give units. Own stock always; then the rights, whole, those with free units first and the nearest
     first, until ``most`` places are reached."""
     rows = await fetch(
         session, _NEAREST_TOLD, list(part_ids), list(makers), now, most, destination.lat, destination.lon, list(mask)
     )
-    return [_row(r) for r in rows], {r["part_id"]: r["farther"] for r in rows if r["farther"]}
+    # What may give comes first: where what may not is among those that came, all the others may not either.
+    shut = {r["part_id"] for r in rows if r["agreement_id"] is not None and not r["gives"]}
+    farther = {r["part_id"]: r["farther"] for r in rows if r["farther"]}
+    return [_row(r) for r in rows], farther, farther.keys() - shut
 
 
 def _row(r: asyncpg.Record) -> StockRow:
-    *row, lat, lon, country, told, kept, _ = r
-    return StockRow._make((*row, Point(lat, lon, country), told, bool(kept)))
+    *row, lat, lon, country, told, kept, stands, _, _ = r
+    return StockRow._make((*row, Point(lat, lon, country), told, bool(kept), stands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,23 +216,25 @@ async def locate(
     explain: bool = True,
     most: int | None = None,
     notice: UUID | None = None,
+    told: int | None = None,
 ) -> Located:
     """Availability of parts for the actor; a constant number of statements for any number of parts.
 
     Without ``explain`` the clause's reasons for what can be called are left out; why the rest cannot is always told.
     ``most``: look at so many places of a part, the nearest with free units; at all of them where none of those can
     give any, so that a part is never said to be out of reach because of it. ``notice``: what the order would answer, of
-    several that run under an agreement.
+    several that run under an agreement. ``told``: of places under rights that do not stand so many are enough, the nearest.
     """
     who = await scope(session, actor)
     related = await parts.related(session, part_ids) if with_related else []
     wanted = list(dict.fromkeys([*part_ids, *(r.other_id for r in related)]))
     known = await parts.parts(session, wanted)
     farther: dict[UUID, int] = {}
+    may_give: set[UUID] = set()
     if most is None:
         rows = await stock(session, wanted, who.makers, now)
     else:
-        rows, farther = await nearest_stock(
+        rows, farther, may_give = await nearest_stock(
             session, wanted, who.makers, now, destination=destination, most=most, mask=who.mask
         )
     weights = {p.id: p.weight_grams for p in known.values()}
@@ -245,6 +261,8 @@ async def locate(
     async def look(at: Sequence[StockRow]) -> list[Candidate]:
         if who.mask:
             at = [row._replace(point=rough(row.point)) if row.masked(who.mask) else row for row in at]
+        if told is not None:
+            at = worth_weighing(at, destination, weights, told)
         rights = await agreements.rights(session, standing(at), requested=1, urgency=URGENCIES[urgency])
         if notice is not None:
             rights = {key: answering(right, notice) for key, right in rights.items()}
@@ -254,7 +272,7 @@ async def locate(
     found: dict[UUID, list[Candidate]] = {p: [] for p in wanted}
     for candidate in await look(rows):
         found[candidate.part_id].append(candidate)
-    if bare := [p for p in farther if not any(c.callable for c in found[p])]:
+    if bare := [p for p in may_give if not any(c.callable for c in found[p])]:
         for p in bare:
             found[p] = []
             del farther[p]

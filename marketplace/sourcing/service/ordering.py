@@ -100,7 +100,9 @@ async def confirm(
     async with acting_for(session, found.maker_id):
         related = await parts.related(session, [found.part_id]) if found.substitutes else []
         await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
-        planned = await plan(session, actor, found, now, notice=notice_id)
+        # Who names places is told why one of them can give nothing.
+        named = choices is not None and not callable(choices)
+        planned = await plan(session, actor, found, now, notice=notice_id, everywhere=named)
         if callable(choices):
             choices = choices(planned)
         if notice_id is not None:

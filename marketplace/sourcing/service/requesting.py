@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from marketplace.db.session import ReadSession, WriteSession, acting_for, execute, fetch_value
-from marketplace.kit.canonical import encode
+from marketplace.kit.canonical import loose
 from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import short_reference
 from marketplace.parties import queries as parties
@@ -21,6 +22,8 @@ from marketplace.sourcing.candidates import URGENCIES, Blocked, Candidate
 from marketplace.sourcing.freight import Point
 
 MAX_QUANTITY = 1_000_000
+_TOLD = 20
+"""So many places that were not chosen, and that cannot be called, are kept with a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +101,18 @@ async def plan(
     exclude: Sequence[str] = (),
     without_holders: Sequence[UUID] = (),
     notice: UUID | None = None,
+    everywhere: bool = False,
 ) -> Planned:
     """The best set of units for what a request still lacks. Changes nothing; ``exclude`` candidates by key. ``notice``: the one
-    that an order would answer."""
+    that an order would answer. ``everywhere``: also places that can give nothing are among the candidates, all of them; otherwise as many
+    as are told of."""
     # The maker no longer sees the site of a company whose delegation has ended: then distances are not known.
     site = await parties.site_seen(session, requisition.destination_site_id)
     destination = Point(site.lat, site.lon, site.country) if site else Point(None, None, "")
     located = await queries.locate(
         session, actor, [requisition.part_id], destination=destination, urgency=requisition.urgency, now=now,
         with_related=requisition.substitutes, notice=notice, explain=False,
+        told=None if everywhere else _TOLD,
     )  # fmt: skip
     wanted = [requisition.part_id]
     if requisition.substitutes:
@@ -154,11 +160,11 @@ def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now
         ],
         "not_chosen": [
             {"key": n.source, "more_minor": n.more, "why": n.words, **many.described(candidates[n.source])}
-            for n in allocation.not_chosen[:20]
+            for n in allocation.not_chosen[:_TOLD]
         ],
         "not_callable": [
-            {**many.described(c), **many.blocked(c)} for c in candidates.values() if c.blocked
-        ][:20],
+            {**many.described(c), **many.blocked(c)} for c in islice((c for c in candidates.values() if c.blocked), _TOLD)
+        ],
     }  # fmt: skip
 
 
@@ -168,7 +174,7 @@ async def keep_plan(session: WriteSession, requisition_id: UUID, shown: dict[str
         session,
         "UPDATE requisition SET plan = $2::jsonb, planned_at = $3 WHERE id = $1",
         requisition_id,
-        encode(shown).decode(),
+        loose(shown),
         now,
     )
 

@@ -24,6 +24,7 @@ from marketplace.agreements.terms import parse_terms
 from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
 from marketplace.db.session import Database, Tenant, fetch, fetch_value
 from marketplace.demo import recent
+from marketplace.demo.cast import MANUFACTURER
 from marketplace.demo.loader import SEED, DemoLogins, Progress, load_demo
 from marketplace.demo.recent import is_lived, live_recent
 from marketplace.holdings.queries import sheets
@@ -34,13 +35,13 @@ from marketplace.obligations import queries as obligations
 from marketplace.obligations.kinds import ObligationKind
 from marketplace.obligations.queries import ObligationFilter
 from marketplace.parties.actor import Actor
-from marketplace.parties.queries import actor_of_session
+from marketplace.parties.queries import actor_by_email, actor_of_session
 from marketplace.parties.service import sign_in, token_hash
 from marketplace.sourcing import queries as sourcing_queries
 from marketplace.sourcing import service as sourcing
 from marketplace.sourcing.candidates import StockRow, standing
 from marketplace.sourcing.freight import Point, distance_km, rough
-from marketplace.sourcing.queries.availability import nearest_stock, stock
+from marketplace.sourcing.queries.availability import locate, nearest_stock, stock
 from tests.conftest import clone
 from web.waiting import tasks
 
@@ -230,8 +231,9 @@ async def test_a_search_reads_the_same_of_an_agreement_as_its_page(demo: Loaded,
 
 def nearest(
     rows: Sequence[StockRow], destination: Point, most: int, mask: frozenset[UUID]
-) -> tuple[set[StockRow], dict[UUID, int]]:
-    """The model of ``nearest_stock``: what it takes of all places, and by part how many it leaves out."""
+) -> tuple[set[StockRow], dict[UUID, int], set[UUID]]:
+    """The model of ``nearest_stock``: what it takes of all places, by part how many it leaves out, and of which parts nothing that it
+    took says that the others give nothing either."""
     kept = {row for row in rows if row.agreement_id is None}
     rights: dict[UUID, dict[UUID, list[StockRow]]] = {}
     for row in rows:
@@ -239,21 +241,62 @@ def nearest(
             rights.setdefault(row.part_id, {}).setdefault(row.agreement_id, []).append(row)
 
     def rank(members: list[StockRow]) -> tuple[bool, float, str]:
-        free = [row for row in members if row.free]
+        free = [row for row in members if row.free and row.stands]
         points = [rough(row.point) if row.masked(mask) else row.point for row in free or members]
         way = [km for point in points if (km := distance_km(point, destination)) is not None]
         return not free, min(way, default=math.inf), str(members[0].agreement_id)
 
     left: dict[UUID, int] = {}
+    may: set[UUID] = set()
     for part, by_right in rights.items():
-        taken = 0
+        taken, shut = 0, False
         for members in sorted(by_right.values(), key=rank):
             if taken < most:
                 kept.update(members)
                 taken += len(members)
+                shut |= rank(members)[0]
             else:
                 left[part] = left.get(part, 0) + len(members)
-    return kept, left
+        if part in left and not shut:
+            may.add(part)
+    return kept, left, may
+
+
+async def test_what_cannot_be_called_is_weighed_no_further_than_it_is_told(
+    demo: Loaded, rows: asyncpg.Connection
+) -> None:
+    """A plan names what it chose from among all places that can give units, and the nearest twenty of the others: the same as if it had
+    weighed every place. And a search for many numbers finds something callable where there is anything."""
+    maker = await rows.fetchval("SELECT id FROM company WHERE is_manufacturer")
+    parts = [
+        r[0]
+        for r in await rows.fetch(
+            "SELECT part_id FROM position WHERE beneficiary_id = $1 GROUP BY 1 HAVING count(*) > 40 ORDER BY 1 LIMIT 60",
+            maker,
+        )
+    ]
+    async with demo.app.read() as session:
+        planner = await actor_by_email(session, f"planner@{MANUFACTURER[2]}")
+    fewer = 0
+    async with demo.app.read(Tenant(maker)) as session:
+        for at in (Point(39.1, -94.6, "US"), Point(None, None, "US")):
+            for told, most in ((None, None), (20, None), (None, 3)):
+                located = await locate(
+                    session, planner, parts, destination=at, urgency="urgent", now=START, with_related=False, explain=False,
+                    told=told, most=most,
+                )  # fmt: skip
+                found = {p: [c._replace(shown=None) for c in located.candidates[p]] for p in parts}
+                if told is None and most is None:
+                    every = found
+                    continue
+                for p in parts:
+                    if most is not None:
+                        assert any(c.callable for c in found[p]) == any(c.callable for c in every[p])
+                        continue
+                    assert [c for c in found[p] if c.callable] == [c for c in every[p] if c.callable]
+                    assert [c for c in found[p] if c.blocked][:20] == [c for c in every[p] if c.blocked][:20]
+                    fewer += len(every[p]) - len(found[p])
+    assert fewer > 100
 
 
 async def test_a_search_for_many_numbers_reads_the_nearest_places_of_each(
@@ -266,14 +309,15 @@ async def test_a_search_for_many_numbers_reads_the_nearest_places_of_each(
         # Near Kansas City, by the date line, nowhere.
         for at in (Point(39.1, -94.6, "US"), Point(-16.5, 179.9, "FJ"), Point(None, None, "US")):
             for most, mask in ((1, frozenset()), (3, frozenset({maker})), (12, frozenset())):
-                found, farther = await nearest_stock(
+                found, farther, may_give = await nearest_stock(
                     session, parts, [maker], START, destination=at, most=most, mask=mask
                 )
-                kept, left = nearest(places, at, most, mask)
+                kept, left, may = nearest(places, at, most, mask)
                 assert len(found) == len(set(found))
                 # Ways of the same length to the last digit are the only thing that the two may tell apart.
                 assert len(set(found) ^ kept) <= 4, (at, most)
                 assert farther == left, (at, most)
+                assert may_give == may, (at, most)
     assert len({row.agreement_id for row in places}) < len(places) - 100, "rights over several places"
     assert any(row.agreement_id is None for row in places)
     assert sum(left.values()) > 1_000

@@ -110,11 +110,23 @@ async def test_many_numbers_get_the_nearest_places_and_a_number_alone_gets_all(
     explained = await locate(number, explain=True)
     assert any("a unit" in words for c in explained["candidates"] for words in c["reasons"])
     # Where the one that is looked at cannot give any, the others are looked at too.
-    await job.world.owner.execute(
-        "UPDATE agreement SET legal_hold = true WHERE reference = $1", among["candidates"][0]["agreement"]
-    )
+    first = among["candidates"][0]["agreement"]
+    of = "FROM agreement a WHERE a.id = l.agreement_id AND a.reference = $1"
+    await job.world.owner.execute(f"UPDATE agreement_line l SET bought = quantity_sold {of}", first)
     found = await locate(f"{number}\nNO-SUCH-NUMBER")
     assert ([c["callable"] > 0 for c in found["candidates"]], found["farther"]) == ([True, False], 0)
+    await job.world.owner.execute(f"UPDATE agreement_line l SET bought = 0 {of}", first)
+    # A right that does not stand comes after those that do, and what is left out then gives nothing either.
+    await job.world.owner.execute("UPDATE agreement SET legal_hold = true WHERE reference = $1", first)
+    found = await locate(f"{number}\nNO-SUCH-NUMBER")
+    assert ([c["callable"] > 0 for c in found["candidates"]], found["farther"]) == ([True], 1)
+    assert found["candidates"][0]["agreement"] != first
+    await job.world.owner.execute(
+        "UPDATE agreement a SET legal_hold = true FROM agreement_line l WHERE l.agreement_id = a.id AND l.part_id = $1",
+        job.world.part,
+    )
+    found = await locate(f"{number}\nNO-SUCH-NUMBER")
+    assert ([c["callable"] > 0 for c in found["candidates"]], found["farther"]) == ([False], 1)
 
 
 async def test_not_on_shelf_withdraws_and_offers_the_next(job: Job) -> None:
