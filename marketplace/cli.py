@@ -15,6 +15,7 @@ from uuid import UUID
 import typer
 
 from marketplace.cli_backup import backup_app, restore
+from marketplace.cli_locate import locate
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
 from marketplace.cli_replay import replay
 from marketplace.kit.errors import DomainError, busy, invalid
@@ -39,6 +40,7 @@ for name, sub in (
 app.command()(verify)
 app.command()(restore)
 app.command()(replay)
+app.command()(locate)
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = "web.app:create_site"

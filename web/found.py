@@ -16,15 +16,10 @@ from marketplace.kit.money import Money
 from marketplace.listings import queries as listings
 from marketplace.listings import wording
 from marketplace.parts import queries as parts
+from marketplace.parts.finding import relation_words, step_words
 from marketplace.parts.numbers import Asked, Match, normalise
 
 MOST_OFFERS: Final = 2000
-STEP_WORDS: Final = {
-    Match.EXACT: "exact number",
-    Match.PREFIX: "no exact match; these begin with it",
-    Match.SUBSTRING: "no exact match; these contain it",
-    Match.FUZZY: "not in the catalogue; these are spelled much alike. Check before you order",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ class Answer:
     @property
     def words(self) -> str:
         """How it was found, in words."""
-        return STEP_WORDS[self.step] if self.step else "not found"
+        return step_words(self.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +184,9 @@ def _beside(
             if part is None or r.other_id in seen or not (offers or r.relation == "superseded_by"):
                 continue
             seen.add(r.other_id)
-            shown.append(PartFound(part, None, relation_words(r, rows[hit.part_id].number, today), offers))
+            shown.append(
+                PartFound(
+                    part, None, relation_words(r.relation, r.steps, r.since, rows[hit.part_id].number, today), offers
+                )
+            )
     return shown
-
-
-def relation_words(related: parts.Related, number: str, today: date) -> str:
-    """Why a part is shown that nobody asked for."""
-    if related.relation == "alternate":
-        return f"Alternate: may stand in for {number}"
-    chain = f" ({related.steps} steps)" if related.steps > 1 else ""
-    since = f"since {related.since.day} {related.since:%b %Y}" if related.since else ""
-    if related.relation == "supersedes":
-        return f"Older number: replaced by {number}{chain} {since}".strip()
-    if related.since and related.since > today:
-        return f"Will replace {number}{chain} from {related.since.day} {related.since:%b %Y}"
-    return f"Replaces {number}{chain} {since}".strip()

@@ -30,7 +30,7 @@ from marketplace.agreements.terms import Terms, Urgency
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import kept_apart
 from marketplace.parties.actor import roughly
-from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, haul
+from marketplace.sourcing.freight import STAYS, Haul, Point, band_words, from_here_km, haul
 
 URGENCIES: Mapping[str, Urgency] = {
     "machine_down": Urgency.MACHINE_DOWN,
@@ -196,6 +196,11 @@ class Candidate(NamedTuple):
     orders_left: int | None = None
     """How many more orders its agreement lets be given; None where it states no number."""
 
+    near_km: float | None = None
+    """Road kilometres from where the searcher is, of a masked holder from its rough place; only where it was told."""
+    from_near: bool = False
+    """Whether distances are told from there instead of from where the units should go."""
+
     @property
     def badge(self) -> str:
         """The clause in a cell's width."""
@@ -225,10 +230,17 @@ class Candidate(NamedTuple):
         return f"One order takes at least {self.least:,}{step}, or all {self.group_cap:,} that can be ordered."
 
     @property
+    def km(self) -> float | None:
+        """Road kilometres that distance and order count from: where the searcher is, or else where the units should go."""
+        return self.near_km if self.from_near else self.haul.km
+
+    @property
     def distance_words(self) -> str:
         """Kilometres, or only a band where the holder is masked."""
         if self.masked:
-            return band_words(self.haul.km)
+            return band_words(self.km)
+        if self.from_near:
+            return "distance unknown" if self.near_km is None else f"{self.near_km:,.0f} km from you"
         if self.haul == STAYS:
             return "there already"
         return "distance unknown" if self.haul.km is None else f"{self.haul.km:,.0f} km"
@@ -295,8 +307,10 @@ def assemble(
     mask: frozenset[UUID],
     now: datetime,
     explain: bool,
+    near: Point | None = None,
 ) -> list[Candidate]:
-    """Every place with units, own stock first, then what can be called by arrival, then what cannot.
+    """Every place with units, own stock first, then what can be called by arrival, then what cannot. With ``near``, where the
+    searcher is: what can be had first, each the nearest first.
 
     ``makers``: on whose behalf the search is made. ``limits``: per maker, where the searcher is its delegate.
     ``mask``: makers that hide their holders from this searcher. ``explain``: with the clause's reasons for what can be
@@ -308,11 +322,14 @@ def assemble(
         if row.agreement_id is not None:
             grouped.setdefault((row.agreement_id, row.part_id), []).append(row)
         elif row.owner_id in makers:
-            found.append(_own(row, destination, urgency, weights, currencies, list_prices, limits, mask, now))
+            found.append(_own(row, destination, urgency, weights, currencies, list_prices, limits, mask, now, near))
     for key, members in grouped.items():
         right = rights.get(key)
         if right is not None:
-            found.extend(_under(members, right, destination, urgency, weights, limits, mask, now, explain))
+            found.extend(_under(members, right, destination, urgency, weights, limits, mask, now, explain, near))
+    if near is not None:
+        found.sort(key=lambda c: (c.callable == 0, c.near_km is None, c.near_km or 0, c.key))
+        return found
     return sorted(
         found,
         key=lambda c: (
@@ -331,6 +348,7 @@ def _own(
     limits: Mapping[UUID, Limit],
     mask: frozenset[UUID],
     now: datetime,
+    near: Point | None,
 ) -> Candidate:
     # Of two sites of one company at one point, the one is the other.
     here = row.point == destination and row.point.lat is not None and not row.apart
@@ -349,7 +367,7 @@ def _own(
     return Candidate(
         key=key, kind="own_stock", part_id=row.part_id,
         holder_id=row.holder_id, holder=roughly(row.region) if masked else row.holder, site_id=row.site_id,
-        site=_rough_site(row, way) if masked else (row.site or "in transit"),
+        site=_rough_site(row, way.km if near is None else _away(row, near)) if masked else (row.site or "in transit"),
         region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
         condition=row.condition, agreement_id=None, agreement=None, masked=masked,
         shown=None, quantity=row.quantity, callable=callable_here, group=key,
@@ -357,11 +375,16 @@ def _own(
         respond_by=leaves, ship_by=leaves, arrives=way.arrives(leaves) if callable_here else None, haul=way,
         counted_at=row.counted_at, snapshot_on=row.snapshot_on, blocked=tuple(blocked), reasons=("Own stock comes first.",), silence="refused",
         inspection_days=0, payment_days=0, worth=None if listed is None else Money(listed, currency),
+        near_km=_away(row, near), from_near=near is not None,
     )  # fmt: skip
 
 
-def _rough_site(row: StockRow, way: Haul) -> str:
-    return f"{row.region} ({band_words(way.km)})" if row.region else "in transit"
+def _away(row: StockRow, near: Point | None) -> float | None:
+    return None if near is None or row.site_id is None else from_here_km(row.point, near)
+
+
+def _rough_site(row: StockRow, km: float | None) -> str:
+    return f"{row.region} ({band_words(km)})" if row.region else "in transit"
 
 
 def _key(kind: str, row: StockRow) -> str:
@@ -424,6 +447,7 @@ def _under(
     mask: frozenset[UUID],
     now: datetime,
     explain: bool,
+    near: Point | None,
 ) -> list[Candidate]:
     known = right.facts
     missing_here = min(sum(r.withdrawn for r in members), known.remaining - known.held - known.quality_held)
@@ -472,7 +496,7 @@ def _under(
                 part_id=row.part_id, holder_id=row.holder_id,
                 holder=roughly(row.region) if masked else row.holder,
                 site_id=row.site_id,
-                site=_rough_site(row, way) if masked else (row.site or "in transit"),
+                site=_rough_site(row, way.km if near is None else _away(row, near)) if masked else (row.site or "in transit"),
                 region=row.region or "", point=Point(None, None, row.point.country) if masked else row.point,
                 condition=row.condition, agreement_id=row.agreement_id, agreement=right.reference, shown=shown, quantity=row.quantity, callable=here,
                 group=f"{row.agreement_id}:{row.part_id}", group_cap=cap,
@@ -491,6 +515,7 @@ def _under(
                 draw_fee=entitled.unit_price if entitled and entitled.replacement else None, worth=price,
                 answers=named, clause=terms.clause,
                 orders_left=_orders_left(terms, facts),
+                near_km=_away(row, near), from_near=near is not None,
             )
         )  # fmt: skip
     return found

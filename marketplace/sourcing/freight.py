@@ -11,11 +11,14 @@ The model (a planning figure, shown with every plan; real carriers' quotes diffe
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
+
+from marketplace.kit.errors import invalid
 
 EARTH_KM = 6371.0
 ROAD_FACTOR = 1.2
@@ -24,6 +27,12 @@ UNKNOWN_WEIGHT_GRAMS = 2000
 
 ROUGH = 2.0
 """Degrees: some 200 km."""
+
+
+NO_PLACE = (
+    "This is no place. Give latitude and longitude in degrees, such as 32.78,-96.80: latitude from -90 to 90, longitude from "
+    "-180 to 180."
+)
 
 
 class Point(NamedTuple):
@@ -61,6 +70,11 @@ _LIMITS = [band.km for band in BANDS]
 @lru_cache(maxsize=16_384)
 def distance_km(a: Point, b: Point) -> float | None:
     """Road kilometres between two places, or None where one has no coordinates."""
+    return from_here_km(a, b)
+
+
+def from_here_km(a: Point, b: Point) -> float | None:
+    """As ``distance_km``, remembered nowhere: where a person is goes with the request that told it."""
     if a.lat is None or a.lon is None or b.lat is None or b.lon is None:
         return None
     p, q = math.radians(a.lat), math.radians(b.lat)
@@ -99,6 +113,22 @@ def haul(a: Point, b: Point, *, weight_grams: int | None, quantity: int) -> Haul
         band.days + (BORDER_DAYS if abroad else 0),
         band.base + band.per_kg * kilograms + (BORDER_SURCHARGE if abroad else 0),
     )
+
+
+def near_point(lat: float, lon: float) -> Point:
+    """Where somebody is. Raises ``near.invalid`` for what is no place."""
+    # Not a number compares as false, so that it is refused as well.
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise invalid("near.invalid", NO_PLACE, field="near")
+    return Point(float(lat), float(lon), "")
+
+
+def near_text(text: str) -> Point:
+    """Where somebody is, written as 'latitude,longitude' in degrees. Raises ``near.invalid``."""
+    found = re.fullmatch(r"\s*(-?\d{1,3}(?:\.\d{1,15})?)\s*[,;\s]\s*(-?\d{1,3}(?:\.\d{1,15})?)\s*", text, re.ASCII)
+    if found is None:
+        raise invalid("near.invalid", NO_PLACE, field="near")
+    return near_point(float(found[1]), float(found[2]))
 
 
 def rough(point: Point) -> Point:

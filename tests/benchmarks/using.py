@@ -23,8 +23,9 @@ from marketplace.app import spare_the_collector
 from marketplace.db.embedded import APP, OWNER, EmbeddedServer
 from marketplace.db.session import Database, Tenant, driver
 from marketplace.parties.actor import Actor
-from marketplace.sourcing.endpoints.orders import locate, places_each
-from marketplace.sourcing.schemas.calls import LocateIn
+from marketplace.sourcing.endpoints.places import locate
+from marketplace.sourcing.queries.looking_up import places_each
+from marketplace.sourcing.schemas.places import LocateIn
 from tests import demo_site
 from tests.benchmarks.bench import Credentials, Figure, percentile, size
 from tests.benchmarks.searching import mistyped

@@ -28,11 +28,11 @@ from marketplace.settlement.queries import DisputeRow, SettlementRow
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING
+from marketplace.sourcing.schemas.places import KIND_WORDS as KINDS
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.licensing import BEFORE_SHIPPING, Needed, licence_needed
 from marketplace.sourcing.service.writing import MOST as MOST_WRITTEN
 from marketplace.sourcing.states import BINDING
-from web.availability import KINDS
 from web.call_words import (
     SETTLEMENT_WORDS,
     call_event,

@@ -21,10 +21,10 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
+from marketplace.sourcing.schemas.places import KIND_WORDS as KINDS
 from marketplace.sourcing.service.giving_way import WORDS
 from marketplace.sourcing.service.ordering import APPROVAL_MINUTES, Choice
 from marketplace.sourcing.service.receiving import OUTCOMES
-from web.availability import KINDS
 from web.call_words import call_event, page_state
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, visits

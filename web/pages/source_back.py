@@ -15,25 +15,25 @@ from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import end_of_day
 from marketplace.kit.errors import DomainError, conflict
 from marketplace.kit.pages import cut, read_bookmark
-from marketplace.ledger import queries as ledger
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
+from marketplace.sourcing.freight import near_text
+from marketplace.sourcing.queries import NumberPlaces, PartPlaces
+from marketplace.sourcing.schemas.places import KIND_WORDS as KINDS
+from marketplace.sourcing.schemas.places import PLACES_HEADER, places_rows
 from web.availability import (
-    CSV_HEADER,
-    KINDS,
+    FILTERS,
     MANY,
     PLACES_SHOWN,
     URGENCIES,
     Need,
-    NumberPlaces,
-    PartPlaces,
     Turned,
     candidate,
-    csv_rows,
     geojson,
     look,
+    narrowings,
     need_of,
     numbers_in,
     own_sites_first,
@@ -77,19 +77,31 @@ REQUEST_CSV: Final = (
 async def source_back(visit: Sources) -> Response:
     """Without numbers: the search and the requests. ``?q=``: where units are, ``?urgency=``, ``?site=``,
     ``?needed_by=``, ``?quantity=``."""
-    given = {k: v for k, v in visit.request.query_params.items() if v.strip()}
+    given = _in_address(visit)
     return await _availability(visit, given) if given.get("q") else await _list(visit, given)
 
 
 # The form first: it is kept where the session has ended (web/kept.py).
 @router.post("/where")
 async def where(sent: SentForm, visit: Sources) -> Response:
-    """The search as its form sends it: short ones get an address that can be kept and shared."""
+    """The search as its form sends it: short ones get an address that can be kept and shared. One that says where the person is
+    never does: the position goes with this one request and is kept nowhere. ``drop``: a filter to take off; ``turn``: the page of a
+    part's places."""
     form = sent.form()
     given = {name: form.value(name).strip() for name in sent.values if form.value(name).strip()}
-    if not given.get("q") or len(given["q"]) <= LONGEST_ADDRESS:
+    dropped = given.pop("drop", "")
+    for name in FILTERS if dropped == "all" else (dropped,):
+        given.pop(name, None)
+    kept = given.get("near") or len(given.get("q", "")) > LONGEST_ADDRESS
+    if not given.get("q") or not kept:
+        given.pop("turn", None)
         return RedirectResponse(f"/requests?{urlencode(given)}" if given else "/requests", status_code=303)
     return await _availability(visit, given, sent_only=True)
+
+
+def _in_address(visit: Visit) -> dict[str, str]:
+    """What the address asks for. Where somebody is stands in no address, which browsers and servers write down."""
+    return {k: v for k, v in visit.request.query_params.items() if v.strip() and k != "near"}
 
 
 async def _need(visit: Visit, session: ReadSession, given: Mapping[str, str]) -> Need:
@@ -99,7 +111,7 @@ async def _need(visit: Visit, session: ReadSession, given: Mapping[str, str]) ->
 async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
     """What the search form shows."""
     need = await _need(visit, visit.session, given)
-    _say_left_out(visit, need)
+    _say_left_out(visit, need, given)
     sites = await parties.sites(visit.session, visit.actor)
     return {
         "given": given,
@@ -112,7 +124,7 @@ async def _form_context(visit: Visit, given: Mapping[str, str]) -> dict[str, Any
     }
 
 
-def _say_left_out(visit: Visit, need: Need) -> None:
+def _say_left_out(visit: Visit, need: Need, given: Mapping[str, str]) -> None:
     """What of the address does not count: the search is then for what is usual."""
     visit.choice("urgency", {value for value, _, _ in URGENCIES})
     quantity = visit.asked("quantity")
@@ -122,46 +134,61 @@ def _say_left_out(visit: Visit, need: Need) -> None:
         visit.set_aside("needed_by")
     if need.site is None or visit.asked("site") != str(need.site.id):
         visit.set_aside("site")
+    for name in FILTERS:
+        if given.get(name) and getattr(need.filters, name) is None:
+            visit.set_aside(name)
 
 
 async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:
     q = given["q"]
+    near_wrong = None
+    try:
+        near_text(given.get("near", "0,0"))
+    except DomainError as error:
+        near_wrong = error
+        given = {k: v for k, v in given.items() if k != "near"}
     context = await _form_context(visit, given)
     need: Need = context["need"]
     as_file = given.get("format") == "csv"
-    turned = Turned(visit.id("of"), _place_at(visit, "from"), _place_at(visit, "blocked"))
+    turned = _turned_by(given["turn"]) if given.get("turn") else _turned(visit)
     try:
+        if near_wrong:
+            raise near_wrong
         asked = await numbers_in(visit.session, q)
         # The file reads for itself; whether anything may be looked up at all one number tells.
-        answers = await look(
-            visit.session, visit.actor, asked[:1] if as_file else asked, need, visit.now, turned=turned
+        looked = await look(
+            visit.session, visit.actor, asked[:1] if as_file else asked, need, visit.now, alone=len(asked) == 1
         )
     except DomainError as error:
         form = Form.rejected({"q": q[:200]}, error)
         return visit.show("requests/refused.html", status_code=422, form=form, **context)
-    serials: Sequence[ledger.SerialHit] = ()
-    if len(asked) == 1:
-        serials = await ledger.by_serial(visit.session, asked[0].written)
-        if serials and not answers[0].found:
-            # A serial leads to its part: that is what somebody who scanned a unit wants to know about.
-            asked = await numbers_in(visit.session, "\n".join(dict.fromkeys(s.part_number for s in serials)))
-            answers = await look(visit.session, visit.actor, asked, need, visit.now, turned=turned)
     if as_file:
         return _availability_csv(visit, asked, need)
-    kept = {k: given[k] for k in ("q", "urgency", "site", "needed_by", "quantity", "notice") if given.get(k)}
-    pins = len(geojson(answers)["features"])
+    kept = {k: given[k] for k in (*_ASKED, *FILTERS) if given.get(k)}
+    answers = looked.answers
+    # The map asks for its places by address, which says nothing of where the person is: of many numbers others would be nearest.
+    mapped = len(q) <= LONGEST_ADDRESS and not (need.near and looked.farther)
+    pins = len(geojson(answers)["features"]) if mapped else 0
+    facets = looked.facets()
     return visit.show(
         "requests/availability.html",
         at=visit.now,
         answers=answers,
-        serials=serials,
+        serials=looked.serials,
+        turned=turned,
         q=q,
         many=len(asked) >= MANY,
-        places="" if sent_only or not pins else f"/requests/places.geojson?{urlencode(kept)}",
+        places="" if not pins else f"/requests/places.geojson?{urlencode(kept)}",
         sent_only=sent_only,
         export="" if sent_only else f"/requests?{urlencode({**kept, 'format': 'csv'})}",
         missing=[a for a in answers if not a.step],
         alone=len(asked) == 1,
+        facets=facets,
+        farther=looked.farther,
+        narrowings=narrowings(facets, need.filters),
+        near=given.get("near", ""),
+        long=len(q) > LONGEST_ADDRESS,
+        asked_as={k: given[k] for k in (*_ASKED, "near") if given.get(k)},
         alone_href=lambda part: f"/requests?{urlencode({**kept, 'q': part.number})}",
         page_href=lambda p, ready, blocked: _page_href(kept, p, ready, blocked),
         per_page=PLACES_SHOWN,
@@ -169,6 +196,20 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
         can_request=visit.actor.may("sourcing.request"),
         **context,
     )
+
+
+_ASKED: Final = ("q", "urgency", "site", "needed_by", "quantity", "notice")
+
+
+def _turned(visit: Visit) -> Turned:
+    return Turned(visit.id("of"), _place_at(visit, "from"), _place_at(visit, "blocked"))
+
+
+def _turned_by(text: str) -> Turned:
+    """The page that a button asks for: 'part:from:blocked'."""
+    part, ready, blocked = [*text.split(":"), "", ""][:3]
+    at = [int(t) if t.isascii() and t.isdecimal() and len(t) < 7 else 0 for t in (ready, blocked)]
+    return Turned(uuid_of(part), *at)
 
 
 def _place_at(visit: Visit, name: str) -> int:
@@ -202,20 +243,23 @@ IN_FILE: Final = 20
 def _availability_csv(visit: Visit, asked: Sequence[Any], need: Need) -> Response:
     async def more(session: ReadSession, mark: str | None) -> tuple[Sequence[Sequence[object]], str | None]:
         start = int(mark or 0)
-        some = await look(session, visit.actor, asked[start : start + IN_FILE], need, visit.now, in_full=True)
-        return csv_rows(some), str(start + IN_FILE) if start + IN_FILE < len(asked) else None
+        some = await look(
+            session, visit.actor, asked[start : start + IN_FILE], need, visit.now, in_full=True, alone=len(asked) == 1
+        )
+        return places_rows(some.answers), str(start + IN_FILE) if start + IN_FILE < len(asked) else None
 
-    return csv_file(visit, "where-units-are", CSV_HEADER, more)
+    return csv_file(visit, "where-units-are", PLACES_HEADER, more)
 
 
 @router.get("/places.geojson")
 async def places(visit: Sources) -> Response:
     """The places of a search as points for the map; masked holders have none."""
-    given = {k: v for k, v in visit.request.query_params.items() if v.strip()}
+    given = _in_address(visit)
     need = await _need(visit, visit.session, given)
     answers: tuple[NumberPlaces, ...] = ()
     if given.get("q"):
-        answers = await look(visit.session, visit.actor, await numbers_in(visit.session, given["q"]), need, visit.now)
+        asked = await numbers_in(visit.session, given["q"])
+        answers = (await look(visit.session, visit.actor, asked, need, visit.now)).answers
     return JSONResponse(geojson(answers), media_type="application/geo+json")
 
 

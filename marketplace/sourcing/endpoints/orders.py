@@ -9,14 +9,11 @@ from fastapi import APIRouter, Query
 
 from marketplace.agreements.states import CallState
 from marketplace.db.requests import PageSecret, Reading, Writing
-from marketplace.db.session import plan_once
 from marketplace.kit.money import Money
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut, ShipIn
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
-from marketplace.parts import queries as parts
-from marketplace.parts.numbers import parse_list, unknown
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import (
     AnswersCalls,
@@ -35,7 +32,6 @@ from marketplace.sourcing.schemas.back import (
 from marketplace.sourcing.schemas.calls import (
     AcceptIn,
     CallOut,
-    CandidateOut,
     ConfirmIn,
     CoverIn,
     FinishIn,
@@ -43,9 +39,6 @@ from marketplace.sourcing.schemas.calls import (
     InPlaceOut,
     LicenceIn,
     LicenceRefusedIn,
-    LocatedNumber,
-    LocatedPart,
-    LocateIn,
     LostIn,
     OrderBackIn,
     OrderedOut,
@@ -61,52 +54,7 @@ from marketplace.sourcing.schemas.calls import (
 from marketplace.sourcing.service.inspecting import Lower
 from marketplace.sourcing.service.ordering import Choice
 
-PLACES_OF_MANY = 12
-"""Places looked at of each part, at the least, where several numbers are asked for at once; a number alone gets all."""
-PLACES_TOGETHER = 2_000
-"""So many places are shared out among several numbers: few numbers get many places each."""
-
-
-def places_each(numbers: int) -> int | None:
-    """How many places of a part are looked at when so many numbers are asked for; None = all."""
-    return None if numbers <= 1 else max(PLACES_OF_MANY, PLACES_TOGETHER // numbers)
-
-
 sourcing = APIRouter(prefix="/sourcing", tags=["sourcing"])
-
-
-@sourcing.post("/locate", summary="Where are units of these numbers, and which can be ordered back")
-async def locate(session: Reading, actor: ReadsSourcing, asked: LocateIn, now: Now) -> list[LocatedNumber]:
-    """Own stock, units that can be ordered back, and units that cannot, each with the reason. A number alone is answered
-    with all its places; of several at once only the nearest of each part are looked at: twelve of each where 500 are
-    asked for, hundreds of each where a few are. ``farther`` counts the others."""
-    numbers = await parts.told_apart(session, parse_list(asked.numbers, field="numbers"), field="numbers")
-    found = await parts.find(session, numbers)
-    if len(numbers) == 1:
-        await plan_once(session)
-    _, destination = await queries.destination_of(session, actor, asked.site_id)
-    ids = list(dict.fromkeys(h.part_id for hits in found.hits.values() for h in hits))
-    located = await queries.locate(
-        session, actor, ids, destination=destination, urgency=asked.urgency, now=now, explain=asked.explain,
-        most=places_each(len(numbers)), notice=asked.notice_id,
-    )  # fmt: skip
-    related: dict[UUID, list[parts.Related]] = {}
-    for r in located.related:
-        related.setdefault(r.part_id, []).append(r)
-    answer = []
-    for n in numbers:
-        hits = found.hits.get(n.norm, ())
-        shown: list[tuple[UUID, str | None]] = [(h.part_id, None) for h in hits]
-        shown += [(r.other_id, r.relation) for h in hits for r in related.get(h.part_id, ())]
-        answer.append(
-            LocatedNumber(
-                asked=n.written,
-                step=hits[0].step if hits else None,
-                words=None if hits else unknown(n.written),
-                parts=[_part(located, part_id, relation) for part_id, relation in dict(shown).items()],
-            )
-        )
-    return answer
 
 
 @sourcing.get("/records", summary="Your records that bear a number")
@@ -118,14 +66,6 @@ async def records(
     then the newest, at most twenty. Kinds that you may not read are left out."""
     rows = await queries.by_number(session, actor, number)
     return [RecordOut.model_validate(r) for r in rows[: queries.MOST_RECORDS]]
-
-
-def _part(located: queries.Located, part_id: UUID, relation: str | None) -> LocatedPart:
-    part = located.catalogue[part_id]
-    return LocatedPart(
-        part_id=part_id, number=part.number, description=part.description, uom=part.uom, relation=relation,
-        candidates=[CandidateOut.of(c) for c in located.candidates[part_id]], farther=located.farther.get(part_id, 0),
-    )  # fmt: skip
 
 
 @sourcing.get("/requests", summary="Your parts requests")

@@ -59,6 +59,12 @@ from marketplace.sourcing.queries.locked import (
     unreplaced,
     waiting,
 )
+from marketplace.sourcing.queries.looking_up import (
+    LookedUp,
+    NumberPlaces,
+    PartPlaces,
+    look_up,
+)
 from marketplace.sourcing.queries.messages import MessageRow, latest_messages, messages
 from marketplace.sourcing.queries.plans import (
     PlanRow,
@@ -119,8 +125,11 @@ __all__ = [
     "Held",
     "InPlaceRow",
     "Located",
+    "LookedUp",
     "MessageRow",
+    "NumberPlaces",
     "OnShelf",
+    "PartPlaces",
     "PlanRow",
     "RecordRow",
     "RejectedUnit",
@@ -162,6 +171,7 @@ __all__ = [
     "latest_messages",
     "locate",
     "locate_many",
+    "look_up",
     "lots_at",
     "lots_for_update",
     "lots_of_orders_for_update",

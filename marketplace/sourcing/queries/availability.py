@@ -217,6 +217,7 @@ async def locate(
     most: int | None = None,
     notice: UUID | None = None,
     told: int | None = None,
+    near: Point | None = None,
 ) -> Located:
     """Availability of parts for the actor; a constant number of statements for any number of parts.
 
@@ -224,6 +225,7 @@ async def locate(
     ``most``: look at so many places of a part, the nearest with free units; at all of them where none of those can
     give any, so that a part is never said to be out of reach because of it. ``notice``: what the order would answer, of
     several that run under an agreement. ``told``: of places under rights that do not stand so many are enough, the nearest.
+    ``near``: where the searcher is, that distance and order count from.
     """
     who = await scope(session, actor)
     related = await parts.related(session, part_ids) if with_related else []
@@ -235,7 +237,7 @@ async def locate(
         rows = await stock(session, wanted, who.makers, now)
     else:
         rows, farther, may_give = await nearest_stock(
-            session, wanted, who.makers, now, destination=destination, most=most, mask=who.mask
+            session, wanted, who.makers, now, destination=near or destination, most=most, mask=who.mask
         )
     weights = {p.id: p.weight_grams for p in known.values()}
 
@@ -247,7 +249,7 @@ async def locate(
         return assemble(
             at, rights, makers=who.makers, destination=destination, urgency=urgency, weights=weights, currencies=who.currencies,
             list_prices={p.id: p.list_price for p in known.values()}, limits=who.limits,
-            mask=who.mask, now=now, explain=explain,
+            mask=who.mask, now=now, explain=explain, near=near,
         )  # fmt: skip
 
     def explained(one: Candidate) -> Candidate:

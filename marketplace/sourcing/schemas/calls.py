@@ -80,57 +80,6 @@ class CandidateOut:
         )  # fmt: skip
 
 
-class LocateIn(BodyIn):
-    """Where are units of these numbers, seen from a site of yours, this urgently?"""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"numbers": "2815-01-234-5678", "urgency": "machine_down"}]}
-    )
-    numbers: str = Field(max_length=60_000, examples=["2815-01-234-5678"])
-    site_id: UUID | None = Field(default=None, description="Where the units are needed; your own site if left out.")
-    urgency: Urgency = "urgent"
-    notice_id: UUID | None = Field(
-        default=None, description="As an order that answers this notice of a holder would find them, where several run."
-    )
-    explain: bool = Field(
-        default=False,
-        description="With the clause's sentences for every place that can give units. Why a place cannot is always told.",
-    )
-
-
-@dataclass(slots=True)
-class LocatedPart:
-    """A part that was found for a number, with its places."""
-
-    part_id: UUID
-    number: str
-    description: str
-    uom: str
-    relation: Annotated[
-        str | None, Field(description="superseded_by, supersedes, alternate; null for the part itself.")
-    ]
-    candidates: list[CandidateOut]
-    farther: Annotated[
-        int,
-        Field(
-            description="More places with units, farther away, that were not looked at because many numbers were asked "
-            "for. 0 when this number is asked for alone."
-        ),
-    ]
-
-
-@dataclass(slots=True)
-class LocatedNumber:
-    """One number asked for: by which step it was found, and where its units are."""
-
-    asked: str
-    step: str | None
-    words: Annotated[
-        str | None, Field(description="Where nothing was found: what was tried, and what to do. Else null.")
-    ]
-    parts: list[LocatedPart]
-
-
 class RequestIn(BodyIn):
     """A parts request."""
 

@@ -17,7 +17,7 @@ from marketplace.db.session import Database
 from marketplace.kit.clock import local_day
 from marketplace.outbox.service import Event, deliver_waiting
 from marketplace.settings import Settings
-from marketplace.sourcing.endpoints import orders as endpoints
+from marketplace.sourcing.queries import looking_up
 from marketplace.sourcing.tasks import act_on_silence, lapse_approvals
 from marketplace.worker import handlers
 from tests.clients import app_for, client_for, token_for
@@ -91,8 +91,8 @@ async def test_own_stock_first_listed_but_unsold_included(job: Job) -> None:
 async def test_many_numbers_get_the_nearest_places_and_a_number_alone_gets_all(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "PLACES_OF_MANY", 1)
-    monkeypatch.setattr(endpoints, "PLACES_TOGETHER", 2)
+    monkeypatch.setattr(looking_up, "PLACES_OF_MANY", 1)
+    monkeypatch.setattr(looking_up, "PLACES_TOGETHER", 2)
     await job.sold(4, offered=4)
     await job.sold(2, offered=2)
     number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)

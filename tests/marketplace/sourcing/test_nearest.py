@@ -3,7 +3,7 @@ stock (tests/marketplace/demo/test_loader.py)."""
 
 from __future__ import annotations
 
-from marketplace.sourcing.endpoints.orders import places_each
+from marketplace.sourcing.queries.looking_up import places_each
 
 
 def test_few_numbers_get_many_places_each_and_one_gets_all() -> None:
