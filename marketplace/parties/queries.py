@@ -487,6 +487,23 @@ async def feed_since(session: AsyncSession, actor: Actor) -> datetime | None:
     return since
 
 
+async def person_acting(session: AsyncSession, user_id: UUID) -> Actor | None:
+    """Somebody of the tenant's company as who would sign in now, for what follows from what that person asked for; None where
+    they are switched off."""
+    row = await fetch_one(
+        session,
+        "SELECT a.*, "
+        + _MASKING
+        + " FROM (SELECT u.id AS user_id, u.company_id, u.name AS user_name, c.name AS company_name, "
+        "c.code AS company_code, c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, "
+        "ARRAY(SELECT DISTINCT d.maker_id FROM delegation d WHERE d.company_id = u.company_id AND d.revoked_at IS NULL "
+        "AND (d.valid_until IS NULL OR d.valid_until > now())) AS sources "
+        "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1 AND u.active) a",
+        user_id,
+    )
+    return _actor(row) if row else None
+
+
 async def email_of(session: AsyncSession, actor: Actor) -> str:
     """The address by which a person signs in."""
     found: str = await fetch_value(session, "SELECT email FROM user_account WHERE id = $1", actor.user_id)

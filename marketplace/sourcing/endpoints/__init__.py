@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, messages, orders, plans
+from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, plans
 
 router = APIRouter()
-for routes in (plans.sourcing, orders.sourcing, back.sourcing, messages.sourcing, agreed.company, agreed.ending):
+for routes in (
+    plans.sourcing,
+    orders.sourcing,
+    back.sourcing,
+    messages.sourcing,
+    cascades.sourcing,
+    agreed.company,
+    agreed.ending,
+):
     router.include_router(routes)

@@ -103,21 +103,37 @@ async def confirm(
         planned = await plan(session, actor, found, now, notice=notice_id)
         if callable(choices):
             choices = choices(planned)
-        if notice_id is not None:
-            await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
-        picked = _picked(planned, choices, found.quantity - found.ordered)
-        _require_sizes(picked)
-        # What this request has ordered already counts: a limit is for the request, not for each step of it.
-        before = await queries.ordered_worth(session, requisition_id)
-        total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
-        worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
-        await require_delegation(session, actor, found.maker_id, worth)
-        approval = wants_approval(actor, total)
-        told = [(planned.explained(c), n) for c, n in picked]
-        calls = await order_picked(
-            session, actor, found, told, approval=approval, total=total, now=now, notice_id=notice_id
-        )
+        done = await order_planned(session, actor, found, planned, choices, now, notice_id=notice_id)
         await keep_plan(session, requisition_id, planned.shown, now)
+    return done
+
+
+async def order_planned(
+    session: WriteSession,
+    actor: Actor,
+    found: queries.RequisitionRow,
+    planned: Planned,
+    choices: Sequence[Choice] | None,
+    now: datetime,
+    *,
+    notice_id: UUID | None = None,
+) -> Ordered:
+    """What a plan says (or ``choices`` from it), ordered for a request that is locked, as are all lots the plan was made from, in that
+    order; the tenant is the maker. Raises as ``confirm``."""
+    if notice_id is not None:
+        await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
+    picked = _picked(planned, choices, found.quantity - found.ordered)
+    _require_sizes(picked)
+    # What this request has ordered already counts: a limit is for the request, not for each step of it.
+    before = await queries.ordered_worth(session, found.id)
+    total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
+    worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
+    await require_delegation(session, actor, found.maker_id, worth)
+    approval = wants_approval(actor, total)
+    told = [(planned.explained(c), n) for c, n in picked]
+    calls = await order_picked(
+        session, actor, found, told, approval=approval, total=total, now=now, notice_id=notice_id
+    )
     return Ordered(tuple(calls), approval)
 
 

@@ -57,17 +57,22 @@ async def tell_next(
     before: str = "",
 ) -> None:
     """Tells whoever asked what came of an order, and where else the units could come from."""
-    chosen = following.get("chosen") if following else None
-    text = "Nothing else is lacking."
-    if following is not None:
-        first = chosen[0] if isinstance(chosen, list) and chosen else None
-        text = (
-            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
-            if first
-            else "No other unit can be ordered back right now. The request says why for each place."
-        )
+    text = next_words(following)
     words = f"{before} {text}" if before else text
     await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
+
+
+def next_words(following: dict[str, object] | None) -> str:
+    """Where else the units could come from, as a plan for what is lacking says it."""
+    if following is None:
+        return "Nothing else is lacking."
+    chosen = following.get("chosen")
+    first = chosen[0] if isinstance(chosen, list) and chosen else None
+    return (
+        f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+        if first
+        else "No other unit can be ordered back right now. The request says why for each place."
+    )
 
 
 async def set_status(
