@@ -141,6 +141,7 @@ class CurrencyRate(Row):
         CheckConstraint(
             "currency ~ '^[A-Z]{3}$' AND \"into\" ~ '^[A-Z]{3}$' AND currency <> \"into\"", name="currency"
         ),
+        Index("ix_currency_rate_company", "company_id", text("id DESC")),
         Index("ix_currency_rate_day", "company_id", "into", "currency", text("day DESC"), text("id DESC")),
     )
 

@@ -72,9 +72,11 @@ from marketplace.sourcing.queries.locked import (
 from marketplace.sourcing.queries.messages import MessageRow, latest_messages, messages
 from marketplace.sourcing.queries.plans import (
     PlanRow,
+    StatedRate,
     kept_plan,
     newest_rates,
     plans,
+    rates_stated,
 )
 from marketplace.sourcing.queries.references import LONGEST, MOST_RECORDS, READ_BY, RecordRow, by_number
 from marketplace.sourcing.queries.rejected import (
@@ -95,7 +97,9 @@ from marketplace.sourcing.queries.replacements import (
     replacements,
 )
 from marketplace.sourcing.queries.requisitions import (
+    RequestChange,
     RequisitionRow,
+    changes,
     open_to,
     requisition,
     requisition_for_update,
@@ -137,10 +141,12 @@ __all__ = [
     "RejectedUnit",
     "ReplacementRow",
     "ReplacementUnitRow",
+    "RequestChange",
     "RequisitionRow",
     "SellableRow",
     "Sourcing",
     "StandIn",
+    "StatedRate",
     "Waiting",
     "Wanted",
     "WayBackRow",
@@ -162,6 +168,7 @@ __all__ = [
     "cascade_rules",
     "cascade_standing",
     "chain",
+    "changes",
     "deadline_key",
     "defaulting",
     "destination_of",
@@ -193,6 +200,7 @@ __all__ = [
     "own_lots_for_update",
     "passed_over",
     "plans",
+    "rates_stated",
     "rejected_units_for_update",
     "replacement_units",
     "replacements",
