@@ -248,15 +248,15 @@ async def contacts(session: AsyncSession, site_ids: Iterable[UUID]) -> Sequence[
     return [ContactRow(**dict(r)) for r in rows]
 
 
-async def person_to_ring(session: AsyncSession, user_id: UUID) -> tuple[str, str] | None:
-    """A person's name and the telephone of the site where they work ('' if there is none); None if not visible."""
-    row = await fetch_one(
+async def people_to_ring(session: AsyncSession, user_ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+    """By person the name and the telephone of the site where they work ('' if there is none); only those that are visible."""
+    rows = await fetch(
         session,
-        "SELECT u.name, coalesce(s.counter_phone, '') AS telephone FROM user_account u "
-        "LEFT JOIN site s ON s.id = u.site_id WHERE u.id = $1",
-        user_id,
+        "SELECT u.id, u.name, coalesce(s.counter_phone, '') AS telephone FROM user_account u "
+        "LEFT JOIN site s ON s.id = u.site_id WHERE u.id = ANY($1::uuid[])",
+        list(user_ids),
     )
-    return (row["name"], row["telephone"]) if row else None
+    return {r["id"]: (r["name"], r["telephone"]) for r in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from marketplace.outbox.service import Event, Handler
 from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.service.falling_through import FELL_SHORT
-from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
+from marketplace.sourcing.service.placing import APPROVAL_MINUTES
 
 CLOCK = UUID(int=0)
 """Whoever acts where nobody does."""

@@ -23,7 +23,8 @@ from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.cascading import CAUSES, OUTCOMES
 from marketplace.sourcing.service.giving_way import WORDS
-from marketplace.sourcing.service.ordering import APPROVAL_MINUTES, Choice
+from marketplace.sourcing.service.ordering import Choice
+from marketplace.sourcing.service.placing import APPROVAL_MINUTES
 from marketplace.sourcing.service.receiving import OUTCOMES as ENDS
 from web.availability import KINDS, URGENCIES
 from web.call_words import call_event, page_state
