@@ -17,6 +17,7 @@ import typer
 from marketplace.cli_backup import backup_app, restore
 from marketplace.cli_locate import locate
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
+from marketplace.cli_rates import rate_app
 from marketplace.cli_replay import replay
 from marketplace.kit.errors import DomainError, busy, invalid
 from marketplace.problems import EXIT_CODE
@@ -34,7 +35,7 @@ ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
 index_app = typer.Typer(help="Published indexes that prices follow.", no_args_is_help=True)
 for name, sub in (
     ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
-    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app), ("backup", backup_app),
+    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app), ("backup", backup_app), ("rate", rate_app),
 ):  # fmt: skip
     app.add_typer(sub, name=name)
 app.command()(verify)

@@ -75,7 +75,7 @@ async def become(session: ReadSession, tenant: Tenant) -> None:
 
 
 @contextlib.asynccontextmanager
-async def acting_for(session: WriteSession, company: UUID) -> AsyncIterator[None]:
+async def acting_for(session: ReadSession, company: UUID) -> AsyncIterator[None]:
     """Runs a block on behalf of another company whose standing offer or signature allows just this step (a
     buyer's order reserves the seller's units). Used by services only; a test lists every place."""
     before = session.tenant

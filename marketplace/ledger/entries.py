@@ -86,6 +86,8 @@ class Step:
     reason: str | None = None
     note: str | None = None
     occurred_at: datetime | None = None
+    cause: UUID | None = None
+    """On account of which record, where one command is for several of them; else the command's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ class Movement:
     counterpart: UUID | None
     machine: str | None
     parties: tuple[UUID, ...]
+    cause: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Working:
         movement = self.write(step, lot, step.position, None, occurred, continues=continues)
         hold = HoldState(
             movement.seq, step.position or 0, step.quantity, step.expires_at, self.command.cause_kind,
-            self.command.cause_id, self.command.company,
+            step.cause or self.command.cause_id, self.command.company,
         )  # fmt: skip
         lot.holds[movement.seq] = hold
         self.opened[lot.lot_id, movement.seq] = (hold, movement.parties)
@@ -208,7 +208,7 @@ class Working:
             agreement=source.place.agreement if source else None,
             occurred_at=occurred, recorded_at=lot.last_recorded_at, reason=step.reason, note=step.note,
             resolves=step.resolves, continues=continues, corrects=step.corrects, permit=step.permit,
-            counterpart=counterpart, machine=step.machine, parties=tuple(sorted(parties)),
+            counterpart=counterpart, machine=step.machine, parties=tuple(sorted(parties)), cause=step.cause,
         )  # fmt: skip
         self.movements.append(movement)
         self.changed[lot.lot_id] = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -467,44 +468,50 @@ async def close(session: WriteSession, actor: Actor, release_id: UUID, now: date
     await execute(session, "UPDATE release SET status = 'closed', closed_at = $2 WHERE id = $1", release_id, now)
 
 
-async def drop_from_listings(session: WriteSession, lot_id: UUID, position_id: int, quantity: int) -> None:
-    """Own units were just taken from where they stood (a technician's draw on listed stock): of the unsold quantity
-    behind listings goes what the rest can no longer give. The caller acts for the listing's company and has locked the
-    lot."""
-    behind = await fetch(
-        session, "SELECT listing_id FROM listing_lot WHERE lot_id = $1 AND position_id = $2", lot_id, position_id
-    )
+async def drop_from_listings(session: WriteSession, taken: Mapping[tuple[UUID, int], int]) -> None:
+    """Own units were just taken from where they stood, so many of each (lot, position) (a technician's draw on listed stock): of the
+    unsold quantity behind listings goes what the rest can no longer give. The caller acts for the listings' company and has locked
+    the lots. A constant number of statements."""
+    keys = [lot for lot, _ in taken], [position for _, position in taken]
+    named = "JOIN unnest($1::uuid[], $2::int[]) AS k (lot_id, position_id) ON k.lot_id = b.lot_id AND k.position_id = b.position_id"
+    behind = await fetch(session, f"SELECT DISTINCT b.listing_id FROM listing_lot b {named}", *keys)
     if not behind:
         return
     await queries.listings_for_update(session, [r["listing_id"] for r in behind])
     rows = await fetch(
         session,
-        "SELECT b.listing_id, least(b.quantity, l.quantity - l.ordered) AS unsold FROM listing_lot b "
-        "JOIN listing l ON l.id = b.listing_id WHERE b.lot_id = $1 AND b.position_id = $2 ORDER BY b.listing_id",
-        lot_id,
-        position_id,
+        "SELECT b.listing_id, b.lot_id, b.position_id, b.quantity, l.quantity - l.ordered AS unsold, p.quantity - p.held AS free "
+        f"FROM listing_lot b {named} JOIN listing l ON l.id = b.listing_id "
+        "JOIN position p ON p.lot_id = b.lot_id AND p.position_id = b.position_id ORDER BY b.lot_id, b.position_id, b.listing_id",
+        *keys,
     )
-    free: int | None = await fetch_value(
-        session, "SELECT quantity - held FROM position WHERE lot_id = $1 AND position_id = $2", lot_id, position_id
-    )
-    left = min(quantity, sum(max(r["unsold"], 0) for r in rows) - max(free or 0, 0))
-    for r in rows:
-        cut = min(left, max(r["unsold"], 0))
-        if cut <= 0:
-            continue
-        await execute(session, "UPDATE listing SET quantity = quantity - $2 WHERE id = $1", r["listing_id"], cut)
-        await execute(
-            session,
-            "DELETE FROM listing_lot WHERE listing_id = $1 AND lot_id = $2 AND position_id = $3 AND quantity <= $4",
-            r["listing_id"], lot_id, position_id, cut,
-        )  # fmt: skip
-        await execute(
-            session,
-            "UPDATE listing_lot SET quantity = quantity - $4 WHERE listing_id = $1 AND lot_id = $2 "
-            "AND position_id = $3 AND quantity > $4",
-            r["listing_id"], lot_id, position_id, cut,
-        )  # fmt: skip
-        left -= cut
+    unsold = {r["listing_id"]: max(r["unsold"], 0) for r in rows}
+    cuts: list[tuple[UUID, UUID, int, int]] = []
+    for (lot, position), some in groupby(rows, key=lambda r: (r["lot_id"], r["position_id"])):
+        here = list(some)
+        stands = sum(min(r["quantity"], unsold[r["listing_id"]]) for r in here)
+        left = min(taken[lot, position], stands - max(here[0]["free"], 0))
+        for r in here:
+            cut = min(left, r["quantity"], unsold[r["listing_id"]])
+            if cut > 0:
+                left -= cut
+                unsold[r["listing_id"]] -= cut
+                cuts.append((r["listing_id"], lot, position, cut))
+    if not cuts:
+        return
+    gone = [c[0] for c in cuts], [c[1] for c in cuts], [c[2] for c in cuts], [c[3] for c in cuts]
+    await execute(
+        session,
+        "UPDATE listing l SET quantity = l.quantity - c.cut FROM (SELECT id, sum(cut)::int AS cut "
+        "FROM unnest($1::uuid[], $2::int[]) AS u (id, cut) GROUP BY id) c WHERE l.id = c.id",
+        gone[0], gone[3],
+    )  # fmt: skip
+    await execute(
+        session,
+        "DELETE FROM listing_lot b USING unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) AS c (listing_id, lot_id, position_id, cut) "
+        "WHERE b.listing_id = c.listing_id AND b.lot_id = c.lot_id AND b.position_id = c.position_id AND b.quantity <= c.cut",
+        *gone,
+    )  # fmt: skip
 
 
 async def stop_offering_what_is_gone(

@@ -248,15 +248,15 @@ async def contacts(session: AsyncSession, site_ids: Iterable[UUID]) -> Sequence[
     return [ContactRow(**dict(r)) for r in rows]
 
 
-async def person_to_ring(session: AsyncSession, user_id: UUID) -> tuple[str, str] | None:
-    """A person's name and the telephone of the site where they work ('' if there is none); None if not visible."""
-    row = await fetch_one(
+async def people_to_ring(session: AsyncSession, user_ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+    """By person the name and the telephone of the site where they work ('' if there is none); only those that are visible."""
+    rows = await fetch(
         session,
-        "SELECT u.name, coalesce(s.counter_phone, '') AS telephone FROM user_account u "
-        "LEFT JOIN site s ON s.id = u.site_id WHERE u.id = $1",
-        user_id,
+        "SELECT u.id, u.name, coalesce(s.counter_phone, '') AS telephone FROM user_account u "
+        "LEFT JOIN site s ON s.id = u.site_id WHERE u.id = ANY($1::uuid[])",
+        list(user_ids),
     )
-    return (row["name"], row["telephone"]) if row else None
+    return {r["id"]: (r["name"], r["telephone"]) for r in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +485,23 @@ async def feed_since(session: AsyncSession, actor: Actor) -> datetime | None:
         actor.company_id,
     )
     return since
+
+
+async def person_acting(session: AsyncSession, user_id: UUID) -> Actor | None:
+    """Somebody of the tenant's company as who would sign in now, for what follows from what that person asked for; None where
+    they are switched off."""
+    row = await fetch_one(
+        session,
+        "SELECT a.*, "
+        + _MASKING
+        + " FROM (SELECT u.id AS user_id, u.company_id, u.name AS user_name, c.name AS company_name, "
+        "c.code AS company_code, c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, "
+        "ARRAY(SELECT DISTINCT d.maker_id FROM delegation d WHERE d.company_id = u.company_id AND d.revoked_at IS NULL "
+        "AND (d.valid_until IS NULL OR d.valid_until > now())) AS sources "
+        "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1 AND u.active) a",
+        user_id,
+    )
+    return _actor(row) if row else None
 
 
 async def email_of(session: AsyncSession, actor: Actor) -> str:

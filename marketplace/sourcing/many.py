@@ -75,17 +75,25 @@ def problem(
         needed_by = r.needed_by + timedelta(days=asked.shift_days)
         needs.append(Need(str(r.id), wanted, r.lacking, needed_by, r.urgency, r.complete_only, r.kit))
         shown[r.id] = []
-        for _, c in r.places:
+        for c in comparable([c for _, c in r.places], currency, rates, today):
             price = in_minor(c.unit_price, currency, rates) if c.unit_price is not None else None
-            if c.callable and c.unit_price is not None and price is None:
-                words = missing_words(c.unit_price.currency, currency)
-                why = (*c.blocked, Blocked(c.callable, "no_rate", words))
-                shown[r.id].append(c._replace(blocked=why, callable=0))
-                continue
             if c.callable and price is not None and c.arrives is not None:
                 sources.append(source_of(str(r.id), c, price))
             shown[r.id].append(c)
     return needs, sources, shown
+
+
+def comparable(places: Sequence[Candidate], currency: str, rates: Mapping[str, Rate], today: date) -> list[Candidate]:
+    """The places, those whose price no rate of the last days compares with the others' as ones that cannot be had, with the reason."""
+    rates = usable(rates, today)
+    found = []
+    for c in places:
+        if not c.callable or c.unit_price is None or in_minor(c.unit_price, currency, rates) is not None:
+            found.append(c)
+            continue
+        words = missing_words(c.unit_price.currency, currency)
+        found.append(c._replace(blocked=(*c.blocked, Blocked(c.callable, "no_rate", words)), callable=0))
+    return found
 
 
 def source_of(need: str, c: Candidate, price: int) -> Source:

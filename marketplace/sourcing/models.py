@@ -141,7 +141,68 @@ class CurrencyRate(Row):
         CheckConstraint(
             "currency ~ '^[A-Z]{3}$' AND \"into\" ~ '^[A-Z]{3}$' AND currency <> \"into\"", name="currency"
         ),
+        Index("ix_currency_rate_company", "company_id", text("id DESC")),
         Index("ix_currency_rate_day", "company_id", "into", "currency", text("day DESC"), text("id DESC")),
+    )
+
+
+class CascadeRule(Row):
+    """What a maker wants done by itself when an order back for its parts comes to nothing, by urgency: the next best source only
+    proposed, or ordered at once within limits of extra cost and of days. Only added: the newest counts."""
+
+    __tablename__ = "cascade_rule"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    urgency: Mapped[str]
+    at_once: Mapped[bool]
+    most_more_bp: Mapped[int]
+    most_later_days: Mapped[int]
+    stated_by: Mapped[UUID]
+    stated_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("urgency IN ('machine_down','urgent','stock_order')", name="urgency"),
+        CheckConstraint("most_more_bp BETWEEN 0 AND 1000000 AND most_later_days BETWEEN 0 AND 3650", name="limits"),
+        Index("ix_cascade_rule_company", "company_id", "urgency", text("id DESC")),
+    )
+
+
+class Cascade(Row):
+    """An order back came to nothing, in whole or in part, and its parts request lacks units. ``rule``: the maker's rule of that
+    moment, where it has the next best ordered at once. ``subject``: what happened, as people are told. Only added."""
+
+    __tablename__ = "cascade"
+    id: Mapped[Id]
+    requisition_id: Mapped[UUID] = mapped_column(ForeignKey("requisition.id"))
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("call.id"), index=True)
+    company_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    cause: Mapped[str]
+    lacking: Mapped[int]
+    rule: Mapped[dict[str, Any] | None]
+    subject: Mapped[str]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint(
+            "cause IN ('refused','silent','in_part','defaulted','lost','gone','gave_way','unlicensed')", name="cause"
+        ),
+        CheckConstraint("lacking > 0", name="lacking"),
+        Index("ix_cascade_requisition", "requisition_id", "id"),
+    )
+
+
+class CascadeOutcome(Row):
+    """What was done about it: the orders that were given by themselves, or why none was. At most one; only added."""
+
+    __tablename__ = "cascade_outcome"
+    cascade_id: Mapped[UUID] = mapped_column(ForeignKey("cascade.id"), primary_key=True)
+    company_id: Mapped[UUID]
+    maker_id: Mapped[UUID]
+    outcome: Mapped[str]
+    calls: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    words: Mapped[str]
+    at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("outcome IN ('ordered','reserved','proposed','nothing','enough')", name="outcome"),
     )
 
 

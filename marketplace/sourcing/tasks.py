@@ -11,7 +11,8 @@ from marketplace.jobs.service import each
 from marketplace.outbox.service import Event, Handler
 from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import queries, service
-from marketplace.sourcing.service.ordering import APPROVAL_MINUTES
+from marketplace.sourcing.service.falling_through import FELL_SHORT
+from marketplace.sourcing.service.placing import APPROVAL_MINUTES
 
 CLOCK = UUID(int=0)
 """Whoever acts where nobody does."""
@@ -81,7 +82,7 @@ async def lapse_approvals(database: Database, actor_id: UUID, now: datetime) -> 
 
 def listeners(database: Database) -> Mapping[str, Handler]:
     """Reactions to events of the domains below: a settled line ends the call it was owed for; units that are gone are made up
-    for in the orders that had reserved them."""
+    for in the orders that had reserved them; where an order came to nothing and its maker wants that, the next best is ordered."""
 
     async def settled(event: Event) -> None:
         cause = event.payload.get("cause_id")
@@ -98,4 +99,8 @@ def listeners(database: Database) -> Mapping[str, Handler]:
                 if await queries.is_call(session, UUID(str(call_id))):
                     await service.mend(session, CLOCK, UUID(str(call_id)), datetime.now(UTC))
 
-    return {"settlement.settled": settled, "holding.missing": missing}
+    async def fell_short(event: Event) -> None:
+        async with database.write() as session:
+            await service.go_on(session, UUID(str(event.payload["cascade_id"])), datetime.now(UTC))
+
+    return {"settlement.settled": settled, "holding.missing": missing, FELL_SHORT: fell_short}

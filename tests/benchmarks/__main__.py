@@ -14,6 +14,7 @@ GROUPS = {
     "ledger": "moves",
     "log": "sealing",
     "search": "searching",
+    "confirm": "confirming",
     "plan": "solving",
     "import": "stocking",
     "asof": "past",

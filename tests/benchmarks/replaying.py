@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -67,6 +67,16 @@ async def _rehearsed(database: Database, desk: Desk, askings: Sequence[Asking], 
     return found
 
 
+def _as(known: Mapping[UUID, UUID], argument: object) -> object:
+    """The argument with the ids of this time: as such, and in JSON text."""
+    if isinstance(argument, UUID):
+        return known.get(argument, argument)
+    if isinstance(argument, str):
+        for before, now in known.items():
+            argument = argument.replace(str(before), str(now))
+    return argument
+
+
 async def _bare(dsn: str, maker: UUID, requests: Sequence[tuple[UUID, Sent]]) -> float:
     """Requests per second of the same statements over bare connections: locks, reads and writes, each request in one transaction,
     committed."""
@@ -74,11 +84,14 @@ async def _bare(dsn: str, maker: UUID, requests: Sequence[tuple[UUID, Sent]]) ->
 
     async def client(connection: asyncpg.Connection) -> None:
         for requisition, sent in rest:
-            known: dict[object, object] = {}
+            known: dict[UUID, UUID] = {}
             async with connection.transaction():
                 await connection.execute(_TENANT, str(maker), "")
                 for statement, arguments in sent:
-                    given = [known.get(a, a) if isinstance(a, UUID) else a for a in arguments]
+                    given = [
+                        [_as(known, one) for one in a] if isinstance(a, list | tuple) else _as(known, a)
+                        for a in arguments
+                    ]
                     rows = await connection.fetch(statement, *given)
                     if statement.startswith("INSERT INTO requisition"):
                         known[requisition] = rows[0]["id"]

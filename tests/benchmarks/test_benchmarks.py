@@ -23,6 +23,7 @@ NAMES = {
         "locate.bulk500", "locate.bulk500_mistyped", "locate.bulk500_http", "locate.bulk500_mistyped_http",
         "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
     },
+    "confirm": {"plan.confirm", "plan.confirm.tenth"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},
     "plan": {"plan.1000x10000", "plan.caps", "clauses.evaluate", "clauses.evaluate.bare", "clauses.evaluate.v2", "clauses.evaluate.full"},
 }  # fmt: skip

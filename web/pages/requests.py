@@ -21,11 +21,15 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import queries, service
+from marketplace.sourcing.cascading import CAUSES, OUTCOMES
 from marketplace.sourcing.schemas.places import KIND_WORDS as KINDS
 from marketplace.sourcing.service.giving_way import WORDS
-from marketplace.sourcing.service.ordering import APPROVAL_MINUTES, Choice
-from marketplace.sourcing.service.receiving import OUTCOMES
+from marketplace.sourcing.service.ordering import Choice
+from marketplace.sourcing.service.placing import APPROVAL_MINUTES
+from marketplace.sourcing.service.receiving import OUTCOMES as ENDS
+from web.availability import URGENCIES
 from web.call_words import call_event, page_state
+from web.formats import on
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, visits
 
@@ -99,6 +103,7 @@ class PlanView:
     chosen: tuple[PlanLine, ...]
     not_chosen: tuple[PlanLine, ...]
     not_callable: tuple[PlanLine, ...]
+    rates: tuple[str, ...] = ()
 
 
 def _when(text: str | None) -> datetime | None:
@@ -114,17 +119,20 @@ def _minor(amount: int | None, currency: str | None) -> Money | None:
 def plan_view(stored: Mapping[str, Any]) -> PlanView:
     """The plan as sourcing keeps it, typed for the page."""
     plan = json.loads(encode(dict(stored)))
-    chosen = tuple(_line(x) for x in plan["chosen"])
-    currency = next((c.unit_price.currency for c in chosen if c.unit_price), None)
+    # Plans that were kept before prices were compared are in the currency of what they chose.
+    kept = plan.get("currency") or next((x["currency"] for x in plan["chosen"] if x.get("currency")), None)
+    currency = str(kept) if kept else None
+    chosen = tuple(_line(x, currency) for x in plan["chosen"])
     made = _when(plan["made_at"])
     assert made is not None  # noqa: S101 - every plan says when it was made
     return PlanView(
         made, plan["lacking"], plan["unmet"], _minor(plan["total_minor"], currency), chosen,
-        tuple(_line(x) for x in plan["not_chosen"]), tuple(_line(x) for x in plan["not_callable"]),
+        tuple(_line(x, currency) for x in plan["not_chosen"]), tuple(_line(x, currency) for x in plan["not_callable"]),
+        tuple(plan.get("rates", ())),
     )  # fmt: skip
 
 
-def _line(x: Mapping[str, Any]) -> PlanLine:
+def _line(x: Mapping[str, Any], of_plan: str | None) -> PlanLine:
     currency = str(x["currency"]) if x.get("currency") else None
     why = x.get("why", ())
     return PlanLine(
@@ -133,9 +141,9 @@ def _line(x: Mapping[str, Any]) -> PlanLine:
         unit_price=Money(Decimal(str(x["unit_price"])), currency) if x.get("unit_price") is not None and currency else None,
         arrives=_when(x.get("arrives")), respond_by=_when(x.get("respond_by")), badge=x["badge"],
         why=(why,) if isinstance(why, str) else tuple(w["words"] for w in why),
-        freight=_minor(x.get("freight_minor"), currency), handling=_minor(x.get("handling_minor"), currency),
-        late_days=x.get("late_days", 0), each=_minor(x.get("unit_total_minor"), currency),
-        more=_minor(x.get("more_minor"), currency),
+        freight=_minor(x.get("freight_minor"), of_plan), handling=_minor(x.get("handling_minor"), of_plan),
+        late_days=x.get("late_days", 0), each=_minor(x.get("unit_total_minor"), of_plan),
+        more=_minor(x.get("more_minor"), of_plan),
     )  # fmt: skip
 
 
@@ -214,9 +222,52 @@ async def detail(visit: Visit, requisition_id: UUID) -> dict[str, Any]:
         "price": lambda c: Money(c.unit_price, c.currency),
         "named": lambda c: c.named_to(actor),
         "total": _total(calls),
+        "chain": [_step_of(s, {c.id: c for c in calls}) for s in await queries.chain(session, requisition_id)],
+        "changes": [_changed(c, visit.zone) for c in await queries.changes(session, requisition_id)],
         "crumbs": [("Source it back", "/requests"), (row.reference, f"/requests/{row.id}")],
-        "outcomes": OUTCOMES,
+        "outcomes": ENDS,
     }
+
+
+_TONES: Final = {"ordered": "good", "reserved": "warn", "proposed": "info", "nothing": "bad", "enough": "neutral"}
+FIELDS: Final = {
+    "quantity": "Quantity", "needed_by": "Needed by", "urgency": "Urgency", "destination_site_id": "Where to", "job_number": "Job",
+    "machine_model": "Machine", "machine_serial": "Machine serial", "substitutes": "Substitutes", "complete_only": "Complete only",
+    "kit": "Kit",
+}  # fmt: skip
+
+
+def _step_of(step: queries.Cascade, calls: Mapping[UUID, queries.CallRow]) -> dict[str, Any]:
+    """An order that came to nothing and what followed, for the page."""
+    return {
+        "at": step.at, "subject": step.subject, "lacking": step.lacking, "by_itself": step.rule is not None,
+        "call": calls.get(step.call_id), "cause": CAUSES[step.cause],
+        "outcome": OUTCOMES[step.outcome] if step.outcome else "Being looked for", "words": step.words,
+        "tone": _TONES.get(step.outcome or "", "info"), "calls": [calls[i] for i in step.calls if i in calls],
+    }  # fmt: skip
+
+
+def _changed(change: queries.RequestChange, zone: str) -> dict[str, Any]:
+    """A change of the request, field by field as it was and as it was made."""
+    return {
+        "at": change.at, "by": change.by,
+        "fields": [
+            (FIELDS.get(name, name), _value(name, change.before.get(name), zone), _value(name, value, zone))
+            for name, value in change.after.items()
+        ],
+    }  # fmt: skip
+
+
+def _value(name: str, value: Any, zone: str) -> str:
+    if name == "needed_by" and value:
+        return on(datetime.fromisoformat(str(value)), zone)
+    if name == "urgency":
+        return next((words for key, words, _ in URGENCIES if key == value), str(value))
+    if name == "destination_site_id":
+        return str(value or "a place that is not visible to you")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "nothing" if value in (None, "") else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _total(calls: Sequence[queries.CallRow]) -> Money | None:
@@ -239,7 +290,7 @@ async def request_page(visit: Sources, requisition_id: UUID) -> Response:
 def _next(row: queries.RequisitionRow, calls: Sequence[queries.CallRow], plan: PlanView | None) -> str:
     """What happens next, in one sentence."""
     if row.status == "closed":
-        return f"Closed: {OUTCOMES.get(row.outcome or '', row.outcome or '').lower()}."
+        return f"Closed: {ENDS.get(row.outcome or '', row.outcome or '').lower()}."
     if row.status == "cancelled":
         return "This request was cancelled."
     if row.status == "awaiting_approval":
@@ -277,7 +328,7 @@ async def _timeline(
         if event.kind != "requested":
             events.append(call_event(event, by_id[call_id], with_reference=True))
     if row.closed_at:
-        words = "cancelled" if row.status == "cancelled" else OUTCOMES.get(row.outcome or "", "closed").lower()
+        words = "cancelled" if row.status == "cancelled" else ENDS.get(row.outcome or "", "closed").lower()
         events.append(
             {"at": row.closed_at, "title": f"Request closed: {words}", "text": None, "icon": "square-check",
              "actor": None, "tone": "good" if row.status == "closed" else None, "known_at": None}
@@ -357,7 +408,7 @@ async def _cancel(session: WriteSession, actor: Actor, requisition_id: UUID, _se
 
 async def _finish(session: WriteSession, actor: Actor, requisition_id: UUID, sent: Sent, now: datetime) -> str:
     fields = sent.fields()
-    outcome = fields.one_of("outcome", "what became of the units", OUTCOMES)
+    outcome = fields.one_of("outcome", "what became of the units", ENDS)
     machine = fields.text("machine", "Machine", required=False, most=120)
     fields.check("requisition.invalid", "The request could not be closed.")
     await service.finish(session, actor, requisition_id, outcome=outcome, machine=machine, now=now)

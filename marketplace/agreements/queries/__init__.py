@@ -41,7 +41,7 @@ from marketplace.agreements.queries.notices import (
     notices,
     one_notice,
     open_notices,
-    running_notice_for_update,
+    running_notices_for_update,
     standing_notices,
     stood_notices_for_update,
 )
@@ -196,7 +196,7 @@ __all__ = [
     "require_place",
     "rights",
     "rules",
-    "running_notice_for_update",
+    "running_notices_for_update",
     "second_library",
     "signed_lines",
     "standing_notices",

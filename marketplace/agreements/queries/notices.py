@@ -82,21 +82,22 @@ async def notice_for_update(session: WriteSession, agreement_id: UUID, notice_id
     return as_notice(rows[0])
 
 
-async def running_notice_for_update(
-    session: WriteSession, agreement_id: UUID, part_id: UUID, now: datetime, named: UUID | None = None
-) -> Notice | None:
-    """The notice of a part that was ``named``, or else the oldest, if it can still be answered, locked; its agreement is locked
-    before."""
+async def running_notices_for_update(
+    session: WriteSession, pairs: Collection[tuple[UUID, UUID]], now: datetime
+) -> dict[tuple[UUID, UUID], list[Notice]]:
+    """By (agreement, part) the notices that can still be answered, oldest first, locked; their agreements are locked before."""
     rows = await fetch(
         session,
-        f"SELECT {_COLUMNS} FROM notice n WHERE n.agreement_id = $1 AND n.part_id = $2 AND n.status = 'open' "
-        f"AND n.answer_by > $3 AND ($4::uuid IS NULL OR n.id = $4) AND {STANDS} ORDER BY n.id LIMIT 1 FOR NO KEY UPDATE",
-        agreement_id,
-        part_id,
+        f"SELECT {_COLUMNS}, n.part_id FROM notice n WHERE (n.agreement_id, n.part_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[])) "
+        f"AND n.status = 'open' AND n.answer_by > $3 AND {STANDS} ORDER BY n.id FOR NO KEY UPDATE",
+        [agreement for agreement, _ in pairs],
+        [part for _, part in pairs],
         now,
-        named,
     )
-    return as_notice(rows[0]) if rows else None
+    found: dict[tuple[UUID, UUID], list[Notice]] = {}
+    for r in rows:
+        found.setdefault((r["agreement_id"], r["part_id"]), []).append(as_notice(r))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

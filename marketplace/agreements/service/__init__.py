@@ -14,9 +14,10 @@ from marketplace.agreements.service.breaking import end_for_breach, free_if_ende
 from marketplace.agreements.service.changing import Accepted, accept_proposal, close_ended
 from marketplace.agreements.service.drafting import new_version, release_version
 from marketplace.agreements.service.exercising import (
+    Exercise,
     discount_exercise,
     lessen_exercise,
-    note_exercise,
+    note_exercises,
     note_in_place,
     note_reserved,
     undo_exercise,
@@ -74,6 +75,7 @@ __all__ = [
     "RENEWABLE",
     "VALID_DAYS",
     "Accepted",
+    "Exercise",
     "Given",
     "Leave",
     "OfferLine",
@@ -103,7 +105,7 @@ __all__ = [
     "note",
     "note_act_undone",
     "note_endings",
-    "note_exercise",
+    "note_exercises",
     "note_export",
     "note_given_back",
     "note_in_place",

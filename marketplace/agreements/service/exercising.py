@@ -3,81 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from marketplace.agreements import queries
 from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.deadlines import after_days
-from marketplace.agreements.queries.retained import clauses_of_agreement
+from marketplace.agreements.notice import Notice
+from marketplace.agreements.queries.retained import clauses_of_agreements
 from marketplace.agreements.service.noticing import covered_part
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
 from marketplace.kit.errors import conflict, missing
 
 
-async def note_exercise(
-    session: WriteSession,
-    agreement_id: UUID,
-    *,
-    call_id: UUID,
-    part_id: UUID,
-    units: int,
-    now: datetime,
-    notice_id: UUID | None = None,
-    clause: str | None = None,
-) -> int:
-    """Counts one more order under the schedule. Its units come off the notice that it names (``notice_id``), or else off the
-    oldest that runs for the part, so that they are no longer the holder's to act on. Where one clause reaches only the minimum to
-    keep and another the units above it, which notices are about, only an order that names one answers it. ``clause``: the one
-    that the order goes by; one that reaches more than the minimum uses up none of it. Returns the count of orders. Raises ``notice.state`` where the one that is named can no longer be answered."""
-    count = await _count(session, agreement_id, 1)
-    running = await queries.running_notice_for_update(session, agreement_id, part_id, now, notice_id)
-    wide = above_the_minimum(await clauses_of_agreement(session, agreement_id))
-    if notice_id is None and wide:
-        running = None
-    if notice_id is not None and running is None:
-        raise conflict(
-            "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."
+class Exercise(NamedTuple):
+    """An order under a schedule: so many of a part. ``notice_id``: the notice that it names; ``clause``: the one that it goes by."""
+
+    call_id: UUID
+    agreement_id: UUID
+    part_id: UUID
+    units: int
+    notice_id: UUID | None = None
+    clause: str | None = None
+
+
+async def note_exercises(session: WriteSession, orders: Sequence[Exercise], now: datetime) -> None:
+    """Counts each order under its schedule. Its units come off the notice that it names, or else off the oldest that runs for the
+    part, so that they are no longer the holder's to act on. Where one clause reaches only the minimum to keep and another the units
+    above it, which notices are about, only an order that names one answers it. One by a clause that reaches more than the minimum
+    uses up none of it. A constant number of statements. Raises ``notice.state`` where the one that is named can no longer be
+    answered, ``agreement.not_found``."""
+    given: dict[UUID, int] = {}
+    for order in orders:
+        given[order.agreement_id] = given.get(order.agreement_id, 0) + 1
+    # In id order, as everywhere: an UPDATE of many rows locks them in any.
+    await queries.agreements_for_update(session, given)
+    counted = await execute(
+        session,
+        "UPDATE agreement a SET exercises = a.exercises + g.orders FROM unnest($1::uuid[], $2::int[]) AS g (id, orders) WHERE a.id = g.id",
+        list(given),
+        list(given.values()),
+    )
+    if counted != f"UPDATE {len(given)}":
+        raise missing("agreement.not_found", "No such agreement.")
+    running = await queries.running_notices_for_update(
+        session, dict.fromkeys((o.agreement_id, o.part_id) for o in orders), now
+    )
+    clauses = await clauses_of_agreements(session, given)
+    wide = {agreement: above_the_minimum(terms) for agreement, terms in clauses.items()}
+    taken: dict[UUID, int] = {}
+    noted: list[tuple[Exercise, UUID | None, int, bool]] = []
+    for order in orders:
+        some = running.get((order.agreement_id, order.part_id), [])
+        notice = _answered(some, order, wide=bool(wide[order.agreement_id]))
+        named = min(order.units, notice.left) if notice else 0
+        if notice is not None:
+            some[some.index(notice)] = replace(notice, taken=notice.taken + named)
+            taken[notice.id] = taken.get(notice.id, 0) + named
+        above = _goes_above(wide[order.agreement_id], order.notice_id, order.clause)
+        noted.append((order, notice.id if notice else None, named, above))
+    if taken:
+        await execute(
+            session,
+            "UPDATE notice n SET taken = n.taken + t.units FROM unnest($1::uuid[], $2::int[]) AS t (id, units) WHERE n.id = t.id",
+            list(taken),
+            list(taken.values()),
         )
-    named = min(units, running.left) if running else 0
-    if running is not None:
-        await execute(session, "UPDATE notice SET taken = taken + $2 WHERE id = $1", running.id, named)
     await execute(
         session,
         "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, notice_id, notice_units, above) "
-        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $6, $7, $8 FROM agreement a WHERE a.id = $2 "
+        "SELECT o.call_id, a.id, o.part_id, a.maker_id, a.holder_id, o.units, $1, o.notice_id, o.notice_units, o.above "
+        "FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::uuid[], $7::int[], $8::bool[]) "
+        "AS o (call_id, agreement_id, part_id, units, notice_id, notice_units, above) JOIN agreement a ON a.id = o.agreement_id "
         "ON CONFLICT (call_id) DO UPDATE SET units = excluded.units, at = excluded.at, notice_id = excluded.notice_id, "
         "notice_units = excluded.notice_units, undone_at = NULL",
-        call_id, agreement_id, part_id, units, now, running.id if running else None, named, _goes_above(wide, notice_id, clause),
+        now,
+        [o.call_id for o, _, _, _ in noted], [o.agreement_id for o, _, _, _ in noted], [o.part_id for o, _, _, _ in noted],
+        [o.units for o, _, _, _ in noted], [n for _, n, _, _ in noted], [u for _, _, u, _ in noted], [w for _, _, _, w in noted],
     )  # fmt: skip
-    return count
+
+
+def _answered(running: Sequence[Notice], order: Exercise, *, wide: bool) -> Notice | None:
+    """The notice that an order answers, of those that run and of which something stands."""
+    standing = [n for n in running if n.quantity > n.taken + n.used]
+    if order.notice_id is not None:
+        found = next((n for n in standing if n.id == order.notice_id), None)
+        if found is None:
+            raise conflict(
+                "notice.state", "The notice that this order names can no longer be answered. Nothing was ordered."
+            )
+        return found
+    return None if wide else next(iter(standing), None)
 
 
 def _goes_above(wide: Sequence[Terms], notice_id: UUID | None, clause: str | None) -> bool:
     return bool(wide) and (notice_id is not None if clause is None else any(t.clause == clause for t in wide))
 
 
-async def note_reserved(
-    session: WriteSession,
-    agreement_id: UUID,
-    *,
-    call_id: UUID,
-    part_id: UUID,
-    units: int,
-    now: datetime,
-    notice_id: UUID | None,
-    clause: str | None,
-) -> None:
-    """Units are reserved for an order that waits for an approver: it is no order yet, and its units are none of the minimum
-    meanwhile where the clause that it goes by reaches more."""
-    if not _goes_above(above_the_minimum(await clauses_of_agreement(session, agreement_id)), notice_id, clause):
+async def note_reserved(session: WriteSession, orders: Sequence[Exercise], now: datetime) -> None:
+    """Units are reserved for orders that wait for an approver: they are no orders yet, and their units are none of the minimum
+    meanwhile where the clause that they go by reaches more."""
+    clauses = await clauses_of_agreements(session, {o.agreement_id for o in orders})
+    above = [
+        o for o in orders if _goes_above(above_the_minimum(clauses.get(o.agreement_id, ())), o.notice_id, o.clause)
+    ]
+    if not above:
         return
     await execute(
         session,
         "INSERT INTO agreement_exercise (call_id, agreement_id, part_id, maker_id, holder_id, units, at, undone_at, above) "
-        "SELECT $1, a.id, $3, a.maker_id, a.holder_id, $4, $5, $5, true FROM agreement a WHERE a.id = $2",
-        call_id, agreement_id, part_id, units, now,
+        "SELECT o.call_id, a.id, o.part_id, a.maker_id, a.holder_id, o.units, $1, $1, true "
+        "FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[]) AS o (call_id, agreement_id, part_id, units) "
+        "JOIN agreement a ON a.id = o.agreement_id",
+        now, [o.call_id for o in above], [o.agreement_id for o in above], [o.part_id for o in above], [o.units for o in above],
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from marketplace.ledger.kinds import Kind
 # Lots moved on, and positions that lose quantity or change what is held.
 _CLOSING = """
 changed AS (
-    SELECT * FROM unnest($40::uuid[], $41::bigint[], $42::int[], $43::timestamptz[], $44::timestamptz[], $45::text[])
+    SELECT * FROM unnest($41::uuid[], $42::bigint[], $43::int[], $44::timestamptz[], $45::timestamptz[], $46::text[])
         AS c (lot_id, last_seq, last_position, last_recorded_at, last_occurred_at, parties)
 ), lots AS (
     UPDATE lot l SET last_seq = c.last_seq, last_position = c.last_position, last_recorded_at = c.last_recorded_at,
@@ -43,7 +43,7 @@ changed AS (
     FROM changed c WHERE l.lot_id = c.lot_id RETURNING 1
 ), closing AS (
     UPDATE position p SET quantity = c.quantity, held = c.held
-    FROM unnest($46::uuid[], $47::int[], $48::int[], $49::int[]) AS c (lot_id, position_id, quantity, held)
+    FROM unnest($47::uuid[], $48::int[], $49::int[], $50::int[]) AS c (lot_id, position_id, quantity, held)
     WHERE p.lot_id = c.lot_id AND p.position_id = c.position_id RETURNING 1
 )
 """
@@ -83,14 +83,14 @@ arriving AS (
         cause_kind, cause_id)
     SELECT m.lot_id, m.seq, m.kind, m.purpose, m.quantity, m.from_position, m.to_position, m.from_quantity_after,
         m.from_held_after, m.to_quantity_after, m.agreement_id, m.occurred_at, m.recorded_at, m.reason, m.note_hash,
-        m.resolves, m.continues, m.corrects, m.permit_id, m.counterpart, m.machine, m.parties::uuid[], $35, $36, $37,
-        $38, $39
+        m.resolves, m.continues, m.corrects, m.permit_id, m.counterpart, m.machine, m.parties::uuid[], $36, $37, $38,
+        $39, coalesce(m.cause, $40)
     FROM unnest($13::uuid[], $14::bigint[], $15::text[], $16::text[], $17::int[], $18::int[], $19::int[], $20::int[],
         $21::int[], $22::int[], $23::uuid[], $24::timestamptz[], $25::timestamptz[], $26::text[], $27::bytea[],
-        $28::bigint[], $29::bigint[], $30::bigint[], $31::uuid[], $32::uuid[], $33::text[], $34::text[])
+        $28::bigint[], $29::bigint[], $30::bigint[], $31::uuid[], $32::uuid[], $33::text[], $34::text[], $35::uuid[])
         AS m (lot_id, seq, kind, purpose, quantity, from_position, to_position, from_quantity_after, from_held_after,
               to_quantity_after, agreement_id, occurred_at, recorded_at, reason, note_hash, resolves, continues,
-              corrects, permit_id, counterpart, machine, parties)
+              corrects, permit_id, counterpart, machine, parties, cause)
     RETURNING lot_id, seq
 ), queued AS (
     INSERT INTO unsequenced (lot_id, seq) SELECT lot_id, seq FROM written
@@ -107,7 +107,7 @@ def _renumbered(sql: str, first: int) -> str:
 # One statement where it may be. A serial's unit must leave its line before it stands on the next, or it would count
 # twice in its unique index and the statement fail or not by the order of rows on disk: then two statements.
 _OPEN = f"WITH {_OPENING} SELECT {_OPENED}"
-_CLOSE = _renumbered(f"WITH {_CLOSING} SELECT 0, 0 {_CLOSED}", 40)
+_CLOSE = _renumbered(f"WITH {_CLOSING} SELECT 0, 0 {_CLOSED}", 41)
 _BOTH = f"WITH {_OPENING}, {_CLOSING} SELECT {_OPENED}{_CLOSED}"
 # The commonest command writes one row of each: the same statement with values in place of arrays, which cost the
 # driver and the server several times as much to pack and unpack.
@@ -333,6 +333,7 @@ async def _write(session: WriteSession, command: Command, outcome: Outcome) -> N
         [m.counterpart for m in ms],
         [m.machine for m in ms],
         [_array(m.parties) for m in ms],
+        [m.cause for m in ms],
         command.company,
         command.actor,
         command.command_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, messages, orders, places, plans
+from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, places, plans
 
 router = APIRouter()
 for routes in (
@@ -13,6 +13,7 @@ for routes in (
     orders.sourcing,
     back.sourcing,
     messages.sourcing,
+    cascades.sourcing,
     agreed.company,
     agreed.ending,
 ):

@@ -25,12 +25,22 @@ from marketplace.sourcing.queries.calls import (
     call_units,
     calls,
     calls_by_deadline,
+    calls_by_id,
     deadline_key,
     events_of,
     giving_way,
     is_call,
     may_ring,
     ordered_worth,
+)
+from marketplace.sourcing.queries.cascades import (
+    Cascade,
+    cascade,
+    cascade_rules,
+    cascade_standing,
+    chain,
+    list_price,
+    passed_over,
 )
 from marketplace.sourcing.queries.ending import ended_in_default, unshipped, unshipped_for_update
 from marketplace.sourcing.queries.in_place import (
@@ -68,9 +78,11 @@ from marketplace.sourcing.queries.looking_up import (
 from marketplace.sourcing.queries.messages import MessageRow, latest_messages, messages
 from marketplace.sourcing.queries.plans import (
     PlanRow,
+    StatedRate,
     kept_plan,
     newest_rates,
     plans,
+    rates_stated,
 )
 from marketplace.sourcing.queries.references import LONGEST, MOST_RECORDS, READ_BY, RecordRow, by_number
 from marketplace.sourcing.queries.rejected import (
@@ -91,7 +103,9 @@ from marketplace.sourcing.queries.replacements import (
     replacements,
 )
 from marketplace.sourcing.queries.requisitions import (
+    RequestChange,
     RequisitionRow,
+    changes,
     open_to,
     requisition,
     requisition_for_update,
@@ -121,6 +135,7 @@ __all__ = [
     "CallEventRow",
     "CallRow",
     "CallUnitRow",
+    "Cascade",
     "EqualStock",
     "Held",
     "InPlaceRow",
@@ -135,10 +150,12 @@ __all__ = [
     "RejectedUnit",
     "ReplacementRow",
     "ReplacementUnitRow",
+    "RequestChange",
     "RequisitionRow",
     "SellableRow",
     "Sourcing",
     "StandIn",
+    "StatedRate",
     "Waiting",
     "Wanted",
     "WayBackRow",
@@ -154,7 +171,13 @@ __all__ = [
     "call_units",
     "calls",
     "calls_by_deadline",
+    "calls_by_id",
     "candidates",
+    "cascade",
+    "cascade_rules",
+    "cascade_standing",
+    "chain",
+    "changes",
     "deadline_key",
     "defaulting",
     "destination_of",
@@ -169,6 +192,7 @@ __all__ = [
     "kept_plan",
     "kept_under",
     "latest_messages",
+    "list_price",
     "locate",
     "locate_many",
     "look_up",
@@ -184,7 +208,9 @@ __all__ = [
     "ordered_worth",
     "orders_in_place_for_update",
     "own_lots_for_update",
+    "passed_over",
     "plans",
+    "rates_stated",
     "rejected_units_for_update",
     "replacement_units",
     "replacements",

@@ -31,24 +31,31 @@ def free_of(now: str) -> str:
 
 
 async def lots_at(
-    session: AsyncSession, candidate: Candidate, owner_id: UUID | None, now: datetime
-) -> Sequence[tuple[UUID, int, int]]:
-    """(lot, position, free) of the lots behind a candidate: those that nobody offers for sale before others, then the
-    oldest lot first."""
+    session: AsyncSession, candidates: Sequence[tuple[Candidate, UUID | None]], now: datetime
+) -> dict[str, list[tuple[UUID, int, int]]]:
+    """By candidate (only units of the owner beside it, where one stands there) the lots behind it as (lot, position, free): those
+    that nobody offers for sale before others, then the oldest lot first. One statement."""
     rows = await fetch(
         session,
         f"""
-        SELECT p.lot_id, p.position_id, {free_of("$7")} AS free
-        FROM position p JOIN lot l ON l.lot_id = p.lot_id
-        WHERE p.part_id = $1 AND p.holder_id = $2 AND p.site_id = $3 AND p.condition = $4
-          AND p.agreement_id IS NOT DISTINCT FROM $5 AND ($6::uuid IS NULL OR p.owner_id = $6) AND p.quantity > 0
-          AND NOT l.frozen
+        SELECT c.key, p.lot_id, p.position_id, {free_of("$8")} AS free
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::uuid[])
+            AS c (key, part_id, holder_id, site_id, condition, agreement_id, owner_id)
+        JOIN position p ON p.part_id = c.part_id AND p.holder_id = c.holder_id AND p.site_id = c.site_id
+            AND p.condition = c.condition AND p.agreement_id IS NOT DISTINCT FROM c.agreement_id
+            AND (c.owner_id IS NULL OR p.owner_id = c.owner_id) AND p.quantity > 0
+        JOIN lot l ON l.lot_id = p.lot_id AND NOT l.frozen
         ORDER BY {OFFERED}, p.lot_id, p.position_id
         """,
-        candidate.part_id, candidate.holder_id, candidate.site_id, candidate.condition, candidate.agreement_id,
-        owner_id, now,
+        [c.key for c, _ in candidates], [c.part_id for c, _ in candidates], [c.holder_id for c, _ in candidates],
+        [c.site_id for c, _ in candidates], [c.condition for c, _ in candidates], [c.agreement_id for c, _ in candidates],
+        [owner for _, owner in candidates], now,
     )  # fmt: skip
-    return [(r["lot_id"], r["position_id"], r["free"]) for r in rows if r["free"] > 0]
+    found: dict[str, list[tuple[UUID, int, int]]] = {}
+    for r in rows:
+        if r["free"] > 0:
+            found.setdefault(r["key"], []).append((r["lot_id"], r["position_id"], r["free"]))
+    return found
 
 
 async def supply_for_update(session: WriteSession, part_ids: Iterable[UUID], maker_id: UUID) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -81,3 +82,29 @@ async def newest_rates(session: AsyncSession, company_id: UUID, into: str, day: 
         company_id, into, day,
     )  # fmt: skip
     return {r["currency"]: Rate(**dict(r)) for r in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class StatedRate:
+    """A rate as it was stated, and when."""
+
+    id: UUID
+    currency: str
+    into: str
+    day: date
+    rate: Decimal
+    source: str
+    recorded_at: datetime
+
+
+async def rates_stated(
+    session: AsyncSession, company_id: UUID, *, after: UUID | None = None, limit: int = 51
+) -> Sequence[StatedRate]:
+    """Everything that the company stated, newest first."""
+    rows = await fetch(
+        session,
+        'SELECT id, currency, "into", day, rate, source, recorded_at FROM currency_rate '
+        "WHERE company_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        company_id, after, limit,
+    )  # fmt: skip
+    return [StatedRate(**dict(r)) for r in rows]

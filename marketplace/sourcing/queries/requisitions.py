@@ -133,6 +133,37 @@ async def requisitions(
     return [RequisitionRow(**dict(r)) for r in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class RequestChange:
+    """What somebody changed about a parts request: fields as they stood and as they were made, places by name. ``by``: None where the
+    reader may not know the person."""
+
+    at: datetime
+    by: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+CHANGES_SHOWN = 50
+
+
+async def changes(session: AsyncSession, requisition_id: UUID) -> Sequence[RequestChange]:
+    """Of a parts request, the newest first; at most 50."""
+    rows = await fetch(
+        session,
+        "SELECT h.changed_at AS at, u.name AS by, "
+        "h.before || CASE WHEN h.before ? 'destination_site_id' THEN jsonb_build_object('destination_site_id', b.name) ELSE '{}' END AS before, "
+        "h.after || CASE WHEN h.after ? 'destination_site_id' THEN jsonb_build_object('destination_site_id', a.name) ELSE '{}' END AS after "
+        "FROM requisition_change h LEFT JOIN user_account u ON u.id = h.changed_by "
+        "LEFT JOIN site b ON b.id = (h.before ->> 'destination_site_id')::uuid "
+        "LEFT JOIN site a ON a.id = (h.after ->> 'destination_site_id')::uuid "
+        "WHERE h.requisition_id = $1 ORDER BY h.id DESC LIMIT $2",
+        requisition_id,
+        CHANGES_SHOWN,
+    )
+    return [RequestChange(**dict(r)) for r in rows]
+
+
 async def requisition(session: AsyncSession, requisition_id: UUID) -> RequisitionRow:
     """One visible parts request. Raises ``requisition.not_found``."""
     row = await fetch_one(session, _REQUISITION + "WHERE r.id = $1", requisition_id)

@@ -161,7 +161,7 @@ class PlannedPlace(BaseModel):
 
 
 class ChosenPlace(PlannedPlace):
-    """So many from here. Costs in minor units of the currency, for a unit."""
+    """So many from here. Costs in minor units of the plan's currency, for a unit; ``unit_price`` is in its own."""
 
     key: str
     quantity: int
@@ -193,7 +193,9 @@ class PlanOut(BaseModel):
     made_at: datetime
     lacking: int
     unmet: int = Field(description="Units that nobody can send.")
-    total_minor: int
+    total_minor: int = Field(description="With freight and handling, in minor units of `currency`.")
+    currency: str | None = Field(default=None, description="Of all costs here; null in plans kept before it was said.")
+    rates: list[str] = Field(default=[], description="By which prices of other currencies were compared.")
     chosen: list[ChosenPlace]
     not_chosen: list[PlaceNotChosen]
     not_callable: list[PlaceNotCallable]

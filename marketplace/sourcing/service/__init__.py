@@ -9,6 +9,7 @@ from marketplace.sourcing.service.answering import (
     ship,
 )
 from marketplace.sourcing.service.cancelling import cancel_call, cancels_by_both, release
+from marketplace.sourcing.service.cascading import go_on, state_rule
 from marketplace.sourcing.service.changing import Change, change_request
 from marketplace.sourcing.service.closing import close_site
 from marketplace.sourcing.service.defaulting import acknowledge, act_on_default, buy_elsewhere, delay_so_far
@@ -82,6 +83,7 @@ __all__ = [
     "fates",
     "fetches_of",
     "finish",
+    "go_on",
     "grounds_of",
     "inspect",
     "keep_rejected",
@@ -115,6 +117,7 @@ __all__ = [
     "ship",
     "sign_proposal",
     "stand_in_candidates",
+    "state_rule",
     "take_over",
     "withdraw_request",
     "write_message",

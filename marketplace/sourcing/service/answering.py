@@ -24,19 +24,19 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.refusals import REFUSALS, WITHDRAWING, Grounds, grounds
 from marketplace.sourcing.service.clocks import caught_up, require_live, still
+from marketplace.sourcing.service.falling_through import fall_through
 from marketplace.sourcing.service.licensing import require_licence
 from marketplace.sourcing.service.ordering import free_units
-from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.selling_back import require_destination
 from marketplace.sourcing.service.shared import (
     announce,
     keep_units,
     mine,
     moved,
+    next_words,
     not_counted,
     set_status,
     tell,
-    tell_next,
 )
 from marketplace.sourcing.service.standing_in import InPlace, keep_record, leaving, take_in_place
 from marketplace.sourcing.states import BINDING
@@ -75,10 +75,12 @@ async def accept(
             async with acting_for(session, call.maker_id):
                 await agreements.lessen_exercise(session, call.id, wanted)
     await require_live(session, call)
-    if wanted < call.quantity:
-        await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     await tell(session, actor, call, "accepted", detail, now)
     rest = f" The others: {REFUSALS[code].lower()}." if code and wanted < call.quantity else ""
+    if wanted < call.quantity:
+        short = f"{call.holder} can give {wanted} of {call.quantity} units of {call.reference}"
+        following, by_itself = await fall_through(session, call, "in_part", short, now, mail=False)
+        rest += " The rest is ordered elsewhere by itself." if by_itself else f" {next_words(following)}"
     await announce(
         session, "call.answered", call, call.company_id, ("technician", "planner"),
         f"{call.holder} committed to {call.reference}", f"{wanted} of {call.quantity} x {call.part_number}.{rest}",
@@ -140,8 +142,9 @@ async def refuse(
     await set_status(session, call, "refused", refusal_code=code, note=note.strip() or None, ended_at=now)
     await not_counted(session, call, now)
     await tell(session, actor, call, "refused", {"code": code, "note": note}, now)
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    await tell_next(session, call, f"{call.holder} refused {call.reference}: {REFUSALS[code]}", following)
+    following, _ = await fall_through(
+        session, call, "refused", f"{call.holder} refused {call.reference}: {REFUSALS[code]}", now
+    )
     return following
 
 
@@ -315,6 +318,5 @@ async def act_on_silence(session: WriteSession, actor_id: UUID, call_id: UUID, n
     await set_status(session, call, "refused", by_way_of="silent", refusal_code="no_response", ended_at=now)
     await not_counted(session, call, now)
     await tell(session, clock, call, "silent_refused", {}, now)
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    await tell_next(session, call, f"{call.holder} did not answer {call.reference} in time", following)
+    await fall_through(session, call, "silent", f"{call.holder} did not answer {call.reference} in time", now)
     return "refused"

@@ -21,9 +21,9 @@ from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, still
+from marketplace.sourcing.service.falling_through import fall_through
 from marketplace.sourcing.service.ordering import free_units
-from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, not_counted, set_status, tell
+from marketplace.sourcing.service.shared import announce, mine, next_words, not_counted, set_status, tell
 
 
 def clause_of(covered: Covered, call: CallRow) -> Terms:
@@ -67,18 +67,16 @@ async def act_on_default(session: WriteSession, actor_id: UUID, call_id: UUID, n
         session, "call.defaulted", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} is in default",
         "The units were not shipped in time. They can still be shipped until the manufacturer buys elsewhere.",
     )  # fmt: skip
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    chosen = following.get("chosen") if following else None
-    first = chosen[0] if isinstance(chosen, list) and chosen else None
+    subject = f"{call.holder} did not ship {call.reference} in time"
+    following, by_itself = await fall_through(
+        session, call, "defaulted", subject, now, event="call.defaulted", mail=False
+    )
     text = (
-        f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. "
-        if first
-        else "No other unit can be ordered back right now. "
+        "The next best source is ordered by itself; what comes of it follows." if by_itself else next_words(following)
     )
     await announce(
-        session, "call.defaulted", call, call.company_id, ("technician", "planner"),
-        f"{call.holder} did not ship {call.reference} in time",
-        f"{text}You can also buy elsewhere and record it with the order; what the agreement lets you claim becomes a line.",
+        session, "call.defaulted", call, call.company_id, ("technician", "planner"), subject,
+        f"{text} You can also buy elsewhere and record it with the order; what the agreement lets you claim becomes a line.",
     )  # fmt: skip
     return True
 

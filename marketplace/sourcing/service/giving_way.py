@@ -12,9 +12,10 @@ from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.service.answering import shrink
+from marketplace.sourcing.service.falling_through import fall_through
 from marketplace.sourcing.service.ordering import Choice, Ordered, confirm, free_units
-from marketplace.sourcing.service.requesting import Planned, next_best, own_request
-from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell, tell_next
+from marketplace.sourcing.service.requesting import Planned, own_request
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell
 
 WORDS = {"stock_order": "a stock order", "urgent": "an urgent order", "machine_down": "an order for a stopped machine"}
 
@@ -59,9 +60,10 @@ async def take_over(
             await reopen(session, call)
         await tell(session, actor, call, "gave_way", {"to": found.reference, "quantity": taken}, now)
     done = await confirm(session, actor, requisition_id, lambda planned: [_same_place(planned, call, taken)], now)
-    following = await next_best(session, call.requisition_id, call.maker_id, None, now)
     lost = f"{taken} of {call.quantity} units of {call.reference} went to a stopped machine ({found.reference})."
-    await tell_next(session, call, f"{call.reference} gave way to a stopped machine", following, before=lost)
+    await fall_through(
+        session, call, "gave_way", f"{call.reference} gave way to a stopped machine", now, before=lost, same_holder=True
+    )
     if call.noticed_at:
         rest = "was cancelled" if taken == call.quantity else f"is for {call.quantity - taken} now"
         await announce(

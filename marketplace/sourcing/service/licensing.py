@@ -18,9 +18,9 @@ from marketplace.parties.actor import Actor, OnBehalf
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.clocks import caught_up, require_live
+from marketplace.sourcing.service.falling_through import fall_through
 from marketplace.sourcing.service.ordering import free_units
-from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell, tell_next
+from marketplace.sourcing.service.shared import announce, mine, reopen, set_status, tell
 
 BEFORE_SHIPPING = ("noticed", "acknowledged", "accepted", "picked", "defaulted")
 """States of an order whose licence can be recorded."""
@@ -141,9 +141,8 @@ async def end_unlicensed(session: WriteSession, actor: Actor, call_id: UUID, now
         await set_status(session, call, ended, ended_at=now, note="The export licence was refused.")
         await reopen(session, call)
     await tell(session, actor, call, "ended_unlicensed", {"quantity": call.quantity}, now)
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     subject = f"{call.reference} ended: its export licence was refused"
-    await tell_next(session, call, subject, following)
+    await fall_through(session, call, "unlicensed", subject, now)
     if not holds:
         await announce(
             session, "call.answered", call, call.holder_id, ("buyer", "warehouse"), subject,

@@ -28,8 +28,8 @@ from marketplace.settlement import service as settlement
 from marketplace.sourcing import queries
 from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.defaulting import clause_of
-from marketplace.sourcing.service.requesting import next_best
-from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell, tell_next
+from marketplace.sourcing.service.falling_through import fall_through
+from marketplace.sourcing.service.shared import announce, keep_units, mine, not_counted, set_status, tell
 from marketplace.sourcing.service.standing_in import free_replaced
 
 _RESERVED = ("allocated", "noticed", "acknowledged", "accepted", "picked", "defaulted")
@@ -70,9 +70,8 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     elif call.status in ("noticed", "acknowledged") or (call.status != "defaulted" and call.default_from is None):
         await set_status(session, call, "refused", refusal_code="short", ended_at=now)
         await not_counted(session, call, now)
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
     subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
-    await tell_next(session, call, subject, following)
+    await fall_through(session, call, "gone", subject, now)
     return True
 
 
@@ -114,13 +113,11 @@ async def report_lost(session: WriteSession, actor: Actor, call_id: UUID, *, not
         await free_replaced(session, actor, call, others if passed else {}, "lost", now)
         await set_status(session, call, "lost", ended_at=now, lost_by=actor.company_id, note=note.strip())
         await tell(session, actor, call, "lost", {"quantity": call.quantity, "note": note.strip(), "words": words}, now)
-    following = await next_best(session, call.requisition_id, call.maker_id, call.holder_id, now)
-    if holds:
-        subject = f"{call.reference} was lost on its way"
-        await tell_next(
-            session, call, subject, following, event="call.lost", before=f"{call.holder}: {note.strip()} {words}"
-        )
-    else:
+    await fall_through(
+        session, call, "lost", f"{call.reference} was lost on its way", now, event="call.lost",
+        before=f"{call.holder}: {note.strip()} {words}", mail=holds,
+    )  # fmt: skip
+    if not holds:
         await announce(
             session, "call.lost", call, call.holder_id, ("buyer", "warehouse"), f"{call.reference} was lost on its way",
             f"{call.company}: {note.strip()} {words}",

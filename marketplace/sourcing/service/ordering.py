@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,21 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.agreements import queries as noticed
 from marketplace.agreements import service as agreements
 from marketplace.agreements.notice import Standing
-from marketplace.db.session import WriteSession, acting_for, execute, fetch, fetch_value, plan_once
-from marketplace.kit.canonical import encode
+from marketplace.db.session import WriteSession, acting_for, execute, fetch, plan_once
 from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
-from marketplace.kit.ids import command_id, short_reference
+from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
-from marketplace.listings.service import drop_from_listings
-from marketplace.outbox.service import emit
-from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Blocked, Candidate
 from marketplace.sourcing.service.clocks import require_live
+from marketplace.sourcing.service.placing import Placing, ask_approval, place, send
 from marketplace.sourcing.service.requesting import (
     Asked,
     Planned,
@@ -39,8 +36,6 @@ from marketplace.sourcing.service.requesting import (
 )
 from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
 from marketplace.sourcing.states import BINDING, OPEN
-
-APPROVAL_MINUTES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,41 +100,64 @@ async def confirm(
         planned = await plan(session, actor, found, now, notice=notice_id, everywhere=named)
         if callable(choices):
             choices = choices(planned)
-        if notice_id is not None:
-            await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
-        picked = _picked(planned, choices, found.quantity - found.ordered)
-        _require_sizes(picked)
-        # What this request has ordered already counts: a limit is for the request, not for each step of it.
-        before = await queries.ordered_worth(session, requisition_id)
-        total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
-        worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
-        await require_delegation(session, actor, found.maker_id, worth)
-        approval = wants_approval(actor, total)
-        told = [(planned.explained(c), n) for c, n in picked]
-        calls = await order_picked(
-            session, actor, found, told, approval=approval, total=total, now=now, notice_id=notice_id
-        )
+        done = await order_planned(session, actor, found, planned, choices, now, notice_id=notice_id)
         await keep_plan(session, requisition_id, planned.shown, now)
-    return Ordered(tuple(calls), approval)
+    return done
 
 
-async def order_picked(
+async def order_planned(
     session: WriteSession,
     actor: Actor,
     found: queries.RequisitionRow,
-    picked: Sequence[tuple[Candidate, int]],
-    *,
-    approval: bool,
-    total: Decimal,
+    planned: Planned,
+    choices: Sequence[Choice] | None,
     now: datetime,
+    *,
     notice_id: UUID | None = None,
+) -> Ordered:
+    """What a plan says (or ``choices`` from it), ordered for a request that is locked, as are all lots the plan was made from, in that
+    order; the tenant is the maker. Raises as ``confirm``."""
+    if notice_id is not None:
+        await _require_notice(session, found.maker_id, notice_id, planned, choices, now)
+    picked = _picked(planned, choices, found.quantity - found.ordered)
+    _require_sizes(picked)
+    # What this request has ordered already counts: a limit is for the request, not for each step of it.
+    before = (await queries.ordered_worth(session, [found.id]))[found.id]
+    total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
+    worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
+    await require_delegation(session, actor, found.maker_id, worth)
+    approval = wants_approval(actor, total)
+    told = [(planned.explained(c), n) for c, n in picked]
+    calls = await order_picked(session, actor, [Picked(found, told, approval, total)], now, notice_id=notice_id)
+    return Ordered(tuple(calls), approval)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """So many from these places for a request; with ``approval`` an approver is asked first. ``total``: what the request comes to with
+    what it has ordered before."""
+
+    request: queries.RequisitionRow
+    places: Sequence[tuple[Candidate, int]]
+    approval: bool
+    total: Decimal
+
+
+async def order_picked(
+    session: WriteSession, actor: Actor, picked: Sequence[Picked], now: datetime, *, notice_id: UUID | None = None
 ) -> list[UUID]:
-    """Reserves and orders so many from these places for a request, whose lots are locked and which acts for its maker."""
-    calls = [await _call(session, actor, found, c, n, approval, now, notice_id) for c, n in picked]
-    status = "awaiting_approval" if approval else "ordered"
-    await execute(session, "UPDATE requisition SET status = $2 WHERE id = $1", found.id, status)
-    if approval:
-        await _alert(session, actor, found, total, now)
+    """Reserves and orders what was picked for requests of one maker, which is the tenant; requests and lots are locked. In their
+    order; a constant number of statements, as ``place``."""
+    orders = [Placing(p.request, c, n, p.approval, notice_id) for p in picked for c, n in p.places]
+    calls = await place(session, actor, orders, now)
+    await execute(
+        session,
+        "UPDATE requisition r SET status = CASE WHEN p.waits THEN 'awaiting_approval' ELSE 'ordered' END "
+        "FROM unnest($1::uuid[], $2::bool[]) AS p (id, waits) WHERE r.id = p.id",
+        [p.request.id for p in picked], [p.approval for p in picked],
+    )  # fmt: skip
+    waiting = {p.request.id: (p.request, p.total) for p in picked if p.approval}
+    await ask_approval(session, actor, waiting, now)
     return calls
 
 
@@ -268,143 +286,6 @@ async def require_delegation(session: WriteSession, actor: Actor, maker: UUID, t
         )
 
 
-async def _call(
-    session: WriteSession,
-    actor: Actor,
-    requisition: queries.RequisitionRow,
-    candidate: Candidate,
-    quantity: int,
-    approval: bool,
-    now: datetime,
-    notice_id: UUID | None,
-) -> UUID:
-    """Reserves the units and writes the call; without need of approval it is sent at once."""
-    call_id: UUID = await fetch_value(session, "SELECT uuidv7()")
-    until = now + timedelta(minutes=APPROVAL_MINUTES) if approval else None
-    owner = requisition.maker_id if candidate.kind == "own_stock" else None
-    steps: list[Step] = []
-    left = quantity
-    for lot_id, position, free in await queries.lots_at(session, candidate, owner, now):
-        if left:
-            steps.append(Step(Kind.HOLD, lot_id, min(free, left), position, expires_at=until))
-            left -= min(free, left)
-    if left:
-        raise conflict("ledger.not_enough", f"Only {quantity - left} are there now, not {quantity}. Plan again.")
-    command = Command(command_id("call", call_id), requisition.maker_id, actor.user_id, tuple(steps), "call", call_id)
-    holds = [e for e in (await carry_out(session, command, now)).entries if e.kind is Kind.HOLD]
-    if candidate.kind == "own_stock":
-        for hold in holds:
-            await drop_from_listings(session, hold.lot_id, hold.from_position or 0, hold.quantity)
-    assert candidate.unit_price is not None  # noqa: S101 - callable ones have a price
-    await execute(
-        session,
-        "INSERT INTO call (id, reference, kind, requisition_id, company_id, maker_id, holder_id, agreement_id, part_id, "
-        "site_id, destination_site_id, condition, urgency, quantity, unit_price, currency, status, silence, reasons, "
-        "inspection_days, payment_days, requested_by, respond_by, ship_by, expected_at, draw_fee, acknowledge_by, deliver_by, "
-        "default_from, notice_id, created_at, clause) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,'allocated',$17,$18::jsonb,$19,$20,$21,"
-        "$22,$23,$24,$25,$26,$27,$28,$29,$30,$31)",
-        call_id, short_reference("CALL"), candidate.kind, requisition.id, requisition.company_id, requisition.maker_id,
-        candidate.holder_id, candidate.agreement_id, candidate.part_id, candidate.site_id,
-        requisition.destination_site_id, candidate.condition, requisition.urgency, quantity,
-        candidate.unit_price.amount, candidate.unit_price.currency, candidate.silence,
-        encode(list(candidate.reasons)).decode(), candidate.inspection_days, candidate.payment_days, actor.user_id,
-        candidate.respond_by, candidate.ship_by, candidate.arrives,
-        candidate.draw_fee.amount if candidate.draw_fee else None, candidate.acknowledge_by, candidate.deliver_by,
-        candidate.default_from, notice_id or candidate.answers, now,
-        candidate.clause,
-    )  # fmt: skip
-    await keep_units(session, call_id, anew=False)
-    await _keep_places(session, requisition, call_id)
-    call = await queries.call(session, call_id)
-    await tell(session, actor, call, "requested", {"quantity": quantity}, now)
-    if not approval:
-        await _send(session, actor, call, now)
-    elif call.agreement_id:
-        await agreements.note_reserved(
-            session, call.agreement_id, call_id=call.id, part_id=call.part_id, units=call.quantity, now=now,
-            notice_id=call.notice_id, clause=call.clause,
-        )  # fmt: skip
-    return call_id
-
-
-async def _keep_places(session: WriteSession, requisition: queries.RequisitionRow, call_id: UUID) -> None:
-    """Copies where to ship, and who asks, onto the call: its parties must see it whether or not they may see the
-    site, and it must still say the same after the site has changed."""
-    async with acting_for(session, requisition.company_id):
-        person = await parties.person_to_ring(session, requisition.requested_by)
-    asked_by = {"name": person[0], "telephone": person[1]} if person else {"name": "", "telephone": ""}
-    await execute(
-        session,
-        "UPDATE call SET ship_from = site_card(site_id), ship_to = site_card(destination_site_id) || $2::jsonb WHERE id = $1",
-        call_id,
-        encode({"asked_by": {**asked_by, "company": requisition.company}}).decode(),
-    )
-
-
-async def _send(session: WriteSession, by: By, call: queries.CallRow, now: datetime) -> None:
-    """Gives notice: from here the holder's clock runs, on deadlines computed once."""
-    await set_status(session, call, "noticed", noticed_at=now)
-    if call.agreement_id:
-        await agreements.note_exercise(
-            session,
-            call.agreement_id,
-            call_id=call.id,
-            part_id=call.part_id,
-            units=call.quantity,
-            now=now,
-            notice_id=call.notice_id,
-            clause=call.clause,
-        )
-    await tell(session, by, call, "noticed", {"respond_by": call.respond_by}, now)
-    # Units that are the maker's, or that the holder offered, are shipped without an answer.
-    unasked = (
-        bool(call.agreement_id)
-        and call.silence == "accepted"
-        and call.respond_by is not None
-        and call.respond_by <= now
-    )
-    if unasked:
-        call = await queries.call(session, call.id)
-        await set_status(session, call, "accepted", accepted_at=now)
-        await tell(session, by, call, "needs_no_answer", {}, now)
-    word = {"own_stock": "Pick request", "access_draw": "Access draw", "buy_back": "Buy-back order"}[call.kind]
-    due = f"{call.respond_by:%d %b %Y %H:%M} UTC" if call.respond_by else "soon"
-    meaning = "counts as accepted" if call.silence == "accepted" else "counts as refused"
-    await announce(
-        session, "call.noticed", call, call.holder_id, ("buyer", "warehouse", "planner"),
-        f"{word} {call.reference}: {call.quantity} x {call.part_number}",
-        f"{call.maker} orders {call.quantity} {call.uom} of {call.part_number} ({call.description}) from {call.site}. "
-        + ("It needs no answer: please ship the units." if unasked else f"Please answer by {due}; no response by then {meaning}."),
-    )  # fmt: skip
-
-
-async def _alert(
-    session: WriteSession, actor: Actor, requisition: queries.RequisitionRow, total: Decimal, now: datetime
-) -> None:
-    people = await parties.people_to_tell(session, requisition.maker_id, ("planner", "admin"))
-    until = now + timedelta(minutes=APPROVAL_MINUTES)
-    payload: dict[str, Any] = {
-        "reference": requisition.reference,
-        "urgent": requisition.urgency == "machine_down",
-    }
-    if people:
-        payload["mail"] = {
-            "to": people,
-            "subject": f"Approve {requisition.reference}: {requisition.quantity} x {requisition.part_number}",
-            "text": f"{actor.user_name} needs {requisition.quantity} {requisition.uom} for {requisition.machine_model or 'a machine'} "
-            f"({total:,.2f}), above their limit. The units are reserved until {until:%H:%M} UTC.",
-            "link": f"/requests/{requisition.id}",
-        }
-    await emit(
-        session,
-        "requisition.approval",
-        "requisition",
-        requisition.id,
-        [requisition.maker_id, requisition.company_id],
-        payload,
-    )
-
-
 async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now: datetime) -> None:
     """An approver of the maker lets an order above the technician's limit go out. Raises ``requisition.state``
     when nothing waits, ``ledger.hold_expired`` when the 30 minutes ran out, ``agreement.suspended`` or ``agreement.legal_hold``
@@ -429,6 +310,7 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
         await carry_out(session, command, now)
         await keep_units(session, call.id)
     await noticed.agreements_for_update(session, [c.agreement_id for c in waiting if c.agreement_id])
+    sent = []
     for call in waiting:
         # What was reserved before the agreement stood still is not ordered while it does.
         await require_live(session, call)
@@ -450,7 +332,8 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
             moved.expected_at,
             shift,
         )
-        await _send(session, actor, moved, now)
+        sent.append(moved)
+    await send(session, actor, sent, now)
     await execute(session, "UPDATE requisition SET status = 'ordered' WHERE id = $1", requisition_id)
 
 

@@ -24,7 +24,7 @@ from marketplace.sourcing.allocation import choose
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.freight import Point
 from marketplace.sourcing.many import Asking, WhatIf
-from marketplace.sourcing.service.ordering import order_picked, require_delegation, wants_approval
+from marketplace.sourcing.service.ordering import Picked, order_picked, require_delegation, wants_approval
 
 MOST_REQUESTS = 1_000
 IN_THREAD = 200
@@ -165,17 +165,23 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     picks: dict[UUID, list[tuple[Candidate, int]]] = {}
     for c in chosen:
         picks.setdefault(c.request, []).append((places[c.request][c.key], c.quantity))
-    for request, picked in picks.items():
+    before = await queries.ordered_worth(session, list(picks))
+    of_maker: dict[UUID, list[Picked]] = {}
+    for request, places_of in picks.items():
         row = by_id[request]
-        async with acting_for(session, row.maker_id):
-            before = await queries.ordered_worth(session, request)
-            owed = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
-            worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
-            await require_delegation(session, actor, row.maker_id, worth)
-            approval = wants_approval(actor, owed)
-            made = await order_picked(session, actor, row, picked, approval=approval, total=owed, now=now)
-        calls += made
-        waiting += len(made) if approval else 0
+        owed = before[request].owed + sum((c.unit_price.amount * n for c, n in places_of if c.unit_price), Decimal(0))
+        approval = wants_approval(actor, owed)
+        of_maker.setdefault(row.maker_id, []).append(Picked(row, places_of, approval, owed))
+        waiting += len(places_of) if approval else 0
+    for maker, picked in sorted(of_maker.items()):
+        async with acting_for(session, maker):
+            # The limit is for a request: the largest tells whether any is beyond it.
+            most = max(
+                before[p.request.id].worth + sum((c.worth.amount * n for c, n in p.places if c.worth), Decimal(0))
+                for p in picked
+            )
+            await require_delegation(session, actor, maker, most)
+            calls += await order_picked(session, actor, picked, now)
     await execute(
         session,
         "INSERT INTO sourcing_plan_confirmed (plan_id, company_id, confirmed_by, confirmed_at, calls, waiting) "

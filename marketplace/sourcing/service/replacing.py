@@ -96,8 +96,8 @@ async def send_replacement(
     # After the lots: what goes into the hands of an insolvent holder is its estate's.
     if call.agreement_id and (under := await agreement_queries.in_place_of_for_share(session, call.agreement_id)):
         await agreements.require_live(session, under)
-    for lot, count in (x for x in taken if x[0].listed):
-        await drop_from_listings(session, lot.lot_id, lot.position_id, count)
+    if listed := {(lot.lot_id, lot.position_id): count for lot, count in taken if lot.listed}:
+        await drop_from_listings(session, listed)
     landed = {e.lot_id: e.to_position for e in entries if e.to_position}
     await execute(
         session,

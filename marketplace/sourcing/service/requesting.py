@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,6 +20,7 @@ from marketplace.sourcing import many, queries
 from marketplace.sourcing.allocation import Need, Plan, choose
 from marketplace.sourcing.candidates import URGENCIES, Blocked, Candidate
 from marketplace.sourcing.freight import Point
+from marketplace.sourcing.rates import Rate, in_minor, usable
 
 MAX_QUANTITY = 1_000_000
 _TOLD = 20
@@ -119,23 +120,38 @@ async def plan(
         wanted += [r.other_id for r in located.related if r.relation in ("superseded_by", "alternate")]
     every = [c for p in wanted for c in located.candidates[p]]
     lacking = max(requisition.quantity - requisition.ordered, 0)
+    currency = actor.currency
+    rates = await _rates(session, actor, [c for c in every if c.callable], now)
     every = [_sized(c, lacking) for c in every]
-    usable = [
+    # What no rate compares is not planned with; who names that very place can order from it all the same.
+    comparable = many.comparable(every, currency, rates, now.date())
+    possible = [
         c
-        for c in every
+        for c in comparable
         if c.most(lacking) > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
     ]
     need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency, requisition.complete_only)
     sources = [
-        replace(many.source_of("need", c, c.unit_price.minor()), capacity=c.most(lacking))
-        for c in usable
-        if c.unit_price is not None
+        replace(many.source_of("need", c, price), capacity=c.most(lacking))
+        for c in possible
+        if c.unit_price is not None and (price := in_minor(c.unit_price, currency, rates)) is not None
     ]
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
-    shown = _shown(allocation, by_key, lacking, now)
+    used = {c.unit_price.currency for c in possible if c.unit_price is not None} & rates.keys()
+    shown = _shown(allocation, {c.key: c for c in comparable}, lacking, now)
+    shown |= {"currency": currency, "rates": [rates[c].words for c in sorted(used)]}
     masked = requisition.maker_id in actor.masked
     return Planned(allocation, by_key, {**shown, "masked": masked}, located.explained)
+
+
+async def _rates(session: ReadSession, actor: Actor, places: Sequence[Candidate], now: datetime) -> Mapping[str, Rate]:
+    """By which prices are compared with the actor's currency; none are looked up where all are in it."""
+    if all(c.unit_price is None or c.unit_price.currency == actor.currency for c in places):
+        return {}
+    # Also where the plan is made on behalf of a maker: the rates are those of the company that plans.
+    async with acting_for(session, actor.company_id):
+        return usable(await queries.newest_rates(session, actor.company_id, actor.currency, now.date()), now.date())
 
 
 def _sized(c: Candidate, lacking: int) -> Candidate:
@@ -148,7 +164,7 @@ def _sized(c: Candidate, lacking: int) -> Candidate:
 
 
 def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now: datetime) -> dict[str, Any]:
-    """The plan as it is kept and shown: JSON-able, money in minor units beside its currency. ``masked`` beside it says
+    """The plan as it is kept and shown: JSON-able, money in minor units of its ``currency``. ``masked`` beside it says
     whether it was made for somebody to whom the maker does not name its holders."""
     return {
         "made_at": now,

@@ -34,6 +34,22 @@ async def tell(
     )  # fmt: skip
 
 
+async def tell_each(
+    session: WriteSession, by: By, told: Sequence[tuple[CallRow, str, Mapping[str, Any]]], now: datetime
+) -> None:
+    """As ``tell``, for each of these (order, kind, detail): one statement."""
+    await execute(
+        session,
+        "INSERT INTO call_event (call_id, maker_id, holder_id, company_id, kind, detail, actor_id, at) "
+        "SELECT e.call_id, e.maker_id, e.holder_id, e.company_id, e.kind, e.detail::jsonb, $1, $2 "
+        "FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[]) WITH ORDINALITY "
+        "AS e (call_id, maker_id, holder_id, company_id, kind, detail, n) ORDER BY e.n",
+        by.user_id, now, [k.id for k, _, _ in told], [k.maker_id for k, _, _ in told], [k.holder_id for k, _, _ in told],
+        [k.company_id for k, _, _ in told], [kind for _, kind, _ in told],
+        [encode({**detail, "by": by.company_id}).decode() for _, _, detail in told],
+    )  # fmt: skip
+
+
 async def announce(
     session: WriteSession, event: str, call: CallRow, to: UUID, roles: Sequence[str], subject: str, text: str
 ) -> None:
@@ -57,17 +73,22 @@ async def tell_next(
     before: str = "",
 ) -> None:
     """Tells whoever asked what came of an order, and where else the units could come from."""
-    chosen = following.get("chosen") if following else None
-    text = "Nothing else is lacking."
-    if following is not None:
-        first = chosen[0] if isinstance(chosen, list) and chosen else None
-        text = (
-            f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
-            if first
-            else "No other unit can be ordered back right now. The request says why for each place."
-        )
+    text = next_words(following)
     words = f"{before} {text}" if before else text
     await announce(session, event, call, call.company_id, ("technician", "planner"), subject, words)
+
+
+def next_words(following: dict[str, object] | None) -> str:
+    """Where else the units could come from, as a plan for what is lacking says it."""
+    if following is None:
+        return "Nothing else is lacking."
+    chosen = following.get("chosen")
+    first = chosen[0] if isinstance(chosen, list) and chosen else None
+    return (
+        f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+        if first
+        else "No other unit can be ordered back right now. The request says why for each place."
+    )
 
 
 async def set_status(
@@ -89,17 +110,17 @@ async def set_status(
     )
 
 
-async def keep_units(session: WriteSession, call_id: UUID, *, anew: bool = True) -> None:
-    """Writes which units an order that has not shipped reserves, as the ledger has it now: what it reserved before is forgotten.
-    ``anew=False``: of an order that reserved nothing before."""
+async def keep_units(session: WriteSession, *call_ids: UUID, anew: bool = True) -> None:
+    """Writes which units orders that have not shipped reserve, as the ledger has it now: what they reserved before is forgotten.
+    ``anew=False``: of orders that reserved nothing before."""
     if anew:
-        await execute(session, "DELETE FROM call_unit WHERE call_id = $1", call_id)
+        await execute(session, "DELETE FROM call_unit WHERE call_id = ANY($1::uuid[])", list(call_ids))
     await execute(
         session,
         "INSERT INTO call_unit (call_id, lot_id, hold_seq, maker_id, holder_id, company_id, position_id, quantity) "
         "SELECT k.id, h.lot_id, h.hold_seq, k.maker_id, k.holder_id, k.company_id, h.position_id, h.quantity "
-        "FROM call k JOIN open_hold h ON h.cause_id = k.id WHERE k.id = $1",
-        call_id,
+        "FROM call k JOIN open_hold h ON h.cause_id = k.id WHERE k.id = ANY($1::uuid[])",
+        list(call_ids),
     )
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from marketplace.agreements import queries
 from marketplace.agreements.service import (
+    Exercise,
     OfferLine,
     SignedState,
-    note_exercise,
+    note_exercises,
     resume,
     set_legal_hold,
     sign,
@@ -216,19 +217,17 @@ async def test_legal_hold_is_lifted_by_who_set_it(world: World) -> None:
 async def test_exercises_are_counted_under_concurrency(world: World) -> None:
     agreement_id = await agreed(world)
 
-    async def once(number: int) -> int:
+    async def once(number: int) -> None:
         async with world.db.write(world.maker.tenant) as session:
-            return await note_exercise(
-                session, agreement_id, call_id=calls[number], part_id=world.part, units=1, now=NOW
-            )
+            await note_exercises(session, [Exercise(calls[number], agreement_id, world.part, 1)], NOW)
 
     calls = [uuid4() for _ in range(8)]
-    assert sorted(await asyncio.gather(*(once(number) for number in range(8)))) == list(range(1, 9))
+    await asyncio.gather(*(once(number) for number in range(8)))
     async with world.db.write(world.maker.tenant) as session:
         assert await undo_exercise(session, agreement_id, call_id=calls[0], now=NOW) == 7
     with pytest.raises(DomainError) as refused:
         async with world.db.write(world.other.tenant) as session:
-            await note_exercise(session, agreement_id, call_id=uuid4(), part_id=world.part, units=1, now=NOW)
+            await note_exercises(session, [Exercise(uuid4(), agreement_id, world.part, 1)], NOW)
     assert refused.value.code == "agreement.not_found"
 
 

@@ -192,6 +192,22 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
         assert after["rates"] == [f"1 USD = 0.5 EUR on {today:%d %b %Y} (Treasury)"]
         price = [p["requests"][0]["chosen"][0]["price_minor"] for p in (before, after)]
         assert price[0] == price[1] * 2
+        # A plan of one request goes by the same rates, and orders what it says.
+        await job.world.owner.execute("UPDATE requisition SET quantity = 5 WHERE id = $1::uuid", ids[0])
+        path = f"{API}/sourcing/requests/{ids[0]}"
+        one = await ok(job.technician.get(f"{path}/plan"))
+        assert (one["currency"], one["rates"]) == ("EUR", after["rates"])
+        [pool] = [c for c in one["chosen"] if c["kind"] == "buy_back"]
+        assert (pool["price_minor"], pool["currency"]) == (price[1], "USD")
+        await job.world.owner.execute("UPDATE currency_rate SET day = day - 40 WHERE company_id = $1", maker.id)
+        stale = await ok(job.technician.get(f"{path}/plan"))
+        assert {c["kind"] for c in stale["chosen"]} == {"own_stock"}
+        assert stale["unmet"] == 3
+        [words] = [w["words"] for n in stale["not_callable"] for w in n["why"] if w["code"] == "no_rate"]
+        assert words.startswith("Its price is in USD, and there is no rate into EUR")
+        await job.world.owner.execute("UPDATE currency_rate SET day = day + 40 WHERE company_id = $1", maker.id)
+        done = await ok(job.technician.post(f"{path}/confirm", json={}))
+        assert len(done["calls"]) == len(one["chosen"])
     finally:
         await job.world.owner.execute("UPDATE company SET currency = 'USD' WHERE id = $1", maker.id)
 
