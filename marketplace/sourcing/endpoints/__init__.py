@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, messages, orders, places, plans
+from marketplace.sourcing.endpoints import agreed, back, messages, orders, places, plans, searches
 
 router = APIRouter()
 for routes in (
@@ -15,5 +15,6 @@ for routes in (
     messages.sourcing,
     agreed.company,
     agreed.ending,
+    searches.searches,
 ):
     router.include_router(routes)

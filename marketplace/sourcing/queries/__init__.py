@@ -101,6 +101,7 @@ from marketplace.sourcing.queries.requisitions import (
     sold_back_to,
     unplanned,
 )
+from marketplace.sourcing.queries.searches import SavedSearchRow, saved_search, saved_searches, search_named
 from marketplace.sourcing.queries.stand_ins import (
     OnShelf,
     StandIn,
@@ -136,6 +137,7 @@ __all__ = [
     "ReplacementRow",
     "ReplacementUnitRow",
     "RequisitionRow",
+    "SavedSearchRow",
     "SellableRow",
     "Sourcing",
     "StandIn",
@@ -193,7 +195,10 @@ __all__ = [
     "requisitions",
     "requisitions_for_update",
     "requisitions_of",
+    "saved_search",
+    "saved_searches",
     "scope",
+    "search_named",
     "sellable",
     "shelves_for_update",
     "silent",
