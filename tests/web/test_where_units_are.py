@@ -244,7 +244,7 @@ async def test_counting_choices_asks_the_database_nothing_more(site: Site) -> No
         await technician.get("/requests", params={"q": f"{number}\n{world.tag}-M1"})
     with counted(world.db) as all_of_them:
         page = await technician.get("/requests", params={"q": lines, "source": "own"})
-    assert "Narrow 2" in page.text
+    assert "Narrow (2" in page.text
     assert len(all_of_them) == len(few), all_of_them
 
 
