@@ -227,4 +227,9 @@ const seen = new IntersectionObserver((boxes) => {
     begin(target);
   }
 }, { rootMargin: "100px" });
-for (const box of document.querySelectorAll("[data-map-src]")) seen.observe(box);
+// The same width as that of what the page asks for beforehand (ui/map.html).
+const wide = matchMedia("(min-width: 1024px)").matches;
+for (const box of document.querySelectorAll("[data-map-src]")) {
+  if (wide) begin(box);
+  else seen.observe(box);
+}
