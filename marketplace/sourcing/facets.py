@@ -65,7 +65,10 @@ class Filters:
     within_days: int | None = None
 
     def __bool__(self) -> bool:
-        return any(getattr(self, f.name) is not None for f in fields(self))
+        return self != _ANY
+
+
+_ANY = Filters()
 
 
 class Choice(NamedTuple):

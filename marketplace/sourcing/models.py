@@ -16,7 +16,9 @@ from sqlalchemy import (
     Identity,
     Index,
     Numeric,
+    SmallInteger,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -488,3 +490,30 @@ class WayBackUnit(Row):
     holder_id: Mapped[UUID]
     company_id: Mapped[UUID]
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
+class SavedSearch(Row):
+    """A search that a person keeps under a name. ``kind``: 'units' (where units are) or 'offers' (what is on offer); ``filters``: by name,
+    as the page's address has them. ``slot``: no person has more searches than there are."""
+
+    __tablename__ = "saved_search"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    user_id: Mapped[UUID]
+    slot: Mapped[int] = mapped_column(SmallInteger)
+    name: Mapped[str]
+    kind: Mapped[str]
+    numbers: Mapped[str]
+    filters: Mapped[dict[str, Any]]
+    urgency: Mapped[str | None]
+    site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
+    created_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint("slot BETWEEN 1 AND 100", name="slot"),
+        CheckConstraint("kind IN ('units', 'offers')", name="kind"),
+        CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 80", name="name"),
+        CheckConstraint("length(numbers) <= 60000", name="numbers"),
+        CheckConstraint("urgency IN ('machine_down', 'urgent', 'stock_order')", name="urgency"),
+        UniqueConstraint("company_id", "user_id", "slot"),
+        Index("uq_saved_search_name", "company_id", "user_id", text("lower(name)"), unique=True),
+    )

@@ -8,6 +8,9 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import reader, writer
 
 FindsRecords = Annotated[Actor, reader("listing.read")]
+ReadsSearches = Annotated[Actor, reader("listing.read")]
+KeepsSearches = Annotated[Actor, writer("listing.read")]
+"""Whoever may search at all; what is kept changes nothing for anybody else."""
 ReadsSourcing = Annotated[Actor, reader("sourcing.read")]
 Requests = Annotated[Actor, writer("sourcing.request")]
 Approves = Annotated[Actor, writer("sourcing.approve")]

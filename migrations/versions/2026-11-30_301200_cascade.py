@@ -6,7 +6,7 @@ done about it at most one of ``cascade_outcome``: its primary key is what makes 
 the next best source is then only proposed, and orders that were given stay.
 
 Revision ID: 301200
-Revises: 301000
+Revises: 301100
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "301200"
-down_revision = "301000"
+down_revision = "301100"
 branch_labels = None
 depends_on = None
 

@@ -124,13 +124,16 @@ async def test_every_page_is_accessible_and_fits(
             "note": "Roof leak.",
         }
         await ok(job.buyer.post("/api/v1/holdings/missing-units", json={**gone, "agreement_id": job.agreement}), 201)
+        search = {"name": "Pumps", "numbers": number, "filters": {"callable": "now"}, "urgency": "machine_down"}
+        kept = await ok(job.planner.post("/api/v1/searches", json=search), 201)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
                 "interests": "/security-interests", "interest": f"/security-interests/{secured['id']}",
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
-                "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "availability": f"/requests?q={number}",
+                "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "availability": f"/requests?q={number}", "narrowed": f"/requests?q={number}&callable=now",
+                "searches": "/searches", "search-name": f"/searches/{kept['id']}/name",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
                 "status": "/status", "units": "/units", "unit": f"/units/{lot}", "freeze": f"/units/{lot}/freeze",

@@ -39,6 +39,8 @@ async def test_looks_right(open_page: OpenPage, site: str, path: str, theme: The
     opened = await open_page(site + path, size=size, theme=theme)
     page = opened.page
     if path == "/styleguide":
+        # It is fetched once somebody looks at it.
+        await page.locator(".map").first.scroll_into_view_if_needed()
         await expect(page.locator(".map-pin").first).to_be_visible(timeout=15_000)
     await assert_fits(page)
     await assert_accessible(page)

@@ -183,6 +183,9 @@ async def round_of_everything(job: Job, turn: int) -> None:
         'INSERT INTO currency_rate (company_id, currency, "into", day, rate, source, recorded_by, recorded_at) '
         "VALUES ($1, $2, 'USD', current_date, 1, 'Treasury', $1, now())", world.maker.id, f"AA{chr(65 + turn % 26)}",
     )  # fmt: skip
+    await ok(
+        job.buyer.post(f"{API}/searches", json={"name": f"Search {turn}", "kind": "offers", "numbers": "PUMP"}), 201
+    )
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)

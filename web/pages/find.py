@@ -20,10 +20,12 @@ from marketplace.listings import queries as listings
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, parse_list, repeats
 from marketplace.sourcing import queries as sourcing
+from marketplace.sourcing.searches import OFFER_FILTERS
 from web.clauses import NAMES
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
+from web.saving import Saving
 from web.session import Sent, SentForm, Visit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -70,14 +72,14 @@ _FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price",
 @router.get("/find")
 async def find(visit: FindsParts) -> Response:
     """The page for a short search, or for none."""
-    return await _find(visit, {k: v for k, v in visit.request.query_params.items() if v.strip()})
+    return await show_found(visit, {k: v for k, v in visit.request.query_params.items() if v.strip()})
 
 
 # The form first: it is kept where the session has ended (web/kept.py).
 @router.post("/find")
 async def find_many(sent: SentForm, visit: FindsParts) -> Response:
     """The same for a pasted list too long for an address."""
-    return await _find(visit, _texts(sent))
+    return await show_found(visit, _texts(sent))
 
 
 def _texts(sent: Sent) -> dict[str, str]:
@@ -85,7 +87,8 @@ def _texts(sent: Sent) -> dict[str, str]:
     return {name: form.value(name) for name in sent.values if form.value(name).strip()}
 
 
-async def _find(visit: Visit, given: Mapping[str, str]) -> Response:
+async def show_found(visit: Visit, given: Mapping[str, str]) -> Response:
+    """What is on offer of numbers, of words, or of anything."""
     q = given.get("q", "").strip()
     wanted, wrong = _wanted(visit, given)
     if not q:
@@ -188,8 +191,10 @@ async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequenc
         if value := given.get(name):
             kept = {k: v for k, v in given.items() if k not in {name, "after", "format"}}
             chips.append((_chip(name, value, named), f"/find?{urlencode(kept)}" if kept else "/find"))
+    kept = {name: given[name] for name in OFFER_FILTERS if given.get(name)}
     return {
         "given": given,
+        "saved_as": Saving("offers", given.get("q", "").strip(), kept) if kept or given.get("q", "").strip() else None,
         "wrong": wrong,
         "classes": [(code, f"{name} ({count})") for code, name, count in classes],
         "sellers": [(str(i), name) for i, name in sellers],

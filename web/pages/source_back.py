@@ -40,6 +40,7 @@ from web.availability import (
 )
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
+from web.saving import Saving
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -78,7 +79,7 @@ async def source_back(visit: Sources) -> Response:
     """Without numbers: the search and the requests. ``?q=``: where units are, ``?urgency=``, ``?site=``,
     ``?needed_by=``, ``?quantity=``."""
     given = _in_address(visit)
-    return await _availability(visit, given) if given.get("q") else await _list(visit, given)
+    return await show_places(visit, given) if given.get("q") else await _list(visit, given)
 
 
 # The form first: it is kept where the session has ended (web/kept.py).
@@ -96,7 +97,7 @@ async def where(sent: SentForm, visit: Sources) -> Response:
     if not given.get("q") or not kept:
         given.pop("turn", None)
         return RedirectResponse(f"/requests?{urlencode(given)}" if given else "/requests", status_code=303)
-    return await _availability(visit, given, sent_only=True)
+    return await show_places(visit, given, sent_only=True)
 
 
 def _in_address(visit: Visit) -> dict[str, str]:
@@ -139,7 +140,8 @@ def _say_left_out(visit: Visit, need: Need, given: Mapping[str, str]) -> None:
             visit.set_aside(name)
 
 
-async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:
+async def show_places(visit: Visit, given: Mapping[str, str], *, sent_only: bool = False) -> Response:
+    """Where units are. ``sent_only``: the search has no address of its own."""
     q = given["q"]
     near_wrong = None
     try:
@@ -188,6 +190,13 @@ async def _availability(visit: Visit, given: Mapping[str, str], *, sent_only: bo
         narrowings=narrowings(facets, need.filters),
         near=given.get("near", ""),
         long=len(q) > LONGEST_ADDRESS,
+        saved_as=Saving(
+            "units",
+            q,
+            {k: given[k] for k in FILTERS if given.get(k)},
+            need.urgency,
+            str(need.site.id if need.site else ""),
+        ),
         asked_as={k: given[k] for k in (*_ASKED, "near") if given.get(k)},
         alone_href=lambda part: f"/requests?{urlencode({**kept, 'q': part.number})}",
         page_href=lambda p, ready, blocked: _page_href(kept, p, ready, blocked),

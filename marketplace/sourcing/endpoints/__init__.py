@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, places, plans
+from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, places, plans, searches
 
 router = APIRouter()
 for routes in (
@@ -16,5 +16,6 @@ for routes in (
     cascades.sourcing,
     agreed.company,
     agreed.ending,
+    searches.searches,
 ):
     router.include_router(routes)

@@ -115,6 +115,7 @@ from marketplace.sourcing.queries.requisitions import (
     sold_back_to,
     unplanned,
 )
+from marketplace.sourcing.queries.searches import SavedSearchRow, saved_search, saved_searches, search_named
 from marketplace.sourcing.queries.stand_ins import (
     OnShelf,
     StandIn,
@@ -152,6 +153,7 @@ __all__ = [
     "ReplacementUnitRow",
     "RequestChange",
     "RequisitionRow",
+    "SavedSearchRow",
     "SellableRow",
     "Sourcing",
     "StandIn",
@@ -219,7 +221,10 @@ __all__ = [
     "requisitions",
     "requisitions_for_update",
     "requisitions_of",
+    "saved_search",
+    "saved_searches",
     "scope",
+    "search_named",
     "sellable",
     "shelves_for_update",
     "silent",

@@ -152,7 +152,8 @@ async def look_up(
         shown: dict[UUID, PartPlaces] = {}
         for h in hits:
             number = located.catalogue[h.part_id].number
-            through = h.through if normalise(h.through) != normalise(number) and h.step is Match.EXACT else None
+            other = h.step is Match.EXACT and h.through != number and normalise(h.through) != normalise(number)
+            through = h.through if other else None
             shown[h.part_id] = _places(located, h.part_id, filters, now, through=through)
         # What replaces a part is followed only from numbers that are certain.
         for h in hits if hits and hits[0].step is Match.EXACT else ():

@@ -40,6 +40,7 @@ from marketplace.sourcing.service.rejecting import (
 )
 from marketplace.sourcing.service.replacing import buy_unreplaced, receive_replacement, send_replacement
 from marketplace.sourcing.service.requesting import Asked, plan, raise_request
+from marketplace.sourcing.service.saving import delete_search, rename_search, save_search
 from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
 from marketplace.sourcing.service.standing_in import InPlace
 from marketplace.sourcing.service.standing_in import candidates as stand_in_candidates
@@ -78,6 +79,7 @@ __all__ = [
     "confirm_plan",
     "correct_shipment",
     "delay_so_far",
+    "delete_search",
     "end_for_breach",
     "end_unlicensed",
     "fates",
@@ -107,8 +109,10 @@ __all__ = [
     "refuse",
     "refuse_licence",
     "release",
+    "rename_search",
     "report_lost",
     "risk_words",
+    "save_search",
     "sell_back",
     "sellable",
     "send_back",

@@ -144,44 +144,59 @@ function sayOutside(box, count) {
   box.after(words);
 }
 
-async function draw(box) {
+async function placesOf(box) {
   const answer = await fetch(box.dataset.mapSrc, { headers: { accept: "application/geo+json" } });
   if (!answer.ok) throw new Error(`places: ${answer.status}`);
   const places = await answer.json();
   places.features.forEach((feature, index) => { feature.properties.place = index; });
+  return places;
+}
+
+async function library() {
+  const maplibre = await import("../vendor/maplibre-gl/maplibre-gl.mjs");
+  // Its workers start while the places are still on their way.
+  maplibre.prewarm();
+  return maplibre;
+}
+
+async function draw(box) {
+  const coming = placesOf(box);
+  // Whether it fails is asked for below; until then nobody listens.
+  coming.catch(() => {});
   const [maplibre, world, states] = await Promise.all([
-    import("../vendor/maplibre-gl/maplibre-gl.mjs"),
+    library(),
     topo("world-atlas/countries-110m.json", "countries"),
     topo("us-atlas/states-10m.json", "states"),
   ]);
-  const bounds = new maplibre.LngLatBounds();
-  const near = together(places.features);
-  for (const feature of near) bounds.extend(feature.geometry.coordinates);
-  // A place by itself is shown with the states around it: closer there would be nothing but white.
-  const alone = !bounds.isEmpty() && bounds.getNorth() - bounds.getSouth() < 1 && bounds.getEast() - bounds.getWest() < 1;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  // The map is made while the places are still on their way, unseen behind its message.
   const map = new maplibre.Map({
     container: box,
     style: style(world, states),
-    bounds: bounds.isEmpty() ? [[-125, 24], [-66, 50]] : bounds,
-    fitBoundsOptions: { padding: 48, maxZoom: alone ? 4.5 : 7, animate: false },
+    bounds: [[-125, 24], [-66, 50]],
     maxZoom: 11,
     attributionControl: { compact: true, customAttribution: "Borders: Natural Earth, US Census Bureau" },
     dragRotate: false,
     fadeDuration: still ? 0 : 150,
     cooperativeGestures: true,
   });
+  const styled = new Promise((done) => { map.once("style.load", done); });
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-  const update = pins(maplibre, map);
-  map.on("load", () => {
-    map.addSource("places", { type: "geojson", data: places, cluster: true, clusterRadius: 36, clusterMaxZoom: 9 });
-    // An invisible layer makes MapLibre load the source; the pins themselves are buttons.
-    map.addLayer({ id: "places", type: "circle", source: "places", paint: { "circle-opacity": 0, "circle-radius": 1 } });
-    box.classList.add("map-ready");
-    sayOutside(box, places.features.length - near.length);
-  });
-  map.on("render", update);
+  const places = await coming;
+  const bounds = new maplibre.LngLatBounds();
+  const near = together(places.features);
+  for (const feature of near) bounds.extend(feature.geometry.coordinates);
+  // A place by itself is shown with the states around it: closer there would be nothing but white.
+  const alone = !bounds.isEmpty() && bounds.getNorth() - bounds.getSouth() < 1 && bounds.getEast() - bounds.getWest() < 1;
+  if (!bounds.isEmpty()) map.fitBounds(bounds, { padding: 48, maxZoom: alone ? 4.5 : 7, animate: false });
+  await styled;
+  map.addSource("places", { type: "geojson", data: places, cluster: true, clusterRadius: 36, clusterMaxZoom: 9 });
+  // An invisible layer makes MapLibre load the source; the pins themselves are buttons.
+  map.addLayer({ id: "places", type: "circle", source: "places", paint: { "circle-opacity": 0, "circle-radius": 1 } });
+  map.on("render", pins(maplibre, map));
+  box.classList.add("map-ready");
+  sayOutside(box, places.features.length - near.length);
   // Only the colours change; before the map has loaded there is nothing to paint, and then it is painted as things are.
   const repaint = () => {
     for (const layer of style(world, states).layers) {
@@ -189,16 +204,32 @@ async function draw(box) {
       for (const [name, value] of Object.entries(layer.paint)) map.setPaintProperty(layer.id, name, value);
     }
   };
-  map.on("load", repaint);
+  if (map.loaded()) repaint();
+  else map.on("load", repaint);
   document.addEventListener("backstock:theme", repaint);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
-for (const box of document.querySelectorAll("[data-map-src]")) {
+function begin(box) {
   const message = box.querySelector("[data-map-message]");
   message.textContent = "Drawing the map…";
   draw(box).catch((error) => {
     console.warn(error);
     message.textContent = "The map could not be drawn. The table beside it holds the same places.";
   });
+}
+
+// Where it is narrow the map stands below the list: it weighs more than all the rest, and is fetched by whoever looks at it.
+const seen = new IntersectionObserver((boxes) => {
+  for (const { isIntersecting, target } of boxes) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    begin(target);
+  }
+}, { rootMargin: "100px" });
+// The same width as that of what the page asks for beforehand (ui/map.html).
+const wide = matchMedia("(min-width: 1024px)").matches;
+for (const box of document.querySelectorAll("[data-map-src]")) {
+  if (wide) begin(box);
+  else seen.observe(box);
 }
