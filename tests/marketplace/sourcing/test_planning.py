@@ -215,6 +215,35 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
 # -- confirming --------------------------------------------------------------------------------------------
 
 
+async def test_confirming_many_costs_as_many_statements_as_few_and_reserves_for_each_what_is_its_own(job: Job) -> None:
+    world = job.world
+    await world.register(world.maker, 30)
+    few, many = await planned(job, await raised(job, 3, 1)), await planned(job, await raised(job, *[2] * 10))
+    with counted(world.db) as first:
+        await ok(job.planner.post(f"{PLANS}/{few['id']}/confirm"))
+    with counted(world.db) as second:
+        done = await ok(job.planner.post(f"{PLANS}/{many['id']}/confirm"))
+    assert len(done["calls"]) == 10
+    # Both send orders to one holder each at the most; the first also under an agreement.
+    assert len(second) <= len(first), [s for s in second if s not in first]
+    rows = await world.owner.fetch(
+        "SELECT k.id, k.quantity, (SELECT sum(h.quantity) FROM open_hold h WHERE h.cause_id = k.id)::int AS held, "
+        "(SELECT sum(u.quantity) FROM call_unit u WHERE u.call_id = k.id)::int AS units, "
+        "(SELECT sum(m.quantity) FROM movement m WHERE m.cause_id = k.id AND m.kind = 'hold')::int AS moved, "
+        "(SELECT array_agg(e.kind ORDER BY e.id) FROM call_event e WHERE e.call_id = k.id) AS told "
+        "FROM call k WHERE k.maker_id = $1", world.maker.id,
+    )  # fmt: skip
+    assert len(rows) > 10
+    for r in rows:
+        assert r["quantity"] == r["held"] == r["units"] == r["moved"]
+        assert r["told"][:2] == ["requested", "noticed"]
+    told = await world.owner.fetchval(
+        "SELECT count(DISTINCT aggregate_id) FROM outbox_event WHERE name = 'call.noticed' AND $1 = ANY(company_ids)",
+        world.maker.id,
+    )
+    assert told == len(rows), "each order is told by itself"
+
+
 async def test_confirming_orders_exactly_what_was_shown_and_once(job: Job) -> None:
     ids = await raised(job, 3, 1)
     plan = await planned(job, ids)
