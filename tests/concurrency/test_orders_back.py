@@ -166,7 +166,7 @@ async def _used_or_sold(job: Job, stack: AsyncExitStack, gate: Gate, act: str, f
         assert calls == 0
     else:
         assert came[0] == "won"
-        assert came[1] in ("ledger.reserved", "agreement.held"), came
+        assert came[1] == ("agreement.held" if act == "sells" else "holding.not_enough"), came
         assert calls == 1
     await whole(job)
 

@@ -79,6 +79,21 @@ async def test_one_bad_row_stops_all_and_every_reason_of_every_row_is_said(job: 
     assert (await state(job))[0] == before[0] + 1
 
 
+async def test_a_scanned_label_in_a_row_stands_for_the_number_on_it(job: Job) -> None:
+    number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)
+    plate = {**row(job, 2), "part_id": None, "number": f"[)>\x1e06\x1d1P{number}\x1dS0042\x1e\x04"}
+    misread = {**row(job), "part_id": None, "number": "(01)09521234543214(21)A7"}
+    before = await state(job)
+    problem = await refused(job.planner.post(BULK, json={"rows": [plate, misread]}), "requisition.rows")
+    [error] = problem["errors"]
+    assert error["field"] == "rows.1.number"
+    assert "misread" in error["message"]
+    assert await state(job) == before
+    [made] = (await ok(job.planner.post(BULK, json={"rows": [plate]}), 201))["ids"]
+    kept = await job.world.owner.fetchrow("SELECT part_id, quantity FROM requisition WHERE id = $1::uuid", made)
+    assert (kept["part_id"], kept["quantity"]) == (job.world.part, 2)
+
+
 async def test_many_rows_cost_as_many_statements_as_few_and_a_key_raises_them_once(job: Job) -> None:
     with counted(job.world.db) as few:
         await raised(job, 1, 1)
