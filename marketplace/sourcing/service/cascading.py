@@ -16,7 +16,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import URGENCIES
-from marketplace.sourcing.cascading import LARGEST_BP, LARGEST_DAYS, Before, Rule, compared, outcome_of, told
+from marketplace.sourcing.cascading import LARGEST_BP, LARGEST_DAYS, Before, Rule, compared, first_of, outcome_of, told
 from marketplace.sourcing.queries import CallRow, RequisitionRow
 from marketplace.sourcing.rates import usable
 from marketplace.sourcing.service.falling_through import keep_outcome
@@ -106,7 +106,8 @@ async def _order(
     lacking = found.quantity - found.ordered
     related = await parts.related(session, [found.part_id]) if found.substitutes else []
     await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
-    before = await queries.call(session, due.call_id)
+    follows = {made: step.call_id for step in await queries.chain(session, found.id) for made in step.calls}
+    before = await queries.call(session, first_of(follows, due.call_id))
     # The plan is kept and mailed: it says what the one may know who may know least.
     least = replace(person, roles=frozenset({"technician"}))
     over = await queries.passed_over(session, found.id)

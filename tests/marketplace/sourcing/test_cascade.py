@@ -164,7 +164,7 @@ async def test_without_a_rule_the_next_best_is_proposed_and_nothing_is_ordered(p
 
 async def test_within_the_limits_the_next_best_is_ordered_once_and_beyond_them_proposed(pool: Pool) -> None:
     near, next_near, dear = codes(pool)
-    await pool.at_once(percent=20)
+    await pool.at_once(percent=40)
     await pool.ordered()
     await pool.refuse()
     assert await pool.told() == [], "of what follows within a moment nobody is told twice"
@@ -173,14 +173,14 @@ async def test_within_the_limits_the_next_best_is_ordered_once_and_beyond_them_p
     ((subject, text),) = await pool.told()
     assert "refused" in subject
     assert f"Ordered instead: 1 from Company {next_near}, arriving " in text
-    assert "110.00 USD a unit, 10 % more." in text
-    # The next is 36 % dearer than that one; the first is not asked again, though it has units.
+    assert "110.00 USD a unit, 10 % more than the first order." in text
+    # The next is half as dear again as the first order, a third more than the second; the first holder is not asked again, though it has units.
     await pool.refuse()
     assert await pool.react() == ["ordered", "proposed"]
     assert len(await pool.calls()) == 2
     text = (await pool.told())[1][1]
     assert f"Proposed, not ordered: 1 from Company {dear}" in text
-    assert "It costs 36.37 % more a unit; by itself at most 20 % more is ordered." in text
+    assert "It costs 50 % more a unit; by itself at most 40 % more is ordered." in text
     assert [(s["outcome"], s["calls"]) for s in await pool.chain()] == [
         ("ordered", [(await pool.newest())[0]]), ("proposed", []),
     ]  # fmt: skip
@@ -303,7 +303,7 @@ async def test_rules_are_a_makers_and_stated_by_its_admin(pool: Pool) -> None:
     assert not rules["machine_down"]["at_once"]
     assert rules["urgent"]["words"] == (
         "The next best source is ordered at once where it costs at most 10 % more a unit and comes at most 3 days later than the "
-        "order that came to nothing; else it is proposed."
+        "order that somebody gave; else it is proposed."
     )
 
 
