@@ -18,7 +18,7 @@ from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
 from marketplace.outbox.service import Event
 from marketplace.sourcing import service
-from marketplace.sourcing.tasks import FELL_SHORT, listeners
+from marketplace.sourcing.tasks import FELL_SHORT, lapse_approvals, listeners
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
@@ -98,6 +98,12 @@ class Pool:
             "WHERE k.requisition_id = $1 ORDER BY k.id", UUID(self.job.requisition),
         )  # fmt: skip
         return [tuple(r) for r in rows]
+
+    async def row(self) -> Any:
+        """The request."""
+        return await self.job.world.owner.fetchrow(
+            "SELECT * FROM requisition WHERE id = $1", UUID(self.job.requisition)
+        )
 
     async def newest(self) -> tuple[str, httpx.AsyncClient]:
         """The newest order, and its holder's buyer."""
@@ -211,7 +217,10 @@ async def test_what_comes_too_late_is_proposed(pool: Pool) -> None:
     assert len(await pool.calls()) == 1
 
 
-async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_is_told(pool: Pool) -> None:
+@pytest.mark.parametrize("approved", [True, False])
+async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_is_told(
+    pool: Pool, *, approved: bool
+) -> None:
     world = pool.job.world
     await pool.at_once()
     await pool.ordered()
@@ -229,8 +238,15 @@ async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_i
     )
     assert told == 1
     assert "Reserved for 30 minutes until an approver agrees" in (await pool.told())[-1][1]
-    await ok(pool.job.planner.post(f"{API}/sourcing/requests/{pool.job.requisition}/approve"))
-    assert (await pool.calls())[1][1:] == ("noticed", 1)
+    if approved:
+        await ok(pool.job.planner.post(f"{API}/sourcing/requests/{pool.job.requisition}/approve"))
+        assert (await pool.calls())[1][1:] == ("noticed", 1)
+        return
+    late = datetime.now(UTC) + timedelta(minutes=31)
+    assert await lapse_approvals(pool.worker, CLOCK, late) >= 1
+    assert await lapse_approvals(pool.worker, CLOCK, late) == 0
+    assert (await pool.calls())[1][1:] == ("cancelled", 1)
+    assert [s for s, _ in await pool.told()][1:] == [f"{(await pool.row())['reference']} was not approved in time"]
 
 
 async def act(pool: Pool, cause: str, call: str) -> None:
