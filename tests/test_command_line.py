@@ -51,7 +51,7 @@ async def environment(cluster: Credentials, worker_id: str) -> dict[str, str]:
     "command",
     [[], ["demo"], ["serve"], ["worker"], ["migrate"], ["import"], ["company", "create"], ["user", "create"],
      ["apikey", "create"], ["contracts", "publish"], ["contracts", "check"], ["contracts", "new"],
-     ["contracts", "release"], ["ledger", "verify"], ["replay"]],
+     ["contracts", "release"], ["ledger", "verify"], ["replay"], ["rate", "record"], ["rate", "list"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = backstock(*command, "--help")
@@ -232,6 +232,32 @@ def test_company_user_key(environment: dict[str, str]) -> None:
         env=environment,
     )
     assert nobody.returncode == 4
+
+
+def test_rates_are_recorded_by_who_may_and_listed(environment: dict[str, str]) -> None:
+    assert backstock("company", "create", "rates", "Rate Works", "--manufacturer", env=environment).returncode == 0
+    for email, role in (("boss@rates.example", "admin"), ("plan@rates.example", "planner")):
+        person = ["user", "create", "rates", email, "R", "--role", role, "--password", "long enough secret"]
+        assert backstock(*person, env=environment).returncode == 0
+    rate = ["rate", "record", "eur", "1.0712", "usd", "--source", "ECB"]
+    refused = backstock(*rate, "--email", "plan@rates.example", env=environment)
+    assert (refused.returncode, "actor.role" in refused.stderr) == (3, True), refused.stderr
+    for wrong in (["--day", "2999-01-01"], ["--day", "2026-02-30"]):
+        done = backstock(*rate, *wrong, "--email", "boss@rates.example", env=environment)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    nothing = backstock(
+        "rate", "record", "eur", "much", "usd", "--source", "ECB", "--email", "boss@rates.example", env=environment
+    )
+    assert (nothing.returncode, "1.0712" in nothing.stderr) == (2, True)
+    empty = backstock("rate", "list", "--email", "plan@rates.example", env=environment)
+    assert empty.stdout == "No rate is stated.\n"
+    for day in ("2026-11-01", "2026-11-20"):
+        done = backstock(*rate, "--day", day, "--email", "boss@rates.example", env=environment)
+        assert done.returncode == 0, done.stderr
+    listed = backstock("rate", "list", "--email", "plan@rates.example", env=environment)
+    assert listed.stdout.splitlines() == [
+        "* 2026-11-20  1 EUR = 1.0712 USD  ECB", "  2026-11-01  1 EUR = 1.0712 USD  ECB",
+    ]  # fmt: skip
 
 
 def test_an_import_names_the_columns_that_it_does_not_use(environment: dict[str, str], tmp_path: Path) -> None:

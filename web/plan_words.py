@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from marketplace.kit.canonical import encode
 from marketplace.kit.money import Money, minor_digits
+from web.formats import plural
 
 _MOMENTS: Final = ("made_at", "needed_by", "arrives", "respond_by")
 _MINOR: Final = ("total_minor", "price_minor", "freight_minor", "handling_minor", "unit_total_minor", "more_minor")
@@ -84,6 +85,28 @@ def givers(plan: Mapping[str, Any]) -> list[Giver]:
         for (own, holder), some in found.items()
     ]  # fmt: skip
     return sorted(rows, key=lambda g: (not g.own, -g.units, g.holder))
+
+
+def pins(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The places that the plan takes units from, as points of a map; those that are hidden from the reader, and those of plans that
+    were kept before places were, have none."""
+    found: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for r in plan["requests"]:
+        for c in r["chosen"]:
+            if c.get("lat") and c.get("lon"):
+                who = "Own stock" if c["kind"] == "own_stock" else c["holder"]
+                found.setdefault((who, c["site"], c["lat"], c["lon"]), []).append(c)
+    return [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [float(lon), float(lat)]},
+            "properties": {
+                "title": f"{who}, {site}",
+                "text": f"{plural(sum(c['quantity'] for c in some), 'unit')} in {plural(len(some), 'order')}",
+            },
+        }
+        for (who, site, lat, lon), some in found.items()
+    ]
 
 
 def served(r: Mapping[str, Any]) -> str:

@@ -2,7 +2,9 @@
 wants that for the urgency and it is within its limits. Pure.
 
 Compared is the price of a unit with that of the order that came to nothing (of own stock, for which nothing is owed, with its list
-price), and the arrival with the one that was expected of it. What no rate or price compares is proposed: never ordered by a guess.
+price), and the arrival with the one that was expected of it; where that order was itself given so, with the first of them, the one that
+somebody chose: or a limit of a fifth would double a price in four steps. What no rate or price compares is proposed: never ordered by a
+guess.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from marketplace.kit.money import Money
 from marketplace.sourcing.candidates import Candidate
@@ -55,7 +58,7 @@ class Rule:
             f"costs at most {_percent(self.most_more_bp)} more a unit" if self.most_more_bp else "costs no more a unit"
         )
         later = f"comes at most {_days(self.most_later_days)} later" if self.most_later_days else "comes no later"
-        return f"The next best source is ordered at once where it {dearer} and {later} than the order that came to nothing; else it is proposed."
+        return f"The next best source is ordered at once where it {dearer} and {later} than the order that somebody gave; else it is proposed."
 
     def kept(self) -> dict[str, Any]:
         """As it is kept with what it decided."""
@@ -70,7 +73,7 @@ PROPOSE = Rule(at_once=False, most_more_bp=0, most_later_days=0)
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The order that came to nothing: what one of its units would have come to (None: nobody knows), and when they would have
+    """The order that somebody gave and that came to nothing: what one of its units would have come to (None: nobody knows), and when they would have
     arrived."""
 
     price: Money | None
@@ -98,11 +101,12 @@ class Next:
         elif self.more_bp is None:
             price = f"{c.unit_price} a unit"
         elif self.more_bp == 0:
-            price = f"{c.unit_price} a unit, as before"
+            price = f"{c.unit_price} a unit, as the first order"
         else:
-            price = f"{c.unit_price} a unit, {_percent(abs(self.more_bp))} {'more' if self.more_bp > 0 else 'less'}"
-        later = f", {_days(self.later_days)} later than the order before" if self.later_days else ""
-        return f"{self.quantity:,} from {c.holder}{when}{later}; {price}."
+            price = f"{c.unit_price} a unit, {_percent(abs(self.more_bp))} {'more' if self.more_bp > 0 else 'less'} than the first order"
+        later = f", {_days(self.later_days)} later than the first order" if self.later_days else ""
+        where = f"own stock ({c.site})" if c.kind == "own_stock" else c.holder
+        return f"{self.quantity:,} from {where}{when}{later}; {price}."
 
 
 def compared(
@@ -143,7 +147,7 @@ def _more(before: Money | None, c: Candidate, rates: Mapping[str, Rate]) -> int 
 
 def _not_comparable(before: Money | None, c: Candidate) -> str:
     if before is None or not before.amount or c.unit_price is None:
-        return "There is no price of the order before that it could be compared with."
+        return "There is no price of the first order that it could be compared with."
     return missing_words(c.unit_price.currency, before.currency)
 
 
@@ -187,3 +191,10 @@ def _percent(bp: int) -> str:
 
 def _days(count: int) -> str:
     return f"{count:,} {'day' if count == 1 else 'days'}"
+
+
+def first_of(follows: Mapping[UUID, UUID], order: UUID) -> UUID:
+    """The order that somebody gave, of those that followed each other by themselves (each with the one that it follows)."""
+    while order in follows:
+        order = follows[order]
+    return order

@@ -46,7 +46,8 @@ def lines_of(text: str) -> list[Line]:
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     for row in reader:
-        cells = [c.strip() for c in row]
+        # Not the separators inside a scanned code, which count as space too.
+        cells = [c.strip(" \t\r\n\u00a0") for c in row]
         if not any(cells):
             continue
         if columns is None:

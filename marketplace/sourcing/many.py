@@ -167,7 +167,15 @@ def _left(n: NotChosen, by_key: Mapping[str, Candidate], r: Asking) -> dict[str,
 
 
 def _described(c: Candidate, r: Asking) -> dict[str, Any]:
-    return {**described(c), "stands_in": c.part_id != r.part_id, "holder_key": holder_key(c)}
+    return {
+        **described(c), "stands_in": c.part_id != r.part_id, "holder_key": holder_key(c), "lat": _degrees(c.point.lat),
+        "lon": _degrees(c.point.lon),
+    }  # fmt: skip
+
+
+def _degrees(value: float | None) -> str | None:
+    """As text, since what is kept has no binary fractions."""
+    return None if value is None else f"{value:.5f}"
 
 
 def described(c: Candidate) -> dict[str, Any]:
@@ -226,7 +234,8 @@ def without_names(shown: dict[str, Any]) -> dict[str, Any]:
             return line
         region = line.get("region") or ""
         return {
-            **line, "holder": roughly(region), "site": region, "distance": "distance not told", "holder_key": None,
+            **line, "holder": roughly(region), "site": region, "distance": "distance not told", "holder_key": None, "lat": None,
+            "lon": None,
         }  # fmt: skip
 
     requests = [

@@ -132,7 +132,7 @@ async def test_every_page_is_accessible_and_fits(
                 "interests": "/security-interests", "interest": f"/security-interests/{secured['id']}",
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
-                "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "availability": f"/requests?q={number}", "narrowed": f"/requests?q={number}&callable=now",
+                "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "cascade": "/company/cascade", "rates": "/company/rates", "availability": f"/requests?q={number}", "narrowed": f"/requests?q={number}&callable=now",
                 "searches": "/searches", "search-name": f"/searches/{kept['id']}/name",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",
@@ -149,6 +149,7 @@ async def test_every_page_is_accessible_and_fits(
                 "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
+            (world.maker, "admin", {"cascade-stated": "/company/cascade", "rate-stated": "/company/rates"}),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",

@@ -230,6 +230,11 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """One more unit sent for those that were drawn."""
             body = {"quantity": 1, "site_id": str(world.maker.site), "condition": "new", "own_transport": True}
             await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/replacements", json=body))
+            # And an order of its request that came to nothing.
+            await world.owner.execute(
+                "INSERT INTO cascade (requisition_id, call_id, company_id, maker_id, cause, lacking, subject, at) SELECT requisition_id, id, "
+                "company_id, maker_id, 'refused', 1, 'It was refused.', now() FROM call WHERE id = $1::text::uuid", draw,
+            )  # fmt: skip
 
         async def proposed() -> None:
             """One more proposal about an agreement, in the place of the one before."""
@@ -250,7 +255,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         # One more than is replaced below, so that a replacement is due at the end as at the beginning.
         await job.called(5)
         await job.came_back(5)
-        draw = job.call
+        draw, drawn_for = job.call, job.requisition
         # Kept in stock, so that it is they that are sent and nothing that is on offer.
         await ok(job.technician.post(f"{API}/sourcing/requests/{job.requisition}/finish", json={"outcome": "received"}))
         imported = await uploaded(1)
@@ -289,6 +294,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     path.replace("{site_id}", str(world.maker.site))
                     .replace("{job_id}", imported)
                     .replace("{call_id}", draw)
+                    .replace("{requisition_id}", drawn_for)
                     .replace("{agreement_id}", bound)
                     .replace("{other_id}", str(world.buyer.id))
                     .replace("{recall_id}", recall)
@@ -344,6 +350,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values", f"{API}/sourcing/sell-back/{{agreement_id}}",
             f"{API}/holdings/count-tolerances",
+            # A row for each urgency.
+            f"{API}/sourcing/cascade",
             # A row for each company.
             f"{API}/settlement/statements",
             f"{API}/sourcing/calls/{{call_id}}/equal-stock",

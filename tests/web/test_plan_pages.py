@@ -112,6 +112,16 @@ async def test_a_plan_is_explained_asked_what_if_kept_and_confirmed(site: Site) 
     kept = await send(planner, "/plans/new", looked)
     assert kept.status_code == 303, kept.text
     at = kept.headers["location"].split("?")[0]
+    # The map says what the table says; it names no place to whom the maker hides its holders.
+    assert f'data-map-src="{at}/places.geojson"' in (await planner.get(at)).text
+    points = (await planner.get(f"{at}/places.geojson")).json()["features"]
+    assert sum(int(p["properties"]["text"].split()[0]) for p in points) == 6
+    assert {p["properties"]["title"].split(",")[0] for p in points} == {"Own stock", site.world.buyer.name}
+    await site.world.owner.execute("UPDATE company SET mask_holders = true WHERE id = $1", site.world.maker.id)
+    technician = await site.browser(site.world.maker, "technician")
+    hidden = (await technician.get(f"{at}/places.geojson")).json()["features"]
+    assert {p["properties"]["title"].split(",")[0] for p in hidden} == {"Own stock"}
+    await site.world.owner.execute("UPDATE company SET mask_holders = false WHERE id = $1", site.world.maker.id)
     other = await planner.get(at, params={"first": "pool", "holder_orders": "1"})
     assert other.status_code == 200
     assert "What would change" in other.text

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import DomainError, conflict
@@ -21,7 +21,7 @@ from marketplace.sourcing.allocation import Rules
 from marketplace.sourcing.many import WhatIf
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form
-from web.plan_words import changes, compared, givers, holders_of, minor, policy, typed
+from web.plan_words import changes, compared, givers, holders_of, minor, pins, policy, typed
 from web.session import SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -243,8 +243,16 @@ async def _plan_page(visit: Visit, plan_id: UUID, problem: DomainError | None = 
         "plans/plan.html", status_code=422 if form.bad else 409 if problem else 200, row=row, form=form, other=other, problem=problem,
         differs=changes(plan, other) if other else [], said=compared(plan, other) if other else [],
         other_rules=other["rules"] if other else None, done=DONE.get(visit.asked("done")),
-        export=f"/plans/{plan_id}?format=csv", **_context(plan, values, visit.actor, *([other] if other else [])),
+        export=f"/plans/{plan_id}?format=csv", places=f"/plans/{plan_id}/places.geojson" if pins(plan) else None, **_context(plan, values, visit.actor, *([other] if other else [])),
     )  # fmt: skip
+
+
+@router.get("/{plan_id}/places.geojson")
+async def places(visit: Sources, plan_id: UUID) -> Response:
+    """The places that a kept plan takes units from, as points for the map."""
+    row = await queries.kept_plan(visit.session, plan_id)
+    plan = typed(many.for_reader(row.shown or {}, visit.actor.masked))
+    return JSONResponse({"type": "FeatureCollection", "features": pins(plan)}, media_type="application/geo+json")
 
 
 @router.post("/{plan_id}/confirm")

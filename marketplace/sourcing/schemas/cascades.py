@@ -22,11 +22,9 @@ class CascadeRuleIn(BodyIn):
     most_more_bp: int = Field(
         ge=0,
         le=LARGEST_BP,
-        description="So much more a unit may cost than one of the order before, in basis points (2000 = 20 %).",
+        description="So much more a unit may cost than one of the order that somebody gave, in basis points (2000 = 20 %).",
     )
-    most_later_days: int = Field(
-        ge=0, le=LARGEST_DAYS, description="So many days later it may arrive than the order before."
-    )
+    most_later_days: int = Field(ge=0, le=LARGEST_DAYS, description="So many days later it may arrive than that one.")
 
 
 class CascadeRuleOut(BaseModel):

@@ -22,7 +22,7 @@ _MOST_MONEY = 10**13
 class BulkRowIn(BodyIn):
     """A row: the part by ``part_id``, or by its number as it is written (``number``); only an exact number leads to a part."""
 
-    number: str = Field(default="", max_length=200)
+    number: str = Field(default="", max_length=512, description="As it is written, or as a label was scanned.")
     part_id: UUID | None = None
     quantity: int
     destination_site_id: UUID

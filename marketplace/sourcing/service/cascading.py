@@ -10,18 +10,18 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, acting_for, fetch_value, plan_once
 from marketplace.kit.errors import DomainError, Kind, conflict, invalid
 from marketplace.kit.money import Money
-from marketplace.outbox.service import emit
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import URGENCIES
-from marketplace.sourcing.cascading import LARGEST_BP, LARGEST_DAYS, Before, Rule, compared, outcome_of, told
+from marketplace.sourcing.cascading import LARGEST_BP, LARGEST_DAYS, Before, Rule, compared, first_of, outcome_of, told
 from marketplace.sourcing.queries import CallRow, RequisitionRow
 from marketplace.sourcing.rates import usable
 from marketplace.sourcing.service.falling_through import keep_outcome
 from marketplace.sourcing.service.ordering import Choice, order_planned
 from marketplace.sourcing.service.requesting import keep_plan, plan
+from marketplace.sourcing.service.shared import tell_asker
 
 
 async def state_rule(session: WriteSession, actor: Actor, urgency: str, rule: Rule, now: datetime) -> UUID:
@@ -70,7 +70,7 @@ async def go_on(session: WriteSession, cascade_id: UUID, now: datetime) -> str |
         return None
     done = await _act(session, Rule(**due.rule), due, found, now)
     await keep_outcome(session, due.id, found.company_id, found.maker_id, *done, now)
-    await _tell(session, found, due.subject, done.words)
+    await tell_asker(session, found, "requisition.went_on", due.subject, done.words)
     return done.outcome
 
 
@@ -106,7 +106,8 @@ async def _order(
     lacking = found.quantity - found.ordered
     related = await parts.related(session, [found.part_id]) if found.substitutes else []
     await queries.supply_for_update(session, [found.part_id, *(r.other_id for r in related)], found.maker_id)
-    before = await queries.call(session, due.call_id)
+    follows = {made: step.call_id for step in await queries.chain(session, found.id) for made in step.calls}
+    before = await queries.call(session, first_of(follows, due.call_id))
     # The plan is kept and mailed: it says what the one may know who may know least.
     least = replace(person, roles=frozenset({"technician"}))
     over = await queries.passed_over(session, found.id)
@@ -139,16 +140,3 @@ async def _price(session: WriteSession, before: CallRow) -> Money | None:
         return Money(before.unit_price, before.currency)
     listed = await queries.list_price(session, before.part_id)
     return None if listed is None else Money(listed, before.currency)
-
-
-async def _tell(session: WriteSession, found: RequisitionRow, subject: str, words: str) -> None:
-    async with acting_for(session, found.company_id):
-        people = await parties.people_to_tell(session, found.company_id, ("technician", "planner"))
-    payload: dict[str, object] = {"reference": found.reference, "urgent": found.urgency == "machine_down"}
-    if people:
-        payload["mail"] = {
-            "to": people, "subject": subject, "text": f"{found.reference}: {words}", "link": f"/requests/{found.id}",
-        }  # fmt: skip
-    await emit(
-        session, "requisition.went_on", "requisition", found.id, [found.maker_id, found.company_id], payload
-    )  # fmt: skip

@@ -70,7 +70,9 @@ async def mend(session: WriteSession, actor_id: UUID, call_id: UUID, now: dateti
     elif call.status in ("noticed", "acknowledged") or (call.status != "defaulted" and call.default_from is None):
         await set_status(session, call, "refused", refusal_code="short", ended_at=now)
         await not_counted(session, call, now)
-    subject = f"{call.reference}: {lacking} of {call.quantity} units are gone at {call.holder}"
+    # An order that was never sent names its holder to nobody.
+    where = f" at {call.holder}" if call.noticed_at else ""
+    subject = f"{call.reference}: {lacking} of {call.quantity} units are gone{where}"
     await fall_through(session, call, "gone", subject, now)
     return True
 

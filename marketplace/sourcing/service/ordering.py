@@ -25,7 +25,7 @@ from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Blocked, Candidate
 from marketplace.sourcing.service.clocks import require_live
-from marketplace.sourcing.service.placing import Placing, ask_approval, place, send
+from marketplace.sourcing.service.placing import APPROVAL_MINUTES, Placing, ask_approval, place, send
 from marketplace.sourcing.service.requesting import (
     Asked,
     Planned,
@@ -34,7 +34,7 @@ from marketplace.sourcing.service.requesting import (
     plan,
     raise_request,
 )
-from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell
+from marketplace.sourcing.service.shared import announce, keep_units, set_status, tell, tell_asker
 from marketplace.sourcing.states import BINDING, OPEN
 
 
@@ -338,13 +338,15 @@ async def approve(session: WriteSession, actor: Actor, requisition_id: UUID, now
 
 
 async def lapse(session: WriteSession, by: By, requisition_id: UUID, now: datetime) -> bool:
-    """Nobody approved in time (worker): the units are free again and the request is open. False when it was
+    """Nobody approved in time (worker): the units are free again, the request is open, and whoever asked is told. False when it was
     approved meanwhile."""
     found = await queries.requisition_for_update(session, requisition_id)
     if found.status != "awaiting_approval":
         return False
     await _end_calls(session, by, found, ("allocated",), "not_approved", now)
     await execute(session, "UPDATE requisition SET status = 'open' WHERE id = $1", requisition_id)
+    words = f"Nobody approved within {APPROVAL_MINUTES} minutes, so the units are free again. Ask an approver, then order again."
+    await tell_asker(session, found, "requisition.not_approved", f"{found.reference} was not approved in time", words)
     return True
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch
-from marketplace.kit.errors import FieldError, invalid, invalid_fields
+from marketplace.kit.errors import DomainError, FieldError, invalid, invalid_fields
 from marketplace.kit.ids import short_reference
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parts import queries as parts
+from marketplace.parts.labels import looks_scanned, number_on
 from marketplace.parts.numbers import Asked as Number
 from marketplace.parts.numbers import Match, normalise
 from marketplace.sourcing import queries
@@ -79,6 +80,7 @@ async def _fates(
             field="rows",
         )
     who = await queries.scope(session, actor)
+    rows = [_as_scanned(r) for r in rows]
     written = {n: r.number for r in rows if r.part_id is None and (n := normalise(r.number))}
     hits = (await parts.find(session, [Number(w, n) for n, w in written.items()])).hits if written else {}
     exact = {n: [h.part_id for h in found if h.step is Match.EXACT] for n, found in hits.items()}
@@ -98,6 +100,16 @@ async def _fates(
     return found
 
 
+def _as_scanned(row: Row) -> Row:
+    """With the number that its code names, where a label was scanned into the list; a code that was misread says so."""
+    if row.part_id is not None or not looks_scanned(row.number):
+        return row
+    try:
+        return replace(row, number=number_on(row.number, field="number"))
+    except DomainError as misread:
+        return replace(row, unread=(*row.unread, FieldError("number", misread.code, misread.message)))
+
+
 def _part(
     row: Row,
     exact: dict[str, list[UUID]],
@@ -107,6 +119,8 @@ def _part(
     bad: list[FieldError],
 ) -> parts.PartRow | None:
     """The part of a row: only an exact number leads to one, and where several do, the one that can be sourced."""
+    if any(e.field == "number" for e in row.unread):
+        return None
     norm = normalise(row.number)
     ids = [row.part_id] if row.part_id else exact.get(norm, [])
     mine = [p for i in ids if (p := known.get(i)) is not None and p.maker_company_id in who.makers]

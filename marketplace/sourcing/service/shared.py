@@ -91,6 +91,20 @@ def next_words(following: dict[str, object] | None) -> str:
     )
 
 
+async def tell_asker(
+    session: WriteSession, request: queries.RequisitionRow, event: str, subject: str, words: str
+) -> None:
+    """Emits an event of a parts request, with a mail to the people of the company that asked."""
+    async with acting_for(session, request.company_id):
+        people = await parties.people_to_tell(session, request.company_id, ("technician", "planner"))
+    payload: dict[str, Any] = {"reference": request.reference, "urgent": request.urgency == "machine_down"}
+    if people:
+        payload["mail"] = {
+            "to": people, "subject": subject, "text": f"{request.reference}: {words}", "link": f"/requests/{request.id}",
+        }  # fmt: skip
+    await emit(session, event, "requisition", request.id, [request.maker_id, request.company_id], payload)
+
+
 async def set_status(
     session: WriteSession, call: CallRow, status: str, *, by_way_of: str | None = None, **columns: Any
 ) -> None:

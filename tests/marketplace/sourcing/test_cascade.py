@@ -18,7 +18,7 @@ from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
 from marketplace.outbox.service import Event
 from marketplace.sourcing import service
-from marketplace.sourcing.tasks import FELL_SHORT, listeners
+from marketplace.sourcing.tasks import FELL_SHORT, lapse_approvals, listeners
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
 from tests.clients import app_for, client_for, token_for
@@ -99,6 +99,12 @@ class Pool:
         )  # fmt: skip
         return [tuple(r) for r in rows]
 
+    async def row(self) -> Any:
+        """The request."""
+        return await self.job.world.owner.fetchrow(
+            "SELECT * FROM requisition WHERE id = $1", UUID(self.job.requisition)
+        )
+
     async def newest(self) -> tuple[str, httpx.AsyncClient]:
         """The newest order, and its holder's buyer."""
         row = await self.job.world.owner.fetchrow(
@@ -164,7 +170,7 @@ async def test_without_a_rule_the_next_best_is_proposed_and_nothing_is_ordered(p
 
 async def test_within_the_limits_the_next_best_is_ordered_once_and_beyond_them_proposed(pool: Pool) -> None:
     near, next_near, dear = codes(pool)
-    await pool.at_once(percent=20)
+    await pool.at_once(percent=40)
     await pool.ordered()
     await pool.refuse()
     assert await pool.told() == [], "of what follows within a moment nobody is told twice"
@@ -173,14 +179,14 @@ async def test_within_the_limits_the_next_best_is_ordered_once_and_beyond_them_p
     ((subject, text),) = await pool.told()
     assert "refused" in subject
     assert f"Ordered instead: 1 from Company {next_near}, arriving " in text
-    assert "110.00 USD a unit, 10 % more." in text
-    # The next is 36 % dearer than that one; the first is not asked again, though it has units.
+    assert "110.00 USD a unit, 10 % more than the first order." in text
+    # The next is half as dear again as the first order, a third more than the second; the first holder is not asked again, though it has units.
     await pool.refuse()
     assert await pool.react() == ["ordered", "proposed"]
     assert len(await pool.calls()) == 2
     text = (await pool.told())[1][1]
     assert f"Proposed, not ordered: 1 from Company {dear}" in text
-    assert "It costs 36.37 % more a unit; by itself at most 20 % more is ordered." in text
+    assert "It costs 50 % more a unit; by itself at most 40 % more is ordered." in text
     assert [(s["outcome"], s["calls"]) for s in await pool.chain()] == [
         ("ordered", [(await pool.newest())[0]]), ("proposed", []),
     ]  # fmt: skip
@@ -211,7 +217,10 @@ async def test_what_comes_too_late_is_proposed(pool: Pool) -> None:
     assert len(await pool.calls()) == 1
 
 
-async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_is_told(pool: Pool) -> None:
+@pytest.mark.parametrize("approved", [True, False])
+async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_is_told(
+    pool: Pool, *, approved: bool
+) -> None:
     world = pool.job.world
     await pool.at_once()
     await pool.ordered()
@@ -229,8 +238,15 @@ async def test_above_the_limit_of_whoever_asked_it_is_reserved_and_an_approver_i
     )
     assert told == 1
     assert "Reserved for 30 minutes until an approver agrees" in (await pool.told())[-1][1]
-    await ok(pool.job.planner.post(f"{API}/sourcing/requests/{pool.job.requisition}/approve"))
-    assert (await pool.calls())[1][1:] == ("noticed", 1)
+    if approved:
+        await ok(pool.job.planner.post(f"{API}/sourcing/requests/{pool.job.requisition}/approve"))
+        assert (await pool.calls())[1][1:] == ("noticed", 1)
+        return
+    late = datetime.now(UTC) + timedelta(minutes=31)
+    assert await lapse_approvals(pool.worker, CLOCK, late) >= 1
+    assert await lapse_approvals(pool.worker, CLOCK, late) == 0
+    assert (await pool.calls())[1][1:] == ("cancelled", 1)
+    assert [s for s, _ in await pool.told()][1:] == [f"{(await pool.row())['reference']} was not approved in time"]
 
 
 async def act(pool: Pool, cause: str, call: str) -> None:
@@ -303,7 +319,7 @@ async def test_rules_are_a_makers_and_stated_by_its_admin(pool: Pool) -> None:
     assert not rules["machine_down"]["at_once"]
     assert rules["urgent"]["words"] == (
         "The next best source is ordered at once where it costs at most 10 % more a unit and comes at most 3 days later than the "
-        "order that came to nothing; else it is proposed."
+        "order that somebody gave; else it is proposed."
     )
 
 

@@ -79,6 +79,21 @@ async def test_one_bad_row_stops_all_and_every_reason_of_every_row_is_said(job: 
     assert (await state(job))[0] == before[0] + 1
 
 
+async def test_a_scanned_label_in_a_row_stands_for_the_number_on_it(job: Job) -> None:
+    number = await job.world.owner.fetchval("SELECT number FROM part WHERE id = $1", job.world.part)
+    plate = {**row(job, 2), "part_id": None, "number": f"[)>\x1e06\x1d1P{number}\x1dS0042\x1e\x04"}
+    misread = {**row(job), "part_id": None, "number": "(01)09521234543214(21)A7"}
+    before = await state(job)
+    problem = await refused(job.planner.post(BULK, json={"rows": [plate, misread]}), "requisition.rows")
+    [error] = problem["errors"]
+    assert error["field"] == "rows.1.number"
+    assert "misread" in error["message"]
+    assert await state(job) == before
+    [made] = (await ok(job.planner.post(BULK, json={"rows": [plate]}), 201))["ids"]
+    kept = await job.world.owner.fetchrow("SELECT part_id, quantity FROM requisition WHERE id = $1::uuid", made)
+    assert (kept["part_id"], kept["quantity"]) == (job.world.part, 2)
+
+
 async def test_many_rows_cost_as_many_statements_as_few_and_a_key_raises_them_once(job: Job) -> None:
     with counted(job.world.db) as few:
         await raised(job, 1, 1)
@@ -213,6 +228,35 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
 
 
 # -- confirming --------------------------------------------------------------------------------------------
+
+
+async def test_confirming_many_costs_as_many_statements_as_few_and_reserves_for_each_what_is_its_own(job: Job) -> None:
+    world = job.world
+    await world.register(world.maker, 30)
+    few, many = await planned(job, await raised(job, 3, 1)), await planned(job, await raised(job, *[2] * 10))
+    with counted(world.db) as first:
+        await ok(job.planner.post(f"{PLANS}/{few['id']}/confirm"))
+    with counted(world.db) as second:
+        done = await ok(job.planner.post(f"{PLANS}/{many['id']}/confirm"))
+    assert len(done["calls"]) == 10
+    # Both send orders to one holder each at the most; the first also under an agreement.
+    assert len(second) <= len(first), [s for s in second if s not in first]
+    rows = await world.owner.fetch(
+        "SELECT k.id, k.quantity, (SELECT sum(h.quantity) FROM open_hold h WHERE h.cause_id = k.id)::int AS held, "
+        "(SELECT sum(u.quantity) FROM call_unit u WHERE u.call_id = k.id)::int AS units, "
+        "(SELECT sum(m.quantity) FROM movement m WHERE m.cause_id = k.id AND m.kind = 'hold')::int AS moved, "
+        "(SELECT array_agg(e.kind ORDER BY e.id) FROM call_event e WHERE e.call_id = k.id) AS told "
+        "FROM call k WHERE k.maker_id = $1", world.maker.id,
+    )  # fmt: skip
+    assert len(rows) > 10
+    for r in rows:
+        assert r["quantity"] == r["held"] == r["units"] == r["moved"]
+        assert r["told"][:2] == ["requested", "noticed"]
+    told = await world.owner.fetchval(
+        "SELECT count(DISTINCT aggregate_id) FROM outbox_event WHERE name = 'call.noticed' AND $1 = ANY(company_ids)",
+        world.maker.id,
+    )
+    assert told == len(rows), "each order is told by itself"
 
 
 async def test_confirming_orders_exactly_what_was_shown_and_once(job: Job) -> None:
