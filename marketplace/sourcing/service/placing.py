@@ -14,7 +14,7 @@ from marketplace.agreements import service as agreements
 from marketplace.agreements.service import Exercise
 from marketplace.agreements.states import CallState, move_call
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
-from marketplace.kit.canonical import encode
+from marketplace.kit.canonical import loose
 from marketplace.kit.errors import conflict
 from marketplace.kit.ids import command_id, short_reference
 from marketplace.ledger.entries import Command, Step
@@ -52,7 +52,6 @@ async def place(session: WriteSession, actor: Actor, orders: Sequence[Placing], 
     await _reserve(session, actor, orders, made, now)
     await _write(session, actor, orders, made, now)
     await keep_units(session, *made, anew=False)
-    await _keep_places(session, orders, made)
     calls = {k.id: k for k in await queries.calls_by_id(session, made)}
     await tell_each(session, actor, [(calls[i], "requested", {"quantity": calls[i].quantity}) for i in made], now)
     now_sent = [calls[i] for i, o in zip(made, orders, strict=True) if not o.approval]
@@ -114,14 +113,23 @@ _COLUMNS = (
 )  # fmt: skip
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _TYPED = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS)
-_INSERT = f"INSERT INTO call ({_NAMES}, status) SELECT {_NAMES}, 'allocated' FROM jsonb_to_recordset($1::jsonb) AS x ({_TYPED})"
+# Where to ship, and who asks, is copied onto the order: its parties must see it whether or not they may see the site, and it must
+# still say the same after the site has changed.
+_INSERT = (
+    f"INSERT INTO call ({_NAMES}, status, ship_from, ship_to) SELECT {_NAMES}, 'allocated', site_card(site_id), "
+    f"site_card(destination_site_id) || card FROM jsonb_to_recordset($1::jsonb) AS x ({_TYPED}, card jsonb)"
+)
 
 
 async def _write(
     session: WriteSession, actor: Actor, orders: Sequence[Placing], made: Sequence[UUID], now: datetime
 ) -> None:
-    rows = [_row(actor, order, call_id, now) for order, call_id in zip(orders, made, strict=True)]
-    await execute(session, _INSERT, encode(rows).decode())
+    cards = await _cards(session, orders)
+    rows = [
+        {**_row(actor, order, call_id, now), "card": card}
+        for order, call_id, card in zip(orders, made, cards, strict=True)
+    ]
+    await execute(session, _INSERT, loose(rows))
 
 
 def _row(actor: Actor, order: Placing, call_id: UUID, now: datetime) -> dict[str, Any]:
@@ -139,9 +147,8 @@ def _row(actor: Actor, order: Placing, call_id: UUID, now: datetime) -> dict[str
     }  # fmt: skip
 
 
-async def _keep_places(session: WriteSession, orders: Sequence[Placing], made: Sequence[UUID]) -> None:
-    """Copies where to ship, and who asks, onto each order: its parties must see it whether or not they may see the
-    site, and it must still say the same after the site has changed."""
+async def _cards(session: WriteSession, orders: Sequence[Placing]) -> list[dict[str, Any]]:
+    """Who asks for each order, and how to ring them."""
     asking: dict[UUID, set[UUID]] = {}
     for order in orders:
         asking.setdefault(order.request.company_id, set()).add(order.request.requested_by)
@@ -152,15 +159,8 @@ async def _keep_places(session: WriteSession, orders: Sequence[Placing], made: S
     cards = []
     for order in orders:
         name, telephone = people.get(order.request.requested_by, ("", ""))
-        card = {"name": name, "telephone": telephone, "company": order.request.company}
-        cards.append(encode({"asked_by": card}).decode())
-    await execute(
-        session,
-        "UPDATE call k SET ship_from = site_card(k.site_id), ship_to = site_card(k.destination_site_id) || c.card::jsonb "
-        "FROM unnest($1::uuid[], $2::text[]) AS c (id, card) WHERE k.id = c.id",
-        list(made),
-        cards,
-    )
+        cards.append({"asked_by": {"name": name, "telephone": telephone, "company": order.request.company}})
+    return cards
 
 
 _WORDS: Mapping[str, str] = {
