@@ -25,6 +25,7 @@ FLAT = 1e-12
 _CHUNK = 1 << 16
 _MOST_TERMS = 100
 _MOST_MEAN = 700.0
+_LARGE = 1e4
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 _SLICE = 2_000
 """Quadrature makes 144 columns; so many rows at a time take little memory."""
@@ -138,17 +139,30 @@ def pool_first(
     return _windowed(lam, mu, q - f, f, k, t, ends)
 
 
+MOST_OWN = 300
+"""Own units of a part that a window is reckoned through with; above, the pool is left out: a lower bound, and next to 1 anyway."""
+
+
 def _windowed(lam: Array, mu: Array, free: Array, f: Array, k: Array, t: Array, ends: Array) -> Array:
     """At the end of the window j own units are used with probability C_j - C_{j-1} (C_j: coverage so far with j of them);
     the others have to serve what comes after alone."""
-    after = lam * (t - ends)
-    found = np.zeros(t.shape)
-    before = np.zeros(t.shape)
-    for used in range(int(k.max(initial=0)) + 1):
-        now = _rows(_mixed, lam, mu, free, f + np.minimum(used, k), ends)
-        found += np.where(used <= k, np.maximum(now - before, 0) * poisson_cdf(k - used, after), 0.0)
-        before = now
-    return np.clip(found, 0.0, 1.0)
+    shape = t.shape
+    lam, mu, free, f, k, t, ends = (np.ravel(x) for x in (lam, mu, free, f, k, t, ends))
+    found = np.asarray(poisson_cdf(k, lam * t))
+    todo = np.flatnonzero((free + f > 0) & (k <= MOST_OWN) & (ends > 0))
+    total, before = np.zeros(todo.size), np.zeros(todo.size)
+    open_ = np.arange(todo.size)
+    used = 0
+    while open_.size:
+        at = todo[open_]
+        now = _rows(_mixed, lam[at], mu[at], free[at], f[at] + used, ends[at])
+        gained = np.maximum(now - before[open_], 0)
+        total[open_] += gained * poisson_cdf(k[at] - used, lam[at] * (t[at] - ends[at]))
+        before[open_] = now
+        used += 1
+        open_ = open_[(k[at] >= used) & (now < 1 - 1e-13)]
+    found[todo] = np.clip(total, 0.0, 1.0)
+    return found.reshape(shape)
 
 
 def _mixed(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
@@ -170,8 +184,12 @@ def _mixed(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
 def _reached(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
     """The integral above, in three panels: up to the peak of the density, its shoulder, and its long tail."""
     a = lam / mu
-    mean = (special.digamma(a + q + 1) - special.digamma(a)) / mu
-    spread = np.sqrt(np.maximum(special.polygamma(1, a) - special.polygamma(1, a + q + 1), 0)) / mu
+    # Mean and spread of S only say where to look; where a is large their differences of polygammas have no digits left.
+    large = a > _LARGE
+    safe = np.where(large, 1.0, a)
+    mean = np.where(large, np.log1p((q + 1) / a), special.digamma(safe + q + 1) - special.digamma(safe)) / mu
+    variance = special.polygamma(1, safe) - special.polygamma(1, safe + q + 1)
+    spread = np.sqrt(np.where(large, (q + 1) / a / (a + q + 1), np.maximum(variance, 0))) / mu
     peak = np.log1p(q * mu / lam) / mu
     width = np.sqrt(q / (lam * (lam + q * mu)))
     edges = [
@@ -244,17 +262,13 @@ def _own_first_one(lam: float, mu: float, q: int, k: int, t: float, f: int) -> f
     p = np.exp(-mu * tau)
     rest = t - tau
     if f == 0:
-        x, a = np.exp(-mu * rest), lam / mu
+        # Terms as in _sum: gammas of lam/mu would lose their digits where next to nothing is used up.
         i = np.arange(q + 1)[:, None]
-        log_nb = (
-            special.gammaln(a + i)
-            - special.gammaln(a)
-            - special.gammaln(i + 1)
-            - lam * rest
-            + special.xlogy(i, np.maximum(-np.expm1(-mu * rest), 0.0))
-        )
+        z = -np.expm1(-mu * rest)
+        factors = (lam * z / mu + (i[1:] - 1) * z) / i[1:]
+        terms = np.exp(-lam * rest) * np.concatenate([np.ones((1, rest.size)), np.cumprod(factors, axis=0)])
         alive = np.where(i == 0, 1.0, special.bdtrc(np.maximum(i - 1, 0), q, p))
-        inside = (np.where(x > 0, np.exp(log_nb), 0.0) * alive).sum(axis=0)
+        inside = (terms * alive).sum(axis=0)
     else:
         j = np.arange(q + 1)
         binomial = np.exp(

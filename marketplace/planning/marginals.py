@@ -91,8 +91,8 @@ class _Walk:
         self.x = self.total * t
         self.term = np.exp(-self.x)
         self.inc = -np.expm1(-self.x)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            self.factor = np.where(self.total > 0, 1 / self.total, 0.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.factor = 1 / np.maximum(self.total, _LEAST_RATE)
             self.first = np.where(self.x > _SMALL, self.inc * self.factor, t)
         self.share = lam * self.factor
         self.j = 1
@@ -118,6 +118,8 @@ class _Walk:
 
 
 _SMALL = 1e-12
+_LEAST_RATE = 1e-200
+"""Below, one over a rate is no number."""
 _MOST_X = 700.0
 
 
@@ -129,17 +131,20 @@ def values(
     count: int,
     *,
     window: npt.ArrayLike = MOST_YEARS,
+    floor: npt.ArrayLike = 0,
 ) -> tuple[Array, Array]:
     """What the units 1 .. ``count`` of each part are worth held, and released: two arrays (parts, count) of money.
 
     ``HOLD_n = v A_n(i+theta) - h W_n(i+theta) + s_T e^(-(i+theta)T) P(N_T < n)``, W_n the discounted time the unit waits;
     ``PIM_n = p + (v - c) A_n(i+theta+mu) - b0 A_n(i+theta+mu+g)``. ``window``: years in which a unit can be called back.
+    ``floor``: the first so many units released are not used up.
 
     Raises ``planning.number``, ``planning.hazard``, ``planning.shape``.
     """
     lam, mu, t, ends, cash = _parts(rate, hazard, horizon, money, window)
+    floors = np.broadcast_to(units("floor", floor), lam.shape)
     held, released = np.empty((lam.size, count)), np.empty((lam.size, count))
-    for n, (hold, pim) in enumerate(_each(lam, mu, t, ends, cash, count)):
+    for n, (hold, pim) in enumerate(_each(lam, mu, t, ends, cash, count, floors)):
         held[:, n], released[:, n] = hold, pim
     return held, released
 
@@ -156,20 +161,29 @@ def _parts(
 
 
 def _each(
-    lam: Array, mu: Array, t: Array, ends: Array, cash: dict[str, Array], count: int
+    lam: Array, mu: Array, t: Array, ends: Array, cash: dict[str, Array], count: int, floors: Array
 ) -> Iterator[tuple[Array, Array]]:
     keep = cash["interest"] + cash["obsolescence"]
     falls = cash["buy_back_falls"]
     own, pool = _Walk(lam, keep, t), _Walk(lam, keep + mu, ends)
     back = pool if not falls.any() else _Walk(lam, keep + mu + falls, ends)
     walks = [own, pool] if back is pool else [own, pool, back]
+    # Under a minimum to keep nothing is used: those units are worth what they are without any hazard.
+    safe = safe_back = None
+    if floors.any():
+        safe = _Walk(lam, keep, ends)
+        safe_back = safe if back is pool else _Walk(lam, keep + falls, ends)
+        walks += [safe] if safe_back is safe else [safe, safe_back]
     left = cash["scrap_at_end"] * np.exp(-keep * t)
     none = _Walk(lam, np.zeros_like(lam), t) if left.any() else None
     for n in range(count):
         hold = cash["value"] * own.use - cash["holding"] * own.waited
         if none is not None:
             hold = hold + left * (1 - none.inc)
-        pim = cash["price"] + (cash["value"] - cash["call_cost"]) * pool.use - cash["buy_back"] * back.use
+        gained, paid = pool.use, back.use
+        if safe is not None and safe_back is not None and (kept := floors > n).any():
+            gained, paid = np.where(kept, safe.use, gained), np.where(kept, safe_back.use, paid)
+        pim = cash["price"] + (cash["value"] - cash["call_cost"]) * gained - cash["buy_back"] * paid
         yield hold, pim
         if n + 1 < count:
             for walk in walks if none is None else [*walks, none]:
@@ -199,6 +213,7 @@ def split(
     stock: npt.ArrayLike,
     *,
     window: npt.ArrayLike = MOST_YEARS,
+    floor: npt.ArrayLike = 0,
     may_release: npt.ArrayLike = True,
 ) -> Split:
     """For each unit of the stock the best of holding, releasing and scrapping it; equal ones in the order release, keep, scrap.
@@ -210,6 +225,7 @@ def split(
     """
     lam, mu, t, ends, cash = _parts(rate, hazard, horizon, money, window)
     held = np.broadcast_to(units("stock", stock), lam.shape)
+    floors = np.broadcast_to(units("floor", floor), lam.shape)
     free = np.broadcast_to(np.asarray(may_release, np.bool_), lam.shape)
     n = lam.size
     found = Split(
@@ -218,12 +234,12 @@ def split(
     order = np.argsort(-held, kind="stable")
     for start in range(0, lam.size, _CHUNK):
         at = order[start : start + _CHUNK]
-        _split(found, at, lam, mu, t, ends, cash, held, free)
+        _split(found, at, lam, mu, t, ends, cash, held, free, floors)
     return found
 
 
 def _split(
-    found: Split, at: Ints, lam: Array, mu: Array, t: Array, ends: Array, cash: dict[str, Array], held: Array, free: Flags,
+    found: Split, at: Ints, lam: Array, mu: Array, t: Array, ends: Array, cash: dict[str, Array], held: Array, free: Flags, floors: Array,
 ) -> None:  # fmt: skip
     stock = held[at]
     count = int(min(stock.max(initial=0), MOST_TERMS))
@@ -231,7 +247,7 @@ def _split(
     open_ = free[at]
     keep, release, scrap = (np.zeros(at.size) for _ in range(3))
     worth, kept = np.zeros(at.size), np.zeros(at.size)
-    for n, (hold, pim) in enumerate(_each(lam[at], mu[at], t[at], ends[at], some, count), start=1):
+    for n, (hold, pim) in enumerate(_each(lam[at], mu[at], t[at], ends[at], some, count, floors[at]), start=1):
         # The last that is looked at stands for the rest.
         many = np.where(n < count, (stock >= n).astype(np.float64), np.maximum(stock - n + 1, 0))
         best = np.maximum(hold, some["scrap"])
@@ -292,7 +308,7 @@ def last_time_buy(
     money = Money(value=penalty, holding=holding, interest=interest, scrap_at_end=scrap_at_end)
     lam, mu, t, ends, cash = _parts(rate, 0.0, horizon, money, 0.0)
     numbers("cost", cost)
-    for n, (hold, _) in enumerate(_each(lam, mu, t, ends, cash, most)):
+    for n, (hold, _) in enumerate(_each(lam, mu, t, ends, cash, most, np.zeros_like(lam))):
         if hold[0] < cost:
             return n
     return most

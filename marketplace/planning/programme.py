@@ -23,8 +23,11 @@ from marketplace.planning.marginals import Money
 
 MOST_UNITS = 60
 """Of a part: the table has (units + 1)^2 places. Larger stocks are split by the marginals."""
+_LEAST_STEPS = 160
+_STEPS = 3.0
+"""A mean time between two events: the error of the integration is then of the order of a thousandth of a unit's value."""
 _MOST_STEPS = 50_000
-_PLACES = 1 << 17
+_PLACES = 1 << 16
 """Places of all tables that are integrated together."""
 
 
@@ -201,13 +204,13 @@ def _solve(
     cash: dict[str, Array],
     stock: int,
 ) -> Array:
-    """V_0 as (parts, k, n). Places with k + n above the stock are computed along and thrown away: squares are faster."""
-    side = stock + 2  # one row and column more: first refusal looks at k + 1
-    k = np.arange(side)[:, None]
-    n = np.arange(side)
+    """V_0 as (parts, k, n). Places with k + n above the stock are computed along and thrown away: squares are faster, and no place
+    below looks at one above."""
+    k = np.arange(stock + 1)[:, None]
+    n = np.arange(stock + 1)
     discount = cash["interest"] + cash["obsolescence"]
     speed = float(((lam + discount + mu * stock) * t).max(initial=0.0))
-    count = max(200, int(np.ceil(speed * 6)))
+    count = max(_LEAST_STEPS, int(np.ceil(speed * _STEPS)))
     if count > _MOST_STEPS:
         raise invalid(
             "planning.programme",
@@ -215,35 +218,36 @@ def _solve(
             "Split this part by its marginal values.",
         )
     h = t / count
-    use = mu * np.maximum(n - f, 0)
+    use = (mu * np.maximum(n - f, 0))[:, :, 1:]
     rent = cash["holding"] * k
     v, call = cash["value"], cash["call_cost"]
-    worst = -np.inf
+    some_refusal = bool(refusal.any())
 
-    def slope(at_end: Array, time: Array) -> Array:
+    def slope(value: Array, time: Array) -> Array:
         demand = lam * np.exp(-delta * time)
         back = cash["buy_back"] * np.exp(-cash["buy_back_falls"] * time) + call
         reach = time <= ends
-        met = np.full_like(at_end, worst)
-        met[:, 1:, :] = v + at_end[:, :-1, :]
-        called = np.full_like(at_end, worst)
-        called[:, :, 1:] = (v - back) + at_end[:, :, :-1]
-        called = np.where(reach, called, worst)
-        used = at_end.copy()
-        used[:, :, 1:] = at_end[:, :, :-1]
-        if refusal.any():
-            bought = np.full_like(at_end, worst)
-            bought[:, :-1, 1:] = at_end[:, 1:, :-1] - back
-            used = np.where(refusal & reach, np.maximum(used, bought), used)
-        gain = np.maximum(np.maximum(met, called), at_end) - at_end
-        return np.asarray(-discount * at_end - rent + demand * gain + use * (used - at_end), dtype=np.float64)
+        # What a unit less, here or with a partner, takes off the value; leaving a demand unmet takes off nothing.
+        gain = np.zeros_like(value)
+        np.maximum(v + value[:, :-1, :] - value[:, 1:, :], 0.0, out=gain[:, 1:, :])
+        one_less = value[:, :, :-1] - value[:, :, 1:]
+        called = np.where(reach, v - back, -np.inf) + one_less
+        np.maximum(gain[:, :, 1:], called, out=gain[:, :, 1:])
+        if some_refusal:
+            bought = value[:, 1:, :-1] - back - value[:, :-1, 1:]
+            one_less[:, :-1] = np.where(refusal & reach, np.maximum(one_less[:, :-1], bought), one_less[:, :-1])
+        gain *= demand
+        gain[:, :, 1:] += use * one_less
+        gain -= discount * value
+        gain -= rent
+        return gain
 
-    value = np.broadcast_to(cash["scrap_at_end"] * k, (lam.shape[0], side, side)).astype(np.float64)
+    value = np.broadcast_to(cash["scrap_at_end"] * k, (lam.shape[0], stock + 1, stock + 1)).astype(np.float64)
     for step in range(count):
         time = t - step * h
         one = slope(value, time)
         two = slope(value + h / 2 * one, time - h / 2)
         three = slope(value + h / 2 * two, time - h / 2)
         four = slope(value + h * three, time - h)
-        value = value + h / 6 * (one + 2 * two + 2 * three + four)
-    return value[:, : stock + 1, : stock + 1]
+        value = value + h / 6 * (one + 2 * (two + three) + four)
+    return value
