@@ -57,7 +57,7 @@ class Policy:
     presets: Sequence[str] = tuple(USUAL)
     renewed: bool = False
     """Rights are taken to be renewed to the horizon; otherwise they end with the window of their terms."""
-    exact_parts: int = 100
+    exact_parts: int = 50
     """So many parts, those with the most money in stock, are decided by the exact programme."""
     exact_from: float = 0.0
     """Money in stock below which a part is not worth that."""

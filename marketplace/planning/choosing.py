@@ -141,17 +141,19 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
     model = dict(plain)
     overall = _scored(None, np.ones(actual.size, np.bool_), actual, after, found, share)
     best = _best(overall)
+    # Croston's family has no rate to offer for a part that nobody asked for.
+    unasked = best if best == "falling" else DEFAULT
     scores += [_mark(s, best) for s in overall]
     for kind in DemandClass:
         of_kind = kinds == kind
         if not of_kind.any():
-            model[kind] = best
+            model[kind] = unasked if kind in (DemandClass.UNKNOWN, DemandClass.SILENT) else best
             continue
         own = _scored(kind, of_kind, actual, after, found, share)
         model[kind] = _best(own) if of_kind.sum() >= LEAST_PARTS else best
+        if kind in (DemandClass.UNKNOWN, DemandClass.SILENT):
+            model[kind] = unasked
         scores += [_mark(s, model[kind]) for s in own]
-    # A part nobody knows has the catalogue's rate: Croston's family has none to offer.
-    model[DemandClass.UNKNOWN] = model[DemandClass.SILENT] = DEFAULT if best != "falling" else best
     return Choice(model, tuple(scores), held_out)
 
 
