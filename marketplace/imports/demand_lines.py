@@ -276,16 +276,18 @@ def _units(cell: str, row: int, part: str, told: Told) -> float:
 
 
 _MORE = {
-    "value": frozenset(
-        ["valueofaunit", "shortagecost", "stockoutcost", "penalty", "valuewhenneeded", "costofshortage", "expresscost"]
-    ),
-    "price": frozenset(["partnerprice", "salesprice", "saleprice", "sellingprice", "offerprice", "resaleprice"]),
-    "scrap": frozenset(["scrapvalue", "scrapprice", "salvage", "salvagevalue", "schrottwert"]),
-    "hazard": frozenset(["hazard", "usehazard", "usedupayear", "partneruse"]),
-    "criticality": frozenset(["criticality", "critical", "class", "criticalityclass"]),
-    "space": frozenset(["space", "volume", "litres", "liters", "volumelitres", "shelfspace"]),
-    "replaced_by": frozenset(["replacedby", "supersededby", "successor", "newnumber", "replacement"]),
+    field_: frozenset(names.split())
+    for field_, names in {
+        "value": "valueofaunit shortagecost stockoutcost penalty valuewhenneeded costofshortage expresscost",
+        "price": "partnerprice offerprice resaleprice releaseprice",
+        "scrap": "scrapvalue scrapprice salvage salvagevalue schrottwert",
+        "hazard": "hazard usehazard usedupayear partneruse",
+        "criticality": "criticality criticalityclass criticalitylevel",
+        "space": "space volume litres liters volumelitres shelfspace",
+        "replaced_by": "replacedby supersededby successor newnumber replacement",
+    }.items()
 }
+"""Columns beside those of a stock import. Only what is named just so: a price that is like one is another price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +310,8 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
 
     Raises ``advise.stock`` without a part number or a quantity.
     """
-    plan = match_columns(header, [])
+    extra = _extra(header)
+    plan = match_columns(["" if column in extra.values() else name for column, name in enumerate(header)], [])
     for needed, words in (("number", "Part number"), ("quantity", "Quantity")):
         if plan.column(needed) is None:
             raise invalid(
@@ -316,7 +319,6 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
                 f"No column of the stock file is the {words.lower()}. Its columns are {_shown(header)}. Name one of them {words}.",
                 field="stock",
             )
-    extra = _extra(header, plan)
     keys: dict[str, int] = {}
     numbers: list[str] = []
     descriptions: list[str] = []
@@ -371,14 +373,11 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
     )
 
 
-def _extra(header: Sequence[str], plan: ColumnPlan) -> dict[str, int]:
-    taken = {
-        m.column for m in plan.matches if m.field in ("number", "quantity", "description", "unit_cost", "protected")
-    }
+def _extra(header: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for column, name in enumerate(header):
         for field_, names in _MORE.items():
-            if column not in taken and field_ not in found and heading(name) in names:
+            if field_ not in found and heading(name) in names:
                 found[field_] = column
     return found
 

@@ -76,6 +76,8 @@ class Oddities:
     """Observed, and never asked for."""
     unknown: Flags
     """No record at all."""
+    stopped: Ints
+    """Periods at the end without a record."""
 
     def sentences(self, part: int) -> list[str]:
         """What is odd about a part, in words; empty where nothing is."""
@@ -88,6 +90,8 @@ class Oddities:
             told.append(f"Fewer than {SHORT_PERIODS} months on record: the rate leans on the catalogue.")
         if n := int(self.gaps[part]):
             told.append(f"{n:,} month{'s' if n != 1 else ''} without a record: left out, not taken for zero.")
+        if (n := int(self.stopped[part])) and not self.unknown[part]:
+            told.append(f"No record of the last {n:,} month{'s' if n != 1 else ''}: the rate is the one of before.")
         if self.returned[part]:
             told.append(f"Returns of {self.returned[part]:,.6g} were set against earlier demand.")
         if self.unmatched[part]:
@@ -141,7 +145,7 @@ def clean(units: npt.ArrayLike, *, per_year: int = PERIODS_PER_YEAR) -> tuple[Hi
     count = seen.sum(axis=1)
     return History(filled, seen, per_year), Oddities(
         gaps.astype(np.int64), returned, unmatched, outliers, pack, count < SHORT_PERIODS * per_year / PERIODS_PER_YEAR,
-        any_seen & (total == 0), ~any_seen,
+        any_seen & (total == 0), ~any_seen, (periods - 1 - last).astype(np.int64),
     )  # fmt: skip
 
 

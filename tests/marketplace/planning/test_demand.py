@@ -57,6 +57,7 @@ def test_returns_gaps_outliers_and_packs_are_told_and_nothing_is_guessed() -> No
     assert odd.silent.tolist() == [False, True, False, True, False, False]
     assert odd.unknown.tolist() == [False, False, False, False, True, False]
     assert odd.short.tolist() == [True, False, False, False, True, True]
+    assert odd.stopped.tolist() == [0, 0, 0, 0, 13, 0]
     assert history.exposure == pytest.approx([11 / 12, 13 / 12, 13 / 12, 13 / 12, 0, 1 / 12])
     told = [" ".join(odd.sentences(part)) for part in range(6)]
     for part, words in enumerate(
