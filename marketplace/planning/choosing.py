@@ -107,7 +107,7 @@ def _about(units_a_year: Array, plain: Rates) -> Rates:
 def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVICE) -> Choice:
     """Hold out the last periods, forecast them from the ones before, and choose a model for each class.
 
-    ``held_out``: periods, at least 1; a history that is not three times as long chooses nothing and keeps ``DEFAULT``, and says so.
+    ``held_out``: periods, at least 1; a history that is not twice as long chooses nothing and keeps ``DEFAULT``, and says so.
     ``service``: quantile of the pinball loss. Parts that were not observed to the end of the held-out periods do not count.
     Classes are of the periods before. Raises ``planning.number``, ``planning.history``.
     """
@@ -115,7 +115,7 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
     if held_out < 1:
         raise invalid("planning.history", "Hold out at least one period.", field="held_out")
     plain = dict.fromkeys(DemandClass, DEFAULT)
-    if history.units.shape[1] < 3 * held_out:
+    if history.units.shape[1] < 2 * held_out:
         return Choice(
             plain,
             (),

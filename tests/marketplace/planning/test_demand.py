@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,30 @@ def test_croston_and_sba_are_those_of_statsforecast() -> None:
     for one in VECTORS:
         found = crostons(clean(one["units"])[0])
         assert (found.croston[0], found.sba[0]) == pytest.approx((one["croston"], one["sba"]), abs=5e-5)
+
+
+@pytest.mark.skipif(
+    "BACKSTOCK_CARPARTS" not in os.environ,
+    reason="BACKSTOCK_CARPARTS names no CSV of carparts, whose licence keeps it out of here",
+)
+def test_carparts_as_published_figures_have_it() -> None:
+    with Path(os.environ["BACKSTOCK_CARPARTS"]).open(newline="") as file:
+        raw = np.array([[float(cell or 0) for cell in row[1:]] for row in list(csv.reader(file))[1:]])
+    history = clean(raw)[0]
+    before, after = history.until(-12), history.since(-12).units
+    family = crostons(before)
+    scale = np.abs(before.units[:, 12:] - before.units[:, :-12]).mean(axis=1)
+    known = scale > 0
+    expected = {"croston": (1.3951, 0.7057), "sba": (1.3611, 0.6876), "sbj": (1.3593, 0.6867), "zero": (0.7464, 0.3913)}
+    for name, figures in expected.items():
+        flow = np.zeros(history.parts) if name == "zero" else getattr(family, name)
+        off = np.abs(after - flow[:, None]).mean(axis=1)
+        assert ((off[known] / scale[known]).mean(), off.mean()) == pytest.approx(figures, abs=5e-5), name
+    models = pytest.importorskip("statsforecast.models")
+    for part in np.flatnonzero(before.units.any(axis=1))[::20]:
+        series = before.units[part]
+        for name, model in (("croston", models.CrostonClassic()), ("sba", models.CrostonSBA())):
+            assert getattr(family, name)[part] == pytest.approx(float(model.forecast(series, 1)["mean"][0]), abs=5e-5)
 
 
 def test_months_that_nobody_recorded_do_not_pass() -> None:
