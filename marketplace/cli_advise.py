@@ -284,6 +284,12 @@ def _choice_rows(result: Result) -> Iterator[Sequence[Any]]:
         "95 % held",
         "chosen",
     )
+    yield (
+        "Doubt about rates widened by",
+        1 / choice.widened,
+        "so that the 95 % quantiles of the chosen models held",
+        Share(choice.held),
+    )
     for s in choice.scores:
         bias = "" if math.isnan(s.bias) else round(s.bias, 4)
         yield (

@@ -8,7 +8,7 @@ hold much less than they say. The report shows every model of every class, the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ WORDS: Mapping[str, str] = {
 DEFAULT = "gamma_poisson"
 HELD_OUT = 12
 SERVICE = 0.95
+WIDENING = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.1)
 LEAST_PARTS = 20
 """Of a class, before its own figures choose: below, the whole catalogue's do."""
 SHARES = (0.5, 0.8, 0.95)
@@ -72,6 +73,11 @@ class Choice:
     scores: tuple[Score, ...]
     held_out: int
     note: str = ""
+    widened: float = 1.0
+    """What all gamma shapes are multiplied with (1 to 0.1), so that the 95 % quantiles of the chosen models held 95 % of the
+    held-out demand, or as near to it as that gets: rates wander over years, which no history of one part shows."""
+    held: float = float("nan")
+    """Share of the parts within the 95 % quantile of their chosen model, thus widened."""
 
 
 def pinball(actual: Array, quantile: Array, share: float) -> Array:
@@ -136,7 +142,8 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
     actual = after.units.sum(axis=1)
     years = held_out / history.per_year
     kinds = classify(before)
-    found = {name: (r.demand(years), r.rate / history.per_year) for name, r in forecasts(before, catalogue).items()}
+    made = forecasts(before, catalogue)
+    found = {name: (r.demand(years), r.rate / history.per_year) for name, r in made.items()}
     scores: list[Score] = []
     model = dict(plain)
     overall = _scored(None, np.ones(actual.size, np.bool_), actual, after, found, share)
@@ -154,7 +161,31 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
         if kind in (DemandClass.UNKNOWN, DemandClass.SILENT):
             model[kind] = unasked
         scores += [_mark(s, model[kind]) for s in own]
-    return Choice(model, tuple(scores), held_out)
+    widened, held = _widen(made, kinds, model, actual, years)
+    return Choice(model, tuple(scores), held_out, widened=widened, held=held)
+
+
+def _widen(
+    made: Mapping[str, Rates], kinds: Ints, model: Mapping[DemandClass, str], actual: Array, years: float
+) -> tuple[float, float]:
+    """The factor nearest to 1 that is enough, else the one that holds most, and the share that is held with it."""
+    names = list(made)
+    which = np.array([names.index(model[k]) for k in DemandClass])[kinds]
+    rows = np.arange(actual.size)
+    chosen = Rates(*(np.stack([getattr(made[n], f) for n in names])[which, rows] for f in Rates.__slots__))
+
+    def held(factor: float) -> float:
+        return float((actual <= _wider(chosen, factor).demand(years).quantile(0.95)).mean())
+
+    # A gamma that is made much wider has so much of itself near zero that its quantiles fall again: so a ladder, not halving.
+    tried = [(factor, held(factor)) for factor in WIDENING]
+    enough = [one for one in tried if one[1] >= 0.95]
+    return enough[0] if enough else max(tried, key=lambda one: one[1])
+
+
+def _wider(rates: Rates, factor: float) -> Rates:
+    """The same means, with more doubt about them."""
+    return replace(rates, shape=rates.shape * factor, years=rates.years * factor)
 
 
 def _scored(
@@ -206,7 +237,7 @@ def _mark(score: Score, chosen: str) -> Score:
 def predict(history: History, catalogue: Catalogue, choice: Choice) -> tuple[Rates, Ints, Ints]:
     """Each part's rates by the model of its class; its class; and its model as a place in ``MODELS``.
 
-    Only models that some class chose are computed.
+    Only models that some class chose are computed; all are widened as the choice says.
     """
     kinds = classify(history)
     wanted = np.array([MODELS.index(choice.model[k]) for k in DemandClass])[kinds]
@@ -228,4 +259,5 @@ def predict(history: History, catalogue: Catalogue, choice: Choice) -> tuple[Rat
         for name in ("croston", "sba", "sbj", "tsb"):
             at = wanted[points] == MODELS.index(name)
             span[points[at]] = _about(getattr(family, name) * history.per_year, some_rates).years[at]
-    return Rates(shape, span, found.size, found.square, decline), kinds, wanted.astype(np.int64)
+    rates = Rates(shape, span, found.size, found.square, decline)
+    return _wider(rates, choice.widened), kinds, wanted.astype(np.int64)

@@ -103,7 +103,7 @@ def run(_: Credentials) -> list[Figure]:
         figures.append(
             Figure(
                 name, best.held[2] * 100, "%", 95.0, best.held[2] / 0.95, 1,
-                f"of {best.parts:,} parts of {source} within the 95 % quantile of {months} held-out months by {best.model}, in {taken:.1f} s. {told}",
+                f"of {best.parts:,} parts of {source} within the 95 % quantile of {months} held-out months by {best.model}, in {taken:.1f} s; with shapes times {choice.widened:.2f} {choice.held:.3f}. {told}",
             )
         )  # fmt: skip
     return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +282,25 @@ def test_the_choice_is_by_pinball_and_never_always_zero() -> None:
     rates, kinds, models = predict(history, catalogue, choice)
     assert {MODELS[m] for m in np.unique(models)} == {choice.model[DemandClass(k)] for k in np.unique(kinds)}
     assert (rates.rate > 0).all()
+
+
+def test_where_rates_wander_the_doubt_is_widened_until_quantiles_hold_what_they_say() -> None:
+    _, steady = world(2_000, 60, seed=6)
+    assert choose(clean(steady)[0]).widened == pytest.approx(1.0, abs=0.4)
+    chance = np.random.default_rng(7)
+    rate = chance.gamma(3, 1, 2_000)
+    later = rate * chance.lognormal(-0.3, 0.8, 2_000)
+    flow = np.where(np.arange(60) < 48, rate[:, None], later[:, None]) / 12
+    history = clean(chance.poisson(flow))[0]
+    choice = choose(history)
+    own = next(s for s in choice.scores if s.demand_class is None and s.chosen)
+    assert own.held[-1] < 0.93
+    assert choice.widened < 0.7
+    assert choice.held >= 0.95
+    wide = predict(history, learn(count(history)), choice)[0]
+    narrow = predict(history, learn(count(history)), replace(choice, widened=1.0))[0]
+    assert wide.rate == pytest.approx(narrow.rate)
+    assert (wide.interval()[1] > narrow.interval()[1]).mean() > 0.99
 
 
 def test_too_short_a_history_chooses_nothing_and_says_so() -> None:
