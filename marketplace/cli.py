@@ -14,6 +14,7 @@ from uuid import UUID
 
 import typer
 
+from marketplace.cli_advise import advise
 from marketplace.cli_backup import backup_app, restore
 from marketplace.cli_locate import locate
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
@@ -42,6 +43,7 @@ app.command()(verify)
 app.command()(restore)
 app.command()(replay)
 app.command()(locate)
+app.command()(advise)
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = "web.app:create_site"

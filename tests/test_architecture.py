@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MARKETPLACE = ROOT / "marketplace"
 DOMAINS = (
-    "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "imports",
+    "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "planning", "imports",
     "notifications", "documents", "outbox", "jobs",
 )  # fmt: skip
 LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries", "models", "tasks"})
@@ -34,6 +34,8 @@ PURE_LIBRARIES = frozenset(
         "icalendar",
         "holidays",
         "cryptography",
+        "numpy",
+        "scipy",
     }
 )
 FORBIDDEN_STDLIB = frozenset(

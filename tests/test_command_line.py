@@ -51,7 +51,7 @@ async def environment(cluster: Credentials, worker_id: str) -> dict[str, str]:
     "command",
     [[], ["demo"], ["serve"], ["worker"], ["migrate"], ["import"], ["company", "create"], ["user", "create"],
      ["apikey", "create"], ["contracts", "publish"], ["contracts", "check"], ["contracts", "new"],
-     ["contracts", "release"], ["ledger", "verify"], ["replay"], ["rate", "record"], ["rate", "list"]],
+     ["contracts", "release"], ["ledger", "verify"], ["replay"], ["rate", "record"], ["rate", "list"], ["advise"]],
 )  # fmt: skip
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = backstock(*command, "--help")

@@ -16,6 +16,7 @@ GROUPS = {
     "search": "searching",
     "confirm": "confirming",
     "plan": "solving",
+    "planning": "planning",
     "import": "stocking",
     "asof": "past",
     "demo": "using",

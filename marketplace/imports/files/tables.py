@@ -7,7 +7,7 @@ import csv
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -57,9 +57,17 @@ class Table:
     sample: tuple[FileRow, ...]
 
 
-def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = None, named: str = "") -> Table:
+def open_table(
+    path: Path,
+    *,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    named: str = "",
+    also_name: Callable[[str], bool] | None = None,
+) -> Table:
     """Survey a file and find its header. ``sheet`` and ``delimiter`` override what would be chosen; ``named`` is what
-    its sender calls it.
+    its sender calls it; ``also_name`` says of a cell whether it names a column beside those that every stock file may have,
+    such as a month of a demand file.
 
     Raises what ``survey`` raises, and ``import.sheet``, ``import.one_column``, ``import.no_header``,
     ``import.no_rows``, ``import.too_wide``, ``import.quote``.
@@ -73,12 +81,12 @@ def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = 
     sheets: tuple[str, ...] = ()
     if found.kind is FileKind.XLSX:
         sheets = _sheets(path)
-        sheet = _choose_sheet(path, sheets, sheet)
+        sheet = _choose_sheet(path, sheets, sheet, also_name)
         delimiter = ""
     else:
         delimiter = delimiter or _sniff(path, found)
     top = _top(path, found, delimiter, sheet or "")
-    row, problem = _header(top, delimiter)
+    row, problem = _header(top, delimiter, also_name)
     if problem:
         raise problem
     header = tuple(cell.strip() for cell in _trimmed(row.cells))
@@ -86,7 +94,7 @@ def open_table(path: Path, *, sheet: str | None = None, delimiter: str | None = 
         raise invalid("import.too_wide", f"The header has {len(header):,} columns; at most {MAX_COLUMNS} can be read.")
     sample = tuple(r for r in top if r.number > row.number)
     if not sample:
-        named_columns = _known(row) > 1
+        named_columns = _known(row, also_name) > 1
         hint = "" if named_columns else " If that row is stock itself, put one above it that names the columns."
         raise invalid("import.no_rows", f"There is a header in row {row.number} but no row below it.{hint}")
     return Table(found.kind, found.encoding, delimiter, sheets, sheet or "", row.number, header, sample)
@@ -135,12 +143,14 @@ def _top(path: Path, found: Survey, delimiter: str, sheet: str) -> list[FileRow]
     return rows
 
 
-def _header(top: Sequence[FileRow], delimiter: str) -> tuple[FileRow, DomainError | None]:
+def _header(
+    top: Sequence[FileRow], delimiter: str, also_name: Callable[[str], bool] | None = None
+) -> tuple[FileRow, DomainError | None]:
     """The row that names the columns: of the first rows the one with the most known names, two at least."""
     if not top:
         return FileRow(0, []), invalid("import.empty", "The file has no row with anything in it.")
-    best = max(top[:_HEADER_WITHIN], key=lambda row: (_known(row), -row.number))
-    if _known(best) >= 2:
+    best = max(top[:_HEADER_WITHIN], key=lambda row: (_known(row, also_name), -row.number))
+    if _known(best, also_name) >= 2:
         return best, None
     widest = max(len(_trimmed(row.cells)) for row in top)
     if widest < 2:
@@ -162,9 +172,11 @@ def _header(top: Sequence[FileRow], delimiter: str) -> tuple[FileRow, DomainErro
 _NAMES = frozenset(name for field in FIELDS.values() for name in field.names)
 
 
-def _known(row: FileRow) -> int:
-    """How many cells are names of columns that we know."""
-    return sum(1 for cell in row.cells if heading(cell) in _NAMES)
+def _known(row: FileRow, also_name: Callable[[str], bool] | None = None) -> int:
+    """How many cells are names of columns that we know; further names count only beside one of those, since cells of a row of
+    stock may read like them."""
+    known = sum(1 for cell in row.cells if heading(cell) in _NAMES)
+    return known + sum(1 for cell in row.cells if also_name(cell)) if also_name and known else known
 
 
 def _one_column(top: Sequence[FileRow], delimiter: str) -> DomainError:
@@ -265,7 +277,9 @@ def _sheets(path: Path) -> tuple[str, ...]:
         return tuple(sheet.title for sheet in book.worksheets)
 
 
-def _choose_sheet(path: Path, sheets: tuple[str, ...], wanted: str | None) -> str:
+def _choose_sheet(
+    path: Path, sheets: tuple[str, ...], wanted: str | None, also_name: Callable[[str], bool] | None = None
+) -> str:
     """The wanted sheet, else the one whose header has the most fields, the earliest of equals."""
     if wanted is not None:
         if wanted not in sheets:
@@ -282,7 +296,10 @@ def _choose_sheet(path: Path, sheets: tuple[str, ...], wanted: str | None) -> st
             top.append(row.cells)
             if len(top) >= _HEADER_WITHIN:
                 break
-        return max((len(match_columns(cells, []).matches) for cells in top), default=0)
+        return max(
+            (len(match_columns(cells, []).matches) + (sum(map(also_name, cells)) if also_name else 0) for cells in top),
+            default=0,
+        )
 
     return max(sheets, key=fields_in)
 
