@@ -210,20 +210,47 @@ def holder_key(c: Candidate) -> str | None:
 
 
 class Choice(NamedTuple):
-    """What a kept plan orders: so many from a place for a request, at a price a unit."""
+    """What a kept plan orders: so many from a place for a request, at a price a unit, so many days after they are needed."""
 
     request: UUID
     key: str
     quantity: int
     price: Money
+    late_days: int
 
 
 def choices(shown: Mapping[str, Any]) -> list[Choice]:
     """What confirming a kept plan orders."""
     return [
-        Choice(UUID(str(r["id"])), c["key"], c["quantity"], Money(Decimal(str(c["unit_price"])), c["currency"]))
+        Choice(
+            UUID(str(r["id"])), c["key"], c["quantity"], Money(Decimal(str(c["unit_price"])), c["currency"]), c["late_days"]
+        )
         for r in shown["requests"] for c in r["chosen"]
     ]  # fmt: skip
+
+
+def asked_alike(shown: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+    """Whether the requests for which a kept plan orders something still ask for what they asked for then. Fewer that are lacking are for
+    the orders to be measured against; more matter where a request, or a kit, is wanted whole or not at all."""
+    now = {str(r["id"]): r for r in again["requests"]}
+    for r in shown["requests"]:
+        if not r["chosen"]:
+            continue
+        one = now.get(str(r["id"]))
+        if one is None or any(one[name] != r.get(name) for name in _ASKED):
+            return False
+        if _moment(one["needed_by"]) != _moment(r["needed_by"]):
+            return False
+        if (one["complete_only"] or one["kit"]) and one["lacking"] != r["lacking"]:
+            return False
+    return True
+
+
+_ASKED = ("part_id", "urgency", "destination", "complete_only", "kit")
+
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def without_names(shown: dict[str, Any]) -> dict[str, Any]:

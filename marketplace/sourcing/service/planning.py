@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from marketplace.sourcing.allocation import choose
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.freight import Point
 from marketplace.sourcing.many import Asking, WhatIf
+from marketplace.sourcing.needs import days_late
 from marketplace.sourcing.service.ordering import Picked, order_picked, require_delegation, wants_approval
 
 MOST_REQUESTS = 1_000
@@ -153,12 +154,18 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     live = _plannable(rows, kept.requests, actor)
     # Each order keeps why its clause allows it.
     again, places = await _plan(session, actor, live, asked, now, explain=True)
-    if not _still(chosen, places, {r.id: r.quantity - r.ordered for r in live}):
+    as_now: dict[str, Any] = json.loads(encode(again))
+    alike = many.asked_alike(kept.shown, as_now)
+    if not (alike and _still(chosen, places, live, asked)):
+        what = (
+            "What this plan would order cannot be had like that any more"
+            if alike
+            else "A parts request has changed since this plan"
+        )
         raise conflict(
             "plan.changed",
-            "What this plan would order cannot be had like that any more; nothing was ordered. This is the plan as it is now: "
-            "look at it, and confirm that one.",
-            plan=json.loads(encode(again)),
+            f"{what}; nothing was ordered. This is the plan as it is now: look at it, and confirm that one.",
+            plan=as_now,
         )
     calls: list[UUID] = []
     waiting = 0
@@ -191,16 +198,23 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     return {"plan_id": plan_id, "calls": calls, "waiting": waiting}
 
 
-def _still(chosen: Sequence[many.Choice], places: dict[UUID, dict[str, Candidate]], lacking: dict[UUID, int]) -> bool:
-    """Whether all of it can be had as it was chosen: of every place at its price, of every right, in sizes that agreements allow, and no
-    more than is lacking."""
+def _still(
+    chosen: Sequence[many.Choice],
+    places: dict[UUID, dict[str, Candidate]],
+    live: Sequence[queries.RequisitionRow],
+    asked: WhatIf,
+) -> bool:
+    """Whether all of it can be had as it was chosen: of every place at its price, of every right, in sizes that agreements allow, no
+    later after the day it is needed than was shown, and no more than is lacking."""
+    lacking = {r.id: r.quantity - r.ordered for r in live}
+    needed = {r.id: r.needed_by + timedelta(days=asked.shift_days) for r in live}
     by_place: dict[str, int] = {}
     by_right: dict[str, int] = {}
     by_request: dict[UUID, int] = {}
     by_deed: dict[UUID, int] = {}
-    for request, key, count, price in chosen:
+    for request, key, count, price, late in chosen:
         c = places.get(request, {}).get(key)
-        if c is None or c.unit_price != price:
+        if c is None or c.unit_price != price or c.arrives is None or days_late(c.arrives, needed[request]) > late:
             return False
         by_place[key] = by_place.get(key, 0) + count
         by_right[c.group] = by_right.get(c.group, 0) + count

@@ -309,6 +309,45 @@ async def test_a_unit_gone_meanwhile_orders_nothing_and_answers_the_new_plan(job
     assert (await state(job))[2] == 6
 
 
+@pytest.mark.parametrize("what", ["complete", "late", "sooner", "elsewhere", "urgency"])
+async def test_a_plan_for_what_was_asked_before_orders_nothing_and_answers_the_new_plan(job: Job, what: str) -> None:
+    """As the request has changed since, or units would come later than the plan says, it is not what was shown."""
+    maker = job.world.maker
+    [asked] = await raised(job, 2, complete_only=what == "complete")
+    plan = await planned(job, [asked])
+    assert plan["late"] == 0
+    if what == "late":
+        # As if days had passed: what was to come in time now comes after it is needed, and nobody asked for less.
+        soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+        await job.world.owner.execute(
+            "UPDATE requisition SET needed_by = $2 WHERE id = $1", UUID(asked), datetime.fromisoformat(soon)
+        )
+        await job.world.owner.execute(
+            "UPDATE sourcing_plan SET shown = jsonb_set(shown, '{requests,0,needed_by}', to_jsonb($2::text)) WHERE id = $1",
+            UUID(plan["id"]), soon,
+        )  # fmt: skip
+    else:
+        dock = await job.world.owner.fetchval(
+            "INSERT INTO site (company_id, code, name, place, region, country, timezone) "
+            "VALUES ($1, 'DOCK2', 'Another dock', 'N', 'AL', 'US', 'UTC') RETURNING id",
+            maker.id,
+        )
+        change = {
+            "complete": {"quantity": 3},
+            "sooner": {"needed_by": (datetime.now(UTC) + timedelta(days=30)).isoformat()},
+            "elsewhere": {"destination_site_id": str(dock)},
+            "urgency": {"urgency": "machine_down"},
+        }[what]
+        await ok(job.planner.post(f"{API}/sourcing/requests/{asked}/change", json=change))
+    before = await state(job)
+    problem = await refused(job.planner.post(f"{PLANS}/{plan['id']}/confirm"), "plan.changed")
+    assert [r["id"] for r in problem["facts"]["plan"]["requests"]] == [asked]
+    assert await state(job) == before
+    again = await planned(job, [asked])
+    await ok(job.planner.post(f"{PLANS}/{again['id']}/confirm"))
+    assert (await state(job))[2] == (3 if what == "complete" else 2)
+
+
 async def test_two_planners_promise_no_unit_twice(job: Job) -> None:
     """Overlapping plans, the same one pressed twice, and another over the same units, all at once."""
     first, second = await raised(job, 4), await raised(job, 4)
