@@ -38,6 +38,8 @@ class Asking:
     complete_only: bool
     kit: str
     places: tuple[tuple[int, Candidate], ...]
+    asked_before: tuple[tuple[UUID, UUID | None], ...] = ()
+    """Holders, and the places, of whom an order for it came to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def problem(
         needed_by = r.needed_by + timedelta(days=asked.shift_days)
         needs.append(Need(str(r.id), wanted, r.lacking, needed_by, r.urgency, r.complete_only, r.kit))
         shown[r.id] = []
-        for c in comparable([c for _, c in r.places], currency, rates, today):
+        there = comparable([c for _, c in r.places], currency, rates, today)
+        if r.asked_before:
+            holders, sites = {h for h, _ in r.asked_before}, {s for _, s in r.asked_before}
+            there = others_first(there, holders, sites, least=r.lacking if r.complete_only or r.kit else 1)
+        for c in there:
             price = in_minor(c.unit_price, currency, rates) if c.unit_price is not None else None
             if c.callable and price is not None and c.arrives is not None:
                 sources.append(source_of(str(r.id), c, price))
@@ -94,6 +100,28 @@ def comparable(places: Sequence[Candidate], currency: str, rates: Mapping[str, R
         words = missing_words(c.unit_price.currency, currency)
         found.append(c._replace(blocked=(*c.blocked, Blocked(c.callable, "no_rate", words)), callable=0))
     return found
+
+
+def others_first(
+    places: Sequence[Candidate], holders: Collection[UUID], sites: Collection[UUID | None], *, least: int
+) -> list[Candidate]:
+    """The places, those of whom an order for the request came to nothing before as ones that a plan leaves out, with the reason; all as
+    they are where the others cannot give ``least``. Own stock, and a holder that is not named, is known by the place alone: that two
+    places have one holder is not told of those."""
+
+    def before(c: Candidate) -> bool:
+        return c.site_id in sites if c.masked or c.kind == "own_stock" else c.holder_id in holders
+
+    if sum(c.callable for c in places if not before(c)) < least:
+        return list(places)
+    return [
+        c._replace(blocked=(*c.blocked, Blocked(c.callable, "asked_before", _ASKED_BEFORE)), callable=0)
+        if c.callable and before(c) else c
+        for c in places
+    ]  # fmt: skip
+
+
+_ASKED_BEFORE = "An order for this request came to nothing there. Others come first; once they give no more, a plan takes from it again."
 
 
 def source_of(need: str, c: Candidate, price: int) -> Source:

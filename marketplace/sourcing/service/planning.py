@@ -87,10 +87,14 @@ async def _plan(
     located = await queries.locate_many(session, actor, wanted, now, explain=explain)
     currency = actor.currency
     rates = await queries.newest_rates(session, actor.company_id, currency, now.date())
+    before: dict[UUID, list[tuple[UUID, UUID | None]]] = {}
+    for one, holder, place in await queries.passed_over(session, [r.id for r in rows]):
+        before.setdefault(one, []).append((holder, place))
     asking = [
         Asking(
             r.id, r.reference, r.part_id, r.part_number, r.description, r.uom, r.quantity - r.ordered, r.needed_by, r.urgency,
             r.destination, r.complete_only, r.kit, tuple((rank, c) for rank, c in places if c.part_id),
+            tuple(before.get(r.id, ())),
         )
         for r, places in zip(rows, located, strict=True)
     ]  # fmt: skip
