@@ -285,7 +285,8 @@ def without_names(shown: dict[str, Any]) -> dict[str, Any]:
     """A plan that was made by somebody who sees more, for somebody to whom the maker does not name its holders."""
 
     def rough(line: dict[str, Any]) -> dict[str, Any]:
-        if line["kind"] == "own_stock":
+        # The maker's own that nobody can have may be kept with a partner.
+        if line["kind"] == "own_stock" and line["callable"]:
             return line
         region = line.get("region") or ""
         return {
@@ -295,7 +296,11 @@ def without_names(shown: dict[str, Any]) -> dict[str, Any]:
 
     requests = [
         {
-            **r, **{name: [rough(x) for x in r[name]] for name in ("chosen", "not_chosen", "not_callable")},
+            **r, **{name: [rough(x) for x in r[name]] for name in ("chosen", "not_chosen")},
+            # Which places have the holder of an order that came to nothing would tell who it is there.
+            "not_callable": [
+                rough(x) for x in r["not_callable"] if all(w["code"] != "asked_before" for w in x["why"])
+            ],
             "next_best": rough(r["next_best"]) if r["next_best"] else None,
         }
         for r in shown["requests"]

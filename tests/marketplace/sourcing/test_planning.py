@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from marketplace.sourcing import many
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -402,3 +403,24 @@ async def test_a_kit_and_a_complete_request_are_planned_whole_or_not_at_all(job:
     whole = await planned(job, await raised(job, 7, complete_only=True))
     assert whole["units"] == 0
     assert whole["requests"][0]["unmet_why"] == "Only 6 of 7 could be had, and it is wanted complete or not at all."
+
+
+def test_a_plan_by_somebody_who_sees_more_names_no_holder_to_others() -> None:
+    """Not of units that are the maker's own but kept with a partner either, nor which places have the holder that refused."""
+    line = {
+        "holder": "Lone Mesquite",
+        "site": "Austin",
+        "region": "TX",
+        "distance": "1,850 km",
+        "holder_key": "k",
+        "lat": "30.2",
+        "lon": "-97.7",
+    }
+    own = {"kind": "own_stock", "callable": 2, "holder": "Northfield", "site": "Rockford", "region": "IL"}
+    apart = {**line, "kind": "own_stock", "callable": 0, "why": [{"code": "kept_apart"}]}
+    before = {**line, "kind": "buy_back", "callable": 0, "why": [{"code": "asked_before"}]}
+    request = {"chosen": [own], "not_chosen": [], "next_best": None, "not_callable": [apart, before]}
+    told = many.for_reader({"requests": [request], "masked": False}, {uuid4()})
+    assert not any(secret in repr(told) for secret in ("Mesquite", "Austin", "1,850", "30.2", "-97.7", "asked_before"))
+    assert told["requests"][0]["chosen"] == [own]
+    assert [x["region"] for x in told["requests"][0]["not_callable"]] == ["TX"]
