@@ -146,6 +146,10 @@ async def test_a_plan_is_explained_asked_what_if_kept_and_confirmed(site: Site) 
     assert done.status_code == 303, done.text
     assert "Everything that the plan says is ordered." in (await planner.get(done.headers["location"])).text
     assert re.search(r"Ordered.*\d orders?", (await planner.get("/plans")).text, re.DOTALL)
+    again = await send(planner, f"{at}/confirm", checked, idempotency_key="another-tab")
+    assert again.status_code == 409
+    assert "was confirmed before" in again.text
+    assert "the plan as it is now" not in again.text, "there is none below"
 
 
 async def test_a_plan_whose_units_are_gone_is_shown_as_it_is_now(site: Site) -> None:

@@ -181,7 +181,7 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     for request, places_of in picks.items():
         row = by_id[request]
         owed = before[request].owed + sum((c.unit_price.amount * n for c, n in places_of if c.unit_price), Decimal(0))
-        approval = wants_approval(actor, owed)
+        approval = await wants_approval(session, actor, owed, places_of, now)
         of_maker.setdefault(row.maker_id, []).append(Picked(row, places_of, approval, owed))
         waiting += len(places_of) if approval else 0
     for maker, picked in sorted(of_maker.items()):

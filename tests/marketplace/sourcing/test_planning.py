@@ -228,6 +228,30 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
         await job.world.owner.execute("UPDATE company SET currency = 'USD' WHERE id = $1", maker.id)
 
 
+async def test_a_limit_is_compared_in_its_own_currency_or_an_approver_asked(job: Job) -> None:
+    """Ten thousand of the person's company's currency are no ten thousand of another's."""
+    maker, owner = job.world.maker, job.world.owner
+    place = next(c for c in await job.candidates(job.technician) if c["callable"] and c["kind"] == "buy_back")
+    assert place["currency"] == "USD"
+    await owner.execute("UPDATE user_account SET order_limit_amount = 10000 WHERE id = $1", maker.users["technician"])
+    await owner.execute("UPDATE company SET currency = 'JPY' WHERE id = $1", maker.id)
+    states = []
+    try:
+        for rate in (None, "150", "1"):
+            if rate:
+                await owner.execute(
+                    'INSERT INTO currency_rate (company_id, currency, "into", day, rate, source, recorded_by, recorded_at) '
+                    "VALUES ($1, 'USD', 'JPY', $2, $3::text::numeric, 'x', $4, now())",
+                    maker.id, datetime.now(UTC).date(), rate, maker.users["admin"],
+                )  # fmt: skip
+            body = {**job.need(1), "key": place["key"]}
+            made = await ok(job.technician.post(f"{API}/sourcing/order-back", json=body), 201)
+            states.append((await ok(job.technician.get(f"{API}/sourcing/requests/{made['requisition_id']}")))["status"])
+    finally:
+        await owner.execute("UPDATE company SET currency = 'USD' WHERE id = $1", maker.id)
+    assert states == ["awaiting_approval", "awaiting_approval", "ordered"]
+
+
 # -- confirming --------------------------------------------------------------------------------------------
 
 
