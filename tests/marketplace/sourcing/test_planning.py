@@ -198,6 +198,10 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
             await refused(job.planner.post(f"{API}/sourcing/rates", json=rate), "actor.role")
             late = {**rate, "day": str(today + timedelta(days=2))}
             await refused(admin.post(f"{API}/sourcing/rates", json=late), "rate.day")
+            tiny = await refused(
+                admin.post(f"{API}/sourcing/rates", json={**rate, "rate": "0.0000000001"}), "request.invalid"
+            )
+            assert tiny["errors"][0]["message"] == "Write at most 9 digits after the point."
             old = {**rate, "day": str(today - timedelta(days=40))}
             await ok(admin.post(f"{API}/sourcing/rates", json=old), 201)
             stale = await planned(job, ids, first="pool")
