@@ -77,7 +77,7 @@ def locate(
 
     The key needs the scope sourcing.read (and company.read for --site). Exit code 4 where no number is known."""
     text = "\n".join([*(numbers or []), *([_read(file)] if file else [])])
-    if not text.strip():
+    if not any(c.isalnum() for c in text):
         raise invalid("locate.empty", "Name at least one part number, or a file with --file.", field="numbers")
     if not key:
         raise forbidden(
@@ -225,7 +225,7 @@ def _row(c: dict[str, Any]) -> list[str]:
     price = (
         "nothing owed" if c["kind"] == "own_stock" else f"{c['unit_price']} {c['currency']}" if c["unit_price"] else ""
     )
-    why = "; ".join(b["words"] for b in c["blocked"])
+    why = " ".join(b["words"] for b in c["blocked"])
     return [
         f"{c['holder']}, {c['place']}", f"{c['callable']:,} of {c['quantity']:,}", price,
         (c["arrives"] or "")[:16].replace("T", " "), c["distance"], "; ".join(t for t in (c["clause"] if c["callable"] else "", why) if t),

@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from marketplace.kit.clock import local_day
+from marketplace.kit.clock import last_day, local_day
 from marketplace.kit.money import Money
 
 NONE: Final = Markup('<span class="none" aria-hidden="true">–</span><span class="visually-hidden">none</span>')
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_LEAST = timedelta(microseconds=1)
 _NEAR: Final = timedelta(days=30)
 DUE_SOON: Final = timedelta(hours=24)
 
@@ -162,7 +161,7 @@ def deadline(value: datetime | None, now: datetime, zone: str = "UTC") -> Markup
 def needed(value: datetime, now: datetime, zone: str = "UTC", *, running: bool) -> Markup:
     """By which day something is needed: the day that ends then, not the midnight after it; while it is awaited
     (``running``) with the time left."""
-    last = local_day(value - _LEAST, zone)
+    last = last_day(value, zone)
     if not running:
         return day(last)
     state = "over" if value <= now else "soon" if value - now <= DUE_SOON else "far"

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from marketplace.agreements import phrases
-from marketplace.kit.clock import local_day
+from marketplace.kit.clock import last_day, local_day
 from marketplace.ledger.kinds import CONDITION_WORDS
 from web import formats
 from web.assets import STATIC_ROOT, Assets
@@ -111,6 +111,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": _timed(formats.moment),
     "money": formats.money,
     "needed": lambda moment, running: formats.needed(moment, _page.get().now, _page.get().zone, running=running),
+    "needed_on": lambda moment: formats.day_words(last_day(moment, _page.get().zone)),
     "number": formats.number,
     "on": lambda value: formats.on(value, _page.get().zone),
     "options": lambda rows: [(str(row.id), row.name) for row in rows],

@@ -53,3 +53,8 @@ def local_day(moment: datetime, zone: str) -> date:
 def end_of_day(day: date, zone: str) -> datetime:
     """The last instant that still belongs to ``day`` in the zone, as the exclusive bound in UTC."""
     return datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def last_day(bound: datetime, zone: str) -> date:
+    """The day that ends then, as people say by when: what ``end_of_day`` was made from, not the midnight after it."""
+    return local_day(bound - timedelta(microseconds=1), zone)

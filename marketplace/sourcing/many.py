@@ -38,6 +38,8 @@ class Asking:
     complete_only: bool
     kit: str
     places: tuple[tuple[int, Candidate], ...]
+    asked_before: tuple[tuple[UUID, UUID | None], ...] = ()
+    """Holders, and the places, of whom an order for it came to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def problem(
         needed_by = r.needed_by + timedelta(days=asked.shift_days)
         needs.append(Need(str(r.id), wanted, r.lacking, needed_by, r.urgency, r.complete_only, r.kit))
         shown[r.id] = []
-        for c in comparable([c for _, c in r.places], currency, rates, today):
+        there = comparable([c for _, c in r.places], currency, rates, today)
+        if r.asked_before:
+            holders, sites = {h for h, _ in r.asked_before}, {s for _, s in r.asked_before}
+            there = others_first(there, holders, sites, least=r.lacking if r.complete_only or r.kit else 1)
+        for c in there:
             price = in_minor(c.unit_price, currency, rates) if c.unit_price is not None else None
             if c.callable and price is not None and c.arrives is not None:
                 sources.append(source_of(str(r.id), c, price))
@@ -94,6 +100,28 @@ def comparable(places: Sequence[Candidate], currency: str, rates: Mapping[str, R
         words = missing_words(c.unit_price.currency, currency)
         found.append(c._replace(blocked=(*c.blocked, Blocked(c.callable, "no_rate", words)), callable=0))
     return found
+
+
+def others_first(
+    places: Sequence[Candidate], holders: Collection[UUID], sites: Collection[UUID | None], *, least: int
+) -> list[Candidate]:
+    """The places, those of whom an order for the request came to nothing before as ones that a plan leaves out, with the reason; all as
+    they are where the others cannot give ``least``. Own stock, and a holder that is not named, is known by the place alone: that two
+    places have one holder is not told of those."""
+
+    def before(c: Candidate) -> bool:
+        return c.site_id in sites if c.masked or c.kind == "own_stock" else c.holder_id in holders
+
+    if sum(c.callable for c in places if not before(c)) < least:
+        return list(places)
+    return [
+        c._replace(blocked=(*c.blocked, Blocked(c.callable, "asked_before", _ASKED_BEFORE)), callable=0)
+        if c.callable and before(c) else c
+        for c in places
+    ]  # fmt: skip
+
+
+_ASKED_BEFORE = "An order for this request came to nothing there. Others come first; once they give no more, a plan takes from it again."
 
 
 def source_of(need: str, c: Candidate, price: int) -> Source:
@@ -210,27 +238,55 @@ def holder_key(c: Candidate) -> str | None:
 
 
 class Choice(NamedTuple):
-    """What a kept plan orders: so many from a place for a request, at a price a unit."""
+    """What a kept plan orders: so many from a place for a request, at a price a unit, so many days after they are needed."""
 
     request: UUID
     key: str
     quantity: int
     price: Money
+    late_days: int
 
 
 def choices(shown: Mapping[str, Any]) -> list[Choice]:
     """What confirming a kept plan orders."""
     return [
-        Choice(UUID(str(r["id"])), c["key"], c["quantity"], Money(Decimal(str(c["unit_price"])), c["currency"]))
+        Choice(
+            UUID(str(r["id"])), c["key"], c["quantity"], Money(Decimal(str(c["unit_price"])), c["currency"]), c["late_days"]
+        )
         for r in shown["requests"] for c in r["chosen"]
     ]  # fmt: skip
+
+
+def asked_alike(shown: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+    """Whether the requests for which a kept plan orders something still ask for what they asked for then. Fewer that are lacking are for
+    the orders to be measured against; more matter where a request, or a kit, is wanted whole or not at all."""
+    now = {str(r["id"]): r for r in again["requests"]}
+    for r in shown["requests"]:
+        if not r["chosen"]:
+            continue
+        one = now.get(str(r["id"]))
+        if one is None or any(one[name] != r.get(name) for name in _ASKED):
+            return False
+        if _moment(one["needed_by"]) != _moment(r["needed_by"]):
+            return False
+        if (one["complete_only"] or one["kit"]) and one["lacking"] != r["lacking"]:
+            return False
+    return True
+
+
+_ASKED = ("part_id", "urgency", "destination", "complete_only", "kit")
+
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def without_names(shown: dict[str, Any]) -> dict[str, Any]:
     """A plan that was made by somebody who sees more, for somebody to whom the maker does not name its holders."""
 
     def rough(line: dict[str, Any]) -> dict[str, Any]:
-        if line["kind"] == "own_stock":
+        # The maker's own that nobody can have may be kept with a partner.
+        if line["kind"] == "own_stock" and line["callable"]:
             return line
         region = line.get("region") or ""
         return {
@@ -240,7 +296,11 @@ def without_names(shown: dict[str, Any]) -> dict[str, Any]:
 
     requests = [
         {
-            **r, **{name: [rough(x) for x in r[name]] for name in ("chosen", "not_chosen", "not_callable")},
+            **r, **{name: [rough(x) for x in r[name]] for name in ("chosen", "not_chosen")},
+            # Which places have the holder of an order that came to nothing would tell who it is there.
+            "not_callable": [
+                rough(x) for x in r["not_callable"] if all(w["code"] != "asked_before" for w in x["why"])
+            ],
             "next_best": rough(r["next_best"]) if r["next_best"] else None,
         }
         for r in shown["requests"]

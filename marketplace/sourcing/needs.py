@@ -103,9 +103,12 @@ class Rules:
 
 def late_days(need: Need, source: Source) -> int:
     """How many days a unit from there comes after it is needed, begun ones counted whole."""
-    if source.arrives <= need.needed_by:
-        return 0
-    return math.ceil((source.arrives - need.needed_by).total_seconds() / _DAY_SECONDS)
+    return days_late(source.arrives, need.needed_by)
+
+
+def days_late(arrives: datetime, needed_by: datetime) -> int:
+    """How many days that is after, begun ones counted whole."""
+    return 0 if arrives <= needed_by else math.ceil((arrives - needed_by).total_seconds() / _DAY_SECONDS)
 
 
 def cost(need: Need, source: Source) -> int:

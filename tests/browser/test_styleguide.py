@@ -6,7 +6,7 @@ import re
 
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import (
     DESKTOP,
@@ -161,6 +161,24 @@ async def test_map_pins_are_buttons_that_tell_their_place(open_page: OpenPage, s
     await expect(page.locator(".maplibregl-popup-content")).to_contain_text("2 units, callable")
     await expect(page.get_by_role("button", name="3 places, zoom in")).to_be_visible()
     assert opened.faults == []
+
+
+async def test_of_two_places_far_apart_the_map_shows_both(open_page: OpenPage, site: str) -> None:
+    features = [
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": at}, "properties": {"title": title, "text": "1 unit"}}
+        for title, at in (("Austin, TX", [-97.7, 30.3]), ("Tattnall, GA", [-82.1, 32.1]))
+    ]  # fmt: skip
+    page = (await open_page(site + "/styleguide/errors/404")).page
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(json={"type": "FeatureCollection", "features": features})
+
+    await page.route("**/places.geojson*", answer)
+    await page.goto(site + "/styleguide")
+    await page.locator(".map").first.scroll_into_view_if_needed()
+    for title in ("Austin, TX", "Tattnall, GA"):
+        await expect(page.get_by_role("button", name=title)).to_be_in_viewport(timeout=15_000)
+    await expect(page.locator(".map-outside")).to_have_count(0)
 
 
 async def test_a_refused_form_names_its_errors_beside_the_fields(open_page: OpenPage, site: str) -> None:

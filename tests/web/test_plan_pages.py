@@ -6,14 +6,16 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from openpyxl import Workbook
 
+from marketplace.kit.clock import end_of_day
 from tests.web.job import Site, fields_of, open_site, send
 from tests.world import World
+from web.formats import day_words
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ async def test_a_pasted_list_shows_every_row_before_anything_is_stored(site: Sit
     shown = await send(planner, "/requests/bulk", form, table=good, site=str(site.world.maker.site))
     assert shown.status_code == 200, shown.text
     assert "kit K1" in shown.text
+    assert day_words(date.fromisoformat(day())) in shown.text, "the day that was written, not the midnight after it"
     assert await requests_of(site) == before
     done = await send(planner, "/requests/bulk", shown)
     assert done.status_code == 303, done.text
@@ -99,6 +102,7 @@ async def test_a_plan_is_explained_asked_what_if_kept_and_confirmed(site: Site) 
     planner = await site.browser(site.world.maker, "planner")
     looked = await planner.get("/plans/new")
     for words in (
+        f", by {day_words(date.fromisoformat(day()))}",
         "6 of 9",
         "Own stock comes first.",
         "What stays unmet, and why",
@@ -142,6 +146,10 @@ async def test_a_plan_is_explained_asked_what_if_kept_and_confirmed(site: Site) 
     assert done.status_code == 303, done.text
     assert "Everything that the plan says is ordered." in (await planner.get(done.headers["location"])).text
     assert re.search(r"Ordered.*\d orders?", (await planner.get("/plans")).text, re.DOTALL)
+    again = await send(planner, f"{at}/confirm", checked, idempotency_key="another-tab")
+    assert again.status_code == 409
+    assert "was confirmed before" in again.text
+    assert "the plan as it is now" not in again.text, "there is none below"
 
 
 async def test_a_plan_whose_units_are_gone_is_shown_as_it_is_now(site: Site) -> None:
@@ -180,5 +188,15 @@ async def test_changing_a_request_shows_what_it_does_before_it_does_it(site: Sit
     assert "The request was changed." in (await planner.get(done.headers["location"])).text
     row = await site.world.owner.fetchrow("SELECT quantity, job_number FROM requisition WHERE id = $1", UUID(one))
     assert tuple(row.values()) == (5, "WO-9")
+    # The day in the form is the one that was asked for, and the day after it is another one.
+    form = await planner.get(f"/requests/{one}/change")
+    assert fields_of(form.text, f"/requests/{one}/change")["needed_by"] == day()
+    later = await send(planner, f"/requests/{one}/change", form, needed_by=day(61))
+    assert (await send(planner, f"/requests/{one}/change", later)).status_code == 303
+    told = (await planner.get(f"/requests/{one}")).text
+    assert all(day_words(date.fromisoformat(day(n))) in told for n in (60, 61)), "before and after"
+    assert await site.world.owner.fetchval("SELECT needed_by FROM requisition WHERE id = $1", UUID(one)) == end_of_day(
+        date.fromisoformat(day(61)), "America/Chicago"
+    )
     wrong = await send(planner, f"/requests/{one}/change", form, quantity="0")
     assert wrong.status_code == 422

@@ -142,6 +142,7 @@ async def test_the_command_refuses_in_the_words_of_the_api(site: Site) -> None:
             "site": await command(address, key, number, "--site", "NOWHERE"),
             "open": await command("http://parts.example.com", key, number),
             "empty": await command(address, key),
+            "dash": await command(address, key, "-"),
         }
         nothing = await command(address, key, f"NOSUCH{site.world.tag}77")
         serial = await command(address, key, f"SER{site.world.tag}")
@@ -151,7 +152,7 @@ async def test_the_command_refuses_in_the_words_of_the_api(site: Site) -> None:
         codes[name] = outcome.exception.code
     assert codes == {
         "near": "near.invalid", "filter": "filter.unknown", "key": "auth.key", "stranger": "sourcing.nothing",
-        "site": "site.not_found", "open": "locate.server", "empty": "locate.empty",
+        "site": "site.not_found", "open": "locate.server", "empty": "locate.empty", "dash": "locate.empty",
     }  # fmt: skip
     assert nothing.exit_code == 4
     assert "neither exactly this" in nothing.output

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import WriteSession
-from marketplace.kit.clock import end_of_day, local_day
+from marketplace.kit.clock import end_of_day, last_day
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
@@ -35,7 +35,7 @@ async def page(visit: Requests, requisition_id: UUID) -> Response:
 async def _page(visit: Visit, requisition_id: UUID, form: Form | None) -> Response:
     row = await queries.requisition(visit.session, requisition_id)
     values = {
-        "quantity": str(row.quantity), "needed_by": local_day(row.needed_by, visit.zone).isoformat(), "urgency": row.urgency,
+        "quantity": str(row.quantity), "needed_by": last_day(row.needed_by, visit.zone).isoformat(), "urgency": row.urgency,
         "site": str(row.destination_site_id), "machine_model": row.machine_model, "machine_serial": row.machine_serial,
         "job_number": row.job_number, "kit": row.kit, "substitutes": "yes" if row.substitutes else "",
         "complete_only": "yes" if row.complete_only else "",
@@ -63,7 +63,7 @@ def _change(sent: Sent, row: queries.RequisitionRow, zone: str) -> service.Chang
     fields.check("requisition.invalid", "The parts request was not changed.")
     assert day is not None  # noqa: S101 - required, so check has refused its absence
     # The hour that it was asked for by stays where the day does.
-    needed: datetime | None = None if day == local_day(row.needed_by, zone) else end_of_day(day, zone)
+    needed: datetime | None = None if day == last_day(row.needed_by, zone) else end_of_day(day, zone)
     return service.Change(
         quantity, needed, urgency, site, substitutes=fields.yes("substitutes"), complete_only=fields.yes("complete_only"), **texts
     )  # fmt: skip

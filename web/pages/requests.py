@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from marketplace.db.session import WriteSession
 from marketplace.kit.canonical import encode
+from marketplace.kit.clock import last_day
 from marketplace.kit.errors import DomainError, conflict
 from marketplace.kit.money import Money, minor_digits
 from marketplace.parties import queries as parties
@@ -29,7 +30,7 @@ from marketplace.sourcing.service.placing import APPROVAL_MINUTES
 from marketplace.sourcing.service.receiving import OUTCOMES as ENDS
 from web.availability import URGENCIES
 from web.call_words import call_event, page_state
-from web.formats import on
+from web.formats import day_words
 from web.forms import Form
 from web.session import Sent, SentForm, Visit, submit, visits
 
@@ -260,7 +261,7 @@ def _changed(change: queries.RequestChange, zone: str) -> dict[str, Any]:
 
 def _value(name: str, value: Any, zone: str) -> str:
     if name == "needed_by" and value:
-        return on(datetime.fromisoformat(str(value)), zone)
+        return day_words(last_day(datetime.fromisoformat(str(value)), zone))
     if name == "urgency":
         return next((words for key, words, _ in URGENCIES if key == value), str(value))
     if name == "destination_site_id":

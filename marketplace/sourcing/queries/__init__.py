@@ -35,6 +35,7 @@ from marketplace.sourcing.queries.calls import (
 )
 from marketplace.sourcing.queries.cascades import (
     Cascade,
+    PassedOver,
     cascade,
     cascade_rules,
     cascade_standing,
@@ -146,6 +147,7 @@ __all__ = [
     "NumberPlaces",
     "OnShelf",
     "PartPlaces",
+    "PassedOver",
     "PlanRow",
     "RecordRow",
     "RejectedUnit",

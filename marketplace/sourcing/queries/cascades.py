@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -96,15 +96,23 @@ async def chain(session: AsyncSession, requisition_id: UUID) -> Sequence[Cascade
     return [_row(r) for r in reversed(rows)]
 
 
-async def passed_over(session: AsyncSession, requisition_id: UUID) -> Sequence[UUID]:
-    """Holders of whom an order for this request came to nothing by what they did or did not do."""
+class PassedOver(NamedTuple):
+    """A holder of whom an order for a parts request came to nothing by what it did or did not do, and the place it was to come from."""
+
+    requisition_id: UUID
+    holder_id: UUID
+    site_id: UUID | None
+
+
+async def passed_over(session: AsyncSession, requisition_ids: Sequence[UUID]) -> Sequence[PassedOver]:
+    """Those of these parts requests; one statement."""
     rows = await fetch(
         session,
-        "SELECT DISTINCT k.holder_id FROM cascade c JOIN call k ON k.id = c.call_id WHERE c.requisition_id = $1 "
-        "AND c.cause <> 'gave_way'",
-        requisition_id,
+        "SELECT DISTINCT c.requisition_id, k.holder_id, k.site_id FROM cascade c JOIN call k ON k.id = c.call_id "
+        "WHERE c.requisition_id = ANY($1::uuid[]) AND c.cause <> 'gave_way'",
+        list(requisition_ids),
     )
-    return [r["holder_id"] for r in rows]
+    return [PassedOver(*r) for r in rows]
 
 
 async def list_price(session: AsyncSession, part_id: UUID) -> Any:

@@ -62,8 +62,14 @@ class RequisitionRow:
             or actor.knows_holders_of(self.maker_id)
         ):
             return self.plan
+        # Which places have the holder of an order that came to nothing would tell who it is there.
         lines = {
-            name: [_roughly(line) for line in self.plan[name]] for name in ("chosen", "not_chosen", "not_callable")
+            name: [
+                _roughly(line)
+                for line in self.plan[name]
+                if name != "not_callable" or all(w["code"] != "asked_before" for w in line["why"])
+            ]
+            for name in ("chosen", "not_chosen", "not_callable")
         }
         return {**self.plan, **lines, "masked": True}
 

@@ -110,7 +110,7 @@ async def _order(
     before = await queries.call(session, first_of(follows, due.call_id))
     # The plan is kept and mailed: it says what the one may know who may know least.
     least = replace(person, roles=frozenset({"technician"}))
-    over = await queries.passed_over(session, found.id)
+    over = [p.holder_id for p in await queries.passed_over(session, [found.id])]
     planned = await plan(session, least, found, now, without_holders=over)
     await keep_plan(session, found.id, planned.shown, now)
     chosen = [(planned.candidates[c.source], c.quantity) for c in planned.allocation.chosen]

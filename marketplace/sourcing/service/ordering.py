@@ -17,6 +17,7 @@ from marketplace.agreements.notice import Standing
 from marketplace.db.session import WriteSession, acting_for, execute, fetch, plan_once
 from marketplace.kit.errors import DomainError, conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id
+from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
@@ -24,6 +25,7 @@ from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.parts import queries as parts
 from marketplace.sourcing import queries
 from marketplace.sourcing.candidates import Blocked, Candidate
+from marketplace.sourcing.rates import in_minor, usable
 from marketplace.sourcing.service.clocks import require_live
 from marketplace.sourcing.service.placing import APPROVAL_MINUTES, Placing, ask_approval, place, send
 from marketplace.sourcing.service.requesting import (
@@ -126,7 +128,7 @@ async def order_planned(
     total = before.owed + sum((c.unit_price.amount * n for c, n in picked if c.unit_price), Decimal(0))
     worth = before.worth + sum((c.worth.amount * n for c, n in picked if c.worth), Decimal(0))
     await require_delegation(session, actor, found.maker_id, worth)
-    approval = wants_approval(actor, total)
+    approval = await wants_approval(session, actor, total, picked, now)
     told = [(planned.explained(c), n) for c, n in picked]
     calls = await order_picked(session, actor, [Picked(found, told, approval, total)], now, notice_id=notice_id)
     return Ordered(tuple(calls), approval)
@@ -263,9 +265,21 @@ def _cannot(candidate: Candidate, quantity: int, can: int) -> DomainError:
     )
 
 
-def wants_approval(actor: Actor, total: Decimal) -> bool:
-    """Whether orders of this amount for one request wait for an approver."""
-    return actor.order_limit is not None and total > actor.order_limit and not actor.may("sourcing.approve")
+async def wants_approval(
+    session: WriteSession, actor: Actor, total: Decimal, picked: Sequence[tuple[Candidate, int]], now: datetime
+) -> bool:
+    """Whether orders for one request that come to ``total``, in the currency of what was picked, wait for an approver: above the
+    person's limit, which is in the currency of its company, or where no rate of the last days tells."""
+    if actor.order_limit is None or actor.may("sourcing.approve"):
+        return False
+    currency = next((c.unit_price.currency for c, _ in picked if c.unit_price), actor.currency)
+    if currency == actor.currency or not total:
+        return total > actor.order_limit
+    async with acting_for(session, actor.company_id):
+        rates = await queries.newest_rates(session, actor.company_id, actor.currency, now.date())
+    worth = in_minor(Money(total, currency), actor.currency, usable(rates, now.date()))
+    most = in_minor(Money(actor.order_limit, actor.currency), actor.currency, {})
+    return worth is None or most is None or worth > most
 
 
 async def require_delegation(session: WriteSession, actor: Actor, maker: UUID, total: Decimal) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from marketplace.sourcing.allocation import choose
 from marketplace.sourcing.candidates import Candidate
 from marketplace.sourcing.freight import Point
 from marketplace.sourcing.many import Asking, WhatIf
+from marketplace.sourcing.needs import days_late
 from marketplace.sourcing.service.ordering import Picked, order_picked, require_delegation, wants_approval
 
 MOST_REQUESTS = 1_000
@@ -86,10 +87,14 @@ async def _plan(
     located = await queries.locate_many(session, actor, wanted, now, explain=explain)
     currency = actor.currency
     rates = await queries.newest_rates(session, actor.company_id, currency, now.date())
+    before: dict[UUID, list[tuple[UUID, UUID | None]]] = {}
+    for one, holder, place in await queries.passed_over(session, [r.id for r in rows]):
+        before.setdefault(one, []).append((holder, place))
     asking = [
         Asking(
             r.id, r.reference, r.part_id, r.part_number, r.description, r.uom, r.quantity - r.ordered, r.needed_by, r.urgency,
             r.destination, r.complete_only, r.kit, tuple((rank, c) for rank, c in places if c.part_id),
+            tuple(before.get(r.id, ())),
         )
         for r, places in zip(rows, located, strict=True)
     ]  # fmt: skip
@@ -153,12 +158,18 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     live = _plannable(rows, kept.requests, actor)
     # Each order keeps why its clause allows it.
     again, places = await _plan(session, actor, live, asked, now, explain=True)
-    if not _still(chosen, places, {r.id: r.quantity - r.ordered for r in live}):
+    as_now: dict[str, Any] = json.loads(encode(again))
+    alike = many.asked_alike(kept.shown, as_now)
+    if not (alike and _still(chosen, places, live, asked)):
+        what = (
+            "What this plan would order cannot be had like that any more"
+            if alike
+            else "A parts request has changed since this plan"
+        )
         raise conflict(
             "plan.changed",
-            "What this plan would order cannot be had like that any more; nothing was ordered. This is the plan as it is now: "
-            "look at it, and confirm that one.",
-            plan=json.loads(encode(again)),
+            f"{what}; nothing was ordered. This is the plan as it is now: look at it, and confirm that one.",
+            plan=as_now,
         )
     calls: list[UUID] = []
     waiting = 0
@@ -170,7 +181,7 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     for request, places_of in picks.items():
         row = by_id[request]
         owed = before[request].owed + sum((c.unit_price.amount * n for c, n in places_of if c.unit_price), Decimal(0))
-        approval = wants_approval(actor, owed)
+        approval = await wants_approval(session, actor, owed, places_of, now)
         of_maker.setdefault(row.maker_id, []).append(Picked(row, places_of, approval, owed))
         waiting += len(places_of) if approval else 0
     for maker, picked in sorted(of_maker.items()):
@@ -191,16 +202,23 @@ async def confirm_plan(session: WriteSession, actor: Actor, plan_id: UUID, now: 
     return {"plan_id": plan_id, "calls": calls, "waiting": waiting}
 
 
-def _still(chosen: Sequence[many.Choice], places: dict[UUID, dict[str, Candidate]], lacking: dict[UUID, int]) -> bool:
-    """Whether all of it can be had as it was chosen: of every place at its price, of every right, in sizes that agreements allow, and no
-    more than is lacking."""
+def _still(
+    chosen: Sequence[many.Choice],
+    places: dict[UUID, dict[str, Candidate]],
+    live: Sequence[queries.RequisitionRow],
+    asked: WhatIf,
+) -> bool:
+    """Whether all of it can be had as it was chosen: of every place at its price, of every right, in sizes that agreements allow, no
+    later after the day it is needed than was shown, and no more than is lacking."""
+    lacking = {r.id: r.quantity - r.ordered for r in live}
+    needed = {r.id: r.needed_by + timedelta(days=asked.shift_days) for r in live}
     by_place: dict[str, int] = {}
     by_right: dict[str, int] = {}
     by_request: dict[UUID, int] = {}
     by_deed: dict[UUID, int] = {}
-    for request, key, count, price in chosen:
+    for request, key, count, price, late in chosen:
         c = places.get(request, {}).get(key)
-        if c is None or c.unit_price != price:
+        if c is None or c.unit_price != price or c.arrives is None or days_late(c.arrives, needed[request]) > late:
             return False
         by_place[key] = by_place.get(key, 0) + count
         by_right[c.group] = by_right.get(c.group, 0) + count

@@ -125,6 +125,11 @@ async def plan(
     every = [_sized(c, lacking) for c in every]
     # What no rate compares is not planned with; who names that very place can order from it all the same.
     comparable = many.comparable(every, currency, rates, now.date())
+    over = await queries.passed_over(session, [requisition.id])
+    if over:
+        comparable = many.others_first(
+            comparable, {o.holder_id for o in over}, {o.site_id for o in over}, least=lacking if requisition.complete_only else 1
+        )  # fmt: skip
     possible = [
         c
         for c in comparable

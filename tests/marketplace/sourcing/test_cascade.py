@@ -192,6 +192,24 @@ async def test_within_the_limits_the_next_best_is_ordered_once_and_beyond_them_p
     ]  # fmt: skip
     # Somebody looks at it and orders all the same.
     await ok(pool.job.planner.post(f"{API}/sourcing/requests/{pool.job.requisition}/confirm", json={"choices": None}))
+    assert (await pool.calls())[2:] == [(dear, "noticed", 1)], "what was proposed, not the cheapest, who refused"
+
+
+async def test_a_plan_takes_from_others_before_it_asks_again_who_refused(pool: Pool) -> None:
+    """Request, plan of many and order say the same as the mail; who refused is asked again only once nobody else can give any."""
+    near, next_near, dear = codes(pool)
+    await pool.ordered()
+    await pool.refuse()
+    asked = {"requests": [pool.job.requisition], "dry_run": True}
+    [line] = (await ok(pool.job.planner.post(f"{API}/sourcing/plans", json=asked), 201))["requests"]
+    assert [c["holder"] for c in line["chosen"]] == [f"Company {next_near}"]
+    [left] = [n for n in line["not_callable"] if any(w["code"] == "asked_before" for w in n["why"])]
+    assert left["holder"] == f"Company {near}"
+    confirm = f"{API}/sourcing/requests/{pool.job.requisition}/confirm"
+    for holder in (next_near, dear, near):
+        await ok(pool.job.technician.post(confirm, json={}))
+        assert (await pool.calls())[-1] == (holder, "noticed", 1)
+        await pool.refuse()
 
 
 async def test_it_ends_when_nobody_is_left_and_says_so(pool: Pool) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from marketplace.sourcing import many
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, Job, ok, refused
@@ -197,6 +198,10 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
             await refused(job.planner.post(f"{API}/sourcing/rates", json=rate), "actor.role")
             late = {**rate, "day": str(today + timedelta(days=2))}
             await refused(admin.post(f"{API}/sourcing/rates", json=late), "rate.day")
+            tiny = await refused(
+                admin.post(f"{API}/sourcing/rates", json={**rate, "rate": "0.0000000001"}), "request.invalid"
+            )
+            assert tiny["errors"][0]["message"] == "Write at most 9 digits after the point."
             old = {**rate, "day": str(today - timedelta(days=40))}
             await ok(admin.post(f"{API}/sourcing/rates", json=old), 201)
             stale = await planned(job, ids, first="pool")
@@ -225,6 +230,30 @@ async def test_a_price_in_another_currency_is_planned_with_a_rate_only(job: Job)
         assert len(done["calls"]) == len(one["chosen"])
     finally:
         await job.world.owner.execute("UPDATE company SET currency = 'USD' WHERE id = $1", maker.id)
+
+
+async def test_a_limit_is_compared_in_its_own_currency_or_an_approver_asked(job: Job) -> None:
+    """Ten thousand of the person's company's currency are no ten thousand of another's."""
+    maker, owner = job.world.maker, job.world.owner
+    place = next(c for c in await job.candidates(job.technician) if c["callable"] and c["kind"] == "buy_back")
+    assert place["currency"] == "USD"
+    await owner.execute("UPDATE user_account SET order_limit_amount = 10000 WHERE id = $1", maker.users["technician"])
+    await owner.execute("UPDATE company SET currency = 'JPY' WHERE id = $1", maker.id)
+    states = []
+    try:
+        for rate in (None, "150", "1"):
+            if rate:
+                await owner.execute(
+                    'INSERT INTO currency_rate (company_id, currency, "into", day, rate, source, recorded_by, recorded_at) '
+                    "VALUES ($1, 'USD', 'JPY', $2, $3::text::numeric, 'x', $4, now())",
+                    maker.id, datetime.now(UTC).date(), rate, maker.users["admin"],
+                )  # fmt: skip
+            body = {**job.need(1), "key": place["key"]}
+            made = await ok(job.technician.post(f"{API}/sourcing/order-back", json=body), 201)
+            states.append((await ok(job.technician.get(f"{API}/sourcing/requests/{made['requisition_id']}")))["status"])
+    finally:
+        await owner.execute("UPDATE company SET currency = 'USD' WHERE id = $1", maker.id)
+    assert states == ["awaiting_approval", "awaiting_approval", "ordered"]
 
 
 # -- confirming --------------------------------------------------------------------------------------------
@@ -309,6 +338,45 @@ async def test_a_unit_gone_meanwhile_orders_nothing_and_answers_the_new_plan(job
     assert (await state(job))[2] == 6
 
 
+@pytest.mark.parametrize("what", ["complete", "late", "sooner", "elsewhere", "urgency"])
+async def test_a_plan_for_what_was_asked_before_orders_nothing_and_answers_the_new_plan(job: Job, what: str) -> None:
+    """As the request has changed since, or units would come later than the plan says, it is not what was shown."""
+    maker = job.world.maker
+    [asked] = await raised(job, 2, complete_only=what == "complete")
+    plan = await planned(job, [asked])
+    assert plan["late"] == 0
+    if what == "late":
+        # As if days had passed: what was to come in time now comes after it is needed, and nobody asked for less.
+        soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+        await job.world.owner.execute(
+            "UPDATE requisition SET needed_by = $2 WHERE id = $1", UUID(asked), datetime.fromisoformat(soon)
+        )
+        await job.world.owner.execute(
+            "UPDATE sourcing_plan SET shown = jsonb_set(shown, '{requests,0,needed_by}', to_jsonb($2::text)) WHERE id = $1",
+            UUID(plan["id"]), soon,
+        )  # fmt: skip
+    else:
+        dock = await job.world.owner.fetchval(
+            "INSERT INTO site (company_id, code, name, place, region, country, timezone) "
+            "VALUES ($1, 'DOCK2', 'Another dock', 'N', 'AL', 'US', 'UTC') RETURNING id",
+            maker.id,
+        )
+        change = {
+            "complete": {"quantity": 3},
+            "sooner": {"needed_by": (datetime.now(UTC) + timedelta(days=30)).isoformat()},
+            "elsewhere": {"destination_site_id": str(dock)},
+            "urgency": {"urgency": "machine_down"},
+        }[what]
+        await ok(job.planner.post(f"{API}/sourcing/requests/{asked}/change", json=change))
+    before = await state(job)
+    problem = await refused(job.planner.post(f"{PLANS}/{plan['id']}/confirm"), "plan.changed")
+    assert [r["id"] for r in problem["facts"]["plan"]["requests"]] == [asked]
+    assert await state(job) == before
+    again = await planned(job, [asked])
+    await ok(job.planner.post(f"{PLANS}/{again['id']}/confirm"))
+    assert (await state(job))[2] == (3 if what == "complete" else 2)
+
+
 async def test_two_planners_promise_no_unit_twice(job: Job) -> None:
     """Overlapping plans, the same one pressed twice, and another over the same units, all at once."""
     first, second = await raised(job, 4), await raised(job, 4)
@@ -363,3 +431,24 @@ async def test_a_kit_and_a_complete_request_are_planned_whole_or_not_at_all(job:
     whole = await planned(job, await raised(job, 7, complete_only=True))
     assert whole["units"] == 0
     assert whole["requests"][0]["unmet_why"] == "Only 6 of 7 could be had, and it is wanted complete or not at all."
+
+
+def test_a_plan_by_somebody_who_sees_more_names_no_holder_to_others() -> None:
+    """Not of units that are the maker's own but kept with a partner either, nor which places have the holder that refused."""
+    line = {
+        "holder": "Lone Mesquite",
+        "site": "Austin",
+        "region": "TX",
+        "distance": "1,850 km",
+        "holder_key": "k",
+        "lat": "30.2",
+        "lon": "-97.7",
+    }
+    own = {"kind": "own_stock", "callable": 2, "holder": "Northfield", "site": "Rockford", "region": "IL"}
+    apart = {**line, "kind": "own_stock", "callable": 0, "why": [{"code": "kept_apart"}]}
+    before = {**line, "kind": "buy_back", "callable": 0, "why": [{"code": "asked_before"}]}
+    request = {"chosen": [own], "not_chosen": [], "next_best": None, "not_callable": [apart, before]}
+    told = many.for_reader({"requests": [request], "masked": False}, {uuid4()})
+    assert not any(secret in repr(told) for secret in ("Mesquite", "Austin", "1,850", "30.2", "-97.7", "asked_before"))
+    assert told["requests"][0]["chosen"] == [own]
+    assert [x["region"] for x in told["requests"][0]["not_callable"]] == ["TX"]

@@ -126,13 +126,14 @@ function pins(maplibre, map) {
   };
 }
 
-/** What the map shows first: the places that lie together. A few far from all others would make it a map of the world
- *  on which nothing can be told apart; they are outside the view, and a line below says so. */
+/** What the map shows first: the places that lie together. One in ten that is far from all others would make it a map of
+ *  the world on which nothing can be told apart; it is outside the view, and a line below says so. Of a few places every
+ *  one is shown: there none is the exception, and the one left out may be the only one that can give units. */
 function together(features) {
   const middle = (index) => features.map((f) => f.geometry.coordinates[index]).sort((a, b) => a - b)[Math.floor(features.length / 2)];
   const [lon, lat] = [middle(0), middle(1)];
   const away = (f) => Math.hypot((f.geometry.coordinates[0] - lon) * Math.cos((lat * Math.PI) / 180), f.geometry.coordinates[1] - lat);
-  const usual = features.map(away).sort((a, b) => a - b)[Math.floor((features.length - 1) * 0.9)];
+  const usual = features.map(away).sort((a, b) => a - b)[Math.ceil((features.length - 1) * 0.9)];
   return features.filter((f) => away(f) <= Math.max(usual * 2, 10));
 }
 
