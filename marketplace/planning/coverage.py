@@ -57,8 +57,8 @@ def _pool_only(lam: Array, mu: Array, q: Array, t: Array) -> Array:
 
 def _chunk(lam: Array, mu: Array, q: Array, t: Array) -> Array:
     """The beta of a whole number is a sum of positive terms, ``e^(-lam T) sum_i prod_{j<i} (lam y + j z) / (j + 1)`` with
-    z = 1 - e^(-mu T) and y = z / mu, which needs neither a limit for mu -> 0 nor one for lam -> 0, loses no digits, and is ten
-    times as fast as the incomplete beta. Large pools and means whose exponential is no number any more take the beta."""
+    z = 1 - e^(-mu T) and y = z / mu, which needs neither a limit for mu -> 0 nor one for lam -> 0, loses no digits, and takes a
+    fraction of the time of the incomplete beta. Large pools and means whose exponential is no number any more take the beta."""
     mean = lam * t
     summed = (q <= _MOST_TERMS) & (mean < _MOST_MEAN)
     if summed.all():
