@@ -72,7 +72,7 @@ def advise(
     held, asked, told, result = run(stock, demand, policy, bar)
     sheets = [
         ("Advice", _ADVICE, _advice_rows(held, result, bar)),
-        ("Totals", ("What", "Value", "", "", "", "", ""), list(_total_rows(result, asked, cash_target))),
+        ("Totals", ("What", "Value", "", "", "", "", ""), list(_total_rows(result, asked, cash_target, bar))),
         ("Odd in the input", ("File", "Row", "Part number", "What"), list(_odd_rows(held, asked, told, result))),
     ]
     _write(out, sheets)
@@ -206,7 +206,9 @@ def _look(held: StockTable, result: Result, part: int) -> list[str]:
     return told
 
 
-def _total_rows(result: Result, asked: DemandTable, cash_target: float | None) -> Iterator[Sequence[Any]]:
+def _total_rows(
+    result: Result, asked: DemandTable, cash_target: float | None, progress: Callable[[str, int, int], None]
+) -> Iterator[Sequence[Any]]:
     from marketplace.imports.demand_lines import month_text
     from marketplace.planning import portfolio
 
@@ -249,7 +251,7 @@ def _total_rows(result: Result, asked: DemandTable, cash_target: float | None) -
         )
     yield ()
     yield "Scenario", "keep", "release", "scrap", "cash at once", "worth", "coverage", "coverage of the advice above"
-    for o in result.scenarios():
+    for o in result.scenarios(progress):
         yield (
             o.scenario.name,
             o.keep,

@@ -253,6 +253,8 @@ def _number(cell: str) -> tuple[str, str]:
 
 def _units(cell: str, row: int, part: str, told: Told) -> float:
     """Units of a month; negative ones are returns, in brackets too. NaN where there is nothing, or nothing that can be read."""
+    if cell.isdecimal() and cell.isascii() and len(cell) <= 9:  # nearly all of them, and there are millions
+        return float(cell)
     raw = cell.strip().replace("\u00a0", "").replace(" ", "")
     if raw.casefold() in _NONE:
         return float("nan")

@@ -131,9 +131,9 @@ class Result:
         """Cash at once against coverage."""
         return portfolio.frontier(portfolio.options(self.advice))
 
-    def scenarios(self) -> list[portfolio.Outcome]:
+    def scenarios(self, progress: Progress | None = None) -> list[portfolio.Outcome]:
         """The usual ones."""
-        return portfolio.scenarios(self.advice.parts, self.advice.policy)
+        return portfolio.scenarios(self.advice.parts, self.advice.policy, progress=progress)
 
 
 def advise(

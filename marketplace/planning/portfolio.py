@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace.kit.errors import invalid
-from marketplace.planning.advice import Advice, Parts, Policy, advise, even_rate, hazard_of, money_of, window_of
+from marketplace.planning.advice import (
+    Advice,
+    Parts,
+    Policy,
+    Progress,
+    advise,
+    even_rate,
+    hazard_of,
+    money_of,
+    window_of,
+)
 from marketplace.planning.clauses import Reach, read
 from marketplace.planning.coverage import poisson_cdf, pool_first
 from marketplace.planning.inputs import Array, Flags, Ints, hazards, numbers, units, years
@@ -342,12 +352,14 @@ class Outcome:
     """If the split of the first scenario is carried out, and then this one comes true: what a wrong assumption costs."""
 
 
-def scenarios(parts: Parts, policy: Policy, given: Sequence[Scenario] = USUAL_SCENARIOS) -> list[Outcome]:
+def scenarios(
+    parts: Parts, policy: Policy, given: Sequence[Scenario] = USUAL_SCENARIOS, *, progress: Progress | None = None
+) -> list[Outcome]:
     """Advice and its totals under each scenario; the exact programme is left out, so that they can be compared."""
     found: list[Outcome] = []
     first: Advice | None = None
     plain = replace(policy, exact_parts=0)
-    for one in given:
+    for number, one in enumerate(given, start=1):
         there = replace(
             parts, rate=parts.rate * one.demand, rate_low=parts.rate_low * one.demand, rate_high=parts.rate_high * one.demand,
             hazard=np.minimum(parts.hazard * one.hazard, 10.0), price=parts.price * one.price, value=parts.value * one.value,
@@ -371,6 +383,8 @@ def scenarios(parts: Parts, policy: Policy, given: Sequence[Scenario] = USUAL_SC
                 float((weight * now.after).sum()) / total, float((weight * as_advised).sum()) / total,
             )
         )  # fmt: skip
+        if progress:
+            progress("Scenarios", number, len(given))
     return found
 
 

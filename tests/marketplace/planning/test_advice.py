@@ -210,3 +210,30 @@ def test_scenarios_say_what_a_wrong_assumption_costs() -> None:
     assert found["a missing unit costs twice as much"].keep > plain.keep
     one = scenarios(many(), Policy(), [Scenario("x"), Scenario("y", demand=2)])
     assert [o.scenario.name for o in one] == ["x", "y"]
+
+
+@pytest.mark.parametrize("horizon", [0.0, 1e-6, 20.0, 100.0])
+def test_no_input_however_odd_makes_a_silent_number(horizon: float) -> None:
+    """Every warning of the arithmetic is an error here; every number that comes out is one."""
+    chance = np.random.default_rng(int(horizon))
+
+    def pick(*of: float) -> np.ndarray:
+        return chance.choice(np.array(of), 80)
+
+    rate = pick(0, 1e-300, 1e-9, 0.01, 0.3, 5, 400, 1e5)
+    parts = Parts.of(
+        pick(0, 1, 3, 60, 61, 250, 10_000, 1e6), rate, pick(NAN, 0, 1e-6, 10, 1e7), rate_low=rate / 2, rate_high=rate * 2,
+        decline=pick(0, 1e-15, 0.1, 2, 10), hazard=pick(NAN, 0, 1e-13, 0.1, 10), value=pick(NAN, 0, 1e9), price=pick(NAN, 0, 100),
+        scrap=pick(NAN, 0, 50), protected=chance.random(80) < 0.1, criticality=pick(0, 1, 2), space=pick(0, 1),
+    )  # fmt: skip
+    found = advise(
+        parts, Policy(horizon=horizon, interest=0.0, obsolescence=0.0, exact_parts=2, scrap_at_end_share=0.05)
+    )
+    assert (found.keep + found.release + found.scrap).tolist() == parts.stock.tolist()
+    for name in ("worth", "worth_kept", "worth_scrapped", "cash", "before", "after", "cautious"):
+        assert np.isfinite(getattr(found, name)).all(), name
+    assert ((found.after >= 0) & (found.after <= 1)).all()
+    assert all(found.sentence(part) for part in range(80))
+    all_ = options(found)
+    assert len(frontier(all_)) >= 1
+    assert np.isfinite(choose(all_, cash_target=1e5, most_space=10).worth)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from marketplace.kit.errors import DomainError
+from marketplace.planning.analyst import forecast
 from marketplace.planning.choosing import MODELS, choose, pinball, predict
 from marketplace.planning.classes import DemandClass, classify
 from marketplace.planning.croston import crostons
@@ -309,6 +310,16 @@ def test_too_short_a_history_chooses_nothing_and_says_so() -> None:
     assert set(choice.model.values()) == {"gamma_poisson"}
     old = choose(clean([[1] * 24 + [NAN] * 12])[0])
     assert "No part" in old.note
+
+
+@pytest.mark.parametrize(("parts", "months"), [(1, 1), (3, 24), (2, 1_200)])
+def test_histories_of_nothing_have_rates_all_the_same(parts: int, months: int) -> None:
+    never = forecast(np.zeros((parts, months)))
+    assert (never.rates.rate > 0).all()
+    unknown = forecast(np.full((parts, months), NAN))
+    assert unknown.unknown.all()
+    assert np.isfinite(unknown.rates.rate).all()
+    assert len(unknown.columns()["class"]) == parts
 
 
 def test_pinball() -> None:

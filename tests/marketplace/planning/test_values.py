@@ -353,6 +353,19 @@ def test_the_programme_beats_the_marginals_floors_beat_none_and_value_is_concave
     assert best_plan(0.0, mu, t, money, stock).keep == 0
 
 
+def test_after_the_window_nothing_is_called_and_no_step_reaches_over_its_end() -> None:
+    money = Money(**{**FLAT, "price": 0, "scrap": 0, "holding": 0})
+    # A unit with a partner that never uses it serves the first demand within the window, and nothing after it.
+    for window in (0.0, 3.3, 7.77, 20.0):
+        found = best_plan(0.4, 0.0, 20, money, 1, window=window)
+        expected = (1_000 - 180 - 40) * float(discounted_use(0.4, 0.08, 1, window))
+        assert found.release_all == pytest.approx(expected, abs=0.001)
+    both = best_plans([0.4, 0.4], 0.0, 20, money, 1, window=[3.3, 20.0])
+    assert both.worth == pytest.approx(
+        [best_plan(0.4, 0.0, 20, money, 1, window=w).worth for w in (3.3, 20.0)], abs=0.001
+    )
+
+
 def test_many_programmes_are_the_single_ones_and_protected_parts_are_not_released() -> None:
     lam, stock = np.array([0.3, 0.05, 0.3, 1.2, 0.3]), np.array([10, 3, 10, 0, 10])
     found = best_plans(
