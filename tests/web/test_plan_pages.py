@@ -51,6 +51,20 @@ async def test_a_pasted_list_shows_every_row_before_anything_is_stored(site: Sit
         assert words in refused.text, words
     assert "NOT-A-NUMBER-HERE" in refused.text, "what was pasted is still there"
     assert await requests_of(site) == before
+    # The good row alone, and the others as a file that can be sent again once it is mended.
+    left = await planner.post("/requests/bulk/left.csv", data={"table": bad, "site": str(site.world.maker.site)})
+    assert left.headers["content-disposition"].startswith("attachment")
+    mended = left.text.lstrip("\ufeff").replace("many", "3").replace("01/02/2027", day())
+    assert "No part has exactly the number" in left.text
+    only_bad = await send(planner, "/requests/bulk", form, table=mended, site=str(site.world.maker.site))
+    assert "1 row of 2 cannot become a parts request" in only_bad.text
+    assert "Raise the good rows" in only_bad.text
+    assert await requests_of(site) == before
+    fields = {"table": bad, "site": str(site.world.maker.site), "good_rows": "yes", "confirmed": "yes"}
+    some = await planner.post("/requests/bulk", data={**fields_of(refused.text, "/requests/bulk"), **fields})
+    assert some.status_code == 303, some.text
+    assert await requests_of(site) == before + 1
+    before += 1
     good = f"qty;part number;needed by;priority;kit\n3;{number.lower()};{day()};urgent;K1\n1;{number};{day()};;\n"
     shown = await send(planner, "/requests/bulk", form, table=good, site=str(site.world.maker.site))
     assert shown.status_code == 200, shown.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -17,12 +17,14 @@ from marketplace.db.session import WriteSession
 from marketplace.imports.files.tables import open_table, read_batches
 from marketplace.kit.clock import end_of_day
 from marketplace.kit.errors import DomainError, FieldError, invalid
+from marketplace.kit.exports import csv_rows, csv_start
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.sourcing import lists, service
 from marketplace.sourcing.service import Fate, Row
 from web.availability import URGENCIES, own_sites_first
+from web.exports import streamed
 from web.forms import Form
 from web.session import CONFIRMED, Sent, Visit, submit, uuid_of, visits
 
@@ -55,22 +57,20 @@ async def _page(
 
 @router.post("")
 async def raise_many(request: Request, now: Now) -> Response:
-    """Shows what becomes of each row; once confirmed, raises them all. A file is read into the same text that could be pasted."""
+    """Shows what becomes of each row; once confirmed, raises them all, or the good ones where that was said. A file is read into the
+    same text that could be pasted."""
     sent, unread = await _read(request)
 
     def rows(zone: str) -> tuple[list[lists.Line], list[Row]]:
         if unread is not None:
             raise unread
-        form = sent.form()
-        found = _lines(form.value("table"))
-        return found, [
-            _row(line, uuid_of(form.value("site")), form.value("substitutes") == "yes", zone) for line in found
-        ]
+        return _rows(sent, zone)
 
     async def act(session: WriteSession, actor: Actor) -> int:
         home = await parties.home_site(session, actor)
         _, wanted = rows(home.timezone if home else "UTC")
-        ids, _ = await service.raise_many(session, actor, wanted, now)
+        good = sent.form().value("good_rows") == "yes"
+        ids, _ = await service.raise_many(session, actor, wanted, now, good_rows=good)
         return len(ids)
 
     async def again(visit: Visit, form: Form) -> Response:
@@ -90,6 +90,36 @@ async def raise_many(request: Request, now: Now) -> Response:
     return await submit(
         request, sent, "sourcing.request", act, now=now, to=lambda made: f"/requests?raised={made}", again=again, confirm=confirm,
     )  # fmt: skip
+
+
+@router.post("/left.csv")
+async def left(visit: Requests) -> Response:
+    """The rows that cannot become parts requests, as they were written, each with its reasons: to mend and send again alone."""
+    sent, unread = await _read(visit.request)
+    if unread is not None:
+        raise unread
+    lines, wanted = _rows(sent, visit.zone)
+    fates = await service.fates(visit.session, visit.actor, wanted, visit.now)
+    columns = [name for name in lists.FIELDS if any(line.cells.get(name) for line in lines)]
+
+    async def pieces() -> AsyncIterator[str]:
+        yield csv_start([*(lists.FIELDS[c][0] for c in columns), "why"])
+        yield csv_rows(
+            [
+                [*(line.cells.get(c, "") for c in columns), " ".join(p.message for p in fate.problems)]
+                for line, fate in zip(lines, fates, strict=True)
+                if fate.problems
+            ]
+        )
+
+    return streamed(visit, "parts-requests-left", pieces())
+
+
+def _rows(sent: Sent, zone: str) -> tuple[list[lists.Line], list[Row]]:
+    form = sent.form()
+    found = _lines(form.value("table"))
+    site, substitutes = uuid_of(form.value("site")), form.value("substitutes") == "yes"
+    return found, [_row(line, site, substitutes, zone) for line in found]
 
 
 async def _read(request: Request) -> tuple[Sent, DomainError | None]:
