@@ -11,11 +11,13 @@ from marketplace.jobs.service import each
 from marketplace.outbox.service import Event, Handler
 from marketplace.parties.actor import OnBehalf
 from marketplace.sourcing import queries, service
-from marketplace.sourcing.service.falling_through import FELL_SHORT
 from marketplace.sourcing.service.placing import APPROVAL_MINUTES
 
 CLOCK = UUID(int=0)
 """Whoever acts where nobody does."""
+
+FELL_SHORT = "requisition.fell_short"
+"""An order back came to nothing, and the maker's rule says what follows."""
 
 
 async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> int:

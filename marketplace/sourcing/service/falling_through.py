@@ -16,9 +16,6 @@ from marketplace.sourcing.queries import CallRow
 from marketplace.sourcing.service.requesting import next_best
 from marketplace.sourcing.service.shared import announce, next_words, tell_next
 
-FELL_SHORT = "requisition.fell_short"
-"""The event by which the worker goes on."""
-
 
 async def fall_through(
     session: WriteSession,
@@ -69,7 +66,7 @@ async def _keep(
     )  # fmt: skip
     if by_itself:
         await emit(
-            session, FELL_SHORT, "requisition", requisition_id, [standing.company_id, call.maker_id], {"cascade_id": made}
+            session, "requisition.fell_short", "requisition", requisition_id, [standing.company_id, call.maker_id], {"cascade_id": made}
         )  # fmt: skip
         return True
     outcome = "proposed" if following["chosen"] else "nothing"

@@ -84,7 +84,7 @@ def test_a_mail_is_written_only_into_what_is_emitted() -> None:
     for where, _ in _mails():
         tree = ast.parse((SOURCE / where.partition(":")[0]).read_text())
         names = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        assert names & {"emit", "emit_each", "tell_event"}, where
+        assert names & {"emit", "emit_each", "emit_to_each", "tell_event"}, where
 
 
 def _said() -> tuple[set[str], set[str]]:
