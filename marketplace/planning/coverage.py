@@ -107,6 +107,26 @@ def poisson_cdf(count: npt.ArrayLike, mean: npt.ArrayLike) -> Array:
     return np.where(count < 0, 0.0, special.gammaincc(np.maximum(count, 0) + 1, mean))
 
 
+def _given(
+    rate: npt.ArrayLike,
+    hazard: npt.ArrayLike,
+    pool: npt.ArrayLike,
+    own: npt.ArrayLike,
+    horizon: npt.ArrayLike,
+    floor: npt.ArrayLike,
+) -> tuple[Array, ...]:
+    """What a mixture of pool and own units is reckoned from, checked, of one shape; a floor is no more than the pool."""
+    lam, mu, q, k, t, f = np.broadcast_arrays(
+        numbers("rate", rate),
+        hazards("hazard", hazard),
+        units("pool", pool),
+        units("own", own),
+        years(horizon),
+        units("floor", floor),
+    )
+    return lam, mu, q, k, t, np.minimum(f, q)
+
+
 def pool_first(
     rate: npt.ArrayLike,
     hazard: npt.ArrayLike,
@@ -124,15 +144,7 @@ def pool_first(
     under a floor are out of reach too. Otherwise as ``coverage``; the mixture is one quadrature over the time at
     which a demand first finds the pool empty, good to 1e-9.
     """
-    lam, mu, q, k, t, f = np.broadcast_arrays(
-        numbers("rate", rate),
-        hazards("hazard", hazard),
-        units("pool", pool),
-        units("own", own),
-        years(horizon),
-        units("floor", floor),
-    )
-    f = np.minimum(f, q)
+    lam, mu, q, k, t, f = _given(rate, hazard, pool, own, horizon, floor)
     if window is None:
         return _rows(_mixed, lam, mu, q - f, k + f, t)
     ends = np.minimum(np.broadcast_to(numbers("window", window), t.shape), t)
@@ -226,15 +238,7 @@ def own_first(
     Arguments as ``pool_first``. Own units last an Erlang time; the pool that is left then is binomial. Units under a floor come
     after the free ones. Costs as many steps a part as the pool has units.
     """
-    lam, mu, q, k, t, f = np.broadcast_arrays(
-        numbers("rate", rate),
-        hazards("hazard", hazard),
-        units("pool", pool),
-        units("own", own),
-        years(horizon),
-        units("floor", floor),
-    )
-    f = np.minimum(f, q)
+    lam, mu, q, k, t, f = _given(rate, hazard, pool, own, horizon, floor)
     return _rows(_own_first, lam, mu, q - f, k, t, f)
 
 

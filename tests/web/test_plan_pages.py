@@ -59,6 +59,7 @@ async def test_a_pasted_list_shows_every_row_before_anything_is_stored(site: Sit
     only_bad = await send(planner, "/requests/bulk", form, table=mended, site=str(site.world.maker.site))
     assert "1 row of 2 cannot become a parts request" in only_bad.text
     assert "Raise the good rows" in only_bad.text
+    assert only_bad.text.count("1 of 2 rows cannot become a parts request; nothing was stored") == 1, "said once"
     assert await requests_of(site) == before
     fields = {"table": bad, "site": str(site.world.maker.site), "good_rows": "yes", "confirmed": "yes"}
     some = await planner.post("/requests/bulk", data={**fields_of(refused.text, "/requests/bulk"), **fields})

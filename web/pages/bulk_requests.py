@@ -50,7 +50,7 @@ async def _page(
 ) -> Response:
     sites = own_sites_first(await parties.sites(visit.session, visit.actor), visit.home.id if visit.home else None)
     return visit.show(
-        "requests/bulk.html", status_code=422 if form.bad else 200, form=form, sites=sites, urgencies={v: w for v, w, _ in URGENCIES},
+        "requests/bulk.html", status_code=422 if form.bad else 200, form=form, alone=Form(form.values), sites=sites, urgencies={v: w for v, w, _ in URGENCIES},
         rows=list(zip(lines or [], fates or [], strict=True)), bad=sum(1 for x in fates or [] if x.problems), labels=LABELS, example=EXAMPLE,
     )  # fmt: skip
 

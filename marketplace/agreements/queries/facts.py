@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -228,14 +228,19 @@ async def _standing(
     if not wanted:
         return (), {}
     rows = await fetch(session, statement, [a for a, _ in wanted], [p for _, p in wanted])
-    found = {r["agreement_id"] for r in rows}
+    return rows, await clauses_of_agreements(session, {r["agreement_id"] for r in rows})
+
+
+async def clauses_of_agreements(session: AsyncSession, seen: Collection[UUID]) -> dict[UUID, tuple[Terms, ...]]:
+    """The terms of each clause of agreements that the tenant was shown already, the first one first; one statement, and none for those
+    that were read before: signed terms never change."""
     clauses: dict[UUID, tuple[Terms, ...]] = {}
-    for agreement_id in found:
+    for agreement_id in seen:
         kept = _clauses_of.get(agreement_id)
         if kept is not None:
             _clauses_of.move_to_end(agreement_id)
             clauses[agreement_id] = kept
-    if unknown := list(found - clauses.keys()):
+    if unknown := [i for i in seen if i not in clauses]:
         for r in await fetch(
             session,
             "SELECT id, clause, version, terms::text, further::text FROM agreement WHERE id = ANY($1::uuid[])",
@@ -245,7 +250,7 @@ async def _standing(
             clauses[r["id"]] = _clauses_of[r["id"]] = (first, *_further(r["further"]))
             if len(_clauses_of) > _KEPT:
                 _clauses_of.popitem(last=False)
-    return rows, clauses
+    return clauses
 
 
 async def _above(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -71,16 +71,6 @@ async def clauses_of_agreement(session: AsyncSession, agreement_id: UUID) -> tup
     if row is None:
         return ()
     return (read_terms(row["clause"], row["version"], row["terms"]), *read_further(row["further"]))
-
-
-async def clauses_of_agreements(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, tuple[Terms, ...]]:
-    """As ``clauses_of_agreement``, of those that are there."""
-    rows = await fetch(
-        session,
-        "SELECT id, clause, version, terms::text, further::text FROM agreement WHERE id = ANY($1::uuid[])",
-        list(ids),
-    )
-    return {r["id"]: (read_terms(r["clause"], r["version"], r["terms"]), *read_further(r["further"])) for r in rows}
 
 
 async def title_passed(session: WriteSession, command_id: UUID) -> bool:

@@ -12,7 +12,7 @@ from marketplace.agreements import queries
 from marketplace.agreements.combined import above_the_minimum
 from marketplace.agreements.deadlines import after_days
 from marketplace.agreements.notice import Notice
-from marketplace.agreements.queries.retained import clauses_of_agreements
+from marketplace.agreements.queries.facts import clauses_of_agreements
 from marketplace.agreements.service.noticing import covered_part
 from marketplace.agreements.terms import Terms
 from marketplace.db.session import WriteSession, execute, fetch_one, fetch_value
