@@ -6,7 +6,8 @@ DATA ?= $(or $(BACKSTOCK_DATA_DIR),.data)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-WORKERS ?= auto
+# One more than there are cores: tests wait for browsers, servers and clocks.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 .PHONY: help demo demo-reset test test-faults lint format bench migrate clean
 help:

@@ -3,6 +3,8 @@ the way from a number to an order back works there, with script and without."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -159,15 +161,22 @@ async def test_every_page_is_accessible_and_fits(
                 "receive-back": f"/calls/{job.call}/receive-back", "shortages": "/holdings/shortages", "gone": "/holdings/missing-units",
             }),
         ]  # fmt: skip
-        for party, role, pages in visits:
-            opened = await open_page(f"{address}/scan", cookies=await cookies(world, party, role))
-            for name, path in pages.items():
+
+        async def look_at(signed_in: dict[str, str], pages: Sequence[tuple[str, str]]) -> None:
+            opened = await open_page(f"{address}/scan", cookies=signed_in)
+            for name, path in pages:
                 answer = await opened.page.goto(f"{address}{path}", wait_until="networkidle")
                 assert answer is not None
                 assert answer.status == 200, path
                 await everywhere(opened.page, name)
-            unexpected = [f for f in opened.faults if "WebGL" not in f and "GPU" not in f]
-            assert unexpected == []
+            assert [f for f in opened.faults if "WebGL" not in f and "GPU" not in f] == []
+
+        # Several at once: most of the time of a page is waiting for its network to fall quiet.
+        async with asyncio.TaskGroup() as looking:
+            for party, role, pages in visits:
+                signed_in, listed = await cookies(world, party, role), list(pages.items())
+                for n in range(0, len(listed), 24):
+                    looking.create_task(look_at(signed_in, listed[n : n + 24]))
 
 
 @pytest.mark.parametrize("script", [True, False])
