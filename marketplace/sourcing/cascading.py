@@ -160,7 +160,7 @@ def outcome_of(found: Sequence[Next], *, approval: bool) -> str:
     return "reserved" if approval else "ordered"
 
 
-def told(found: Sequence[Next], lacking: int, *, approval: bool) -> str:
+def told(found: Sequence[Next], lacking: int, *, approval: bool, substitutes: bool) -> str:
     """What was done, for whoever asked: what was ordered, what is only proposed and why, what nobody can give."""
     ordered = [n for n in found if not n.why_not]
     left = [n for n in found if n.why_not]
@@ -173,8 +173,9 @@ def told(found: Sequence[Next], lacking: int, *, approval: bool) -> str:
     short = lacking - sum(n.quantity for n in found)
     if short > 0:
         rest = f"{short:,} of {lacking:,}" if found else f"{short:,}"
+        of_it = "" if substitutes else " of this number, and the request allows no substitutes"
         words.append(
-            f"Nobody else can give {rest} now: those who were asked before for this request are not asked again by themselves. "
+            f"Nobody else can give {rest} now{of_it}: those who were asked before for this request are not asked again by themselves. "
             "The request says why for each place."
         )
     elif left:

@@ -21,6 +21,10 @@ LEFT_SHOWN = 6
 """Places that were not chosen, and places that give nothing, shown of each request."""
 
 
+Before = Collection[tuple[UUID, UUID | None]]
+"""Holders of whom an order for a request came to nothing, each with the place that it was to come from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """A request as it is planned: what it still lacks, and every place with the rank of its part."""
@@ -79,8 +83,7 @@ def problem(
         shown[r.id] = []
         there = comparable([c for _, c in r.places], currency, rates, today)
         if r.asked_before:
-            holders, sites = {h for h, _ in r.asked_before}, {s for _, s in r.asked_before}
-            there = others_first(there, holders, sites, least=r.lacking if r.complete_only or r.kit else 1)
+            there = others_first(there, r.asked_before, least=r.lacking if r.complete_only or r.kit else 1)
         for c in there:
             price = in_minor(c.unit_price, currency, rates) if c.unit_price is not None else None
             if c.callable and price is not None and c.arrives is not None:
@@ -102,26 +105,40 @@ def comparable(places: Sequence[Candidate], currency: str, rates: Mapping[str, R
     return found
 
 
-def others_first(
-    places: Sequence[Candidate], holders: Collection[UUID], sites: Collection[UUID | None], *, least: int
-) -> list[Candidate]:
+def others_first(places: Sequence[Candidate], before: Before, *, least: int) -> list[Candidate]:
     """The places, those of whom an order for the request came to nothing before as ones that a plan leaves out, with the reason; all as
     they are where the others cannot give ``least``. Own stock, and a holder that is not named, is known by the place alone: that two
     places have one holder is not told of those."""
 
-    def before(c: Candidate) -> bool:
-        return c.site_id in sites if c.masked or c.kind == "own_stock" else c.holder_id in holders
-
-    if sum(c.callable for c in places if not before(c)) < least:
+    if sum(c.callable for c in places if not asked_before(c, before)) < least:
         return list(places)
     return [
         c._replace(blocked=(*c.blocked, Blocked(c.callable, "asked_before", _ASKED_BEFORE)), callable=0)
-        if c.callable and before(c) else c
+        if c.callable and asked_before(c, before) else c
         for c in places
     ]  # fmt: skip
 
 
+def asked_before(c: Candidate, before: Before) -> bool:
+    """Whether an order for the request came to nothing there, as far as a plan may tell."""
+    return any(
+        c.site_id == site if c.masked or c.kind == "own_stock" else c.holder_id == holder for holder, site in before
+    )
+
+
+def passed_over(c: Candidate, before: Before) -> bool:
+    """Whether nothing is ordered there by itself: the holder of whom an order came to nothing, wherever its units are; of the maker's own
+    sites only the one that said so."""
+    return any((c.holder_id, c.site_id) == one if c.kind == "own_stock" else c.holder_id == one[0] for one in before)
+
+
+AGAIN = "An order for this request came to nothing there before; without it too little can be had."
 _ASKED_BEFORE = "An order for this request came to nothing there. Others come first; once they give no more, a plan takes from it again."
+
+
+def why_again(c: Candidate, before: Before) -> str:
+    """Said where a plan takes from a place that came to nothing before."""
+    return AGAIN if asked_before(c, before) else ""
 
 
 def source_of(need: str, c: Candidate, price: int) -> Source:
@@ -179,7 +196,10 @@ def _one(
         "uom": r.uom, "lacking": r.lacking, "needed_by": r.needed_by, "urgency": r.urgency, "destination": r.destination,
         "complete_only": r.complete_only, "kit": r.kit,
         "unmet": plan.unmet.get(str(r.id), 0), "unmet_why": plan.unmet_why.get(str(r.id)),
-        "chosen": [{**taken(c), "why": c.why, **_described(by_key[c.source], r)} for c in chosen],
+        "chosen": [
+            {**taken(c), "why": c.why, "again": why_again(by_key[c.source], r.asked_before), **_described(by_key[c.source], r)}
+            for c in chosen
+        ],
         "next_best": None if following is None else _left(following, by_key, r),
         "not_chosen": [_left(n, by_key, r) for n in left[:LEFT_SHOWN]],
         "not_chosen_more": max(len(left) - LEFT_SHOWN, 0),
@@ -291,7 +311,7 @@ def without_names(shown: dict[str, Any]) -> dict[str, Any]:
         region = line.get("region") or ""
         return {
             **line, "holder": roughly(region), "site": region, "distance": "distance not told", "holder_key": None, "lat": None,
-            "lon": None,
+            "lon": None, "again": "",
         }  # fmt: skip
 
     requests = [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 from uuid import UUID
 
+from marketplace.agreements.prose import NAMES as CLAUSE_NAMES
 from marketplace.kit.errors import invalid
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.parts.numbers import parse_list
-from marketplace.sourcing.facets import Filters
+from marketplace.sourcing.facets import REASON_WORDS, UNNAMED, Filters
 
 Kind = Literal["units", "offers"]
 MOST_SAVED = 100
@@ -20,6 +22,10 @@ OFFER_FILTERS = (
     "class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered", "sort",
 )  # fmt: skip
 """What offers are filtered and sorted by."""
+MOST_DAYS = 3_650
+_VALUES: Mapping[str, Collection[str]] = {
+    "source": ("own", "partners"), "callable": ("now", "not"), "reason": REASON_WORDS, "condition": CONDITION_WORDS, "clause": CLAUSE_NAMES,
+}  # fmt: skip
 FILTERS: Mapping[str, tuple[str, ...]] = {"units": tuple(f.name for f in fields(Filters)), "offers": OFFER_FILTERS}
 
 
@@ -43,6 +49,28 @@ def checked_name(name: str) -> str:
     return plain
 
 
+def _sensible(filters: Mapping[str, str]) -> None:
+    for name, value in filters.items():
+        known = _VALUES.get(name)
+        if known is not None and value not in known:
+            words = f"'{value[:40]}' is not a value of the filter '{name}'. Use one of: {', '.join(known)}."
+        elif name == "within_days" and not (value.isascii() and value.isdecimal() and int(value) <= MOST_DAYS):
+            words = f"'{value[:40]}' is not a number of days. Write 0 to {MOST_DAYS:,}."
+        elif name == "holder" and value != UNNAMED and not _is_id(value):
+            words = f"'{value[:40]}' is no company's id. Write one, or '{UNNAMED}' for places whose holder is not named yet."
+        else:
+            continue
+        raise invalid("filter.unknown", words, field=f"filters.{name}")
+
+
+def _is_id(value: str) -> bool:
+    try:
+        UUID(value)
+    except ValueError:
+        return False
+    return True
+
+
 def checked(search: Search) -> Search:
     """The search as it is kept. Raises ``search.filter``, ``search.empty``, and what ``parse_list`` raises."""
     known = FILTERS[search.kind]
@@ -52,6 +80,8 @@ def checked(search: Search) -> Search:
                 "search.filter", f"'{name[:40]}' is no filter of such a search, or its value is too long. Use: {', '.join(known)}.",
                 field="filters",
             )  # fmt: skip
+    if search.kind == "units":
+        _sensible(search.filters)
     asked = parse_list(search.numbers, field="numbers")
     if not asked and (search.kind == "units" or not search.filters):
         raise invalid("search.empty", "Name what to look for: at least one part number.", field="numbers")

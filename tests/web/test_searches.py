@@ -73,6 +73,16 @@ async def test_what_cannot_be_kept_is_refused_and_nothing_changes(site: Site) ->
         (body("New", numbers=many), "parts.too_many"),
         (body("New", filters={"colour": "red"}), "search.filter"),
         (body("New", filters={"region": "x" * 201}), "search.filter"),
+        *[
+            (body("New", filters={name: value}), "filter.unknown")
+            for name, value in (
+                ("callable", "maybe"),
+                ("condition", "shiny"),
+                ("holder", "Lone Mesquite"),
+                ("within_days", "-1"),
+                ("within_days", "soon"),
+            )
+        ],
         (body("New", site_id=str(world.buyer.site)), "site.not_found"),
         (body("New", site_id=str(uuid4())), "site.not_found"),
     ):

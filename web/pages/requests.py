@@ -89,6 +89,7 @@ class PlanLine:
     freight: Money | None = None
     handling: Money | None = None
     late_days: int = 0
+    again: str = ""
     each: Money | None = None
     more: Money | None = None
 
@@ -144,7 +145,7 @@ def _line(x: Mapping[str, Any], of_plan: str | None) -> PlanLine:
         why=(why,) if isinstance(why, str) else tuple(w["words"] for w in why),
         freight=_minor(x.get("freight_minor"), of_plan), handling=_minor(x.get("handling_minor"), of_plan),
         late_days=x.get("late_days", 0), each=_minor(x.get("unit_total_minor"), of_plan),
-        more=_minor(x.get("more_minor"), of_plan),
+        more=_minor(x.get("more_minor"), of_plan), again=x.get("again", ""),
     )  # fmt: skip
 
 

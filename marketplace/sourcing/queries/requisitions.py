@@ -78,7 +78,7 @@ def _roughly(line: dict[str, Any]) -> dict[str, Any]:
     if line["kind"] == "own_stock" and line["callable"]:
         return line
     region = line.get("region") or ""
-    return {**line, "holder": roughly(region), "site": region, "distance": "distance not told"}
+    return {**line, "holder": roughly(region), "site": region, "distance": "distance not told", "again": ""}
 
 
 DEAD = "('" + "', '".join(CAME_TO_NOTHING) + "')"

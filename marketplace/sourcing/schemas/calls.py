@@ -170,6 +170,7 @@ class ChosenPlace(PlannedPlace):
     handling_minor: int
     late_days: int
     unit_total_minor: int
+    again: str = Field(default="", description="Said where an order for the request came to nothing there before.")
 
 
 class PlaceNotChosen(PlannedPlace):

@@ -57,7 +57,7 @@ class _Done(NamedTuple):
 async def go_on(session: WriteSession, cascade_id: UUID, now: datetime) -> str | None:
     """Orders the next best source for what an order that came to nothing left lacking, within the maker's limits of that moment, and
     tells whoever asked; or tells why nothing was ordered. As the one who asked for the units: above that person's limit they are
-    reserved for 30 minutes and an approver is told. Never from a holder of whom an order for this request came to nothing before.
+    reserved for 30 minutes and an approver is told. Never from a holder, nor from one of the maker's own sites, of whom an order for this request came to nothing before.
     Returns what came of it, None when that was done before: its row is written in the same transaction, under the request's lock,
     so a worker that dies on the way leaves nothing, and the next one does it once."""
     await plan_once(session)
@@ -110,8 +110,8 @@ async def _order(
     before = await queries.call(session, first_of(follows, due.call_id))
     # The plan is kept and mailed: it says what the one may know who may know least.
     least = replace(person, roles=frozenset({"technician"}))
-    over = [p.holder_id for p in await queries.passed_over(session, [found.id])]
-    planned = await plan(session, least, found, now, without_holders=over)
+    over = [(p.holder_id, p.site_id) for p in await queries.passed_over(session, [found.id])]
+    planned = await plan(session, least, found, now, without=over)
     await keep_plan(session, found.id, planned.shown, now)
     chosen = [(planned.candidates[c.source], c.quantity) for c in planned.allocation.chosen]
     rates = await queries.newest_rates(session, found.maker_id, before.currency, now.date())
@@ -121,7 +121,9 @@ async def _order(
     )  # fmt: skip
     choices = [Choice(n.candidate.key, n.quantity) for n in places if not n.why_not]
     if not choices:
-        return _Done(outcome_of(places, approval=False), (), told(places, lacking, approval=False))
+        return _Done(
+            outcome_of(places, approval=False), (), told(places, lacking, approval=False, substitutes=found.substitutes)
+        )
     made = await order_planned(session, person, found, planned, choices, now)
     if not made.awaiting_approval:
         # Once an order is sent its holder is named.
@@ -131,7 +133,11 @@ async def _order(
             n if n.why_not else replace(n, candidate=n.candidate._replace(holder=names[next(sent)])) for n in places
         ]
     waits = made.awaiting_approval
-    return _Done(outcome_of(places, approval=waits), made.calls, told(places, lacking, approval=waits))
+    return _Done(
+        outcome_of(places, approval=waits),
+        made.calls,
+        told(places, lacking, approval=waits, substitutes=found.substitutes),
+    )
 
 
 async def _price(session: WriteSession, before: CallRow) -> Money | None:

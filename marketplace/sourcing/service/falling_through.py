@@ -33,7 +33,7 @@ async def fall_through(
     Besides whether the next best is ordered by itself: then it is the worker that tells what came of it. ``mail``: whoever asked is
     told here of what is only proposed; ``before`` stands before that."""
     following = await next_best(
-        session, call.requisition_id, call.maker_id, None if same_holder else call.holder_id, now
+        session, call.requisition_id, call.maker_id, [] if same_holder else [(call.holder_id, call.site_id)], now
     )
     by_itself = False
     if following is not None and call.requisition_id is not None:

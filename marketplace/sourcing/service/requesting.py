@@ -100,7 +100,7 @@ async def plan(
     now: datetime,
     *,
     exclude: Sequence[str] = (),
-    without_holders: Sequence[UUID] = (),
+    without: many.Before = (),
     notice: UUID | None = None,
     everywhere: bool = False,
 ) -> Planned:
@@ -125,15 +125,11 @@ async def plan(
     every = [_sized(c, lacking) for c in every]
     # What no rate compares is not planned with; who names that very place can order from it all the same.
     comparable = many.comparable(every, currency, rates, now.date())
-    over = await queries.passed_over(session, [requisition.id])
-    if over:
-        comparable = many.others_first(
-            comparable, {o.holder_id for o in over}, {o.site_id for o in over}, least=lacking if requisition.complete_only else 1
-        )  # fmt: skip
+    before = [(o.holder_id, o.site_id) for o in await queries.passed_over(session, [requisition.id])]
+    if before:
+        comparable = many.others_first(comparable, before, least=lacking if requisition.complete_only else 1)
     possible = [
-        c
-        for c in comparable
-        if c.most(lacking) > 0 and c.key not in set(exclude) and c.holder_id not in set(without_holders)
+        c for c in comparable if c.most(lacking) > 0 and c.key not in set(exclude) and not many.passed_over(c, without)
     ]
     need = Need("need", tuple(wanted), lacking, requisition.needed_by, requisition.urgency, requisition.complete_only)
     sources = [
@@ -144,8 +140,12 @@ async def plan(
     allocation = choose([need], sources) if lacking else choose([], [])
     by_key = {c.key: c for c in every}
     used = {c.unit_price.currency for c in possible if c.unit_price is not None} & rates.keys()
-    shown = _shown(allocation, {c.key: c for c in comparable}, lacking, now)
-    shown |= {"currency": currency, "rates": [rates[c].words for c in sorted(used)]}
+    shown = _shown(allocation, {c.key: c for c in comparable}, before, lacking, now)
+    shown |= {
+        "substitutes": requisition.substitutes,
+        "currency": currency,
+        "rates": [rates[c].words for c in sorted(used)],
+    }
     masked = requisition.maker_id in actor.masked
     return Planned(allocation, by_key, {**shown, "masked": masked}, located.explained)
 
@@ -168,7 +168,9 @@ def _sized(c: Candidate, lacking: int) -> Candidate:
     return c._replace(blocked=(*c.blocked, Blocked(c.callable, "below_partial_minimum", words)))
 
 
-def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now: datetime) -> dict[str, Any]:
+def _shown(
+    allocation: Plan, candidates: dict[str, Candidate], before: many.Before, lacking: int, now: datetime
+) -> dict[str, Any]:
     """The plan as it is kept and shown: JSON-able, money in minor units of its ``currency``. ``masked`` beside it says
     whether it was made for somebody to whom the maker does not name its holders."""
     return {
@@ -177,7 +179,8 @@ def _shown(allocation: Plan, candidates: dict[str, Candidate], lacking: int, now
         "unmet": sum(allocation.unmet.values()),
         "total_minor": allocation.total,
         "chosen": [
-            {**many.taken(c), **many.described(candidates[c.source])} for c in allocation.chosen
+            {**many.taken(c), **many.described(candidates[c.source]), "again": many.why_again(candidates[c.source], before)}
+            for c in allocation.chosen
         ],
         "not_chosen": [
             {"key": n.source, "more_minor": n.more, "why": n.words, **many.described(candidates[n.source])}
@@ -209,9 +212,9 @@ async def own_request(session: WriteSession, actor: Actor, requisition_id: UUID)
 
 
 async def next_best(
-    session: WriteSession, requisition_id: UUID | None, maker: UUID, exclude_holder: UUID | None, now: datetime
+    session: WriteSession, requisition_id: UUID | None, maker: UUID, without: many.Before, now: datetime
 ) -> dict[str, Any] | None:
-    """After a refusal, silence or a more urgent need: the plan for what is lacking now, without that holder (None: with all),
+    """After a refusal, silence or a more urgent need: the plan for what is lacking now, without those places,
     kept with the request.
     Works on behalf of the maker, since it may run in the holder's request or by the clock. None when nothing is
     lacking, and for what a holder sells back, which nobody asked for."""
@@ -229,9 +232,7 @@ async def next_best(
             # The plan is kept and mailed to whoever asked: it says what the one may know who may know least.
             roles=frozenset({"technician"}),
         )  # fmt: skip
-        planned = await plan(
-            session, on_behalf, requisition, now, without_holders=[exclude_holder] if exclude_holder else []
-        )
+        planned = await plan(session, on_behalf, requisition, now, without=without)
         await keep_plan(session, requisition_id, planned.shown, now)
         if requisition.status == "ordered" and requisition.ordered == 0:
             await execute(session, "UPDATE requisition SET status = 'open' WHERE id = $1", requisition_id)

@@ -84,10 +84,13 @@ def next_words(following: dict[str, object] | None) -> str:
         return "Nothing else is lacking."
     chosen = following.get("chosen")
     first = chosen[0] if isinstance(chosen, list) and chosen else None
+    if first:
+        return f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
+    if following.get("substitutes", True):
+        return "No other unit can be ordered back right now. The request says why for each place."
     return (
-        f"Next best: {first['quantity']} from {first['holder']}, arriving {first['arrives']:%d %b %Y}. Open the request to order it."
-        if first
-        else "No other unit can be ordered back right now. The request says why for each place."
+        "No other unit of this number can be ordered back right now, and the request allows no substitutes. Open the request to see why for "
+        "each place, or change it to allow them."
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 from marketplace.agreements.combinations import BUY_BACK
 from marketplace.db.session import Database
 from marketplace.outbox.service import Event
-from marketplace.sourcing import service
+from marketplace.sourcing import many, service
 from marketplace.sourcing.tasks import FELL_SHORT, lapse_approvals, listeners
 from tests import second
 from tests.agreed import agreed_on, delivered, rows_of
@@ -207,9 +207,32 @@ async def test_a_plan_takes_from_others_before_it_asks_again_who_refused(pool: P
     assert left["holder"] == f"Company {near}"
     confirm = f"{API}/sourcing/requests/{pool.job.requisition}/confirm"
     for holder in (next_near, dear, near):
+        if holder == near:
+            [line] = (await ok(pool.job.planner.post(f"{API}/sourcing/plans", json=asked), 201))["requests"]
+            assert [c["again"] for c in line["chosen"]] == [many.AGAIN], "said, where it is asked again"
+            shown = await ok(pool.job.planner.get(f"{API}/sourcing/requests/{pool.job.requisition}/plan"))
+            assert [c["again"] for c in shown["chosen"]] == [many.AGAIN]
+        else:
+            assert [c["again"] for c in line["chosen"]] == [""]
         await ok(pool.job.technician.post(confirm, json={}))
         assert (await pool.calls())[-1] == (holder, "noticed", 1)
         await pool.refuse()
+
+
+async def test_of_its_own_sites_only_the_one_that_said_so_is_passed_over(pool: Pool) -> None:
+    """A maker has a shelf here and a shelf there: that one of them was empty says nothing about the other."""
+    world, job = pool.job.world, pool.job
+    here, there = world.maker.sites
+    for site in (here, there):
+        await world.register(world.maker, site=site)
+    await pool.at_once()
+    await pool.ordered()
+    await ok(pool.admin.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
+    assert await pool.react() == ["ordered"]
+    rows = await world.owner.fetch(
+        "SELECT kind, site_id, status FROM call WHERE requisition_id = $1 ORDER BY id", UUID(job.requisition)
+    )
+    assert [tuple(r) for r in rows] == [("own_stock", here, "refused"), ("own_stock", there, "noticed")]
 
 
 async def test_it_ends_when_nobody_is_left_and_says_so(pool: Pool) -> None:
@@ -220,7 +243,8 @@ async def test_it_ends_when_nobody_is_left_and_says_so(pool: Pool) -> None:
         outcomes = await pool.react()
         assert outcomes == ["ordered"] * min(turn + 1, 2) + ["nothing"] * (turn == 2)
     assert [s for _, s, _ in await pool.calls()] == ["refused"] * 3
-    assert "Nobody else can give 1 now" in (await pool.told())[-1][1]
+    last = (await pool.told())[-1][1]
+    assert "Nobody else can give 1 now of this number, and the request allows no substitutes" in last
 
 
 async def test_what_comes_too_late_is_proposed(pool: Pool) -> None:
