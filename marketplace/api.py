@@ -21,6 +21,7 @@ _DOMAINS = (
     "listings",
     "orders",
     "sourcing",
+    "attachments",
     "obligations",
     "imports",
     "notifications",

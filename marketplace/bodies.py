@@ -9,11 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from marketplace.attachments.rules import MOST_BYTES
 from marketplace.kit.errors import DomainError
 from marketplace.parties.permissions import cookie_name, unknown_caller
 from marketplace.settings import Settings
 
 UPLOADS: Final = frozenset({"/api/v1/imports", "/imports"})
+DOCUMENTS: Final = frozenset({"/api/v1/documents", "/documents"})
 # What a multipart form puts around its file: boundaries, file name, the other fields.
 FRAME_BYTES: Final = 64 * 1024
 
@@ -32,8 +34,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload = scope["method"] == "POST" and scope["path"] in UPLOADS
-        limit = self._upload if upload else self._usual
+        document = scope["method"] == "POST" and scope["path"] in DOCUMENTS
+        upload = document or (scope["method"] == "POST" and scope["path"] in UPLOADS)
+        limit = self._usual if not upload else MOST_BYTES + FRAME_BYTES if document else self._upload
         if upload and "authorization" not in headers and cookie_name() not in Request(scope).cookies:
             await _answer(unknown_caller(), scope, receive, send)
             return

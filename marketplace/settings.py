@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     session_hours: int = Field(default=12, ge=1, le=720)
     order_hold_hours: int = Field(default=48, ge=1, le=720)
     upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="Largest stock file.")
+    document_quota_bytes: int = Field(
+        default=4 * 1024**3, ge=1024, description="How much a company may keep in documents."
+    )
     body_limit_bytes: int = Field(default=2 * 1024 * 1024, ge=1024, description="Largest body of any other request.")
     log_json: bool = True
     log_level: str = "INFO"

@@ -35,6 +35,7 @@ PURE_LIBRARIES = frozenset(
         "holidays",
         "cryptography",
         "numpy",
+        "PIL",
         "scipy",
     }
 )

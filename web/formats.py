@@ -26,6 +26,11 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def file_size(count: int) -> str:
+    """How big a file is: '182 kB', '3.4 MB'."""
+    return f"{max(count / 1000, 1):,.0f} kB" if count < 950_000 else f"{count / 1_000_000:,.1f} MB"
+
+
 def number(value: int) -> str:
     """A whole number with thousands marked: ``12,480``."""
     return f"{value:,}"

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from marketplace.agreements import phrases
+from marketplace.attachments.rules import KIND_WORDS
 from marketplace.kit.clock import last_day, local_day
 from marketplace.ledger.kinds import CONDITION_WORDS
 from web import formats
@@ -102,8 +103,10 @@ def _condition(code: str) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "condition": _condition,
     "day": formats.day,
+    "document_kind": lambda kind: KIND_WORDS[kind],
     "deadline": _timed(formats.deadline),
     "dt": _timed(formats.dt),
+    "filesize": formats.file_size,
     "exact": lambda moment: formats.exact(moment, _page.get().zone),
     "humanise": _humanised,
     "km": formats.km,

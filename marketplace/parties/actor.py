@@ -63,6 +63,16 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ),
         ("call.receive", "admin planner technician warehouse", "receive and inspect units that come back"),
         (
+            "document.read",
+            "admin planner buyer seller warehouse technician auditor",
+            "see documents, of the records that one may see",
+        ),
+        (
+            "document.add",
+            "admin planner buyer seller warehouse technician",
+            "attach documents to what one works with, and withdraw them",
+        ),
+        (
             "obligation.read",
             "admin planner buyer seller warehouse technician auditor",
             "see what is due, of the records that one may see",

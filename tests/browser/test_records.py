@@ -23,6 +23,7 @@ from tests.browser.conftest import (
     looks_right,
 )
 from tests.clients import token_for
+from tests.marketplace.attachments.test_files import picture
 from tests.marketplace.main_job import Job, ok
 from tests.marketplace.settlement.owed import owes
 from tests.web.job import Site, open_site
@@ -128,6 +129,8 @@ async def test_every_page_is_accessible_and_fits(
         await ok(job.buyer.post("/api/v1/holdings/missing-units", json={**gone, "agreement_id": job.agreement}), 201)
         search = {"name": "Pumps", "numbers": number, "filters": {"callable": "now"}, "urgency": "machine_down"}
         kept = await ok(job.planner.post("/api/v1/searches", json=search), 201)
+        photo = await ok(job.planner.post("/api/v1/documents", data={"on": "lot", "on_id": str(lot), "kind": "photo"},
+            files={"file": ("IMG 1.jpg", picture("JPEG"))}), 201)  # fmt: skip
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
@@ -135,6 +138,7 @@ async def test_every_page_is_accessible_and_fits(
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
                 "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "cascade": "/company/cascade", "rates": "/company/rates", "availability": f"/requests?q={number}", "narrowed": f"/requests?q={number}&callable=now",
+                "document-new": f"/documents/new?on=lot&id={lot}&part={world.part}", "document-withdraw": f"/documents/{photo['id']}/withdraw",
                 "searches": "/searches", "search-name": f"/searches/{kept['id']}/name",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",
                 "cancel": f"/requests/{job.requisition}/cancel", "asked": "/calls?side=maker",

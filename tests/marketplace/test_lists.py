@@ -186,6 +186,12 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await ok(
         job.buyer.post(f"{API}/searches", json={"name": f"Search {turn}", "kind": "offers", "numbers": "PUMP"}), 201
     )
+    certificate = {
+        "data": {"on": "call", "on_id": job.call, "kind": "certificate"},
+        "files": {"file": ("8130-3.pdf", b"%PDF-1.7")},
+    }
+    for side in (job.planner, job.buyer):
+        await ok(side.post(f"{API}/documents", **certificate), 201)
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)

@@ -46,7 +46,7 @@ from web.exports import list_csv, wants_csv
 from web.formats import plural
 from web.forms import Form, Value, shipment_values
 from web.objections import objection
-from web.pages import inspecting
+from web.pages import documents, inspecting
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
@@ -385,6 +385,7 @@ async def show_call(visit: Visit, call_id: UUID, form: Form) -> Response:
         paid=_paid(call, owed, found_units), back=back, others=others, disputes=at_odds, may_send_back=may_send, rejected_wait=waits, may_keep=may_keep,
         receives=call.holder_id == visit.actor.company_id and visit.actor.may("order.receive"),
         objections=[o for line in owed if (o := objection(visit.actor, call, line, at_odds, visit.now))],
+        documents=await documents.shown(visit, "call", call.id),
     )  # fmt: skip
 
 

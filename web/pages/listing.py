@@ -22,6 +22,7 @@ from marketplace.parties.permissions import Now
 from web.clauses import released_text
 from web.forms import Form
 from web.found import Worded
+from web.pages import documents
 from web.session import Sent, SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/listings", include_in_schema=False)
@@ -77,6 +78,7 @@ async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
         home_id=str(visit.home.id) if visit.home else "",
         form=form,
         total=Money(row.unit_price * quantity, row.currency),
+        documents=await documents.shown(visit, "listing", row.id, part_id=row.part_id),
     )
 
 

@@ -29,6 +29,7 @@ from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from web.exports import list_csv, wants_csv
+from web.pages import documents
 from web.session import Visit, visits
 from web.tables import Column, TableView
 
@@ -254,6 +255,7 @@ async def order(visit: ReadsOrders, order_id: UUID) -> Response:
         next_words=_next(row, agreement, found["terms"], selling=found["selling"]),
         events=timeline(happened, agreement),
         done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
+        documents=await documents.shown(visit, "order", row.id),
     )
 
 

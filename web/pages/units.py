@@ -28,6 +28,7 @@ from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Match, parse_list
 from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Form
+from web.pages import documents
 from web.session import Sent, SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 from web.unit_words import events, sentence
@@ -236,6 +237,7 @@ async def unit_page(visit: ReadsUnits, lot_id: UUID) -> Response:
         at=visit.asked("at"), known=visit.asked("known"), export=f"/units/{lot_id}?{query + '&' if query else ''}format=csv",
         correctable=[r for r in rows if r.seq in own - done] if context["may_correct"] and past is None else [],
         sentence=sentence, done=DONE.get(visit.asked("done")),
+        documents=await documents.shown(visit, "lot", lot_id, part_id=context["unit"].part_id),
     )  # fmt: skip
 
 
