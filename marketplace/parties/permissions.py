@@ -11,10 +11,11 @@ from fastapi.dependencies.models import Dependant
 
 from marketplace.db.requests import Reading, Writing
 from marketplace.db.session import ReadSession, Tenant, become
-from marketplace.kit.errors import DomainError, FieldError, invalid_fields, unauthenticated
+from marketplace.kit.errors import DomainError, FieldError, forbidden, invalid_fields, unauthenticated
 from marketplace.parties import queries
 from marketplace.parties.actor import VERBS, Actor
-from marketplace.parties.service import token_hash
+from marketplace.parties.devices import device_of
+from marketplace.parties.service import Source, token_hash
 from marketplace.settings import get_settings
 
 
@@ -63,7 +64,24 @@ async def resolve(request: Request, session: ReadSession, now: datetime) -> Acto
     actor = await asked(session, hashed, now)
     await become(session, Tenant(actor.company_id, actor.sources))
     request.state.actor = actor
+    if actor.factor_missing and not request.url.path.startswith(_WITHOUT_FACTOR):
+        raise forbidden(
+            "auth.second_factor_missing",
+            "Your company asks everybody for a second factor. Set yours up under Your account; then all goes on as before.",
+        )
     return actor
+
+
+# Where somebody sets up the second factor that the company asks for, and comes and goes.
+_WITHOUT_FACTOR = ("/account", "/api/v1/account", "/sign-in", "/sign-out")
+
+
+def source_of(request: Request) -> Source:
+    """Where a request comes from."""
+    return Source(request.client.host if request.client else "", device_of(request.headers.get("user-agent", "")))
+
+
+From = Annotated[Source, Depends(source_of)]
 
 
 def _query_names(dependant: Dependant) -> set[str]:

@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from marketplace.agreements.library import read_released
 from marketplace.agreements.terms import TERMS_TYPES, ClauseName
 from marketplace.app import create_app
-from marketplace.db import requests
 from marketplace.db.session import Database
 from marketplace.kit.pages import MAX_PAGE, sign_bookmark
 from marketplace.settings import Settings
@@ -137,7 +136,7 @@ async def test_junk_is_refused_with_what_is_allowed(
 
 @pytest.mark.parametrize("path", PAGED)
 async def test_a_bookmark_of_nowhere_or_of_another_list_is_refused(app: FastAPI, people: list[str], path: str) -> None:
-    secret = app.state.settings.secret_key or requests._PROCESS_SECRET
+    secret = app.state.settings.signing_key
     for bookmark in ("junk", "a" * 200, sign_bookmark(["of", "quite", "another", "list"], secret), "\u00e9"):
         answer = await asked(app, people, path, after=bookmark)
         # A list inside something that is not there may say that first.

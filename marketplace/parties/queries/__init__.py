@@ -35,7 +35,13 @@ async def actor_of_session(session: AsyncSession, token_hash: bytes, now: dateti
     row = await fetch_one(session, f"SELECT a.*, {_MASKING} FROM auth_session($1) a", token_hash)
     if row is None or row["revoked"] or row["expires_at"] <= now:
         raise unauthenticated("auth.session", "Your session has ended. Sign in again; what you had saved is kept.")
-    return _actor(row, session_id=row["session_id"], session_ends=row["expires_at"])
+    return _actor(
+        row,
+        session_id=row["session_id"],
+        session_ends=row["expires_at"],
+        verified_at=row["verified_at"],
+        factor_missing=row["factor_missing"],
+    )
 
 
 async def actor_of_key(session: AsyncSession, key_hash: bytes, now: datetime) -> Actor:

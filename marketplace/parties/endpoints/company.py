@@ -219,13 +219,17 @@ async def switch_user(
 
 
 @router.post("/users", status_code=201, summary="Add a person")
-async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key: IdempotencyKey = None) -> Made:
+async def create_user(
+    session: Writing, actor: ManagesCompany, new: NewUser, now: Now, key: IdempotencyKey = None
+) -> Made:
     """Answers the new person's id."""
 
     async def act() -> dict[str, Any]:
         if new.site_id is not None:
             await queries.own_site(session, actor, new.site_id)
-        return {"id": await service.create_user(session, actor, company_id=actor.company_id, **new.model_dump())}
+        return {
+            "id": await service.create_user(session, actor, company_id=actor.company_id, **new.model_dump(), now=now)
+        }
 
     # As in change_user: no password in the key's record.
     given = new.model_dump(exclude={"password"})
@@ -275,7 +279,12 @@ async def revoke_key(
 ) -> None:
     """It stops working at once."""
     await once_done(
-        session, actor, key, f"api-keys.revoke:{key_id}", {}, lambda: service.revoke_api_key(session, key_id, now)
+        session,
+        actor,
+        key,
+        f"api-keys.revoke:{key_id}",
+        {},
+        lambda: service.revoke_api_key(session, actor, key_id, now),
     )
 
 
