@@ -46,6 +46,7 @@ from web.pages import (
     order_steps,
     order_terms,
     orders,
+    partners,
     payments,
     plans,
     posting_order,
@@ -78,7 +79,7 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, searches, listing, order_terms, orders, order_steps, releases, posting_order,
-    release_terms, release_lines, stock, company, company_sites, company_security, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
+    release_terms, release_lines, stock, company, partners, company_sites, company_security, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, scan,
     calendar, proofs, recalls, status, counts, unit_labels, offline,

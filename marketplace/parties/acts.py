@@ -44,6 +44,11 @@ MAILED: Final = frozenset({
 })  # fmt: skip
 """Of these the person gets a mail at once: whoever did not do it learns of it while something can be done."""
 
+OF_THE_COMPANY: Final = frozenset({
+    "factor_required", "factor_optional", "person_invited", "invitation_sent", "invitation_withdrawn",
+})  # fmt: skip
+"""These concern nobody's account yet."""
+
 RECENT: Final = timedelta(minutes=15)
 """So long a sign-in is recent enough for an act of security."""
 CHALLENGE: Final = timedelta(minutes=10)

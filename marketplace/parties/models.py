@@ -57,6 +57,20 @@ class CompanyBooks(Row):
     )
 
 
+class CompanyProfile(Row):
+    """What a company says about itself to those it deals with."""
+
+    __tablename__ = "company_profile"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    about: Mapped[str]
+    website: Mapped[str]
+    telephone: Mapped[str]
+    email: Mapped[str]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("length(about) <= 2000", name="about"),)
+
+
 class Counterparty(Row):
     """Two companies that deal with each other, by an agreement or an order, and so see each other's sites for good. Kept in
     both directions."""

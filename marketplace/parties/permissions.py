@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.dependencies.models import Dependant
 
-from marketplace.db.requests import Reading, Writing
+from marketplace.db.requests import Reading, Writing, database
 from marketplace.db.session import ReadSession, Tenant, become
 from marketplace.kit.errors import DomainError, FieldError, forbidden, invalid_fields, unauthenticated
 from marketplace.parties import queries
@@ -120,6 +120,15 @@ async def writing_actor(request: Request, session: Writing, now: Now) -> Actor:
     return actor
 
 
+async def known_actor(request: Request, now: Now) -> Actor:
+    """The actor of a request that works in transactions of its own: the one that asked who it is has ended."""
+    async with database(request).read() as session:
+        actor = await resolve(request, session, now)
+    only_known_names(request)
+    return actor
+
+
+KnownActor = Annotated[Actor, Depends(known_actor, scope="function")]
 ReadingActor = Annotated[Actor, Depends(reading_actor, scope="function")]
 WritingActor = Annotated[Actor, Depends(writing_actor, scope="function")]
 

@@ -292,6 +292,7 @@ class Call(Row):
         Index("ix_call_holder", "holder_id", "status", text("id DESC")),
         Index("ix_call_maker", "maker_id", "status", text("id DESC")),
         Index("ix_call_company", "company_id", text("id DESC")),
+        Index("ix_call_record", "holder_id", "noticed_at"),
         CheckConstraint(
             "replacing >= 0 AND replaced >= 0 AND bought >= 0 AND replaced + bought <= coalesce(inspected_good, 0)",
             name="replaced",

@@ -284,6 +284,13 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """One more message on the order that was drawn."""
             await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/messages", json={"text": f"Message {turn}."}), 201)
 
+        async def invited(turn: int) -> None:
+            """One more person invited, one more session, and one more act of security of the administrator's own."""
+            who = {"email": f"i{turn}.{world.tag}@example.com", "roles": ["buyer"]}
+            await ok(admin.post(f"{API}/invitations", json=who), 201)
+            await ok(admin.post(f"{API}/account/address", json={"email": who["email"]}))
+            await token_for(owner, world.maker.users["admin"], world.maker.id)
+
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
@@ -330,6 +337,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         await round_of_everything(job, 1)
         await stopped_and_counted(1)
         await written(1)
+        await invited(1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
@@ -338,6 +346,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await round_of_everything(job, turn)
             await stopped_and_counted(turn)
             await written(turn)
+            await invited(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one

@@ -18,12 +18,12 @@ from marketplace.parties import service
 from marketplace.parties.permissions import (
     From,
     IdempotencyKey,
+    KnownActor,
     ManagesCompany,
     Now,
     ReadingActor,
     ReadsKeys,
     WritingActor,
-    resolve,
 )
 from marketplace.parties.queries import accounts as queries
 from marketplace.parties.schemas import (
@@ -54,11 +54,9 @@ async def account(session: Reading, actor: ReadingActor) -> AccountOut:
 
 
 @router.post("/account/prove", summary="Say once more who you are")
-async def prove(request: Request, given: Proof, source: From, now: Now, secret: PageSecret) -> Done:
+async def prove(request: Request, actor: KnownActor, given: Proof, source: From, now: Now, secret: PageSecret) -> Done:
     """For a quarter of an hour you may then do what asks for a recent sign-in: change your password or second factor, make an API key,
     invite or add people, set what the company asks for."""
-    async with database(request).read() as session:
-        actor = await resolve(request, session, now)
     await service.prove(database(request), actor, given.password, given.code, secret=secret, source=source, now=now)
     return Done(done="account.prove")
 

@@ -36,6 +36,7 @@ from marketplace.parties.service.places import (
     reopen_site,
     set_discount_rate,
     set_expected_market,
+    state_profile,
 )
 from marketplace.parties.service.repeating import Answer, once, once_done, plain_answer
 from marketplace.parties.service.security import Source, note_by
@@ -114,6 +115,7 @@ __all__ = [
     "set_expected_market",
     "sign_in",
     "sign_out",
+    "state_profile",
     "switch_user",
     "token_hash",
     "withdraw",

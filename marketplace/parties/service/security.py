@@ -9,7 +9,7 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, fetch_one
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
-from marketplace.parties.acts import ACTS, MAILED
+from marketplace.parties.acts import ACTS, MAILED, OF_THE_COMPANY
 
 
 class Source(NamedTuple):
@@ -62,8 +62,9 @@ async def note(
 async def note_by(
     session: WriteSession, actor: Actor, act: str, now: datetime, *, user_id: UUID | None = None, detail: str = ""
 ) -> None:
-    """As ``note``, of something the actor does, to ``user_id`` or else to their own account."""
+    """As ``note``, of something the actor does: to ``user_id``, to the company, or else to their own account."""
+    whose = None if act in OF_THE_COMPANY else user_id or actor.user_id
     await note(
-        session, act, now, company_id=actor.company_id, user_id=user_id or actor.user_id, by=actor.user_id,
+        session, act, now, company_id=actor.company_id, user_id=whose, by=actor.user_id,
         detail=detail, session_id=actor.session_id,
     )  # fmt: skip
