@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
             "admin planner buyer seller warehouse technician auditor",
             "see the company's sites and people",
         ),
+        ("company.activity", "admin auditor", "see what the company's people did"),
         ("company.manage", "admin", "change sites, people, keys and delegations"),
         ("parts.read", "admin planner buyer seller warehouse technician auditor", "search the catalogue"),
         ("parts.write", "admin planner", "change the catalogue"),

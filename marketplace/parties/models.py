@@ -277,6 +277,7 @@ class SecurityAct(Row):
     __table_args__ = (
         Index("ix_security_act_company", "company_id", text("id DESC")),
         Index("ix_security_act_user", "user_id", text("id DESC")),
+        Index("ix_security_act_activity", "company_id", "at"),
     )
 
 

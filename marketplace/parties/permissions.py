@@ -170,3 +170,5 @@ def writer(verb: str) -> Any:
 ManagesCompany = Annotated[Actor, writer("company.manage")]
 ReadsCompany = Annotated[Actor, reader("company.read")]
 ReadsKeys = Annotated[Actor, reader("company.manage")]
+ReadsProfiles = Annotated[Actor, reader("agreement.read")]
+"""Of companies by name: closed to those to whom their company does not name its holders."""

@@ -398,3 +398,27 @@ class InvitationOut(BaseModel):
     times_sent: int
     accepted_at: datetime | None
     withdrawn_at: datetime | None
+
+
+class ProfileOut(CompanyOut):
+    """A company as those see it that deal with it: what it says about itself, texts empty where it says nothing, and its open sites."""
+
+    about: str
+    website: str
+    telephone: str
+    email: str
+    sites: list[SiteOut] = Field(description="Those that you see.")
+
+
+class ProfileIn(BodyIn):
+    """What your company says about itself; what is left empty is not said."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"about": "We run 40 harvesters in three states.", "website": "https://www.example.com"}]
+        }
+    )
+    about: str = Field(default="", max_length=2_000)
+    website: str = Field(default="", max_length=200)
+    telephone: str = Field(default="", max_length=40)
+    email: str = Field(default="", max_length=200)

@@ -141,6 +141,11 @@ async def test_a_company_is_seen_by_those_that_deal_with_it(world: World, worker
         assert "We run &lt;b&gt;harvesters&lt;/b&gt;." in seen
         assert "Nothing was ordered back from it" in seen
         assert "This is what companies see" in (await admin.get(there)).text
+        told = await ok(job.planner.get(f"{API}/companies/{world.buyer.id}/profile"))
+        assert (told["website"], told["telephone"]) == (said["website"], said["telephone"])
+        assert str(world.buyer.site) in [s["id"] for s in told["sites"]]
+        await refused(job.planner.put(f"{API}/company/profile", json={"about": "x"}), "actor.role")
+        await refused(job.outsider.get(f"{API}/companies/{world.buyer.id}/profile"), "company.not_found")
         points = (await (await site.browser(world.maker, "auditor")).get(f"{there}/places.geojson")).json()["features"]
         assert len(points) == await world.owner.fetchval(
             "SELECT count(*) FROM site WHERE company_id = $1 AND lat IS NOT NULL", world.buyer.id
