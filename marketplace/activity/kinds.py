@@ -29,8 +29,8 @@ _PAGES: Final[Mapping[str, str]] = {
 
 
 def words(source: str, kind: str) -> str:
-    """'Order back accepted'; of an act of security its own words."""
-    return ACTS.get(kind, kind) if source == "security" else f"{SOURCES[source]} {kind.replace('_', ' ')}"
+    """'Order back: accepted'; of an act of security its own words."""
+    return ACTS.get(kind, kind) if source == "security" else f"{SOURCES[source]}: {kind.replace('_', ' ')}"
 
 
 def page(source: str, subject: str | None) -> str:

@@ -15,7 +15,7 @@ class ActivityOut(BaseModel):
     at: datetime
     source: str = Field(examples=["order_back"])
     kind: str = Field(examples=["accepted"])
-    words: str = Field(examples=["Order back accepted"])
+    words: str = Field(examples=["Order back: accepted"])
     user_id: UUID
     person: str
     reference: str

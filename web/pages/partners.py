@@ -27,6 +27,8 @@ router = APIRouter(include_in_schema=False)
 ReadsPartner = Annotated[Visit, visits("agreement.read")]
 """A partner is named on this page, so it is closed to those to whom their company does not name its holders."""
 ManagesCompany = Annotated[Visit, visits("company.manage")]
+FIRST: Final = 50
+"""Sites in the list; the map has all."""
 SCOPES: Final[Mapping[str, str]] = {"yours": "Your orders", "all": "All manufacturers' orders"}
 
 
@@ -35,7 +37,8 @@ async def partner(visit: ReadsPartner, company_id: UUID) -> Response:
     """Of one's own company it shows what the others see."""
     session = visit.session
     found = await profiles.profile(session, visit.actor, company_id)
-    sites = await profiles.sites_of(session, company_id)
+    all_sites = await profiles.sites_of(session, company_id)
+    sites = all_sites[:FIRST]
     contacts = await parties.contacts(session, [s.id for s in sites])
     asked = visit.choice("days", {str(days) for days in PERIODS})
     days = int(asked) if asked else PERIODS[0]
@@ -46,8 +49,9 @@ async def partner(visit: ReadsPartner, company_id: UUID) -> Response:
         of=found,
         own=company_id == visit.actor.company_id,
         sites=sites,
+        all_sites=len(all_sites),
         contacts={s.id: [c for c in contacts if c.site_id == s.id] for s in sites},
-        places=f"/partners/{company_id}/places.geojson" if any(s.lat is not None for s in sites) else "",
+        places=f"/partners/{company_id}/places.geojson" if any(s.lat is not None for s in all_sites) else "",
         records=records,
         shown=any(r.orders or r.counted or r.shortages for r in records),
         scopes=SCOPES,

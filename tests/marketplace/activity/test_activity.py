@@ -74,7 +74,7 @@ async def test_who_did_what_is_read_from_the_facts(world: World) -> None:
         assert other == []
         html = {"accept": "text/html"}
         page = await auditor.get("/company/activity?source=order_back", headers=html)
-        assert "Order back received" in page.text
+        assert "Order back: received" in page.text
         assert "A person was invited" not in page.text
         file = await admin.get("/company/activity?format=csv", headers=html)
         assert file.text.count("\r\n") - 1 == len(whole)
