@@ -25,6 +25,7 @@ _DOMAINS = (
     "obligations",
     "imports",
     "notifications",
+    "activity",
 )
 
 

@@ -409,7 +409,9 @@ def user_create(
     email: Annotated[str, typer.Argument(help="E-mail address, used to sign in.")],
     name: Annotated[str, typer.Argument(help="Name.")],
     role: Annotated[list[str], typer.Option(help="Role; may be given several times.")],
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, help="At least 10 characters.")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, help="At least 15 characters; a short sentence is easiest.")
+    ],
 ) -> None:
     """Makes a person who can sign in."""
     from marketplace.parties.service import create_user
@@ -417,7 +419,14 @@ def user_create(
     async def make(session: Any) -> UUID:
         company_id = await _company_id(session, company)
         return await create_user(
-            session, None, company_id=company_id, email=email, name=name, password=password, roles=role
+            session,
+            None,
+            company_id=company_id,
+            email=email,
+            name=name,
+            password=password,
+            roles=role,
+            now=datetime.now(UTC),
         )
 
     typer.echo(_run(_as_owner(make)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# Only where the operator set none: then what was signed is good as long as the process.
+_PROCESS_SECRET = secrets.token_urlsafe(32)
 PLACEHOLDER = "set-me"
 """Stands in docker-compose.yml where a secret must be chosen."""
 
@@ -60,6 +63,11 @@ class Settings(BaseSettings):
                 "the .env file, for example from 'openssl rand -hex 32'"
             )
         return value
+
+    @property
+    def signing_key(self) -> str:
+        """What signs bookmarks and mailed links: the operator's key, else one of this process."""
+        return self.secret_key or _PROCESS_SECRET
 
     @property
     def operator_addresses(self) -> tuple[str, ...]:

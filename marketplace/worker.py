@@ -182,7 +182,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     try:
         await run(
             settings.worker_database_url,
-            {DELIVER: deliver, **imports.jobs(database, settings.data_dir)},
+            {DELIVER: deliver, **imports.jobs(database, settings.data_dir), **parties.jobs(database)},
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
                 "ledger.check": (EVERY_QUARTER_HOUR, on_check),

@@ -12,6 +12,8 @@ from web.assets import PREFIX
 from web.headers import SecurityHeaders
 from web.pages import (
     about_demo,
+    account,
+    activity,
     agreement_changes,
     agreements,
     api_docs,
@@ -22,6 +24,7 @@ from web.pages import (
     changing_requests,
     company,
     company_people,
+    company_security,
     company_sites,
     company_sourcing,
     counts,
@@ -36,6 +39,7 @@ from web.pages import (
     late_orders,
     licences,
     listing,
+    mail_links,
     messages,
     missing,
     notices,
@@ -44,6 +48,7 @@ from web.pages import (
     order_steps,
     order_terms,
     orders,
+    partners,
     payments,
     plans,
     posting_order,
@@ -75,8 +80,8 @@ from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
-    preferences, api_docs, styleguide, sign_in, about_demo, home, find, searches, listing, order_terms, orders, order_steps, releases, posting_order,
-    release_terms, release_lines, stock, company, company_sites, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
+    preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, searches, listing, order_terms, orders, order_steps, releases, posting_order,
+    release_terms, release_lines, stock, company, activity, partners, company_sites, company_security, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, documents, scan,
     calendar, proofs, recalls, status, counts, unit_labels, offline,

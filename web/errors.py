@@ -182,6 +182,10 @@ def _page_before(request: Request) -> URL | None:
     return None
 
 
+_FIRST: Final = {"auth.recent": "/account/prove", "auth.second_factor_missing": "/account/second-factor"}
+"""What has to be done first, before what was asked for: the page for it, which goes on to where the person was."""
+
+
 def domain_error_page(request: Request, error: DomainError) -> Response:
     """A refusal as a page; somebody who is not signed in is sent to do so and comes back to the page they wanted, or is
     shown the form to sign in at once, where what they sent can be carried along."""
@@ -189,6 +193,8 @@ def domain_error_page(request: Request, error: DomainError) -> Response:
         if kept := keep(request, request_time()):
             return sign_in_page(request, Form(), _come_back(request), why="kept", kept=kept, status_code=401)
         return RedirectResponse(_to_sign_in(request), status_code=303)
+    if (asked := _FIRST.get(error.code)) is not None:
+        return RedirectResponse(f"{asked}?{urlencode({'next': _come_back(request)}, safe='/')}", status_code=303)
     retry = error.extra.get("retry_after_seconds")
     return error_page(
         request,

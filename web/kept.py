@@ -74,7 +74,12 @@ def forget(response: Response, *, secure: bool) -> None:
 def keep(request: Request, now: datetime) -> str | None:
     """The form that this request sent as a signed text, or None where it is not to be carried."""
     sent = getattr(request.state, "sent", None)
-    if sent is None or not sent.whole or request.method != "POST" or request.url.path in {"/sign-in", "/sign-out"}:
+    if (
+        sent is None
+        or not sent.whole
+        or request.method != "POST"
+        or request.url.path.startswith(("/sign-in", "/sign-out"))
+    ):
         return None
     if any(word in name.lower() for name in sent.values for word in _NEVER):
         return None

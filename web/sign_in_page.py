@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WHY: Final = {
     "ended": "Your session has ended. Sign in again to go on.",
     "unsent": "Your session had ended, so what you sent was not carried out. Sign in again, then send it once more.",
+    "reset": "Your new password counts from now on, and every session of yours has ended. Sign in with it.",
+    "joined": "You have joined. Sign in with your address and the password you have just chosen.",
+    "again": "That took longer than ten minutes. Sign in again from the beginning.",
     "kept": "Your session had ended, so what you sent was not carried out. What you typed is kept: sign in again within "
     "the hour, look it over, and send it with one press.",
 }

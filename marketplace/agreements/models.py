@@ -282,6 +282,7 @@ class AgreementEvent(Row):
     company_id: Mapped[UUID]
     actor_id: Mapped[UUID]
     at: Mapped[datetime]
+    __table_args__ = (Index("ix_agreement_event_activity", "company_id", "at"),)
 
 
 _STANDING = text("status IN ('open','agreed') AND quantity > taken + used")

@@ -6,7 +6,6 @@ failed commit would then follow a 2xx. Streams that outlive the endpoint open th
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
@@ -30,13 +29,9 @@ async def _write(request: Request) -> AsyncIterator[WriteSession]:
         yield session
 
 
-# Only where the operator set none: then bookmarks last as long as the process.
-_PROCESS_SECRET = secrets.token_urlsafe(32)
-
-
 def page_secret(request: Request) -> str:
     """What signs the bookmarks of pages: the operator's key, else one of this process."""
-    return cast("str | None", request.app.state.settings.secret_key) or _PROCESS_SECRET
+    return cast("str", request.app.state.settings.signing_key)
 
 
 Reading = Annotated[ReadSession, Depends(_read, scope="function")]

@@ -54,8 +54,9 @@ _BY_NAME: Final = (
     ("payment.", "settlement"), ("dispute.", "settlement"), ("obligations.", "calendar"), ("holding.", "stock"),
     ("listing.", "stock"), ("release.", "stock"), ("recall.", "recalls"),
 )  # fmt: skip
-# Mails that nobody chooses about: the mail of the day itself, and what an operator is told of the ledger's checks.
-_BY_MAIL_ALONE: Final = ("notification.", "ledger.")
+# Mails that nobody chooses about: the mail of the day itself, what an operator is told of the ledger's checks, and what concerns an
+# account: whoever cannot sign in reads it nowhere else, and its links must not stand in the app.
+_BY_MAIL_ALONE: Final = ("notification.", "ledger.", "account.")
 
 
 def by_mail_alone(event: str) -> bool:

@@ -124,3 +124,4 @@ class OrderEvent(Row):
     company_id: Mapped[UUID]
     actor_id: Mapped[UUID]
     at: Mapped[Created]
+    __table_args__ = (Index("ix_order_event_activity", "company_id", "at"),)

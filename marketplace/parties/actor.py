@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from marketplace.kit.errors import forbidden
+from marketplace.parties.acts import RECENT
 
 ROLES = ("admin", "planner", "buyer", "seller", "warehouse", "technician", "auditor")
 
@@ -21,6 +22,7 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
             "admin planner buyer seller warehouse technician auditor",
             "see the company's sites and people",
         ),
+        ("company.activity", "admin auditor", "see what the company's people did"),
         ("company.manage", "admin", "change sites, people, keys and delegations"),
         ("parts.read", "admin planner buyer seller warehouse technician auditor", "search the catalogue"),
         ("parts.write", "admin planner", "change the catalogue"),
@@ -127,7 +129,8 @@ class Actor:
 
     ``scopes``: None for a signed-in person, otherwise the verbs the API key carries. ``sources``: makers whose
     parts this company may source by delegation. ``order_limit``: what it may order back without an approver.
-    ``masking``: of the company itself and these makers, the ones that hide who holds their units.
+    ``masking``: of the company itself and these makers, the ones that hide who holds their units. ``verified_at``: when a signed-in
+    person last proved who they are; ``factor_missing``: the company asks for a second factor, and the person has none.
     """
 
     user_id: UUID
@@ -146,6 +149,8 @@ class Actor:
     scopes: frozenset[str] | None = None
     session_id: UUID | None = None
     session_ends: datetime | None = None
+    verified_at: datetime | None = None
+    factor_missing: bool = False
 
     def may(self, verb: str) -> bool:
         """Whether roles and scopes allow the verb."""
@@ -209,6 +214,19 @@ class Actor:
         if self.scopes is None:
             return True
         return scope in self.scopes or scope.split(".", maxsplit=1)[0] + ".*" in self.scopes
+
+    def require_recent(self, now: datetime) -> None:
+        """Raises ``auth.recent`` where a signed-in person has not proved who they are of late: an unlocked screen is no consent to an
+        act of security. A program is bound by its scopes, the operator's command line by nothing."""
+        if self.session_id is not None and (self.verified_at is None or self.verified_at + RECENT <= now):
+            raise forbidden(
+                "auth.recent", "Your sign-in is a while ago. Say once more who you are, then do this again."
+            )
+
+    def require_person(self) -> None:
+        """Raises ``account.person`` for an API key: an account is its person's own affair."""
+        if self.scopes is not None:
+            raise forbidden("account.person", "Only a person who is signed in does this, not an API key.")
 
     @property
     def may_source(self) -> bool:

@@ -7,7 +7,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Time, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Time,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -45,6 +55,20 @@ class CompanyBooks(Row):
         CheckConstraint("discount_rate_bp BETWEEN 0 AND 10000", name="discount_rate"),
         CheckConstraint("expected_market_bp BETWEEN 0 AND 100000", name="expected_market"),
     )
+
+
+class CompanyProfile(Row):
+    """What a company says about itself to those it deals with."""
+
+    __tablename__ = "company_profile"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    about: Mapped[str]
+    website: Mapped[str]
+    telephone: Mapped[str]
+    email: Mapped[str]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("length(about) <= 2000", name="about"),)
 
 
 class Counterparty(Row):
@@ -117,6 +141,7 @@ class UserAccount(Row):
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
     order_limit_amount: Mapped[Decimal | None]
+    email_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[Created]
     __table_args__ = (
         Index("uq_user_account_email_lower", func.lower(text("email")), unique=True),
@@ -130,7 +155,8 @@ class UserAccount(Row):
 
 
 class UserSession(Row):
-    """A signed-in browser. Only the SHA-256 of the token is kept."""
+    """A signed-in browser. Only the SHA-256 of the token is kept. ``place``: the network address it was made from;
+    ``verified_at``: when the person last proved who they are, which some acts ask for."""
 
     __tablename__ = "user_session"
     id: Mapped[Id]
@@ -140,10 +166,129 @@ class UserSession(Row):
     created_at: Mapped[Created]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    device: Mapped[str] = mapped_column(server_default="")
+    place: Mapped[str] = mapped_column(server_default="")
+    verified_at: Mapped[Created]
     __table_args__ = (
         ForeignKeyConstraint(["user_id", "company_id"], ["user_account.id", "user_account.company_id"]),
         Index("ix_user_session_user", "user_id"),
     )
+
+
+_PERSON = (["user_id", "company_id"], ["user_account.id", "user_account.company_id"])
+
+
+class SecondFactor(Row):
+    """A person's authenticator app: its secret, sealed with the operator's key. It counts from ``confirmed_at``; a code of the time
+    step ``last_step`` or before is not taken again."""
+
+    __tablename__ = "second_factor"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    sealed: Mapped[bytes] = mapped_column(BYTEA)
+    begun_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (ForeignKeyConstraint(*_PERSON),)
+
+
+class RecoveryCode(Row):
+    """A code that stands in for the app once. Only its SHA-256 is kept."""
+
+    __tablename__ = "recovery_code"
+    id: Mapped[Id]
+    company_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    code_hash: Mapped[bytes] = mapped_column(BYTEA)
+    made_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    __table_args__ = (ForeignKeyConstraint(*_PERSON), UniqueConstraint("user_id", "code_hash"))
+
+
+class MailLink(Row):
+    """A link that was mailed to ``email``: to set a new password, or to confirm that address. What proves it stands in the mail."""
+
+    __tablename__ = "mail_link"
+    id: Mapped[Id]
+    company_id: Mapped[UUID]
+    user_id: Mapped[UUID]
+    kind: Mapped[str]
+    email: Mapped[str]
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(*_PERSON),
+        CheckConstraint("kind IN ('reset','address')", name="kind"),
+        Index(
+            "ix_mail_link_open", "user_id", "kind", postgresql_where=text("used_at IS NULL AND withdrawn_at IS NULL")
+        ),
+    )
+
+
+class Invitation(Row):
+    """Somebody who is to join the company, with roles; they set name and password themselves. ``user_id``: who they became."""
+
+    __tablename__ = "invitation"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    email: Mapped[str]
+    roles: Mapped[list[str]]
+    site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
+    order_limit_amount: Mapped[Decimal | None]
+    invited_by: Mapped[UUID]
+    sent_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    times_sent: Mapped[int] = mapped_column(server_default=text("1"))
+    accepted_at: Mapped[datetime | None]
+    user_id: Mapped[UUID | None]
+    withdrawn_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(*_PERSON),
+        CheckConstraint(
+            "cardinality(roles) > 0 AND roles <@ ARRAY['admin','planner','buyer','seller','warehouse','technician',"
+            "'auditor']",
+            name="roles",
+        ),
+        CheckConstraint("(accepted_at IS NULL) = (user_id IS NULL)", name="accepted"),
+        Index("ix_invitation_company", "company_id", text("id DESC")),
+        Index(
+            "uq_invitation_open", "company_id", func.lower(text("email")), unique=True,
+            postgresql_where=text("accepted_at IS NULL AND withdrawn_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+
+class SecurityAct(Row):
+    """What was done about the security of an account or of the company: whose (``user_id``), by whom (null: the command line, or
+    somebody who could not prove who they are), from where. Only added."""
+
+    __tablename__ = "security_act"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    user_id: Mapped[UUID | None]
+    by_user_id: Mapped[UUID | None]
+    act: Mapped[str]
+    detail: Mapped[str] = mapped_column(server_default="")
+    place: Mapped[str] = mapped_column(server_default="")
+    device: Mapped[str] = mapped_column(server_default="")
+    at: Mapped[datetime]
+    __table_args__ = (
+        Index("ix_security_act_company", "company_id", text("id DESC")),
+        Index("ix_security_act_user", "user_id", text("id DESC")),
+        Index("ix_security_act_activity", "company_id", "at"),
+    )
+
+
+class SecurityRule(Row):
+    """What a company asks of its people: whether everybody needs a second factor."""
+
+    __tablename__ = "security_rule"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    second_factor: Mapped[bool]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
 
 
 class ApiKey(Row):

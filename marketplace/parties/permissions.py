@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 from fastapi.dependencies.models import Dependant
 
-from marketplace.db.requests import Reading, Writing
+from marketplace.db.requests import Reading, Writing, database
 from marketplace.db.session import ReadSession, Tenant, become
-from marketplace.kit.errors import DomainError, FieldError, invalid_fields, unauthenticated
+from marketplace.kit.errors import DomainError, FieldError, forbidden, invalid_fields, unauthenticated
 from marketplace.parties import queries
 from marketplace.parties.actor import VERBS, Actor
-from marketplace.parties.service import token_hash
+from marketplace.parties.devices import device_of
+from marketplace.parties.service import Source, token_hash
 from marketplace.settings import get_settings
 
 
@@ -63,7 +64,24 @@ async def resolve(request: Request, session: ReadSession, now: datetime) -> Acto
     actor = await asked(session, hashed, now)
     await become(session, Tenant(actor.company_id, actor.sources))
     request.state.actor = actor
+    if actor.factor_missing and not request.url.path.startswith(_WITHOUT_FACTOR):
+        raise forbidden(
+            "auth.second_factor_missing",
+            "Your company asks everybody for a second factor. Set yours up under Your account; then all goes on as before.",
+        )
     return actor
+
+
+# Where somebody sets up the second factor that the company asks for, and comes and goes.
+_WITHOUT_FACTOR = ("/account", "/api/v1/account", "/sign-in", "/sign-out")
+
+
+def source_of(request: Request) -> Source:
+    """Where a request comes from."""
+    return Source(request.client.host if request.client else "", device_of(request.headers.get("user-agent", "")))
+
+
+From = Annotated[Source, Depends(source_of)]
 
 
 def _query_names(dependant: Dependant) -> set[str]:
@@ -102,6 +120,15 @@ async def writing_actor(request: Request, session: Writing, now: Now) -> Actor:
     return actor
 
 
+async def known_actor(request: Request, now: Now) -> Actor:
+    """The actor of a request that works in transactions of its own: the one that asked who it is has ended."""
+    async with database(request).read() as session:
+        actor = await resolve(request, session, now)
+    only_known_names(request)
+    return actor
+
+
+KnownActor = Annotated[Actor, Depends(known_actor, scope="function")]
 ReadingActor = Annotated[Actor, Depends(reading_actor, scope="function")]
 WritingActor = Annotated[Actor, Depends(writing_actor, scope="function")]
 
@@ -143,3 +170,5 @@ def writer(verb: str) -> Any:
 ManagesCompany = Annotated[Actor, writer("company.manage")]
 ReadsCompany = Annotated[Actor, reader("company.read")]
 ReadsKeys = Annotated[Actor, reader("company.manage")]
+ReadsProfiles = Annotated[Actor, reader("agreement.read")]
+"""Of companies by name: closed to those to whom their company does not name its holders."""

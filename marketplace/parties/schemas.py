@@ -120,7 +120,7 @@ class ChangedUser(BodyIn):
     roles: list[str]
     site_id: UUID | None = None
     order_limit: Decimal | None = Field(default=None, ge=0)
-    password: str | None = Field(default=None, min_length=10, max_length=200)
+    password: str | None = Field(default=None, min_length=15, max_length=200)
 
 
 class Switched(BodyIn):
@@ -147,7 +147,7 @@ class NewUser(BodyIn):
     )
     email: str
     name: str = Field(min_length=1, max_length=120)
-    password: str = Field(min_length=10, max_length=200)
+    password: str = Field(min_length=15, max_length=200)
     roles: list[str]
     site_id: UUID | None = None
     order_limit: Decimal | None = Field(default=None, ge=0)
@@ -265,3 +265,160 @@ class MaskIn(BodyIn):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"mask_holders": True}]})
     mask_holders: bool
+
+
+# -- accounts --------------------------------------------------------------------------------------------
+
+
+class AccountOut(BaseModel):
+    """Your own account. ``factor_since``: since when a second factor counts, null = there is none."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    name: str
+    email: str
+    email_confirmed_at: datetime | None = Field(
+        description="When a link mailed to this address was used; null = never."
+    )
+    factor_since: datetime | None
+    codes: int = Field(description="Recovery codes that are left.")
+    factor_required: bool = Field(description="Whether your company asks everybody for a second factor.")
+
+
+class SessionOut(BaseModel):
+    """A browser in which you are signed in. ``place``: the network address it signed in from."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    device: str = Field(examples=["Firefox on Windows"])
+    place: str = Field(examples=["192.0.2.7"])
+    created_at: datetime
+    expires_at: datetime
+
+
+class ActOut(BaseModel):
+    """An act of security: what was done to whose account, by whom, from where. ``by`` is empty where nobody proved who they were."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    at: datetime
+    act: str = Field(examples=["password_changed"])
+    words: str
+    user_id: UUID | None
+    person: str
+    by: str
+    detail: str
+    place: str
+    device: str
+
+
+class Proof(BodyIn):
+    """Your password, and the code of your second factor where you have one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "a long pass phrase", "code": "287082"}]})
+    password: str = Field(max_length=400)
+    code: str = Field(default="", max_length=40)
+
+
+class NewPassword(BodyIn):
+    """A password that you choose."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "four words that do not rhyme"}]})
+    password: str = Field(min_length=15, max_length=200)
+
+
+class Address(BodyIn):
+    """An e-mail address: yours, to confirm it, or another by which you want to sign in."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "sam@example.com"}]})
+    email: str = Field(max_length=200)
+
+
+class Code(BodyIn):
+    """What your authenticator app shows now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "287082"}]})
+    code: str = Field(max_length=40)
+
+
+class BegunOut(BaseModel):
+    """A second factor that is being set up, shown until it is confirmed: ``address`` for a code of squares, ``spelled`` for typing in."""
+
+    address: str
+    spelled: str
+
+
+class CodesOut(BaseModel):
+    """Recovery codes, each good once, shown this once."""
+
+    codes: list[str]
+
+
+class EndedOut(BaseModel):
+    """How many sessions were ended."""
+
+    ended: int
+
+
+class SecurityOut(BaseModel):
+    """What your company asks of its people. ``without``: active people who have no second factor."""
+
+    second_factor: bool
+    without: int
+
+
+class SecurityIn(BodyIn):
+    """What your company asks of its people."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"second_factor": True}]})
+    second_factor: bool = Field(description="Everybody needs a second factor, from their next request on.")
+
+
+class NewInvitation(BodyIn):
+    """Somebody who is to join your company; they set name and password themselves."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"email": "sam@example.com", "roles": ["warehouse"]}]})
+    email: str = Field(max_length=200)
+    roles: list[str]
+    site_id: UUID | None = None
+    order_limit: Decimal | None = Field(default=None, ge=0)
+
+
+class InvitationOut(BaseModel):
+    """An invitation. ``status``: open, lapsed, accepted or withdrawn."""
+
+    id: UUID
+    email: str
+    roles: list[str]
+    site_id: UUID | None
+    inviter: str
+    status: str = Field(examples=["open"])
+    sent_at: datetime
+    expires_at: datetime
+    times_sent: int
+    accepted_at: datetime | None
+    withdrawn_at: datetime | None
+
+
+class ProfileOut(CompanyOut):
+    """A company as those see it that deal with it: what it says about itself, texts empty where it says nothing, and its open sites."""
+
+    about: str
+    website: str
+    telephone: str
+    email: str
+    sites: list[SiteOut] = Field(description="Those that you see.")
+
+
+class ProfileIn(BodyIn):
+    """What your company says about itself; what is left empty is not said."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"about": "We run 40 harvesters in three states.", "website": "https://www.example.com"}]
+        }
+    )
+    about: str = Field(default="", max_length=2_000)
+    website: str = Field(default="", max_length=200)
+    telephone: str = Field(default="", max_length=40)
+    email: str = Field(default="", max_length=200)

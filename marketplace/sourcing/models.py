@@ -65,6 +65,7 @@ class Requisition(Row):
         CheckConstraint("outcome IN ('received','fitted','returned_unused','cancelled')", name="outcome"),
         Index("ix_requisition_company", "company_id", text("id DESC")),
         Index("ix_requisition_maker", "maker_id", text("id DESC")),
+        Index("ix_requisition_activity", "company_id", "created_at"),
         Index("ix_requisition_job_upper", "job_upper", postgresql_where=text("job_upper <> ''")),
         # Row level security: a maker sees the sites that its units were asked for.
         Index("ix_requisition_destination", "destination_site_id", "maker_id"),
@@ -292,6 +293,7 @@ class Call(Row):
         Index("ix_call_holder", "holder_id", "status", text("id DESC")),
         Index("ix_call_maker", "maker_id", "status", text("id DESC")),
         Index("ix_call_company", "company_id", text("id DESC")),
+        Index("ix_call_record", "holder_id", "noticed_at"),
         CheckConstraint(
             "replacing >= 0 AND replaced >= 0 AND bought >= 0 AND replaced + bought <= coalesce(inspected_good, 0)",
             name="replaced",
@@ -432,6 +434,7 @@ class CallEvent(Row):
     detail: Mapped[dict[str, Any]]
     actor_id: Mapped[UUID]
     at: Mapped[Created]
+    __table_args__ = (Index("ix_call_event_activity", "actor_id", "at"),)
 
 
 class CallMessage(Row):

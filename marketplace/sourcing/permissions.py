@@ -27,5 +27,7 @@ SettlesUnits = Annotated[Actor, writer("settlement.mark")]
 EndsAgreements = Annotated[Actor, writer("agreement.sign")]
 ReadsBreaches = Annotated[Actor, reader("agreement.read")]
 SellsBack = Annotated[Actor, writer("agreement.sign")]
+ReadsRecords = Annotated[Actor, reader("agreement.read")]
+"""Of a partner by name: closed to those to whom their company does not name its holders."""
 StatesCascades = Annotated[Actor, writer("company.manage")]
 StatesRates = Annotated[Actor, writer("company.manage")]

@@ -6,7 +6,7 @@ Documents are added and withdrawn, never changed.
 Undo: downgrade() drops the tables with all files that were kept.
 
 Revision ID: 302300
-Revises: 301210
+Revises: 302120
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "302300"
-down_revision = "301210"
+down_revision = "302120"
 branch_labels = None
 depends_on = None
 

@@ -21,6 +21,7 @@ GROUPS = {
     "asof": "past",
     "demo": "using",
     "replay": "replaying",
+    "record": "telling",
 }
 
 

@@ -25,6 +25,7 @@ NAMES = {
     },
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
+    "record": {"record.partner", "record.activity"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},
     "plan": {"plan.1000x10000", "plan.caps", "clauses.evaluate", "clauses.evaluate.bare", "clauses.evaluate.v2", "clauses.evaluate.full"},
 }  # fmt: skip

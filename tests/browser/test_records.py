@@ -155,7 +155,11 @@ async def test_every_page_is_accessible_and_fits(
                 "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
-            (world.maker, "admin", {"cascade-stated": "/company/cascade", "rate-stated": "/company/rates"}),
+            (world.maker, "admin", {
+                "cascade-stated": "/company/cascade", "rate-stated": "/company/rates",
+                "account": "/account", "second-factor": "/account/second-factor", "security": "/company/security",
+                "invitations": "/company/invitations", "activity": "/company/activity", "partner": f"/partners/{world.buyer.id}",
+            }),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",

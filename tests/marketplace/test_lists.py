@@ -17,7 +17,6 @@ from fastapi import FastAPI
 from marketplace.agreements.library import read_released
 from marketplace.agreements.terms import TERMS_TYPES, ClauseName
 from marketplace.app import create_app
-from marketplace.db import requests
 from marketplace.db.session import Database
 from marketplace.kit.pages import MAX_PAGE, sign_bookmark
 from marketplace.settings import Settings
@@ -137,7 +136,7 @@ async def test_junk_is_refused_with_what_is_allowed(
 
 @pytest.mark.parametrize("path", PAGED)
 async def test_a_bookmark_of_nowhere_or_of_another_list_is_refused(app: FastAPI, people: list[str], path: str) -> None:
-    secret = app.state.settings.secret_key or requests._PROCESS_SECRET
+    secret = app.state.settings.signing_key
     for bookmark in ("junk", "a" * 200, sign_bookmark(["of", "quite", "another", "list"], secret), "\u00e9"):
         answer = await asked(app, people, path, after=bookmark)
         # A list inside something that is not there may say that first.
@@ -291,6 +290,13 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """One more message on the order that was drawn."""
             await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/messages", json={"text": f"Message {turn}."}), 201)
 
+        async def invited(turn: int) -> None:
+            """One more person invited, one more session, and one more act of security of the administrator's own."""
+            who = {"email": f"i{turn}.{world.tag}@example.com", "roles": ["buyer"]}
+            await ok(admin.post(f"{API}/invitations", json=who), 201)
+            await ok(admin.post(f"{API}/account/address", json={"email": who["email"]}))
+            await token_for(owner, world.maker.users["admin"], world.maker.id)
+
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
@@ -337,6 +343,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
         await round_of_everything(job, 1)
         await stopped_and_counted(1)
         await written(1)
+        await invited(1)
         one, few = await read()
         for turn in (2, 3, 4):
             await replaced()
@@ -345,6 +352,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await round_of_everything(job, turn)
             await stopped_and_counted(turn)
             await written(turn)
+            await invited(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one

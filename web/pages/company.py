@@ -155,6 +155,7 @@ def _key_page(visit: Visit, form: Form) -> Response:
 @router.get("/keys/new")
 async def new_key(visit: ManagesCompany) -> Response:
     """The form for an API key."""
+    visit.actor.require_recent(visit.now)
     return _key_page(visit, Form({"days": "90"}))
 
 
@@ -207,7 +208,7 @@ async def revoke_key(request: Request, key_id: UUID, sent: SentForm, now: Now) -
     """Ends a key at once."""
 
     async def act(session: WriteSession, actor: Actor) -> None:
-        await service.revoke_api_key(session, key_id, now)
+        await service.revoke_api_key(session, actor, key_id, now)
 
     async def confirm(visit: Visit, form: Form, _outcome: object) -> Response:
         return await revoke_key_page(visit, key_id)

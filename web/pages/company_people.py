@@ -12,6 +12,7 @@ from marketplace.db.session import WriteSession
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties import queries, service
 from marketplace.parties.actor import ROLES, Actor
+from marketplace.parties.passwords import objection
 from marketplace.parties.permissions import Now
 from web.forms import Form, Value
 from web.pages.company import ROLE_WORDS, company_page
@@ -49,6 +50,7 @@ async def _person_page(visit: Visit, form: Form, person: queries.UserRow | None 
 @router.get("/people/new")
 async def new_person(visit: ManagesCompany) -> Response:
     """The form for a person."""
+    visit.actor.require_recent(visit.now)
     return await _person_page(visit, Form())
 
 
@@ -63,8 +65,8 @@ async def make_person(request: Request, sent: SentForm, now: Now) -> Response:
         name = fields.text("name", "Name", most=120)
         email = fields.text("email", "E-mail address")
         password = sent.form().value("password")
-        if len(password) < service.MINIMUM_PASSWORD:
-            fields.wrong("password", f"A password has at least {service.MINIMUM_PASSWORD} characters.")
+        if words := objection(password):
+            fields.wrong("password", words)
         roles = fields.many("roles")
         if not roles:
             fields.wrong("roles", "Choose at least one role.")
@@ -83,6 +85,7 @@ async def make_person(request: Request, sent: SentForm, now: Now) -> Response:
             roles=roles,
             site_id=site_id,
             order_limit=limit,
+            now=now,
         )
 
     async def again(visit: Visit, form: Form) -> Response:
@@ -114,8 +117,8 @@ async def change_person(request: Request, user_id: UUID, sent: SentForm, now: No
         fields = sent.fields()
         name = fields.text("name", "Name", most=120)
         password = sent.form().value("password")
-        if password and len(password) < service.MINIMUM_PASSWORD:
-            fields.wrong("password", f"A password has at least {service.MINIMUM_PASSWORD} characters.")
+        if password and (words := objection(password)):
+            fields.wrong("password", words)
         roles = fields.many("roles")
         if not roles:
             fields.wrong("roles", "Choose at least one role.")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from marketplace.db.requests import database
+from marketplace.db.requests import database, page_secret
+from marketplace.db.session import Tenant
 from marketplace.kit.errors import DomainError, Kind
+from marketplace.kit.pages import read_bookmark, sign_bookmark
 from marketplace.parties import service
-from marketplace.parties.permissions import Now, cookie_name, resolve
+from marketplace.parties.acts import CHALLENGE
+from marketplace.parties.permissions import From, Now, cookie_name, resolve
 from web.errors import STATUS
 from web.forms import IDEMPOTENCY_FIELD, Form
 from web.kept import KEPT, forget, read, remember
 from web.pages.preferences import local_path
+from web.rendering import render
 from web.session import Anybody, Sent, SentForm, Visit, looking, uuid_of
 from web.sign_in_page import settings_of, sign_in_page
 
@@ -33,26 +39,68 @@ async def form(request: Request, visit: Anybody) -> Response:
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, sent: SentForm, now: Now) -> Response:
-    """Makes a session and goes to where the person wanted, or shows what they had typed before, to send it; a refusal
-    shows the form with the address kept."""
-    settings = settings_of(request)
+async def sign_in(request: Request, sent: SentForm, source: From, now: Now) -> Response:
+    """Makes a session and goes to where the person wanted, or shows what they had typed before, to send it; who has a second factor is
+    asked for its code first. A refusal shows the form with the address kept."""
     carried = _text(sent, KEPT)
     back = local_path(_text(sent, "next") or "/")
     try:
-        token = await service.sign_in(
-            database(request),
-            _text(sent, "email"),
-            _text(sent, "password"),
-            source=request.client.host if request.client else "",
-            hours=settings.session_hours,
-            now=now,
+        known = await service.check_password(
+            database(request), _text(sent, "email"), _text(sent, "password"), source=source, now=now
         )
     except DomainError as error:
         if error.kind not in {Kind.UNAUTHENTICATED, Kind.BUSY} or not error.code.startswith("auth."):
             raise
         again = Form.rejected({"email": _text(sent, "email")}, error)
         return sign_in_page(request, again, back, kept=carried, status_code=STATUS[error.kind])
+    if known.factor:
+        proof = sign_bookmark([known.user_id, known.company_id, now + CHALLENGE], _secret(request))
+        return _code_page(request, Form(), proof, back, carried)
+    hours = settings_of(request).session_hours
+    async with database(request).write(Tenant(known.company_id)) as session:
+        token = await service.open_session(session, known, source=source, hours=hours, now=now)
+    return await _signed_in(request, token, back, carried, now)
+
+
+def _secret(request: Request) -> str:
+    """A key of its own: what proves that the password was right is good for nothing else."""
+    return f"{page_secret(request)}:second factor"
+
+
+def _code_page(
+    request: Request, form: Form, proof: str, back: str, carried: str, *, status_code: int = 200
+) -> Response:
+    return render(
+        request, "sign_in/code.html", status_code=status_code, form=form, proof=proof, back=back, kept=carried
+    )
+
+
+@router.post("/sign-in/code")
+async def sign_in_by_code(request: Request, sent: SentForm, source: From, now: Now) -> Response:
+    """The second step: the code of the app, or a recovery code, within ten minutes of the password."""
+    proof, carried = _text(sent, "proof"), _text(sent, KEPT)
+    back = local_path(_text(sent, "next") or "/")
+    try:
+        proved = read_bookmark(proof, _secret(request), UUID, UUID, datetime.fromisoformat)
+    except DomainError:
+        proved = None
+    if proved is None or proved[2] <= now:
+        return sign_in_page(request, Form(), back, why="again", kept=carried, status_code=401)
+    known = service.Known(proved[0], proved[1], factor=True)
+    try:
+        token = await service.check_code(
+            database(request), known, _text(sent, "code"), secret=page_secret(request), source=source, now=now,
+            hours=settings_of(request).session_hours,
+        )  # fmt: skip
+    except DomainError as error:
+        if error.code != "auth.code":
+            raise
+        return _code_page(request, Form.rejected({}, error), proof, back, carried, status_code=401)
+    return await _signed_in(request, token, back, carried, now)
+
+
+async def _signed_in(request: Request, token: str, back: str, carried: str, now: datetime) -> Response:
+    settings = settings_of(request)
     # From here on the request is that of the person who has just signed in.
     request.cookies[cookie_name()] = token
 

@@ -14,11 +14,13 @@ from marketplace.kit.emails import check_email
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.parties import queries
 from marketplace.parties.actor import ROLES, VERBS, Actor
-from marketplace.parties.service.signing_in import hash_password
+from marketplace.parties.service.security import note, note_by
+from marketplace.parties.service.signing_in import new_password
 from marketplace.parties.service.trusting import end_feed
 
 
-def _check_roles(roles: Sequence[str]) -> None:
+def check_roles(roles: Sequence[str]) -> None:
+    """Raises ``user.roles`` for a role that there is not, or for none."""
     unknown = sorted(set(roles) - set(ROLES))
     if unknown or not roles:
         raise invalid(
@@ -26,7 +28,7 @@ def _check_roles(roles: Sequence[str]) -> None:
         )
 
 
-def _no_wider(actor: Actor, roles: Iterable[str]) -> None:
+def no_wider(actor: Actor, roles: Iterable[str]) -> None:
     """An API key makes nobody who may do more than itself, and takes nobody over who may."""
     given = set(roles)
     wider = sorted(verb for verb, (may, _) in VERBS.items() if may & given and not actor.carries(verb))
@@ -49,14 +51,17 @@ async def create_user(
     roles: Sequence[str],
     site_id: UUID | None = None,
     order_limit: Decimal | None = None,
+    now: datetime,
 ) -> UUID:
     """A new person. ``actor`` None: the operator, on the command line. Raises ``user.email``, ``user.roles``,
-    ``user.password``, ``user.wider``."""
-    _check_roles(roles)
+    ``user.password``, ``user.wider``, ``auth.recent``."""
+    check_roles(roles)
     if actor is not None:
-        _no_wider(actor, roles)
+        actor.require_recent(now)
+        no_wider(actor, roles)
     address = check_email(email, "user.email")
-    hashed = await hash_password(password)
+    company = await queries.company(session, company_id)
+    hashed = await new_password(password, name, address, company.name, company.code)
     try:
         made: UUID = await fetch_value(
             session,
@@ -66,6 +71,10 @@ async def create_user(
         )  # fmt: skip
     except UniqueViolationError:
         raise conflict("user.email", "This e-mail address is in use already.", field="email") from None
+    await note(
+        session, "person_added", now, company_id=company_id, user_id=made, by=actor.user_id if actor else None,
+        detail=f"{address}: {', '.join(sorted(set(roles)))}", session_id=actor.session_id if actor else None,
+    )  # fmt: skip
     return made
 
 
@@ -83,9 +92,14 @@ async def change_user(
 ) -> None:
     """Changes a person of the actor's company; with a new password their sessions end. Roles count from the next
     request. Raises ``user.not_found``, ``user.roles``, ``user.password``, ``user.last_admin``, ``user.wider``."""
-    _check_roles(roles)
-    _no_wider(actor, [*roles, *(await queries.user(session, actor, user_id)).roles])
-    hashed = await hash_password(password) if password else None
+    check_roles(roles)
+    before = await queries.user(session, actor, user_id)
+    no_wider(actor, [*roles, *before.roles])
+    if password:
+        actor.require_recent(now)
+    hashed = (
+        await new_password(password, name, before.email, actor.company_name, actor.company_code) if password else None
+    )
     await _keep_an_admin(session, actor, user_id, stays="admin" in roles)
     await execute(
         session,
@@ -95,6 +109,10 @@ async def change_user(
     )  # fmt: skip
     if hashed:
         await _end_sessions(session, user_id, now)
+        await note_by(session, actor, "password_set", now, user_id=user_id)
+    if set(roles) != set(before.roles):
+        words = f"From {', '.join(before.roles)} to {', '.join(sorted(set(roles)))}."
+        await note_by(session, actor, "roles_changed", now, user_id=user_id, detail=words)
 
 
 async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, active: bool, now: datetime) -> None:
@@ -102,7 +120,7 @@ async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, act
     Raises ``user.not_found``, ``user.last_admin``, ``user.self``."""
     if user_id == actor.user_id:
         raise conflict("user.self", "You cannot switch yourself off. Ask another administrator.")
-    _no_wider(actor, (await queries.user(session, actor, user_id)).roles)
+    no_wider(actor, (await queries.user(session, actor, user_id)).roles)
     await _keep_an_admin(session, actor, user_id, stays=active)
     await execute(session, "UPDATE user_account SET active = $2 WHERE id = $1", user_id, active)
     if not active:
@@ -111,6 +129,7 @@ async def switch_user(session: WriteSession, actor: Actor, user_id: UUID, *, act
             session, "UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL", user_id, now
         )
         await end_feed(session, user_id, now)
+    await note_by(session, actor, "person_on" if active else "person_off", now, user_id=user_id)
 
 
 async def _keep_an_admin(session: WriteSession, actor: Actor, user_id: UUID, *, stays: bool) -> None:

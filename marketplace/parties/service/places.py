@@ -263,3 +263,29 @@ async def remove_contact(session: WriteSession, actor: Actor, contact_id: UUID) 
     )
     if gone != "DELETE 1":
         raise missing("contact.not_found", "No such contact, or it was removed already.")
+
+
+async def state_profile(
+    session: WriteSession, actor: Actor, *, about: str, website: str, telephone: str, email: str, now: datetime
+) -> None:
+    """What the company says about itself to those it deals with; empty texts say nothing. Raises ``profile.about``,
+    ``profile.website``, ``profile.email``."""
+    if len(about) > MOST_ABOUT:
+        raise invalid("profile.about", f"Say it in {MOST_ABOUT:,} characters; this has {len(about):,}.", field="about")
+    if website and not _WEBSITE.fullmatch(website):
+        raise invalid(
+            "profile.website", "Write the whole address of the website, like https://www.example.com.", field="website"
+        )
+    address = check_email(email, "profile.email") if email.strip() else ""
+    await execute(
+        session,
+        "INSERT INTO company_profile (company_id, about, website, telephone, email, changed_by, changed_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (company_id) DO UPDATE SET about = excluded.about, "
+        "website = excluded.website, telephone = excluded.telephone, email = excluded.email, changed_by = excluded.changed_by, "
+        "changed_at = excluded.changed_at",
+        actor.company_id, about.strip(), website, telephone.strip(), address, actor.user_id, now,
+    )  # fmt: skip
+
+
+MOST_ABOUT = 2_000
+_WEBSITE = re.compile(r"https?://[A-Za-z0-9.-]+\.[A-Za-z]{2,}(?::[0-9]{1,5})?(?:/[!-~]*)?")

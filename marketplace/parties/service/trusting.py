@@ -10,10 +10,12 @@ from uuid import UUID
 from marketplace.db.session import (
     WriteSession,
     execute,
+    fetch_one,
     fetch_value,
 )
 from marketplace.kit.errors import forbidden, invalid, missing
 from marketplace.parties.actor import Actor, check_scopes
+from marketplace.parties.service.security import note_by
 from marketplace.parties.service.signing_in import token_hash
 
 
@@ -27,7 +29,8 @@ async def create_api_key(
     now: datetime,
 ) -> tuple[UUID, str]:
     """A new key of the actor, and its secret, which is shown this once. A key makes none that may do more than itself.
-    Raises ``apikey.scope``, ``apikey.wider``, ``apikey.expiry``."""
+    Raises ``apikey.scope``, ``apikey.wider``, ``apikey.expiry``, ``auth.recent``."""
+    actor.require_recent(now)
     check_scopes(scopes)
     if wider := sorted(s for s in scopes if not actor.carries(s)):
         raise forbidden(
@@ -46,16 +49,22 @@ async def create_api_key(
         "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
         actor.company_id, actor.user_id, name, secret[:10], token_hash(secret), sorted(scopes), expires_at,
     )  # fmt: skip
+    await note_by(session, actor, "key_made", now, detail=f"{name} ({secret[:10]}…): {', '.join(sorted(scopes))}")
     return made, secret
 
 
-async def revoke_api_key(session: WriteSession, key_id: UUID, now: datetime) -> None:
+async def revoke_api_key(session: WriteSession, actor: Actor, key_id: UUID, now: datetime) -> None:
     """Ends a key at once. Raises ``apikey.not_found``."""
-    if (
-        await execute(session, "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, now)
-        != "UPDATE 1"
-    ):
+    ended = await fetch_one(
+        session,
+        "UPDATE api_key SET revoked_at = $2 WHERE id = $1 AND company_id = $3 AND revoked_at IS NULL RETURNING name, prefix, user_id",
+        key_id, now, actor.company_id,
+    )  # fmt: skip
+    if ended is None:
         raise missing("apikey.not_found", "No such API key, or it was revoked already.")
+    await note_by(
+        session, actor, "key_revoked", now, user_id=ended["user_id"], detail=f"{ended['name']} ({ended['prefix']}…)"
+    )
 
 
 async def make_feed(session: WriteSession, actor: Actor, now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, places, plans, searches
+from marketplace.sourcing.endpoints import agreed, back, cascades, messages, orders, places, plans, records, searches
 
 router = APIRouter()
 for routes in (
@@ -17,5 +17,6 @@ for routes in (
     agreed.company,
     agreed.ending,
     searches.searches,
+    records.company,
 ):
     router.include_router(routes)

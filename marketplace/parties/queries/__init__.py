@@ -35,7 +35,13 @@ async def actor_of_session(session: AsyncSession, token_hash: bytes, now: dateti
     row = await fetch_one(session, f"SELECT a.*, {_MASKING} FROM auth_session($1) a", token_hash)
     if row is None or row["revoked"] or row["expires_at"] <= now:
         raise unauthenticated("auth.session", "Your session has ended. Sign in again; what you had saved is kept.")
-    return _actor(row, session_id=row["session_id"], session_ends=row["expires_at"])
+    return _actor(
+        row,
+        session_id=row["session_id"],
+        session_ends=row["expires_at"],
+        verified_at=row["verified_at"],
+        factor_missing=row["factor_missing"],
+    )
 
 
 async def actor_of_key(session: AsyncSession, key_hash: bytes, now: datetime) -> Actor:
@@ -97,7 +103,7 @@ class SiteRow:
 
 MOST_SITES = 2_000
 """Open sites of one company: few enough to choose from, and no list of them is ever cut."""
-_SITE = """
+SITE = """
 SELECT s.id, s.company_id, c.name AS company, s.code, s.name, s.place, s.region, s.country, s.address, s.lat, s.lon,
        s.approximate, s.timezone, s.opens, s.closes, s.counter_phone, s.after_hours_phone, s.will_call, s.closed_at
 FROM site s JOIN company c ON c.id = s.company_id
@@ -127,7 +133,7 @@ async def sites(
     name, last = after or (None, None)
     rows = await fetch(
         session,
-        _SITE + "WHERE s.company_id = $1 AND ($2::bool IS NULL OR (s.closed_at IS NOT NULL) = $2) "
+        SITE + "WHERE s.company_id = $1 AND ($2::bool IS NULL OR (s.closed_at IS NOT NULL) = $2) "
         "AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', s.name, s.code, s.place)), lower($3)) > 0) "
         f"AND ($4::text IS NULL OR ({_BY_NAME}, s.id) > ({_natural('$4')}, $5)) ORDER BY {_BY_NAME}, s.id LIMIT $6",
         actor.company_id, closed, search, name, last, limit,
@@ -149,13 +155,13 @@ async def count_sites(session: AsyncSession, actor: Actor) -> tuple[int, int]:
 
 async def site_seen(session: AsyncSession, site_id: UUID) -> SiteRow | None:
     """A site, or None where the tenant sees none: another company's, once the two have nothing to do with each other."""
-    row = await fetch_one(session, _SITE + "WHERE s.id = $1", site_id)
+    row = await fetch_one(session, SITE + "WHERE s.id = $1", site_id)
     return SiteRow(**dict(row)) if row else None
 
 
 async def sites_seen(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, SiteRow]:
     """Those of these sites that the tenant sees, by id; one statement."""
-    rows = await fetch(session, _SITE + "WHERE s.id = ANY($1::uuid[])", list(ids))
+    rows = await fetch(session, SITE + "WHERE s.id = ANY($1::uuid[])", list(ids))
     return {r["id"]: SiteRow(**dict(r)) for r in rows}
 
 
@@ -182,7 +188,7 @@ async def home_site(session: AsyncSession, actor: Actor) -> SiteRow | None:
     """The actor's own site, else the company's first open one; None for a company without sites."""
     row = await fetch_one(
         session,
-        _SITE + "WHERE s.company_id = $1 AND s.closed_at IS NULL ORDER BY (s.id = $2) DESC NULLS LAST, s.id LIMIT 1",
+        SITE + "WHERE s.company_id = $1 AND s.closed_at IS NULL ORDER BY (s.id = $2) DESC NULLS LAST, s.id LIMIT 1",
         actor.company_id, actor.site_id,
     )  # fmt: skip
     return SiteRow(**dict(row)) if row else None

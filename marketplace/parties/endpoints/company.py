@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,7 +14,16 @@ from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.parties import queries, service
 from marketplace.parties.actor import VERBS
-from marketplace.parties.permissions import IdempotencyKey, ManagesCompany, Now, ReadingActor, ReadsCompany, ReadsKeys
+from marketplace.parties.permissions import (
+    IdempotencyKey,
+    ManagesCompany,
+    Now,
+    ReadingActor,
+    ReadsCompany,
+    ReadsKeys,
+    ReadsProfiles,
+)
+from marketplace.parties.queries import profiles
 from marketplace.parties.schemas import (
     ChangedUser,
     CompanyOut,
@@ -30,6 +40,8 @@ from marketplace.parties.schemas import (
     NewSite,
     NewUser,
     OwnCompanyOut,
+    ProfileIn,
+    ProfileOut,
     SiteOut,
     Switched,
     UserOut,
@@ -110,6 +122,26 @@ async def companies(
     rows = await queries.companies(session, partners_only=partners_only, search=search, after=mark, limit=limit + 1)
     page = cut(rows, limit, lambda row: [row.name, row.id], secret)
     return PageOut(items=[CompanyOut.model_validate(row) for row in page.items], next=page.next)
+
+
+@router.get("/companies/{company_id}/profile", summary="A company that you deal with")
+async def profile(session: Reading, actor: ReadsProfiles, company_id: UUID) -> ProfileOut:
+    """What it says about itself, and its open sites: your own company, one that you have an agreement or an order with, or a manufacturer
+    that you source for."""
+    found = await profiles.profile(session, actor, company_id)
+    sites = [SiteOut.model_validate(s) for s in await profiles.sites_of(session, company_id)]
+    return ProfileOut(**asdict(found), sites=sites)
+
+
+@router.put("/company/profile", summary="State what others see of your company")
+async def state_profile(
+    session: Writing, actor: ManagesCompany, new: ProfileIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """All of it at once. Companies that you deal with see it."""
+    return await once_done(
+        session, actor, key, "company.profile", new.model_dump(),
+        lambda: service.state_profile(session, actor, **new.model_dump(), now=now),
+    )  # fmt: skip
 
 
 @router.get("/sites", summary="Your sites")
@@ -219,13 +251,17 @@ async def switch_user(
 
 
 @router.post("/users", status_code=201, summary="Add a person")
-async def create_user(session: Writing, actor: ManagesCompany, new: NewUser, key: IdempotencyKey = None) -> Made:
+async def create_user(
+    session: Writing, actor: ManagesCompany, new: NewUser, now: Now, key: IdempotencyKey = None
+) -> Made:
     """Answers the new person's id."""
 
     async def act() -> dict[str, Any]:
         if new.site_id is not None:
             await queries.own_site(session, actor, new.site_id)
-        return {"id": await service.create_user(session, actor, company_id=actor.company_id, **new.model_dump())}
+        return {
+            "id": await service.create_user(session, actor, company_id=actor.company_id, **new.model_dump(), now=now)
+        }
 
     # As in change_user: no password in the key's record.
     given = new.model_dump(exclude={"password"})
@@ -275,7 +311,12 @@ async def revoke_key(
 ) -> None:
     """It stops working at once."""
     await once_done(
-        session, actor, key, f"api-keys.revoke:{key_id}", {}, lambda: service.revoke_api_key(session, key_id, now)
+        session,
+        actor,
+        key,
+        f"api-keys.revoke:{key_id}",
+        {},
+        lambda: service.revoke_api_key(session, actor, key_id, now),
     )
 
 
