@@ -24,6 +24,7 @@ _DOMAINS = (
     "obligations",
     "imports",
     "notifications",
+    "advising",
 )
 
 

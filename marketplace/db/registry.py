@@ -10,7 +10,7 @@ from marketplace.db.base import Row
 
 DOMAINS = (
     "outbox", "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "recalls", "settlement", "resales", "listings", "orders", "sourcing",
-    "obligations", "imports", "notifications",
+    "obligations", "imports", "notifications", "advising",
 )  # fmt: skip
 
 
