@@ -1,29 +1,42 @@
-"""JSON routes of demand histories."""
+"""JSON routes of demand histories and of advice."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 
-from marketplace.advising import queries, service
+from marketplace.advising import queries, service, wording
 from marketplace.advising.overlay import months_of
 from marketplace.advising.permissions import ReadsPlanning, WritesPlanning
+from marketplace.advising.queries import AdviceRow, RowFilter
+from marketplace.advising.reckoning import Kind, policy_from
 from marketplace.advising.schemas import (
+    AdviceRowOut,
+    AdviceWord,
+    ClassWord,
     DemandFileOut,
     DemandIssueOut,
     DemandUploadedOut,
     HistoryOut,
+    MarkWord,
     MonthOut,
+    PolicyIn,
+    RunOut,
 )
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.imports.endpoints import chunks_of
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, PageOut
 from marketplace.parties.permissions import IdempotencyKey, Now
-from marketplace.parties.service import once_done
+from marketplace.parties.service import once, once_done
+from marketplace.parts.numbers import normalise
+from marketplace.planning.advice import Policy
+from marketplace.planning.classes import DemandClass
 from marketplace.settings import Settings
 
 router = APIRouter()
@@ -122,4 +135,116 @@ async def withdraw(
     )  # fmt: skip
 
 
+# -- advice --------------------------------------------------------------------------------------------------------
+
+advice = APIRouter(prefix="/advice", tags=["advice"])
+_FIGURES = tuple(AdviceRow.__slots__)
+
+
+def rows_out(rows: Sequence[AdviceRow], policy: Policy) -> list[AdviceRowOut]:
+    """Rows as the wire shows them, each with its sentence."""
+    if not rows:
+        return []
+    found = wording.as_advice(rows, policy, _FIGURES)
+    out = []
+    for n, r in enumerate(rows):
+        terms = found.readings[r.preset] if r.preset >= 0 else None
+        out.append(
+            AdviceRowOut.model_validate(
+                {
+                    "part_id": r.part_id, "part_number": r.part_number, "description": r.description, "unit": r.uom, "class": wording.class_word(r.kind),
+                    "cost": known(r.cost), "price_needed": known(r.price_needed), "advice": Kind(r.advice).name.lower(),
+                    "preset": terms.name if terms else None, "floor": min(terms.floor, r.release) if terms else 0,
+                    "coverage_before": r.before, "coverage_after": r.after, "coverage_cautious": r.cautious,
+                    "marks": [m.name.lower() for m in wording.marks(r.marks) if m.name], "why": found.sentence(n),
+                    **{x: getattr(r, x) for x in _SAME},
+                }
+            )
+        )  # fmt: skip
+    return out
+
+
+_SAME = (
+    "rate", "rate_low", "rate_high", "decline", "stock", "keep", "release", "scrap", "cash", "worth", "worth_scrapped", "worth_kept", "stake", "hazard",
+    "exact", "steady",
+)  # fmt: skip
+
+
+def known(value: float) -> float | None:
+    """A number, or None where it is not known (or not a finite one)."""
+    return value if math.isfinite(value) else None
+
+
+@advice.post("", status_code=201, summary="Have advice made for every part")
+async def start(
+    session: Writing, actor: WritesPlanning, now: Now, given: PolicyIn, key: IdempotencyKey = None
+) -> RunOut:
+    """From the free stock of your own, the demand histories and the prices on record. The worker does it: ask again until ``state`` is
+    done or failed."""
+
+    async def act() -> RunOut:
+        made = await service.start_run(session, actor, given.policy(), now)
+        return RunOut.model_validate(await queries.run(session, actor.company_id, made))
+
+    answer = await once(session, actor, key, "advice.start", given.model_dump(), act)
+    return RunOut.model_validate(answer.content)
+
+
+@advice.get("", summary="Your runs of the advisor, newest first")
+async def runs(
+    session: Reading,
+    actor: ReadsPlanning,
+    secret: PageSecret,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[RunOut]:
+    """Paged by ``after``."""
+    mark = read_bookmark(after, secret, UUID)
+    found = await queries.runs(session, actor.company_id, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(found, limit, lambda r: [r.id], secret)
+    return PageOut(items=[RunOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@advice.get("/{run_id}", summary="One run: how far it is, and what it comes to")
+async def one_run(session: Reading, actor: ReadsPlanning, run_id: UUID) -> RunOut:
+    """Ask again while ``state`` is 'waiting' or 'running'."""
+    return RunOut.model_validate(await queries.run(session, actor.company_id, run_id))
+
+
+@advice.get("/{run_id}/rows", summary="What is advised, most money at stake first")
+async def rows(
+    session: Reading,
+    actor: ReadsPlanning,
+    secret: PageSecret,
+    run_id: UUID,
+    advice: AdviceWord | None = None,
+    demand_class: ClassWord | None = None,
+    mark: MarkWord | None = None,
+    number: Annotated[str | None, Query(max_length=80, description="What the part number begins with.")] = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[AdviceRowOut]:
+    """Paged by ``after``."""
+    run = await queries.run(session, actor.company_id, run_id)
+    place = read_bookmark(after, secret, float, UUID)
+    wanted = RowFilter(
+        advice=Kind[advice.upper()] if advice else None, kind=DemandClass[demand_class.upper()] if demand_class else None,
+        marks=wording.mark_named(mark) if mark else 0, number=normalise(number) if number else None,
+    )  # fmt: skip
+    found = await queries.rows(
+        session, actor.company_id, run_id, wanted, after=(place[0], place[1]) if place else None, limit=limit + 1
+    )
+    page = cut(found, limit, lambda r: [repr(r.stake), r.part_id], secret)
+    return PageOut(items=rows_out(page.items, policy_from(run.policy)), next=page.next)
+
+
+@advice.get("/{run_id}/parts/{part_id}", summary="What is advised for one part")
+async def one_part(session: Reading, actor: ReadsPlanning, run_id: UUID, part_id: UUID) -> AdviceRowOut:
+    """With its sentence."""
+    run = await queries.run(session, actor.company_id, run_id)
+    row = await queries.advice_row(session, actor.company_id, run_id, part_id)
+    return rows_out([row], policy_from(run.policy))[0]
+
+
 router.include_router(demand)
+router.include_router(advice)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.kit.wire import BodyIn
+from marketplace.planning.advice import Policy
+from marketplace.planning.clauses import USUAL
 
 
 class DemandFileOut(BaseModel):
@@ -83,3 +88,120 @@ class HistoryOut(BaseModel):
 
     part_id: UUID
     months: list[MonthOut]
+
+
+AdviceWord = Literal["none", "keep", "release", "scrap"]
+ClassWord = Literal["unknown", "silent", "rare", "smooth", "intermittent", "erratic", "lumpy"]
+MarkWord = Literal[
+    "protected", "no_price", "other_currency", "no_history", "short", "silent", "gaps", "returns", "outliers", "packs", "stopped", "replaced",
+    "pooled", "unsteady", "several",
+]  # fmt: skip
+
+
+class PolicyIn(BodyIn):
+    """What holds for all parts of a run. Shares are of a unit's cost, interest and hazards a year: 12 % is 0.12."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"horizon": 20, "interest": 0.08, "hazard": 0.1}})
+
+    horizon: float = Field(default=20.0, description="Years that demand has to be covered, 0 to 100.")
+    interest: float = 0.08
+    obsolescence: float = 0.02
+    hazard: float = Field(
+        default=0.1, description="Share of the units with partners that they use up a year, up to 10."
+    )
+    value_times: float = Field(default=3.0, description="What a missing unit costs, in unit costs.")
+    price_share: float = Field(
+        default=0.6, description="What a partner pays for a unit that it may do with as it likes."
+    )
+    holding_share: float = 0.12
+    scrap_share: float = 0.05
+    call_share: float = 0.05
+    presets: list[str] = Field(default=list(USUAL), min_length=1, max_length=10, description="Terms to release under.")
+    renewed: bool = Field(default=False, description="Rights are taken to be renewed to the horizon.")
+    exact_parts: int = Field(
+        default=50,
+        ge=0,
+        le=1_000,
+        description="So many parts, those with most money in stock, are decided by the exact programme.",
+    )
+
+    def policy(self) -> Policy:
+        """As the core takes it. Raises what ``Policy.check`` raises."""
+        made = Policy(**{**self.model_dump(), "presets": tuple(self.presets)})
+        made.check()
+        return made
+
+
+class RunOut(BaseModel):
+    """A run of the advisor. ``state``: waiting, running, done, failed."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a12", "policy": {"horizon": 20.0, "interest": 0.08}, "currency": "USD", "state": "running",
+                "stage": "Deciding", "done": 65536, "total": 1000000, "error": None, "totals": None, "created_at": "2026-01-05T08:00:00Z", "finished_at": None,
+            }
+        },
+    )  # fmt: skip
+
+    id: UUID
+    policy: dict[str, Any]
+    currency: str
+    state: str
+    stage: str
+    done: int
+    total: int
+    error: str | None
+    totals: dict[str, Any] | None = Field(
+        description="Sums over all parts, and by advice, class and terms; null until it is done."
+    )
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class AdviceRowOut(BaseModel):
+    """What is advised for one part. Coverage and intervals are probabilities; money is in the run's currency."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "part_id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a11", "part_number": "57114-TTA", "description": "Compressor rotor", "unit": "EA", "class": "lumpy", "rate": 0.3, "rate_low": 0.1, "rate_high": 0.6,
+                "decline": 0.1, "stock": 10, "cost": 180.0, "advice": "release", "keep": 0, "release": 10, "scrap": 0, "preset": "access-first", "floor": 3, "cash": 918.0, "worth": 3029.0,
+                "worth_scrapped": 600.0, "worth_kept": -530.0, "stake": 3559.0, "coverage_before": 0.99, "coverage_after": 0.91, "coverage_cautious": 0.78, "price_needed": 96.0, "hazard": 0.5, "exact": True, "steady": True,
+                "marks": [], "why": "Release 10 under Access first with 3 to keep (fast users, hazard 0.5 a year): 3,029 against 600 from scrapping and -530 from keeping all; 91 % sure to cover 20 years.",
+            }
+        }
+    )  # fmt: skip
+
+    part_id: UUID
+    part_number: str
+    description: str
+    unit: str
+    class_: ClassWord = Field(alias="class")
+    rate: float = Field(description="Units a year, now, with its 80 % interval.")
+    rate_low: float
+    rate_high: float
+    decline: float
+    stock: int
+    cost: float | None
+    advice: AdviceWord
+    keep: int
+    release: int
+    scrap: int
+    preset: str | None
+    floor: int = Field(description="Units that the partner must keep.")
+    cash: float
+    worth: float
+    worth_scrapped: float
+    worth_kept: float
+    stake: float = Field(description="What the advice is worth more than keeping everything.")
+    coverage_before: float
+    coverage_after: float
+    coverage_cautious: float = Field(description="After, with demand at the upper end of its interval.")
+    price_needed: float | None
+    hazard: float
+    exact: bool
+    steady: bool
+    marks: list[MarkWord]
+    why: str

@@ -1,4 +1,4 @@
-"""What the worker does for advising: reads large files of demand."""
+"""What the worker does for advising: reads large files of demand, and reckons advice."""
 
 from __future__ import annotations
 
@@ -31,4 +31,12 @@ def jobs(database: Database, data_dir: Path) -> Mapping[str, JobHandler]:
             # The words stand on the file, for the person who looks at it.
             structlog.get_logger("advising").info("demand refused", import_id=str(import_id), code=error.code)
 
-    return {service.READ_DEMAND: read_demand}
+    async def run_advice(payload: Mapping[str, Any]) -> None:
+        await service.make_advice(
+            database,
+            run_id=UUID(payload["run_id"]),
+            company_id=UUID(payload["company_id"]),
+            clock=lambda: datetime.now(UTC),
+        )
+
+    return {service.READ_DEMAND: read_demand, service.RUN_ADVICE: run_advice}

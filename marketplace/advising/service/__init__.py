@@ -1,5 +1,15 @@
 """The verbs of advising: bring in demand, have advice made, decide on it."""
 
 from marketplace.advising.service.demand import READ_DEMAND, UploadedDemand, land_demand, upload_demand, withdraw_demand
+from marketplace.advising.service.running import RUN_ADVICE, make_advice, start_run
 
-__all__ = ["READ_DEMAND", "UploadedDemand", "land_demand", "upload_demand", "withdraw_demand"]
+__all__ = [
+    "READ_DEMAND",
+    "RUN_ADVICE",
+    "UploadedDemand",
+    "land_demand",
+    "make_advice",
+    "start_run",
+    "upload_demand",
+    "withdraw_demand",
+]
