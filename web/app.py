@@ -12,6 +12,7 @@ from web.assets import PREFIX
 from web.headers import SecurityHeaders
 from web.pages import (
     about_demo,
+    advice,
     advice_demand,
     agreement_changes,
     agreements,
@@ -76,7 +77,7 @@ from web.session import recognise
 
 PAGES = (
     preferences, api_docs, styleguide, sign_in, about_demo, home, find, searches, listing, order_terms, orders, order_steps, releases, posting_order,
-    advice_demand, release_terms, release_lines, stock, company, company_sites, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
+    advice_demand, advice, release_terms, release_lines, stock, company, company_sites, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, scan,
     calendar, proofs, recalls, status, counts, unit_labels, offline,

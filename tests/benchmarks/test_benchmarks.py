@@ -24,6 +24,7 @@ NAMES = {
         "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
     },
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
+    "advice": {"planning.run", "planning.run.memory"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},
     "plan": {"plan.1000x10000", "plan.caps", "clauses.evaluate", "clauses.evaluate.bare", "clauses.evaluate.v2", "clauses.evaluate.full"},
