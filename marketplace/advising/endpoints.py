@@ -16,9 +16,12 @@ from marketplace.advising.permissions import ReadsPlanning, WritesPlanning
 from marketplace.advising.queries import AdviceRow, RowFilter
 from marketplace.advising.reckoning import Kind, policy_from
 from marketplace.advising.schemas import (
+    AcceptedOut,
+    AcceptIn,
     AdviceRowOut,
     AdviceWord,
     ClassWord,
+    DecideIn,
     DemandFileOut,
     DemandIssueOut,
     DemandUploadedOut,
@@ -244,6 +247,51 @@ async def one_part(session: Reading, actor: ReadsPlanning, run_id: UUID, part_id
     run = await queries.run(session, actor.company_id, run_id)
     row = await queries.advice_row(session, actor.company_id, run_id, part_id)
     return rows_out([row], policy_from(run.policy))[0]
+
+
+@advice.post("/{run_id}/accept", status_code=201, summary="Take advised lines into draft postings")
+async def accept(
+    session: Writing, actor: WritesPlanning, now: Now, run_id: UUID, given: AcceptIn, key: IdempotencyKey = None
+) -> AcceptedOut:
+    """A draft for each set of terms, with the advised units, minimum to keep and price. All of it or nothing; nothing is published."""
+    actor.require("release.write")
+
+    async def act() -> AcceptedOut:
+        wanted = RowFilter(
+            kind=DemandClass[given.demand_class.upper()] if given.demand_class else None,
+            marks=wording.mark_named(given.mark) if given.mark else 0,
+        )
+        made = await service.accept(
+            session, actor, run_id, part_ids=given.part_ids, wanted=wanted, use_class=given.use_class, now=now
+        )
+        return AcceptedOut(releases=list(made))
+
+    answer = await once(session, actor, key, f"advice.accept:{run_id}", given.model_dump(mode="json"), act)
+    return AcceptedOut.model_validate(answer.content)
+
+
+@advice.post("/{run_id}/parts/{part_id}/decide", status_code=201, summary="Decide otherwise than advised, and say why")
+async def decide(
+    session: Writing,
+    actor: WritesPlanning,
+    now: Now,
+    run_id: UUID,
+    part_id: UUID,
+    given: DecideIn,
+    key: IdempotencyKey = None,
+) -> AcceptedOut:
+    """The reason is kept beside the advice, for the comparison with what happens."""
+    actor.require("release.write")
+
+    async def act() -> AcceptedOut:
+        made = await service.decide_otherwise(
+            session, actor, run_id, part_id, release=given.release, preset=given.preset, floor=given.floor, reason=given.reason,
+            use_class=given.use_class, now=now,
+        )  # fmt: skip
+        return AcceptedOut(releases=[made] if made else [])
+
+    answer = await once(session, actor, key, f"advice.decide:{run_id}:{part_id}", given.model_dump(mode="json"), act)
+    return AcceptedOut.model_validate(answer.content)
 
 
 router.include_router(demand)

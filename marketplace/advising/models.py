@@ -157,3 +157,27 @@ class AdviceStage(Row):
         *_figures(),
         prefixes=["UNLOGGED"],
     )
+
+
+class AdviceDecision(Row):
+    """What a person did with what a run advises for a part: so many units into a draft release (``release_id``) under named terms, each
+    partner keeping ``floor`` of them in all. ``reason``: why it is not as advised; null where it is. The latest of a part counts."""
+
+    __tablename__ = "advice_decision"
+    id: Mapped[Id]
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("advice_run.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    company_id: Mapped[UUID]
+    release: Mapped[int]
+    preset: Mapped[str | None]
+    floor: Mapped[int]
+    reason: Mapped[str | None]
+    release_id: Mapped[UUID | None]
+    decided_by: Mapped[UUID]
+    decided_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("release >= 0 AND floor BETWEEN 0 AND release", name="units"),
+        CheckConstraint("(release > 0) = (preset IS NOT NULL)", name="preset"),
+        CheckConstraint("reason = btrim(reason) AND length(reason) BETWEEN 1 AND 500", name="reason"),
+        Index("ix_advice_decision_part", "run_id", "part_id", text("id DESC")),
+    )

@@ -205,3 +205,43 @@ class AdviceRowOut(BaseModel):
     steady: bool
     marks: list[MarkWord]
     why: str
+
+
+class AcceptIn(BodyIn):
+    """Which advice to take: these parts, or all that match and nobody has decided on (``part_ids`` null)."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"part_ids": ["0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a11"]}})
+
+    part_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=1_000)
+    demand_class: ClassWord | None = None
+    mark: MarkWord | None = None
+    use_class: Literal["intermediate_good", "non_capital_spare"] = "non_capital_spare"
+
+
+class AcceptedOut(BaseModel):
+    """The draft postings that were made, one for each set of terms."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"releases": ["0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a13"]}})
+
+    releases: list[UUID]
+
+
+class DecideIn(BodyIn):
+    """Another decision than the advice, and why. ``release`` 0 keeps all."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "release": 5,
+                "preset": "standard-buy-back",
+                "floor": 0,
+                "reason": "Two more machines go to the customer next year.",
+            }
+        }
+    )
+
+    release: int = Field(ge=0, le=1_000_000_000)
+    preset: str | None = None
+    floor: int = Field(default=0, ge=0, le=1_000_000_000)
+    reason: str = Field(max_length=500)
+    use_class: Literal["intermediate_good", "non_capital_spare"] = "non_capital_spare"

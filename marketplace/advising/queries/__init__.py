@@ -1,5 +1,6 @@
 """Reads of advising, by what they are about."""
 
+from marketplace.advising.queries.decisions import DecisionRow, Place, decisions, places_of
 from marketplace.advising.queries.demand import (
     DemandFile,
     IssueRow,
@@ -33,8 +34,10 @@ from marketplace.advising.queries.runs import (
 
 __all__ = [
     "AdviceRow",
+    "DecisionRow",
     "DemandFile",
     "IssueRow",
+    "Place",
     "RowFilter",
     "RunRow",
     "Said",
@@ -43,6 +46,7 @@ __all__ = [
     "copy_history",
     "copy_stock",
     "counting_files",
+    "decisions",
     "demand_file",
     "demand_file_for_update",
     "demand_files",
@@ -51,6 +55,7 @@ __all__ = [
     "maker_named",
     "own_makers",
     "parts_numbered",
+    "places_of",
     "rows",
     "run",
     "run_for_update",
