@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -19,6 +19,7 @@ from marketplace.advising.queries import AdviceRow, RowFilter, RunRow
 from marketplace.advising.reckoning import Kind, Mark, policy_from
 from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -32,7 +33,7 @@ from marketplace.planning.clauses import USUAL, read
 from web.charts import chart
 from web.exports import list_csv, wants_csv
 from web.forms import Fields, Form
-from web.session import SentForm, Visit, submit, visits
+from web.session import SentForm, Visit, submit, uuid_of, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/advice", include_in_schema=False)
@@ -44,6 +45,7 @@ RUN_COLUMNS: Final = (
     Column("cash", "Cash at once", "end"), Column("gain", "More than keeping all", "end"), Column("state", "State"),
 )  # fmt: skip
 COLUMNS: Final = (
+    Column("pick", "Choose", hidden_label=True),
     Column("part", "Part"), Column("class", "Demand"), Column("stock", "Free stock", "end"), Column("advice", "Advice"),
     Column("cash", "Cash at once", "end"), Column("stake", "More than keeping all", "end"), Column("covered", "Covered", "end"), Column("marks", "To look at"),
 )  # fmt: skip
@@ -63,6 +65,17 @@ RISKS: Final = (
     "Demand is reckoned unit by unit: what is asked for several at a time is covered less well than it says.",
     "What a partner pays is an assumption until it is agreed, and that one buys whatever is released.",
 )
+CHOICES: Final = {
+    "advice": {k.name.lower() for k in Kind}, "class": {c.name.lower() for c in DemandClass}, "mark": {m.name.lower() for m in Mark if m.name},
+}  # fmt: skip
+USES: Final = (
+    ("non_capital_spare", "Spares, to fit into its machines"),
+    ("intermediate_good", "Intermediate goods, to use up in its production"),
+)
+DONE: Final = {
+    "taken": ("good", "The lines are in drafts, one for each set of terms.", "Nothing is published: look at them under Surplus postings, then publish."),
+    "kept": ("good", "Decided: every unit is kept.", "Your reason stands beside the advice."),
+}  # fmt: skip
 _FIGURES: Final = tuple(AdviceRow.__slots__)
 
 
@@ -151,12 +164,15 @@ def _policy(fields: Fields, form: Form) -> Policy:
 
 
 def _filter(visit: Visit) -> RowFilter:
-    number = normalise(visit.asked("number")) if visit.asked("number") else ""
-    advice, kind = (
-        visit.choice("advice", {k.name.lower() for k in Kind}),
-        visit.choice("class", {c.name.lower() for c in DemandClass}),
+    return _wanted(lambda name: visit.choice(name, CHOICES[name]) if name in CHOICES else visit.asked(name))
+
+
+def _wanted(given: Callable[[str], str]) -> RowFilter:
+    """Which rows an address or a form asks for."""
+    number = normalise(given("number")) if given("number") else ""
+    advice, kind, mark = (
+        text if (text := given(name)) in CHOICES[name] else "" for name in ("advice", "class", "mark")
     )
-    mark = visit.choice("mark", {m.name.lower() for m in Mark if m.name})
     return RowFilter(
         advice=Kind[advice.upper()] if advice else None, kind=DemandClass[kind.upper()] if kind else None,
         marks=wording.mark_named(mark) if mark else 0, number=number or None,
@@ -191,8 +207,54 @@ async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
         "advice/run.html", run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view), may=visit.actor.may(VERB),
         why=_sentences(rows, policy), terms=[read(n) for n in policy.presets], kinds=_options(wording.KINDS), marks=_options(wording.MARKS),
         classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, Kind=Kind, DemandClass=DemandClass, money=_money, sure=_sure, told=outlook.told_about(policy),
-        done=visit.asked("done"),
+        decided=await queries.decisions(visit.session, visit.actor.company_id, run_id, [r.part_id for r in rows]), done=DONE.get(visit.asked("done")),
+        may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), uses=USES, filters=[(n, v) for n, v in view.query if n in ("advice", "class", "mark", "number")],
     )  # fmt: skip
+
+
+@router.post("/{run_id}/accept")
+async def accept(request: Request, run_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Chosen lines, or all that match the filters, into drafts: one for each set of terms."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        actor.require("release.write")
+        form, fields = sent.form(), sent.fields()
+        chosen = [found for text in fields.many("part") if (found := uuid_of(text))]
+        every = form.value("which") == "all"
+        if not every and not chosen:
+            raise invalid("advice.nothing", "Choose at least one line, or take all that match.")
+        made = await service.accept(
+            session, actor, run_id, part_ids=None if every else chosen, wanted=_wanted(form.value), use_class=form.value("use_class") or USES[0][0], now=now
+        )  # fmt: skip
+        return f"/releases/{made[0]}" if len(made) == 1 else f"/advice/{run_id}?done=taken"
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _one(visit, run_id, form)
+
+    return await submit(request, sent, VERB, act, now=now, to=str, again=again)
+
+
+@router.post("/{run_id}/parts/{part_id}/decide")
+async def decide(request: Request, run_id: UUID, part_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Another decision than the advice, and why."""
+
+    async def act(session: WriteSession, actor: Actor) -> str:
+        actor.require("release.write")
+        form, fields = sent.form(), sent.fields()
+        release = fields.whole("release", "Release")
+        floor = fields.whole("floor", "Minimum to keep", empty=0)
+        reason = fields.text("reason", "Why", most=service.MOST_REASON)
+        fields.check("advice.decision", "Nothing was decided.")
+        made = await service.decide_otherwise(
+            session, actor, run_id, part_id, release=release, preset=form.value("preset") or None, floor=floor, reason=reason,
+            use_class=form.value("use_class") or USES[0][0], now=now,
+        )  # fmt: skip
+        return f"/releases/{made}" if made else f"/advice/{run_id}/parts/{part_id}?done=kept"
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _part(visit, run_id, part_id, form)
+
+    return await submit(request, sent, VERB, act, now=now, to=str, again=again)
 
 
 def _options(words: Mapping[Any, str]) -> list[tuple[str, str]]:
@@ -289,15 +351,16 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     policy = policy_from(run.policy)
     found = wording.as_advice([row], policy, _FIGURES)
     curve = outlook.coverage_curve(found)
+    decided = (await queries.decisions(visit.session, company, run_id, [part_id])).get(part_id)
     terms, units = outlook.nth_units(found) if row.advised else (None, [])
     today = visit.today
     return visit.show(
-        "advice/part.html", run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=_sure, money=_money, may=visit.actor.may(VERB), known=known,
+        "advice/part.html", decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=_sure, money=_money, may=visit.actor.may(VERB), known=known,
         class_words=DemandClass(row.kind).words, model_words=MODEL_WORDS[MODELS[row.model]], marks=[wording.MARKS[m] for m in wording.marks(row.marks)], kind=wording.KINDS[Kind(row.advice)],
         history=chart([(date(m // 12, m % 12 + 1, 1), None if u is None else Decimal(str(u))) for m, u, _ in months], steps=True, whole=True), by_year=_by_year(months),
         ahead=[(t, row.rate * f, row.rate_low * f, row.rate_high * f) for t in (1, 5, 10, 20) if t <= max(policy.horizon, 1) for f in [_full(row.decline, t)]],
         curve=curve, drawn=chart([(today + timedelta(days=round(c.years * 365.25)), Decimal(str(round(c.after * 100, 2)))) for c in ([_now(curve[0])] if curve[0].years else []) + curve], steps=False),
-        terms=terms, units=units, others=outlook.other_terms(found) if row.advised else [], done=visit.asked("done"), own=read(policy.presets[row.preset]) if row.preset >= 0 else None,
+        terms=terms, units=units, others=outlook.other_terms(found) if row.advised else [], done=DONE.get(visit.asked("done")), own=read(policy.presets[row.preset]) if row.preset >= 0 else None,
     )  # fmt: skip
 
 
