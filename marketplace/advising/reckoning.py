@@ -171,14 +171,19 @@ def together(chunks: Sequence[Columns]) -> Columns:
     return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
 
 
-def exactly(columns: Columns, policy: Policy) -> None:
-    """The parts with most money in stock once more, by the exact programme, in place."""
+def most_money(columns: Columns, policy: Policy, pieces: int) -> list[Ints]:
+    """The parts with most money in stock, which the exact programme decides once more, in so many pieces of like work."""
     money = np.where(columns["advised"], columns["stock"] * np.nan_to_num(columns["cost"]), 0.0)
     at = np.argsort(-money, kind="stable")[: int(policy.exact_parts)]
-    at = np.sort(at[money[at] > 0])
-    if not at.size:
-        return
-    for name, value in _columns(advise(parts_of({n: c[at] for n, c in columns.items()}), policy)).items():
+    at = at[money[at] > 0]
+    at = at[np.argsort(columns["stock"][at], kind="stable")]
+    return [np.sort(some) for some in (at[n::pieces] for n in range(pieces)) if some.size]
+
+
+def exactly(columns: Columns, at: Ints, policy: Policy) -> None:
+    """These parts once more, by the exact programme, in place."""
+    once_more = advise(parts_of({n: c[at] for n, c in columns.items()}), replace(policy, exact_parts=int(at.size)))
+    for name, value in _columns(once_more).items():
         columns[name][at] = value
     unsteady = ~columns["steady"][at] & (columns["release"][at] > 0)
     columns["marks"][at] = np.where(

@@ -80,5 +80,22 @@ async def test_from_a_demand_file_to_what_each_part_is_told(world: World, site: 
         assert words in slow, words
     bare = await planner.get(f"{address}/parts/{parts['FREE']}")
     assert "No history of this part is on record" in bare.text
+    refused = await send(planner, f"{address}/accept", table, which="chosen")
+    assert "Choose at least one line" in refused.text
+    assert not await world.owner.fetchval("SELECT count(*) FROM advice_decision WHERE run_id = $1", run_id)
+    taken = await send(planner, f"{address}/accept", table, which="chosen", part=str(parts["SLOW"]))
+    assert taken.status_code == 303, taken.text
+    draft = await planner.get(taken.headers["location"], follow_redirects=True)
+    assert f"{world.tag}-SLOW" in draft.text
+    where = f"{address}/parts/{parts['BUSY']}"
+    unsaid = await send(planner, f"{where}/decide", await planner.get(where), release="0", reason="")
+    assert unsaid.status_code == 422
+    assert await world.owner.fetchval("SELECT count(*) FROM advice_decision WHERE run_id = $1", run_id) == 1
+    kept = await send(
+        planner, f"{where}/decide", await planner.get(where), release="0", reason="A customer asked for them."
+    )
+    assert kept.status_code == 303, kept.text
+    assert "A customer asked for them." in (await planner.get(where)).text
+    assert "all kept (A customer asked for them.)" in (await planner.get(address)).text
     stranger = await site.browser(world.maker, "warehouse")
     assert (await stranger.get(address)).status_code == 403

@@ -121,7 +121,8 @@ class _Reckoning:
 
             columns = reckoning.together(await self._each("Deciding", slices, decide))
             await self._say("The largest exactly", 0, 0)
-            await asyncio.to_thread(reckoning.exactly, columns, self._policy)
+            pieces = reckoning.most_money(columns, self._policy, _AT_ONCE)
+            await asyncio.gather(*(asyncio.to_thread(reckoning.exactly, columns, at, self._policy) for at in pieces))
         if columns is None or not len(columns["stock"]):
             raise conflict(
                 "advice.no_stock",
