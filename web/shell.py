@@ -141,7 +141,7 @@ NAVIGATION: Final = (
     ),
     NavItem(
         "advice",
-        "Release, keep, scrap",
+        "Advisor",
         "/advice",
         "adjustments-horizontal",
         "Stock",

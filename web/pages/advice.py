@@ -55,7 +55,7 @@ CSV: Final = (
     "Covered as advised", "Covered if demand is at the upper end", "Price needed to release", "Currency", "To look at", "Why",
 )  # fmt: skip
 SHARES: Final = {
-    "interest": ("Interest", 8), "obsolescence": ("Obsolescence", 2), "hazard": ("Used up by partners", 10), "holding_share": ("Keeping a unit", 12),
+    "interest": ("Interest a year", 8), "obsolescence": ("Obsolescence a year", 2), "hazard": ("Used up by partners a year", 10), "holding_share": ("Keeping a unit for a year", 12),
     "price_share": ("A partner pays", 60), "scrap_share": ("Scrapping brings", 5), "call_share": ("Calling a unit back", 5),
 }  # fmt: skip
 """Fields of the policy that a form asks for in percent."""
@@ -286,13 +286,13 @@ def _sentences(rows: Sequence[AdviceRow], policy: Policy) -> dict[UUID, str]:
 def _sure(share: float) -> str:
     """Never rounded up to certainty."""
     return (
-        "> 99.9 %"
+        ">\u00a099.9\u00a0%"
         if share >= 0.9995
-        else f"{share * 100:.1f} %"
+        else f"{share * 100:.1f}\u00a0%"
         if share >= 0.99
-        else f"{share * 100:.0f} %"
+        else f"{share * 100:.0f}\u00a0%"
         if share >= 0.01
-        else "< 1 %"
+        else "<\u00a01\u00a0%"
     )
 
 

@@ -116,6 +116,8 @@ async def decide_otherwise(
         raise invalid("advice.units", f"Release 0 to {row.stock:,}: so many were free.", field="release")
     if release and preset not in COMBINATIONS:
         raise invalid("advice.terms", f"Choose the terms to release under: {', '.join(COMBINATIONS)}.", field="preset")
+    if not release:
+        floor = 0  # nobody is to keep units that are not released
     if not 0 <= floor <= release:
         raise invalid("advice.units", "The minimum to keep is from 0 to what is released.", field="floor")
     before = (await queries.decisions(session, actor.company_id, run_id, [part_id])).get(part_id)
