@@ -118,8 +118,8 @@ async def issues(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[DemandIssueOut]:
     """Numbers that are no part, cells that are no number, gaps, returns, outliers: nothing of it was guessed. Paged by ``after``."""
-    await queries.demand_file(session, actor.company_id, import_id)
     mark = read_bookmark(after, secret, int)
+    await queries.demand_file(session, actor.company_id, import_id)
     rows = await queries.demand_issues(
         session, actor.company_id, import_id, after=mark[0] if mark else 0, limit=limit + 1
     )
@@ -228,8 +228,8 @@ async def rows(
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[AdviceRowOut]:
     """Paged by ``after``."""
-    run = await queries.run(session, actor.company_id, run_id)
     place = read_bookmark(after, secret, float, UUID)
+    run = await queries.run(session, actor.company_id, run_id)
     wanted = RowFilter(
         advice=Kind[advice.upper()] if advice else None, kind=DemandClass[demand_class.upper()] if demand_class else None,
         marks=wording.mark_named(mark) if mark else 0, number=normalise(number) if number else None,
