@@ -22,6 +22,8 @@ MOST_SHOWN = 30
 """Units whose worth is shown one by one."""
 _SMALL = 20
 """Up to so many units other terms are weighed by the exact programme where the part was."""
+_EVENTS = 300.0
+"""More demands and uses than this over the horizon take the programme longer than a page may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class Otherwise:
 def other_terms(found: Advice, part: int = 0) -> list[Otherwise]:
     """Every named set of terms by itself, most worth first."""
     p = found.parts.rows(np.array([part]))
-    exact = bool(found.exact[part]) and p.stock[0] <= _SMALL
+    events = (p.rate[0] + found.hazard[part] * p.stock[0]) * found.policy.horizon
+    exact = bool(found.exact[part] and p.stock[0] <= _SMALL and events <= _EVENTS)
     worth = _worth(found.policy, p, [r.name for r in found.readings], exact)
     made = []
     for name in COMBINATIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
@@ -350,6 +351,8 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     months = months_of([(s.first, s.units) for s in said])
     policy = policy_from(run.policy)
     found = wording.as_advice([row], policy, _FIGURES)
+    # A second of reckoning is nothing that other requests should wait for.
+    others = await asyncio.to_thread(outlook.other_terms, found) if row.advised else []
     curve = outlook.coverage_curve(found)
     decided = (await queries.decisions(visit.session, company, run_id, [part_id])).get(part_id)
     terms, units = outlook.nth_units(found) if row.advised else (None, [])
@@ -360,7 +363,7 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
         history=chart([(date(m // 12, m % 12 + 1, 1), None if u is None else Decimal(str(u))) for m, u, _ in months], steps=True, whole=True), by_year=_by_year(months),
         ahead=[(t, row.rate * f, row.rate_low * f, row.rate_high * f) for t in (1, 5, 10, 20) if t <= max(policy.horizon, 1) for f in [_full(row.decline, t)]],
         curve=curve, drawn=chart([(today + timedelta(days=round(c.years * 365.25)), Decimal(str(round(c.after * 100, 2)))) for c in ([_now(curve[0])] if curve[0].years else []) + curve], steps=False),
-        terms=terms, units=units, others=outlook.other_terms(found) if row.advised else [], done=DONE.get(visit.asked("done")), own=read(policy.presets[row.preset]) if row.preset >= 0 else None,
+        terms=terms, units=units, others=others, done=DONE.get(visit.asked("done")), own=read(policy.presets[row.preset]) if row.preset >= 0 else None,
     )  # fmt: skip
 
 
