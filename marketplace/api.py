@@ -26,6 +26,7 @@ _DOMAINS = (
     "imports",
     "notifications",
     "activity",
+    "advising",
 )
 
 

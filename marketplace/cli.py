@@ -16,6 +16,7 @@ import typer
 
 from marketplace.cli_advise import advise
 from marketplace.cli_backup import backup_app, restore
+from marketplace.cli_demand import demand_app
 from marketplace.cli_locate import locate
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
 from marketplace.cli_rates import rate_app
@@ -36,7 +37,7 @@ ledger_app = typer.Typer(help="The ledger.", no_args_is_help=True)
 index_app = typer.Typer(help="Published indexes that prices follow.", no_args_is_help=True)
 for name, sub in (
     ("company", company_app), ("user", user_app), ("apikey", apikey_app), ("contracts", contracts_app),
-    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app), ("backup", backup_app), ("rate", rate_app),
+    ("ledger", ledger_app), ("index", index_app), ("log", log_app), ("witness", witness_app), ("backup", backup_app), ("rate", rate_app), ("demand", demand_app),
 ):  # fmt: skip
     app.add_typer(sub, name=name)
 app.command()(verify)

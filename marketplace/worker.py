@@ -115,6 +115,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     """Runs until told to stop (SIGTERM, SIGINT or ``stop``)."""
     if settings.worker_database_url is None:
         raise busy("settings.worker", "Set BACKSTOCK_WORKER_DATABASE_URL, or start with 'backstock demo'.")
+    from marketplace.advising import tasks as advising
     from marketplace.imports import tasks as imports
     from marketplace.notifications import tasks as notifications
     from marketplace.obligations import tasks as obligations
@@ -182,7 +183,12 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     try:
         await run(
             settings.worker_database_url,
-            {DELIVER: deliver, **imports.jobs(database, settings.data_dir), **parties.jobs(database)},
+            {
+                DELIVER: deliver,
+                **imports.jobs(database, settings.data_dir),
+                **parties.jobs(database),
+                **advising.jobs(database, settings.data_dir),
+            },
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
                 "ledger.check": (EVERY_QUARTER_HOUR, on_check),

@@ -139,6 +139,15 @@ NAVIGATION: Final = (
     NavItem(
         "stock", "Stock", "/stock", "building-warehouse", "Stock", _roles("planner", "seller", "warehouse", "auditor")
     ),
+    NavItem(
+        "advice",
+        "Advisor",
+        "/advice",
+        "adjustments-horizontal",
+        "Stock",
+        _roles("planner", "auditor"),
+        "Advice",
+    ),
     NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse", "auditor")),
     NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
     NavItem(

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -14,6 +14,8 @@ from uuid import UUID
 
 from marketplace.agreements.terms import dump_terms
 from marketplace.agreements.together import dump_further
+from marketplace.demo.asked import MONTHS, asked, first_month
+from marketplace.demo.draws import Draws
 from marketplace.demo.papers import Paper, PublishedClause, papers, parsed_terms
 from marketplace.demo.rows.calls import Settlement
 from marketplace.demo.rows.trade import Agreement
@@ -390,10 +392,28 @@ class Mapper:
             "last_issue_on usage_12 usage_24 usage_36 package_quantity protected snapshot_on job_id",
             total, lines,
         )  # fmt: skip
+        yield from self._demand(snapshot)
         counts = self._counts()
         yield _table(
             "stock_count", "counts",
             "holder_id site_id part_id counted_at counted expected counted_by beneficiaries", len(counts), counts,
+        )  # fmt: skip
+
+    def _demand(self, snapshot: date) -> Iterator[Table]:
+        """What the field asked for of the own stock, as a file of demand said it."""
+        w, draws = self.world, Draws(1)
+        histories = sorted(asked(w.own_stock, draws).items())
+        key, file = draws.id(w.start, "demand file"), "northfield-demand.csv"
+        yield _table(
+            "demand_import", "own stock",
+            "id company_id file_name file_sha256 file_size file_path step first_month months numbers parts created_by created_at finished_at",
+            1,
+            [(key, self.maker, file, sha256(repr(histories).encode()).digest(), 7 * MONTHS * len(histories), "", "done", first_month(snapshot),
+              MONTHS, len(histories), len(histories), self.actor[self.maker, "planner"], w.start, w.start)],
+        )  # fmt: skip
+        yield _table(
+            "demand_history", "own stock", "import_id part_id company_id units", len(histories),
+            [(key, part, self.maker, units) for part, units in histories],
         )  # fmt: skip
 
     def _stock_file(self, condition: Mapping[UUID, str]) -> tuple[bytes, int, dict[str, Any]]:

@@ -120,6 +120,8 @@ class DemandTable:
     units: Array
     first_month: int
     """As ``month_of``."""
+    numbers: list[str]
+    """Of each row, as the file first writes it."""
 
 
 def read_demand(header: Sequence[str], rows: Iterable[Row], told: Told) -> DemandTable:
@@ -175,6 +177,7 @@ def _wide(months: dict[int, int], number: int, rows: Iterable[Row], told: Told) 
         shown = ", ".join(gaps[:6]) + (f" and {len(gaps) - 6} more" if len(gaps) > 6 else "")
         told.add("demand", 0, "", f"No column for {shown}: taken as not recorded, not as zero.")
     keys: dict[str, int] = {}
+    numbers: list[str] = []
     kept: list[Array] = []
     for row, cells in rows:
         written, key = _number(cells[number])
@@ -191,12 +194,14 @@ def _wide(months: dict[int, int], number: int, rows: Iterable[Row], told: Told) 
             told.add("demand", row, written, "The number has more than one row: their demand is added up.")
         else:
             keys[key] = len(kept)
+            numbers.append(written)
             kept.append(line)
-    return DemandTable(keys, np.array(kept) if kept else np.empty((0, span)), first)
+    return DemandTable(keys, np.array(kept) if kept else np.empty((0, span)), first, numbers)
 
 
 def _by_line(number: int, when: int, count: int, rows: Iterable[Row], told: Told) -> DemandTable:
     keys: dict[str, int] = {}
+    numbers: list[str] = []
     found: list[tuple[int, int, float]] = []
     for row, cells in rows:
         written, key = _number(cells[number])
@@ -220,9 +225,12 @@ def _by_line(number: int, when: int, count: int, rows: Iterable[Row], told: Told
         amount = _units(cells[count], row, written, told)
         if np.isnan(amount):
             continue
-        found.append((keys.setdefault(key, len(keys)), month, amount))
+        if key not in keys:
+            keys[key] = len(numbers)
+            numbers.append(written)
+        found.append((keys[key], month, amount))
     if not found:
-        return DemandTable(keys, np.full((len(keys), 1), np.nan), 0)
+        return DemandTable(keys, np.full((len(keys), 1), np.nan), 0, numbers)
     first, last = min(f[1] for f in found), max(f[1] for f in found)
     span = _span(first, last)
     total, start = np.zeros((len(keys), span)), np.full(len(keys), span)
@@ -230,7 +238,7 @@ def _by_line(number: int, when: int, count: int, rows: Iterable[Row], told: Told
         total[part, month - first] += amount
         start[part] = min(start[part], month - first)
     # A list of demands has no lines for months without any: from a part's first one on they are zeros.
-    return DemandTable(keys, np.where(np.arange(span) >= start[:, None], total, np.nan), first)
+    return DemandTable(keys, np.where(np.arange(span) >= start[:, None], total, np.nan), first, numbers)
 
 
 def _span(first: int, last: int) -> int:

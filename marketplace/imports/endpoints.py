@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import UploadFile as Upload
 from starlette.responses import StreamingResponse
 
 from marketplace.db.requests import PageSecret, Reading, Writing, database
@@ -56,7 +57,7 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
-async def chunks_of(file: UploadFile) -> AsyncIterator[bytes]:
+async def chunks_of(file: Upload) -> AsyncIterator[bytes]:
     """An upload in pieces."""
     while chunk := await file.read(_CHUNK):
         yield chunk

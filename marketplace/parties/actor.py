@@ -49,6 +49,8 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("order.receive", "admin buyer warehouse", "receive orders"),
         ("agreement.read", "admin planner buyer seller warehouse technician auditor", "see agreements"),
         ("agreement.sign", "admin planner buyer", "sign agreements"),
+        ("planning.read", "admin planner auditor", "see demand histories and what is advised for each part"),
+        ("planning.write", "admin planner", "bring in demand histories, and have advice made and decided on"),
         ("sourcing.read", "admin planner technician auditor warehouse", "see availability and parts requests"),
         ("sourcing.request", "admin planner technician", "raise parts requests and order units back"),
         ("sourcing.approve", "admin planner", "approve orders above a technician's limit"),
@@ -90,7 +92,12 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
 }
 
 # Who may approve an order back must see whom it goes to, so a key that carries the one carries the other.
-_CARRIED_BY = {"release.read": "release.write", "import.read": "stock.import", "stock.holders": "sourcing.approve"}
+_CARRIED_BY = {
+    "release.read": "release.write",
+    "import.read": "stock.import",
+    "planning.read": "planning.write",
+    "stock.holders": "sourcing.approve",
+}
 _NAMING = frozenset({"agreement.read", "order.read", "settlement.read"})
 """Records that are kept with a holder as the other party and make no sense without its name: closed to whom it is hidden
 from."""

@@ -17,6 +17,7 @@ GROUPS = {
     "confirm": "confirming",
     "plan": "solving",
     "planning": "planning",
+    "advice": "planning_run",
     "import": "stocking",
     "asof": "past",
     "demo": "using",

@@ -24,6 +24,7 @@ NAMES = {
         "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
     },
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
+    "advice": {"planning.run", "planning.run.memory"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
     "record": {"record.partner", "record.activity"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},

@@ -3,6 +3,7 @@ it is read in as many statements for many rows as for one, and its pages are bou
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from marketplace.advising.reckoning import FIELDS, kept_policy
 from marketplace.agreements.library import read_released
 from marketplace.agreements.terms import TERMS_TYPES, ClauseName
 from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.kit.pages import MAX_PAGE, sign_bookmark
+from marketplace.planning.advice import Policy
 from marketplace.settings import Settings
 from tests.agreed import CONTRACTS
 from tests.clients import app_for, client_for, token_for
@@ -297,6 +300,34 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await ok(admin.post(f"{API}/account/address", json={"email": who["email"]}))
             await token_for(owner, world.maker.users["admin"], world.maker.id)
 
+        async def advised(turn: int) -> tuple[str, str]:
+            """One more file of demand and one more run; answers their ids."""
+            maker = world.maker.id
+            file = await owner.fetchval(
+                "INSERT INTO demand_import (company_id, file_name, file_sha256, file_size, file_path, step, first_month, months, created_by) "
+                "VALUES ($1, 'demand.csv', '', 1, '', 'done', '2025-01-01', 1, $1) RETURNING id", maker,
+            )  # fmt: skip
+            run = await owner.fetchval(
+                "INSERT INTO advice_run (company_id, policy, currency, state, created_by) VALUES ($1, $2::jsonb, 'USD', 'done', $1) RETURNING id",
+                maker, json.dumps(kept_policy(Policy())),
+            )  # fmt: skip
+            first = (str(file), str(run)) if turn == 0 else advice
+            await owner.execute(
+                "INSERT INTO demand_issue (import_id, no, company_id, row_no, part_number, message) VALUES ($1::text::uuid, $2, $3, 1, 'X', 'Odd.')",
+                first[0], turn + 1, maker,
+            )  # fmt: skip
+            figures = [name for name, _ in FIELDS if name not in ("run_id", "part_id")]
+            zeros = ", ".join(
+                "false" if n in ("advised", "exact", "steady") else "-1" if n == "preset" else "0" for n in figures
+            )
+            await owner.execute(
+                f"INSERT INTO advice_row (run_id, part_id, company_id, {', '.join(figures)}) VALUES ($1::text::uuid, $2, $3, {zeros})",
+                first[1], await world.make_part(f"{world.tag}-ADVISED-{turn}"), maker,
+            )  # fmt: skip
+            return first
+
+        advice = await advised(0)
+
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
@@ -305,6 +336,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                 url = (
                     path.replace("{site_id}", str(world.maker.site))
                     .replace("{job_id}", imported)
+                    .replace("{import_id}", advice[0])
+                    .replace("{run_id}", advice[1])
                     .replace("{call_id}", draw)
                     .replace("{requisition_id}", drawn_for)
                     .replace("{agreement_id}", bound)
@@ -353,6 +386,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await stopped_and_counted(turn)
             await written(turn)
             await invited(turn)
+            await advised(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one

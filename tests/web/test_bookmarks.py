@@ -10,7 +10,7 @@ from tests.web.job import open_site
 from tests.world import World
 
 LISTS = (
-    "/orders", "/calls", "/requests", "/units", "/imports", "/stock", "/releases", "/agreements", "/agreements/notices",
+    "/orders", "/calls", "/requests", "/units", "/imports", "/advice", "/advice/demand", "/stock", "/releases", "/agreements", "/agreements/notices",
     "/settlement", "/holdings", "/find", "/find?sort=price", "/find?sort=distance",
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from marketplace.imports.service.deciding import MAX_AT_ONCE, Decision, decide
 from marketplace.imports.service.mapping import change_mapping, choose_landing, refuse_cancelled
 from marketplace.imports.service.running import RUN, SMALL_FILE_BYTES, ask_worker, cancel, note_refusal, run
-from marketplace.imports.service.uploading import MODES, Uploaded, upload
+from marketplace.imports.service.uploading import MODES, Uploaded, arriving, upload
 
 __all__ = [
     "MAX_AT_ONCE",
@@ -12,6 +12,7 @@ __all__ = [
     "SMALL_FILE_BYTES",
     "Decision",
     "Uploaded",
+    "arriving",
     "ask_worker",
     "cancel",
     "change_mapping",

@@ -76,7 +76,7 @@ async def upload(
         await parties.site_for_share(session, actor, default_site_id)
     day = await check_day(session, actor, default_site_id, snapshot_on, now)
     folder = data_dir / "uploads" / str(actor.company_id)
-    async with _arriving(chunks, folder, limit_bytes) as file:
+    async with arriving(chunks, folder, limit_bytes) as file:
         # Looked through before it is kept: a refused one never stands where another import's file may be.
         digest = file.digest
         if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
@@ -172,7 +172,7 @@ async def check_day(
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrived:
+class Arrived:
     """A file that has come in whole, under a name of its own until it is kept under its SHA-256."""
 
     path: Path
@@ -190,7 +190,7 @@ class _Arrived:
 
 
 @contextlib.asynccontextmanager
-async def _arriving(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) -> AsyncIterator[_Arrived]:
+async def arriving(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int) -> AsyncIterator[Arrived]:
     """Writes a file down. What is not kept when the block ends leaves nothing behind."""
     partial = folder / f".{secrets.token_hex(8)}.partial"
     hasher, size = hashlib.sha256(), 0
@@ -208,7 +208,7 @@ async def _arriving(chunks: AsyncIterator[bytes], folder: Path, limit_bytes: int
                 hasher.update(chunk)
                 await asyncio.to_thread(file.write, chunk)
             await asyncio.to_thread(_flush, file)
-        yield _Arrived(partial, hasher.digest(), size)
+        yield Arrived(partial, hasher.digest(), size)
     except OSError as error:
         if error.errno in _FULL:
             raise busy(

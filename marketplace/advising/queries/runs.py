@@ -1,0 +1,273 @@
+"""Reads of advice: what a run is reckoned from, runs, and their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy.typing as npt
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from marketplace.advising.copying import Unpacker
+from marketplace.db.session import ReadSession, WriteSession, driver, fetch, fetch_one, fetch_value
+from marketplace.kit.errors import missing
+
+_RUN = """
+SELECT r.id, r.company_id, r.policy, r.currency, r.state, r.stage, r.done, r.total, r.attempt, r.error, r.totals, r.created_at,
+       r.finished_at, r.created_by
+FROM advice_run r
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run: ``policy`` and ``totals`` as ``reckoning`` keeps them."""
+
+    id: UUID
+    company_id: UUID
+    policy: Mapping[str, Any]
+    currency: str
+    state: str
+    stage: str
+    done: int
+    total: int
+    attempt: int
+    error: str | None
+    totals: Mapping[str, Any] | None
+    created_at: datetime
+    finished_at: datetime | None
+    created_by: UUID
+
+
+def _read(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _run(row: asyncpg.Record) -> RunRow:
+    return RunRow(**{**dict(row), "policy": _read(row["policy"]), "totals": _read(row["totals"])})
+
+
+async def run(session: AsyncSession, company_id: UUID, run_id: UUID) -> RunRow:
+    """One run. Raises ``advice.not_found``."""
+    row = await fetch_one(session, _RUN + "WHERE r.id = $1 AND r.company_id = $2", run_id, company_id)
+    if row is None:
+        raise missing("advice.not_found", "No such run of the advisor.")
+    return _run(row)
+
+
+async def run_for_update(session: WriteSession, company_id: UUID, run_id: UUID) -> RunRow:
+    """The same, locked."""
+    await fetch(
+        session, "SELECT 1 FROM advice_run WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE", run_id, company_id
+    )
+    return await run(session, company_id, run_id)
+
+
+async def runs(
+    session: AsyncSession, company_id: UUID, *, after: UUID | None = None, limit: int = 51
+) -> Sequence[RunRow]:
+    """The company's runs, newest first."""
+    rows = await fetch(
+        session,
+        _RUN + "WHERE r.company_id = $1 AND ($2::uuid IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3",
+        company_id, after, limit,
+    )  # fmt: skip
+    return [_run(r) for r in rows]
+
+
+async def going_for_update(session: WriteSession, company_id: UUID, since: datetime) -> bool:
+    """Whether a run is under way that began lately. Two people who press at once take turns."""
+    await fetch(session, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", f"advice of {company_id}")
+    return bool(
+        await fetch_value(
+            session,
+            "SELECT EXISTS (SELECT 1 FROM advice_run WHERE company_id = $1 AND state IN ('waiting', 'running') AND created_at > $2)",
+            company_id, since,
+        )
+    )  # fmt: skip
+
+
+# -- what a run is reckoned from ---------------------------------------------------------------------------
+
+# Own units that could be released today, as a draft would find them (listings): free, here, under no agreement, not on offer
+# already. Cores are worth what is still good in them and cover no demand. Of a part's lines each speaks for as many units as it has.
+_STOCK = """
+WITH listed AS (
+    SELECT lot_id, position_id, sum(quantity) AS units FROM listing_lot WHERE company_id = $1 GROUP BY lot_id, position_id
+), free AS (
+    SELECT p.part_id, sum(greatest(p.quantity - p.held - coalesce(b.units, 0), 0)) AS units
+    FROM position p JOIN lot l ON l.lot_id = p.lot_id
+    LEFT JOIN listed b ON b.lot_id = p.lot_id AND b.position_id = p.position_id
+    WHERE p.owner_id = $1 AND p.holder_id = $1 AND p.agreement_id IS NULL AND p.quantity > 0 AND p.site_id IS NOT NULL
+      AND p.condition <> 'core' AND NOT l.frozen GROUP BY p.part_id
+), said AS (
+    SELECT k.part_id, sum(k.unit_cost * greatest(k.quantity, 1)) FILTER (WHERE k.unit_cost > 0)
+             / sum(greatest(k.quantity, 1)) FILTER (WHERE k.unit_cost > 0) AS cost,
+           max(k.list_price) AS price, bool_or(k.protected) AS protected
+    FROM stock_line k WHERE k.company_id = $1 GROUP BY k.part_id
+), known AS (
+    SELECT part_id FROM free WHERE units > 0
+    UNION SELECT h.part_id FROM demand_history h WHERE h.company_id = $1 AND h.import_id = ANY($3::uuid[])
+)
+SELECT n.part_id, coalesce(f.units, 0)::float8,
+    coalesce(s.cost, nullif(s.price, 0), CASE WHEN x.currency = $2 THEN nullif(x.list_price, 0) END, 'NaN')::float8,
+    coalesce(s.protected, false), s.cost IS NULL AND nullif(s.price, 0) IS NULL AND x.list_price > 0 AND x.currency <> $2
+FROM known n JOIN part x ON x.id = n.part_id LEFT JOIN free f ON f.part_id = n.part_id LEFT JOIN said s ON s.part_id = n.part_id
+"""
+_STOCK_FIELDS = (("part", "uuid"), ("units", "float8"), ("cost", "float8"), ("protected", "bool"), ("foreign", "bool"))
+
+
+async def copy_stock(
+    session: ReadSession,
+    company_id: UUID,
+    currency: str,
+    files: Sequence[UUID],
+    use: Callable[[npt.NDArray[Any]], None],
+) -> None:
+    """Every part with free own units or with a history in these files: units, cost (NaN: not known), protected, and whether its only
+    price is in another currency."""
+    unpack = Unpacker(_STOCK_FIELDS, use)
+
+    async def keep(piece: bytes) -> None:
+        unpack.feed(piece)
+
+    await (await driver(session)).copy_from_query(
+        f"SELECT q.part_id, q.units, q.cost, q.protected, coalesce(q.other, false) FROM ({_STOCK}) q (part_id, units, cost, protected, other)",
+        company_id, currency, list(files), output=keep, format="binary", timeout=600,
+    )  # fmt: skip
+    unpack.close()
+
+
+async def successors(session: AsyncSession, today: date) -> Sequence[tuple[bytes, bytes]]:
+    """(part, what took its place), the latest that is in effect."""
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT ON (from_part_id) from_part_id, to_part_id FROM supersession WHERE effective_on <= $1 "
+        "ORDER BY from_part_id, effective_on DESC, to_part_id",
+        today,
+    )
+    return [(r["from_part_id"].bytes, r["to_part_id"].bytes) for r in rows]
+
+
+# -- rows --------------------------------------------------------------------------------------------------
+
+_ROW = """
+SELECT a.part_id, p.number AS part_number, p.description, p.uom, a.stock, a.cost, a.rate, a.rate_low, a.rate_high, a.decline, a.size,
+       a.class AS kind, a.model, a.keep, a.release, a.scrap, a.preset, a.advice, a.advised, a.exact, a.steady, a.marks, a.stake, a.cash,
+       a.worth, a.worth_kept, a.worth_scrapped, a.before, a.after, a.cautious, a.price_needed, a.hazard
+FROM advice_row a JOIN part p ON p.id = a.part_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceRow:
+    """What is advised for one part, with its figures; NaN where one is not known."""
+
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    stock: int
+    cost: float
+    rate: float
+    rate_low: float
+    rate_high: float
+    decline: float
+    size: float
+    kind: int
+    model: int
+    keep: int
+    release: int
+    scrap: int
+    preset: int
+    advice: int
+    advised: bool
+    exact: bool
+    steady: bool
+    marks: int
+    stake: float
+    cash: float
+    worth: float
+    worth_kept: float
+    worth_scrapped: float
+    before: float
+    after: float
+    cautious: float
+    price_needed: float
+    hazard: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows; None is no filter. ``marks``: rows that have all of these."""
+
+    advice: int | None = None
+    kind: int | None = None
+    marks: int = 0
+    preset: int | None = None
+    number: str | None = None
+    """Normalised; what a part's own number begins with."""
+
+
+async def rows(
+    session: AsyncSession,
+    company_id: UUID,
+    run_id: UUID,
+    wanted: RowFilter,
+    *,
+    after: tuple[float, UUID] | None = None,
+    limit: int = 51,
+) -> Sequence[AdviceRow]:
+    """Rows of a run, most money at stake first; keyset: ``after`` is (stake, part) of the last row."""
+    where = ["a.run_id = $1", "a.company_id = $2"]
+    given: list[object] = [run_id, company_id]
+
+    def also(text: str, *values: object) -> None:
+        names = [f"${len(given) + n}" for n in range(1, len(values) + 1)]
+        given.extend(values)
+        where.append(text.format(*names))
+
+    if wanted.advice is not None:
+        also("a.advice = {}", wanted.advice)
+    if wanted.kind is not None:
+        also("a.class = {}", wanted.kind)
+    if wanted.marks:
+        also("a.marks & {0} = {0}", wanted.marks)
+    if wanted.preset is not None:
+        also("a.preset = {}", wanted.preset)
+    if wanted.number:
+        also('p.number_norm >= {0} COLLATE "C" AND p.number_norm < {0} || chr(1114111) COLLATE "C"', wanted.number)
+    if after is not None:
+        also("(a.stake, a.part_id) < ({}::float8, {}::uuid)", *after)
+    given.append(limit)
+    found = await fetch(
+        session,
+        f"{_ROW} WHERE {' AND '.join(where)} ORDER BY a.stake DESC, a.part_id DESC LIMIT ${len(given)}",
+        *given,
+    )
+    return [AdviceRow(**dict(r)) for r in found]
+
+
+async def advice_rows(
+    session: AsyncSession, company_id: UUID, run_id: UUID, part_ids: Sequence[UUID]
+) -> Sequence[AdviceRow]:
+    """Rows of these parts, most money at stake first; those that the run has not are left out."""
+    found = await fetch(
+        session,
+        _ROW + "WHERE a.run_id = $1 AND a.company_id = $2 AND a.part_id = ANY($3::uuid[]) ORDER BY a.stake DESC, a.part_id DESC",
+        run_id, company_id, list(part_ids),
+    )  # fmt: skip
+    return [AdviceRow(**dict(r)) for r in found]
+
+
+async def advice_row(session: AsyncSession, company_id: UUID, run_id: UUID, part_id: UUID) -> AdviceRow:
+    """One row. Raises ``advice.part``."""
+    found = await advice_rows(session, company_id, run_id, [part_id])
+    if not found:
+        raise missing("advice.part", "This run says nothing of that part: it had no free units of your own then.")
+    return found[0]
