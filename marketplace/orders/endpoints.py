@@ -156,7 +156,7 @@ async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, k
     """Answers the order's id. The seller has to answer before the reservation runs out."""
 
     async def act() -> dict[str, Any]:
-        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line) for x in new.lines]
+        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line, x.unit_price) for x in new.lines]
         made = await service.place(
             session, actor, lines=wanted, po_number=new.po_number, ship_to_site_id=new.ship_to_site_id,
             requested_on=new.requested_on, hold_hours=get_settings().order_hold_hours, now=now,

@@ -22,6 +22,10 @@ class LineIn(BodyIn):
     listing_id: UUID
     quantity: int = Field(examples=[2])
     po_line: str | None = Field(default=None, max_length=40)
+    unit_price: Decimal | None = Field(
+        default=None, ge=0, max_digits=16, decimal_places=4,
+        description="The price a unit that you were shown: where it is another one by now, nothing is ordered. Null takes today's.",
+    )  # fmt: skip
 
 
 class ProposedIn(BodyIn):

@@ -32,13 +32,11 @@ PARTNER = "(SELECT c.is_partner FROM company c WHERE c.id = app_company())"
 NOT_BLOCKED = "{t}.company_id NOT IN (SELECT app_blocked_by())"
 ADMITTED = f"((({{everyone}} OR {{t}}.open_from <= now()) AND {PARTNER}) OR app_company() = ANY ({{t}}.audience_ids) OR {{release}} IN (SELECT app_windows()))"
 CLEARED = "(NOT listing.controlled OR listing.company_id IN (SELECT app_cleared_by()))"
-LISTING = (
-    f"listing.published AND {NOT_BLOCKED.format(t='listing')} AND {CLEARED} AND "
-    + ADMITTED.format(t="listing", everyone="listing.audience_ids IS NULL", release="listing.release_id")
+LISTING = f"listing.published AND {NOT_BLOCKED.format(t='listing')} AND {CLEARED} AND " + ADMITTED.format(
+    t="listing", everyone="listing.audience_ids IS NULL", release="listing.release_id"
 )
-RELEASE = (
-    f"release.status <> 'draft' AND {NOT_BLOCKED.format(t='release')} AND "
-    + ADMITTED.format(t="release", everyone="release.audience = 'all'", release="release.id")
+RELEASE = f"release.status <> 'draft' AND {NOT_BLOCKED.format(t='release')} AND " + ADMITTED.format(
+    t="release", everyone="release.audience = 'all'", release="release.id"
 )
 SEEN = {
     "listing": f"listing.company_id = app_company() OR ({LISTING})",
@@ -93,7 +91,9 @@ $$
 """
 OLD_UNITS = f"AND (l.company_id = app_company() OR (l.published AND ((l.audience_ids IS NULL AND {PARTNER}) OR app_company() = ANY (l.audience_ids))))"
 OWN = "company_id = app_company()"
-CONTROLLED = "(r.terms ->> 'export_class' IS NOT NULL OR jsonb_path_exists(r.further, '$[*].terms.export_class ? (@ != null)'))"
+CONTROLLED = (
+    "(r.terms ->> 'export_class' IS NOT NULL OR jsonb_path_exists(r.further, '$[*].terms.export_class ? (@ != null)'))"
+)
 
 
 def _id() -> sa.Column[object]:
@@ -109,10 +109,14 @@ def _recorded(by: str = "recorded_by", at: str = "recorded_at") -> tuple[sa.Colu
 
 
 def _ended(word: str) -> tuple[sa.Column[object], sa.Column[object]]:
-    return sa.Column(f"{word}_by", sa.Uuid(), nullable=True), sa.Column(f"{word}_at", sa.DateTime(timezone=True), nullable=True)
+    return sa.Column(f"{word}_by", sa.Uuid(), nullable=True), sa.Column(
+        f"{word}_at", sa.DateTime(timezone=True), nullable=True
+    )
 
 
-def _secure(table: str, *, read: str = OWN, grants: str = "SELECT, INSERT", update: str = "", delete: bool = False) -> None:
+def _secure(
+    table: str, *, read: str = OWN, grants: str = "SELECT, INSERT", update: str = "", delete: bool = False
+) -> None:
     op.execute(f"GRANT {grants} ON {table} TO backstock_app")
     op.execute(f"GRANT SELECT ON {table} TO backstock_worker")
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
@@ -157,7 +161,11 @@ def upgrade() -> None:
         _company("partner_block"), _company("partner_block", "partner_id"), sa.PrimaryKeyConstraint("id", name=op.f("pk_partner_block")),
     )  # fmt: skip
     op.create_index(
-        "uq_partner_block_open", "partner_block", ["partner_id", "company_id"], unique=True, postgresql_where=sa.text("lifted_at IS NULL")
+        "uq_partner_block_open",
+        "partner_block",
+        ["partner_id", "company_id"],
+        unique=True,
+        postgresql_where=sa.text("lifted_at IS NULL"),
     )
     op.create_index("ix_partner_block_company", "partner_block", ["company_id", "id"])
     op.create_table(
@@ -168,7 +176,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_export_clearance")),
     )  # fmt: skip
     op.create_index(
-        "ix_export_clearance_partner", "export_clearance", ["partner_id", "valid_until"], postgresql_where=sa.text("withdrawn_at IS NULL")
+        "ix_export_clearance_partner",
+        "export_clearance",
+        ["partner_id", "valid_until"],
+        postgresql_where=sa.text("withdrawn_at IS NULL"),
     )
     op.create_index("ix_export_clearance_company", "export_clearance", ["company_id", "id"])
     op.create_table(
@@ -192,8 +203,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release_window")),
     )  # fmt: skip
     op.create_index("ix_release_window_release_id", "release_window", ["release_id"])
-    op.create_index("ix_release_window_partner_id", "release_window", ["partner_id"], postgresql_where=sa.text("partner_id IS NOT NULL"))
-    op.create_index("ix_release_window_group_id", "release_window", ["group_id"], postgresql_where=sa.text("group_id IS NOT NULL"))
+    op.create_index(
+        "ix_release_window_partner_id",
+        "release_window",
+        ["partner_id"],
+        postgresql_where=sa.text("partner_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_release_window_group_id", "release_window", ["group_id"], postgresql_where=sa.text("group_id IS NOT NULL")
+    )
     op.create_table(
         "partner_price", _id(), sa.Column("company_id", sa.Uuid(), nullable=False), sa.Column("release_id", sa.Uuid(), nullable=True),
         sa.Column("listing_id", sa.Uuid(), nullable=True), sa.Column("partner_id", sa.Uuid(), nullable=True),
@@ -212,7 +230,9 @@ def upgrade() -> None:
     )  # fmt: skip
     op.create_index("ix_partner_price_company", "partner_price", ["company_id", "id"])
     for column in ("partner_id", "group_id", "release_id", "listing_id"):
-        op.create_index(f"ix_partner_price_{column}", "partner_price", [column], postgresql_where=sa.text(f"{column} IS NOT NULL"))
+        op.create_index(
+            f"ix_partner_price_{column}", "partner_price", [column], postgresql_where=sa.text(f"{column} IS NOT NULL")
+        )
     _scripts(FUNCTIONS)
     _secure("partner_group", update="name", grants="SELECT, INSERT, DELETE", delete=True)
     _secure("partner_group_member", grants="SELECT, INSERT, DELETE", delete=True)
@@ -240,7 +260,14 @@ def downgrade() -> None:
         f"(published AND ((audience_ids IS NULL AND {PARTNER}) OR app_company() = ANY (audience_ids))))"
     )
     op.execute("DROP VIEW listing_seen, release_seen")
-    for table in ("partner_price", "release_window", "controlled_part", "export_clearance", "partner_block", "partner_group_member"):
+    for table in (
+        "partner_price",
+        "release_window",
+        "controlled_part",
+        "export_clearance",
+        "partner_block",
+        "partner_group_member",
+    ):
         op.drop_table(table)
     op.drop_table("partner_group")
     op.execute("DROP FUNCTION app_groups(), app_windows(), app_blocked_by(), app_cleared_by()")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 from uuid import UUID
 
@@ -93,7 +94,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
         asked = asked_of(sent)
-        wanted = orders.Wanted(listing_id, asked.quantity, asked.po_line or None)
+        wanted = orders.Wanted(listing_id, asked.quantity, asked.po_line or None, price_shown(sent, listing_id))
         return await orders.place(
             session,
             actor,
@@ -116,6 +117,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
             "listing/confirm.html",
             row=row,
             form=form,
+            shown={**form.values, f"price_{row.id}": str(row.unit_price)},
             asked=asked,
             clause=clause,
             hold_hours=hold_hours,
@@ -133,6 +135,15 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
         again=again,
         confirm=confirm,
     )
+
+
+def price_shown(sent: Sent, listing_id: UUID) -> Decimal | None:
+    """The price that the confirmation showed; None on the way there."""
+    text = sent.form().value(f"price_{listing_id}")
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        return None
 
 
 def asked_of(sent: Sent) -> Asked:

@@ -54,6 +54,10 @@ class ListingRow:
     use_class: str
     payment_days: int
     list_price: Decimal | None
+    posted_price: Decimal
+    """The price without what the reader in particular is granted."""
+    controlled: bool
+    """Only partners that the seller has cleared see it."""
     distance_km: float | None = None
     """By road from where the reader asked from; None where either place is unknown or nobody asked."""
 
@@ -63,17 +67,22 @@ SELECT l.id, l.release_id, r.reference AS release_reference, l.company_id AS sel
        p.number AS part_number, p.description, m.name AS maker, p.class_code, p.uom, l.site_id, l.place, l.region,
        l.country, l.lat, l.lon, l.condition, l.quantity, l.ordered, l.quantity - l.ordered AS available, l.unit_price,
        r.currency, l.minimum_quantity, l.package_quantity, l.minimum_to_keep, l.published, r.published_at, r.clause,
-       r.version, r.terms, r.further, r.use_class, r.payment_days, p.list_price"""
+       r.version, r.terms, r.further, r.use_class, r.payment_days, p.list_price, l.{posted} AS posted_price, l.controlled"""
+# What a reader sees, at its price: the view says which listings and which price (and row level security the same once more).
+_SEEN_COLUMNS = _LISTING_COLUMNS.format(posted="posted_price")
 _LISTING_FROM = """
-FROM listing l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
+FROM {listing} l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
 JOIN company c ON c.id = l.company_id
 """
-_LISTING = _LISTING_COLUMNS + _LISTING_FROM
+_SEEN_FROM = _LISTING_FROM.format(listing="listing_seen")
+_LISTING = _SEEN_COLUMNS + _SEEN_FROM
+# The seller's own, for whoever acts for it: at the posted price.
+_OWN_LISTING = _LISTING_COLUMNS.format(posted="unit_price") + _LISTING_FROM.format(listing="listing")
 # Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too. $1, $2: from where.
 _WITH_DISTANCE = (
-    _LISTING_COLUMNS
+    _SEEN_COLUMNS
     + ", d.km AS distance_km"
-    + _LISTING_FROM
+    + _SEEN_FROM
     + """CROSS JOIN LATERAL (SELECT 1.2 * 12742 * asin(least(1, sqrt(
     power(sin(radians(l.lat - $1::float8) / 2), 2)
     + cos(radians($1)) * cos(radians(l.lat)) * power(sin(radians(l.lon - $2::float8) / 2), 2)))) AS km) d
@@ -216,7 +225,7 @@ async def sellers_on_offer(session: AsyncSession) -> Sequence[tuple[UUID, str]]:
     """(id, name) of the companies with something on offer, by name; at most 200."""
     rows = await fetch(
         session,
-        "SELECT c.id, c.name FROM company c WHERE EXISTS (SELECT 1 FROM listing l WHERE l.company_id = c.id "
+        "SELECT c.id, c.name FROM company c WHERE EXISTS (SELECT 1 FROM listing_seen l WHERE l.company_id = c.id "
         "AND l.published AND l.ordered < l.quantity) ORDER BY c.name, c.id LIMIT 200",
     )
     return [(r["id"], r["name"]) for r in rows]
@@ -244,7 +253,7 @@ async def classes_on_offer(session: AsyncSession) -> Sequence[tuple[str, str, in
     """(code, name, listings) of the classes with something on offer, by name; at most 200."""
     rows = await fetch(
         session,
-        "SELECT c.code, c.name, count(*)::int AS n FROM listing l JOIN part p ON p.id = l.part_id "
+        "SELECT c.code, c.name, count(*)::int AS n FROM listing_seen l JOIN part p ON p.id = l.part_id "
         "JOIN part_class c ON c.code = p.class_code WHERE l.published AND l.ordered < l.quantity "
         "GROUP BY c.code, c.name ORDER BY c.name LIMIT 200",
     )
@@ -252,7 +261,7 @@ async def classes_on_offer(session: AsyncSession) -> Sequence[tuple[str, str, in
 
 
 async def listings_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[ListingRow]:
-    """Listings locked in id order, then read."""
+    """Listings locked in id order, then read at their posted price: for whoever acts for their seller."""
     await fetch(session, "SELECT id FROM listing WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids))
-    rows = await fetch(session, _LISTING + "WHERE l.id = ANY($1::uuid[]) ORDER BY l.id", sorted(ids))
+    rows = await fetch(session, _OWN_LISTING + "WHERE l.id = ANY($1::uuid[]) ORDER BY l.id", sorted(ids))
     return [ListingRow(**dict(r)) for r in rows]
