@@ -189,7 +189,22 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
+    await audiences(job, turn)
     await missed(job)
+
+
+async def audiences(job: Job, turn: int) -> None:
+    """One more group, block, clearance, controlled part, price and window."""
+    at, partner = f"{API}/audiences", {"partner_id": str(job.world.other.id)}
+    named = {"name": f"Group {turn}", "partner_ids": [str(job.world.other.id)]}
+    group = (await ok(job.planner.post(f"{at}/groups", json=named), 201))["id"]
+    late = (await make_company(job.world.owner, f"L{turn}{job.world.tag}", manufacturer=False)).id
+    await ok(job.planner.post(f"{at}/blocks", json={"partner_id": str(late), "reason": "Late."}), 201)
+    paper = {**partner, "reference": "D1", "valid_until": "2031-12-31"}
+    await ok(job.planner.post(f"{at}/clearances", json=paper), 201)
+    part = {"part_id": str(job.world.part), "classification": "9A610.x"}
+    await ok(job.planner.post(f"{at}/controlled-parts", json=part), 201)
+    await ok(job.planner.post(f"{at}/prices", json={"group_id": group, "off_bp": 100}), 201)
 
 
 async def missed(job: Job) -> None:

@@ -158,20 +158,29 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
     words = [wrong.message for wrong in fields.errors]
     if within is not None and visit.near is None:
         words.append("Distances are not known: none of your sites has coordinates.")
-    if given.get("seller") and uuid_of(given["seller"]) is None:
-        words.append("The address names a seller that there is not.")
+    ids = {name: [uuid_of(value) for value in several(given, name)] for name in ("seller", "maker")}
+    for name, values in ids.items():
+        if None in values:
+            words.append(f"The address names a {name} that there is not.")
     wanted = listings.Wanted(
-        class_code=given.get("class"),
-        condition=given.get("condition"),
-        clause=given.get("clause"),
-        use_class=given.get("use"),
-        seller_id=uuid_of(given.get("seller", "")),
+        classes=several(given, "class"),
+        conditions=several(given, "condition"),
+        clauses=several(given, "clause"),
+        uses=several(given, "use"),
+        sellers=tuple(i for i in ids["seller"] if i),
+        makers=tuple(i for i in ids["maker"] if i),
+        countries=several(given, "country"),
         maximum_price=None if "max_price" in bad else price,
         minimum_quantity=None if "min_quantity" in bad else least,
         within_km=None if "within" in bad or visit.near is None else within,
         near=visit.near,
     )
     return wanted, words
+
+
+def several(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The values of a filter: several stand with commas between them, so that a search has one text to be kept by."""
+    return tuple(dict.fromkeys(value for value in given.get(name, "").split(",") if value))
 
 
 async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequence[str]) -> dict[str, Any]:

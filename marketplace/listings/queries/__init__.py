@@ -17,9 +17,11 @@ from marketplace.listings.queries.audiences import (
     market_for_share,
     market_for_update,
     prices,
+    whole_audience,
     windows,
 )
 from marketplace.listings.queries.books import books_of_lines, law_of_terms
+from marketplace.listings.queries.facets import facets
 from marketplace.listings.queries.offers import (
     FAR,
     SORTS,
@@ -94,6 +96,7 @@ __all__ = [
     "clause_versions",
     "clearances",
     "controlled_parts",
+    "facets",
     "group_for_update",
     "group_names",
     "groups",
@@ -120,5 +123,6 @@ __all__ = [
     "stock_for_update",
     "units",
     "unpromised_for_update",
+    "whole_audience",
     "windows",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
+from marketplace.listings.queries.releases import ReleaseRow
 
 
 async def market_for_update(session: WriteSession, company_id: UUID) -> None:
@@ -166,6 +167,18 @@ async def windows(session: AsyncSession, release_id: UUID) -> Sequence[WindowRow
         release_id,
     )  # fmt: skip
     return [WindowRow(**dict(r)) for r in rows]
+
+
+async def whole_audience(session: AsyncSession, release: ReleaseRow) -> Sequence[WindowRow]:
+    """Everybody a posting of one's own is open to from when on, earliest first; everyone is a row without partner and group."""
+    named = await fetch(
+        session, "SELECT id, name FROM company WHERE id = ANY($1::uuid[]) ORDER BY name, id", list(release.audience_ids)
+    )
+    found = [WindowRow(None, r["id"], None, r["name"]) for r in named]
+    found += await windows(session, release.id)
+    if release.audience == "all" or release.open_from is not None:
+        found.append(WindowRow(release.open_from if release.audience != "all" else None, None, None, "Everyone"))
+    return sorted(found, key=lambda w: (w.opens_at is not None, w.opens_at.timestamp() if w.opens_at else 0.0))
 
 
 @dataclass(frozen=True, slots=True)

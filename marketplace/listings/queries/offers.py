@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -118,14 +118,16 @@ async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which open listings; None = any. ``near``: latitude and longitude that distances count from; ``within_km``
-    needs it. ``words``: all of them in the description."""
+    """Which open listings; an empty tuple or None = any, several values of one kind = either. ``near``: latitude and longitude that
+    distances count from; ``within_km`` needs it. ``words``: all of them in the description."""
 
-    class_code: str | None = None
-    condition: str | None = None
-    clause: str | None = None
-    use_class: str | None = None
-    seller_id: UUID | None = None
+    classes: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    sellers: tuple[UUID, ...] = ()
+    makers: tuple[UUID, ...] = ()
+    countries: tuple[str, ...] = ()
     maximum_price: Decimal | None = None
     minimum_quantity: int | None = None
     near: tuple[float, float] | None = None
@@ -133,25 +135,61 @@ class Wanted:
     words: str | None = None
     part_ids: tuple[UUID, ...] | None = None
 
+    def chosen(self, facet: str) -> tuple[str, ...]:
+        """What of a facet is in force, as text."""
+        found: tuple[object, ...] = {
+            "class": self.classes, "condition": self.conditions, "clause": self.clauses, "use": self.uses,
+            "seller": self.sellers, "maker": self.makers, "country": self.countries,
+            "price": () if self.maximum_price is None else (self.maximum_price,),
+            "quantity": () if self.minimum_quantity is None else (self.minimum_quantity,),
+            "within": () if self.within_km is None else (self.within_km,),
+        }[facet]  # fmt: skip
+        return tuple(str(value) for value in found)
 
-_WANTED = """
-WHERE l.published AND l.ordered < l.quantity AND ($3::text IS NULL OR p.class_code = $3)
-  AND ($4::text IS NULL OR l.condition = $4)
-  AND ($5::text IS NULL OR r.clause = $5 OR r.further @> jsonb_build_array(jsonb_build_object('clause', $5)))
-  AND ($6::text IS NULL OR r.use_class = $6) AND ($7::uuid IS NULL OR l.company_id = $7)
-  AND ($8::numeric IS NULL OR l.unit_price <= $8) AND ($9::int IS NULL OR l.quantity - l.ordered >= $9)
-  AND ($10::float8 IS NULL OR d.km <= $10)
-  AND ($11::text IS NULL OR p.words @@ websearch_to_tsquery('english', $11))
-  AND ($12::uuid[] IS NULL OR l.part_id = ANY($12))
-"""
+
+class _Filters:
+    """Each filter under the name of its facet, so that a facet can be counted without its own. $1, $2: from where."""
+
+    always: Final = (
+        "l.published AND l.ordered < l.quantity AND ($13::text IS NULL OR p.words @@ websearch_to_tsquery('english', $13)) "
+        "AND ($14::uuid[] IS NULL OR l.part_id = ANY($14))"
+    )
+    by_facet: Final = {
+        "class": "($3::text[] IS NULL OR p.class_code = ANY($3))",
+        "condition": "($4::text[] IS NULL OR l.condition = ANY($4))",
+        "clause": "($5::text[] IS NULL OR r.clause = ANY($5) OR EXISTS (SELECT FROM jsonb_array_elements(r.further) x "
+        "WHERE x ->> 'clause' = ANY($5)))",
+        "use": "($6::text[] IS NULL OR r.use_class = ANY($6))",
+        "seller": "($7::uuid[] IS NULL OR l.company_id = ANY($7))",
+        "maker": "($8::uuid[] IS NULL OR p.maker_id = ANY($8))",
+        "country": "($9::text[] IS NULL OR l.country = ANY($9))",
+        "price": "($10::numeric IS NULL OR l.unit_price <= $10)",
+        "quantity": "($11::int IS NULL OR l.quantity - l.ordered >= $11)",
+        "within": "($12::float8 IS NULL OR d.km <= $12)",
+    }
+
+    def where(self, but: str | None = None) -> str:
+        """All of them, or all but one facet's, which then takes part only so that its parameter keeps its type."""
+        return " AND ".join(
+            [self.always, *(f"({sql} OR true)" if name == but else sql for name, sql in self.by_facet.items())]
+        )
 
 
-def _wanted_values(wanted: Wanted) -> list[object]:
+FILTERS: Final = _Filters()
+_DISTANCE = _WITH_DISTANCE.split(_SEEN_FROM)[1]
+FROM_WHERE: Final = (_SEEN_FROM + _DISTANCE).replace("{", "{{").replace("}", "}}") + " WHERE {where}"
+_WANTED = f"WHERE {FILTERS.where()} "
+
+
+def wanted_values(wanted: Wanted) -> list[object]:
+    """The parameters of ``FILTERS``."""
     lat, lon = wanted.near or (None, None)
+    several = (
+        wanted.classes, wanted.conditions, wanted.clauses, wanted.uses, wanted.sellers, wanted.makers, wanted.countries,
+    )  # fmt: skip
     return [
-        lat, lon, wanted.class_code, wanted.condition, wanted.clause, wanted.use_class, wanted.seller_id,
-        wanted.maximum_price, wanted.minimum_quantity, wanted.within_km, wanted.words,
-        list(wanted.part_ids) if wanted.part_ids is not None else None,
+        lat, lon, *(list(values) or None for values in several), wanted.maximum_price, wanted.minimum_quantity, wanted.within_km,
+        wanted.words, list(wanted.part_ids) if wanted.part_ids is not None else None,
     ]  # fmt: skip
 
 
@@ -160,8 +198,8 @@ async def offers(session: AsyncSession, wanted: Wanted, *, limit: int = 2000) ->
     caller that must know whether there is more asks for one more than it shows."""
     rows = await fetch(
         session,
-        _WITH_DISTANCE + _WANTED + "ORDER BY l.part_id, l.unit_price, l.id LIMIT $13",
-        *_wanted_values(wanted),
+        _WITH_DISTANCE + _WANTED + "ORDER BY l.part_id, l.unit_price, l.id LIMIT $15",
+        *wanted_values(wanted),
         limit,
     )
     return [ListingRow(**dict(r)) for r in rows]
@@ -211,9 +249,9 @@ async def browse(
     value, last = (str(after[0]), after[1]) if after else (None, None)
     rows = await fetch(
         session,
-        _WITH_DISTANCE + _WANTED + f"AND ($13::text IS NULL OR ({by}, l.id) {compare} ($13::text::{kind}, $14::uuid)) "
-        f"ORDER BY {by} {direction}, l.id {direction} LIMIT $15",
-        *_wanted_values(wanted),
+        _WITH_DISTANCE + _WANTED + f"AND ($15::text IS NULL OR ({by}, l.id) {compare} ($15::text::{kind}, $16::uuid)) "
+        f"ORDER BY {by} {direction}, l.id {direction} LIMIT $17",
+        *wanted_values(wanted),
         value,
         last,
         limit,

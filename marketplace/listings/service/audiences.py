@@ -258,9 +258,7 @@ async def _mark(session: WriteSession, actor: Actor, part_id: UUID) -> None:
 # -- windows -----------------------------------------------------------------------------------------------
 
 
-async def set_audience(
-    session: WriteSession, actor: Actor, release_id: UUID, wanted: Sequence[Window], now: datetime
-) -> None:
+async def set_audience(session: WriteSession, actor: Actor, release_id: UUID, wanted: Sequence[Window]) -> None:
     """Says who sees a posting from when on, in place of what was said before; also while it is out. Nothing else of it changes, and
     orders go on. Raises ``release.audience``, ``release.windows``, ``release.closed``, ``company.not_found``, ``group.not_found``,
     ``company.insolvent``."""
