@@ -50,7 +50,8 @@ class Release(Row):
 
 class Listing(Row):
     """One line of a release as a partner sees it. ``place`` and coordinates are town-level copies, so that no
-    partner needs to see the seller's sites. available = quantity - ordered."""
+    partner needs to see the seller's sites. available = quantity - ordered. From ``class_code`` on: copies by which searches are
+    narrowed, kept by triggers (migration 302200)."""
 
     __tablename__ = "listing"
     id: Mapped[Id]
@@ -75,6 +76,11 @@ class Listing(Row):
     open_from: Mapped[datetime | None]
     controlled: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[Created]
+    class_code: Mapped[str | None]
+    maker_id: Mapped[UUID | None]
+    clauses: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    use_class: Mapped[str] = mapped_column(server_default=text("''"))
+    currency: Mapped[str] = mapped_column(server_default=text("''"))
     __table_args__ = (
         CheckConstraint("0 <= ordered AND ordered <= quantity", name="ordered"),
         CheckConstraint("minimum_quantity > 0 AND package_quantity > 0", name="packages"),
@@ -82,6 +88,10 @@ class Listing(Row):
         CheckConstraint("minimum_to_keep >= 0", name="minimum"),
         Index("ix_listing_part_open", "part_id", "id", postgresql_where=text("published AND ordered < quantity")),
         Index("ix_listing_open", "id", postgresql_where=text("published AND ordered < quantity")),
+        *(
+            Index(f"ix_listing_{column}_open", column, "id", postgresql_where=text("published AND ordered < quantity"))
+            for column in ("class_code", "maker_id", "company_id", "country", "condition")
+        ),
         Index("ix_listing_company", "company_id", "part_id"),
     )
 

@@ -46,17 +46,18 @@ DONE: Final = {
 }
 KIND_WORDS: Final = {"units": "Where units are", "offers": "What is on offer"}
 FILTER_WORDS: Final = {
-    **FACET_WORDS, "class": "Class", "use": "Bought for", "seller": "Seller", "max_price": "Price up to", "sort": "Sorted by",
+    **FACET_WORDS, "class": "Class", "use": "Bought for", "seller": "Seller", "maker": "Maker", "country": "Country", "max_price": "Price up to", "sort": "Sorted by",
     "min_quantity": "Quantity at least", "within": "Within km", "offered": "Only what is on offer",
 }  # fmt: skip
-_NAMELESS: Final = frozenset({"holder", "seller"})
+_NAMELESS: Final = frozenset({"holder", "seller", "maker"})
 """Filters whose value is an id, which tells nobody anything."""
 
 
 def filters_words(filters: Mapping[str, str]) -> str:
     """The filters of a search, in words."""
     return "; ".join(
-        FILTER_WORDS.get(name, name) + ("" if name in _NAMELESS or value == "yes" else f": {value.replace('_', ' ')}")
+        FILTER_WORDS.get(name, name)
+        + ("" if name in _NAMELESS or value == "yes" else f": {value.replace('_', ' ').replace(',', ', ')}")
         for name, value in filters.items()
     )
 

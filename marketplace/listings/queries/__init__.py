@@ -21,6 +21,7 @@ from marketplace.listings.queries.audiences import (
     windows,
 )
 from marketplace.listings.queries.books import books_of_lines, law_of_terms
+from marketplace.listings.queries.covering import Covered, CoveredList, Need, cover_list
 from marketplace.listings.queries.facets import facets
 from marketplace.listings.queries.offers import (
     FAR,
@@ -31,13 +32,12 @@ from marketplace.listings.queries.offers import (
     browse,
     browse_key,
     browse_kinds,
-    classes_on_offer,
     lines,
     listing,
     listings,
     listings_for_update,
     offers,
-    sellers_on_offer,
+    seen,
     units,
 )
 from marketplace.listings.queries.releases import (
@@ -74,9 +74,12 @@ __all__ = [
     "BlockRow",
     "ClearanceRow",
     "ControlledRow",
+    "Covered",
+    "CoveredList",
     "GroupRow",
     "ListedUnit",
     "ListingRow",
+    "Need",
     "PriceRow",
     "Promised",
     "Releasable",
@@ -92,10 +95,10 @@ __all__ = [
     "browse",
     "browse_key",
     "browse_kinds",
-    "classes_on_offer",
     "clause_versions",
     "clearances",
     "controlled_parts",
+    "cover_list",
     "facets",
     "group_for_update",
     "group_names",
@@ -119,7 +122,7 @@ __all__ = [
     "release",
     "release_for_update",
     "releases",
-    "sellers_on_offer",
+    "seen",
     "stock_for_update",
     "units",
     "unpromised_for_update",

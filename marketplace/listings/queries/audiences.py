@@ -1,6 +1,6 @@
 """Whom a company lets see what, and at which price: groups, blocks, clearances, controlled parts, windows, prices of partners.
 
-The rule itself stands in the database (migration 302200): in the policies, and in the views ``listing_seen`` and ``release_seen`` that
+The rule itself stands in the database (migration 302210): in the policies, and in the views ``listing_seen`` and ``release_seen`` that
 every read of a partner goes through. What is here is the seller's own record of it."""
 
 from __future__ import annotations

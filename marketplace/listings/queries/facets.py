@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import fetch
 from marketplace.listings.facets import COUNTED, DISTANCES, NAMES, PRICES, QUANTITIES, Facets, facet
-from marketplace.listings.queries.offers import FILTERS, FROM_WHERE, Wanted, wanted_values
+from marketplace.listings.queries.offers import Filters, Wanted, plan_for_values
 
 
 def _band(column: str, limits: tuple[object, ...], *, above: bool = False) -> str:
@@ -21,12 +21,9 @@ def _band(column: str, limits: tuple[object, ...], *, above: bool = False) -> st
 
 # What a row counts for, by facet; a listing under several clauses counts for each.
 _VALUES: Final = {
-    "class": "ARRAY[p.class_code]", "condition": "ARRAY[l.condition]",
-    "clause": "ARRAY[r.clause] || ARRAY(SELECT x ->> 'clause' FROM jsonb_array_elements(r.further) x)",
-    "use": "ARRAY[r.use_class]", "seller": "ARRAY[l.company_id::text]", "maker": "ARRAY[p.maker_id::text]",
-    "country": "ARRAY[l.country]", "price": f"ARRAY[{_band('l.unit_price', PRICES)}]",
-    "quantity": f"ARRAY[{_band('(l.quantity - l.ordered)', QUANTITIES, above=True)}]",
-    "within": f"ARRAY[CASE WHEN d.km IS NOT NULL THEN {_band('d.km', DISTANCES)} END]",
+    "class": "l.class_code", "condition": "l.condition", "clause": "l.clauses", "use": "l.use_class", "seller": "l.company_id::text",
+    "maker": "l.maker_id::text", "country": "l.country", "price": _band("l.unit_price", PRICES),
+    "quantity": _band("(l.quantity - l.ordered)", QUANTITIES, above=True),
 }  # fmt: skip
 _LABELS: Final = """
 SELECT 'class' AS facet, code AS value, name FROM part_class WHERE code = ANY($1::text[])
@@ -35,10 +32,11 @@ UNION ALL SELECT 'maker', id::text, name FROM maker WHERE id = ANY($3::uuid[])
 """
 
 
-def _set(number: int, names: list[str], but: str | None) -> str:
+def _set(filters: Filters, number: int, names: list[str], but: str | None) -> str:
     """One set of rows: all filters but one in force, and what they count for."""
-    columns = ", ".join(f"{_VALUES[n]} AS {n}_" for n in names)
-    return f"s{number} AS MATERIALIZED (SELECT {columns} {FROM_WHERE.format(where=FILTERS.where(but))} LIMIT {COUNTED + 1})"
+    values = {**_VALUES, "within": f"CASE WHEN {filters.km} IS NOT NULL THEN {_band(filters.km or '', DISTANCES)} END"}
+    columns = ", ".join(f"{values[n]} AS {n}_" for n in names)
+    return f"s{number} AS MATERIALIZED (SELECT {columns} FROM listing_seen l WHERE {filters.where(but)} LIMIT {COUNTED + 1})"
 
 
 async def facets(session: AsyncSession, wanted: Wanted) -> Facets:
@@ -47,13 +45,16 @@ async def facets(session: AsyncSession, wanted: Wanted) -> Facets:
     chosen = {n: wanted.chosen(n) for n in names if wanted.chosen(n)}
     free = [n for n in names if n not in chosen]
     # With all filters in force: how many there are, and every facet of which nothing is chosen.
-    sets = [_set(0, free or ["condition"], None), *(_set(k, [n], n) for k, n in enumerate(chosen, 1))]
+    filters = Filters(wanted)
+    sets = [_set(filters, 0, free or ["condition"], None), *(_set(filters, k, [n], n) for k, n in enumerate(chosen, 1))]
     parts = ["SELECT '' AS facet, NULL AS value, count(*)::int AS n FROM s0"]
     told = [(0, n) for n in free] + list(enumerate(chosen, 1))
     for number, name in told:
-        parts.append(f"SELECT '{name}', v, count(*)::int FROM s{number}, unnest({name}_) v WHERE v <> '' GROUP BY v")
+        value, rows_of = (f"{name}_", f"s{number}") if name != "clause" else ("v", f"s{number}, unnest(clause_) v")
+        parts.append(f"SELECT '{name}', {value}, count(*)::int FROM {rows_of} WHERE {value} <> '' GROUP BY {value}")
     parts += [f"SELECT '{n}', NULL, count(*)::int FROM s{k}" for k, n in enumerate(chosen, 1)]
-    rows = await fetch(session, f"WITH {', '.join(sets)} {' UNION ALL '.join(parts)}", *wanted_values(wanted))
+    await plan_for_values(session)
+    rows = await fetch(session, f"WITH {', '.join(sets)} {' UNION ALL '.join(parts)}", *filters.values)
     counts: dict[str, dict[str, int]] = {n: {} for n in names}
     sizes: dict[str, int] = {}
     for r in rows:

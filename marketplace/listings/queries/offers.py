@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, execute, fetch, fetch_one
 from marketplace.kit.errors import missing
 
 
@@ -108,6 +108,17 @@ async def listings(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[Listi
     return [found[i] for i in ids]
 
 
+async def seen(
+    session: AsyncSession, ids: Sequence[UUID], *, near: tuple[float, float] | None = None
+) -> Sequence[ListingRow]:
+    """Those of these listings that the reader sees and that are out, in the order of ``ids``; one statement."""
+    rows = await fetch(
+        session, _WITH_DISTANCE + "WHERE l.published AND l.id = ANY($3::uuid[])", *(near or (None, None)), list(ids)
+    )
+    found = {r["id"]: ListingRow(**dict(r)) for r in rows}
+    return [found[i] for i in ids if i in found]
+
+
 async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -> Sequence[ListingRow]:
     """The lines of one release by part number."""
     rows = await fetch(
@@ -147,62 +158,84 @@ class Wanted:
         return tuple(str(value) for value in found)
 
 
-class _Filters:
-    """Each filter under the name of its facet, so that a facet can be counted without its own. $1, $2: from where."""
+# Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too.
+KM: Final = (
+    "(1.2 * 12742 * asin(least(1, sqrt(power(sin(radians(l.lat - {lat}::float8) / 2), 2) + cos(radians({lat}::float8)) "
+    "* cos(radians(l.lat)) * power(sin(radians(l.lon - {lon}::float8) / 2), 2)))))"
+)
 
-    always: Final = (
-        "l.published AND l.ordered < l.quantity AND ($13::text IS NULL OR p.words @@ websearch_to_tsquery('english', $13)) "
-        "AND ($14::uuid[] IS NULL OR l.part_id = ANY($14))"
-    )
-    by_facet: Final = {
-        "class": "($3::text[] IS NULL OR p.class_code = ANY($3))",
-        "condition": "($4::text[] IS NULL OR l.condition = ANY($4))",
-        "clause": "($5::text[] IS NULL OR r.clause = ANY($5) OR EXISTS (SELECT FROM jsonb_array_elements(r.further) x "
-        "WHERE x ->> 'clause' = ANY($5)))",
-        "use": "($6::text[] IS NULL OR r.use_class = ANY($6))",
-        "seller": "($7::uuid[] IS NULL OR l.company_id = ANY($7))",
-        "maker": "($8::uuid[] IS NULL OR p.maker_id = ANY($8))",
-        "country": "($9::text[] IS NULL OR l.country = ANY($9))",
-        "price": "($10::numeric IS NULL OR l.unit_price <= $10)",
-        "quantity": "($11::int IS NULL OR l.quantity - l.ordered >= $11)",
-        "within": "($12::float8 IS NULL OR d.km <= $12)",
-    }
+
+class Filters:
+    """The filters in force as SQL over ``listing_seen l``, each under the name of its facet, so that a facet can be counted without its
+    own. Only what is in force stands there: a plan then knows what it can look up."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.values: list[object] = []
+        self.km: str | None = None
+        """Kilometres by road from where distances count from."""
+        if wanted.near:
+            self.km = KM.format(lat=self._value(wanted.near[0]), lon=self._value(wanted.near[1]))
+        self.always = ["l.published", "l.ordered < l.quantity"]
+        if wanted.words is not None:
+            self.always.append(
+                "EXISTS (SELECT FROM part p WHERE p.id = l.part_id AND p.words @@ websearch_to_tsquery('english', "
+                f"{self._value(wanted.words)}::text))"
+            )
+        if wanted.part_ids is not None:
+            self.always.append(f"l.part_id = ANY({self._value(list(wanted.part_ids))}::uuid[])")
+        self.by_facet: dict[str, str] = {}
+        for name, column, kind, values in (
+            ("class", "l.class_code", "text", wanted.classes), ("condition", "l.condition", "text", wanted.conditions),
+            ("use", "l.use_class", "text", wanted.uses), ("seller", "l.company_id", "uuid", wanted.sellers),
+            ("maker", "l.maker_id", "uuid", wanted.makers), ("country", "l.country", "text", wanted.countries),
+        ):  # fmt: skip
+            if values:
+                self.by_facet[name] = f"{column} = ANY({self._value(list(values))}::{kind}[])"
+        if wanted.clauses:
+            self.by_facet["clause"] = f"l.clauses && {self._value(list(wanted.clauses))}::text[]"
+        if wanted.maximum_price is not None:
+            self.by_facet["price"] = f"l.unit_price <= {self._value(wanted.maximum_price)}::numeric"
+        if wanted.minimum_quantity is not None:
+            self.by_facet["quantity"] = f"l.quantity - l.ordered >= {self._value(wanted.minimum_quantity)}::int"
+        if wanted.within_km is not None and self.km:
+            self.by_facet["within"] = f"{self.km} <= {self._value(wanted.within_km)}::int"
+
+    def _value(self, value: object) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
 
     def where(self, but: str | None = None) -> str:
-        """All of them, or all but one facet's, which then takes part only so that its parameter keeps its type."""
-        return " AND ".join(
-            [self.always, *(f"({sql} OR true)" if name == but else sql for name, sql in self.by_facet.items())]
-        )
+        """All of them, or all but one facet's."""
+        return " AND ".join([*self.always, *(sql for name, sql in self.by_facet.items() if name != but)])
+
+    def also(self, *values: object) -> list[object]:
+        """The parameters, and more behind them."""
+        return [*self.values, *values]
 
 
-FILTERS: Final = _Filters()
-_DISTANCE = _WITH_DISTANCE.split(_SEEN_FROM)[1]
-FROM_WHERE: Final = (_SEEN_FROM + _DISTANCE).replace("{", "{{").replace("}", "}}") + " WHERE {where}"
-_WANTED = f"WHERE {FILTERS.where()} "
+def _listed(filters: Filters, where: str, order: str, limit: str) -> str:
+    """Rows of a list: the page is chosen before anything is joined to it."""
+    km = filters.km or "NULL::float8"
+    return (
+        f"WITH page AS MATERIALIZED (SELECT l.*, {km} AS km FROM listing_seen l WHERE {where} ORDER BY {order} LIMIT {limit}) "
+        + _SEEN_COLUMNS
+        + ", l.km AS distance_km"
+        + _LISTING_FROM.format(listing="page")
+        + f"ORDER BY {order}"
+    )
 
 
-def wanted_values(wanted: Wanted) -> list[object]:
-    """The parameters of ``FILTERS``."""
-    lat, lon = wanted.near or (None, None)
-    several = (
-        wanted.classes, wanted.conditions, wanted.clauses, wanted.uses, wanted.sellers, wanted.makers, wanted.countries,
-    )  # fmt: skip
-    return [
-        lat, lon, *(list(values) or None for values in several), wanted.maximum_price, wanted.minimum_quantity, wanted.within_km,
-        wanted.words, list(wanted.part_ids) if wanted.part_ids is not None else None,
-    ]  # fmt: skip
+async def plan_for_values(session: AsyncSession) -> None:
+    """For the rest of this transaction each statement is planned for its own values: what a filter leaves differs a thousandfold."""
+    await execute(session, "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 async def offers(session: AsyncSession, wanted: Wanted, *, limit: int = 2000) -> Sequence[ListingRow]:
     """What is on offer of ``wanted.part_ids``, cheapest first per part; one statement for any number of parts. A
     caller that must know whether there is more asks for one more than it shows."""
-    rows = await fetch(
-        session,
-        _WITH_DISTANCE + _WANTED + "ORDER BY l.part_id, l.unit_price, l.id LIMIT $15",
-        *wanted_values(wanted),
-        limit,
-    )
-    return [ListingRow(**dict(r)) for r in rows]
+    filters = Filters(wanted)
+    sql = _listed(filters, filters.where(), "l.part_id, l.unit_price, l.id", f"${len(filters.values) + 1}")
+    return [ListingRow(**dict(r)) for r in await fetch(session, sql, *filters.also(limit))]
 
 
 FAR = 1e9
@@ -212,7 +245,7 @@ _SORTS: dict[str, tuple[str, str, str]] = {
     "newest": ("l.id", "uuid", "DESC"),
     "price": ("l.unit_price", "numeric", "ASC"),
     "-price": ("l.unit_price", "numeric", "DESC"),
-    "distance": (f"coalesce(d.km, {FAR})", "float8", "ASC"),
+    "distance": (f"coalesce({{km}}, {FAR})", "float8", "ASC"),
 }
 SORTS = frozenset(_SORTS)
 
@@ -246,27 +279,17 @@ async def browse(
     """Open listings, filtered and sorted (``SORTS``), by keyset: ``after`` is the ``browse_key`` of the last row."""
     by, kind, direction = _SORTS[sort]
     compare = "<" if direction == "DESC" else ">"
-    value, last = (str(after[0]), after[1]) if after else (None, None)
-    rows = await fetch(
-        session,
-        _WITH_DISTANCE + _WANTED + f"AND ($15::text IS NULL OR ({by}, l.id) {compare} ($15::text::{kind}, $16::uuid)) "
-        f"ORDER BY {by} {direction}, l.id {direction} LIMIT $17",
-        *wanted_values(wanted),
-        value,
-        last,
-        limit,
-    )
-    return [ListingRow(**dict(r)) for r in rows]
-
-
-async def sellers_on_offer(session: AsyncSession) -> Sequence[tuple[UUID, str]]:
-    """(id, name) of the companies with something on offer, by name; at most 200."""
-    rows = await fetch(
-        session,
-        "SELECT c.id, c.name FROM company c WHERE EXISTS (SELECT 1 FROM listing_seen l WHERE l.company_id = c.id "
-        "AND l.published AND l.ordered < l.quantity) ORDER BY c.name, c.id LIMIT 200",
-    )
-    return [(r["id"], r["name"]) for r in rows]
+    filters = Filters(wanted)
+    where, n = filters.where(), len(filters.values)
+    by = by.format(km=filters.km or "NULL::float8")
+    after_that: list[object] = []
+    if after:
+        where += f" AND ({by}, l.id) {compare} (${n + 1}::text::{kind}, ${n + 2}::uuid)"
+        after_that = [str(after[0]), after[1]]
+    order = f"{by} {direction}, l.id {direction}"
+    sql = _listed(filters, where, order, f"${n + 1 + len(after_that)}")
+    await plan_for_values(session)
+    return [ListingRow(**dict(r)) for r in await fetch(session, sql, *filters.also(*after_that, limit))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,17 +308,6 @@ async def units(session: AsyncSession, listing_id: UUID, *, limit: int = 200) ->
     """The unsold units of a visible listing by serial or batch; those without either in one row."""
     rows = await fetch(session, "SELECT * FROM listed_units($1, $2)", listing_id, limit)
     return [ListedUnit(**dict(r)) for r in rows]
-
-
-async def classes_on_offer(session: AsyncSession) -> Sequence[tuple[str, str, int]]:
-    """(code, name, listings) of the classes with something on offer, by name; at most 200."""
-    rows = await fetch(
-        session,
-        "SELECT c.code, c.name, count(*)::int AS n FROM listing_seen l JOIN part p ON p.id = l.part_id "
-        "JOIN part_class c ON c.code = p.class_code WHERE l.published AND l.ordered < l.quantity "
-        "GROUP BY c.code, c.name ORDER BY c.name LIMIT 200",
-    )
-    return [(r["code"], r["name"], r["n"]) for r in rows]
 
 
 async def listings_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[ListingRow]:

@@ -12,8 +12,8 @@ What a partner is named for stays in ``release.audience_ids``; postings of befor
 old policies back and drops groups, blocks, clearances, windows and prices; a posting that opens to groups or later is then seen only
 by those whom it names.
 
-Revision ID: 302200
-Revises: 301210
+Revision ID: 302210
+Revises: 302200
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "302200"
-down_revision = "301210"
+revision = "302210"
+down_revision = "302200"
 branch_labels = None
 depends_on = None
 
@@ -72,7 +72,8 @@ SELECT listing.id, listing.release_id, listing.company_id, listing.part_id, list
            WHERE p.company_id = listing.company_id AND p.ended_at IS NULL AND {APPLIES}
              AND (p.release_id IS NULL OR p.release_id = listing.release_id) AND (p.listing_id IS NULL OR p.listing_id = listing.id)
        )) ELSE listing.unit_price END AS unit_price,
-       listing.minimum_quantity, listing.package_quantity, listing.minimum_to_keep, listing.published, listing.controlled, listing.created_at
+       listing.minimum_quantity, listing.package_quantity, listing.minimum_to_keep, listing.published, listing.controlled, listing.created_at,
+       listing.class_code, listing.maker_id, listing.clauses, listing.use_class, listing.currency
 FROM listing WHERE {SEEN["listing"]};
 CREATE VIEW release_seen WITH (security_invoker = true) AS SELECT release.* FROM release WHERE {SEEN["release"]};
 GRANT SELECT ON listing_seen, release_seen TO backstock_app, backstock_worker;

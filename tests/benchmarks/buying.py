@@ -1,0 +1,116 @@
+"""find.*: what is on offer with facets and counts among a million listings, by a partner with prices, blocks and windows in force; and
+covering a list of 500 numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+
+import asyncpg
+
+from marketplace.agreements.presets import PRESETS
+from marketplace.db.session import Database
+from marketplace.listings import queries
+from tests.benchmarks.bench import APP, Credentials, Figure, owner_of, percentile, rows, size, timed
+from tests.web.trade import publish
+from tests.world import Party, World, make_company
+
+CONDITIONS = ("new", "new_old_stock", "used", "refurbished")
+COUNTRIES = ("US", "DE", "FR", "NL", "PL", "CA", "MX", "GB")
+SELLERS, CLASSES, MAKERS = 40, 60, 25
+
+
+async def load(owner: asyncpg.Connection, world: World, listings: int) -> list[Party]:
+    """Sellers with postings of a thousand lines each; parts of many classes and makers."""
+    await publish(owner)
+    sellers = [await make_company(owner, f"SE{n:03d}", manufacturer=True) for n in range(size(SELLERS, 4))]
+    await owner.execute(
+        "INSERT INTO part_class (code, name) SELECT to_char(n, 'FM0000'), 'Class ' || n FROM generate_series(1, $1) n "
+        "ON CONFLICT DO NOTHING", CLASSES,
+    )  # fmt: skip
+    await owner.execute(
+        "INSERT INTO maker (code, name) SELECT 'BM' || n, 'Maker ' || n FROM generate_series(1, $1) n", MAKERS
+    )
+    parts = max(listings // 5, 100)
+    await owner.execute(
+        "INSERT INTO part (maker_id, number, number_norm, description, uom, class_code) "
+        "SELECT m.ids[1 + n % cardinality(m.ids)], 'B' || n, 'B' || n, 'BENCH PART', 'EA', to_char(1 + (n * 7919) % $2, 'FM0000') "
+        "FROM generate_series(1, $1) n, (SELECT array_agg(id) AS ids FROM maker) m", parts, CLASSES,
+    )  # fmt: skip
+    await owner.execute(
+        "INSERT INTO part_number (part_id, number, number_norm, scheme) SELECT id, number, number_norm, 'maker' FROM part "
+        "WHERE description = 'BENCH PART'"
+    )
+    for number, preset in enumerate((PRESETS["standard-buy-back"], PRESETS["wide-access"])):
+        await owner.execute(
+            "INSERT INTO release (reference, company_id, title, clause, version, terms, use_class, currency, audience, audience_ids, "
+            "status, created_by, published_at) SELECT 'REL-B' || $1::int || '-' || n, s.ids[1 + n % cardinality(s.ids)], 'Bench', $2, $3, "
+            "$4::jsonb, CASE WHEN n % 3 = 0 THEN 'intermediate_good' ELSE 'non_capital_spare' END, 'USD', 'all', '{}', 'published', $5, now() "
+            "FROM generate_series(1, $6) n, (SELECT $7::uuid[] AS ids) s",
+            number, preset.clause, preset.version, json.dumps(dict(preset.values)), world.maker.actor, max(listings // 2000, 4), [s.id for s in sellers],
+        )  # fmt: skip
+    await owner.execute(
+        "INSERT INTO listing (release_id, company_id, part_id, site_id, place, region, country, lat, lon, condition, quantity, unit_price, "
+        "minimum_quantity, package_quantity, published) "
+        "SELECT r.ids[1 + n % cardinality(r.ids)], r.sellers[1 + n % cardinality(r.ids)], p.ids[1 + (n::bigint * 48271) % cardinality(p.ids)], $2, "
+        "'Town', 'RG', ($4::text[])[1 + (hashint4(n) & 7)], 40 + n % 10, -90 + n % 20, ($3::text[])[1 + (hashint4(n * 3) & 3)], "
+        "1 + (hashint4(n * 5) & 255), 1 + (hashint4(n * 7) & 4095), 1, 1, true "
+        "FROM generate_series(1, $1::int) n, (SELECT array_agg(id ORDER BY id) AS ids, array_agg(company_id ORDER BY id) AS sellers FROM release) r, "
+        "(SELECT array_agg(id ORDER BY id) AS ids FROM part WHERE description = 'BENCH PART') p",
+        listings, world.maker.site, list(CONDITIONS), list(COUNTRIES),
+    )  # fmt: skip
+    # One seller has blocked the buyer, one grants it a price.
+    await owner.execute(
+        "INSERT INTO partner_block (company_id, partner_id, reason, recorded_by, recorded_at) VALUES ($1, $2, 'x', $1, now())",
+        sellers[0].id, world.buyer.id,
+    )  # fmt: skip
+    await owner.execute(
+        "INSERT INTO partner_price (company_id, partner_id, off_bp, recorded_by, recorded_at) VALUES ($1, $2, 500, $1, now())",
+        sellers[1].id, world.buyer.id,
+    )  # fmt: skip
+    await owner.execute("VACUUM ANALYZE")
+    return sellers
+
+
+async def _measure(credentials: Credentials) -> list[Figure]:
+    listings = rows(1_000_000, 2_000)
+    database = Database(credentials.dsn(APP), pool_size=2)
+    figures: list[Figure] = []
+    async with owner_of(credentials) as owner:
+        world = await World.make(owner, database)
+        sellers = await load(owner, world, listings)
+        chance = random.Random(5)
+        note = f"p95 of the list and of its counts in the service; {listings:,} listings"
+
+        def three() -> queries.Wanted:
+            """Three facets of those there are, each with one to three values."""
+            every = {
+                "classes": [f"{n:04d}" for n in range(1, CLASSES)], "conditions": list(CONDITIONS), "countries": list(COUNTRIES),
+                "clauses": ["buy-back", "access-back"], "sellers": [s.id for s in sellers], "uses": ["non_capital_spare"],
+            }  # fmt: skip
+            names = chance.sample(sorted(every), 3)
+            return queries.Wanted(**{
+                n: tuple(chance.sample(every[n], min(len(every[n]), chance.randint(1, 3)))) for n in names
+            })  # type: ignore[arg-type]  # fmt: skip
+
+        for name in ("find.facets3", "find.list3"):
+
+            async def one(_client: int, _turn: int, name: str = name) -> None:
+                async with database.read(world.buyer.tenant) as session:
+                    if name == "find.facets3":
+                        await queries.facets(session, three())
+                    else:
+                        await queries.browse(session, three())
+
+            await timed(1, 3, one)
+            taken = await timed(1, size(120, 4), one)
+            figures.append(Figure(name, percentile(taken, 0.95), "ms", None, None, 1, note))
+            figures.append(Figure(f"{name}_p50", percentile(taken, 0.5), "ms", None, None, 1, note))
+    await database.close()
+    return figures
+
+
+def run(credentials: Credentials) -> list[Figure]:
+    """find.facets3, find.list3 and cover.list500."""
+    return asyncio.run(_measure(credentials))
