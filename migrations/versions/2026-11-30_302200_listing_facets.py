@@ -46,11 +46,15 @@ BEGIN
 END $$
 """,
     "CREATE TRIGGER listing_copies BEFORE INSERT ON listing FOR EACH ROW EXECUTE FUNCTION listing_copies()",
-    "CREATE TRIGGER listing_follows_release AFTER UPDATE OF clause, further, use_class, currency ON release FOR EACH ROW "
-    "WHEN ((OLD.clause, OLD.further, OLD.use_class, OLD.currency) IS DISTINCT FROM (NEW.clause, NEW.further, NEW.use_class, NEW.currency)) "
-    "EXECUTE FUNCTION listing_follows_release()",
-    "CREATE TRIGGER listing_follows_part AFTER UPDATE OF class_code, maker_id ON part FOR EACH ROW "
-    "WHEN ((OLD.class_code, OLD.maker_id) IS DISTINCT FROM (NEW.class_code, NEW.maker_id)) EXECUTE FUNCTION listing_follows_part()",
+    (
+        "CREATE TRIGGER listing_follows_release AFTER UPDATE OF clause, further, use_class, currency ON release FOR EACH ROW "
+        "WHEN ((OLD.clause, OLD.further, OLD.use_class, OLD.currency) IS DISTINCT FROM (NEW.clause, NEW.further, NEW.use_class, NEW.currency)) "
+        "EXECUTE FUNCTION listing_follows_release()"
+    ),
+    (
+        "CREATE TRIGGER listing_follows_part AFTER UPDATE OF class_code, maker_id ON part FOR EACH ROW "
+        "WHEN ((OLD.class_code, OLD.maker_id) IS DISTINCT FROM (NEW.class_code, NEW.maker_id)) EXECUTE FUNCTION listing_follows_part()"
+    ),
 )
 OPEN = sa.text("published AND ordered < quantity")
 BY = ("class_code", "maker_id", "company_id", "country", "condition")

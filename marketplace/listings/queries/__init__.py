@@ -17,6 +17,7 @@ from marketplace.listings.queries.audiences import (
     market_for_share,
     market_for_update,
     prices,
+    release_named,
     whole_audience,
     windows,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "releasable",
     "release",
     "release_for_update",
+    "release_named",
     "releases",
     "seen",
     "stock_for_update",

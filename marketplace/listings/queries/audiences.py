@@ -244,3 +244,14 @@ async def admitted_later(session: AsyncSession, release_id: UUID) -> Sequence[UU
         release_id,
     )
     return [r["id"] for r in rows]
+
+
+async def release_named(session: AsyncSession, company_id: UUID, reference: str) -> UUID:
+    """The id of a posting of the company's own. Raises ``release.not_found``."""
+    row = await fetch_one(
+        session, "SELECT id FROM release WHERE company_id = $1 AND reference = upper($2)", company_id, reference.strip()
+    )
+    if row is None:
+        raise missing("release.not_found", f"You have no posting '{reference[:40]}'.", field="posting")
+    found: UUID = row["id"]
+    return found
