@@ -77,7 +77,7 @@ async def _page(visit: Visit, form: Form) -> Response:
         controlled=await queries.controlled_parts(visit.session, company, limit=SHOWN),
         prices=await queries.prices(visit.session, company, limit=SHOWN), partners=partners, who=who, share=share_text,
         money=lambda p: Money(p.unit_price, p.currency), may_write=visit.actor.may("release.write"), done=DONE.get(visit.asked("done")),
-        utc_today=visit.now.astimezone(UTC).date(),
+        key=lambda: Form().key, utc_today=visit.now.astimezone(UTC).date(),
     )  # fmt: skip
 
 
