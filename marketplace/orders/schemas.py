@@ -69,6 +69,32 @@ class OrderIn(BodyIn):
     )
 
 
+class BasketIn(BodyIn):
+    """Lines of any postings, ordered together: one order for each posting, all of them or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "po_number": "PO-4711",
+                    "ship_to_site_id": EXAMPLE_ID,
+                    "lines": [{"listing_id": EXAMPLE_ID, "quantity": 2, "unit_price": "60.00"}],
+                }
+            ]
+        }
+    )
+    lines: list[LineIn]
+    po_number: str = Field(max_length=60, examples=["PO-4711"])
+    ship_to_site_id: UUID
+    requested_on: Day | None = None
+
+
+class BasketOut(BaseModel):
+    """The orders that were placed."""
+
+    ids: list[UUID]
+
+
 class OrderLineOut(BaseModel):
     """A line with what arrived, once received."""
 

@@ -12,6 +12,7 @@ import asyncpg
 from marketplace.agreements.presets import PRESETS
 from marketplace.db.session import Database
 from marketplace.listings import queries
+from marketplace.parts.numbers import Asked
 from tests.benchmarks.bench import APP, Credentials, Figure, owner_of, percentile, rows, size, timed
 from tests.web.trade import publish
 from tests.world import Party, World, make_company
@@ -108,7 +109,48 @@ async def _measure(credentials: Credentials) -> list[Figure]:
             figures.append(Figure(name, percentile(taken, 0.95), "ms", None, None, 1, note))
             figures.append(Figure(f"{name}_p50", percentile(taken, 0.5), "ms", None, None, 1, note))
     await database.close()
+    figures += await _cover(credentials)
     return figures
+
+
+async def _cover(credentials: Credentials) -> list[Figure]:
+    """500 numbers over as many offers as 100,000 listings have of them, of half of which only packages are sold."""
+    database = Database(credentials.dsn(APP), pool_size=2)
+    async with owner_of(credentials) as owner:
+        world = await World.make(owner, database)
+        numbers = [
+            r["number"]
+            for r in await owner.fetch("SELECT number FROM part WHERE description = 'BENCH PART' ORDER BY id LIMIT 500")
+        ]
+        # The rest is taken off the market: 100,000 are left, and of the parts that are asked for there are 50 offers each.
+        await owner.execute(
+            "UPDATE listing SET published = false WHERE id NOT IN (SELECT id FROM listing ORDER BY id LIMIT $1)",
+            rows(100_000, 1_000),
+        )
+        await owner.execute(
+            "UPDATE listing l SET part_id = p.ids[1 + (x.n / 4) % cardinality(p.ids)], "
+            "package_quantity = CASE WHEN x.n % 8 = 0 THEN 5 ELSE 1 END, minimum_quantity = CASE WHEN x.n % 8 = 0 THEN 10 ELSE 1 END, "
+            "quantity = 5 * l.quantity FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM listing WHERE published) x, "
+            "(SELECT array_agg(id ORDER BY id) AS ids FROM part WHERE number = ANY($1::text[])) p WHERE x.id = l.id AND x.n % 4 = 0",
+            numbers,
+        )
+        await owner.execute("VACUUM ANALYZE listing")
+        chance = random.Random(7)
+        needs = [queries.Need(Asked(n, n), chance.randint(1, 400)) for n in numbers]
+
+        async def one(_client: int, _turn: int) -> None:
+            async with database.read(world.buyer.tenant) as session:
+                found = await queries.cover_list(session, world.buyer.id, needs, "USD")
+            assert found.total.amount > 0
+
+        await timed(1, 1, one)
+        taken = await timed(1, size(8, 1), one)
+    await database.close()
+    return [
+        Figure(
+            "cover.list500", percentile(taken, 0.95) / 1000, "s", None, None, 1, "p95; 500 numbers, 100,000 listings"
+        )
+    ]
 
 
 def run(credentials: Credentials) -> list[Figure]:

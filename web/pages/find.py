@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
 from web.saving import Saving
+from web.seen import recently
 from web.session import Sent, SentForm, Visit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -222,7 +224,10 @@ async def _filter_context(
         if len(choices) > 1 or chosen:
             facets.append((facet.name, _FACET_LABELS[facet.name], choices, facet.at_least, facet.more))
     bands = {
-        field: [(c.value, f"{words}{c.value}{' km' if name == 'within' else ''}", c.listings) for c in facet.choices]
+        field: [
+            (c.value, f"{words}{Decimal(c.value):,}{' km' if name == 'within' else ''}", c.listings)
+            for c in facet.choices
+        ]
         for name, (field, words) in _BANDS.items()
         for facet in told.facets
         if facet.name == name
@@ -306,6 +311,7 @@ async def _browse(
             descending=sort.startswith("-"),
         ),
         rows=[worded.offer(row) for row in rows],
+        recent=[worded.offer(row) for row in await recently(visit)] if not words and not given else [],
         catalogue=sorted(catalogue, key=lambda part: part.number)[:MOST_BESIDE],
         more_in_catalogue=len(catalogue) > MOST_BESIDE,
         sort=sort,

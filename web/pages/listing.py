@@ -23,6 +23,7 @@ from marketplace.parties.permissions import Now
 from web.clauses import released_text
 from web.forms import Form
 from web.found import Worded
+from web.seen import remember
 from web.session import Sent, SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/listings", include_in_schema=False)
@@ -48,7 +49,10 @@ async def listing(visit: ReadsListings, listing_id: UUID) -> Response:
     row = await listings.listing(visit.session, listing_id)
     wished = visit.asked("quantity")
     least = min(max(row.minimum_quantity, row.package_quantity), max(row.available, 1))
-    return await _page(visit, row, Form({"quantity": wished if wished.isdecimal() else str(least)}))
+    response = await _page(visit, row, Form({"quantity": wished if wished.isdecimal() else str(least)}))
+    if row.published and row.seller_id != visit.actor.company_id:
+        remember(visit, response, row.id)
+    return response
 
 
 async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:

@@ -36,6 +36,7 @@ from marketplace.listings.schemas import (
     ReleaseStatus,
     UseClass,
 )
+from marketplace.listings.schemas.covering import CoverIn, CoverOut
 from marketplace.listings.wording import Offered, clauses_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
@@ -87,6 +88,13 @@ async def facets(session: Reading, actor: ReadsListings, wanted: Filtered) -> Of
     """How many of the offers that you see each choice would leave, all other filters in force. Where more than 2,000 fit, counts are
     at least what is said."""
     return OfferFacetsOut.model_validate(await queries.facets(session, wanted))
+
+
+@router.post("/listings/cover", summary="The cheapest set of offers for a list")
+async def cover(session: Reading, actor: ReadsListings, asked: CoverIn) -> CoverOut:
+    """At the prices that you pay, with smallest orders and packages; says what nothing covers. Orders nothing: what it answers goes into
+    `orders/basket` as it is."""
+    return CoverOut.of(await queries.cover_list(session, actor.company_id, asked.needs(), asked.currency))
 
 
 @router.get("/listings/{listing_id}", summary="One listing with its clause in plain words")
