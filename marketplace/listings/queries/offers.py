@@ -226,8 +226,13 @@ def _listed(filters: Filters, where: str, order: str, limit: str) -> str:
 
 
 async def plan_for_values(session: AsyncSession) -> None:
-    """For the rest of this transaction each statement is planned for its own values: what a filter leaves differs a thousandfold."""
-    await execute(session, "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
+    """For the rest of this transaction each statement is planned for its own values: what a filter leaves differs a thousandfold. None is
+    compiled or spread over workers: a page of some hundred rows is read before either has begun to pay."""
+    await execute(
+        session,
+        "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true), "
+        "set_config('max_parallel_workers_per_gather', '0', true)",
+    )
 
 
 async def offers(session: AsyncSession, wanted: Wanted, *, limit: int = 2000) -> Sequence[ListingRow]:
