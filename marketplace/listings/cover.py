@@ -124,6 +124,7 @@ def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> 
     best: npt.NDArray[np.int64] = np.full(wanted + 1, _NEVER, np.int64)
     best[0] = 0
     chosen: list[npt.NDArray[np.int64]] = []
+    costs: list[npt.NDArray[np.int64]] = []
     for o in packed:
         now, which = best.copy(), np.zeros(wanted + 1, np.int64)
         for n in _sizes(o, wanted):
@@ -137,6 +138,7 @@ def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> 
             low = int(best[max(wanted - n, 0) :].min()) + int(cost)
             if low < now[wanted]:
                 now[wanted], which[wanted] = low, n
+        costs.append(best)
         best = now
         chosen.append(which)
     rest = _rest(plain, wanted)
@@ -144,7 +146,6 @@ def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> 
     at = int(np.argmin(total))
     taken = _plain_for(plain, wanted - at)
     # Back through the offers: what reached the end may have come from several places, of which the cheapest is looked up again.
-    costs = _tables(packed, chosen, wanted)
     for k in range(len(packed) - 1, -1, -1):
         n = int(chosen[k][at])
         if n:
@@ -156,24 +157,6 @@ def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> 
             else:
                 at -= n
     return taken
-
-
-def _tables(
-    packed: Sequence[Offered], chosen: Sequence[npt.NDArray[np.int64]], wanted: int
-) -> list[npt.NDArray[np.int64]]:
-    """``best`` before each offer, from what was chosen."""
-    best: npt.NDArray[np.int64] = np.full(wanted + 1, _NEVER, np.int64)
-    best[0] = 0
-    found = [best]
-    for o, which in zip(packed, chosen, strict=True):
-        now = best.copy()
-        for q in np.nonzero(which)[0]:
-            n = int(which[q])
-            base = int(best[max(wanted - n, 0) :].min()) if q == wanted else int(best[q - n])
-            now[q] = base + n * o.cost
-        best = now
-        found.append(best)
-    return found[:-1] if packed else found
 
 
 def _rest(plain: Sequence[Offered], wanted: int) -> npt.NDArray[np.int64]:
