@@ -28,7 +28,7 @@ from tests.marketplace.main_job import API, Job, ok
 from tests.world import World, make_company
 
 SPEC: dict[str, Any] = create_app(Settings()).openapi()
-FREE_TEXT = {"number", "reference", "class_code", "search", "series"}
+FREE_TEXT = {"number", "reference", "class_code", "country", "search", "series"}
 """Filters that may be anything; every other one says what it takes."""
 
 
