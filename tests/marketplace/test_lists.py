@@ -304,6 +304,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
             rows: dict[str, int] = {}
+            mine = "SELECT id FROM release WHERE company_id = $1 ORDER BY id LIMIT 1"
+            posting = str(await owner.fetchval(mine, world.maker.id))
             for path, operation in LISTS:
                 url = (
                     path.replace("{site_id}", str(world.maker.site))
@@ -314,6 +316,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{other_id}", str(world.buyer.id))
                     .replace("{recall_id}", recall)
                     .replace("{sheet_id}", sheet)
+                    .replace("{release_id}", posting)
                     .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
