@@ -97,6 +97,7 @@ async def tick(database: Database, now: datetime) -> dict[str, int]:
         "units_counted_out": lambda: agreements.count_out(database, SYSTEM_ACTOR, now),
         "shelf_lives_told": lambda: agreements.tell_shelf_lives(database, SYSTEM_ACTOR, now),
         "agreements_ending": lambda: agreements.mark_ends(database, SYSTEM_ACTOR, now),
+        "wants_told": lambda: sourcing.tell_wants(database, now),
         "agreements_closed": lambda: obligations.close_run_off(database, SYSTEM_ACTOR, now),
     }
     done: dict[str, int] = {}

@@ -20,6 +20,7 @@ from web.pages import (
     agreements,
     api_docs,
     as_of,
+    audiences,
     bulk_requests,
     calendar,
     calls,
@@ -29,7 +30,9 @@ from web.pages import (
     company_security,
     company_sites,
     company_sourcing,
+    compare,
     counts,
+    cover,
     disputes,
     documents,
     ending,
@@ -82,7 +85,7 @@ from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
-    preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, searches, listing, order_terms, orders, order_steps, releases, posting_order,
+    preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, compare, cover, searches, listing, order_terms, orders, order_steps, audiences, releases, posting_order,
     advice_demand, advice, release_terms, release_lines, stock, company, activity, partners, company_sites, company_security, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, documents, scan,

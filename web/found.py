@@ -80,6 +80,8 @@ class Looked:
 
     answers: tuple[Answer, ...]
     cut: bool
+    part_ids: tuple[UUID, ...] = ()
+    """All the parts whose offers were looked for."""
 
     def count(self, *steps: Match | None) -> int:
         """How many numbers were found by one of these steps (None: not at all)."""
@@ -147,7 +149,7 @@ async def look_up(
         shown = _of_hits(hits, rows, by_part)
         shown += _beside(hits, beside, rows, by_part, today)
         answers.append(Answer(a, hits[0].step if hits else None, tuple(shown), a.norm in found.more))
-    return Looked(tuple(answers), len(offers) > MOST_OFFERS)
+    return Looked(tuple(answers), len(offers) > MOST_OFFERS, tuple(sorted(ids)))
 
 
 def _of_hits(

@@ -108,3 +108,27 @@ def only_longer(before: Terms, after: Terms, found: Iterable[Difference]) -> boo
 
 def _said(terms: Terms, name: str) -> str:
     return term_words(terms, name).strip().rstrip(",")
+
+
+class Beside(NamedTuple):
+    """One term of several offers side by side, in words; ``same``: all of them say the same."""
+
+    label: str
+    said: tuple[str, ...]
+    same: bool
+
+
+def side_by_side(offers: Sequence[Sequence[Terms]]) -> tuple[Beside, ...]:
+    """Every term of any of these offers, each offer under its clauses: what is not the same first."""
+    labels: dict[str, str] = {}
+    for terms in (t for offer in offers for t in offer):
+        for name in type(terms).model_fields:
+            if name not in _OUTSIDE:
+                labels.setdefault(name, label_of(terms.clause, name))
+    rows = []
+    for name, label in labels.items():
+        said = tuple(
+            next((_said(t, name) for t in offer if name in type(t).model_fields), NOT_THERE) for offer in offers
+        )
+        rows.append(Beside(label, said, len(set(said)) == 1))
+    return tuple(sorted(rows, key=lambda r: r.same))

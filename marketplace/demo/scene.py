@@ -150,6 +150,12 @@ class Scene:
         )  # fmt: skip
         line = NewLine(part, plant, "new_old_stock", quantity, Decimal(price), minimum_to_keep=minimum)
         (listing,) = await listings.set_lines(self.session, planner, release, [line])
+        if any(getattr(t, "export_class", None) for t in clauses):
+            # Controlled units are seen by cleared partners alone.
+            until = (self._start + timedelta(days=720)).date()
+            await listings.clear(
+                self.session, planner, self.company(to), "DDTC screening 26-1180", until, self.ago(days + 30)
+            )
         await listings.publish(self.session, planner, release, self.ago(days + 24))
         buyer = await self.partner(to)
         order = await orders.place(

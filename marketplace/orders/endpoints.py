@@ -22,6 +22,8 @@ from marketplace.orders import queries, service
 from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
 from marketplace.orders.schemas import (
     AcceptIn,
+    BasketIn,
+    BasketOut,
     DeclineIn,
     DeliveryOut,
     NoteIn,
@@ -156,7 +158,7 @@ async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, k
     """Answers the order's id. The seller has to answer before the reservation runs out."""
 
     async def act() -> dict[str, Any]:
-        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line) for x in new.lines]
+        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line, x.unit_price) for x in new.lines]
         made = await service.place(
             session, actor, lines=wanted, po_number=new.po_number, ship_to_site_id=new.ship_to_site_id,
             requested_on=new.requested_on, hold_hours=get_settings().order_hold_hours, now=now,
@@ -167,6 +169,23 @@ async def place(session: Writing, actor: PlacesOrders, new: OrderIn, now: Now, k
         return {"id": made}
 
     return Made.model_validate((await once(session, actor, key, "orders.place", new.model_dump(), act)).content)
+
+
+@router.post("/basket", status_code=201, summary="Place several orders together, all of them or none")
+async def place_several(
+    session: Writing, actor: PlacesOrders, new: BasketIn, now: Now, key: IdempotencyKey = None
+) -> BasketOut:
+    """One order for each posting under one purchase order number. If one line cannot be had at the price shown, nothing is ordered."""
+
+    async def act() -> dict[str, Any]:
+        wanted = [service.Wanted(x.listing_id, x.quantity, x.po_line, x.unit_price) for x in new.lines]
+        made = await service.place_several(
+            session, actor, lines=wanted, po_number=new.po_number, ship_to_site_id=new.ship_to_site_id,
+            requested_on=new.requested_on, hold_hours=get_settings().order_hold_hours, now=now,
+        )  # fmt: skip
+        return {"ids": made}
+
+    return BasketOut.model_validate((await once(session, actor, key, "orders.basket", new.model_dump(), act)).content)
 
 
 @router.post("/{order_id}/accept", summary="Accept an order and sign its schedule")

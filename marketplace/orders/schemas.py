@@ -22,6 +22,10 @@ class LineIn(BodyIn):
     listing_id: UUID
     quantity: int = Field(examples=[2])
     po_line: str | None = Field(default=None, max_length=40)
+    unit_price: Decimal | None = Field(
+        default=None, ge=0, max_digits=16, decimal_places=4,
+        description="The price a unit that you were shown: where it is another one by now, nothing is ordered. Null takes today's.",
+    )  # fmt: skip
 
 
 class ProposedIn(BodyIn):
@@ -63,6 +67,32 @@ class OrderIn(BodyIn):
         default=None,
         description="Other terms, which the seller signs, answers or declines; null = those of the posting.",
     )
+
+
+class BasketIn(BodyIn):
+    """Lines of any postings, ordered together: one order for each posting, all of them or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "po_number": "PO-4711",
+                    "ship_to_site_id": EXAMPLE_ID,
+                    "lines": [{"listing_id": EXAMPLE_ID, "quantity": 2, "unit_price": "60.00"}],
+                }
+            ]
+        }
+    )
+    lines: list[LineIn]
+    po_number: str = Field(max_length=60, examples=["PO-4711"])
+    ship_to_site_id: UUID
+    requested_on: Day | None = None
+
+
+class BasketOut(BaseModel):
+    """The orders that were placed."""
+
+    ids: list[UUID]
 
 
 class OrderLineOut(BaseModel):

@@ -161,6 +161,11 @@ async def find_exactly(session: AsyncSession, asked: Sequence[Asked]) -> dict[st
     return {norm: tuple(sorted(ids)) for norm, ids in found.items()}
 
 
+async def find_exact(session: AsyncSession, norms: Sequence[str]) -> set[UUID]:
+    """The parts that have exactly one of these normalised numbers; one statement."""
+    return {r["part_id"] for r in await (await driver(session)).fetch(_EXACT, list(norms))}
+
+
 async def find(session: AsyncSession, asked: Sequence[Asked], *, per_number: int = PER_NUMBER) -> Found:
     """Parts for each number asked: exact, else prefix, else substring, else fuzzy. At most six statements for
     any number of numbers; each step looks only at the numbers the steps before did not find."""

@@ -511,7 +511,11 @@ class SavedSearch(Row):
     urgency: Mapped[str | None]
     site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
     created_at: Mapped[Created]
+    notify: Mapped[bool] = mapped_column(server_default=text("false"))
+    looked_at: Mapped[datetime | None]
     __table_args__ = (
+        CheckConstraint("NOT notify OR kind = 'offers'", name="notify"),
+        Index("ix_saved_search_looked_at", text("looked_at NULLS FIRST"), "id", postgresql_where=text("notify")),
         CheckConstraint("slot BETWEEN 1 AND 100", name="slot"),
         CheckConstraint("kind IN ('units', 'offers')", name="kind"),
         CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 80", name="name"),
@@ -520,3 +524,14 @@ class SavedSearch(Row):
         UniqueConstraint("company_id", "user_id", "slot"),
         Index("uq_saved_search_name", "company_id", "user_id", text("lower(name)"), unique=True),
     )
+
+
+class ToldOffer(Row):
+    """An offer that a search has told, and at which price: it is told again only when it is cheaper."""
+
+    __tablename__ = "told_offer"
+    search_id: Mapped[UUID] = mapped_column(ForeignKey("saved_search.id", ondelete="CASCADE"), primary_key=True)
+    listing_id: Mapped[UUID] = mapped_column(ForeignKey("listing.id", ondelete="CASCADE"), primary_key=True, index=True)
+    company_id: Mapped[UUID]
+    unit_price: Mapped[Decimal]
+    told_at: Mapped[datetime]

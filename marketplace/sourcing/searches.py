@@ -17,9 +17,9 @@ Kind = Literal["units", "offers"]
 MOST_SAVED = 100
 """Searches of one person (also a constraint of the table)."""
 LONGEST_NAME = 80
-LONGEST_VALUE = 200
+LONGEST_VALUE = 1_000
 OFFER_FILTERS = (
-    "class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered", "sort",
+    "class", "condition", "clause", "use", "seller", "maker", "country", "max_price", "min_quantity", "within", "offered", "sort",
 )  # fmt: skip
 """What offers are filtered and sorted by."""
 MOST_DAYS = 3_650

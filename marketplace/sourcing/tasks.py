@@ -20,6 +20,21 @@ FELL_SHORT = "requisition.fell_short"
 """An order back came to nothing, and the maker's rule says what follows."""
 
 
+WANTS_EVERY = timedelta(minutes=5)
+
+
+async def tell_wants(database: Database, now: datetime) -> int:
+    """Want lists that nobody has looked at for five minutes, each in a transaction of its own. Returns how many offers were told."""
+    async with database.read() as session:
+        due = await queries.wants_due(session, now - WANTS_EVERY)
+
+    async def act(search_id: UUID) -> int:
+        async with database.write() as session:
+            return await service.look(session, search_id, now)
+
+    return await each(due, act)
+
+
 async def act_on_silence(database: Database, actor_id: UUID, now: datetime) -> int:
     """Calls whose deadline has passed without an answer, each in a transaction of its own. Returns how many."""
     async with database.read() as session:

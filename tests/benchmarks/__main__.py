@@ -15,6 +15,7 @@ GROUPS = {
     "log": "sealing",
     "search": "searching",
     "confirm": "confirming",
+    "find": "buying",
     "plan": "solving",
     "planning": "planning",
     "advice": "planning_run",

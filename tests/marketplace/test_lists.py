@@ -30,7 +30,7 @@ from tests.marketplace.main_job import API, Job, ok
 from tests.world import World, make_company
 
 SPEC: dict[str, Any] = create_app(Settings()).openapi()
-FREE_TEXT = {"number", "reference", "class_code", "search", "series"}
+FREE_TEXT = {"number", "reference", "class_code", "country", "search", "series"}
 """Filters that may be anything; every other one says what it takes."""
 
 
@@ -197,7 +197,22 @@ async def round_of_everything(job: Job, turn: int) -> None:
     await ok(job.buyer.post(f"{API}/sourcing/calls/{job.call}/refuse", json={"code": "not_on_shelf", "note": ""}))
     scrap = {"part_id": str(world.part), "act": "scrap", "quantity": 1}
     await ok(job.buyer.post(f"{API}/agreements/{job.agreement}/notices", json=scrap), 201)
+    await audiences(job, turn)
     await missed(job)
+
+
+async def audiences(job: Job, turn: int) -> None:
+    """One more group, block, clearance, controlled part, price and window."""
+    at, partner = f"{API}/audiences", {"partner_id": str(job.world.other.id)}
+    named = {"name": f"Group {turn}", "partner_ids": [str(job.world.other.id)]}
+    group = (await ok(job.planner.post(f"{at}/groups", json=named), 201))["id"]
+    late = (await make_company(job.world.owner, f"L{turn}{job.world.tag}", manufacturer=False)).id
+    await ok(job.planner.post(f"{at}/blocks", json={"partner_id": str(late), "reason": "Late."}), 201)
+    paper = {**partner, "reference": "D1", "valid_until": "2031-12-31"}
+    await ok(job.planner.post(f"{at}/clearances", json=paper), 201)
+    part = {"part_id": str(job.world.part), "classification": "9A610.x"}
+    await ok(job.planner.post(f"{at}/controlled-parts", json=part), 201)
+    await ok(job.planner.post(f"{at}/prices", json={"group_id": group, "off_bp": 100}), 201)
 
 
 async def missed(job: Job) -> None:
@@ -332,6 +347,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """(list as seen by so-and-so -> statements, -> rows)."""
             statements: dict[str, int] = {}
             rows: dict[str, int] = {}
+            mine = "SELECT id FROM release WHERE company_id = $1 ORDER BY id LIMIT 1"
+            posting = str(await owner.fetchval(mine, world.maker.id))
             for path, operation in LISTS:
                 url = (
                     path.replace("{site_id}", str(world.maker.site))
@@ -344,6 +361,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{other_id}", str(world.buyer.id))
                     .replace("{recall_id}", recall)
                     .replace("{sheet_id}", sheet)
+                    .replace("{release_id}", posting)
                     .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/listings":  # what other tests of this database offer to everybody fills the page
@@ -397,7 +415,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/api-keys", f"{API}/delegations", f"{API}/clauses", f"{API}/companies", f"{API}/sites", f"{API}/sites/{{site_id}}/contacts", f"{API}/users",
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values", f"{API}/sourcing/sell-back/{{agreement_id}}",
-            f"{API}/holdings/count-tolerances",
+            f"{API}/holdings/count-tolerances", f"{API}/releases/{{release_id}}/audience",
             # A row for each urgency.
             f"{API}/sourcing/cascade",
             # A row for each company.

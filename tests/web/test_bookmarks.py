@@ -18,7 +18,7 @@ LISTS = (
 async def test_a_bookmark_of_another_list_is_refused_in_words(world: World) -> None:
     async with open_site(world) as site:
         planner = await site.browser(world.maker, "planner")
-        bookmark = sign_bookmark(["of", "quite", "another", "list"], requests._PROCESS_SECRET)
+        bookmark = sign_bookmark(["of", "quite", "another", "list"], site.app.state.settings.signing_key)
         for path in LISTS:
             assert (await planner.get(path)).status_code == 200, path
             answer = await planner.get(f"{path}{'&' if '?' in path else '?'}after={bookmark}")
@@ -32,5 +32,5 @@ async def test_a_bookmark_that_is_no_number_is_refused_by_every_order_of_what_is
 ) -> None:
     async with open_site(world) as site:
         planner = await site.browser(world.maker, "planner")
-        bookmark = sign_bookmark(["many", str(world.part)], requests._PROCESS_SECRET)
+        bookmark = sign_bookmark(["many", str(world.part)], site.app.state.settings.signing_key)
         assert (await planner.get(f"/find?sort={sort}&after={bookmark}")).status_code == 422

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from web.exports import csv_file, list_csv, wants_csv
 from web.forms import Fields, Form, Value
 from web.found import Looked, Offer, Worded, look_up
 from web.saving import Saving
+from web.seen import recently
 from web.session import Sent, SentForm, Visit, uuid_of, visits
 from web.tables import Column, TableView
 
@@ -66,13 +68,24 @@ _PAGES: Final = {
 }  # fmt: skip
 MOST_BESIDE: Final = 20
 """Parts of the catalogue that are shown when nothing with the words is on offer."""
-_FILTERS: Final = ("class", "condition", "clause", "use", "seller", "max_price", "min_quantity", "within", "offered")
+_SEVERAL: Final = ("class", "condition", "clause", "use", "seller", "maker", "country")
+_FILTERS: Final = (*_SEVERAL, "max_price", "min_quantity", "within", "offered")
+_FACET_LABELS: Final = {
+    "class": "Class", "condition": "Condition", "clause": "Clause", "use": "Bought for", "seller": "Seller", "maker": "Maker",
+    "country": "Country",
+}  # fmt: skip
+_BANDS: Final = {
+    "price": ("max_price", "up to "),
+    "quantity": ("min_quantity", "from "),
+    "within": ("within", "within "),
+}
 
 
 @router.get("/find")
 async def find(visit: FindsParts) -> Response:
     """The page for a short search, or for none."""
-    return await show_found(visit, {k: v for k, v in visit.request.query_params.items() if v.strip()})
+    asked = visit.request.query_params
+    return await show_found(visit, _joined({name: asked.getlist(name) for name in asked}))
 
 
 # The form first: it is kept where the session has ended (web/kept.py).
@@ -84,7 +97,18 @@ async def find_many(sent: SentForm, visit: FindsParts) -> Response:
 
 def _texts(sent: Sent) -> dict[str, str]:
     form = Form(sent.values)
-    return {name: form.value(name) for name in sent.values if form.value(name).strip()}
+    return _joined({name: form.chosen(name) for name in sent.values})
+
+
+def _joined(sent: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """One text for each field: what is ticked with commas between, of anything else the last that is not blank (the button of a
+    band comes after the box that it stands for)."""
+    found = {}
+    for name, values in sent.items():
+        told = [value for value in values if value.strip()]
+        if told:
+            found[name] = ",".join(told) if name in _SEVERAL else told[-1]
+    return found
 
 
 async def show_found(visit: Visit, given: Mapping[str, str]) -> Response:
@@ -129,7 +153,7 @@ async def show_found(visit: Visit, given: Mapping[str, str]) -> Response:
         Match=Match,
         may_source=visit.actor.may_source,
         method="post" if len(q) > LONGEST_ADDRESS else "get",
-        **await _filter_context(visit, given, wrong),
+        **await _filter_context(visit, given, wrong, replace(wanted, part_ids=looked.part_ids)),
     )
 
 
@@ -158,14 +182,18 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
     words = [wrong.message for wrong in fields.errors]
     if within is not None and visit.near is None:
         words.append("Distances are not known: none of your sites has coordinates.")
-    if given.get("seller") and uuid_of(given["seller"]) is None:
-        words.append("The address names a seller that there is not.")
+    ids = {name: [uuid_of(value) for value in several(given, name)] for name in ("seller", "maker")}
+    for name, values in ids.items():
+        if None in values:
+            words.append(f"The address names a {name} that there is not.")
     wanted = listings.Wanted(
-        class_code=given.get("class"),
-        condition=given.get("condition"),
-        clause=given.get("clause"),
-        use_class=given.get("use"),
-        seller_id=uuid_of(given.get("seller", "")),
+        classes=several(given, "class"),
+        conditions=several(given, "condition"),
+        clauses=several(given, "clause"),
+        uses=several(given, "use"),
+        sellers=tuple(i for i in ids["seller"] if i),
+        makers=tuple(i for i in ids["maker"] if i),
+        countries=several(given, "country"),
         maximum_price=None if "max_price" in bad else price,
         minimum_quantity=None if "min_quantity" in bad else least,
         within_km=None if "within" in bad or visit.near is None else within,
@@ -174,33 +202,53 @@ def _wanted(visit: Visit, given: Mapping[str, str]) -> tuple[listings.Wanted, li
     return wanted, words
 
 
-async def _filter_context(visit: Visit, given: Mapping[str, str], wrong: Sequence[str]) -> dict[str, Any]:
-    classes = await listings.classes_on_offer(visit.session)
-    sellers = await listings.sellers_on_offer(visit.session)
-    released = {clause for clause, *_ in await listings.clause_versions(visit.session)}
-    clauses = {name: words for name, words in NAMES.items() if name in released}
-    named = {
-        "class": {code: name for code, name, _ in classes},
-        "condition": CONDITION_WORDS,
-        "clause": clauses,
-        "use": dict(USES),
-        "seller": {str(i): name for i, name in sellers},
+def several(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The values of a filter: several stand with commas between them, so that a search has one text to be kept by."""
+    return tuple(dict.fromkeys(value for value in given.get(name, "").split(",") if value))
+
+
+async def _filter_context(
+    visit: Visit, given: Mapping[str, str], wrong: Sequence[str], wanted: listings.Wanted
+) -> dict[str, Any]:
+    """The facets with their counts, and what of them is in force."""
+    told = await listings.facets(visit.session, wanted)
+    facets = []
+    named: dict[str, dict[str, str]] = {}
+    for facet in told.facets:
+        if facet.name not in _FACET_LABELS:
+            continue
+        words = {"condition": CONDITION_WORDS, "clause": NAMES, "use": dict(USES)}.get(facet.name, {})
+        named[facet.name] = {c.value: c.label or words.get(c.value, c.value) for c in facet.choices}
+        chosen = several(given, facet.name)
+        choices = [(c.value, named[facet.name][c.value], c.listings, c.value in chosen) for c in facet.choices]
+        if len(choices) > 1 or chosen:
+            facets.append((facet.name, _FACET_LABELS[facet.name], choices, facet.at_least, facet.more))
+    bands = {
+        field: [
+            (c.value, f"{words}{Decimal(c.value):,}{' km' if name == 'within' else ''}", c.listings)
+            for c in facet.choices
+        ]
+        for name, (field, words) in _BANDS.items()
+        for facet in told.facets
+        if facet.name == name
     }
     chips = []
     for name in _FILTERS:
-        if value := given.get(name):
-            kept = {k: v for k, v in given.items() if k not in {name, "after", "format"}}
+        values = several(given, name) if name in _SEVERAL else ((given[name],) if given.get(name) else ())
+        for value in values:
+            others = ",".join(v for v in values if v != value)
+            kept = {k: v for k, v in given.items() if k not in {name, "after", "format"}} | (
+                {name: others} if others else {}
+            )
             chips.append((_chip(name, value, named), f"/find?{urlencode(kept)}" if kept else "/find"))
     kept = {name: given[name] for name in OFFER_FILTERS if given.get(name)}
     return {
         "given": given,
         "saved_as": Saving("offers", given.get("q", "").strip(), kept) if kept or given.get("q", "").strip() else None,
         "wrong": wrong,
-        "classes": [(code, f"{name} ({count})") for code, name, count in classes],
-        "sellers": [(str(i), name) for i, name in sellers],
-        "conditions": list(CONDITION_WORDS.items()),
-        "clauses": list(clauses.items()),
-        "uses": USES,
+        "found_count": (told.listings, told.at_least),
+        "facets": facets,
+        "bands": bands,
         "chips": chips,
         "columns": COLUMNS,
         "near": visit.home if visit.near else None,
@@ -263,12 +311,13 @@ async def _browse(
             descending=sort.startswith("-"),
         ),
         rows=[worded.offer(row) for row in rows],
+        recent=[worded.offer(row) for row in await recently(visit)] if not words and not given else [],
         catalogue=sorted(catalogue, key=lambda part: part.number)[:MOST_BESIDE],
         more_in_catalogue=len(catalogue) > MOST_BESIDE,
         sort=sort,
         sorts=[s for s in SORTS if s[0] != "distance" or visit.near],
         method="get",
-        **await _filter_context(visit, given, wrong),
+        **await _filter_context(visit, given, wrong, wanted),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from web.clauses import released_text
 from web.forms import Form
 from web.found import Worded
 from web.pages import documents
+from web.seen import remember
 from web.session import Sent, SentForm, Visit, submit, visits
 
 router = APIRouter(prefix="/listings", include_in_schema=False)
@@ -48,7 +50,10 @@ async def listing(visit: ReadsListings, listing_id: UUID) -> Response:
     row = await listings.listing(visit.session, listing_id)
     wished = visit.asked("quantity")
     least = min(max(row.minimum_quantity, row.package_quantity), max(row.available, 1))
-    return await _page(visit, row, Form({"quantity": wished if wished.isdecimal() else str(least)}))
+    response = await _page(visit, row, Form({"quantity": wished if wished.isdecimal() else str(least)}))
+    if row.published and row.seller_id != visit.actor.company_id:
+        remember(visit, response, row.id)
+    return response
 
 
 async def _page(visit: Visit, row: listings.ListingRow, form: Form) -> Response:
@@ -95,7 +100,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
         asked = asked_of(sent)
-        wanted = orders.Wanted(listing_id, asked.quantity, asked.po_line or None)
+        wanted = orders.Wanted(listing_id, asked.quantity, asked.po_line or None, price_shown(sent, listing_id))
         return await orders.place(
             session,
             actor,
@@ -118,6 +123,7 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
             "listing/confirm.html",
             row=row,
             form=form,
+            shown={**form.values, f"price_{row.id}": str(row.unit_price)},
             asked=asked,
             clause=clause,
             hold_hours=hold_hours,
@@ -135,6 +141,15 @@ async def order(request: Request, listing_id: UUID, sent: SentForm, now: Now) ->
         again=again,
         confirm=confirm,
     )
+
+
+def price_shown(sent: Sent, listing_id: UUID) -> Decimal | None:
+    """The price that the confirmation showed; None on the way there."""
+    text = sent.form().value(f"price_{listing_id}")
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        return None
 
 
 def asked_of(sent: Sent) -> Asked:

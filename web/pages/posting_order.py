@@ -20,6 +20,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.forms import Form
 from web.found import Worded
+from web.pages.listing import price_shown
 from web.session import Sent, SentForm, Visit, submit
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
@@ -67,7 +68,10 @@ async def order(request: Request, release_id: UUID, sent: SentForm, now: Now) ->
         return await orders.place(
             session,
             actor,
-            lines=[orders.Wanted(row.id, quantity, po_line or None) for row, quantity, po_line in asked.lines],
+            lines=[
+                orders.Wanted(row.id, quantity, po_line or None, price_shown(sent, row.id))
+                for row, quantity, po_line in asked.lines
+            ],
             po_number=asked.po_number,
             ship_to_site_id=asked.ship_to,
             requested_on=asked.requested_on,
@@ -88,6 +92,7 @@ async def order(request: Request, release_id: UUID, sent: SentForm, now: Now) ->
             "releases/order.html",
             release=release,
             form=form,
+            shown={**form.values, **{f"price_{row.id}": str(row.unit_price) for row, _, _ in asked.lines}},
             asked=asked,
             sentences=worded.sentences([(row, quantity) for row, quantity, _ in asked.lines]),
             hold_hours=hold_hours,

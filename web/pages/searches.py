@@ -43,20 +43,23 @@ DONE: Final = {
     "saved": "The search was saved.",
     "renamed": "The search has its new name.",
     "deleted": "The search was deleted.",
+    "told": "You are told of every new or cheaper offer that it finds, once, here and by mail as you chose.",
+    "quiet": "It tells you nothing any more.",
 }
 KIND_WORDS: Final = {"units": "Where units are", "offers": "What is on offer"}
 FILTER_WORDS: Final = {
-    **FACET_WORDS, "class": "Class", "use": "Bought for", "seller": "Seller", "max_price": "Price up to", "sort": "Sorted by",
+    **FACET_WORDS, "class": "Class", "use": "Bought for", "seller": "Seller", "maker": "Maker", "country": "Country", "max_price": "Price up to", "sort": "Sorted by",
     "min_quantity": "Quantity at least", "within": "Within km", "offered": "Only what is on offer",
 }  # fmt: skip
-_NAMELESS: Final = frozenset({"holder", "seller"})
+_NAMELESS: Final = frozenset({"holder", "seller", "maker"})
 """Filters whose value is an id, which tells nobody anything."""
 
 
 def filters_words(filters: Mapping[str, str]) -> str:
     """The filters of a search, in words."""
     return "; ".join(
-        FILTER_WORDS.get(name, name) + ("" if name in _NAMELESS or value == "yes" else f": {value.replace('_', ' ')}")
+        FILTER_WORDS.get(name, name)
+        + ("" if name in _NAMELESS or value == "yes" else f": {value.replace('_', ' ').replace(',', ', ')}")
         for name, value in filters.items()
     )
 
@@ -80,6 +83,7 @@ async def listed(visit: Searches) -> Response:
     return visit.show(
         "searches/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), most=MOST_SAVED,
         done=DONE.get(visit.asked("done")), kinds=KIND_WORDS, urgencies={u[0]: u[1] for u in URGENCIES}, filters_words=filters_words,
+        key=lambda: Form().key,
     )  # fmt: skip
 
 
@@ -111,7 +115,10 @@ async def save(request: Request, sent: SentForm, now: Now) -> Response:
     """Keeps what a page was asked, under a name."""
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
-        return await service.save_search(session, actor, sent.form().value("name"), _search(sent))
+        made = await service.save_search(session, actor, sent.form().value("name"), _search(sent))
+        if sent.form().value("notify") == "yes":
+            await service.set_notify(session, actor, made, on=True, now=now)
+        return made
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _saving(visit, form, sent)
@@ -163,6 +170,17 @@ async def rename(request: Request, sent: SentForm, search_id: UUID, now: Now) ->
         return _naming(visit, form, await queries.saved_search(visit.session, visit.actor, search_id))
 
     return await submit(request, sent, VERB, act, now=now, to="/searches?done=renamed", again=again)
+
+
+@router.post("/{search_id}/notify")
+async def notify(request: Request, sent: SentForm, search_id: UUID, now: Now) -> Response:
+    """Whether it tells what is new or cheaper."""
+    on = sent.form().value("on") == "yes"
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        await service.set_notify(session, actor, search_id, on=on, now=now)
+
+    return await submit(request, sent, VERB, act, now=now, to=f"/searches?done={'told' if on else 'quiet'}")
 
 
 @router.post("/{search_id}/delete")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, execute, fetch, fetch_one
 from marketplace.kit.errors import missing
 
 
@@ -54,6 +54,10 @@ class ListingRow:
     use_class: str
     payment_days: int
     list_price: Decimal | None
+    posted_price: Decimal
+    """The price without what the reader in particular is granted."""
+    controlled: bool
+    """Only partners that the seller has cleared see it."""
     distance_km: float | None = None
     """By road from where the reader asked from; None where either place is unknown or nobody asked."""
 
@@ -63,17 +67,22 @@ SELECT l.id, l.release_id, r.reference AS release_reference, l.company_id AS sel
        p.number AS part_number, p.description, m.name AS maker, p.class_code, p.uom, l.site_id, l.place, l.region,
        l.country, l.lat, l.lon, l.condition, l.quantity, l.ordered, l.quantity - l.ordered AS available, l.unit_price,
        r.currency, l.minimum_quantity, l.package_quantity, l.minimum_to_keep, l.published, r.published_at, r.clause,
-       r.version, r.terms, r.further, r.use_class, r.payment_days, p.list_price"""
+       r.version, r.terms, r.further, r.use_class, r.payment_days, p.list_price, l.{posted} AS posted_price, l.controlled"""
+# What a reader sees, at its price: the view says which listings and which price (and row level security the same once more).
+_SEEN_COLUMNS = _LISTING_COLUMNS.format(posted="posted_price")
 _LISTING_FROM = """
-FROM listing l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
+FROM {listing} l JOIN release r ON r.id = l.release_id JOIN part p ON p.id = l.part_id JOIN maker m ON m.id = p.maker_id
 JOIN company c ON c.id = l.company_id
 """
-_LISTING = _LISTING_COLUMNS + _LISTING_FROM
+_SEEN_FROM = _LISTING_FROM.format(listing="listing_seen")
+_LISTING = _SEEN_COLUMNS + _SEEN_FROM
+# The seller's own, for whoever acts for it: at the posted price.
+_OWN_LISTING = _LISTING_COLUMNS.format(posted="unit_price") + _LISTING_FROM.format(listing="listing")
 # Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too. $1, $2: from where.
 _WITH_DISTANCE = (
-    _LISTING_COLUMNS
+    _SEEN_COLUMNS
     + ", d.km AS distance_km"
-    + _LISTING_FROM
+    + _SEEN_FROM
     + """CROSS JOIN LATERAL (SELECT 1.2 * 12742 * asin(least(1, sqrt(
     power(sin(radians(l.lat - $1::float8) / 2), 2)
     + cos(radians($1)) * cos(radians(l.lat)) * power(sin(radians(l.lon - $2::float8) / 2), 2)))) AS km) d
@@ -99,6 +108,17 @@ async def listings(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[Listi
     return [found[i] for i in ids]
 
 
+async def seen(
+    session: AsyncSession, ids: Sequence[UUID], *, near: tuple[float, float] | None = None
+) -> Sequence[ListingRow]:
+    """Those of these listings that the reader sees and that are out, in the order of ``ids``; one statement."""
+    rows = await fetch(
+        session, _WITH_DISTANCE + "WHERE l.published AND l.id = ANY($3::uuid[])", *(near or (None, None)), list(ids)
+    )
+    found = {r["id"]: ListingRow(**dict(r)) for r in rows}
+    return [found[i] for i in ids if i in found]
+
+
 async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -> Sequence[ListingRow]:
     """The lines of one release by part number."""
     rows = await fetch(
@@ -109,14 +129,16 @@ async def lines(session: AsyncSession, release_id: UUID, *, limit: int = 1000) -
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which open listings; None = any. ``near``: latitude and longitude that distances count from; ``within_km``
-    needs it. ``words``: all of them in the description."""
+    """Which open listings; an empty tuple or None = any, several values of one kind = either. ``near``: latitude and longitude that
+    distances count from; ``within_km`` needs it. ``words``: all of them in the description."""
 
-    class_code: str | None = None
-    condition: str | None = None
-    clause: str | None = None
-    use_class: str | None = None
-    seller_id: UUID | None = None
+    classes: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    clauses: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    sellers: tuple[UUID, ...] = ()
+    makers: tuple[UUID, ...] = ()
+    countries: tuple[str, ...] = ()
     maximum_price: Decimal | None = None
     minimum_quantity: int | None = None
     near: tuple[float, float] | None = None
@@ -124,38 +146,101 @@ class Wanted:
     words: str | None = None
     part_ids: tuple[UUID, ...] | None = None
 
+    def chosen(self, facet: str) -> tuple[str, ...]:
+        """What of a facet is in force, as text."""
+        found: tuple[object, ...] = {
+            "class": self.classes, "condition": self.conditions, "clause": self.clauses, "use": self.uses,
+            "seller": self.sellers, "maker": self.makers, "country": self.countries,
+            "price": () if self.maximum_price is None else (self.maximum_price,),
+            "quantity": () if self.minimum_quantity is None else (self.minimum_quantity,),
+            "within": () if self.within_km is None else (self.within_km,),
+        }[facet]  # fmt: skip
+        return tuple(str(value) for value in found)
 
-_WANTED = """
-WHERE l.published AND l.ordered < l.quantity AND ($3::text IS NULL OR p.class_code = $3)
-  AND ($4::text IS NULL OR l.condition = $4)
-  AND ($5::text IS NULL OR r.clause = $5 OR r.further @> jsonb_build_array(jsonb_build_object('clause', $5)))
-  AND ($6::text IS NULL OR r.use_class = $6) AND ($7::uuid IS NULL OR l.company_id = $7)
-  AND ($8::numeric IS NULL OR l.unit_price <= $8) AND ($9::int IS NULL OR l.quantity - l.ordered >= $9)
-  AND ($10::float8 IS NULL OR d.km <= $10)
-  AND ($11::text IS NULL OR p.words @@ websearch_to_tsquery('english', $11))
-  AND ($12::uuid[] IS NULL OR l.part_id = ANY($12))
-"""
+
+# Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too.
+KM: Final = (
+    "(1.2 * 12742 * asin(least(1, sqrt(power(sin(radians(l.lat - {lat}::float8) / 2), 2) + cos(radians({lat}::float8)) "
+    "* cos(radians(l.lat)) * power(sin(radians(l.lon - {lon}::float8) / 2), 2)))))"
+)
 
 
-def _wanted_values(wanted: Wanted) -> list[object]:
-    lat, lon = wanted.near or (None, None)
-    return [
-        lat, lon, wanted.class_code, wanted.condition, wanted.clause, wanted.use_class, wanted.seller_id,
-        wanted.maximum_price, wanted.minimum_quantity, wanted.within_km, wanted.words,
-        list(wanted.part_ids) if wanted.part_ids is not None else None,
-    ]  # fmt: skip
+class Filters:
+    """The filters in force as SQL over ``listing_seen l``, each under the name of its facet, so that a facet can be counted without its
+    own. Only what is in force stands there: a plan then knows what it can look up."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.values: list[object] = []
+        self.km: str | None = None
+        """Kilometres by road from where distances count from."""
+        if wanted.near:
+            self.km = KM.format(lat=self._value(wanted.near[0]), lon=self._value(wanted.near[1]))
+        self.always = ["l.published", "l.ordered < l.quantity"]
+        if wanted.words is not None:
+            self.always.append(
+                "EXISTS (SELECT FROM part p WHERE p.id = l.part_id AND p.words @@ websearch_to_tsquery('english', "
+                f"{self._value(wanted.words)}::text))"
+            )
+        if wanted.part_ids is not None:
+            self.always.append(f"l.part_id = ANY({self._value(list(wanted.part_ids))}::uuid[])")
+        self.by_facet: dict[str, str] = {}
+        for name, column, kind, values in (
+            ("class", "l.class_code", "text", wanted.classes), ("condition", "l.condition", "text", wanted.conditions),
+            ("use", "l.use_class", "text", wanted.uses), ("seller", "l.company_id", "uuid", wanted.sellers),
+            ("maker", "l.maker_id", "uuid", wanted.makers), ("country", "l.country", "text", wanted.countries),
+        ):  # fmt: skip
+            if values:
+                self.by_facet[name] = f"{column} = ANY({self._value(list(values))}::{kind}[])"
+        if wanted.clauses:
+            self.by_facet["clause"] = f"l.clauses && {self._value(list(wanted.clauses))}::text[]"
+        if wanted.maximum_price is not None:
+            self.by_facet["price"] = f"l.unit_price <= {self._value(wanted.maximum_price)}::numeric"
+        if wanted.minimum_quantity is not None:
+            self.by_facet["quantity"] = f"l.quantity - l.ordered >= {self._value(wanted.minimum_quantity)}::int"
+        if wanted.within_km is not None and self.km:
+            self.by_facet["within"] = f"{self.km} <= {self._value(wanted.within_km)}::int"
+
+    def _value(self, value: object) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+    def where(self, but: str | None = None) -> str:
+        """All of them, or all but one facet's."""
+        return " AND ".join([*self.always, *(sql for name, sql in self.by_facet.items() if name != but)])
+
+    def also(self, *values: object) -> list[object]:
+        """The parameters, and more behind them."""
+        return [*self.values, *values]
+
+
+def _listed(filters: Filters, where: str, order: str, limit: str) -> str:
+    """Rows of a list: the page is chosen before anything is joined to it."""
+    km = filters.km or "NULL::float8"
+    return (
+        f"WITH page AS MATERIALIZED (SELECT l.*, {km} AS km FROM listing_seen l WHERE {where} ORDER BY {order} LIMIT {limit}) "
+        + _SEEN_COLUMNS
+        + ", l.km AS distance_km"
+        + _LISTING_FROM.format(listing="page")
+        + f"ORDER BY {order}"
+    )
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """For the rest of this transaction each statement is planned for its own values: what a filter leaves differs a thousandfold. None is
+    compiled or spread over workers: a page of some hundred rows is read before either has begun to pay."""
+    await execute(
+        session,
+        "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true), "
+        "set_config('max_parallel_workers_per_gather', '0', true)",
+    )
 
 
 async def offers(session: AsyncSession, wanted: Wanted, *, limit: int = 2000) -> Sequence[ListingRow]:
     """What is on offer of ``wanted.part_ids``, cheapest first per part; one statement for any number of parts. A
     caller that must know whether there is more asks for one more than it shows."""
-    rows = await fetch(
-        session,
-        _WITH_DISTANCE + _WANTED + "ORDER BY l.part_id, l.unit_price, l.id LIMIT $13",
-        *_wanted_values(wanted),
-        limit,
-    )
-    return [ListingRow(**dict(r)) for r in rows]
+    filters = Filters(wanted)
+    sql = _listed(filters, filters.where(), "l.part_id, l.unit_price, l.id", f"${len(filters.values) + 1}")
+    return [ListingRow(**dict(r)) for r in await fetch(session, sql, *filters.also(limit))]
 
 
 FAR = 1e9
@@ -165,7 +250,7 @@ _SORTS: dict[str, tuple[str, str, str]] = {
     "newest": ("l.id", "uuid", "DESC"),
     "price": ("l.unit_price", "numeric", "ASC"),
     "-price": ("l.unit_price", "numeric", "DESC"),
-    "distance": (f"coalesce(d.km, {FAR})", "float8", "ASC"),
+    "distance": (f"coalesce({{km}}, {FAR})", "float8", "ASC"),
 }
 SORTS = frozenset(_SORTS)
 
@@ -199,27 +284,17 @@ async def browse(
     """Open listings, filtered and sorted (``SORTS``), by keyset: ``after`` is the ``browse_key`` of the last row."""
     by, kind, direction = _SORTS[sort]
     compare = "<" if direction == "DESC" else ">"
-    value, last = (str(after[0]), after[1]) if after else (None, None)
-    rows = await fetch(
-        session,
-        _WITH_DISTANCE + _WANTED + f"AND ($13::text IS NULL OR ({by}, l.id) {compare} ($13::text::{kind}, $14::uuid)) "
-        f"ORDER BY {by} {direction}, l.id {direction} LIMIT $15",
-        *_wanted_values(wanted),
-        value,
-        last,
-        limit,
-    )
-    return [ListingRow(**dict(r)) for r in rows]
-
-
-async def sellers_on_offer(session: AsyncSession) -> Sequence[tuple[UUID, str]]:
-    """(id, name) of the companies with something on offer, by name; at most 200."""
-    rows = await fetch(
-        session,
-        "SELECT c.id, c.name FROM company c WHERE EXISTS (SELECT 1 FROM listing l WHERE l.company_id = c.id "
-        "AND l.published AND l.ordered < l.quantity) ORDER BY c.name, c.id LIMIT 200",
-    )
-    return [(r["id"], r["name"]) for r in rows]
+    filters = Filters(wanted)
+    where, n = filters.where(), len(filters.values)
+    by = by.format(km=filters.km or "NULL::float8")
+    after_that: list[object] = []
+    if after:
+        where += f" AND ({by}, l.id) {compare} (${n + 1}::text::{kind}, ${n + 2}::uuid)"
+        after_that = [str(after[0]), after[1]]
+    order = f"{by} {direction}, l.id {direction}"
+    sql = _listed(filters, where, order, f"${n + 1 + len(after_that)}")
+    await plan_for_values(session)
+    return [ListingRow(**dict(r)) for r in await fetch(session, sql, *filters.also(*after_that, limit))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,19 +315,8 @@ async def units(session: AsyncSession, listing_id: UUID, *, limit: int = 200) ->
     return [ListedUnit(**dict(r)) for r in rows]
 
 
-async def classes_on_offer(session: AsyncSession) -> Sequence[tuple[str, str, int]]:
-    """(code, name, listings) of the classes with something on offer, by name; at most 200."""
-    rows = await fetch(
-        session,
-        "SELECT c.code, c.name, count(*)::int AS n FROM listing l JOIN part p ON p.id = l.part_id "
-        "JOIN part_class c ON c.code = p.class_code WHERE l.published AND l.ordered < l.quantity "
-        "GROUP BY c.code, c.name ORDER BY c.name LIMIT 200",
-    )
-    return [(r["code"], r["name"], r["n"]) for r in rows]
-
-
 async def listings_for_update(session: WriteSession, ids: Sequence[UUID]) -> Sequence[ListingRow]:
-    """Listings locked in id order, then read."""
+    """Listings locked in id order, then read at their posted price: for whoever acts for their seller."""
     await fetch(session, "SELECT id FROM listing WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", sorted(ids))
-    rows = await fetch(session, _LISTING + "WHERE l.id = ANY($1::uuid[]) ORDER BY l.id", sorted(ids))
+    rows = await fetch(session, _OWN_LISTING + "WHERE l.id = ANY($1::uuid[]) ORDER BY l.id", sorted(ids))
     return [ListingRow(**dict(r)) for r in rows]

@@ -33,6 +33,8 @@ class ReleaseRow:
     currency: str
     audience: str
     audience_ids: list[UUID]
+    open_from: datetime | None
+    """From then on it is for everyone, where it is not from the beginning."""
     status: str
     created_at: datetime
     published_at: datetime | None
@@ -44,10 +46,12 @@ class ReleaseRow:
 
 _RELEASE = """
 SELECT r.id, r.reference, r.company_id, r.title, r.clause, r.version, r.terms, r.further, r.use_class, r.payment_days, r.currency, r.audience,
-       r.audience_ids, r.status, r.created_at, r.published_at, count(l.id)::int AS lines,
-       coalesce(sum(l.quantity), 0)::bigint AS quantity, coalesce(sum(l.ordered), 0)::bigint AS ordered,
-       coalesce(sum(l.quantity * l.unit_price), 0) AS value
-FROM release r LEFT JOIN listing l ON l.release_id = r.id
+       r.audience_ids, r.open_from, r.status, r.created_at, r.published_at, t.lines, t.quantity, t.ordered, t.value
+FROM (SELECT * FROM release_seen r {where}) r CROSS JOIN LATERAL (
+    SELECT count(l.id)::int AS lines, coalesce(sum(l.quantity), 0)::bigint AS quantity,
+           coalesce(sum(l.ordered), 0)::bigint AS ordered, coalesce(sum(l.quantity * l.unit_price), 0) AS value
+    FROM listing_seen l WHERE l.release_id = r.id
+) t ORDER BY r.id DESC
 """
 
 
@@ -57,9 +61,10 @@ async def releases(
     """The company's releases, newest first; up to ``limit`` for kit.pages.cut."""
     rows = await fetch(
         session,
-        _RELEASE
-        + "WHERE r.company_id = $1 AND ($2::text IS NULL OR r.status = $2) AND ($3::uuid IS NULL OR r.id < $3) "
-        "GROUP BY r.id ORDER BY r.id DESC LIMIT $4",
+        _RELEASE.format(
+            where="WHERE r.company_id = $1 AND ($2::text IS NULL OR r.status = $2) AND ($3::uuid IS NULL OR r.id < $3) "
+            "ORDER BY r.id DESC LIMIT $4"
+        ),
         company_id, status, after, limit,
     )  # fmt: skip
     return [ReleaseRow(**dict(r)) for r in rows]
@@ -67,7 +72,7 @@ async def releases(
 
 async def release(session: AsyncSession, release_id: UUID) -> ReleaseRow:
     """One visible release. Raises ``release.not_found``."""
-    row = await fetch_one(session, _RELEASE + "WHERE r.id = $1 GROUP BY r.id", release_id)
+    row = await fetch_one(session, _RELEASE.format(where="WHERE r.id = $1"), release_id)
     if row is None:
         raise missing("release.not_found", "No such surplus posting.")
     return ReleaseRow(**dict(row))

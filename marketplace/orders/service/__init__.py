@@ -5,11 +5,12 @@ seller's standing offer, and only on its strength does an order act for the sell
 """
 
 from marketplace.orders.service.answering import accept, cancel, decline, end_with_agreement, expire
+from marketplace.orders.service.basket import place_several
 from marketplace.orders.service.delivering import correct_shipment, receive, ship
 from marketplace.orders.service.negotiating import go_on_under, sign_terms
 from marketplace.orders.service.placing import MAX_LINES, ProposedTerms, Wanted, place
 
 __all__ = [
-    "MAX_LINES", "ProposedTerms", "Wanted", "accept", "cancel", "correct_shipment", "decline", "end_with_agreement", "expire", "go_on_under", "place", "receive", "ship",
+    "MAX_LINES", "ProposedTerms", "Wanted", "accept", "cancel", "correct_shipment", "decline", "end_with_agreement", "expire", "go_on_under", "place", "place_several", "receive", "ship",
     "sign_terms",
 ]  # fmt: skip

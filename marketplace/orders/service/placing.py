@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from marketplace.db.session import WriteSession, acting_for, execute, fetch_valu
 from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, forbidden, invalid, missing
 from marketplace.kit.ids import command_id, short_reference
+from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
 from marketplace.ledger.kinds import Kind
 from marketplace.ledger.service import carry_out
@@ -47,11 +49,13 @@ class ProposedTerms:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One line to order: so many of a listing, under the buyer's own line number."""
+    """One line to order: so many of a listing, under the buyer's own line number. ``unit_price``: the price that the buyer was shown;
+    None = whatever it pays at this moment."""
 
     listing_id: UUID
     quantity: int
     po_line: str | None = None
+    unit_price: Decimal | None = None
 
 
 async def place(
@@ -70,7 +74,7 @@ async def place(
     terms than those of the posting, which the seller signs, answers or declines as it answers the order.
 
     All lines come from one release. Raises ``order.empty``, ``order.mixed``, ``order.own``, ``order.partner``, ``order.site``,
-    ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``, ``law.blocked``, and for the terms ``terms.invalid``,
+    ``listing.not_found``, ``listing.price_changed``, ``listing.sold_out``, ``listing.not_enough``, ``order.minimum``, ``order.package``, ``law.blocked``, and for the terms ``terms.invalid``,
     ``terms.combination``, ``clause.not_found``, ``proposal.nothing``, ``agreement.use_class``.
     """
     if not lines or len(lines) > MAX_LINES:
@@ -107,9 +111,11 @@ async def place(
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):
+        await listings.market_for_share(session, seller)
         taken = await _reserve(session, actor, order_id, seller, lines, until, now)
         await know_each_other(session, seller, actor.company_id)
         people = await parties.people_to_tell(session, seller, ("seller", "planner"))
+    seen = await _still_offered(session, seen, lines)
     reference = short_reference("ORD")
     await execute(
         session,
@@ -150,6 +156,24 @@ async def place(
         session, "order.placed", order_id, (seller, actor.company_id), reference, people, f"New order {reference}", text
     )
     return order_id
+
+
+async def _still_offered(
+    session: WriteSession, seen: Sequence[listings.ListingRow], lines: Sequence[Wanted]
+) -> Sequence[listings.ListingRow]:
+    """The lines as their buyer sees them now that nobody can change who sees them and what it pays: the order takes exactly the price
+    that was shown. Raises ``listing.not_found`` where they are no longer offered to it, ``listing.price_changed``."""
+    now = await listings.listings(session, [x.id for x in seen])
+    for was, line, row in zip(seen, lines, now, strict=True):
+        shown = was.unit_price if line.unit_price is None else line.unit_price
+        if row.unit_price != shown:
+            raise conflict(
+                "listing.price_changed",
+                f"The price of {row.part_number} is now {Money(row.unit_price, row.currency)} a unit and no longer "
+                f"{Money(shown, row.currency)}. Nothing was ordered: look at the new price, then order again.",
+                field="lines",
+            )
+    return now
 
 
 async def _wanted(

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
-from marketplace.parties.permissions import IdempotencyKey
+from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
 from marketplace.sourcing import queries, service
 from marketplace.sourcing.permissions import KeepsSearches, ReadsSearches
-from marketplace.sourcing.schemas.searches import RenameIn, SearchIn, SearchOut
+from marketplace.sourcing.schemas.searches import NotifyIn, RenameIn, SearchIn, SearchOut
 
 searches = APIRouter(prefix="/searches", tags=["sourcing"])
 
@@ -58,6 +58,18 @@ async def rename(
     return await once_done(
         session, actor, key, f"searches.rename:{search_id}", given.model_dump(),
         lambda: service.rename_search(session, actor, search_id, given.name),
+    )  # fmt: skip
+
+
+@searches.put("/{search_id}/notify", summary="Let a saved search tell you what is new or cheaper")
+async def notify(
+    session: Writing, actor: KeepsSearches, search_id: UUID, given: NotifyIn, now: Now, key: IdempotencyKey = None
+) -> Done:
+    """Of searches for offers, also for numbers that nobody offers yet. Each offer that you may see is told once, and once more when it
+    is cheaper; what is on offer already when it begins is not told."""
+    return await once_done(
+        session, actor, key, f"searches.notify:{search_id}", given.model_dump(),
+        lambda: service.set_notify(session, actor, search_id, on=given.notify, now=now),
     )  # fmt: skip
 
 

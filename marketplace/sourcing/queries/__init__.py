@@ -116,7 +116,17 @@ from marketplace.sourcing.queries.requisitions import (
     sold_back_to,
     unplanned,
 )
-from marketplace.sourcing.queries.searches import SavedSearchRow, saved_search, saved_searches, search_named
+from marketplace.sourcing.queries.searches import (
+    WANT,
+    SavedSearchRow,
+    filters_of,
+    saved_search,
+    saved_searches,
+    search_named,
+    want_for_update,
+    wanted_of,
+    wants_due,
+)
 from marketplace.sourcing.queries.stand_ins import (
     OnShelf,
     StandIn,
@@ -134,6 +144,7 @@ __all__ = [
     "MOST_RECORDS",
     "READ_BY",
     "UNANSWERED",
+    "WANT",
     "CallEventRow",
     "CallRow",
     "CallUnitRow",
@@ -188,6 +199,7 @@ __all__ = [
     "ended_in_default",
     "equal_stock",
     "events_of",
+    "filters_of",
     "first_site_for_share",
     "giving_way",
     "holds_of",
@@ -244,6 +256,9 @@ __all__ = [
     "unshipped",
     "unshipped_for_update",
     "waiting",
+    "want_for_update",
+    "wanted_of",
+    "wants_due",
     "way_back",
     "way_back_units",
 ]

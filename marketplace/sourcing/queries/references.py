@@ -48,7 +48,7 @@ SELECT * FROM (
     JOIN company c ON c.id = CASE WHEN o.seller_id = $2 THEN o.buyer_id ELSE o.seller_id END
     WHERE (o.seller_id = $2 OR o.buyer_id = $2) AND o.reference <> x.n
     UNION ALL
-    SELECT 'posting', r.id, r.reference, 'reference', r.title FROM x JOIN release r ON r.reference = x.n
+    SELECT 'posting', r.id, r.reference, 'reference', r.title FROM x JOIN release_seen r ON r.reference = x.n
     UNION ALL
     SELECT 'agreement', a.id, a.reference, 'reference', c.name FROM x JOIN agreement a ON a.reference = x.n
     JOIN company c ON c.id = CASE WHEN a.maker_id = $2 THEN a.holder_id ELSE a.maker_id END

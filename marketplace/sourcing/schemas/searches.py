@@ -52,6 +52,13 @@ class RenameIn(BodyIn):
     name: str = Field(max_length=400)
 
 
+class NotifyIn(BodyIn):
+    """Whether a search for offers tells you what is new or cheaper."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"notify": True}]})
+    notify: bool
+
+
 class SearchOut(BaseModel):
     """A search that you keep. In lists ``numbers`` holds the first 200 characters."""
 
@@ -65,6 +72,7 @@ class SearchOut(BaseModel):
     urgency: Urgency | None
     site_id: UUID | None
     created_at: datetime
+    notify: bool = Field(description="Whether it tells you what is new or cheaper.")
 
     @classmethod
     def of(cls, row: SavedSearchRow) -> SearchOut:

@@ -44,6 +44,7 @@ from marketplace.sourcing.service.saving import delete_search, rename_search, sa
 from marketplace.sourcing.service.selling_back import Offered, Sellable, name_destination, sell_back, sellable
 from marketplace.sourcing.service.standing_in import InPlace
 from marketplace.sourcing.service.standing_in import candidates as stand_in_candidates
+from marketplace.sourcing.service.wanting import look, set_notify
 from marketplace.sourcing.service.writing import write_message
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "keep_rejected",
     "lapse",
     "licence_needed",
+    "look",
     "make_plan",
     "mend",
     "name_destination",
@@ -117,6 +119,7 @@ __all__ = [
     "sellable",
     "send_back",
     "send_replacement",
+    "set_notify",
     "settle",
     "ship",
     "sign_proposal",

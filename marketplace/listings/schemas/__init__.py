@@ -205,3 +205,31 @@ class ClauseOut(BaseModel):
     sha256: str = Field(description="SHA-256 of its text.")
     presets: dict[str, dict[str, Any]]
     combinations: list[CombinationOut]
+
+
+class OfferChoiceOut(BaseModel):
+    """One value of a facet and how many offers it leaves; ``label``: its name, where the value is a code or an id."""
+
+    model_config = ConfigDict(from_attributes=True)
+    value: str
+    label: str | None
+    listings: int
+
+
+class OfferFacetOut(BaseModel):
+    """One way of narrowing a search. ``at_least``: more offers fit than were counted; ``more``: choices that are not told."""
+
+    model_config = ConfigDict(from_attributes=True)
+    name: str
+    choices: list[OfferChoiceOut]
+    at_least: bool
+    more: int
+
+
+class OfferFacetsOut(BaseModel):
+    """How many offers fit, and what they can be narrowed by."""
+
+    model_config = ConfigDict(from_attributes=True)
+    listings: int
+    at_least: bool
+    facets: list[OfferFacetOut]

@@ -22,6 +22,7 @@ from marketplace.kit.ids import short_reference
 from marketplace.ledger.kinds import CONDITIONS
 from marketplace.listings import queries
 from marketplace.listings.quantities import Take, either, in_packages, less, take
+from marketplace.listings.service.audiences import CONTROLLED
 from marketplace.listings.wording import clauses_of
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
@@ -98,7 +99,14 @@ async def edit(
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
     _check_days(payment_days)
-    checked, beside = await _checked(session, actor, clause, version, terms, further, use_class, audience, audience_ids)
+    windows = await queries.windows(session, release_id)
+    later = bool(windows) or release.open_from is not None
+    checked, beside = await _checked(
+        session, actor, clause, version, terms, further, use_class, audience, audience_ids, later=later
+    )
+    if audience == "all" and later:
+        await execute(session, "DELETE FROM release_window WHERE release_id = $1", release_id)
+        await execute(session, "UPDATE release SET open_from = NULL WHERE id = $1", release_id)
     await execute(
         session,
         "UPDATE release SET title = $2, clause = $3, version = $4, terms = $5::jsonb, use_class = $6, audience = $7, "
@@ -130,6 +138,7 @@ async def _checked(
     use_class: str,
     audience: str,
     audience_ids: Sequence[UUID],
+    later: bool = False,
 ) -> tuple[str, str]:
     """The terms of the first clause and the clauses beside it, as they are kept."""
     if not actor.is_manufacturer:
@@ -141,7 +150,9 @@ async def _checked(
         await clause_version(session, each.clause, each.version)
     if use_class not in USES:
         raise invalid("release.use_class", f"Choose a use: {' or '.join(USES)}.", field="use_class")
-    if audience not in ("all", "named") or (audience == "named") != bool(audience_ids):
+    # ``later``: groups are admitted, or whoever comes later, so nobody has to be named.
+    nobody = audience == "named" and not audience_ids and not later
+    if audience not in ("all", "named") or nobody or (audience == "all" and audience_ids):
         raise invalid("release.audience", "Offer it to all partners, or name at least one.", field="audience_ids")
     if audience_ids:
         known = await fetch_value(
@@ -347,11 +358,13 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
     """Puts a draft out. Its units are checked once more under their locks: what was reserved or moved since the
     draft is named, and nothing is published. Raises ``law.blocked`` for terms that the law of the seller's country, or of a
     named partner's, does not allow, and ``company.insolvent`` where a named partner is on record as insolvent."""
+    await queries.market_for_share(session, actor.company_id)
     release = await queries.release_for_update(session, release_id, actor.company_id)
     _must_be_draft(release)
+    admitted = sorted({*release.audience_ids, *await queries.admitted_later(session, release_id)})
     if release.audience == "named":
         await refuse_insolvent(
-            session, actor.company_id, release.audience_ids,
+            session, actor.company_id, admitted,
             "What it orders could not be accepted. Take it off the named partners, or lift the record under Agreements, "
             "Insolvencies; then publish.",
         )  # fmt: skip
@@ -387,10 +400,14 @@ async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: da
             "package there, then publish.",
         )
     named = list(release.audience_ids) if release.audience == "named" else None
-    refuse_blocked(await queries.law_of_terms(session, actor.company_id, clauses, named, now.date()))
+    who = None if named is None or release.open_from else admitted
+    refuse_blocked(await queries.law_of_terms(session, actor.company_id, clauses, who, now.date()))
     await execute(
-        session, "UPDATE listing SET published = true, audience_ids = $2 WHERE release_id = $1", release_id, named
-    )
+        session,
+        f"UPDATE listing l SET published = true, audience_ids = $2, open_from = r.open_from, controlled = {CONTROLLED} "
+        "FROM release r WHERE r.id = l.release_id AND r.id = $1",
+        release_id, named,
+    )  # fmt: skip
     await execute(session, "UPDATE release SET status = 'published', published_at = $2 WHERE id = $1", release_id, now)
     await emit(
         session, "release.published", "release", release_id, [actor.company_id], {"reference": release.reference}

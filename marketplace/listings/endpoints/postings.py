@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from marketplace.agreements.combinations import ready_made
 from marketplace.agreements.prose import badge, summary
@@ -27,6 +27,7 @@ from marketplace.listings.schemas import (
     LinesSet,
     ListingDetail,
     ListingOut,
+    OfferFacetsOut,
     ReduceIn,
     ReleaseBooksOut,
     ReleaseDetail,
@@ -35,6 +36,7 @@ from marketplace.listings.schemas import (
     ReleaseStatus,
     UseClass,
 )
+from marketplace.listings.schemas.covering import CoverIn, CoverOut
 from marketplace.listings.wording import Offered, clauses_of
 from marketplace.parties.permissions import IdempotencyKey, Now
 from marketplace.parties.service import once, once_done
@@ -42,31 +44,57 @@ from marketplace.parties.service import once, once_done
 router = APIRouter(tags=["listings"])
 
 
-@router.get("/listings", summary="What is on offer to you")
-async def browse(
-    session: Reading,
-    secret: PageSecret,
-    actor: ReadsListings,
+def _filter(
     part_id: UUID | None = None,
     class_code: str | None = None,
     condition: Condition | None = None,
     clause: ClauseName | None = None,
     use_class: UseClass | None = None,
     seller_id: UUID | None = None,
+    maker_id: UUID | None = None,
+    country: Annotated[str | None, Query(description="Two letters, ISO 3166-1.", pattern="^[A-Z]{2}$")] = None,
     maximum_price: Decimal | None = None,
     minimum_quantity: int | None = None,
+) -> queries.Wanted:
+    return queries.Wanted(
+        classes=(class_code,) if class_code else (), conditions=(condition,) if condition else (),
+        clauses=(clause,) if clause else (), uses=(use_class,) if use_class else (), sellers=(seller_id,) if seller_id else (),
+        makers=(maker_id,) if maker_id else (), countries=(country,) if country else (), maximum_price=maximum_price,
+        minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
+    )  # fmt: skip
+
+
+Filtered = Annotated[queries.Wanted, Depends(_filter)]
+
+
+@router.get("/listings", summary="What is on offer to you")
+async def browse(
+    session: Reading,
+    secret: PageSecret,
+    actor: ReadsListings,
+    wanted: Filtered,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ListingOut]:
-    """Newest first, filtered, paged."""
+    """Newest first, filtered, paged, at the prices that you pay."""
     mark = read_bookmark(after, secret, UUID, UUID)
-    wanted = queries.Wanted(
-        class_code=class_code, condition=condition, clause=clause, use_class=use_class, seller_id=seller_id,
-        maximum_price=maximum_price, minimum_quantity=minimum_quantity, part_ids=(part_id,) if part_id else None,
-    )  # fmt: skip
     rows = await queries.browse(session, wanted, after=mark, limit=limit + 1)
     page = cut(rows, limit, lambda r: queries.browse_key(r, "newest"), secret)
     return PageOut(items=[ListingOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@router.get("/listings/facets", summary="What a search can be narrowed by, with counts")
+async def facets(session: Reading, actor: ReadsListings, wanted: Filtered) -> OfferFacetsOut:
+    """How many of the offers that you see each choice would leave, all other filters in force. Where more than 2,000 fit, counts are
+    at least what is said."""
+    return OfferFacetsOut.model_validate(await queries.facets(session, wanted))
+
+
+@router.post("/listings/cover", summary="The cheapest set of offers for a list")
+async def cover(session: Reading, actor: ReadsListings, asked: CoverIn) -> CoverOut:
+    """At the prices that you pay, with smallest orders and packages; says what nothing covers. Orders nothing: what it answers goes into
+    `orders/basket` as it is."""
+    return CoverOut.of(await queries.cover_list(session, actor.company_id, asked.needs(), asked.currency))
 
 
 @router.get("/listings/{listing_id}", summary="One listing with its clause in plain words")

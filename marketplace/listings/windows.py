@@ -1,0 +1,57 @@
+"""From when on a posting is open to whom. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from marketplace.kit.clock import require_utc
+from marketplace.kit.errors import invalid
+
+MOST_WINDOWS = 10
+MOST_WHO = 500
+"""Partners and groups of one posting, and partners of one group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From a moment on (None: from publishing on) a posting is open to these partners, these groups, or everyone."""
+
+    opens_at: datetime | None = None
+    everyone: bool = False
+    group_ids: tuple[UUID, ...] = ()
+    partner_ids: tuple[UUID, ...] = ()
+
+
+def checked(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """The windows, earliest first. Raises ``release.audience`` where nobody is admitted, ``release.windows`` for an empty one, one that
+    admits nobody anew since everyone was admitted before, or too many."""
+    if not windows:
+        raise invalid("release.audience", "Open it to somebody: partners, groups or everyone.", field="windows")
+    if len(windows) > MOST_WINDOWS or sum(len(w.group_ids) + len(w.partner_ids) for w in windows) > MOST_WHO:
+        raise invalid(
+            "release.windows",
+            f"At most {MOST_WINDOWS} windows with {MOST_WHO} partners and groups in all.",
+            field="windows",
+        )
+    timed = [
+        Window(None if w.opens_at is None else require_utc(w.opens_at), w.everyone, tuple(dict.fromkeys(w.group_ids)), tuple(dict.fromkeys(w.partner_ids)))
+        for w in windows
+    ]  # fmt: skip
+    told = sorted(timed, key=lambda w: (w.opens_at is not None, w.opens_at.timestamp() if w.opens_at else 0.0))
+    for number, w in enumerate(told):
+        if not (w.everyone or w.group_ids or w.partner_ids):
+            raise invalid(
+                "release.windows",
+                "A window names nobody: choose partners, groups or everyone, or leave it out.",
+                field="windows",
+            )
+        if any(before.everyone for before in told[:number]):
+            raise invalid(
+                "release.windows",
+                "It is open to everyone before its last window opens: leave that window out.",
+                field="windows",
+            )
+    return tuple(told)
