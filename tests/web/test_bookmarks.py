@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from marketplace.db import requests
 from marketplace.kit.pages import sign_bookmark
 from tests.web.job import open_site
 from tests.world import World
