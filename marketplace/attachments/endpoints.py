@@ -37,8 +37,12 @@ from marketplace.parties.service import once
 router = APIRouter(prefix="/documents", tags=["documents"])
 # Whatever is in a file: nothing of it runs, and nothing of it is taken for a page of this site.
 HARMLESS: Final = {"content-security-policy": "default-src 'none'; sandbox", "x-content-type-options": "nosniff"}
-_PICTURE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"image/webp": {}}}}
-_FILE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/octet-stream": {}}}}
+_PICTURE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 async def content_of(file: AnyFile) -> bytes:

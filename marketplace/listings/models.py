@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
@@ -238,3 +238,74 @@ class PartnerPrice(Row):
         Index("ix_partner_price_release_id", "release_id", postgresql_where=text("release_id IS NOT NULL")),
         Index("ix_partner_price_listing_id", "listing_id", postgresql_where=text("listing_id IS NOT NULL")),
     )
+
+
+class PartProtection(Row):
+    """A part that the company never releases, and why."""
+
+    __tablename__ = "part_protection"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    reason: Mapped[str]
+    stated_by: Mapped[UUID]
+    stated_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("length(reason) BETWEEN 1 AND 300", name="reason"),
+        Index("ix_part_protection_part", "company_id", "part_id"),
+    )
+
+
+class PartProtectionEnded(Row):
+    """That it may be released again."""
+
+    __tablename__ = "part_protection_ended"
+    protection_id: Mapped[UUID] = mapped_column(ForeignKey("part_protection.id"), primary_key=True)
+    company_id: Mapped[UUID]
+    ended_by: Mapped[UUID]
+    ended_at: Mapped[datetime]
+
+
+class ReleaseLimit(Row):
+    """Above which value a second person approves a posting; the newest counts, None = none is asked."""
+
+    __tablename__ = "release_limit"
+    id: Mapped[Id]
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
+    amount: Mapped[Decimal | None]
+    stated_by: Mapped[UUID]
+    stated_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("amount >= 0", name="amount"),
+        Index("ix_release_limit_company", "company_id", text("id DESC")),
+    )
+
+
+class ReleaseApproval(Row):
+    """That somebody asked for approval of just this: ``fingerprint`` of what is offered, to whom, under which terms."""
+
+    __tablename__ = "release_approval"
+    id: Mapped[Id]
+    release_id: Mapped[UUID] = mapped_column(ForeignKey("release.id", ondelete="CASCADE"))
+    company_id: Mapped[UUID]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    amount: Mapped[Decimal]
+    asked_by: Mapped[UUID]
+    asked_at: Mapped[datetime]
+    __table_args__ = (
+        Index("ix_release_approval_release", "release_id", text("id DESC")),
+        Index("ix_release_approval_company", "company_id", "id"),
+    )
+
+
+class ReleaseApprovalAnswer(Row):
+    """What another person said to it, once."""
+
+    __tablename__ = "release_approval_answer"
+    approval_id: Mapped[UUID] = mapped_column(ForeignKey("release_approval.id", ondelete="CASCADE"), primary_key=True)
+    company_id: Mapped[UUID]
+    approved: Mapped[bool]
+    reason: Mapped[str]
+    answered_by: Mapped[UUID]
+    answered_at: Mapped[datetime]
+    __table_args__ = (CheckConstraint("length(reason) <= 300 AND (approved OR reason <> '')", name="reason"),)

@@ -10,3 +10,4 @@ from marketplace.parties.permissions import reader, writer
 ReadsListings = Annotated[Actor, reader("listing.read")]
 ReadsReleases = Annotated[Actor, reader("release.read")]
 WritesReleases = Annotated[Actor, writer("release.write")]
+StatesLimits = Annotated[Actor, writer("company.manage")]

@@ -138,6 +138,7 @@ async def test_every_page_is_accessible_and_fits(
                 "interest-new": f"/security-interests/new?agreement={job.agreement}",
                 "draw": f"/calls/{draw}", "replace": f"/calls/{draw}/replace", "to-replace": "/calls?side=maker&status=replace",
                 "requests": "/requests", "bulk": "/requests/bulk", "plan": "/plans/new", "plans": "/plans", "cascade": "/company/cascade", "rates": "/company/rates", "availability": f"/requests?q={number}", "narrowed": f"/requests?q={number}&callable=now",
+                "candidates": "/candidates", "protected": "/protected-parts", "audiences": "/audiences", "cover": f"/cover?q={number}", "compare": f"/compare?id={job.listing}",
                 "document-new": f"/documents/new?on=lot&id={lot}&part={world.part}", "document-withdraw": f"/documents/{photo['id']}/withdraw",
                 "searches": "/searches", "search-name": f"/searches/{kept['id']}/name",
                 "new": f"/requests/new?part={world.part}", "request": f"/requests/{job.requisition}",

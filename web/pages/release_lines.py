@@ -18,6 +18,7 @@ from marketplace.kit.errors import DomainError, FieldError, missing
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries, service
+from marketplace.listings.formulas import BASES, STEPS, Formula
 from marketplace.listings.service import NewLine
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -85,6 +86,8 @@ async def _page(visit: Visit, release_id: UUID, form: Form | None) -> Response:
         taken={(x.part_id, x.site_id, x.condition) for x in rows},
         sites=[(str(s.id), s.name) for s in await parties.sites(visit.session, visit.actor)],
         percent=str(DEFAULT_PERCENT),
+        bases=list(BASES.items()),
+        price_steps=list(STEPS),
         chosen_elsewhere=sorted(set(form.chosen("add")) - {stock_key(row) for row in some.items}) if form else [],
         list_price=lambda row: Money(row.list_price, currency) if row.list_price is not None else None,
         value=Money(release.value, currency).rounded(),
@@ -167,13 +170,31 @@ async def save(request: Request, release_id: UUID, sent: SentForm, now: Now) -> 
     go_on = typed.value("then") == "publish"
 
     async def act(session: WriteSession, actor: Actor) -> int:
-        return await _set_lines(session, actor, release_id, sent.fields())
+        done = await _set_lines(session, actor, release_id, sent.fields())
+        if typed.value("then") == "formula":
+            await service.change_by_formula(session, actor, release_id, _formula(sent.fields()))
+        return done
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _page(visit, release_id, form)
 
     to = f"/releases/{release_id}/publish" if go_on else _back_to(release_id, typed)
     return await submit(request, sent, "release.write", act, now=now, to=to, again=again)
+
+
+def _formula(fields: Fields) -> Formula:
+    """The rule in the form, whatever is empty left as it is. Raises ``formula.empty``, ``form.invalid``."""
+
+    def share(name: str, label: str) -> Decimal | None:
+        return fields.amount(name, label) if fields.text(name, label, required=False) else None
+
+    base = fields.one_of("f_base", "of what the price is a percentage", BASES)
+    step = fields.one_of("f_step", "what it is rounded to", STEPS)
+    found = Formula(
+        share("f_percent", "Price"), base or "list", STEPS.get(step, STEPS["0.01"]), share("f_share", "Quantity"), share("f_keep", "Min-keep")  # type: ignore[arg-type]  # one of BASES
+    )  # fmt: skip
+    fields.check("formula.invalid", "The rule does not fit.")
+    return found
 
 
 async def _set_lines(session: WriteSession, actor: Actor, release_id: UUID, fields: Fields) -> int:

@@ -244,8 +244,16 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     named = row.audience_ids if row.audience == "named" else None
     law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named, visit.today)
     books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)
+    limit = await queries.release_limit(visit.session, visit.actor.company_id)
+    above = limit is not None and row.value > limit
+    asked = await queries.approvals(visit.session, release_id) if above else []
+    current = await service.is_current(visit.session, row, asked[0]) if asked else False
     return visit.show(
         "releases/publish.html",
+        above=above,
+        limit=Money(limit, row.currency) if limit is not None else None,
+        asked=asked[0] if asked else None,
+        current=current,
         release=row,
         lines=lines,
         steps=steps(row),
@@ -283,6 +291,36 @@ async def publish(request: Request, release_id: UUID, sent: SentForm, now: Now) 
 async def _close_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     row = await own(visit, release_id)
     return visit.show("releases/close.html", release=row, crumbs=crumbs(row), form=form)
+
+
+@router.post("/{release_id}/approval")
+async def ask_approval(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Asks another person to approve the draft as it is."""
+
+    async def act(session: WriteSession, actor: Actor) -> UUID:
+        return await service.ask_approval(session, actor, release_id, now)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _publish_page(visit, release_id, form)
+
+    return await submit(request, sent, "release.write", act, now=now, to=f"/releases/{release_id}/publish", again=again)
+
+
+@router.post("/{release_id}/approval/answer")
+async def answer_approval(request: Request, release_id: UUID, sent: SentForm, now: Now) -> Response:
+    """Another person's word on it."""
+    said = sent.form()
+
+    async def act(session: WriteSession, actor: Actor) -> None:
+        approved = said.value("say") == "yes"
+        await service.answer_approval(
+            session, actor, release_id, approved=approved, reason=said.value("reason"), now=now
+        )
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await _publish_page(visit, release_id, form)
+
+    return await submit(request, sent, "release.write", act, now=now, to=f"/releases/{release_id}/publish", again=again)
 
 
 @router.get("/{release_id}/close")

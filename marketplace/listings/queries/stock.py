@@ -307,10 +307,12 @@ async def known_parts(session: AsyncSession, part_ids: Sequence[UUID]) -> set[UU
 
 
 async def protected(session: AsyncSession, company_id: UUID, part_ids: Sequence[UUID]) -> set[UUID]:
-    """Parts the company has marked as never to be released."""
+    """Parts that the company never releases: as a stock file says, or as was stated."""
     rows = await fetch(
         session,
-        "SELECT DISTINCT part_id FROM stock_line WHERE company_id = $1 AND part_id = ANY($2::uuid[]) AND protected",
+        "SELECT DISTINCT part_id FROM stock_line WHERE company_id = $1 AND part_id = ANY($2::uuid[]) AND protected UNION "
+        "SELECT f.part_id FROM part_protection f WHERE f.company_id = $1 AND f.part_id = ANY($2::uuid[]) "
+        "AND NOT EXISTS (SELECT FROM part_protection_ended e WHERE e.protection_id = f.id)",
         company_id,
         list(part_ids),
     )

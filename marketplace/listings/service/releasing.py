@@ -354,7 +354,7 @@ def _keeps_too_little(minimum_to_keep: int, clauses: Sequence[Terms]) -> Terms |
     return next((terms for terms in floor if minimum_to_keep <= terms.holder_reserve), None)
 
 
-async def publish(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
+async def put_out(session: WriteSession, actor: Actor, release_id: UUID, now: datetime) -> None:
     """Puts a draft out. Its units are checked once more under their locks: what was reserved or moved since the
     draft is named, and nothing is published. Raises ``law.blocked`` for terms that the law of the seller's country, or of a
     named partner's, does not allow, and ``company.insolvent`` where a named partner is on record as insolvent."""
