@@ -21,8 +21,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook import Workbook
 
 from marketplace.imports.columns import match_columns
-from marketplace.imports.fields import FIELDS, heading
+from marketplace.imports.fields import heading
 from marketplace.imports.files.survey import MAX_LINE_BYTES, FileKind, Survey, survey
+from marketplace.imports.shapes import NAMES, SHAPES
 from marketplace.kit.errors import DomainError, conflict, invalid
 
 BATCH = 5_000
@@ -169,13 +170,10 @@ def _header(
     return first, None
 
 
-_NAMES = frozenset(name for field in FIELDS.values() for name in field.names)
-
-
 def _known(row: FileRow, also_name: Callable[[str], bool] | None = None) -> int:
     """How many cells are names of columns that we know; further names count only beside one of those, since cells of a row of
     stock may read like them."""
-    known = sum(1 for cell in row.cells if heading(cell) in _NAMES)
+    known = sum(1 for cell in row.cells if heading(cell) in NAMES)
     return known + sum(1 for cell in row.cells if also_name(cell)) if also_name and known else known
 
 
@@ -297,7 +295,11 @@ def _choose_sheet(
             if len(top) >= _HEADER_WITHIN:
                 break
         return max(
-            (len(match_columns(cells, []).matches) + (sum(map(also_name, cells)) if also_name else 0) for cells in top),
+            (
+                max(len(match_columns(cells, [], fields=shape.fields).matches) for shape in SHAPES.values())
+                + (sum(map(also_name, cells)) if also_name else 0)
+                for cells in top
+            ),
             default=0,
         )
 

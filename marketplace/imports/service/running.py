@@ -24,6 +24,8 @@ from marketplace.imports import landing, matching, queries
 from marketplace.imports.checks import issue_rows, typed_rows
 from marketplace.imports.files.tables import read_batches
 from marketplace.imports.queries import Job
+from marketplace.imports.queries import catalogue as catalogue_queries
+from marketplace.imports.service import catalogue
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.service.uploading import open_kept
 from marketplace.imports.staging import Staged, stage_row
@@ -161,13 +163,19 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             )
             staged, after = 0, 0
         known = await queries.lookups(session, job)
+        meant = await catalogue_queries.known(session, job) if job.kind != "stock" else None
     columns = job.staged
     batches = read_batches(path, table, after=after)
 
-    def next_batch() -> list[tuple[UUID, int, *Staged]] | object:
+    typed: list[tuple[object, ...]] = []
+
+    def next_batch() -> list[tuple[object, ...]] | list[tuple[UUID, int, *Staged]] | object:
         batch = next(batches, None)
         if batch is None:
             return _END
+        if meant is not None:
+            stage, typed[:] = catalogue.read_batch(job, batch, meant)
+            return stage
         return [(job.id, row.number, *stage_row(row.cells, columns, known)) for row in batch]
 
     while isinstance(rows := await asyncio.to_thread(next_batch), list):
@@ -175,7 +183,12 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             locked = await queries.job_for_update(session, job.id)
             if locked.step != "staging" or locked.rows_staged != staged:
                 raise _running()
-            await (await driver(session)).copy_records_to_table("import_stage", records=rows, columns=_STAGE_COLUMNS)
+            if meant is not None:
+                await catalogue.put(session, rows, typed)
+            else:
+                await (await driver(session)).copy_records_to_table(
+                    "import_stage", records=rows, columns=_STAGE_COLUMNS
+                )
             staged += len(rows)
             await execute(
                 session,
@@ -206,6 +219,9 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         rows, _ = await queries.staged_upto(session, job_id)
         if rows < job.rows_staged:
             raise _LostError
+        if job.kind != "stock":
+            await _check_catalogue(session, job, rows)
+            return
         await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
@@ -233,6 +249,17 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
             job_id, rows - bad, bad, new, found.changed, found.vanished, json.dumps(words), found.doubted,
             await queries.without_condition(session, job),
         )  # fmt: skip
+
+
+async def _check_catalogue(session: WriteSession, job: Job, rows: int) -> None:
+    await catalogue.check(session, job)
+    bad, new, changed, gone = await catalogue.count(session, job)
+    await execute(
+        session,
+        "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, lots_vanished = $6, "
+        "error = NULL WHERE id = $1",
+        job.id, rows - bad, bad, new, changed, gone,
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -296,6 +323,11 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
             await _begin_long(session, job.company_id)
             if job.rows_bad and job.mode == "all_or_nothing":
                 raise _all_or_nothing(job.rows_bad)
+            if job.kind != "stock":
+                if not await catalogue.staged(session, job_id):
+                    raise _LostError
+                await catalogue.land(session, job, now)
+                return
             if not await fetch_value(session, "SELECT EXISTS (SELECT 1 FROM import_row WHERE job_id = $1)", job_id):
                 raise _LostError
             await _write_rows(session, job, actor_id, now)

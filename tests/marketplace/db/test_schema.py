@@ -41,6 +41,8 @@ WITHOUT_POLICY = {
     "import_stage": "COPY is refused where there are policies; keyed by job, and jobs have policies",
     "import_row": "as import_stage",
     "import_vanished": "as import_stage",
+    "catalogue_row": "as import_stage",
+    "part_price": "catalogue",
 }  # fmt: skip
 
 
