@@ -172,6 +172,18 @@ class ImportIssue(Row):
     value: Mapped[str]
 
 
+class ImportFix(Row):
+    """A row whose cells were corrected on the page, as it now reads: the file itself is never changed."""
+
+    __tablename__ = "import_fix"
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    company_id: Mapped[UUID]
+    cells: Mapped[list[str]]
+    fixed_by: Mapped[UUID]
+    fixed_at: Mapped[datetime]
+
+
 class StockLine(Row):
     """What the last file said of one stock line: the key that makes tomorrow's file comparable. The quantity
     that counts is the ledger's."""

@@ -456,19 +456,38 @@ async def issue_summary(session: AsyncSession, job_id: UUID, *, limit: int = 20)
 
 
 async def bad_rows(
-    session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500
+    session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500, rows: Sequence[int] | None = None
 ) -> Sequence[tuple[int, list[str], str]]:
-    """(row, its cells as they were, all its problems in words with their columns), in the order of the file."""
-    rows = await fetch(
+    """(row, its cells as they were, all its problems in words with their columns), in the order of the file; with ``rows``
+    only those."""
+    found = await fetch(
         session,
         "SELECT i.row_no, s.cells, i.fields, i.messages FROM ("
         "  SELECT row_no, array_agg(field ORDER BY field) AS fields, array_agg(message ORDER BY field) AS messages "
         "  FROM import_issue "
-        "  WHERE job_id = $1 AND row_no > $2 GROUP BY row_no ORDER BY row_no LIMIT $3"
+        "  WHERE job_id = $1 AND row_no > $2 AND ($4::int[] IS NULL OR row_no = ANY($4)) "
+        "  GROUP BY row_no ORDER BY row_no LIMIT $3"
         ") i LEFT JOIN import_stage s ON s.job_id = $1 AND s.row_no = i.row_no ORDER BY i.row_no",
-        job_id, after, limit,
+        job_id, after, limit, list(rows) if rows is not None else None,
     )  # fmt: skip
-    return [(r["row_no"], list(r["cells"] or ()), " ".join(map(_in_column, r["fields"], r["messages"]))) for r in rows]
+    return [(r["row_no"], list(r["cells"] or ()), " ".join(map(_in_column, r["fields"], r["messages"]))) for r in found]
+
+
+async def issues_of(session: AsyncSession, job_id: UUID, rows: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Row -> field -> what is wrong with it, of these rows."""
+    found: dict[int, dict[str, str]] = {}
+    for r in await fetch(
+        session, "SELECT row_no, field, message FROM import_issue WHERE job_id = $1 AND row_no = ANY($2::int[]) ORDER BY row_no, field",
+        job_id, list(rows),
+    ):  # fmt: skip
+        found.setdefault(r["row_no"], {})[r["field"]] = r["message"]
+    return found
+
+
+async def fixes(session: AsyncSession, job_id: UUID) -> dict[int, list[str]]:
+    """Row -> its cells, of the rows that were corrected on the page."""
+    rows = await fetch(session, "SELECT row_no, cells FROM import_fix WHERE job_id = $1", job_id)
+    return {r["row_no"]: list(r["cells"]) for r in rows}
 
 
 def _in_column(field: str, message: str) -> str:

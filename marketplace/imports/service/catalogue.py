@@ -22,20 +22,29 @@ from marketplace.kit.errors import conflict
 from marketplace.parts import queries as parts
 
 _COLUMNS = ("job_id", "row_no", "maker_id", "number", "number_norm", "other", "other_norm", "key", "says", "issues")
+_STAGE_COLUMNS = (
+    "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
+)  # fmt: skip
 _MANY = 1_000
 
 
+async def put_stock(session: WriteSession, rows: Sequence[tuple[object, ...]]) -> None:
+    """Copies rows of a stock file into staging."""
+    await (await driver(session)).copy_records_to_table("import_stage", records=rows, columns=_STAGE_COLUMNS)
+
+
 def read_batch(
-    job: Job, rows: Sequence[FileRow], known: Known
+    job: Job, rows: Sequence[FileRow], known: Known, *, all_rows: bool = False
 ) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-    """(rows of import_stage, rows of catalogue_row) of a piece of the file; totals below the rows are no rows."""
+    """(rows of import_stage, rows of catalogue_row) of a piece of the file; totals below the rows are no rows, but of
+    ``all_rows``."""
     columns, width = job.columns, len(job.mapping["header"])
     orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
     number = columns.get("code" if job.kind == "sites" else "number")
     stage: list[tuple[object, ...]] = []
     typed: list[tuple[object, ...]] = []
     for row in rows:
-        if is_total(row.cells, number):
+        if not all_rows and is_total(row.cells, number):
             continue
         cells, read = read_row(job.kind, row.cells, columns, orders, known, width)
         stage.append((job.id, row.number, cells))

@@ -96,6 +96,9 @@ async def change_mapping(
             json.dumps({**own, **{word: None for word, name in (given or {}).items() if name is None}}), given is None, kind,
         )  # fmt: skip
     await clear(session, job_id)
+    if (table.sheet or None) != job.sheet or list(table.header) != job.mapping["header"]:
+        # Corrected rows were rows of another table.
+        await execute(session, "DELETE FROM import_fix WHERE job_id = $1", job_id)
     await execute(
         session,
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "

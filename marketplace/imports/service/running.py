@@ -19,10 +19,10 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 
-from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
+from marketplace.db.session import Database, Tenant, WriteSession, be_patient, execute, fetch_one, fetch_value
 from marketplace.imports import landing, matching, queries
 from marketplace.imports.checks import issue_rows, typed_rows
-from marketplace.imports.files.tables import read_batches
+from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as catalogue_queries
 from marketplace.imports.service import catalogue
@@ -40,9 +40,6 @@ _MANY = 1_000
 """Lines from which on the planner should hear of them at once, not when it next looks by itself."""
 RUN = "imports.run"
 """The worker's job."""
-_STAGE_COLUMNS = (
-    "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
-)  # fmt: skip
 _TO_STAGE = ("uploaded", "staging", "failed")
 """Steps at which the file's rows are still to be read."""
 _END = object()
@@ -163,6 +160,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             )
             staged, after = 0, 0
         known = await queries.lookups(session, job)
+        fixes = await queries.fixes(session, job.id)
         meant = await catalogue_queries.known(session, job) if job.kind != "stock" else None
     columns = job.staged
     batches = read_batches(path, table, after=after)
@@ -173,6 +171,8 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
         batch = next(batches, None)
         if batch is None:
             return _END
+        if fixes:
+            batch = [FileRow(row.number, fixes.get(row.number, row.cells)) for row in batch]
         if meant is not None:
             stage, typed[:] = catalogue.read_batch(job, batch, meant)
             return stage
@@ -186,9 +186,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             if meant is not None:
                 await catalogue.put(session, rows, typed)
             else:
-                await (await driver(session)).copy_records_to_table(
-                    "import_stage", records=rows, columns=_STAGE_COLUMNS
-                )
+                await catalogue.put_stock(session, rows)
             staged += len(rows)
             await execute(
                 session,
