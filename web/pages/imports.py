@@ -103,9 +103,9 @@ SAID: Final = (
     ("all", "All stock of its sites", "Lines that it does not name become proposals to count them away."),
 )
 TAKES: Final = (
-    ("update", "Update what it names: blank cells say nothing"),
-    ("replace", "Replace: blank cells empty, links it leaves out end"),
-    ("add", "Add only what is new: what is on record stays"),
+    ("update", "Update what it names"),
+    ("replace", "Replace what is on record"),
+    ("add", "Add only what is new"),
 )
 LISTED: Final = tuple((shape.name, shape.label) for shape in SHAPES.values())
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))

@@ -21,6 +21,7 @@ from asyncpg import UniqueViolationError
 
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, execute, fetch_one, fetch_value
 from marketplace.imports import landing, matching, queries
+from marketplace.imports.catalogue_rows import is_total
 from marketplace.imports.checks import issue_rows, typed_rows
 from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
@@ -176,6 +177,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
         if meant is not None:
             stage, typed[:] = catalogue.read_batch(job, batch, meant)
             return stage
+        batch = [row for row in batch if row.number in fixes or not is_total(row.cells, columns.get("number"))]
         return [(job.id, row.number, *stage_row(row.cells, columns, known)) for row in batch]
 
     while isinstance(rows := await asyncio.to_thread(next_batch), list):

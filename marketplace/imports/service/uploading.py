@@ -20,6 +20,7 @@ from marketplace.db.session import WriteSession, fetch_value
 from marketplace.imports import queries
 from marketplace.imports.columns import ColumnPlan, fingerprint, is_corrected, match_columns
 from marketplace.imports.fields import Field, Kind
+from marketplace.imports.files.letters import WORDS
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.queries import Job
 from marketplace.imports.shapes import SHAPES, check_kind, fields_of, recognise
@@ -155,7 +156,7 @@ def _assumed(table: Table) -> list[str]:
     if not table.encoding or table.encoding.startswith("utf"):
         return []
     said = (
-        f"The file does not say how its letters are written; it was read as {table.encoding}. If letters with accents look "
+        f"The file does not say how its letters are written; it was read as {WORDS.get(table.encoding, table.encoding)}. If letters look "
         "wrong below, save it as UTF-8 and upload it again."
     )
     return [said]
