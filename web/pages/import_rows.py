@@ -59,7 +59,8 @@ async def changes(visit: Imports, job_id: UUID) -> Response:
     found, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
     return visit.show(
         "imports/changes.html", job=job, rows=found, tabs=fate_tabs(job), fate=fate, words=FATE_WORDS,
-        view=TableView.of(visit.request, CHANGE_COLUMNS).with_next(following), label=lambda name: label_of(job, name),
+        view=TableView.of(visit.request, CHANGE_COLUMNS).with_next(following),
+        told=lambda row: sorted(row.changes, key=lambda c: [*job.fields].index(c.field) if c.field in job.fields else 0), label=lambda name: label_of(job, name),
         may_land=visit.actor.may(VERB) and visit.actor.may(SHAPES[job.kind].verb),
     )  # fmt: skip
 

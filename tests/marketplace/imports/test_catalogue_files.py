@@ -301,3 +301,30 @@ def test_chains_never_lead_back() -> None:
     assert not chains.add(c, a)
     chains.without(a, b)
     assert chains.add(c, a)
+
+
+async def test_a_public_list_of_parts_and_its_supersessions(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    """A piece of a real library: chains of two, aliases, and numbers that point nowhere."""
+    folder = Path(__file__).parent / "excerpts"
+    parts, relations = ((folder / f"ldraw_{name}.csv").read_bytes() for name in ("parts", "relations"))
+    landed = await take(imports, parts)
+    assert (landed.rows_bad, landed.lots_new) == (0, len(parts.splitlines()) - 1)
+    job = await take(imports, relations)
+    rows = relations.decode().splitlines()[1:]
+    nowhere = [n for n, row in enumerate(rows, start=2) if row.endswith(",0")]
+    assert (job.kind, job.lots_new, sorted(await imports.issues(job.id))) == (
+        "supersessions",
+        len(rows) - len(nowhere),
+        nowhere,
+    )
+    assert len(nowhere) == 2
+    chains = await owner.fetch(
+        "SELECT a.number AS first, c.number AS last FROM supersession x JOIN supersession y ON y.from_part_id = x.to_part_id "
+        "JOIN part a ON a.id = x.from_part_id JOIN part c ON c.id = y.to_part_id WHERE a.maker_id = $1",
+        world.maker_row,
+    )
+    said = {(r.split(",")[0], r.split(",")[3]) for r in rows if r.split(",")[4] == "2"}
+    assert said
+    assert {(r["first"], r["last"]) for r in chains} == said
