@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Coroutine
-from datetime import UTC, date, datetime
+from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -17,6 +16,7 @@ import typer
 from marketplace.cli_advise import advise
 from marketplace.cli_backup import backup_app, restore
 from marketplace.cli_demand import demand_app
+from marketplace.cli_import import import_file, undo_import
 from marketplace.cli_locate import locate
 from marketplace.cli_log import database_settings, log_app, verify, witness_app
 from marketplace.cli_rates import rate_app
@@ -458,103 +458,8 @@ def apikey_create(
     typer.echo(_run(_as_owner(make)))
 
 
-@app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV or XLSX stock file.", exists=True, dir_okay=False)],
-    email: Annotated[str, typer.Option(help="On whose behalf: a person who may import.")],
-    site: Annotated[str | None, typer.Option(help="Code of the site, where the file has no site column.")] = None,
-    maker: Annotated[str | None, typer.Option(help="Maker code, where the file has no maker column.")] = None,
-    snapshot: Annotated[datetime | None, typer.Option(help="Day the file shows (default: today).")] = None,
-    all_stock: Annotated[
-        bool | None,
-        typer.Option(
-            "--all-stock/--part-of-stock",
-            help="Whether the file tells of all stock of its sites (the usual: what it does not name is proposed as gone) "
-            "or of some. To be said where it leaves out more of a site than it names.",
-        ),
-    ] = None,
-    all_or_nothing: Annotated[bool, typer.Option(help="Land nothing unless every row is right.")] = False,
-    errors: Annotated[Path | None, typer.Option(help="Write bad rows with their reasons to this CSV file.")] = None,
-) -> None:
-    """Imports a stock file: good rows land, bad rows come back with row, column and reason. Exit code 1 when
-    there were bad rows."""
-    day = (snapshot or datetime.now(UTC)).date()
-    mode = "all_or_nothing" if all_or_nothing else "good_rows"
-    raise SystemExit(_run(_import(file, email, site, maker, day, mode, all_stock, errors)))
-
-
-async def _import(
-    file: Path,
-    email: str,
-    site: str | None,
-    maker: str | None,
-    day: date,
-    mode: str,
-    all_stock: bool | None,
-    errors: Path | None,
-) -> int:
-    from marketplace.db.session import Database, Tenant
-    from marketplace.imports import queries, service
-    from marketplace.imports.staging import DEFAULT_CONDITION
-    from marketplace.kit.errors import missing
-    from marketplace.kit.exports import csv_chunks
-    from marketplace.parties import queries as parties
-
-    settings = database_settings()
-    database = Database(
-        _need(settings.database_url, "BACKSTOCK_DATABASE_URL"), pool_size=2, statement_timeout_ms=600_000
-    )
-    now = datetime.now(UTC)
-    try:
-        async with database.write() as session:
-            actor = await parties.actor_by_email(session, email)
-            actor.require("stock.import")
-            wanted = [s for s in await parties.sites(session, actor) if site and s.code.upper() == site.upper()]
-            if site and not wanted:
-                raise missing("site.not_found", f"Your company has no site with the code {site}.")
-            made = await service.upload(
-                session, actor, chunks=_chunks(file), file_name=file.name, data_dir=settings.data_dir,
-                limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=wanted[0].id if wanted else None,
-                default_maker=maker, snapshot_on=day, mode=mode, covers="some" if all_stock is False else "all",
-            )  # fmt: skip
-            if all_stock is not None:
-                await service.choose_landing(session, made.job_id, covers="all" if all_stock else "some")
-        await service.run(
-            database, job_id=made.job_id, company_id=actor.company_id, actor_id=actor.user_id,
-            data_dir=settings.data_dir, land=True, now=now,
-        )  # fmt: skip
-        async with database.read(Tenant(actor.company_id)) as session:
-            job = await queries.job(session, made.job_id)
-            rows = [
-                (i.row_no, i.field, i.message, i.value)
-                for i in await queries.issues(session, made.job_id, limit=1_000_000)
-            ]
-        typer.echo(
-            f"{file.name}: {job.step}. {job.rows_total:,} row{'s' * (job.rows_total != 1)}, {job.rows_good:,} good, {job.rows_bad:,} bad; "
-            f"{job.lots_new:,} new, {job.lots_changed:,} changed, {job.lots_vanished:,} gone (the last two are proposals)."
-        )
-        if job.without_condition:
-            typer.echo(f"{job.without_condition:,} good rows say no condition: taken as {DEFAULT_CONDITION}.", err=True)
-        if job.unused_names:
-            typer.echo(f"Not used, since nothing is read from them: {', '.join(job.unused_names)}.", err=True)
-        if job.error:
-            typer.echo(job.error, err=True)
-        for row in rows[:20]:
-            typer.echo(f"  row {row[0]}, {row[1]}: {row[2]}", err=True)
-        if len(rows) > 20:
-            typer.echo(f"  ... and {len(rows) - 20:,} more; write them to a file with --errors", err=True)
-        if errors:
-            text = "".join(csv_chunks(("row", "column", "reason", "value"), rows))
-            await asyncio.to_thread(errors.write_text, text, encoding="utf-8")
-        return 1 if job.rows_bad or job.error else 0
-    finally:
-        await database.close()
-
-
-async def _chunks(file: Path) -> AsyncIterator[bytes]:
-    with file.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            yield chunk
+app.command("import")(import_file)
+app.command("undo-import")(undo_import)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,9 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
         except Exception:
             log.exception("the first check did not end; the next one comes with the quarter of the hour")
 
+    async def on_prices() -> None:
+        await imports.prices_of_the_day(database, _now())
+
     async def on_tick() -> None:
         done = {k: v for k, v in (await tick(database, _now())).items() if v}
         if done:
@@ -193,6 +196,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
                 "ledger.check": (EVERY_QUARTER_HOUR, on_check),
+                "imports.prices": (EVERY_QUARTER_HOUR, on_prices),
                 "notifications.digest": (EVERY_FIVE_MINUTES, on_digest),
                 "obligations.remind": (EVERY_FIVE_MINUTES, on_remind),
                 "outbox.sweep": ("* * * * *", scheduled_delivery),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from marketplace.imports.fields import FIELDS, ONE_OR_OTHER, REQUIRED, Kind, heading
+from marketplace.imports.fields import FIELDS, ONE_OR_OTHER, Field, Kind, heading
 from marketplace.imports.values import parse_condition, parse_day, parse_flag
 from marketplace.kit.errors import DomainError, FieldError, invalid_fields
 
@@ -74,18 +74,22 @@ def fingerprint(header: Sequence[str]) -> bytes:
 
 
 def match_columns(
-    header: Sequence[str], sample: Sequence[Sequence[str]], saved: Mapping[str, str] | None = None
+    header: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    saved: Mapping[str, str] | None = None,
+    fields: Mapping[str, Field] = FIELDS,
 ) -> ColumnPlan:
-    """The best reading of a file's columns. ``sample``: some rows of cells; ``saved``: field -> header.
+    """The best reading of a file's columns. ``sample``: some rows of cells; ``saved``: field -> header; ``fields``: what
+    files of its kind can say.
 
     Each field gets at most one column and each column at most one field; a better reason wins, then the leftmost.
     """
     names = [heading(name) for name in header]
     proposals: list[tuple[int, int, int, Match]] = []
     ranks = list(Why)
-    order = list(FIELDS)
+    order = list(fields)
     for column, name in enumerate(names):
-        for field, why, strength in _readings(name, column, sample, saved or {}):
+        for field, why, strength in _readings(name, column, sample, saved or {}, fields):
             proposals.append((ranks.index(why), -strength, column, Match(field, column, why)))
     proposals.sort(key=lambda p: (*p[:3], order.index(p[3].field)))
     matches: dict[str, Match] = {}
@@ -96,11 +100,14 @@ def match_columns(
             taken.add(column)
     if ONE_OR_OTHER in matches and ("serial" in matches or "batch" in matches):
         del matches[ONE_OR_OTHER]
-    return _plan(header, matches)
+    return _plan(header, matches, fields)
 
 
 def choose_columns(
-    header: Sequence[str], chosen: Mapping[str, int | None], proposed: Mapping[str, tuple[int, str]] | None = None
+    header: Sequence[str],
+    chosen: Mapping[str, int | None],
+    proposed: Mapping[str, tuple[int, str]] | None = None,
+    fields: Mapping[str, Field] = FIELDS,
 ) -> ColumnPlan:
     """The plan a person has chosen: field -> column (None = not read). ``proposed``: field -> (column, why) of the plan that
     was shown; what is left as it was goes on resting on that.
@@ -113,12 +120,12 @@ def choose_columns(
     for field, column in chosen.items():
         if column is None:
             continue
-        if field not in FIELDS:
+        if field not in fields:
             problems.append(FieldError(field, "import.mapping.unknown", f"There is no field '{field}'."))
         elif not 0 <= column < len(header):
             problems.append(FieldError(field, "import.mapping.range", f"The file has no column {column + 1}."))
         elif column in used:
-            words = f"Column '{header[column]}' is already read as {FIELDS[used[column]].label}."
+            words = f"Column '{header[column]}' is already read as {fields[used[column]].label}."
             problems.append(FieldError(field, "import.mapping.twice", words))
         else:
             used[column] = field
@@ -134,16 +141,20 @@ def choose_columns(
         if ONE_OR_OTHER in matches and field in matches
     ]  # fmt: skip
     problems += [
-        FieldError(field, "import.mapping.missing", f"Choose the column that holds: {FIELDS[field].label}.")
-        for field in REQUIRED
+        FieldError(field, "import.mapping.missing", f"Choose the column that holds: {fields[field].label}.")
+        for field in _required(fields)
         if field not in matches and not any(p.field == field for p in problems)
     ]
     if problems:
         raise invalid_fields("import.mapping", "Some columns are not assigned rightly.", tuple(problems))
-    return _plan(header, matches)
+    return _plan(header, matches, fields)
 
 
-def _plan(header: Sequence[str], matches: Mapping[str, Match]) -> ColumnPlan:
+def _required(fields: Mapping[str, Field]) -> list[str]:
+    return [name for name, field in fields.items() if field.required]
+
+
+def _plan(header: Sequence[str], matches: Mapping[str, Match], fields: Mapping[str, Field]) -> ColumnPlan:
     used = {match.column for match in matches.values()}
     counts = Counter(heading(name) for name in header if heading(name))
     warnings = [
@@ -156,21 +167,23 @@ def _plan(header: Sequence[str], matches: Mapping[str, Match]) -> ColumnPlan:
         warnings.append(f"{blank} column{'s have' if blank > 1 else ' has'} no name.")
     return ColumnPlan(
         tuple(header),
-        tuple(matches[field] for field in FIELDS if field in matches),
+        tuple(matches[field] for field in fields if field in matches),
         tuple(column for column in range(len(header)) if column not in used),
-        tuple(field for field in REQUIRED if field not in matches),
+        tuple(field for field in _required(fields) if field not in matches),
         tuple(warnings),
     )
 
 
 def _readings(
-    name: str, column: int, sample: Sequence[Sequence[str]], saved: Mapping[str, str]
+    name: str, column: int, sample: Sequence[Sequence[str]], saved: Mapping[str, str], fields: Mapping[str, Field]
 ) -> list[tuple[str, Why, int]]:
     """Every field the column may be: (field, reason, strength)."""
     found: list[tuple[str, Why, int]] = []
-    for field, spec in FIELDS.items():
+    for field, spec in fields.items():
         if field in saved and name and heading(saved[field]) == name:
             found.append((field, Why.SAVED, 1))
+        if name == "state" and spec.kind is Kind.CONDITION and not fits(spec.kind, _cells(column, sample)):
+            continue  # of the union, as often as not
         if name in spec.names:
             # Earlier synonyms are the more usual ones.
             found.append((field, Why.NAME, len(spec.names) - spec.names.index(name)))
@@ -180,7 +193,7 @@ def _readings(
             if inside and fits(spec.kind, _cells(column, sample)):
                 found.append((field, Why.SIMILAR, inside))
     if not found:
-        found = [(field, Why.CONTENT, 1) for field in _by_content(_cells(column, sample))]
+        found = [(field, Why.CONTENT, 1) for field in _by_content(_cells(column, sample)) if field in fields]
     return found
 
 

@@ -18,11 +18,12 @@ from marketplace.db.session import Tenant
 from marketplace.imports import queries, service
 from marketplace.imports.columns import CORRECTED
 from marketplace.imports.fates import refuse_unless_checked
-from marketplace.imports.fields import FIELDS
 from marketplace.imports.permissions import ReadsImports, WritesImports
-from marketplace.imports.queries import FateRow, Job
+from marketplace.imports.queries import FateRow, Job, catalogue
+from marketplace.imports.queries.catalogue import CatalogueRowOut
 from marketplace.imports.schemas import (
     ApplyIn,
+    CatalogueChangeOut,
     ColumnOut,
     ConditionOut,
     Covers,
@@ -31,6 +32,8 @@ from marketplace.imports.schemas import (
     Difference,
     Fate,
     FateRowOut,
+    FileKind,
+    FixIn,
     ImportDetail,
     ImportOut,
     IssueOut,
@@ -38,8 +41,12 @@ from marketplace.imports.schemas import (
     Mode,
     ProblemOut,
     ProposalOut,
+    Takes,
+    UndoneOut,
 )
+from marketplace.imports.shapes import SHAPES
 from marketplace.imports.values import condition_readings
+from marketplace.kit.errors import conflict
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, Page, cut, read_bookmark
 from marketplace.kit.wire import Done, PageOut
@@ -76,7 +83,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
                 field=f.name, label=f.label, required=f.required, column=columns.get(f.name),
                 why=mapping["why"].get(f.name), order=mapping["orders"].get(f.name),
             )
-            for f in FIELDS.values()
+            for f in job.fields.values()
         ],
         conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions, job.elsewhere)],
         without_condition=job.without_condition,
@@ -88,7 +95,11 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
     )  # fmt: skip
 
 
-@router.post("", status_code=201, summary="Upload a stock file (CSV or XLSX)")
+@router.post(
+    "",
+    status_code=201,
+    summary="Upload a file (CSV or XLSX): stock, parts, supersessions, prices, sites, other numbers",
+)
 async def upload(
     request: Request,
     session: Writing,
@@ -105,14 +116,26 @@ async def upload(
         Form(description="Whether the file tells of 'all' stock of its sites, or of 'some': then nothing is gone."),
     ] = "all",
     sheet: Annotated[str | None, Form()] = None,
+    kind: Annotated[
+        FileKind | None, Form(description="What the file lists; recognised by its columns if not given.")
+    ] = None,
+    takes: Annotated[
+        Takes,
+        Form(
+            description="Of a catalogue file: 'update' what it names (blank cells say nothing), 'replace' (blank cells empty, links that "
+            "it leaves out end) or 'add' only what is new."
+        ),
+    ] = "update",
 ) -> ImportDetail:
-    """Keeps the file and reads its columns; nothing is imported yet. Check ``columns``, then validate. The same file
+    """Keeps the file and reads its columns; nothing is imported yet. Parts, supersessions, prices and numbers take the right to
+    change the catalogue, sites the right to change the company. Check ``columns``, then validate. The same file
     for the same site and day answers the import that it already is (status 200)."""
     settings = _settings(request)
     made = await service.upload(
         session, actor, chunks=chunks_of(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
         limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=default_site_id, default_maker=default_maker,
         snapshot_on=snapshot_on, mode=mode, covers=covers, sheet=sheet,
+        kind=kind, takes=takes,
     )  # fmt: skip
     if made.repeated:
         response.status_code = 200
@@ -207,6 +230,7 @@ async def _bring_on(
 ) -> ImportDetail:
     job = await queries.job(session, job_id)
     service.refuse_cancelled(job)
+    actor.require(SHAPES[job.kind].verb)
     small = job.file_size <= service.SMALL_FILE_BYTES
     said = chosen.model_dump(exclude_none=True) if chosen else {}
 
@@ -304,6 +328,8 @@ async def rows(
     """Of a checked file, paged by ``after``. Before it was checked ``import.not_validated``; once it has landed
     ``import.rows_gone``: then see proposals."""
     job = await queries.job(session, job_id)
+    if job.kind != "stock":
+        raise conflict("import.shape", "This is no stock file: see 'changes'.")
     refuse_unless_checked(job.step)
     page = await fate_page(session, job, fate, after, limit, secret)
     return PageOut(items=[FateRowOut.model_validate(r) for r in page.items], next=page.next)
@@ -320,6 +346,95 @@ async def fate_page(
     row = read_bookmark(after, secret, int)
     found = await queries.fate_rows(session, job, fate, after=row[0] if row else 0, limit=limit + 1)
     return cut(found, limit, lambda r: [r.row_no], secret)
+
+
+@router.get("/{job_id}/changes", summary="What each row of a catalogue file changes, before it lands")
+async def changes(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    job_id: UUID,
+    fate: Fate = "good",
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[CatalogueChangeOut]:
+    """Of a checked file of any kind but stock, in the order of the file, paged."""
+    job = await queries.job(session, job_id)
+    if job.kind == "stock":
+        raise conflict("import.shape", "This is a stock file: see 'rows'.")
+    refuse_unless_checked(job.step)
+    page = await change_page(session, job, fate, after, limit, secret)
+    return PageOut(items=[CatalogueChangeOut.model_validate(r) for r in page.items], next=page.next)
+
+
+async def change_page(
+    session: AsyncSession, job: Job, fate: str, after: str | None, limit: int, secret: str
+) -> Page[CatalogueRowOut]:
+    """Rows of a checked catalogue file with this fate, behind a bookmark."""
+    mark = read_bookmark(after, secret, int)
+    found = await catalogue.catalogue_rows(session, job.id, fate, after=mark[0] if mark else None, limit=limit + 1)
+    return cut(found, limit, lambda r: [r.row_no], secret)
+
+
+@router.post("/{job_id}/fix", summary="Correct cells of bad rows and check again")
+async def fix(
+    request: Request, session: Writing, actor: WritesImports, now: Now, response: Response, job_id: UUID, chosen: FixIn,
+    key: IdempotencyKey = None,
+) -> ImportDetail:  # fmt: skip
+    """Of a checked file that has not landed. The corrections are kept beside the file; every row is checked again, a large
+    file's in the background (202)."""
+    job = await queries.job(session, job_id)
+    small = job.file_size <= service.SMALL_FILE_BYTES
+    fixed = {row.row_no: row.cells for row in chosen.rows}
+
+    async def act() -> ImportDetail:
+        if not small:
+            await service.fix_rows(session, actor, job_id, fixed, now)
+            await service.ask_worker(
+                session, job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id, land=False
+            )
+            return await _detail(session, job_id)
+        async with database(request).write(Tenant(actor.company_id)) as own:
+            await service.fix_rows(own, actor, job_id, fixed, now)
+        await service.run(
+            database(request), job_id=job_id, company_id=actor.company_id, actor_id=actor.user_id,
+            data_dir=_settings(request).data_dir, land=False, now=now,
+        )  # fmt: skip
+        return await _detail(session, job_id)
+
+    given = {"job_id": job_id, **chosen.model_dump()}
+    answer = await once(session, actor, key, "imports.fix", given, act, status=200 if small else 202)
+    response.status_code = answer.status
+    return ImportDetail.model_validate(answer.content)
+
+
+@router.post("/{job_id}/undo", summary="Undo a whole import that has landed")
+async def undo(session: Writing, actor: WritesImports, now: Now, job_id: UUID, key: IdempotencyKey = None) -> UndoneOut:
+    """Stock is taken out again by compensating transactions where nothing has happened to it since; of the catalogue the values
+    before come back where nobody changed them since. What stays is listed under 'kept', with reasons."""
+
+    async def act() -> UndoneOut:
+        return UndoneOut(**await service.undo(session, actor, job_id, now))
+
+    answer = await once(session, actor, key, "imports.undo", {"job_id": job_id}, act, status=200)
+    return UndoneOut.model_validate(answer.content)
+
+
+@router.get("/{job_id}/kept", summary="What an undone import leaves behind, and why")
+async def kept(
+    session: Reading,
+    actor: ReadsImports,
+    secret: PageSecret,
+    job_id: UUID,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[CatalogueChangeOut]:
+    """In the order of the file, paged."""
+    await queries.job(session, job_id)
+    mark = read_bookmark(after, secret, int)
+    found = await catalogue.kept(session, job_id, after=mark[0] if mark else None, limit=limit + 1)
+    page = cut(found, limit, lambda r: [r.row_no], secret)
+    return PageOut(items=[CatalogueChangeOut.model_validate(r) for r in page.items], next=page.next)
 
 
 @router.get("/{job_id}/proposals", summary="Where the file and the ledger differ")

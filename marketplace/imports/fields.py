@@ -36,64 +36,65 @@ def heading(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.casefold().replace("#", "no").replace("%", "pct"))
 
 
-def _field(name: str, label: str, kind: Kind, names: str, *, required: bool = False) -> Field:
+def field_of(name: str, label: str, kind: Kind, names: str, *, required: bool = False) -> Field:
+    """A field with the names that other systems give it, beside its own name and label."""
     return Field(name, label, kind, tuple(dict.fromkeys([heading(name), heading(label), *names.split()])), required)
 
 
 FIELDS: Mapping[str, Field] = {
     field.name: field
     for field in (
-        _field("maker", "Maker", Kind.TEXT, "manufacturer mfr mfg mfgr brand make oem hersteller cage vendor supplier"),
-        _field(
+        field_of("maker", "Maker", Kind.TEXT, "manufacturer mfr mfg mfgr brand make oem hersteller cage vendor supplier"),
+        field_of(
             "number", "Part number", Kind.TEXT,
             "partnumber partno partnum part pn material materialno materialnumber item itemno itemnumber itemid "
             "itemcode sku nsn niin stocknumber stockno article articleno articlenumber artno teilenummer "
             "mfrpartnumber mpn productcode product catalogno oempartnumber",
             required=True,
         ),
-        _field(
+        field_of(
             "description", "Description", Kind.TEXT,
             "desc itemname name itemdescription partdescription materialdescription productname title text "
             "bezeichnung nomenclature",
         ),
-        _field(
+        field_of(
             "quantity", "Quantity", Kind.QUANTITY,
             "qty qtyonhand onhand quantityonhand qoh stock stockqty available availableqty balance unrestricted "
             "bestand menge count soh instock units",
             required=True,
         ),
-        _field("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit measure"),
-        _field(
+        field_of("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit measure"),
+        field_of(
             "site", "Site", Kind.TEXT,
             "warehouse plant location whse wh facility branch depot store storagelocation standort lager werk station",
         ),
-        _field("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz slot aisle position"),
-        _field("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
-        _field("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer"),
-        _field("batch", "Batch", Kind.TEXT, "batchno batchnumber lot lotno lotnumber heatno heatnumber charge charg"),
-        _field(
+        field_of("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz slot aisle position"),
+        field_of("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
+        field_of("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer"),
+        field_of("batch", "Batch", Kind.TEXT, "batchno batchnumber lot lotno lotnumber heatno heatnumber charge charg"),
+        field_of(
             "serial_or_batch", "Serial or batch", Kind.TEXT,
             "serialbatch serialorlot seriallot lotorserial lotserial batchorserial batchserial serialnoorbatch "
             "serialnumberorbatch serialbatchno serialbatchnumber",
         ),
-        _field("expiry", "Expiry", Kind.DATE, "expires expiryon expirydate expirationdate expdate shelflife bestbefore useby sled"),
-        _field(
+        field_of("expiry", "Expiry", Kind.DATE, "expires expiryon expirydate expirationdate expdate shelflife bestbefore useby sled"),
+        field_of(
             "unit_cost", "Unit cost", Kind.AMOUNT,
             "cost stdcost standardcost avgcost averagecost movingaverage map unitvalue bookvalue acquisitionvalue "
             "standardprice purchaseprice",
         ),
-        _field("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice"),
-        _field(
+        field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice"),
+        field_of(
             "last_issue_on", "Last issue date", Kind.DATE,
             "lastissue lastissuedate lastissued lastusage lastused lastmovement lastmovementdate lastsale lastsold "
             "lastsaledate lastconsumption lastdemand",
         ),
-        _field("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),
-        _field("usage_24", "Usage 24 months", Kind.QUANTITY, "usage24 usage24m 24musage 24monthusage usage24months usage2y last24months demand24"),
-        _field("usage_36", "Usage 36 months", Kind.QUANTITY, "usage36 usage36m 36musage 36monthusage usage36months usage3y last36months demand36"),
-        _field("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht"),
-        _field("package_quantity", "Package quantity", Kind.QUANTITY, "packageqty packqty packsize packquantity qup quantityperunitpack unitpack boxqty multiple"),
-        _field("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance"),
+        field_of("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),
+        field_of("usage_24", "Usage 24 months", Kind.QUANTITY, "usage24 usage24m 24musage 24monthusage usage24months usage2y last24months demand24"),
+        field_of("usage_36", "Usage 36 months", Kind.QUANTITY, "usage36 usage36m 36musage 36monthusage usage36months usage3y last36months demand36"),
+        field_of("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht"),
+        field_of("package_quantity", "Package quantity", Kind.QUANTITY, "packageqty packqty packsize packquantity qup quantityperunitpack unitpack boxqty multiple"),
+        field_of("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance"),
     )
 }  # fmt: skip
 """All fields, in the order they are shown."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Id, Normalised, Row
@@ -45,11 +45,18 @@ class ImportJob(Row):
     """Of the vanished those at sites of which the file names so little that its covers is to be said."""
     covers_said: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether a person has said what the file covers after seeing what it does not name."""
+    takes: Mapped[str] = mapped_column(server_default="update")
+    """How a catalogue file takes effect: 'update' what it names (blank cells say nothing), 'replace' (blank cells empty, what
+    it leaves out ends), or only 'add' what is not on record."""
     error: Mapped[str | None]
     created_by: Mapped[UUID]
     created_at: Mapped[Created]
     finished_at: Mapped[datetime | None]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[UUID | None]
     __table_args__ = (
+        CheckConstraint("kind IN ('stock','parts','supersessions','prices','sites','numbers')", name="kind"),
+        CheckConstraint("takes IN ('update','replace','add')", name="takes"),
         CheckConstraint("mode IN ('good_rows','all_or_nothing')", name="mode"),
         CheckConstraint("covers IN ('all','some')", name="covers"),
         CheckConstraint("step IN ('uploaded','staging','staged','validated','done','failed','cancelled')", name="step"),
@@ -68,6 +75,7 @@ class ImportMapping(Row):
     mapping: Mapped[dict[str, Any]]
     conditions: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     saved_at: Mapped[Created]
+    kind: Mapped[str] = mapped_column(server_default="stock")
 
 
 class ImportStage(Row):
@@ -164,6 +172,18 @@ class ImportIssue(Row):
     value: Mapped[str]
 
 
+class ImportFix(Row):
+    """A row whose cells were corrected on the page, as it now reads: the file itself is never changed."""
+
+    __tablename__ = "import_fix"
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    company_id: Mapped[UUID]
+    cells: Mapped[list[str]]
+    fixed_by: Mapped[UUID]
+    fixed_at: Mapped[datetime]
+
+
 class StockLine(Row):
     """What the last file said of one stock line: the key that makes tomorrow's file comparable. The quantity
     that counts is the ledger's."""
@@ -224,4 +244,53 @@ class ImportProposal(Row):
         CheckConstraint("decided IN ('accepted','dismissed')", name="decided"),
         Index("ix_import_proposal_job", "job_id", "id"),
         Index("ix_import_proposal_open", "company_id", "job_id", postgresql_where=text("decided IS NULL")),
+    )
+
+
+class CatalogueRow(Row):
+    """A staged row of a catalogue file: what it is about (``number`` of a part or site, ``other`` number, ``key``: a
+    relation, a day, a scheme), what it ``says`` and what is wrong with it; once checked also what that is on record
+    (``target_id``, ``other_id``) and what would change, field by field. What a file leaves out has negative rows.
+    Unlogged, no policies, keyed by job."""
+
+    __tablename__ = "catalogue_row"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    maker_id: Mapped[UUID | None]
+    number: Mapped[str]
+    number_norm: Mapped[Normalised]
+    other: Mapped[str]
+    other_norm: Mapped[Normalised]
+    key: Mapped[str]
+    says: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    issues: Mapped[list[Any]] = mapped_column(JSONB)
+    target_id: Mapped[UUID | None]
+    other_id: Mapped[UUID | None]
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    fate: Mapped[str] = mapped_column(server_default="bad")
+    __table_args__ = (Index("ix_catalogue_row_fate", "job_id", "fate", "row_no"), {"prefixes": ["UNLOGGED"]})
+
+
+class CatalogueChange(Row):
+    """What an import changed, with the values before; and what became of it when the import was undone. Of stock (acts lot
+    and count) only the rows that could not be taken back are here: its history is the ledger's."""
+
+    __tablename__ = "catalogue_change"
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("import_job.id"), primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), index=True)
+    number: Mapped[str]
+    other: Mapped[str]
+    key: Mapped[str]
+    target_id: Mapped[UUID | None]
+    other_id: Mapped[UUID | None]
+    act: Mapped[str]
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    undone: Mapped[str | None]
+    kept_because: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("act IN ('new','changed','vanished','lot','count')", name="act"),
+        CheckConstraint("undone IN ('undone','partly','kept')", name="undone"),
     )

@@ -17,6 +17,8 @@ Mode = Literal["good_rows", "all_or_nothing"]
 Fate = Literal["good", "new", "changed", "same", "vanished"]
 Difference = Literal["more", "less", "vanished", "shortage", "condition"]
 Covers = Literal["all", "some"]
+FileKind = Literal["stock", "parts", "supersessions", "prices", "sites", "numbers"]
+Takes = Literal["update", "replace", "add"]
 Order = Literal["month_first", "day_first"]
 
 
@@ -27,7 +29,7 @@ class ImportOut(BaseModel):
         from_attributes=True,
         json_schema_extra={
             "example": {
-                "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10", "file_name": "stock-2026-11-21.csv", "step": "validated",
+                "id": "0192f0c4-7f6b-7a51-9b52-0d7c5d3f9a10", "kind": "stock", "file_name": "stock-2026-11-21.csv", "takes": "update", "step": "validated",
                 "snapshot_on": "2026-11-21", "mode": "good_rows", "covers": "all", "rows_total": 1600, "rows_staged": 1600,
                 "rows_good": 1588, "rows_bad": 12, "lots_new": 31, "lots_changed": 4, "lots_vanished": 2,
                 "lots_doubted": 0,
@@ -36,6 +38,7 @@ class ImportOut(BaseModel):
     )  # fmt: skip
 
     id: UUID
+    kind: str = Field(description="stock, parts, supersessions (and alternates), prices, sites, or (other) numbers.")
     file_name: str
     file_size: int
     sheet: str | None
@@ -45,6 +48,8 @@ class ImportOut(BaseModel):
     snapshot_on: date
     mode: str
     covers: str = Field(description="'all' stock of its sites, or 'some': then nothing counts as gone.")
+    takes: str = Field(description="Of a catalogue file: 'update', 'replace' or 'add'. Of stock see 'covers'.")
+    undone_at: datetime | None = Field(description="When the whole import was undone.")
     step: str
     rows_total: int = Field(description="Estimated until the file was read to its end; 0 where unknown.")
     rows_staged: int
@@ -137,6 +142,10 @@ class MappingIn(BodyIn):
     covers: Covers | None = Field(default=None, description="Unset: as it was.")
     sheet: str | None = None
     delimiter: Literal[",", ";", "\t", "|"] | None = None
+    kind: FileKind | None = Field(
+        default=None, description="Another kind of file than recognised: its columns are read anew."
+    )
+    takes: Takes | None = Field(default=None, description="Unset: as it was.")
 
 
 class ApplyIn(BodyIn):
@@ -265,3 +274,62 @@ class DecisionOut(BaseModel):
     counted_away: int
     left_as_shortage: int
     open: int = Field(description="Differences of this import that are still to be decided.")
+
+
+class FieldChangeOut(BaseModel):
+    """A field that a row says otherwise than the record; null = nothing there."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class CatalogueChangeOut(BaseModel):
+    """A row of a catalogue file with what it changes; ``row_no`` is negative for what the file leaves out."""
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "row_no": 17, "fate": "changed", "number": "57114-TTA", "other": "", "key": "", "description": "HYDRAULIC PUMP",
+                "changes": [{"field": "list_price", "before": "10 USD", "after": "12.5 USD"}], "undone": None, "kept_because": None,
+            }
+        },
+    )  # fmt: skip
+
+    row_no: int
+    fate: str = Field(description="new, changed, same (as on record) or vanished; of stock that stays: lot or count.")
+    number: str
+    other: str = Field(description="The new or other number; of stock a serial number.")
+    key: str = Field(description="supersession or alternate, the day a price counts from, or whose number it is.")
+    description: str
+    changes: list[FieldChangeOut]
+    undone: str | None = Field(description="After an undo: 'partly' or 'kept'.")
+    kept_because: str | None
+
+
+class UndoneOut(BaseModel):
+    """What came of undoing an import."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"undone": 1588, "partly": 2, "kept": 10}})
+
+    undone: int = 0
+    partly: int = Field(default=0, description="Fields that somebody changed since stay.")
+    kept: int = Field(default=0, description="See 'kept' for each with its reason.")
+
+
+class FixedRowIn(BaseModel):
+    """Cells of a bad row, by field."""
+
+    row_no: int = Field(ge=1)
+    cells: dict[str, str] = Field(min_length=1, max_length=50)
+
+
+class FixIn(BodyIn):
+    """Bad rows with what they should say."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"rows": [{"row_no": 17, "cells": {"quantity": "12"}}]}})
+
+    rows: list[FixedRowIn] = Field(min_length=1, max_length=100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -129,12 +129,18 @@ def _in_one_line(cell: str) -> str:
     return " ".join(part for part in shown.split(" ") if part)
 
 
-def stage_row(cells: list[str], columns: Mapping[str, int], known: Lookups) -> Staged:
-    """A row as it is copied in. Cells are trimmed, and the apostrophe of our own exports is taken off."""
+def tidy(cells: Sequence[str]) -> list[str]:
+    """Cells trimmed, in one line, and without the apostrophe of our own exports."""
     # 20 cells a row: a call for each would cost more than reading the file.
     trimmed = [cell if cell[:1] != "'" else original_cell(cell) for cell in map(str.strip, cells)]
     if not all(map(str.isprintable, trimmed)):
         trimmed = [cell if cell.isprintable() else _in_one_line(cell) for cell in trimmed]
+    return trimmed
+
+
+def stage_row(cells: list[str], columns: Mapping[str, int], known: Lookups) -> Staged:
+    """A row as it is copied in. Cells are trimmed, and the apostrophe of our own exports is taken off."""
+    trimmed = tidy(cells)
     if ONE_OR_OTHER in columns:
         trimmed = _apart(trimmed, columns)
 

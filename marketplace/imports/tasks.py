@@ -33,3 +33,9 @@ def jobs(database: Database, data_dir: Path) -> Mapping[str, JobHandler]:
             await service.note_refusal(database, company_id, job_id, error.message)
 
     return {service.RUN: run_import}
+
+
+async def prices_of_the_day(database: Database, now: datetime) -> None:
+    """Prices whose day has come become their parts' own; done again, it changes nothing."""
+    async with database.write() as session:
+        await service.bring_prices_up_to_date(session, now)

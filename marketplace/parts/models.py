@@ -53,6 +53,10 @@ class Part(Row):
     weight_grams: Mapped[int | None]
     list_price: Mapped[Decimal | None]
     currency: Mapped[str | None] = mapped_column(String(3))
+    criticality: Mapped[str | None]
+    """How its maker ranks what a missing one costs, in the maker's own words (A, vital, 1)."""
+    export_control: Mapped[str | None]
+    """Its maker's export classification, as ECCN 9A610 or EAR99; none stated says nothing."""
     words: Mapped[str] = mapped_column(TSVECTOR, Computed("to_tsvector('english', description)", persisted=True))
     created_at: Mapped[Created]
     __table_args__ = (
@@ -118,3 +122,14 @@ class UomConversion(Row):
     numerator: Mapped[int]
     denominator: Mapped[int] = mapped_column(server_default=text("1"))
     __table_args__ = (CheckConstraint("numerator > 0 AND denominator > 0", name="positive"),)
+
+
+class PartPrice(Row):
+    """A list price and the day from which it counts. The part's own ``list_price`` is the one that counts today."""
+
+    __tablename__ = "part_price"
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True, index=True)
+    list_price: Mapped[Decimal]
+    currency: Mapped[str] = mapped_column(String(3))
+    __table_args__ = (CheckConstraint("list_price >= 0", name="price"),)

@@ -1,4 +1,4 @@
-"""The import wizard: upload a stock file, match its columns, see every row's fate, land it, decide on differences."""
+"""The import wizard: upload a file, say what it lists, match its columns, see every row's fate, land it, decide on differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from marketplace.imports import queries, service
 from marketplace.imports.endpoints import bad_row_chunks, fate_page
 from marketplace.imports.fates import COMPARED, FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
-from marketplace.imports.queries import FateRow, Job
+from marketplace.imports.queries import FateRow, Job, catalogue
+from marketplace.imports.shapes import ALL_FIELDS, SHAPES, fields_of
 from marketplace.imports.staging import DEFAULT_CONDITION
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
@@ -43,6 +44,7 @@ VERB: Final = "stock.import"
 PER_PAGE: Final = 50
 COLUMNS: Final = (
     Column("file", "File"),
+    Column("lists", "Lists"),
     Column("site", "Site and day"),
     Column("rows", "Rows", "end"),
     Column("fate", "Good and bad", "end"),
@@ -50,7 +52,7 @@ COLUMNS: Final = (
     Column("when", "Uploaded"),
 )
 CSV_HEADER: Final = (
-    "File", "Site", "Day", "Step", "Rows", "Good", "Bad", "New", "Changed", "Vanished", "Uploaded",
+    "File", "Lists", "Site", "Day", "Step", "Rows", "Good", "Bad", "New", "Changed", "Vanished", "Uploaded",
 )  # fmt: skip
 ISSUE_COLUMNS: Final = (
     Column("row", "Row", "end"), Column("field", "Column"), Column("value", "Value"), Column("why", "What is wrong"),
@@ -100,6 +102,12 @@ SAID: Final = (
     ("some", "Only some of the stock", "Lines that it does not name stay as they are."),
     ("all", "All stock of its sites", "Lines that it does not name become proposals to count them away."),
 )
+TAKES: Final = (
+    ("update", "Update what it names"),
+    ("replace", "Replace what is on record"),
+    ("add", "Add only what is new"),
+)
+LISTED: Final = tuple((shape.name, shape.label) for shape in SHAPES.values())
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
 RUNNING: Final = frozenset({"staging", "staged"})
 
@@ -129,14 +137,14 @@ async def _list(visit: Visit, form: Form) -> Response:
     return visit.show(
         "imports/list.html", rows=jobs, view=TableView.of(visit.request, COLUMNS).with_next(following), form=form,
         covers=COVERS, waiting=waiting, open=await queries.open_by_job(visit.session, [j.id for j in jobs]),
-        sites=await parties.sites(visit.session, visit.actor), fields=list(FIELDS.values()),
+        sites=await parties.sites(visit.session, visit.actor), shapes=list(SHAPES.values()), listed=LISTED, takes=TAKES,
         limit_mb=visit.request.app.state.settings.upload_limit_bytes // 1_000_000,
     )  # fmt: skip
 
 
 def _csv_row(job: Job) -> list[object]:
     return [
-        job.file_name, job.default_site or "", job.snapshot_on.isoformat(), job.step, job.rows_total, job.rows_good,
+        job.file_name, SHAPES[job.kind].label, job.default_site or "", job.snapshot_on.isoformat(), job.step, job.rows_total, job.rows_good,
         job.rows_bad, job.lots_new, job.lots_changed, job.lots_vanished, job.created_at.isoformat(timespec="seconds"),
     ]  # fmt: skip
 
@@ -170,6 +178,7 @@ async def upload(request: Request, now: Now) -> Response:
                 session, actor, chunks=_chunks(file), file_name=file.filename or "upload", data_dir=settings.data_dir,
                 limit_bytes=settings.upload_limit_bytes, now=now, default_site_id=site, default_maker=maker or None,
                 snapshot_on=day, covers=str(values.get("covers") or "all"),
+                kind=str(values.get("kind") or "") or None, takes=str(values.get("takes") or "update"),
             )  # fmt: skip
     except DomainError as error:
         if error.kind in {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}:
@@ -192,7 +201,7 @@ def _column_rows(job: Job) -> list[dict[str, Any]]:
     """One row for each field: the column it is read from, why, and what the first rows say there."""
     chosen, sample = job.columns, job.mapping["sample"]
     rows = []
-    for field in FIELDS.values():
+    for field in job.fields.values():
         at = chosen.get(field.name)
         values = [r[at] for r in sample if at is not None and at < len(r)][:3]
         rows.append(
@@ -218,14 +227,24 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "default_condition": CONDITION_WORDS[DEFAULT_CONDITION],
         "known_conditions": list(CONDITION_WORDS.items()),
         "unused": [f"{(header[c].strip() or 'a column without a name')} ({_letter(c)})" for c in job.unused],
-        "problems": [(FIELDS[f].label if f in FIELDS else f, n, example) for f, _, n, example in problems],
+        "problems": [(label_of(job, f), n, example) for f, _, n, example in problems],
         "modes": MODES,
         "said": SAID,
+        "shape": SHAPES[job.kind],
+        "listed": LISTED,
+        "takes": TAKES,
+        "undone": await catalogue.undone(visit.session, job_id) if job.undone_at else {},
         "running": job.step in RUNNING,
         "undecided": bool(undecided),
         "sites": await parties.sites(visit.session, visit.actor),
         "covers": COVERS,
     }
+
+
+def label_of(job: Job, name: str) -> str:
+    """What pages call a field of this import's file."""
+    found = job.fields.get(name) or ALL_FIELDS.get(name)
+    return found.label if found else name
 
 
 def _letter(index: int) -> str:
@@ -254,7 +273,7 @@ async def progress(visit: Imports, job_id: UUID) -> Response:
     return response
 
 
-async def _bring_on(request: Request, actor: Actor, job_id: UUID, now: datetime, *, land: bool) -> None:
+async def bring_on(request: Request, actor: Actor, job_id: UUID, now: datetime, *, land: bool) -> None:
     """Checks or lands a file: small ones at once, large ones by the worker. What is wrong stays on the import."""
     tenant, settings = Tenant(actor.company_id), request.app.state.settings
     async with database(request).read(tenant) as session:
@@ -291,7 +310,7 @@ async def _step(request: Request, job_id: UUID, sent: Sent, now: datetime, act: 
 
     response = await submit(request, sent, VERB, run, now=now, to=f"/imports/{job_id}", again=again)
     if response.status_code == 303 and who:
-        await _bring_on(request, who[0], job_id, now, land=land)
+        await bring_on(request, who[0], job_id, now, land=land)
     return response
 
 
@@ -301,8 +320,10 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
 
     async def act(session: WriteSession, actor: Actor) -> None:
         form, fields = sent.form(), sent.fields()
+        job = await queries.job(session, job_id)
         chosen = {
-            name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None for name in FIELDS
+            name: int(form.value(f"c_{name}")) if form.value(f"c_{name}").isdecimal() else None
+            for name in fields_of(job.kind)
         }
         meant = {
             form.value(f"word_{i}"): form.value(f"means_{i}") or None
@@ -315,7 +336,8 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
         await service.change_mapping(
             session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
             save=fields.yes("save"), covers=form.value("covers") or None, default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
-            snapshot_on=day, conditions=meant,
+            snapshot_on=day, conditions=meant if job.kind == "stock" else None, kind=form.value("kind") or None,
+            takes=form.value("takes") or None,
         )  # fmt: skip
 
     return await _step(request, job_id, sent, now, act, land=False)
@@ -335,6 +357,7 @@ async def apply(request: Request, job_id: UUID, sent: SentForm, now: Now) -> Res
         fields = sent.fields()
         mode = fields.one_of("mode", "what to land", [m[0] for m in MODES])
         job = await queries.job(session, job_id)
+        actor.require(SHAPES[job.kind].verb)
         covers = sent.form().value("covers")
         if covers or job.in_doubt:
             covers = fields.one_of("covers", "what the file tells of", [c[0] for c in SAID])
@@ -370,12 +393,12 @@ async def issues(visit: Imports, job_id: UUID) -> Response:
     some = cut(found, PER_PAGE, lambda row: [row.row_no, row.field], visit.secret)
     view = TableView.of(visit.request, ISSUE_COLUMNS).with_next(some.next)
     return visit.show(
-        "imports/issues.html", job=job, rows=some.items, view=view, tabs=_fates(job),
-        label=lambda name: FIELDS[name].label if name in FIELDS else name,
+        "imports/issues.html", job=job, rows=some.items, view=view, tabs=fate_tabs(job),
+        label=lambda name: label_of(job, name),
     )  # fmt: skip
 
 
-def _fates(job: Job) -> list[tuple[str, str, str, int | None]]:
+def fate_tabs(job: Job) -> list[tuple[str, str, str, int | None]]:
     """A tab for each fate that a row of a checked file can have; once it has landed only the bad rows are kept."""
     bad = ("bad", "Bad rows", f"/imports/{job.id}/issues", job.rows_bad)
     if job.step != "validated":
@@ -384,7 +407,8 @@ def _fates(job: Job) -> list[tuple[str, str, str, int | None]]:
         "good": job.rows_good, "new": job.lots_new, "changed": job.lots_changed, "same": job.as_on_record,
         "vanished": job.lots_vanished,
     }  # fmt: skip
-    return [*((fate, FATE_WORDS[fate], f"/imports/{job.id}/rows?fate={fate}", many[fate]) for fate in FATES), bad]
+    page = "rows" if job.kind == "stock" else "changes"
+    return [*((fate, FATE_WORDS[fate], f"/imports/{job.id}/{page}?fate={fate}", many[fate]) for fate in FATES), bad]
 
 
 @router.get("/{job_id}/rows")
@@ -403,7 +427,7 @@ async def fates(visit: Imports, job_id: UUID) -> Response:
     found, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, VANISHED_COLUMNS if fate == "vanished" else ROW_COLUMNS).with_next(following)
     return visit.show(
-        "imports/rows.html", job=job, rows=found, view=view, tabs=_fates(job), fate=fate, words=FATE_WORDS,
+        "imports/rows.html", job=job, rows=found, view=view, tabs=fate_tabs(job), fate=fate, words=FATE_WORDS,
         said=lambda row, field, value: _said(row, field, value, visit.actor.currency), label=lambda name: FIELDS[name].label,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 
+from marketplace.imports.files.letters import code_page
 from marketplace.kit.errors import DomainError, invalid
 
 CHUNK = 1 << 18
@@ -148,7 +149,9 @@ def _measure(chunk: bytes, line: int, line_bytes: int) -> tuple[int, int]:
 
 
 def _guess(sample: bytes) -> str:
-    """Western Windows unless another code page reads clearly better."""
+    """What reads most like words; Western Windows unless another code page reads clearly better."""
+    if likely := code_page(sample):
+        return likely
     found = from_bytes(sample[:CHUNK], cp_isolation=_GUESSES)
     best = found.best()
     western = next((m for m in found if m.encoding == "cp1252"), None)

@@ -21,8 +21,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook import Workbook
 
 from marketplace.imports.columns import match_columns
-from marketplace.imports.fields import FIELDS, heading
+from marketplace.imports.fields import heading
 from marketplace.imports.files.survey import MAX_LINE_BYTES, FileKind, Survey, survey
+from marketplace.imports.shapes import NAMES, SHAPES
 from marketplace.kit.errors import DomainError, conflict, invalid
 
 BATCH = 5_000
@@ -89,7 +90,11 @@ def open_table(
     row, problem = _header(top, delimiter, also_name)
     if problem:
         raise problem
-    header = tuple(cell.strip() for cell in _trimmed(row.cells))
+    header = _names(top, row)
+    units = next((r for r in top if r.number > row.number), None)
+    if units and _only_units(units):
+        # Units of measure under the names: part of the header.
+        row = FileRow(units.number, row.cells)
     if len(header) > MAX_COLUMNS:
         raise invalid("import.too_wide", f"The header has {len(header):,} columns; at most {MAX_COLUMNS} can be read.")
     sample = tuple(r for r in top if r.number > row.number)
@@ -169,13 +174,36 @@ def _header(
     return first, None
 
 
-_NAMES = frozenset(name for field in FIELDS.values() for name in field.names)
+def _names(top: Sequence[FileRow], row: FileRow) -> tuple[str, ...]:
+    """The names of the columns. A header over two rows has what its columns have in common above ('Part' over 'No.', one merged
+    cell over several): a cell that names no column alone is read with what stands above it."""
+    cells = [cell.strip() for cell in _trimmed(row.cells)]
+    above = next((r for r in reversed(top) if r.number < row.number), None)
+    if above is None or above.number < row.number - 1 or sum(1 for c in above.cells if c.strip()) < 2:
+        return tuple(cells)
+    shared, names = "", []
+    for column in range(max(len(cells), len(_trimmed(above.cells)))):
+        own = cells[column] if column < len(cells) else ""
+        over = above.cells[column].strip() if column < len(above.cells) else ""
+        shared = over or shared
+        if heading(own) in NAMES:
+            names.append(own)
+        elif heading(f"{shared} {own}") in NAMES or (own and shared):
+            names.append(f"{shared} {own}".strip())
+        else:
+            names.append(own or over)
+    return tuple(names)
+
+
+def _only_units(row: FileRow) -> bool:
+    filled = [cell.strip() for cell in row.cells if cell.strip()]
+    return bool(filled) and all(cell[0] in "[(" and cell[-1] in "])" for cell in filled)
 
 
 def _known(row: FileRow, also_name: Callable[[str], bool] | None = None) -> int:
     """How many cells are names of columns that we know; further names count only beside one of those, since cells of a row of
     stock may read like them."""
-    known = sum(1 for cell in row.cells if heading(cell) in _NAMES)
+    known = len({name for cell in row.cells if (name := heading(cell)) in NAMES})
     return known + sum(1 for cell in row.cells if also_name(cell)) if also_name and known else known
 
 
@@ -233,7 +261,7 @@ def _csv_rows(text: TextIO, delimiter: str, encoding: str) -> Iterator[FileRow]:
 
 def _sniff(path: Path, found: Survey) -> str:
     """The delimiter that splits the first lines most evenly into the most columns; comma if none does."""
-    with path.open(encoding=found.encoding, newline="") as text:
+    with path.open(encoding=found.encoding, newline="", errors="replace") as text:
         sample = text.read(_SAMPLE_CHARACTERS)
     lines = sample.splitlines(keepends=True)[: _HEADER_WITHIN * 4]
     scores: dict[str, tuple[float, int]] = {}
@@ -297,7 +325,11 @@ def _choose_sheet(
             if len(top) >= _HEADER_WITHIN:
                 break
         return max(
-            (len(match_columns(cells, []).matches) + (sum(map(also_name, cells)) if also_name else 0) for cells in top),
+            (
+                max(len(match_columns(cells, [], fields=shape.fields).matches) for shape in SHAPES.values())
+                + (sum(map(also_name, cells)) if also_name else 0)
+                for cells in top
+            ),
             default=0,
         )
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
-from marketplace.imports.columns import choose_columns, fingerprint
+from marketplace.imports.columns import choose_columns, fingerprint, match_columns
 from marketplace.imports.queries import Job
-from marketplace.imports.service.uploading import COVERS, MODES, check_day, mapping_of, open_kept
+from marketplace.imports.service.uploading import COVERS, MODES, TAKES, check_day, mapping_of, open_kept
+from marketplace.imports.shapes import SHAPES, check_kind, fields_of
 from marketplace.imports.values import DateOrder, choose_conditions
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties import queries as parties
@@ -37,13 +38,16 @@ async def change_mapping(
     covers: str | None = None,
     sheet: str | None = None,
     delimiter: str | None = None,
+    kind: str | None = None,
+    takes: str | None = None,
 ) -> None:
     """Sets the columns and what is meant where the file says nothing; the import starts over from its file.
 
     ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``conditions``: what the file's words for
     conditions mean, where they mean something else than we read or nothing we know; a word that means None is left to our
     reading, and what was said of words for files of another shape stays where they are not named. None keeps what is set. ``save``: the next file of this shape
-    starts with this mapping. Raises ``import.mapping`` naming every field, ``import.landed`` once it has landed.
+    starts with this mapping. ``kind``: what kind of file it is; another than before has its columns read anew. ``takes``:
+    update, replace or add. Raises ``import.shape``, ``import.takes``, ``import.mapping`` naming every field, ``import.landed`` once it has landed.
     """
     job = await queries.job_for_update(session, job_id)
     if job.step in ("done", "cancelled"):
@@ -53,6 +57,11 @@ async def change_mapping(
         raise invalid(
             "import.mapping", f"Unknown choice: {', '.join(wrong) or mode}.", field="orders" if wrong else "mode"
         )
+    check_kind(kind)
+    kind = kind or job.kind
+    actor.require(SHAPES[kind].verb)
+    if takes is not None and takes not in TAKES:
+        raise invalid("import.takes", f"'{takes}' is unknown. Use {', '.join(TAKES)}.", field="takes")
     if covers is not None and covers not in COVERS:
         raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
     given = None if conditions is None else choose_conditions(conditions)
@@ -64,27 +73,40 @@ async def change_mapping(
     _, table = await open_kept(
         data_dir, job, sheet=sheet or job.sheet, delimiter=delimiter or job.mapping["delimiter"] or None
     )
+    if kind != job.kind:
+        # The columns that were shown are those of another kind of file: they are read anew.
+        plan = match_columns(table.header, [r.cells for r in table.sample], fields=fields_of(kind))
+        columns = {m.field: m.column for m in plan.matches}
     shown = {field: (at, job.mapping["why"][field]) for field, at in job.columns.items()}
-    plan = choose_columns(table.header, columns, shown if list(table.header) == job.mapping["header"] else None)
+    plan = (
+        choose_columns(
+            table.header, columns, shown if list(table.header) == job.mapping["header"] else None, fields_of(kind)
+        )
+        if kind == job.kind
+        else plan
+    )
     if save:
         await execute(
             session,
-            "INSERT INTO import_mapping (company_id, fingerprint, mapping, conditions) "
-            "VALUES ($1, $2, $3::jsonb, $4::jsonb) ON CONFLICT (company_id, fingerprint) "
-            "DO UPDATE SET mapping = excluded.mapping, saved_at = now(), "
+            "INSERT INTO import_mapping (company_id, fingerprint, mapping, conditions, kind) "
+            "VALUES ($1, $2, $3::jsonb, $4::jsonb, $6) ON CONFLICT (company_id, fingerprint) "
+            "DO UPDATE SET mapping = excluded.mapping, saved_at = now(), kind = excluded.kind, "
             "conditions = CASE WHEN $5 THEN import_mapping.conditions ELSE '{}' END || excluded.conditions",
             actor.company_id, fingerprint(table.header), json.dumps(plan.saved()),
-            json.dumps({**own, **{word: None for word, name in (given or {}).items() if name is None}}), given is None,
+            json.dumps({**own, **{word: None for word, name in (given or {}).items() if name is None}}), given is None, kind,
         )  # fmt: skip
     await clear(session, job_id)
+    if (table.sheet or None) != job.sheet or list(table.header) != job.mapping["header"]:
+        # Corrected rows were rows of another table.
+        await execute(session, "DELETE FROM import_fix WHERE job_id = $1", job_id)
     await execute(
         session,
         "UPDATE import_job SET mapping = $2::jsonb, default_site_id = $3, default_maker = $4, snapshot_on = $5, mode = $6, "
         "sheet = $7, step = 'uploaded', rows_staged = 0, rows_good = 0, rows_bad = 0, lots_new = 0, lots_changed = 0, "
-        "lots_vanished = 0, lots_doubted = 0, covers_said = false, error = NULL, covers = $8 WHERE id = $1",
-        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), conditions=own, elsewhere=elsewhere)), default_site_id or job.default_site_id,
+        "lots_vanished = 0, lots_doubted = 0, covers_said = false, error = NULL, covers = $8, kind = $9, takes = $10 WHERE id = $1",
+        job_id, json.dumps(mapping_of(table, plan, dict(orders or {}), fields=fields_of(kind), conditions=own, elsewhere=elsewhere)), default_site_id or job.default_site_id,
         (default_maker or "").strip() or job.default_maker, snapshot_on or job.snapshot_on, mode or job.mode,
-        table.sheet or None, covers or job.covers,
+        table.sheet or None, covers or job.covers, kind, takes or job.takes,
     )  # fmt: skip
 
 
@@ -100,7 +122,7 @@ def _words(job: Job, given: Mapping[str, str | None] | None) -> tuple[dict[str, 
 
 async def clear(session: WriteSession, job_id: UUID) -> None:
     """Forgets what was read of an import's file; the file itself is kept."""
-    for table in ("import_issue", "import_row", "import_vanished", "import_stage"):
+    for table in ("import_issue", "import_row", "import_vanished", "catalogue_row", "import_stage"):
         await execute(session, f"DELETE FROM {table} WHERE job_id = $1", job_id)
 
 

@@ -19,11 +19,14 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 
-from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
+from marketplace.db.session import Database, Tenant, WriteSession, be_patient, execute, fetch_one, fetch_value
 from marketplace.imports import landing, matching, queries
+from marketplace.imports.catalogue_rows import is_total
 from marketplace.imports.checks import issue_rows, typed_rows
-from marketplace.imports.files.tables import read_batches
+from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
+from marketplace.imports.queries import catalogue as catalogue_queries
+from marketplace.imports.service import catalogue
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.service.uploading import open_kept
 from marketplace.imports.staging import Staged, stage_row
@@ -38,9 +41,6 @@ _MANY = 1_000
 """Lines from which on the planner should hear of them at once, not when it next looks by itself."""
 RUN = "imports.run"
 """The worker's job."""
-_STAGE_COLUMNS = (
-    "job_id", "row_no", "cells", "maker_id", "site_id", "uom", "condition", "number_norm", "lot_id",
-)  # fmt: skip
 _TO_STAGE = ("uploaded", "staging", "failed")
 """Steps at which the file's rows are still to be read."""
 _END = object()
@@ -161,13 +161,23 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             )
             staged, after = 0, 0
         known = await queries.lookups(session, job)
+        fixes = await queries.fixes(session, job.id)
+        meant = await catalogue_queries.known(session, job) if job.kind != "stock" else None
     columns = job.staged
     batches = read_batches(path, table, after=after)
 
-    def next_batch() -> list[tuple[UUID, int, *Staged]] | object:
+    typed: list[tuple[object, ...]] = []
+
+    def next_batch() -> list[tuple[object, ...]] | list[tuple[UUID, int, *Staged]] | object:
         batch = next(batches, None)
         if batch is None:
             return _END
+        if fixes:
+            batch = [FileRow(row.number, fixes.get(row.number, row.cells)) for row in batch]
+        if meant is not None:
+            stage, typed[:] = catalogue.read_batch(job, batch, meant)
+            return stage
+        batch = [row for row in batch if row.number in fixes or not is_total(row.cells, columns.get("number"))]
         return [(job.id, row.number, *stage_row(row.cells, columns, known)) for row in batch]
 
     while isinstance(rows := await asyncio.to_thread(next_batch), list):
@@ -175,7 +185,10 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             locked = await queries.job_for_update(session, job.id)
             if locked.step != "staging" or locked.rows_staged != staged:
                 raise _running()
-            await (await driver(session)).copy_records_to_table("import_stage", records=rows, columns=_STAGE_COLUMNS)
+            if meant is not None:
+                await catalogue.put(session, rows, typed)
+            else:
+                await catalogue.put_stock(session, rows)
             staged += len(rows)
             await execute(
                 session,
@@ -206,6 +219,9 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         rows, _ = await queries.staged_upto(session, job_id)
         if rows < job.rows_staged:
             raise _LostError
+        if job.kind != "stock":
+            await _check_catalogue(session, job, rows)
+            return
         await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
@@ -233,6 +249,17 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
             job_id, rows - bad, bad, new, found.changed, found.vanished, json.dumps(words), found.doubted,
             await queries.without_condition(session, job),
         )  # fmt: skip
+
+
+async def _check_catalogue(session: WriteSession, job: Job, rows: int) -> None:
+    await catalogue.check(session, job)
+    bad, new, changed, gone = await catalogue.count(session, job)
+    await execute(
+        session,
+        "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, lots_vanished = $6, "
+        "error = NULL WHERE id = $1",
+        job.id, rows - bad, bad, new, changed, gone,
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -296,6 +323,11 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
             await _begin_long(session, job.company_id)
             if job.rows_bad and job.mode == "all_or_nothing":
                 raise _all_or_nothing(job.rows_bad)
+            if job.kind != "stock":
+                if not await catalogue.staged(session, job_id):
+                    raise _LostError
+                await catalogue.land(session, job, now)
+                return
             if not await fetch_value(session, "SELECT EXISTS (SELECT 1 FROM import_row WHERE job_id = $1)", job_id):
                 raise _LostError
             await _write_rows(session, job, actor_id, now)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, fetch_value
 from marketplace.imports import queries
 from marketplace.imports.columns import ColumnPlan, fingerprint, is_corrected, match_columns
-from marketplace.imports.fields import FIELDS, Kind
+from marketplace.imports.fields import Field, Kind
+from marketplace.imports.files.letters import WORDS
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.queries import Job
+from marketplace.imports.shapes import SHAPES, check_kind, fields_of, recognise
 from marketplace.imports.values import DateOrder, date_order
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import busy, conflict, invalid
@@ -31,6 +33,8 @@ from marketplace.parties.actor import Actor
 MODES = ("good_rows", "all_or_nothing")
 COVERS = ("all", "some")
 """Whether a file tells of all stock of its sites, or of some of it."""
+TAKES = ("update", "replace", "add")
+"""Of a catalogue file: changes what it names, replaces what is on record, or only adds what is new."""
 _SHOWN_ROWS = 5
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -60,8 +64,11 @@ async def upload(
     covers: str = "all",
     sheet: str | None = None,
     delimiter: str | None = None,
+    kind: str | None = None,
+    takes: str = "update",
 ) -> Uploaded:
-    """Keeps the file, finds header and columns, and opens an import in step 'uploaded'.
+    """Keeps the file, finds header and columns, and opens an import in step 'uploaded'. ``kind``: of shapes.SHAPES; recognised
+    by its columns where none is said. ``takes``: update, replace or add.
 
     ``snapshot_on``: the day the file tells about; today if not given. Corrected bad rows that come back tell of 'some'
     stock, whatever ``covers`` says. Raises ``import.too_large``,
@@ -72,6 +79,9 @@ async def upload(
         raise invalid("import.mode", f"'{mode}' is not a mode. Use {' or '.join(MODES)}.", field="mode")
     if covers not in COVERS:
         raise invalid("import.covers", f"'{covers}' is unknown. Use {' or '.join(COVERS)}.", field="covers")
+    check_kind(kind)
+    if takes not in TAKES:
+        raise invalid("import.takes", f"'{takes}' is unknown. Use {', '.join(TAKES)}.", field="takes")
     if default_site_id is not None:
         await parties.site_for_share(session, actor, default_site_id)
     day = await check_day(session, actor, default_site_id, snapshot_on, now)
@@ -79,26 +89,29 @@ async def upload(
     async with arriving(chunks, folder, limit_bytes) as file:
         # Looked through before it is kept: a refused one never stands where another import's file may be.
         digest = file.digest
-        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
+        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers, kind):
             await file.keep()
             return Uploaded(known.id, True)
         table = await asyncio.to_thread(open_table, file.path, sheet=sheet, delimiter=delimiter, named=file_name)
         await file.keep()
     if is_corrected(table.header) and covers != "some":
         covers = "some"
-        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers):
+        if known := await queries.same_file(session, actor.company_id, digest, default_site_id, day, covers, kind):
             return Uploaded(known.id, True)
     saved = await queries.saved_mapping(session, actor.company_id, fingerprint(table.header))
-    plan = match_columns(table.header, [r.cells for r in table.sample], saved.mapping)
-    read = mapping_of(table, plan, conditions=saved.conditions, elsewhere=saved.elsewhere)
+    sample = [r.cells for r in table.sample]
+    kind = kind or saved.kind or recognise(table.header, sample)
+    actor.require(SHAPES[kind].verb)
+    plan = match_columns(table.header, sample, saved.mapping, fields_of(kind))
+    read = mapping_of(table, plan, fields=fields_of(kind), conditions=saved.conditions, elsewhere=saved.elsewhere)
     job_id: UUID = await fetch_value(
         session,
-        "INSERT INTO import_job (company_id, kind, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
-        "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by, covers) "
-        "VALUES ($1, 'stock', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13, $14) RETURNING id",
+        "INSERT INTO import_job (company_id, file_name, file_sha256, file_size, file_path, sheet, default_site_id, "
+        "default_maker, snapshot_on, mode, mapping, step, rows_total, created_by, covers, kind, takes) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, 'uploaded', $12, $13, $14, $15, $16) RETURNING id",
         actor.company_id, Path(file_name).name[:200] or "upload", digest, file.size, f"{actor.company_id}/{file.kept.name}", table.sheet or None,
         default_site_id, (default_maker or "").strip() or None, day, mode, json.dumps(read),
-        _estimate(table, file.size), actor.user_id, covers,
+        _estimate(table, file.size), actor.user_id, covers, kind, takes,
     )  # fmt: skip
     return Uploaded(job_id, False)
 
@@ -108,6 +121,7 @@ def mapping_of(
     plan: ColumnPlan,
     orders: dict[str, str] | None = None,
     *,
+    fields: Mapping[str, Field],
     conditions: dict[str, str],
     elsewhere: dict[str, str],
 ) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def mapping_of(
     told = {
         field: date_order(r.cells[column] for r in table.sample if column < len(r.cells))
         for field, column in columns.items()
-        if FIELDS[field].kind is Kind.DATE
+        if fields[field].kind is Kind.DATE
     }
     # A file writes its dates in one way: a column that does not tell is read as those that do.
     known = {order for order in told.values() if order}
@@ -142,7 +156,7 @@ def _assumed(table: Table) -> list[str]:
     if not table.encoding or table.encoding.startswith("utf"):
         return []
     said = (
-        f"The file does not say how its letters are written; it was read as {table.encoding}. If letters with accents look "
+        f"The file does not say how its letters are written; it was read as {WORDS.get(table.encoding, table.encoding)}. If letters look "
         "wrong below, save it as UTF-8 and upload it again."
     )
     return [said]

@@ -43,6 +43,8 @@ WITHOUT_POLICY = {
     "import_vanished": "as import_stage",
     "demand_stage": "as import_stage; keyed by import",
     "advice_stage": "as import_stage; keyed by run",
+    "catalogue_row": "as import_stage",
+    "part_price": "catalogue",
 }  # fmt: skip
 
 

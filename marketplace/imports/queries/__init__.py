@@ -4,7 +4,7 @@ rows are read only after the job itself was found."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.imports.columns import CORRECTED, is_corrected
 from marketplace.imports.fates import TAKEN_OVER, Change, changes
-from marketplace.imports.fields import FIELDS, ONE_OR_OTHER
+from marketplace.imports.fields import ONE_OR_OTHER, Field
+from marketplace.imports.shapes import ALL_FIELDS, fields_of
 from marketplace.imports.staging import KnownMaker, Lookups, build_lookups
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_word
 from marketplace.kit.errors import missing
@@ -24,7 +25,7 @@ from marketplace.kit.errors import missing
 _JOB = """
 SELECT j.id, j.company_id, j.kind, j.file_name, j.file_sha256, j.file_size, j.file_path, j.sheet, j.default_site_id,
        s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.covers, j.mapping, j.step, j.rows_total, j.rows_staged,
-       j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.lots_doubted, j.covers_said, j.error, j.created_by, j.created_at,
+       j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.lots_doubted, j.covers_said, j.takes, j.undone_at, j.error, j.created_by, j.created_at,
        j.finished_at
 FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id
 """
@@ -59,6 +60,8 @@ class Job:
     lots_vanished: int
     lots_doubted: int
     covers_said: bool
+    takes: str
+    undone_at: datetime | None
     error: str | None
     created_by: UUID
     created_at: datetime
@@ -73,6 +76,11 @@ class Job:
     def in_doubt(self) -> bool:
         """Whether somebody has to say what the file covers before it lands: it names little of what is on record."""
         return self.lots_doubted > 0 and self.covers == "all" and not self.covers_said
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """What a file of this kind can say."""
+        return fields_of(self.kind)
 
     @property
     def columns(self) -> dict[str, int]:
@@ -186,15 +194,22 @@ async def open_by_job(session: AsyncSession, jobs: Sequence[UUID]) -> dict[UUID,
 
 
 async def same_file(
-    session: AsyncSession, company_id: UUID, sha256: bytes, site_id: UUID | None, snapshot_on: date, covers: str
+    session: AsyncSession,
+    company_id: UUID,
+    sha256: bytes,
+    site_id: UUID | None,
+    snapshot_on: date,
+    covers: str,
+    kind: str | None = None,
 ) -> Job | None:
-    """An earlier import of the same bytes for the same site and day that is under way or landed whole."""
+    """An earlier import of the same bytes for the same site and day (as the same kind, where one is said) that is under way
+    or landed whole, and was not undone."""
     row = await fetch_one(
         session,
         _JOB + "WHERE j.company_id = $1 AND j.file_sha256 = $2 AND j.default_site_id IS NOT DISTINCT FROM $3 "
         "AND j.snapshot_on = $4 AND j.covers = $5 AND j.step NOT IN ('failed', 'cancelled') AND NOT (j.step = 'done' AND j.rows_bad > 0) "
-        "ORDER BY j.id DESC LIMIT 1",
-        company_id, sha256, site_id, snapshot_on, covers,
+        "AND ($6::text IS NULL OR j.kind = $6) AND j.undone_at IS NULL ORDER BY j.id DESC LIMIT 1",
+        company_id, sha256, site_id, snapshot_on, covers, kind,
     )  # fmt: skip
     return _job(row) if row else None
 
@@ -207,17 +222,21 @@ class Saved:
     mapping: dict[str, str]
     conditions: dict[str, str]
     elsewhere: dict[str, str]
+    kind: str | None
+    """What kind of file it said that files of this shape are."""
 
 
 async def saved_mapping(session: AsyncSession, company_id: UUID, fingerprint: bytes) -> Saved:
     """What the company saved that helps with files of this shape; empty if nothing."""
     row = await fetch_one(
         session,
-        "SELECT mapping, conditions FROM import_mapping WHERE company_id = $1 AND fingerprint = $2",
+        "SELECT mapping, conditions, kind FROM import_mapping WHERE company_id = $1 AND fingerprint = $2",
         company_id,
         fingerprint,
     )
-    mapping, conditions = (json.loads(v) if isinstance(v, str) else v for v in row) if row else ({}, {})
+    mapping, conditions = (
+        (json.loads(v) if isinstance(v, str) else v for v in (row["mapping"], row["conditions"])) if row else ({}, {})
+    )
     others = await fetch(
         session,
         "SELECT word, condition FROM ("
@@ -232,6 +251,7 @@ async def saved_mapping(session: AsyncSession, company_id: UUID, fingerprint: by
         dict(mapping),
         {word: condition for word, condition in conditions.items() if condition},
         {r["word"]: r["condition"] for r in others},
+        row["kind"] if row else None,
     )
 
 
@@ -436,24 +456,43 @@ async def issue_summary(session: AsyncSession, job_id: UUID, *, limit: int = 20)
 
 
 async def bad_rows(
-    session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500
+    session: AsyncSession, job_id: UUID, *, after: int = 0, limit: int = 500, rows: Sequence[int] | None = None
 ) -> Sequence[tuple[int, list[str], str]]:
-    """(row, its cells as they were, all its problems in words with their columns), in the order of the file."""
-    rows = await fetch(
+    """(row, its cells as they were, all its problems in words with their columns), in the order of the file; with ``rows``
+    only those."""
+    found = await fetch(
         session,
         "SELECT i.row_no, s.cells, i.fields, i.messages FROM ("
         "  SELECT row_no, array_agg(field ORDER BY field) AS fields, array_agg(message ORDER BY field) AS messages "
         "  FROM import_issue "
-        "  WHERE job_id = $1 AND row_no > $2 GROUP BY row_no ORDER BY row_no LIMIT $3"
+        "  WHERE job_id = $1 AND row_no > $2 AND ($4::int[] IS NULL OR row_no = ANY($4)) "
+        "  GROUP BY row_no ORDER BY row_no LIMIT $3"
         ") i LEFT JOIN import_stage s ON s.job_id = $1 AND s.row_no = i.row_no ORDER BY i.row_no",
-        job_id, after, limit,
+        job_id, after, limit, list(rows) if rows is not None else None,
     )  # fmt: skip
-    return [(r["row_no"], list(r["cells"] or ()), " ".join(map(_in_column, r["fields"], r["messages"]))) for r in rows]
+    return [(r["row_no"], list(r["cells"] or ()), " ".join(map(_in_column, r["fields"], r["messages"]))) for r in found]
+
+
+async def issues_of(session: AsyncSession, job_id: UUID, rows: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Row -> field -> what is wrong with it, of these rows."""
+    found: dict[int, dict[str, str]] = {}
+    for r in await fetch(
+        session, "SELECT row_no, field, message FROM import_issue WHERE job_id = $1 AND row_no = ANY($2::int[]) ORDER BY row_no, field",
+        job_id, list(rows),
+    ):  # fmt: skip
+        found.setdefault(r["row_no"], {})[r["field"]] = r["message"]
+    return found
+
+
+async def fixes(session: AsyncSession, job_id: UUID) -> dict[int, list[str]]:
+    """Row -> its cells, of the rows that were corrected on the page."""
+    rows = await fetch(session, "SELECT row_no, cells FROM import_fix WHERE job_id = $1", job_id)
+    return {r["row_no"]: list(r["cells"]) for r in rows}
 
 
 def _in_column(field: str, message: str) -> str:
     """A problem with the column it is about, as whoever mends the file needs it."""
-    known = FIELDS.get(field)
+    known = ALL_FIELDS.get(field)
     return f"{known.label}: {message}" if known else message
 
 
