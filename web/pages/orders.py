@@ -24,7 +24,7 @@ from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries as listings
 from marketplace.listings.wording import clauses_of
 from marketplace.orders import queries
-from marketplace.orders.endpoints import HEADER, export_line
+from marketplace.orders.endpoints.placed import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
