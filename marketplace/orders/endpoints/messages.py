@@ -21,12 +21,10 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 
 async def _page(
-    session: Reading, secret: PageSecret, order_id: UUID | None, quote_id: UUID | None, after: str | None, limit: int
+    session: Reading, secret: PageSecret, order_id: UUID | None, quote_id: UUID | None, key: Any, limit: int
 ) -> PageOut[MessageOut]:
-    key = read_bookmark(after, secret, UUID)
-    found = await queries.messages(
-        session, order_id=order_id, quote_id=quote_id, after=key[0] if key else None, limit=limit + 1
-    )
+    after = key[0] if key else None
+    found = await queries.messages(session, order_id=order_id, quote_id=quote_id, after=after, limit=limit + 1)
     page = cut(found, limit, lambda row: [row.id], secret)
     return PageOut(items=[MessageOut.model_validate(r) for r in page.items], next=page.next)
 
@@ -41,9 +39,10 @@ async def of_order(
     limit: Limit = DEFAULT_PAGE,
 ) -> PageOut[MessageOut]:
     """What both sides wrote, oldest first, on the order and on the quote that it came of."""
+    key = read_bookmark(after, secret, UUID)
     await queries.order(session, order_id)
     quote = await queries.quote_of_order(session, order_id)
-    return await _page(session, secret, order_id, quote.id if quote else None, after, limit)
+    return await _page(session, secret, order_id, quote.id if quote else None, key, limit)
 
 
 @router.get("/quotes/{quote_id}/messages", summary="Messages on a quote")
@@ -56,8 +55,9 @@ async def of_quote(
     limit: Limit = DEFAULT_PAGE,
 ) -> PageOut[MessageOut]:
     """What both sides wrote, oldest first, on the quote and on the order that was made of it."""
+    key = read_bookmark(after, secret, UUID)
     quote = await queries.quote(session, quote_id)
-    return await _page(session, secret, quote.order_id, quote_id, after, limit)
+    return await _page(session, secret, quote.order_id, quote_id, key, limit)
 
 
 @router.post("/orders/{order_id}/messages", status_code=201, summary="Write to the other side of an order")

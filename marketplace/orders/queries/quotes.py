@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one
+from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
 from marketplace.orders.quoting import Side, Standing
 
@@ -138,16 +138,15 @@ _WAITS = (
 )
 
 
-async def quotes_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> tuple[int, int]:
-    """How many wait for this company: (asked of us, offered to us)."""
-    row = await fetch_one(
+async def quotes_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> int:
+    """How many wait for this company's answer now: as many as ``quotes`` with 'waits' lists."""
+    count: int = await fetch_value(
         session,
-        "SELECT count(*) FILTER (WHERE q.status = 'asked' AND q.seller_id = $1)::int AS asked, "
-        "count(*) FILTER (WHERE q.status = 'offered' AND q.expires_at > $2 AND q.last_by <> $1)::int AS offered "
-        "FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND q.ended_at IS NULL",
+        "SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND q.ended_at IS NULL AND "
+        "(q.status = 'asked' AND q.seller_id = $1 OR q.status = 'offered' AND q.expires_at > $2 AND q.last_by <> $1)",
         company_id, now,
     )  # fmt: skip
-    return (row["asked"], row["offered"]) if row else (0, 0)
+    return count
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,10 +214,12 @@ async def accept_offer(
         offer.clauses[0]["clause"], offer.clauses[0]["version"], offer.clauses[0]["terms"], offer.clauses[1:]
     )  # fmt: skip
     number = (po_number.strip() if side == "buyer" else "") or quote.po_number or quote.reference
+    # A day that is over by now wishes for nothing.
+    wished = quote.needed_by if quote.needed_by and quote.needed_by > now.date() else None
     async with acting_for(session, quote.buyer_id):
         order_id = await place(
             session, buyer, lines=[Wanted(x.listing_id, x.quantity) for x in offer.lines if x.listing_id], po_number=number,
-            ship_to_site_id=quote.ship_to_site_id, requested_on=None, hold_hours=hold_hours, now=now,
+            ship_to_site_id=quote.ship_to_site_id, requested_on=wished, hold_hours=hold_hours, now=now,
             agreed=Agreed(quote.reference, {x.listing_id: x.unit_price for x in offer.lines if x.listing_id}, tuple(clauses) or None),
         )  # fmt: skip
     async with acting_for(session, quote.seller_id):
