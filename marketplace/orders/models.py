@@ -79,7 +79,7 @@ class PurchaseOrder(Row):
 
 
 class OrderLine(Row):
-    """One listing in an order, and what arrived of it."""
+    """One listing in an order: what goes on of it, what its seller left out, and what arrived."""
 
     __tablename__ = "order_line"
     order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"), primary_key=True)
@@ -97,8 +97,14 @@ class OrderLine(Row):
     damaged: Mapped[int | None]
     wrong: Mapped[int | None]
     receipt_note: Mapped[str | None]
+    left_out: Mapped[int] = mapped_column(server_default=text("0"))
+    left_out_reason: Mapped[str | None]
+    left_out_note: Mapped[str | None]
     __table_args__ = (
-        CheckConstraint("quantity > 0 AND unit_price >= 0", name="positive"),
+        CheckConstraint(
+            "quantity >= 0 AND left_out >= 0 AND quantity + left_out > 0 AND unit_price >= 0", name="positive"
+        ),
+        CheckConstraint("(left_out > 0) = (left_out_reason IS NOT NULL)", name="left_out"),
         CheckConstraint("good + short + damaged + wrong = quantity", name="receipt"),
         UniqueConstraint("order_id", "listing_id"),
     )
@@ -119,7 +125,7 @@ class OrderUnit(Row):
     shipped_lot_id: Mapped[UUID | None]
     shipped_position_id: Mapped[int | None]
     received: Mapped[int] = mapped_column(server_default=text("0"))
-    __table_args__ = (CheckConstraint("quantity > 0 AND received BETWEEN 0 AND quantity", name="quantity"),)
+    __table_args__ = (CheckConstraint("quantity >= 0 AND received BETWEEN 0 AND quantity", name="quantity"),)
 
 
 class OrderEvent(Row):

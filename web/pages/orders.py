@@ -202,6 +202,8 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "selling": selling,
         "other": order.buyer if selling else order.seller,
         "lines": lines,
+        "not_accepted": await queries.left_out(session, order_id) if order.status != "placed" else (),
+        "reason_words": DECLINE_REASONS,
         "units": units,
         "agreement": agreement,
         "site": await parties.site(session, order.ship_to_site_id),
@@ -382,6 +384,9 @@ def _event(kind: str, company: str, at: datetime, text: str | None) -> dict[str,
 def _words(event: queries.EventRow) -> str | None:
     found = event.detail
     reason = DECLINE_REASONS.get(str(found.get("reason", "")))
+    if event.kind == "accepted" and found.get("left_out"):
+        each = [f"{x['quantity']} of {x['part']} ({DECLINE_REASONS[x['reason']].lower()})" for x in found["left_out"]]
+        return f"In part. Left out: {', '.join(each)}."
     if event.kind == "received":
         wrong = int(found.get("not_good") or 0)
         which = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in (found.get("serials") or {}).items())

@@ -2,11 +2,13 @@
 
 from marketplace.orders.queries.placed import (
     EventRow,
+    LeftOutRow,
     LineRow,
     OrderRow,
     UnitRow,
     Waiting,
     events,
+    left_out,
     lines,
     lines_of,
     open_to,
@@ -35,6 +37,7 @@ from marketplace.orders.queries.quotes import (
 
 __all__ = [
     "EventRow",
+    "LeftOutRow",
     "LineRow",
     "MessageRow",
     "OfferedLine",
@@ -45,6 +48,7 @@ __all__ = [
     "Waiting",
     "events",
     "latest_messages",
+    "left_out",
     "lines",
     "lines_of",
     "messages",

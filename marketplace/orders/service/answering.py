@@ -21,9 +21,10 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
+from marketplace.orders.service.leaving_out import leave_out
 from marketplace.orders.service.negotiating import answer_proposed
 from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
-from marketplace.orders.states import DECLINE_REASONS, require_next
+from marketplace.orders.states import DECLINE_REASONS, LeftOut, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.safeguards.service import refuse_insolvent
@@ -40,10 +41,12 @@ async def accept(
     terms: str | None = None,
     reason: str = "",
     agreed: Sequence[Terms] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> UUID:
     """The seller accepts: the reservation no longer runs out, and the schedule is offered to both for signature.
     Returns the agreement's id.
 
+    ``left_out``: what of it is not accepted, and why: those units are free again, the buyer is told, and the rest goes on.
     ``agreed``: the clauses that both agreed on before they had an order, in place of the posting's.
     ``terms``, where the buyer has proposed others: 'proposed' signs those, 'posted' declines them for the ``reason``
     given and signs the posting's, 'open' signs neither, so that they are negotiated. Raises ``order.terms`` where that
@@ -58,6 +61,7 @@ async def accept(
         "and then accept.",
     )  # fmt: skip
     _say_which(order, terms, reason)
+    told = await leave_out(session, actor, order, left_out, now)
     units = await queries.units(session, order_id)
     steps: list[Step] = []
     for u in units:
@@ -83,13 +87,15 @@ async def accept(
         "UPDATE purchase_order SET status = 'accepted', accepted_at = $2, hold_expires_at = NULL, agreement_id = $3 WHERE id = $1",
         order_id, now, agreement_id,
     )  # fmt: skip
-    await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
+    await tell(
+        session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {"left_out": told} if told else {}, now
+    )
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
     ask, then = _asks(order, terms)
     await announce(
         session, "order.accepted", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-        f"Order {order.reference} accepted{ask}", f"{order.seller} accepted your order. {then}",
+        f"Order {order.reference} accepted{ask}", f"{order.seller} accepted your order{' in part: see what is left out and why' if told else ''}. {then}",
     )  # fmt: skip
     return agreement_id
 
