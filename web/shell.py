@@ -94,6 +94,10 @@ class NavItem:
         return not self.roles or bool(self.roles & roles) or "admin" in roles
 
 
+# Pages that belong to an item without standing under its address.
+_ALSO: Final = {"orders": ("/quotes",)}
+
+
 def _roles(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -175,7 +179,7 @@ def navigation(shell: Shell, path: str) -> tuple[NavLink, ...]:
     for item in NAVIGATION:
         if not item.visible_to(shell.roles) or (item.key in shell.hidden and not shell.counters.get(item.key)):
             continue
-        here = path == item.href or (item.href != "/" and path.startswith(item.href + "/"))
+        here = path == item.href or (item.href != "/" and path.startswith((item.href + "/", *_ALSO.get(item.key, ()))))
         links.append(NavLink(item, here, shell.counters.get(item.key, 0)))
     return tuple(links)
 

@@ -139,6 +139,7 @@ def event(
 
 _RECORDS: Final = {
     "order": ("/orders", "order.read"),
+    "quote": ("/quotes", "order.read"),
     "call": ("/calls", "call.read"),
     "requisition": ("/requests", "sourcing.read"),
     "recall": ("/recalls", "stock.read"),

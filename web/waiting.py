@@ -39,7 +39,7 @@ async def tasks(session: ReadSession, actor: Actor, now: datetime) -> tuple[Task
     """What waits for the actor to do something, the most urgent first; only what the actor may do."""
     found = await _sourcing(session, actor, now)
     if actor.may("order.read"):
-        found += await _orders(session, actor)
+        found += await _orders(session, actor, now)
     if actor.may("agreement.sign"):
         under = await obligations.agreements_waiting(session, actor.company_id, now)
         count = under.proposed
@@ -90,9 +90,14 @@ def counters(found: tuple[Task, ...]) -> Mapping[str, int]:
     return sums
 
 
-async def _orders(session: ReadSession, actor: Actor) -> list[Task]:
+async def _orders(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
     waits, may = await orders.waiting_by(session, actor.company_id), actor.may
     found: list[Task] = []
+    if may("quote.answer"):
+        count = await orders.quotes_waiting(session, actor.company_id, now)
+        words = plural(count, "quote waits for your answer", "quotes wait for your answer")
+        hint = "Make an offer, accept one, answer it or decline"
+        found.append(Task("orders", count, words, hint, "/quotes?state=waits", "arrows-exchange"))
     if may("order.decide"):
         words = plural(waits.answer, "order waits for your answer", "orders wait for your answer")
         hint = "Accept or decline before the reservation runs out"

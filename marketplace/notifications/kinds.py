@@ -35,8 +35,8 @@ USUAL: Final = How.AT_ONCE
 
 KINDS: Final[Mapping[str, str]] = {
     "orders_back": "Buy-back orders, access draws and parts requests",
-    "messages": "Messages on an order back",
-    "orders": "Orders and deliveries",
+    "messages": "Messages on quotes, orders and orders back",
+    "orders": "Quotes, orders and deliveries",
     "agreements": "Agreements: signatures, changes, standstill, end",
     "notices": "Requests to use, sell or scrap, and shelf life",
     "resales": "Units sold on",
@@ -49,7 +49,8 @@ KINDS: Final[Mapping[str, str]] = {
 }
 # The first that an event's name begins with; an event that nobody thought of here is told as everything else.
 _BY_NAME: Final = (
-    ("call.message", "messages"), ("call.", "orders_back"), ("requisition.", "orders_back"), ("order.", "orders"),
+    ("call.message", "messages"), ("call.", "orders_back"), ("requisition.", "orders_back"),
+    ("order.message", "messages"), ("quote.message", "messages"), ("order.", "orders"), ("quote.", "orders"),
     ("agreement.notice", "notices"), ("agreement.shelf_life", "notices"), ("notice.", "notices"), ("agreement.", "agreements"),
     ("proposal.", "agreements"), ("insolvency.", "agreements"), ("resale.", "resales"), ("settlement.", "settlement"),
     ("payment.", "settlement"), ("dispute.", "settlement"), ("obligations.", "calendar"), ("holding.", "stock"),

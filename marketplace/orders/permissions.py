@@ -12,3 +12,6 @@ PlacesOrders = Annotated[Actor, writer("order.place")]
 DecidesOrders = Annotated[Actor, writer("order.decide")]
 ShipsOrders = Annotated[Actor, writer("order.ship")]
 ReceivesOrders = Annotated[Actor, writer("order.receive")]
+WritesMessages = Annotated[Actor, writer("order.message")]
+AnswersQuotes = Annotated[Actor, writer("quote.answer")]
+"""Either side; the service asks for the verb of the side."""

@@ -44,6 +44,41 @@ def require_next(current: str, wanted: str) -> None:
         raise conflict("order.state", f"This order is {WORDS[current]}; it cannot be {wanted} now.", state=current)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """So many of a line that the seller does not accept, and why."""
+
+    line_no: int
+    quantity: int
+    reason: str
+    note: str = ""
+
+
+def check_left_out(left: Sequence[LeftOut], ordered: Mapping[int, int]) -> None:
+    """Raises ``order.left_out`` unless each stands once, for units of a line that was ordered (line -> how many), with a reason, and
+    something is left to be accepted."""
+    for index, x in enumerate(left):
+        field = f"left_out.{index}"
+        if x.line_no not in ordered or sum(other.line_no == x.line_no for other in left) > 1:
+            raise invalid("order.left_out", "Name each line of the order at most once.", field=field)
+        if not 0 < x.quantity <= ordered[x.line_no]:
+            raise invalid(
+                "order.left_out",
+                f"Line {x.line_no}: leave out from 1 to the {ordered[x.line_no]:,} that were ordered.",
+                field=field,
+            )
+        if x.reason not in DECLINE_REASONS or len(x.note) > 500:
+            raise invalid(
+                "order.left_out",
+                f"Line {x.line_no}: choose a reason ({', '.join(DECLINE_REASONS)}) and say at most 500 characters.",
+                field=field,
+            )
+    if left and sum(x.quantity for x in left) == sum(ordered.values()):
+        raise invalid(
+            "order.left_out", "This would leave nothing to accept: decline the order instead.", field="left_out"
+        )
+
+
 def lacking(told: int, shipped: int, of: str = "") -> str:
     """How what was told of differs from what was shipped: 'add up to 3, but 4 were shipped: 1 is still to be told
     of.'"""

@@ -45,6 +45,8 @@ VERBS: dict[str, tuple[frozenset[str], str]] = {
         ("order.read", "admin planner buyer seller warehouse technician auditor", "see orders"),
         ("order.place", "admin buyer", "order from listings"),
         ("order.decide", "admin planner seller", "accept or decline orders"),
+        ("quote.answer", "admin planner buyer seller", "make, accept and decline offers: a seller's or a buyer's"),
+        ("order.message", "admin planner buyer seller warehouse", "write to the other side of a quote or an order"),
         ("order.ship", "admin planner seller warehouse", "ship orders"),
         ("order.receive", "admin buyer warehouse", "receive orders"),
         ("agreement.read", "admin planner buyer seller warehouse technician auditor", "see agreements"),

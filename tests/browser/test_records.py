@@ -131,6 +131,11 @@ async def test_every_page_is_accessible_and_fits(
         kept = await ok(job.planner.post("/api/v1/searches", json=search), 201)
         photo = await ok(job.planner.post("/api/v1/documents", data={"on": "lot", "on_id": str(lot), "kind": "photo"},
             files={"file": ("IMG 1.jpg", picture("JPEG"))}), 201)  # fmt: skip
+        await site.job.released(3)
+        wanted = {"listing_id": job.listing, "quantity": 2, "ship_to_site_id": str(world.buyer.site), "note": "Both?"}
+        quote = "/quotes/" + (await ok(job.buyer.post("/api/v1/quotes", json=wanted), 201))["id"]
+        offered = {"listing_id": job.listing, "quantity": 2, "unit_price": "9.50"}
+        await ok(job.planner.post(f"/api/v1{quote}/offers", json={"answers": 0, "lines": [offered], "reserve": True}))
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
@@ -167,6 +172,7 @@ async def test_every_page_is_accessible_and_fits(
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "end": f"/agreements/{job.agreement}/end", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
                 "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
+                "quotes": "/quotes", "quote": quote, "quote-offer": f"{quote}/offer", "quote-accept": f"{quote}/accept", "quote-decline": f"{quote}/decline", "quote-new": f"/quotes/new?listing={job.listing}",
                 "receive-back": f"/calls/{job.call}/receive-back", "shortages": "/holdings/shortages", "gone": "/holdings/missing-units",
             }),
         ]  # fmt: skip

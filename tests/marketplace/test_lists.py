@@ -310,6 +310,15 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             """One more message on the order that was drawn."""
             await ok(job.planner.post(f"{API}/sourcing/calls/{draw}/messages", json={"text": f"Message {turn}."}), 201)
 
+        async def negotiated(turn: int) -> str:
+            """One more request for a quote, one more message on the first one and on the order; answers its id."""
+            body = {"part_id": str(world.part), "quantity": 1, "ship_to_site_id": str(world.buyer.site)}
+            made = str((await ok(job.buyer.post(f"{API}/quotes", json=body), 201))["id"])
+            first = quote if turn else made
+            for path in (f"{API}/quotes/{first}/messages", f"{API}/orders/{order}/messages"):
+                await ok(job.buyer.post(path, json={"text": f"Message {turn}."}), 201)
+            return made
+
         async def invited(turn: int) -> None:
             """One more person invited, one more session, and one more act of security of the administrator's own."""
             who = {"email": f"i{turn}.{world.tag}@example.com", "roles": ["buyer"]}
@@ -344,6 +353,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             return first
 
         advice = await advised(0)
+        order = job.order
+        quote = await negotiated(0)
 
         async def read() -> tuple[dict[str, int], dict[str, int]]:
             """(list as seen by so-and-so -> statements, -> rows)."""
@@ -364,6 +375,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{recall_id}", recall)
                     .replace("{sheet_id}", sheet)
                     .replace("{release_id}", posting)
+                    .replace("{order_id}", order)
+                    .replace("{quote_id}", quote)
                     .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/imports/{{job_id}}/changes":
@@ -407,6 +420,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await round_of_everything(job, turn)
             await stopped_and_counted(turn)
             await written(turn)
+            await negotiated(turn)
             await invited(turn)
             await advised(turn)
             await uploaded(turn)

@@ -16,7 +16,7 @@ from marketplace.agreements.prose import summary_of_lines
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.orders import queries, service
-from marketplace.orders.states import DECLINE_REASONS, WORDS, Receipt, lacking
+from marketplace.orders.states import DECLINE_REASONS, WORDS, LeftOut, Receipt, lacking
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.clauses import html
@@ -123,9 +123,18 @@ def _step(step: str, act: Callable[[WriteSession, Actor, UUID, Sent, Any], Await
 
 async def _accept(session: WriteSession, actor: Actor, order_id: UUID, sent: Sent, now: Any) -> Any:
     actor.require("agreement.sign")
-    form = sent.form()
+    form, fields = sent.form(), sent.fields()
+    left: list[LeftOut] = []
+    for line in await queries.lines(session, order_id):
+        name = f"accept_{line.line_no}"
+        label = f"Line {line.line_no}, accepted"
+        kept = fields.whole(name, label, high=line.quantity, empty=line.quantity)
+        if kept < line.quantity:
+            reason = fields.one_of("left_out_reason", "why not all is accepted", DECLINE_REASONS)
+            left.append(LeftOut(line.line_no, line.quantity - kept, reason, form.value("left_out_note").strip()))
+    fields.check()
     return await service.accept(
-        session, actor, order_id, now, terms=form.value("terms") or None, reason=form.value("reason")
+        session, actor, order_id, now, terms=form.value("terms") or None, reason=form.value("reason"), left_out=left
     )
 
 

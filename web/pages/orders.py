@@ -10,33 +10,37 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.changes import Difference, differences_of_all
 from marketplace.agreements.terms import Terms, parse_terms
 from marketplace.agreements.title import price_due
-from marketplace.db.session import ReadSession
+from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.clock import local_day
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries as listings
 from marketplace.listings.wording import clauses_of
-from marketplace.orders import queries
-from marketplace.orders.endpoints import HEADER, export_line
+from marketplace.orders import queries, service
+from marketplace.orders.endpoints.placed import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
+from marketplace.parties.permissions import Now
 from web.exports import list_csv, wants_csv
+from web.forms import Form
 from web.pages import documents
-from web.session import Visit, visits
+from web.quote_words import in_time, said_entries
+from web.session import SentForm, Visit, submit, visits
 from web.tables import Column, TableView
 
 router = APIRouter(prefix="/orders", include_in_schema=False)
 ReadsOrders = Annotated[Visit, visits("order.read")]
 
 PER_PAGE: Final = 50
+MESSAGES: Final = 100
 COLUMNS: Final = (
     Column("order", "Order"),
     Column("other", "With"),
@@ -59,6 +63,7 @@ STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
 DONE: Final = {
     "placed": ("Order placed.", "The units are reserved for you until the seller answers or the time below runs out."),
     "accepted": ("Order accepted.", "The buyer was asked to read and sign the agreement."),
+    "agreed": ("Offer accepted.", "An order was made of it; its agreement waits for signatures."),
     "accepted_signed": ("Order accepted.", "Both sides have signed: you can ship."),
     "accepted_open": ("Order accepted.", "The other terms wait for your answer; nobody is bound yet."),
     "declined": (
@@ -197,6 +202,8 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "selling": selling,
         "other": order.buyer if selling else order.seller,
         "lines": lines,
+        "not_accepted": await queries.left_out(session, order_id) if order.status != "placed" else (),
+        "reason_words": DECLINE_REASONS,
         "units": units,
         "agreement": agreement,
         "site": await parties.site(session, order.ship_to_site_id),
@@ -243,20 +250,53 @@ async def _other_terms(visit: Visit, order: queries.OrderRow) -> tuple[Differenc
 
 @router.get("/{order_id}")
 async def order(visit: ReadsOrders, order_id: UUID) -> Response:
-    """One order: how far it is, what comes next, what happened."""
+    """One order: how far it is, what comes next, what happened and what was written. ``?before=``: earlier messages."""
+    return await show_order(visit, order_id, Form())
+
+
+async def show_order(visit: Visit, order_id: UUID, form: Form) -> Response:
+    """The page of an order, with what somebody is writing on it."""
     found = await detail(visit, order_id)
     row, agreement = found["order"], found["agreement"]
     happened = await queries.events(visit.session, order_id)
+    quote = await queries.quote_of_order(visit.session, order_id)
+    # One more than is shown says that there are earlier ones.
+    said = await queries.latest_messages(
+        visit.session,
+        order_id=order_id,
+        quote_id=quote.id if quote else None,
+        before=visit.id("before"),
+        limit=MESSAGES + 1,
+    )
     return visit.show(
         "orders/order.html",
         **found,
         steps=[(words, None) for words in STEPS],
         step=_step(row),
         next_words=_next(row, agreement, found["terms"], selling=found["selling"]),
-        events=timeline(happened, agreement),
+        events=in_time([*timeline(happened, agreement), *said_entries(said[-MESSAGES:])]),
+        earlier=f"/orders/{order_id}?before={said[1].id}" if len(said) > MESSAGES else None,
+        quote=quote,
+        form=form,
+        writes=visit.actor.may("order.message"),
         done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
         documents=await documents.shown(visit, "order", row.id),
     )
+
+
+@router.post("/{order_id}/messages")
+async def write(request: Request, sent: SentForm, order_id: UUID, now: Now) -> Response:
+    """Adds a message; a refused one is shown again under the thread."""
+
+    async def act(session: WriteSession, actor: Actor) -> UUID:
+        # As browsers send it, a line break is two characters.
+        text = str(sent.values.get("text", "")).replace("\r\n", "\n")
+        return await service.write_message(session, actor, text, now, order_id=order_id)
+
+    async def again(visit: Visit, form: Form) -> Response:
+        return await show_order(visit, order_id, form)
+
+    return await submit(request, sent, "order.message", act, now=now, to=f"/orders/{order_id}#write", again=again)
 
 
 def _done(said: str, order: queries.OrderRow, terms: agreements.ProposalRow | None) -> str:
@@ -344,6 +384,9 @@ def _event(kind: str, company: str, at: datetime, text: str | None) -> dict[str,
 def _words(event: queries.EventRow) -> str | None:
     found = event.detail
     reason = DECLINE_REASONS.get(str(found.get("reason", "")))
+    if event.kind == "accepted" and found.get("left_out"):
+        each = [f"{x['quantity']} of {x['part']} ({DECLINE_REASONS[x['reason']].lower()})" for x in found["left_out"]]
+        return f"In part. Left out: {', '.join(each)}."
     if event.kind == "received":
         wrong = int(found.get("not_good") or 0)
         which = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in (found.get("serials") or {}).items())
@@ -353,5 +396,6 @@ def _words(event: queries.EventRow) -> str | None:
     said = (reason, found.get("note"), found.get("carrier"), found.get("tracking"))
     if event.kind == "placed" and found.get("po_number"):
         others = f" With other terms. {found['note']}".rstrip() if found.get("other_terms") else ""
-        return f"Purchase order {found['po_number']}.{others}"
+        of = f" On quote {found['quote']}." if found.get("quote") else ""
+        return f"Purchase order {found['po_number']}.{of}{others}"
     return ", ".join(str(part) for part in said if part) or None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.agreements.law import Jurisdiction
+from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.agreements.together import NamedClause
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
 from marketplace.kit.errors import conflict, invalid
@@ -19,9 +21,10 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
+from marketplace.orders.service.leaving_out import leave_out
 from marketplace.orders.service.negotiating import answer_proposed
 from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
-from marketplace.orders.states import DECLINE_REASONS, require_next
+from marketplace.orders.states import DECLINE_REASONS, LeftOut, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
 from marketplace.safeguards.service import refuse_insolvent
@@ -30,11 +33,21 @@ _CLOCK = UUID(int=0)
 
 
 async def accept(
-    session: WriteSession, actor: Actor, order_id: UUID, now: datetime, *, terms: str | None = None, reason: str = ""
+    session: WriteSession,
+    actor: Actor,
+    order_id: UUID,
+    now: datetime,
+    *,
+    terms: str | None = None,
+    reason: str = "",
+    agreed: Sequence[Terms] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> UUID:
     """The seller accepts: the reservation no longer runs out, and the schedule is offered to both for signature.
     Returns the agreement's id.
 
+    ``left_out``: what of it is not accepted, and why: those units are free again, the buyer is told, and the rest goes on.
+    ``agreed``: the clauses that both agreed on before they had an order, in place of the posting's.
     ``terms``, where the buyer has proposed others: 'proposed' signs those, 'posted' declines them for the ``reason``
     given and signs the posting's, 'open' signs neither, so that they are negotiated. Raises ``order.terms`` where that
     is not said, ``ledger.hold_expired`` when the reservation ran out a moment ago, ``company.insolvent`` where the seller has
@@ -48,6 +61,7 @@ async def accept(
         "and then accept.",
     )  # fmt: skip
     _say_which(order, terms, reason)
+    told = await leave_out(session, actor, order, left_out, now)
     units = await queries.units(session, order_id)
     steps: list[Step] = []
     for u in units:
@@ -63,7 +77,7 @@ async def accept(
         "AS n (lot_id, old, new) WHERE u.order_id = $1 AND u.lot_id = n.lot_id AND u.hold_seq = n.old",
         order_id, [u.lot_id for u in units], [u.hold_seq for u in units], [e.seq for e in holds],
     )  # fmt: skip
-    agreement_id = await _offer_agreement(session, actor, order, now)
+    agreement_id = await _offer_agreement(session, actor, order, now, agreed)
     if order.proposed is not None:
         agreement_id = await answer_proposed(session, actor, order, agreement_id, terms or "open", reason, now)
     elif actor.may("agreement.sign"):
@@ -73,13 +87,15 @@ async def accept(
         "UPDATE purchase_order SET status = 'accepted', accepted_at = $2, hold_expires_at = NULL, agreement_id = $3 WHERE id = $1",
         order_id, now, agreement_id,
     )  # fmt: skip
-    await tell(session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {}, now)
+    await tell(
+        session, actor, order_id, order.seller_id, order.buyer_id, "accepted", {"left_out": told} if told else {}, now
+    )
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer",))
     ask, then = _asks(order, terms)
     await announce(
         session, "order.accepted", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-        f"Order {order.reference} accepted{ask}", f"{order.seller} accepted your order. {then}",
+        f"Order {order.reference} accepted{ask}", f"{order.seller} accepted your order{' in part: see what is left out and why' if told else ''}. {then}",
     )  # fmt: skip
     return agreement_id
 
@@ -111,8 +127,14 @@ def _say_which(order: queries.OrderRow, terms: str | None, reason: str) -> None:
         raise invalid("order.terms", "Say why you decline the buyer's terms: the buyer reads it.", field="reason")
 
 
-async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.OrderRow, now: datetime) -> UUID:
+async def _offer_agreement(
+    session: WriteSession, actor: Actor, order: queries.OrderRow, now: datetime, agreed: Sequence[Terms]
+) -> UUID:
     release = await listings.release(session, order.release_id)
+    named = [NamedClause(t.clause, t.version, dump_terms(t)) for t in agreed] or [
+        NamedClause(release.clause, release.version, release.terms),
+        *(NamedClause(c["clause"], c["version"], c["terms"]) for c in release.further),
+    ]
     rows = await queries.lines(session, order.id)
     keeps = {
         r["id"]: (r["minimum_to_keep"], r["quantity"])
@@ -150,16 +172,16 @@ async def _offer_agreement(session: WriteSession, actor: Actor, order: queries.O
         order_reference=order.reference,
         maker_id=order.seller_id,
         holder_id=order.buyer_id,
-        clause=release.clause,
-        version=release.version,
-        terms=release.terms,
+        clause=named[0].clause,
+        version=named[0].version,
+        terms=named[0].terms,
         use_class=release.use_class,
         currency=order.currency,
         zone=site.timezone,
         lines=merged,
         now=now,
         units_at=Jurisdiction(site.country, site.region or None),
-        further=[NamedClause(c["clause"], c["version"], c["terms"]) for c in release.further],
+        further=named[1:],
     )
 
 

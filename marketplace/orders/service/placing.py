@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -58,6 +58,16 @@ class Wanted:
     unit_price: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What both sides agreed on before there was an order: ``prices`` by listing, and the clauses (None = the posting's).
+    ``reference``: of the quote. The seller's offer stands for any quantity, whatever the posting's packages."""
+
+    reference: str
+    prices: Mapping[UUID, Decimal]
+    clauses: tuple[Terms, ...] | None = None
+
+
 async def place(
     session: WriteSession,
     actor: Actor,
@@ -69,6 +79,7 @@ async def place(
     hold_hours: int,
     now: datetime,
     proposed: ProposedTerms | None = None,
+    agreed: Agreed | None = None,
 ) -> UUID:
     """Places an order and reserves its units in the same transaction, until ``hold_hours`` from now. ``proposed``: other
     terms than those of the posting, which the seller signs, answers or declines as it answers the order.
@@ -106,16 +117,19 @@ async def place(
         # The seller's signature makes them binding: they are signed for the buyer with the order.
         actor.require("agreement.sign")
     posted = clauses_of(seen[0].clause, seen[0].version, seen[0].terms, seen[0].further)
-    wanted = posted if proposed is None else await _wanted(session, proposed, posted, seen[0].use_class)
+    if agreed is not None:
+        wanted = agreed.clauses or posted
+    else:
+        wanted = posted if proposed is None else await wanted_terms(session, proposed, posted, seen[0].use_class)
     await _law_allows(session, actor, seen[0], wanted, site, now.date())
     order_id: UUID = await fetch_value(session, "SELECT uuidv7()")
     until = now + timedelta(hours=hold_hours)
     async with acting_for(session, seller):
         await listings.market_for_share(session, seller)
-        taken = await _reserve(session, actor, order_id, seller, lines, until, now)
+        taken = await _reserve(session, actor, order_id, seller, lines, until, now, by_package=agreed is None)
         await know_each_other(session, seller, actor.company_id)
         people = await parties.people_to_tell(session, seller, ("seller", "planner"))
-    seen = await _still_offered(session, seen, lines)
+    seen = await _still_offered(session, seen, lines, agreed)
     reference = short_reference("ORD")
     await execute(
         session,
@@ -150,20 +164,29 @@ async def place(
     text = f"{actor.company_name} ordered {sum(x.quantity for x in lines)} units, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC.{other_terms}"
     await tell(
         session, actor, order_id, seller, actor.company_id, "placed",
-        {"po_number": po_number, **({"note": proposed.note.strip(), "other_terms": True} if proposed else {})}, now,
+        {"po_number": po_number, **({"quote": agreed.reference} if agreed else {}), **({"note": proposed.note.strip(), "other_terms": True} if proposed else {})}, now,
     )  # fmt: skip
     await announce(
-        session, "order.placed", order_id, (seller, actor.company_id), reference, people, f"New order {reference}", text
+        session,
+        "order.placed",
+        order_id,
+        (seller, actor.company_id),
+        reference,
+        [] if agreed else people,
+        f"New order {reference}",
+        text,
     )
     return order_id
 
 
 async def _still_offered(
-    session: WriteSession, seen: Sequence[listings.ListingRow], lines: Sequence[Wanted]
+    session: WriteSession, seen: Sequence[listings.ListingRow], lines: Sequence[Wanted], agreed: Agreed | None
 ) -> Sequence[listings.ListingRow]:
     """The lines as their buyer sees them now that nobody can change who sees them and what it pays: the order takes exactly the price
-    that was shown. Raises ``listing.not_found`` where they are no longer offered to it, ``listing.price_changed``."""
+    that was shown, or agreed on. Raises ``listing.not_found`` where they are no longer offered to it, ``listing.price_changed``."""
     now = await listings.listings(session, [x.id for x in seen])
+    if agreed is not None:
+        return [replace(row, unit_price=agreed.prices[row.id]) for row in now]
     for was, line, row in zip(seen, lines, now, strict=True):
         shown = was.unit_price if line.unit_price is None else line.unit_price
         if row.unit_price != shown:
@@ -176,7 +199,7 @@ async def _still_offered(
     return now
 
 
-async def _wanted(
+async def wanted_terms(
     session: WriteSession, proposed: ProposedTerms, posted: Sequence[Terms], use_class: str
 ) -> tuple[Terms, ...]:
     """The terms that a buyer proposes, checked: released clauses, for the use of the posting, and not the posting's own."""
@@ -220,6 +243,8 @@ async def _reserve(
     lines: Sequence[Wanted],
     until: datetime,
     now: datetime,
+    *,
+    by_package: bool,
 ) -> list[tuple[int, Take, int]]:
     """Locks the listings, chooses the units and reserves them: (line number, what, reservation)."""
     locked = {x.id: x for x in await listings.listings_for_update(session, [x.listing_id for x in lines])}
@@ -234,8 +259,8 @@ async def _reserve(
         refusal = wrong_quantity(
             line.quantity,
             available=min(listing.available, free),
-            minimum=listing.minimum_quantity,
-            package=listing.package_quantity,
+            minimum=listing.minimum_quantity if by_package else 1,
+            package=listing.package_quantity if by_package else 1,
             uom=listing.uom,
         )
         if refusal:

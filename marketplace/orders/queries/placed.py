@@ -74,7 +74,7 @@ LEFT JOIN agreement a ON a.id = o.agreement_id LEFT JOIN site h ON h.id = o.ship
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::bigint AS units,
            coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part
-    FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = o.id
+    FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = o.id AND x.quantity > 0
 ) t
 """
 _ORDER = _COLUMNS + "FROM purchase_order o" + _JOINS
@@ -173,13 +173,13 @@ async def lines(session: AsyncSession, order_id: UUID) -> Sequence[LineRow]:
 
 
 async def lines_of(session: AsyncSession, order_ids: Sequence[UUID]) -> Mapping[UUID, list[LineRow]]:
-    """Order -> its lines by number, in one statement."""
+    """Order -> its lines by number as far as they go on, in one statement."""
     rows = await fetch(
         session,
         "SELECT x.order_id, x.line_no, x.listing_id, x.part_id, p.number AS part_number, p.description, m.name AS maker, p.uom, "
         "x.condition, x.quantity, x.unit_price, p.list_price, x.po_line, x.good, x.short, x.damaged, x.wrong, "
         "x.receipt_note FROM order_line x JOIN part p ON p.id = x.part_id JOIN maker m ON m.id = p.maker_id "
-        "WHERE x.order_id = ANY($1::uuid[]) ORDER BY x.order_id, x.line_no",
+        "WHERE x.order_id = ANY($1::uuid[]) AND x.quantity > 0 ORDER BY x.order_id, x.line_no",
         list(order_ids),
     )
     found: dict[UUID, list[LineRow]] = {}
@@ -187,6 +187,29 @@ async def lines_of(session: AsyncSession, order_ids: Sequence[UUID]) -> Mapping[
         columns = dict(row)
         found.setdefault(columns.pop("order_id"), []).append(LineRow(**columns))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutRow:
+    """What the seller did not accept of a line."""
+
+    line_no: int
+    part_number: str
+    uom: str
+    left_out: int
+    left_out_reason: str
+    left_out_note: str | None
+
+
+async def left_out(session: AsyncSession, order_id: UUID) -> Sequence[LeftOutRow]:
+    """What the seller left out as it accepted, by line."""
+    rows = await fetch(
+        session,
+        "SELECT x.line_no, p.number AS part_number, p.uom, x.left_out, x.left_out_reason, x.left_out_note "
+        "FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = $1 AND x.left_out > 0 ORDER BY x.line_no",
+        order_id,
+    )
+    return [LeftOutRow(**dict(r)) for r in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +236,7 @@ async def units(session: AsyncSession, order_id: UUID) -> Sequence[UnitRow]:
         "u.shipped_lot_id, u.shipped_position_id, l.lot_id IS NOT NULL AS open_to_us FROM order_unit u "
         "LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
         "LEFT JOIN order_serials($1) s ON s.lot_id = u.lot_id "
-        "WHERE u.order_id = $1 ORDER BY u.line_no, u.lot_id, u.hold_seq",
+        "WHERE u.order_id = $1 AND u.quantity > 0 ORDER BY u.line_no, u.lot_id, u.hold_seq",
         order_id,
     )
     return [UnitRow(**dict(r)) for r in rows]

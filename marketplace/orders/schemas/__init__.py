@@ -164,11 +164,32 @@ class OrderDetail(OrderOut):
     delivery: DeliveryOut | None = Field(description="Null when the site is shown to you no longer.")
     proposed: ProposedOut | None = Field(description="Other terms that the buyer proposed with it.")
     line_items: list[OrderLineOut]
+    left_out: list[LeftOutOut] = Field(description="What the seller did not accept, and why.")
     events: list[dict[str, Any]]
 
 
+class LeftOutIn(BodyIn):
+    """So many of a line that are not accepted: needed_ourselves, not_on_shelf, damaged, price, credit, other."""
+
+    line_no: int
+    quantity: int
+    reason: str
+    note: str = Field(default="", max_length=500)
+
+
+class LeftOutOut(BaseModel):
+    """What the seller did not accept of a line."""
+
+    model_config = ConfigDict(from_attributes=True)
+    line_no: int
+    part_number: str
+    left_out: int
+    left_out_reason: str
+    left_out_note: str | None
+
+
 class AcceptIn(BodyIn):
-    """How an order with other terms is accepted; of no meaning for one without."""
+    """How an order is accepted: in part, and where the buyer proposes other terms, what becomes of those."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"terms": "open"}]})
     terms: Literal["proposed", "posted", "open"] | None = Field(
@@ -177,6 +198,11 @@ class AcceptIn(BodyIn):
         "posting. open: signs neither; they are negotiated as proposals about the agreement.",
     )
     reason: str = Field(default="", max_length=500, description="Why the buyer's terms are declined.")
+    left_out: list[LeftOutIn] = Field(
+        default=[],
+        max_length=500,
+        description="What is not accepted, and why; the rest of the order goes on without it.",
+    )
 
 
 class DeclineIn(BodyIn):

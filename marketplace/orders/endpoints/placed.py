@@ -26,6 +26,7 @@ from marketplace.orders.schemas import (
     BasketOut,
     DeclineIn,
     DeliveryOut,
+    LeftOutOut,
     NoteIn,
     OrderDetail,
     OrderIn,
@@ -35,6 +36,7 @@ from marketplace.orders.schemas import (
     ReceiveIn,
     Status,
 )
+from marketplace.orders.states import LeftOut
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import IdempotencyKey, Now
@@ -149,6 +151,7 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
             OrderLineOut.model_validate(x).model_copy(update={"serials": sorted(serials.get(x.line_no, []))})
             for x in lines
         ],
+        left_out=[LeftOutOut.model_validate(x) for x in await queries.left_out(session, order_id)],
         events=[{"kind": e.kind, "detail": e.detail, "company": e.company, "at": e.at} for e in events],
     )
 
@@ -197,7 +200,7 @@ async def accept(
     how = given or AcceptIn()
     return await once_done(
         session, actor, key, f"orders.accept:{order_id}", how.model_dump(exclude_defaults=True),
-        lambda: service.accept(session, actor, order_id, now, terms=how.terms, reason=how.reason),
+        lambda: service.accept(session, actor, order_id, now, terms=how.terms, reason=how.reason, left_out=[LeftOut(**x.model_dump()) for x in how.left_out]),
     )  # fmt: skip
 
 

@@ -1,0 +1,11 @@
+"""JSON routes of quotes and orders."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from marketplace.orders.endpoints import messages, placed, quotes
+
+router = APIRouter()
+for routes in (placed.router, quotes.router, messages.router):
+    router.include_router(routes)
