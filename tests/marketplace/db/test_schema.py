@@ -43,6 +43,7 @@ WITHOUT_POLICY = {
     "import_vanished": "as import_stage",
     "demand_stage": "as import_stage; keyed by import",
     "advice_stage": "as import_stage; keyed by run",
+    "watch_stage": "as import_stage; keyed by run",
 }  # fmt: skip
 
 
