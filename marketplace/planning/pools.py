@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,12 +23,14 @@ QUARTERS = 80
 LASTING = QUARTERS
 """The bin of rights that last as long as the walk."""
 YEARS: Sequence[int] = (1, 5, 10, 20)
-MOST_STATES = 200
+MOST_STATES = 100
 """A part with more units is walked in lots of several, which takes demand for lumpier than it is: a lower bound."""
 _ROWS = 2_000
-_TERMS = 8
-_REACH = 1.0
-"""Rate times step of one Taylor sum of eight terms: 3e-6 in each step at the most."""
+STEP = 0.25
+_BEYOND = 60
+_REACH = 8.0
+"""Rate times step of one Taylor sum: with as many terms as that takes, no digit that is shown is lost to cancellation."""
+_EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,17 @@ def foresee(pools: Pools) -> Outlook:
     """As ``outlook``, and the demands that are expected to find nothing."""
     count = len(pools.rate)
     sure, unmet = np.ones((count, len(YEARS))), np.zeros((count, len(YEARS)))
-    # Parts of like size together, so that a large one does not make the small ones wait.
-    order = np.argsort(pools.total + pools.rate * 1e-3, kind="stable")
-    for start in range(0, count, _ROWS):
-        at = order[start : start + _ROWS]
-        some, lot = _lumped(pools.rows(at))
-        found = _walk(some)
-        sure[at], unmet[at] = np.clip(found.sure, 0.0, 1.0), found.unmet * lot[:, None]
+    small, lot = _lumped(pools)
+    # Parts of like speed and size together, so that a fast or a large one does not make the others wait.
+    free = (small.pool[:, 1:] - small.floor[:, 1:]) * small.use[:, 1:]
+    steps = np.minimum((small.rate + free.sum(axis=1)) * STEP, 2 * small.total + _BEYOND)
+    pace = np.ceil(np.log2(np.maximum(steps, 0.125)))
+    order = np.lexsort((small.total, pace))
+    for start, stop in pairwise([0, *(np.flatnonzero(np.diff(pace[order])) + 1), count]):
+        for first in range(start, stop, _ROWS):
+            at = order[first : min(first + _ROWS, stop)]
+            found = _walk(small.rows(at))
+            sure[at], unmet[at] = np.clip(found.sure, 0.0, 1.0), found.unmet * lot[at, None]
     return Outlook(sure, unmet)
 
 
@@ -114,7 +121,7 @@ def _walk(pools: Pools) -> Outlook:
     share[rows, pools.total.astype(np.int64)] = 1.0
     free = pools.pool - pools.floor
     found, missed, total = np.empty((rows.size, len(YEARS))), np.empty((rows.size, len(YEARS))), np.zeros(rows.size)
-    step = 0.25
+    step = STEP
     alive, ends = free.copy(), (pools.pool > 0).sum(axis=0)
     fade = np.exp(-pools.use * step)
     for quarter in range(QUARTERS):
@@ -128,7 +135,10 @@ def _walk(pools: Pools) -> Outlook:
         rate = pools.rate * np.exp(-pools.decline * (quarter + 0.5) * step)
         leave = rate[:, None] + use[:, None] * np.maximum(states - kept[:, None], 0.0)
         empty = 1.0 - share[:, 1:].sum(axis=1)
-        share = _step(share, leave, step)
+        # Where nothing is left, nothing moves any more.
+        share = (
+            _step(share, leave, step) if size and empty.min() < 1 - _EXACT else share * np.exp(-rate * step)[:, None]
+        )
         total += rate * step * (empty + 1.0 - share[:, 1:].sum(axis=1)) / 2
         alive *= fade
         if quarter + 1 < QUARTERS and ends[quarter + 1]:
@@ -144,17 +154,22 @@ def _walk(pools: Pools) -> Outlook:
 def _step(share: Array, leave: Array, step: float) -> Array:
     """The chain after a quarter: below 0 is failure, by demand alone. The exponential of a bidiagonal matrix as a Taylor sum. Where
     a quarter asks for more than twice the units there are, it makes no difference how much more."""
-    leave = np.minimum(leave, (2 * share.shape[1] + 60) / step)
+    leave = np.minimum(leave, (2 * share.shape[1] + _BEYOND) / step)
     fastest = float(leave.max(initial=0.0)) * step
     pieces = max(1, int(np.ceil(fastest / _REACH)))
+    reach, terms, left = fastest / pieces, 1, fastest / pieces
+    while left > _EXACT:
+        terms += 1
+        left *= reach / terms
     h = step / pieces
     for _ in range(pieces):
         now = share
-        for k in range(_TERMS, 0, -1):
+        for k in range(terms, 0, -1):
             gone = leave * now
-            change = -gone
-            change[:, :-1] += gone[:, 1:]
-            now = share + (h / k) * change
+            gone[:, :-1] -= gone[:, 1:]
+            gone *= -h / k
+            gone += share
+            now = gone
         share = np.maximum(now, 0.0)
     return share
 
