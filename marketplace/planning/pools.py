@@ -202,7 +202,7 @@ class Call:
     unmet: Array
 
 
-def candidates(most: Array, count: int = 12) -> Array:
+def candidates(most: Array, count: int = 8) -> Array:
     """(parts, count): numbers of units to try, from 1 to ``most``; every one up to ``count``, evenly spaced beyond."""
     steps = np.arange(1, count + 1)
     return np.maximum(np.minimum(np.ceil(steps * np.maximum(most, count)[:, None] / count), most[:, None]), 0)

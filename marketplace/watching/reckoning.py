@@ -125,6 +125,8 @@ class Parts:
     rate: Array
     decline: Array
     level: Ints
+    assumed: Flags
+    """Nothing is on record of what was asked for: the rate is the one of the catalogue, too little to sound an alarm on."""
 
 
 def watch(parts: Parts, lines: Lines, holders: Holders, setting: Setting) -> Columns:
@@ -173,19 +175,19 @@ def watch(parts: Parts, lines: Lines, holders: Holders, setting: Setting) -> Col
     levels = np.array([np.nan if share is None else share for share in setting.least])
     least = levels[parts.level]
     # Of a part that nobody has a unit of there is nothing to lose any more, and nothing to call: it is no finding.
-    flags[(sure < least) & (own + pool > 0)] |= Found.COVERAGE
+    flags[(sure < least) & (own + pool > 0) & ~parts.assumed] |= Found.COVERAGE
 
     cost = np.where(np.isnan(parts.cost), price, parts.cost)
     missing = setting.missing_times * cost
     units, after, still = np.zeros(size), sure.copy(), unmet.copy()
-    asked = np.flatnonzero((flags > 0) & (firm_pool > 0))
+    asked = np.flatnonzero((flags > 0) & (firm_pool > 0) & ~parts.assumed)
     if asked.size:
         firmly = _pools(parts, own, lines.rows(lines.firm), use[lines.firm]).rows(asked)
         short = np.where(sure[asked] < least[asked], least[asked], np.nan)
         found = how_many(firmly, at, short, price[asked], missing[asked])
         units[asked], after[asked], still[asked] = found.units, found.sure, found.unmet
     # What lies at stake: the demands that are expected to find nothing, at what each costs.
-    money = np.where(flags > 0, np.nan_to_num(unmet * missing), 0.0)
+    money = np.where((flags > 0) & ~parts.assumed, np.nan_to_num(unmet * missing), 0.0)
     return {
         "part_id": parts.part_id, "own": parts.own, "coming": coming, "pool": pool, "firm_pool": firm_pool,
         "floor": whole.floor[:, 1:].sum(axis=1), "holders": _holders(lines, size), "lapsing": lapsing, "call_units": units,

@@ -123,6 +123,7 @@ class _Seen:
     setting: Setting
     rights: Mapping[UUID, Right]
     uses: list[tuple[UUID, UUID, float, float]]
+    standing: Mapping[str, Any]
     levels: Mapping[UUID, int]
     parts: npt.NDArray[np.bytes_]
     own: npt.NDArray[np.float64]
@@ -141,6 +142,7 @@ class _Seen:
         seen.rights = {r.id: r for r in await queries.rights(session, company, now)}
         seen.uses = list(await queries.use_of_agreements(session, company, now))
         seen.levels = await queries.levels(session, company)
+        seen.standing = await queries.standing(session, company, run.currency, now)
         stock: list[npt.NDArray[Any]] = []
         lines: list[npt.NDArray[Any]] = []
         files = await advising.counting_files(session, company)
@@ -183,18 +185,15 @@ class _Seen:
         month = np.array([m for _, m, _ in asked]) - first
         units = np.array([u for _, _, u in asked], dtype=np.float32)
         silent = np.isnan(self.raw).sum(axis=1) == months
-        if not self.files:
-            # Nothing but requests tells of demand: a part that was never asked for since the first of them was not asked for.
-            begun = max(int(month.min()), 0)
-            self.raw[:, begun:] = 0
+        # Of these parts nothing but requests tells: since the first of them, what was not asked for was not needed.
+        begun = min(max(int(month.min()), 0), months - 1)
+        self.raw[np.flatnonzero(silent), begun:] = 0
         within = (month >= 0) & (month < months) & silent[at]
-        rows = np.unique(at[within])
-        if self.files:
-            self.raw[rows] = 0
         np.add.at(self.raw, (at[within], month[within]), units[within])
 
     def reckon(self) -> tuple[Columns, Holders]:
         """Rates, rights and holders as arrays, and what the core makes of them."""
+        assumed = np.isnan(self.raw).sum(axis=1) == self.raw.shape[1]
         rate, decline = self._rates()
         keys = [UUID(bytes=part.ljust(16, b"\0")) for part in self.parts.tolist()] if self.levels else []
         level = (
@@ -207,7 +206,7 @@ class _Seen:
         at = demand.places(self.parts, self.lines["part"])
         np.fmax.at(sold, at, self.lines["price"].astype(np.float64))
         cost = np.where(np.isnan(cost) & (sold > 0), sold, cost)
-        parts = Parts(self.parts, self.own, cost, rate, decline, level)
+        parts = Parts(self.parts, self.own, cost, rate, decline, level, assumed)
         return reckoning.watch_all(parts, lines, holders, self.setting), holders
 
     def _rates(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -293,6 +292,7 @@ async def _write(
         summed = reckoning.totals(columns, seen.setting) | {
             "fast_holders": int(holders.fast.sum()),
             "demand": "files" if seen.files else "requests",
+            "standing": seen.standing,
         }
         await _find(session, run, seen.setting, summed, now)
         await execute(

@@ -488,7 +488,7 @@ async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, ro
 
 async def test_living_that_is_interrupted_leaves_nothing_and_is_done_once(demo: Loaded) -> None:
     assert demo.left_by_interruption == (False, 0)
-    assert await newest(demo.owner_dsn) == 9
+    assert await newest(demo.owner_dsn) == 11
 
 
 async def test_what_is_on_offer_stands_under_the_second_library(demo: Loaded, rows: asyncpg.Connection) -> None:
