@@ -28,11 +28,13 @@ async def ends_soon(scene: Scene) -> None:
 
 
 async def used_up(scene: Scene) -> None:
-    """A partner that uses its units in production, which it may, at a pace that leaves none to call back."""
+    """A partner that fits its units into its machines, which it may, at a pace that leaves none to call back."""
     terms = parse_terms("buy-back", 2, {**BUY_BACK, "use_rule": "free"})
     sold = await scene.sold(
-        "Units a producer may use", DRAINED, [terms], to=FAST, site=scene.site(DAKOTA), quantity=24, price="88.00", days=335, po="PO-87931"
+        "Units a workshop may fit", DRAINED, [terms], to=FAST, site=scene.site(DAKOTA), quantity=24, price="88.00", days=335, po="PO-87931"
     )  # fmt: skip
     for units, days in USED:
         store = await scene.partner(FAST, "warehouse")
-        await holdings.use_up(scene.session, store, AtSite(sold.part, sold.site), units, now=scene.ago(days))
+        await holdings.install(
+            scene.session, store, AtSite(sold.part, sold.site), units, f"Harvester {4100 + days}", now=scene.ago(days)
+        )
