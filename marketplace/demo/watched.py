@@ -21,7 +21,7 @@ USED: Final = ((4, 310), (4, 255), (4, 190), (3, 120), (3, 70), (2, 25))
 
 async def ends_soon(scene: Scene) -> None:
     """Ten units under a right of one year that has some eleven weeks to go."""
-    terms = parse_terms("buy-back", 2, {**BUY_BACK, "window_end_months": 12, "renewal": "none"})
+    terms = parse_terms("buy-back", 2, {**BUY_BACK, "window_end_months": 12})
     await scene.sold(
         "Units to have near for a year", ENDING, [terms], to=HOLDER, site=scene.site(AUSTIN), quantity=10, price="145.00", days=278, po="PO-87954"
     )  # fmt: skip
