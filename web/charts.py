@@ -246,6 +246,9 @@ class Flow:
     height: int = 260
 
 
+_LINE: Final = 16.0
+
+
 def flow(
     source: str, parts: Sequence[tuple[str, str, str, str, int]], ends: Sequence[str], unit: str = "units"
 ) -> Flow | None:
@@ -261,18 +264,22 @@ def flow(
     size, gap, bar, top = Flow((), ()), 10.0, 10.0, 8.0
     middles = list(dict.fromkeys((key, words) for key, words, *_ in sorted(moved, key=lambda p: p[0])))
     there = [end for end in ends if any(p[2] == end for p in moved)]
-    scale = (size.height - 2 * top - gap * (max(len(middles), len(there)) - 1)) / total
+    scale = (size.height - 2 * top - _LINE * max(len(middles), len(there))) / total
     columns_x = (4.0, size.width * 0.36, size.width - 190.0)
 
     def tall(units: int) -> float:
         return max(units * scale, 1.0)
 
+    def room(units: int) -> float:
+        # Words beside a thin end need a line of their own.
+        return max(tall(units) + gap, _LINE)
+
     def place(amounts: Sequence[int]) -> list[float]:
-        used = sum(map(tall, amounts)) + gap * (len(amounts) - 1)
-        at, found = max((size.height - used) / 2, 2.0), []
+        used = sum(map(room, amounts)) - gap
+        at, found = max((size.height - used) / 2, 4.0), []
         for amount in amounts:
             found.append(at)
-            at += tall(amount) + gap
+            at += room(amount)
         return found
 
     by_middle = [sum(p[4] for p in moved if p[0] == key) for key, _ in middles]

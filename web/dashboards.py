@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from marketplace.kit.money import Money
 from web import charts
+from web.clauses import NAMES
 
 ENDS: Final[Mapping[str, tuple[str, str]]] = {
     "in_reach": ("In reach", "good"),
@@ -73,7 +74,7 @@ def sold(standing: Mapping[str, Any], currency: str, as_of: datetime) -> Sold:
     soon = ahead[:SHOWN_QUARTERS]
     order = {name: n for n, name in enumerate(ENDS)}
     flow = [
-        (key, title, fate, units) for key, title, fate, units in sorted(standing["flow"], key=lambda f: (f[1], order[f[2]]))
+        (key, NAMES.get(key, title), fate, units) for key, title, fate, units in sorted(standing["flow"], key=lambda f: (f[1], order[f[2]]))
     ]  # fmt: skip
 
     def of(*fates: str) -> int:
@@ -81,7 +82,7 @@ def sold(standing: Mapping[str, Any], currency: str, as_of: datetime) -> Sold:
 
     return Sold(
         as_of=as_of, cash=rows[::-1], total=Money(running, currency).rounded(), cash_drawn=charts.chart(points, steps=True), other_currencies=standing["other_currencies"],
-        holders=standing["holders"][:SHOWN_HOLDERS], more_holders=max(len(standing["holders"]) - SHOWN_HOLDERS, 0), clauses=standing["clauses"], lapse=soon,
+        holders=standing["holders"][:SHOWN_HOLDERS], more_holders=max(len(standing["holders"]) - SHOWN_HOLDERS, 0), clauses=[c | {"name": NAMES.get(c["key"], c["name"])} for c in standing["clauses"]], lapse=soon,
         later=sum(n for _, n in ahead[SHOWN_QUARTERS:]), lapse_drawn=charts.columns([(q, Decimal(n)) for q, n in soon], tone="warn"), flow=flow,
         flow_drawn=charts.flow("Sold under a right", [(k, t, *ENDS[f], n) for k, t, f, n in flow], [words for words, _ in ENDS.values()]),
         in_reach=of("in_reach"), held_up=of("held_up"), used=of("used"), scrapped=of("scrapped"),
