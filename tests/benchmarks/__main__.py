@@ -18,6 +18,7 @@ GROUPS = {
     "plan": "solving",
     "planning": "planning",
     "advice": "planning_run",
+    "watch": "watching",
     "import": "stocking",
     "asof": "past",
     "demo": "using",
