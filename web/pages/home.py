@@ -100,7 +100,7 @@ async def _dashboards(visit: Visit) -> dict[str, Any]:
     if actor.is_partner and actor.may("stock.read"):
         ends = await agreements.ends_by_quarter(visit.session, actor.company_id, visit.now)
         shown |= {
-            "held": await holdings.totals_by_clause(visit.session, actor), "ends_held": ends,
+            "held": await holdings.under_which_strings(visit.session, actor), "ends_held": ends,
             "ends_drawn": columns([(quarter, Decimal(n)) for quarter, n in ends], tone="warn"),
             "held_calls": (await sourcing.open_calls(visit.session, actor.company_id))[1], "wanted": await sourcing.saved_searches(visit.session, actor, limit=5),
         }  # fmt: skip

@@ -38,7 +38,7 @@ VERB: Final = "planning.write"
 PER_PAGE: Final = 50
 COLUMNS: Final = (
     Column("part", "Part"), Column("found", "Found"), Column("reach", "In reach", "end"), Column("sure", "Covered", "end"),
-    Column("stake", "At stake", "end"), Column("call", "Call back now"), Column("act", "Request", hidden_label=True),
+    Column("stake", "At stake", "end"), Column("call", "Call back now"),
 )  # fmt: skip
 CSV: Final = (
     "Part number", "Description", "Criticality", "Found", "Own", "Ordered back", "Callable", "Callable today", "Holders", "Ending soon", "Asked for a year",
