@@ -27,6 +27,7 @@ _DOMAINS = (
     "notifications",
     "activity",
     "advising",
+    "watching",
 )
 
 

@@ -26,6 +26,8 @@ EVERY_QUARTER_HOUR = "*/15 * * * *"
 FIRST_CHECK_SECONDS = 15.0
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 """What comes due about the same time is told in one mail."""
+EVERY_NIGHT = "43 3 * * *"
+"""The watch adds up everything that stands under a right."""
 
 
 def _now() -> datetime:
@@ -121,6 +123,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     from marketplace.notifications import tasks as notifications
     from marketplace.obligations import tasks as obligations
     from marketplace.parties import tasks as parties
+    from marketplace.watching import tasks as watching
 
     log = structlog.get_logger("worker")
     ending = stop or asyncio.Event()
@@ -146,6 +149,10 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
     async def on_digest() -> None:
         if sent := await notifications.send_digests(database, _now()):
             log.info("digests", sent=sent)
+
+    async def on_watch() -> None:
+        if asked := await watching.look_everywhere(database, _now()):
+            log.info("watch", companies=asked)
 
     async def on_check(*, starting: bool = False) -> None:
         # Of its own, like the sealer: what adds up thousands of lots keeps no connection from the clock.
@@ -192,6 +199,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
                 **imports.jobs(database, settings.data_dir),
                 **parties.jobs(database),
                 **advising.jobs(database, settings.data_dir),
+                **watching.jobs(database, _now),
             },
             {
                 "clock.tick": (EVERY_QUARTER_MINUTE, on_tick),
@@ -201,6 +209,7 @@ async def work(settings: Settings, stop: asyncio.Event | None = None) -> None:
                 "obligations.remind": (EVERY_FIVE_MINUTES, on_remind),
                 "outbox.sweep": ("* * * * *", scheduled_delivery),
                 "parties.tidy": ("17 * * * *", on_tidy),
+                "watching.look": (EVERY_NIGHT, on_watch),
             },
             stop=ending,
         )

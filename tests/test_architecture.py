@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MARKETPLACE = ROOT / "marketplace"
 DOMAINS = (
     "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "settlement", "listings", "orders", "sourcing", "obligations", "planning", "imports",
-    "notifications", "activity", "advising", "documents", "outbox", "jobs",
+    "notifications", "activity", "advising", "watching", "documents", "outbox", "jobs",
 )  # fmt: skip
 LISTED = frozenset({"endpoints", "schemas", "permissions", "service", "queries", "models", "tasks"})
 # Edges declared in the open (README, decisions): the file reader is to files what db/ is to the database, and the

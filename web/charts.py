@@ -171,3 +171,152 @@ def bars(
         found.append(Bar(x0, y0, w, h, tone, words))
     marks = tuple(Tick(round(float(x(moment)), 1), words) for moment, words in ticks)
     return Bars(tuple(found), marks)
+
+
+# -- columns of a few things, and a flow ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Bars side by side, one for each name, with levels across."""
+
+    bars: tuple[Bar, ...]
+    ticks_x: tuple[Tick, ...]
+    ticks_y: tuple[Tick, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    bottom: int = HEIGHT - BOTTOM
+
+
+def columns(values: Sequence[tuple[str, Decimal]], *, tone: str = "") -> Columns | None:
+    """Draws ``values`` (name, how much, none below zero) from left to right; of many names every few are written. None where there is
+    nothing to draw."""
+    most = max((amount for _, amount in values), default=Decimal(0))
+    if most <= 0:
+        return None
+    step = nice_step(most)
+    high = (most / step).to_integral_value(ROUND_CEILING) * step
+    floor, inner = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
+    wide = Decimal(WIDTH - LEFT - RIGHT) / len(values)
+    every = -(-len(values) // 6)
+    found, names = [], []
+    for n, (name, amount) in enumerate(values):
+        left, tall = LEFT + wide * n, max(inner * amount / high, Decimal(1) if amount else Decimal(0))
+        x0, y0, w, h = (round(float(v), 1) for v in (left + wide / 10, floor - tall, wide * 8 / 10, tall))
+        found.append(Bar(x0, y0, w, h, tone, f"{name}: {amount.normalize():,f}"))
+        if n % every == 0:
+            names.append(Tick(round(float(left + wide / 2), 1), name))
+    levels, level = [], Decimal(0)
+    while level <= high:
+        levels.append(Tick(round(floor - float(level / high) * inner, 1), f"{level.normalize():,f}", "start"))
+        level += step
+    return Columns(tuple(found), tuple(names), tuple(levels))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One end of flows: a bar with its words beside it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+    words: str
+    anchor: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ribbon:
+    """A flow from one end to another, as wide as it is large."""
+
+    path: str
+    tone: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow drawn from left to right (a Sankey diagram): one source, what it splits into, and where that ends."""
+
+    nodes: tuple[Node, ...]
+    ribbons: tuple[Ribbon, ...]
+    width: int = WIDTH * 2
+    height: int = 260
+
+
+_LINE: Final = 16.0
+
+
+def flow(
+    source: str, parts: Sequence[tuple[str, str, str, str, int]], ends: Sequence[str], unit: str = "units"
+) -> Flow | None:
+    """Draws ``parts`` (key of the middle, its words, end, tone of the end, how many): all of them come from ``source``, go through
+    their middle and arrive at their end; ``ends`` says in which order. None where nothing flows.
+
+    Heights are in proportion, with one gap between any two; what is too small to be seen is drawn a pixel high, so a column may be
+    some pixels taller than the others."""
+    moved = [p for p in parts if p[4] > 0]
+    total = sum(p[4] for p in moved)
+    if not total:
+        return None
+    size, gap, bar, top = Flow((), ()), 10.0, 10.0, 8.0
+    middles = list(dict.fromkeys((key, words) for key, words, *_ in sorted(moved, key=lambda p: p[0])))
+    there = [end for end in ends if any(p[2] == end for p in moved)]
+    scale = (size.height - 2 * top - _LINE * max(len(middles), len(there))) / total
+    columns_x = (4.0, size.width * 0.36, size.width - 190.0)
+
+    def tall(units: int) -> float:
+        return max(units * scale, 1.0)
+
+    def room(units: int) -> float:
+        # Words beside a thin end need a line of their own.
+        return max(tall(units) + gap, _LINE)
+
+    def place(amounts: Sequence[int]) -> list[float]:
+        used = sum(map(room, amounts)) - gap
+        at, found = max((size.height - used) / 2, 4.0), []
+        for amount in amounts:
+            found.append(at)
+            at += room(amount)
+        return found
+
+    by_middle = [sum(p[4] for p in moved if p[0] == key) for key, _ in middles]
+    by_end = [sum(p[4] for p in moved if p[2] == end) for end in there]
+    tones = {p[2]: p[3] for p in moved}
+    (first,), seconds, thirds = place([total]), place(by_middle), place(by_end)
+    nodes = [
+        Node(columns_x[0], first, bar, tall(total), "accent", f"{source}: {total:,}", "start", round(first + 16, 1))
+    ]
+    nodes += [
+        Node(columns_x[1], round(y, 1), bar, round(tall(n), 1), "accent", f"{words}: {n:,}", "start", round(y + tall(n) / 2 + 4, 1))
+        for (_, words), y, n in zip(middles, seconds, by_middle, strict=True)
+    ]  # fmt: skip
+    nodes += [
+        Node(columns_x[2], round(y, 1), bar, round(tall(n), 1), tones[end], f"{end}: {n:,}", "start", round(y + tall(n) / 2 + 4, 1))
+        for end, y, n in zip(there, thirds, by_end, strict=True)
+    ]  # fmt: skip
+    ribbons = []
+    from_source, to_end = first, dict(zip(there, thirds, strict=True))
+    for (key, words), y, amount in zip(middles, seconds, by_middle, strict=True):
+        ribbons.append(
+            Ribbon(_ribbon(columns_x[0] + bar, from_source, columns_x[1], y, tall(amount)), "accent", f"{source} to {words}: {amount:,} {unit}")
+        )  # fmt: skip
+        from_source += tall(amount)
+        leaves = y
+        for end in there:
+            units = sum(p[4] for p in moved if p[0] == key and p[2] == end)
+            if not units:
+                continue
+            path = _ribbon(columns_x[1] + bar, leaves, columns_x[2], to_end[end], tall(units))
+            ribbons.append(Ribbon(path, tones[end], f"{words}, {end[0].lower()}{end[1:]}: {units:,} {unit}"))
+            leaves += tall(units)
+            to_end[end] += tall(units)
+    return Flow(tuple(nodes), tuple(ribbons))
+
+
+def _ribbon(x0: float, y0: float, x1: float, y1: float, height: float) -> str:
+    half = (x0 + x1) / 2
+    a, b, c, d = (round(y, 1) for y in (y0, y1, y1 + height, y0 + height))
+    return f"M{x0:g} {a:g} C{half:g} {a:g} {half:g} {b:g} {x1:g} {b:g} V{c:g} C{half:g} {c:g} {half:g} {d:g} {x0:g} {d:g} Z"

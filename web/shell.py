@@ -152,6 +152,7 @@ NAVIGATION: Final = (
         _roles("planner", "auditor"),
         "Advice",
     ),
+    NavItem("watch", "Coverage watch", "/watch", "shield-check", "Stock", _roles("planner", "auditor"), "Watch"),
     NavItem("imports", "Import", "/imports", "file-import", "Stock", _roles("planner", "warehouse", "auditor")),
     NavItem("agreements", "Agreements", "/agreements", "contract", "Records", _roles("planner", "buyer", "auditor")),
     NavItem(

@@ -19,7 +19,7 @@ from marketplace.planning.advice import Advice, Parts, Policy, advise
 from marketplace.planning.analyst import MOST_TRIED
 from marketplace.planning.choosing import HELD_OUT, Choice, choose, predict
 from marketplace.planning.clauses import read
-from marketplace.planning.gamma_poisson import Catalogue, Counts, count, learn, learn_slope
+from marketplace.planning.gamma_poisson import Catalogue, Counts, Rates, count, learn, learn_slope
 from marketplace.planning.histories import History, clean, heads, pool
 from marketplace.planning.inputs import Array, Flags, Ints
 
@@ -129,6 +129,11 @@ def study(raw: Spread, counts: Sequence[Counts]) -> tuple[Catalogue, Choice]:
     together = Counts(*(np.concatenate([getattr(c, name) for c in counts]) for name in Counts.__slots__))
     choice = choose(tried, held_out=HELD_OUT)
     return learn_slope(tried, learn(together)), choice
+
+
+def rates_of(raw: Spread, catalogue: Catalogue, choice: Choice) -> Rates:
+    """How often the parts of a tidied chunk are asked for, by the model of each one's class."""
+    return predict(_history(raw), catalogue, choice)[0]
 
 
 def reckon(

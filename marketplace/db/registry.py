@@ -10,7 +10,7 @@ from marketplace.db.base import Row
 
 DOMAINS = (
     "outbox", "parties", "parts", "ledger", "agreements", "safeguards", "holdings", "recalls", "settlement", "resales", "listings", "orders", "sourcing",
-    "attachments", "obligations", "imports", "notifications", "advising",
+    "attachments", "obligations", "imports", "notifications", "advising", "watching",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from marketplace.db.session import NOBODY, Database, fetch_value
 from marketplace.demo.cast import FOUNDED, PARTNERS
 from marketplace.demo.draws import Draws
 from marketplace.demo.scene import Scene, Sold
+from marketplace.demo.watched import ends_soon, used_up
 from marketplace.holdings import service as holdings
 from marketplace.holdings.service import AtSite
 from marketplace.holdings.service import sheets as counts
@@ -289,6 +290,6 @@ async def _back(
 
 # By the day of the delivery, so that what was made last is what is newest.
 _STORIES: Sequence[Callable[[Scene], Awaitable[None]]] = (
-    _not_shipped, _worse_than_agreed, _controlled, _drawn, _in_place, _counted_short, _wants_to_sell, _stands_still,
+    used_up, ends_soon, _not_shipped, _worse_than_agreed, _controlled, _drawn, _in_place, _counted_short, _wants_to_sell, _stands_still,
     _title_kept, _stopped,
 )  # fmt: skip

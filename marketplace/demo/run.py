@@ -26,6 +26,7 @@ from marketplace.db.setup import ensure_database, head_revision, migrate
 from marketplace.demo.loader import SEED, DemoLogins, Progress, demo_logins, is_loaded, load_demo
 from marketplace.demo.recent import is_lived, live_recent
 from marketplace.kit.errors import DomainError, conflict
+from marketplace.watching.tasks import look_everywhere
 
 
 def run_demo(data_dir: Path, port: int, *, reset: bool) -> int:
@@ -118,6 +119,8 @@ async def _fill(credentials: Credentials, start: datetime, progress: Progress) -
     app, clock = Database(credentials.dsn(APP), pool_size=1), Database(credentials.dsn(WORKER), pool_size=1)
     try:
         await live_recent(app, clock, start, SEED, progress)
+        # The worker looks as soon as it starts, and every night from then on.
+        await look_everywhere(clock, start)
     except DomainError as refused:
         if logins.loaded:
             raise

@@ -42,7 +42,7 @@ KINDS: Final[Mapping[str, str]] = {
     "resales": "Units sold on",
     "settlement": "What is owed: payments, set-offs and disputes",
     "calendar": "Reminders of what comes due",
-    "stock": "Stock: counts, missing units, postings",
+    "stock": "Stock: counts, missing units, postings, coverage",
     "wants": "Want lists: new and cheaper offers",
     "recalls": "Quality holds and recalls",
     "other": "Everything else",
@@ -54,7 +54,7 @@ _BY_NAME: Final = (
     ("agreement.notice", "notices"), ("agreement.shelf_life", "notices"), ("notice.", "notices"), ("agreement.", "agreements"),
     ("proposal.", "agreements"), ("insolvency.", "agreements"), ("resale.", "resales"), ("settlement.", "settlement"),
     ("payment.", "settlement"), ("dispute.", "settlement"), ("obligations.", "calendar"), ("holding.", "stock"),
-    ("search.", "wants"), ("listing.", "stock"), ("release.", "stock"), ("recall.", "recalls"),
+    ("search.", "wants"), ("listing.", "stock"), ("release.", "stock"), ("recall.", "recalls"), ("watch.", "stock"),
 )  # fmt: skip
 # Mails that nobody chooses about: the mail of the day itself, what an operator is told of the ledger's checks, and what concerns an
 # account: whoever cannot sign in reads it nowhere else, and its links must not stand in the app.

@@ -19,6 +19,7 @@ GROUPS = {
     "plan": "solving",
     "planning": "planning",
     "advice": "planning_run",
+    "watch": "watching",
     "import": "stocking",
     "asof": "past",
     "demo": "using",

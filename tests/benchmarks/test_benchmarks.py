@@ -25,6 +25,7 @@ NAMES = {
     },
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
     "advice": {"planning.run", "planning.run.memory"},
+    "watch": {"watch.reckon"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
     "record": {"record.partner", "record.activity"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},

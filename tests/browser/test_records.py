@@ -152,7 +152,7 @@ async def test_every_page_is_accessible_and_fits(
                 "as-of": f"/units/as-of?part={world.part}", "as-of-units": "/units/as-of?view=units", "as-of-none": "/units/as-of?q=no-such-thing",
                 "as-of-difference": f"/units/as-of?part={world.part}&since=2020-01-01", "as-of-changes": f"/units/as-of?agreement={job.agreement}&since=2020-01-01&view=changes&place={lot}.1",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
-                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "imports": "/imports", "advice": "/advice", "demand": "/advice/demand", "scan": "/scan",
+                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "imports": "/imports", "advice": "/advice", "demand": "/advice/demand", "watch": "/watch", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark", "line": f"/settlement/{line}", "balances": "/settlement/balances",
                 "payments": "/settlement/payments", "record": f"/settlement/payments/new?line={line}", "record-whom": "/settlement/payments/new",
                 "upload": "/settlement/payments/upload", "set-off": f"/settlement/set-off?other={world.buyer.id}&currency=USD",

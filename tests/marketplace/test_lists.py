@@ -23,6 +23,7 @@ from marketplace.db.session import Database
 from marketplace.kit.pages import MAX_PAGE, sign_bookmark
 from marketplace.planning.advice import Policy
 from marketplace.settings import Settings
+from marketplace.watching.reckoning import FIELDS as WATCH_FIELDS
 from tests.agreed import CONTRACTS
 from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
@@ -352,6 +353,26 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             )  # fmt: skip
             return first
 
+        async def watched(turn: int) -> str:
+            """One more run of the watch, and a row more of the first; answers that one's id."""
+            maker = world.maker.id
+            run = await owner.fetchval(
+                "INSERT INTO watch_run (company_id, currency, state, created_at) VALUES ($1, 'USD', 'done', now()) RETURNING id", maker
+            )  # fmt: skip
+            first = str(run) if turn == 0 else watch
+            figures = [name for name, _ in WATCH_FIELDS if name not in ("run_id", "part_id")]
+            await owner.execute(
+                f"INSERT INTO watch_row (run_id, part_id, company_id, {', '.join(figures)}) VALUES ($1::text::uuid, $2, $3, {', '.join('1' for _ in figures)})",
+                first, await world.make_part(f"{world.tag}-WATCHED-{turn}"), maker,
+            )  # fmt: skip
+            holder = await make_company(owner, f"WH{turn}{world.tag}", manufacturer=False)
+            await owner.execute(
+                "INSERT INTO watch_holder (run_id, holder_id, company_id, units, used, unit_years, assumed, learnt, low, high, fast) "
+                "VALUES ($1::text::uuid, $2, $3, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, false)", first, holder.id, maker,
+            )  # fmt: skip
+            return first
+
+        watch = await watched(0)
         advice = await advised(0)
         order = job.order
         quote = await negotiated(0)
@@ -367,7 +388,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     path.replace("{site_id}", str(world.maker.site))
                     .replace("{job_id}", imported)
                     .replace("{import_id}", advice[0])
-                    .replace("{run_id}", advice[1])
+                    .replace("{run_id}", watch if "/watch/" in path else advice[1])
                     .replace("{call_id}", draw)
                     .replace("{requisition_id}", drawn_for)
                     .replace("{agreement_id}", bound)
@@ -423,6 +444,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             await negotiated(turn)
             await invited(turn)
             await advised(turn)
+            await watched(turn)
             await uploaded(turn)
         many, more = await read()
         assert many == one

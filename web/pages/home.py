@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
+from marketplace.holdings import queries as holdings
 from marketplace.listings import queries as listings
 from marketplace.obligations import queries as obligations
 from marketplace.obligations.kinds import KINDS, ObligationKind
 from marketplace.obligations.queries import ObligationFilter
 from marketplace.orders import queries as orders
 from marketplace.parties.actor import Actor
+from marketplace.sourcing import queries as sourcing
+from marketplace.watching import queries as watching
+from web import dashboards
+from web.charts import columns
+from web.clauses import NAMES
 from web.formats import plural
 from web.rendering import render
-from web.session import Anybody
+from web.session import Anybody, Visit
 from web.waiting import Task
 
 router = APIRouter(include_in_schema=False)
@@ -75,4 +82,26 @@ async def home(request: Request, visit: Anybody) -> Response:
         begun=begun,
         latest=latest,
         done=visit.asked("done"),
+        **await _dashboards(visit),
     )
+
+
+async def _dashboards(visit: Visit) -> dict[str, Any]:
+    """Where things stand, for a manufacturer's planner and for a partner: a few statements, however many units there are. The sums
+    over all of them are those of the watch's newest look."""
+    actor, shown = visit.actor, dict[str, Any](clause_names=NAMES)
+    if actor.is_manufacturer and actor.may("planning.read"):
+        run = await watching.latest(visit.session, actor.company_id)
+        shown["watch"] = run
+        if run is not None and run.totals and "standing" in run.totals:
+            shown["sold"] = dashboards.sold(run.totals["standing"], run.currency, run.created_at)
+            shown["open_calls"] = (await sourcing.open_calls(visit.session, actor.company_id))[0]
+            shown["ends"] = dashboards.ENDS
+    if actor.is_partner and actor.may("stock.read"):
+        ends = await agreements.ends_by_quarter(visit.session, actor.company_id, visit.now)
+        shown |= {
+            "held": await holdings.under_which_strings(visit.session, actor), "ends_held": ends,
+            "ends_drawn": columns([(quarter, Decimal(n)) for quarter, n in ends], tone="warn"),
+            "held_calls": (await sourcing.open_calls(visit.session, actor.company_id))[1], "wanted": await sourcing.saved_searches(visit.session, actor, limit=5),
+        }  # fmt: skip
+    return shown

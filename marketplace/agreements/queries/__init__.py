@@ -33,6 +33,7 @@ from marketplace.agreements.queries.lists import (
     agreements,
     clause_version,
     clause_versions,
+    ends_by_quarter,
     waiting_for_signature,
 )
 from marketplace.agreements.queries.notices import (
@@ -160,6 +161,7 @@ __all__ = [
     "decide_bys",
     "end_of",
     "ending",
+    "ends_by_quarter",
     "fewest_kept",
     "frameworks_for_update",
     "frameworks_of_agreement",

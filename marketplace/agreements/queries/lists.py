@@ -357,3 +357,14 @@ async def agreement_of_order(session: AsyncSession, order_id: UUID) -> UUID | No
     """The agreement an order led to, where there is one."""
     found: UUID | None = await fetch_value(session, "SELECT id FROM agreement WHERE order_id = $1", order_id)
     return found
+
+
+async def ends_by_quarter(session: AsyncSession, holder_id: UUID, now: datetime) -> Sequence[tuple[str, int]]:
+    """(quarter, agreements) of the rights in what a company holds, by the quarter in which they end: the next twelve with any."""
+    rows = await fetch(
+        session,
+        "SELECT to_char(date_trunc('quarter', a.window_closes_at), 'YYYY-\"Q\"Q') AS quarter, count(*)::int AS n FROM agreement a "
+        "WHERE a.holder_id = $1 AND a.status IN ('active', 'expiring') AND a.window_closes_at > $2 GROUP BY 1 ORDER BY 1 LIMIT 12",
+        holder_id, now,
+    )  # fmt: skip
+    return [(r["quarter"], r["n"]) for r in rows]

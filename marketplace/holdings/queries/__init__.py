@@ -8,9 +8,11 @@ from marketplace.holdings.queries.lines import (
     HoldingFilter,
     HoldingRow,
     StockLineRow,
+    Strings,
     holding,
     stock_lines,
     totals_by_clause,
+    under_which_strings,
     what_we_hold,
 )
 from marketplace.holdings.queries.locked import (
@@ -74,6 +76,7 @@ __all__ = [
     "Searched",
     "ShortageRow",
     "StockLineRow",
+    "Strings",
     "ToCountRow",
     "UnitRow",
     "Waiting",
@@ -111,6 +114,7 @@ __all__ = [
     "shortages_on",
     "stock_lines",
     "totals_by_clause",
+    "under_which_strings",
     "units_at",
     "units_then",
     "visible_units",

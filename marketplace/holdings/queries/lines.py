@@ -363,3 +363,26 @@ async def holding(session: AsyncSession, actor: Actor, lot_id: UUID) -> Holding:
         tuple(w for w in looked_for if w.lot_id == lot_id),
         await confirmed(session, [(lot_id, line.position_id) for line in found.lines]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """How many of the units that a company holds are under which clause (None: nobody has a right in them), and reserved."""
+
+    clause: str | None
+    agreements: int
+    quantity: int
+    held: int
+
+
+async def under_which_strings(session: AsyncSession, actor: Actor) -> Sequence[Strings]:
+    """As ``totals_by_clause`` without what it is worth. Summed by agreement before an agreement is looked up: of the lines of a
+    company that holds much most are under a few thousand of them."""
+    rows = await fetch(
+        session,
+        "SELECT a.clause, count(s.agreement_id)::int AS agreements, sum(s.quantity)::bigint AS quantity, sum(s.held)::bigint AS held FROM ("
+        "SELECT agreement_id, sum(quantity) AS quantity, sum(held) AS held FROM position WHERE holder_id = $1 AND quantity > 0 GROUP BY agreement_id"
+        ") s LEFT JOIN agreement a ON a.id = s.agreement_id GROUP BY 1 ORDER BY 1 NULLS LAST",
+        actor.company_id,
+    )  # fmt: skip
+    return [Strings(**dict(r)) for r in rows]

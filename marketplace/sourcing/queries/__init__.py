@@ -31,6 +31,7 @@ from marketplace.sourcing.queries.calls import (
     giving_way,
     is_call,
     may_ring,
+    open_calls,
     ordered_worth,
 )
 from marketplace.sourcing.queries.cascades import (
@@ -219,6 +220,7 @@ __all__ = [
     "messages",
     "newest_rates",
     "on_shelf",
+    "open_calls",
     "open_to",
     "order_and_lots_for_update",
     "ordered_worth",

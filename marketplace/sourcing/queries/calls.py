@@ -405,3 +405,14 @@ async def may_ring(session: AsyncSession, actor: Actor, site_id: UUID, company_i
         actor.company_id,
     )
     return found
+
+
+async def open_calls(session: AsyncSession, company_id: UUID) -> tuple[int, int]:
+    """How many orders back are open: those of the company's parts, and those that the company has to answer or ship."""
+    row = await fetch_one(
+        session,
+        "SELECT (SELECT count(*) FROM call WHERE maker_id = $1 AND status IN ('noticed', 'acknowledged', 'accepted', 'picked', 'received')) AS made, "
+        "(SELECT count(*) FROM call WHERE holder_id = $1 AND status IN ('noticed', 'acknowledged', 'accepted', 'picked', 'received')) AS held",
+        company_id,
+    )
+    return (row["made"], row["held"]) if row else (0, 0)

@@ -45,6 +45,7 @@ WITHOUT_POLICY = {
     "advice_stage": "as import_stage; keyed by run",
     "catalogue_row": "as import_stage",
     "part_price": "catalogue",
+    "watch_stage": "as import_stage; keyed by run",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from marketplace.agreements.reach import split
 from marketplace.agreements.terms import parse_terms
 from marketplace.db.embedded import APP, OWNER, WORKER, Credentials
 from marketplace.db.session import Database, Tenant, fetch, fetch_value
-from marketplace.demo import recent
+from marketplace.demo import recent, watched
 from marketplace.demo.cast import MANUFACTURER
 from marketplace.demo.loader import SEED, DemoLogins, Progress, load_demo
 from marketplace.demo.recent import is_lived, live_recent
@@ -42,6 +42,9 @@ from marketplace.sourcing import service as sourcing
 from marketplace.sourcing.candidates import StockRow, standing
 from marketplace.sourcing.freight import Point, distance_km, rough
 from marketplace.sourcing.queries.availability import locate, nearest_stock, stock
+from marketplace.watching import service as watching
+from marketplace.watching import tasks as watching_tasks
+from marketplace.watching.reckoning import Found
 from tests.conftest import clone
 from web.waiting import tasks
 
@@ -488,7 +491,7 @@ async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, ro
 
 async def test_living_that_is_interrupted_leaves_nothing_and_is_done_once(demo: Loaded) -> None:
     assert demo.left_by_interruption == (False, 0)
-    assert await newest(demo.owner_dsn) == 9
+    assert await newest(demo.owner_dsn) == 11
 
 
 async def test_what_is_on_offer_stands_under_the_second_library(demo: Loaded, rows: asyncpg.Connection) -> None:
@@ -503,3 +506,24 @@ async def test_what_is_on_offer_stands_under_the_second_library(demo: Loaded, ro
     assert under == {tuple((c, v) for c, v, _ in made.clauses) for made in COMBINATIONS.values()}
     assert len(offered) == 200
     assert all(r["minimum_to_keep"] == min(int(r["keep"]), r["quantity"]) for r in offered)
+
+
+async def test_the_watch_finds_the_planted_lapse_and_the_planted_fast_user(
+    demo: Loaded, rows: asyncpg.Connection
+) -> None:
+    assert await watching_tasks.look_everywhere(demo.worker, START) == 1
+    run = await rows.fetchrow("SELECT id, company_id FROM watch_run")
+    await watching.make_watch(demo.worker, run_id=run["id"], company_id=run["company_id"], clock=lambda: START)
+    found = {
+        r["number"]: Found(r["flags"])
+        for r in await rows.fetch(
+            "SELECT p.number, w.flags FROM watch_row w JOIN part p ON p.id = w.part_id WHERE p.number = ANY($1)", [watched.ENDING, watched.DRAINED]
+        )
+    }  # fmt: skip
+    assert Found.LAPSE in found[watched.ENDING]
+    assert Found.FAST in found[watched.DRAINED]
+    fast = await rows.fetch(
+        "SELECT c.name, h.used FROM watch_holder h JOIN company c ON c.id = h.holder_id WHERE h.fast"
+    )
+    assert [(r["name"].split()[0], r["used"] >= 20) for r in fast] == [("Sandhills", True)]
+    assert await rows.fetchval("SELECT count(*) FROM watch_finding WHERE kind = 'lapse' AND resolved_at IS NULL") > 0
