@@ -26,6 +26,7 @@ NAMES = {
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
     "advice": {"planning.run", "planning.run.memory"},
     "watch": {"watch.reckon"},
+    "find": {"find.facets3", "find.facets3_p50", "find.list3", "find.list3_p50", "cover.list500"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
     "record": {"record.partner", "record.activity"},
     "replay": {"replay.rate", "replay.reserved", "replay.refused"},
