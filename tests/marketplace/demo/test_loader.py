@@ -439,7 +439,7 @@ async def test_the_newest_agreements_wait_for_those_who_sign_in(demo: Loaded, ro
             "('title-kept', 'first-refusal') OR a.version = 2"
         )
     }
-    assert len(found) == 9
+    assert len(found) == 11
     assert {f"{r['clause']}/v{r['version']}" for r in found.values()} == {
         "buy-back/v2", "access-back/v2", "title-kept/v1", "first-refusal/v1",
     }  # fmt: skip
