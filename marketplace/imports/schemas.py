@@ -320,7 +320,7 @@ class UndoneOut(BaseModel):
     kept: int = Field(default=0, description="See 'kept' for each with its reason.")
 
 
-class FixedRowIn(BaseModel):
+class FixedRowIn(BodyIn):
     """Cells of a bad row, by field."""
 
     row_no: int = Field(ge=1)

@@ -16,6 +16,7 @@ from marketplace.orders.schemas.quotes import (
     AcceptOfferIn,
     DeclineOfferIn,
     OfferIn,
+    OfferMade,
     QuoteDetail,
     QuoteIn,
     QuoteOut,
@@ -68,7 +69,7 @@ async def quote(session: Reading, actor: ReadsOrders, quote_id: UUID, now: Now) 
 @router.post("/{quote_id}/offers", summary="Make an offer, or answer one with another", status_code=200)
 async def offer(
     session: Writing, actor: AnswersQuotes, quote_id: UUID, given: OfferIn, now: Now, key: IdempotencyKey = None
-) -> dict[str, int]:
+) -> OfferMade:
     """Answers the number of the version. It takes the place of the one that it answers, which nobody can accept any more."""
 
     async def act() -> dict[str, Any]:
@@ -80,7 +81,7 @@ async def offer(
         return {"version": made}
 
     answer = await once(session, actor, key, f"quotes.offer:{quote_id}", given.model_dump(), act, status=200)
-    return {"version": int(answer.content["version"])}
+    return OfferMade.model_validate(answer.content)
 
 
 @router.post("/{quote_id}/accept", summary="Accept the other side's offer; an order is made of it")

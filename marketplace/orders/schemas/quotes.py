@@ -70,6 +70,13 @@ class OfferIn(BodyIn):
     )
 
 
+class OfferMade(BaseModel):
+    """The number of the version that was made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
+    version: int
+
+
 class AcceptOfferIn(BodyIn):
     """Which version is accepted."""
 

@@ -400,7 +400,7 @@ def test_the_ledger_does_what_the_model_does(cluster: Credentials, database_name
             run_state_machine_as_test(
                 Bound,
                 settings=settings(
-                    max_examples=1_000 if FULL else 60,
+                    max_examples=1_000 if FULL else 40,
                     stateful_step_count=60 if FULL else 30,
                     deadline=None,
                     derandomize=not FULL,
