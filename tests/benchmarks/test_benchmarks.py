@@ -36,9 +36,15 @@ NAMES = {
 
 @pytest.mark.parametrize("group", sorted(GROUPS))
 def test_group_runs(
-    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    group: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setenv("BACKSTOCK_BENCH", "smoke")
+    # One worker runs this file, one group after the other.
+    monkeypatch.setenv("BACKSTOCK_BENCH_BASE", str(tmp_path_factory.getbasetemp() / "bench-base"))
     if group == "demo":
         demo: DemoSite = request.getfixturevalue("demo")
         monkeypatch.setenv("BACKSTOCK_BENCH_DEMO", str(demo.data_dir.parent))
