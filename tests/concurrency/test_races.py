@@ -45,7 +45,7 @@ async def register_many(world: World, count: int, quantity: int = 1) -> list[UUI
 
 async def test_f1_one_unit_has_one_winner(world: World, cluster: Credentials, database_name: str) -> None:
     """50 clients want the same unit, round after round; the ways of taking it are mixed."""
-    rounds, clients = sized(200, 10_000), 50
+    rounds, clients = sized(100, 10_000), 50
     async with crowd(cluster, database_name, clients) as database:
         for number in range(rounds):
             serial = f"F1-{number}" if number % 2 else None

@@ -149,7 +149,7 @@ async def test_f6_what_was_acknowledged_survives_every_kill() -> None:
                         answered.add(key)
 
         clients = [asyncio.create_task(client(lot)) for lot in lots]
-        wanted = sized(15, 1_000)
+        wanted = sized(9, 1_000)
         while kills.total() < wanted:
             before = len(answered)
             async with asyncio.timeout(300):

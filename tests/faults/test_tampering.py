@@ -230,7 +230,7 @@ async def test_f12_every_change_by_somebody_with_all_rights_is_found(
         tampering.position, tampering.entry, tampering.salt, tampering.key, tampering.tile, tampering.checkpoint,
     ]  # fmt: skip
     done: Counter[str] = Counter()
-    for turn in range(sized(150, 1_000)):
+    for turn in range(sized(96, 1_000)):
         what, words = await ways[turn % len(ways)]()
         found = await faults()
         assert any(re.search(words, fault) for fault in found), (what, words, found[:5])
