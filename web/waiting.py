@@ -91,13 +91,12 @@ def counters(found: tuple[Task, ...]) -> Mapping[str, int]:
 
 
 async def _orders(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
-    waits, may = await orders.waiting_by(session, actor.company_id), actor.may
+    waits, may = await orders.waiting_by(session, actor.company_id, now), actor.may
     found: list[Task] = []
     if may("quote.answer"):
-        count = await orders.quotes_waiting(session, actor.company_id, now)
-        words = plural(count, "quote waits for your answer", "quotes wait for your answer")
+        words = plural(waits.quotes, "quote waits for your answer", "quotes wait for your answer")
         hint = "Make an offer, accept one, answer it or decline"
-        found.append(Task("orders", count, words, hint, "/quotes?state=waits", "arrows-exchange"))
+        found.append(Task("orders", waits.quotes, words, hint, "/quotes?state=waits", "arrows-exchange"))
     if may("order.decide"):
         words = plural(waits.answer, "order waits for your answer", "orders wait for your answer")
         hint = "Accept or decline before the reservation runs out"

@@ -31,7 +31,6 @@ from marketplace.orders.queries.quotes import (
     quote_for_update,
     quote_of_order,
     quotes,
-    quotes_waiting,
     versions,
 )
 
@@ -61,7 +60,6 @@ __all__ = [
     "quote_for_update",
     "quote_of_order",
     "quotes",
-    "quotes_waiting",
     "unanswered",
     "units",
     "versions",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.orders.queries.quotes import waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,26 +285,30 @@ class Waiting:
     ship: int
     sign_buying: int
     receive: int
+    quotes: int
+    """As many as ``quotes`` with 'waits' lists."""
 
 
-async def waiting_by(session: AsyncSession, company_id: UUID) -> Waiting:
+async def waiting_by(session: AsyncSession, company_id: UUID, now: datetime) -> Waiting:
     """What waits for this company to do something, by what it is; one statement."""
     row = await fetch_one(
         session,
-        """
+        f"""
         SELECT count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'placed')::int AS answer,
                count(*) FILTER (WHERE o.seller_id = $1 AND a.status = 'offered' AND a.maker_signed_at IS NULL)::int
                    AS sign_selling,
                count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'accepted' AND a.status = 'active')::int AS ship,
                count(*) FILTER (WHERE o.buyer_id = $1 AND a.status = 'offered' AND a.holder_signed_at IS NULL)::int
                    AS sign_buying,
-               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive
+               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive,
+               (SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND {waits("$2")}) AS quotes
         FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'
         WHERE (o.seller_id = $1 OR o.buyer_id = $1) AND o.status IN ('placed', 'accepted', 'shipped')
         """,
         company_id,
+        now,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
 
 
 async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.orders.quoting import Side, Standing
 
@@ -104,6 +104,14 @@ async def quote_of_order(session: AsyncSession, order_id: UUID) -> QuoteRow | No
 STATES = ("open", "waits", "ended")
 
 
+def waits(now: str) -> str:
+    """As SQL over ``quote q``: whether it waits for an answer of the company $1 at the moment that ``now`` names."""
+    return (
+        "q.ended_at IS NULL AND (q.status = 'asked' AND q.seller_id = $1 "
+        f"OR q.status = 'offered' AND q.expires_at > {now} AND q.last_by <> $1)"
+    )
+
+
 async def quotes(
     session: AsyncSession,
     company_id: UUID,
@@ -119,7 +127,7 @@ async def quotes(
     sides = {"buying": "q.buyer_id = $1", "selling": "q.seller_id = $1"}
     where = [sides.get(side or "", "(q.seller_id = $1 OR q.buyer_id = $1)"), "($2::uuid IS NULL OR q.id < $2)"]
     if state == "waits":
-        where.append(_WAITS)
+        where.append(waits("$4"))
     elif state in ("open", "ended"):
         where.append(f"q.ended_at IS {'NULL' if state == 'open' else 'NOT NULL'}")
     rows = await fetch(
@@ -129,24 +137,6 @@ async def quotes(
         company_id, after, limit, now,
     )  # fmt: skip
     return [QuoteRow(**dict(r)) for r in rows]
-
-
-# $1: the company, $4: now.
-_WAITS = (
-    "q.ended_at IS NULL AND (q.status = 'asked' AND q.seller_id = $1 "
-    "OR q.status = 'offered' AND q.expires_at > $4 AND q.last_by <> $1)"
-)
-
-
-async def quotes_waiting(session: AsyncSession, company_id: UUID, now: datetime) -> int:
-    """How many wait for this company's answer now: as many as ``quotes`` with 'waits' lists."""
-    count: int = await fetch_value(
-        session,
-        "SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND q.ended_at IS NULL AND "
-        "(q.status = 'asked' AND q.seller_id = $1 OR q.status = 'offered' AND q.expires_at > $2 AND q.last_by <> $1)",
-        company_id, now,
-    )  # fmt: skip
-    return count
 
 
 @dataclass(frozen=True, slots=True)
