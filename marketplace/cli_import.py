@@ -32,7 +32,7 @@ def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV or XLSX: stock, parts, supersessions, prices, sites or other numbers.",
+            help="CSV or XLSX: stock, parts, supersessions, prices, sites, other numbers, counts or use reports.",
             exists=True,
             dir_okay=False,
         ),
@@ -53,7 +53,7 @@ def import_file(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="stock, parts, supersessions, prices, sites or numbers; recognised by its columns if not said."
+            help="stock, parts, supersessions, prices, sites, numbers, counts or uses; recognised by its columns if not said."
         ),
     ] = None,
     takes: Annotated[
@@ -124,6 +124,8 @@ async def _import(
             f"{job.lots_new:,} new, {job.lots_changed:,} changed, {job.lots_vanished:,} gone"
             f"{' (the last two are proposals)' if job.kind == 'stock' else ''}. It lists {SHAPES[job.kind].label.lower()}; its number is {job.id}."
         )
+        for sheet in job.mapping.get("count_sheets", []):
+            typer.echo(f"A count was begun: {sheet['reference']} of {sheet['site']}. Confirm it under Counts.")
         if job.without_condition:
             typer.echo(f"{job.without_condition:,} good rows say no condition: taken as {DEFAULT_CONDITION}.", err=True)
         if job.unused_names:

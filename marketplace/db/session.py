@@ -97,13 +97,16 @@ async def driver(session: AsyncSession) -> asyncpg.Connection:
 
     The transaction is begun first: work on the raw connection before BEGIN would survive a rollback.
     """
-    # Asked for before every statement of a hot path: once a transaction is enough.
+    # Asked for before every statement of a hot path: once a transaction is enough. A savepoint is one of its own: it is set when
+    # the session is asked for the connection, and whoever went past the session would write before it.
+    sync = session.sync_session
+    running = sync.get_nested_transaction() or sync.get_transaction()
     transaction, known = session.info.get("driver", (None, None))
-    if known is not None and transaction is session.sync_session.get_transaction():
+    if known is not None and transaction is running:
         return cast("asyncpg.Connection", known)
     connection = await session.connection()
     raw = await connection.get_raw_connection()
-    session.info["driver"] = (session.sync_session.get_transaction(), raw.driver_connection)
+    session.info["driver"] = (sync.get_nested_transaction() or sync.get_transaction(), raw.driver_connection)
     return cast("asyncpg.Connection", raw.driver_connection)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -33,6 +33,8 @@ CLEARED: Mapping[str, Mapping[str, str | None]] = {
     "prices": {},
     "sites": {"region": "", "address": "", "counter_phone": "", "after_hours_phone": ""},
     "numbers": {},
+    "counts": {},
+    "uses": {},
 }
 """Fields that 'replace' empties where the cell is blank, and what empty is. What everything needs (a description, a unit, a
 place) stays."""
@@ -105,8 +107,12 @@ def is_total(cells: Sequence[str], number: int | None) -> bool:
     return number is None or number >= len(cells) or cells[number].strip() in ("", first)
 
 
+Reader = Callable[["Row"], Read]
+"""What a row of a kind of file is about, and says."""
+
+
 def read_row(
-    kind: str,
+    reader: Reader,
     cells: Sequence[str],
     columns: Mapping[str, int],
     orders: Mapping[str, DateOrder],
@@ -115,16 +121,16 @@ def read_row(
 ) -> tuple[list[str], Read]:
     """(the cells as they are kept, what they say)."""
     kept = tidy(cells)
-    row = _Row(kept, columns, orders, known)
+    row = Row(kept, columns, orders, known)
     if len(kept) > width:
         row.wrong("row", "import.row_too_long", f"The row has {len(kept)} cells, the header {width}: a delimiter stands in a text without quotes.", "")  # fmt: skip
     for field, most in LONGEST.items():
         if len(row.text(field)) > most:
             row.wrong(field, "import.too_long", f"At most {most} characters fit here.")
-    return kept, _READERS[kind](row)
+    return kept, reader(row)
 
 
-class _Row:
+class Row:
     """The cells of a row by field, and what was found wrong."""
 
     def __init__(
@@ -210,7 +216,7 @@ class _Row:
         )  # fmt: skip
 
 
-def _part(row: _Row) -> Read:
+def _part(row: Row) -> Read:
     maker, norm = row.maker(), row.number("number", "The part number is missing.")
     row.say("description")
     if text := row.text("class"):
@@ -235,7 +241,7 @@ def _part(row: _Row) -> Read:
     return row.read(maker, norm)
 
 
-def _grams(row: _Row) -> int:
+def _grams(row: Row) -> int:
     """The weight in grams, from either column; 0 says nothing."""
     try:
         if text := row.text("weight_kg"):
@@ -250,7 +256,7 @@ def _grams(row: _Row) -> int:
         return 0
 
 
-def _link(row: _Row) -> Read:
+def _link(row: Row) -> Read:
     maker = row.maker()
     old, new = (
         row.number("number", "The part number is missing."),
@@ -269,7 +275,7 @@ def _link(row: _Row) -> Read:
     return row.read(maker, old, new, key)
 
 
-def _price(row: _Row) -> Read:
+def _price(row: Row) -> Read:
     maker, norm = row.maker(), row.number("number", "The part number is missing.")
     price = row.price("list_price")
     if price:
@@ -280,7 +286,7 @@ def _price(row: _Row) -> Read:
     return row.read(maker, norm, key=day.isoformat())
 
 
-def _site(row: _Row) -> Read:
+def _site(row: Row) -> Read:
     code = row.text("code")
     if not code:
         row.wrong("code", "import.code", "The site's code is missing.")
@@ -305,7 +311,7 @@ def _degrees(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[-+]?\d{1,3}(\.\d{1,12})?", text, re.ASCII) else None
 
 
-def _other_number(row: _Row) -> Read:
+def _other_number(row: Row) -> Read:
     maker, norm = row.maker(), row.number("number", "The part number is missing.")
     other = row.number("other", "The other number is missing.")
     scheme = " ".join(row.text("scheme").split()).casefold()
@@ -318,7 +324,14 @@ def _other_number(row: _Row) -> Read:
     return row.read(maker, norm, other, scheme)
 
 
-_READERS = {"parts": _part, "supersessions": _link, "prices": _price, "sites": _site, "numbers": _other_number}
+READERS: Mapping[str, Reader] = {
+    "parts": _part,
+    "supersessions": _link,
+    "prices": _price,
+    "sites": _site,
+    "numbers": _other_number,
+}
+"""By kind of file."""
 
 
 class Chains:

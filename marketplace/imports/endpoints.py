@@ -98,7 +98,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
 @router.post(
     "",
     status_code=201,
-    summary="Upload a file (CSV or XLSX): stock, parts, supersessions, prices, sites, other numbers",
+    summary="Upload a file (CSV or XLSX): stock, parts, supersessions, prices, sites, other numbers, counts, use reports",
 )
 async def upload(
     request: Request,

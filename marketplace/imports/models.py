@@ -55,7 +55,9 @@ class ImportJob(Row):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[UUID | None]
     __table_args__ = (
-        CheckConstraint("kind IN ('stock','parts','supersessions','prices','sites','numbers')", name="kind"),
+        CheckConstraint(
+            "kind IN ('stock','parts','supersessions','prices','sites','numbers','counts','uses')", name="kind"
+        ),
         CheckConstraint("takes IN ('update','replace','add')", name="takes"),
         CheckConstraint("mode IN ('good_rows','all_or_nothing')", name="mode"),
         CheckConstraint("covers IN ('all','some')", name="covers"),
@@ -293,4 +295,6 @@ class CatalogueChange(Row):
     __table_args__ = (
         CheckConstraint("act IN ('new','changed','vanished','lot','count')", name="act"),
         CheckConstraint("undone IN ('undone','partly','kept')", name="undone"),
+        # Uses that earlier reports told.
+        Index("ix_catalogue_change_use", "company_id", "key", postgresql_where=text("key LIKE 'use:%'")),
     )

@@ -17,7 +17,7 @@ Mode = Literal["good_rows", "all_or_nothing"]
 Fate = Literal["good", "new", "changed", "same", "vanished"]
 Difference = Literal["more", "less", "vanished", "shortage", "condition"]
 Covers = Literal["all", "some"]
-FileKind = Literal["stock", "parts", "supersessions", "prices", "sites", "numbers"]
+FileKind = Literal["stock", "parts", "supersessions", "prices", "sites", "numbers", "counts", "uses"]
 Takes = Literal["update", "replace", "add"]
 Order = Literal["month_first", "day_first"]
 

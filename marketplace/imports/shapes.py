@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from marketplace.imports.columns import Why, match_columns
-from marketplace.imports.fields import FIELDS, Field, Kind, field_of
+from marketplace.imports.fields import FIELDS, Field, Kind, field_of, heading
 from marketplace.kit.errors import invalid
 
 _MAKER = field_of("maker", "Maker", Kind.TEXT, "manufacturer mfr mfg mfgr brand make oem hersteller cage")
@@ -18,6 +18,14 @@ _NUMBER = field_of(
 )  # fmt: skip
 _PRICE = "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice newprice preis listenpreis"
 _CURRENCY = field_of("currency", "Currency", Kind.TEXT, "cur curr ccy waehrung pricecurrency currencycode")
+_HELD = field_of("number", _NUMBER.label, Kind.TEXT, " ".join(_NUMBER.names))
+_SERIAL = field_of("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer")
+_WHERE = field_of(
+    "site",
+    "Site",
+    Kind.TEXT,
+    "warehouse plant location whse wh facility branch depot store storagelocation standort lager werk station sitecode",
+)
 
 
 def _fields(*found: Field) -> Mapping[str, Field]:
@@ -34,6 +42,8 @@ class Shape:
     verb: str
     about: str
     """What landing does, in a sentence."""
+    tells: frozenset[str] = frozenset()
+    """Fields of which one must be there by its name before a file is taken for one of this kind by itself; none: no such rule."""
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -109,9 +119,50 @@ SHAPES: Mapping[str, Shape] = {
             ),
             "parts.write", "Numbers that others use for your parts, so that a search finds them.",
         ),
+        Shape(
+            "counts", "Counts and serial lists",
+            _fields(
+                _MAKER, _HELD, _SERIAL,
+                field_of(
+                    "quantity", "Counted", Kind.QUANTITY,
+                    "countedquantity countedqty qtycounted quantitycounted countqty countquantity physicalcount physicalqty physicalquantity "
+                    "actual actualqty actualquantity found foundqty gezaehlt zaehlmenge istbestand qty quantity onhand qtyonhand quantityonhand qoh units",
+                ),
+                _WHERE,
+                field_of("counted_on", "Counted on", Kind.DATE, "countdate countedat datecounted dateofcount inventorydate stocktakedate zaehldatum"),
+            ),
+            "holding.act",
+            "What was found on your shelves: a count for each site, held against the record, which changes when you confirm it.",
+            frozenset({"counted_on", "quantity"}),
+        ),
+        Shape(
+            "uses", "Use reports",
+            _fields(
+                _MAKER, _HELD, _SERIAL,
+                field_of(
+                    "quantity", "Used", Kind.QUANTITY,
+                    "usedquantity usedqty qtyused quantityused issued issuedqty qtyissued quantityissued issuequantity consumed consumedqty "
+                    "consumedquantity qtyconsumed consumption verbrauch verbraucht entnahme entnommen qty quantity units",
+                ),
+                _WHERE,
+                field_of(
+                    "used_on", "Used on", Kind.DATE,
+                    "usedate dateused usagedate issuedate issuedon dateissued consumedon consumptiondate dateofuse postingdate transactiondate "
+                    "entnahmedatum verbrauchsdatum buchungsdatum",
+                ),
+                field_of("what", "What became of them", Kind.TEXT, "use usage action activity transaction transactiontype movementtype disposition vorgang"),
+                field_of("machine", "Machine", Kind.TEXT, "machineno machinenumber machineserial equipment equipmentno equipmentnumber asset assetno fittedto installedin vehicle unitno maschine geraet"),
+                field_of("reference", "Document", Kind.TEXT, "documentno documentnumber document docno workorder workorderno wo jobcard jobno jobnumber ticket slip slipno beleg belegnummer auftrag"),
+                field_of("note", "Note", Kind.TEXT, "remark remarks comment comments reason bemerkung grund"),
+            ),
+            "holding.act", "What you used, fitted into machines or scrapped, as your own system wrote it down.",
+            frozenset({"used_on", "quantity"}),
+        ),
     )
 }  # fmt: skip
 """All kinds, in the order in which they are recognised where equally much speaks for two."""
+SHELF = frozenset({"counts", "uses"})
+"""Kinds that tell of what a company holds, whoever made it: they change the ledger by the acts of whoever holds the units."""
 ALL_FIELDS: Mapping[str, Field] = {
     name: field for shape in SHAPES.values() for name, field in shape.fields.items()
 } | dict(FIELDS)
@@ -123,6 +174,13 @@ NAMES = frozenset(name for shape in SHAPES.values() for field in shape.fields.va
 def fields_of(kind: str) -> Mapping[str, Field]:
     """What a file of this kind can say."""
     return SHAPES[kind].fields
+
+
+def _only_here(written: str) -> bool:
+    """Whether a heading is one that only this kind of file has: 'Qty' stands in any list, 'Counted' in a count."""
+    return heading(written) not in {
+        name for other in ("stock", "parts") for f in SHAPES[other].fields.values() for name in f.names
+    }
 
 
 def check_kind(kind: str | None) -> None:
@@ -139,7 +197,9 @@ def recognise(header: Sequence[str], sample: Sequence[Sequence[str]]) -> str:
         named = [m for m in match_columns(header, sample, fields=shape.fields).matches if m.why is not Why.CONTENT]
         found = {m.field for m in named}
         needed = {field.name for field in shape.fields.values() if field.required}
-        score = (len(named), sum(m.why is Why.NAME for m in named))
-        if needed <= found and len(named) >= 2 and score > most:
+        # A heading that only this kind has says more than two that stand in any list.
+        score = (len(named) + 2 * bool(shape.tells), sum(m.why is Why.NAME for m in named))
+        tells = not shape.tells or any(m.field in shape.tells and _only_here(header[m.column]) for m in named)
+        if needed <= found and tells and len(named) >= 2 and score > most:
             best, most = name, score
     return best

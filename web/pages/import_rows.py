@@ -15,7 +15,7 @@ from marketplace.imports.endpoints import change_page
 from marketplace.imports.fates import FATES, refuse_unless_checked
 from marketplace.imports.queries import Job, catalogue
 from marketplace.imports.queries.catalogue import CatalogueRowOut
-from marketplace.imports.shapes import SHAPES
+from marketplace.imports.shapes import SHAPES, SHELF
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.parties.actor import Actor
@@ -58,7 +58,7 @@ async def changes(visit: Imports, job_id: UUID) -> Response:
         return list_csv(visit, f"changes-{fate}", CHANGE_CSV, page, lambda row: _line(job, row))
     found, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
     return visit.show(
-        "imports/changes.html", job=job, rows=found, tabs=fate_tabs(job), fate=fate, words=FATE_WORDS,
+        "imports/changes.html", job=job, shelf=SHELF, rows=found, tabs=fate_tabs(job), fate=fate, words=FATE_WORDS,
         view=TableView.of(visit.request, CHANGE_COLUMNS).with_next(following),
         told=lambda row: sorted(row.changes, key=lambda c: [*job.fields].index(c.field) if c.field in job.fields else 0), label=lambda name: label_of(job, name),
         may_land=visit.actor.may(VERB) and visit.actor.may(SHAPES[job.kind].verb),

@@ -19,7 +19,7 @@ from marketplace.imports.endpoints import bad_row_chunks, fate_page
 from marketplace.imports.fates import COMPARED, FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import FateRow, Job, catalogue
-from marketplace.imports.shapes import ALL_FIELDS, SHAPES, fields_of
+from marketplace.imports.shapes import ALL_FIELDS, SHAPES, SHELF, fields_of
 from marketplace.imports.staging import DEFAULT_CONDITION
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
 from marketplace.kit.errors import DomainError, Kind
@@ -232,6 +232,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "said": SAID,
         "shape": SHAPES[job.kind],
         "listed": LISTED,
+        "shelf": SHELF,
         "takes": TAKES,
         "undone": await catalogue.undone(visit.session, job_id) if job.undone_at else {},
         "running": job.step in RUNNING,

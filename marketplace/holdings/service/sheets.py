@@ -144,6 +144,33 @@ async def enter(
     return Entered(len(rows), tuple(words))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """So many of a part, or one unit (``lot_id``; None for a serial number that nobody knows), counted at a moment."""
+
+    part_id: UUID | None
+    lot_id: UUID | None
+    serial: str | None
+    quantity: int
+    at: datetime
+
+
+async def enter_found(
+    session: WriteSession, actor: Actor, sheet_id: UUID, found: Sequence[Found], *, now: datetime
+) -> None:
+    """Keeps what a file says was found, on a sheet that was just begun: parts and units are known already. Raises ``count.not_found``,
+    ``count.ended``."""
+    await _open(session, actor, sheet_id)
+    await execute(
+        session,
+        "INSERT INTO count_entry (sheet_id, holder_id, part_id, lot_id, serial, quantity, round, how, by, at) "
+        "SELECT $1, $2, t.part_id, t.lot_id, t.serial, t.quantity, 1, 'list', $3, t.at "
+        "FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::int[], $8::timestamptz[]) AS t (part_id, lot_id, serial, quantity, at)",
+        sheet_id, actor.company_id, actor.user_id, [f.part_id for f in found], [f.lot_id for f in found], [f.serial for f in found],
+        [f.quantity for f in found], [min(f.at, now) for f in found],
+    )  # fmt: skip
+
+
 def _as_meant(item: Item, lots: Mapping[str, object], parts: Mapping[str, UUID], *, scanned: bool) -> Item:
     """'5305 00 068 0508' is a number, and no 508 of '5305 00 068', where the one is known and the other is not; what a scanner read
     is always one. Raises ``count.list`` where both are known: nothing is guessed about how much is there."""

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from marketplace.db.session import WriteSession, driver, execute, fetch_value
 from marketplace.imports import catalogue_sql as sql
-from marketplace.imports.catalogue_rows import CLEARED, Chains, Known, is_total, read_row
+from marketplace.imports import shelf_rows
+from marketplace.imports.catalogue_rows import CLEARED, READERS, Chains, Known, is_total, read_row
 from marketplace.imports.files.tables import FileRow
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as queries
@@ -41,12 +42,13 @@ def read_batch(
     columns, width = job.columns, len(job.mapping["header"])
     orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
     number = columns.get("code" if job.kind == "sites" else "number")
+    reader = shelf_rows.READERS.get(job.kind) or READERS[job.kind]
     stage: list[tuple[object, ...]] = []
     typed: list[tuple[object, ...]] = []
     for row in rows:
         if not all_rows and is_total(row.cells, number):
             continue
-        cells, read = read_row(job.kind, row.cells, columns, orders, known, width)
+        cells, read = read_row(reader, row.cells, columns, orders, known, width)
         stage.append((job.id, row.number, cells))
         typed.append((job.id, row.number, *read))
     return stage, typed
@@ -59,14 +61,19 @@ async def put(session: WriteSession, stage: Sequence[tuple[object, ...]], typed:
     await raw.copy_records_to_table("catalogue_row", records=typed, columns=_COLUMNS)
 
 
-async def check(session: WriteSession, job: Job) -> None:
-    """What becomes of each row: bad with reasons, new, changed, as on record; and what the file leaves out."""
-    key, company = job.id, job.company_id
-    await execute(session, "DELETE FROM import_issue WHERE job_id = $1", key)
-    await execute(session, sql.FORGET_VANISHED, key)
+async def begin_check(session: WriteSession, job: Job) -> None:
+    """Forgets what an earlier check found; what is wrong with rows by themselves stands."""
+    await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job.id)
+    await execute(session, sql.FORGET_VANISHED, job.id)
     await execute(session, "ANALYZE catalogue_row")
+    await execute(session, sql.ISSUES, job.id, job.company_id)
+
+
+async def check(session: WriteSession, job: Job) -> None:
+    """What becomes of each row: bad with reasons, new, changed, as on record; and what the file leaves out. After
+    ``begin_check``."""
+    key, company = job.id, job.company_id
     await execute(session, sql.resolve(job.kind), key, company)
-    await execute(session, sql.ISSUES, key, company)
     for statement in sql.issues(job.kind):
         await execute(session, statement, key, company)
     await execute(session, sql.MARK_BAD, key)
@@ -117,6 +124,7 @@ async def land(session: WriteSession, job: Job, now: datetime) -> None:
     key, company = job.id, job.company_id
     await execute(session, sql.resolve(job.kind), key, company)
     await queries.targets_for_update(session, job)
+    await begin_check(session, job)
     await check(session, job)
     bad, new, changed, gone = await count(session, job)
     if bad and job.mode == "all_or_nothing":

@@ -26,9 +26,10 @@ from marketplace.imports.checks import issue_rows, typed_rows
 from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as catalogue_queries
-from marketplace.imports.service import catalogue
+from marketplace.imports.service import catalogue, shelf
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.service.uploading import open_kept
+from marketplace.imports.shapes import SHELF
 from marketplace.imports.staging import Staged, stage_row
 from marketplace.imports.values import MAX_CONDITION_WORDS, DateOrder
 from marketplace.jobs.service import enqueue
@@ -78,7 +79,7 @@ async def _advance(
         try:
             if job.step in _TO_STAGE:
                 await _stage(database, tenant, job, data_dir)
-            await _validate(database, tenant, job_id, now)
+            await _validate(database, tenant, job_id, actor_id, now)
         except DomainError as error:
             # Busy passes, and another process that reads the same file is not a fault of the file.
             if error.kind is not Kind.BUSY and error.code != "import.running":
@@ -210,7 +211,7 @@ async def _begin_long(session: WriteSession, company_id: UUID) -> None:
     await queries.imports_for_update(session, company_id)
 
 
-async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datetime) -> None:
+async def _validate(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime) -> None:
     async with database.write(tenant) as session:
         job = await queries.job_for_update(session, job_id)
         if job.step != "staged":
@@ -220,7 +221,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         if rows < job.rows_staged:
             raise _LostError
         if job.kind != "stock":
-            await _check_catalogue(session, job, rows)
+            await _check_catalogue(session, job, rows, actor_id, now)
             return
         await execute(session, "DELETE FROM import_issue WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
@@ -251,8 +252,12 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, now: datet
         )  # fmt: skip
 
 
-async def _check_catalogue(session: WriteSession, job: Job, rows: int) -> None:
-    await catalogue.check(session, job)
+async def _check_catalogue(session: WriteSession, job: Job, rows: int, actor_id: UUID, now: datetime) -> None:
+    await catalogue.begin_check(session, job)
+    if job.kind in SHELF:
+        await shelf.check(session, job, actor_id, now)
+    else:
+        await catalogue.check(session, job)
     bad, new, changed, gone = await catalogue.count(session, job)
     await execute(
         session,
@@ -326,7 +331,11 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
             if job.kind != "stock":
                 if not await catalogue.staged(session, job_id):
                     raise _LostError
-                await catalogue.land(session, job, now)
+                if job.kind in SHELF:
+                    await catalogue.begin_check(session, job)
+                    await shelf.land(session, job, actor_id, now)
+                else:
+                    await catalogue.land(session, job, now)
                 return
             if not await fetch_value(session, "SELECT EXISTS (SELECT 1 FROM import_row WHERE job_id = $1)", job_id):
                 raise _LostError

@@ -16,7 +16,8 @@ from marketplace.imports.catalogue_rows import Chains
 from marketplace.imports.queries import Job, imports_for_update, job_for_update
 from marketplace.imports.queries import catalogue as queries
 from marketplace.imports.queries.catalogue import StockChange
-from marketplace.imports.shapes import SHAPES
+from marketplace.imports.service import shelf
+from marketplace.imports.shapes import SHAPES, SHELF
 from marketplace.kit.errors import conflict
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import MAX_STEPS, Command, Step
@@ -50,7 +51,10 @@ async def undo(session: WriteSession, actor: Actor, job_id: UUID, now: datetime)
         raise conflict("import.undone", "This import is undone already.")
     await be_patient(session)
     await imports_for_update(session, job.company_id)
-    many = await (_stock(session, actor, job, now) if job.kind == "stock" else _catalogue(session, job, now))
+    if job.kind in SHELF:
+        many = await shelf.undo(session, job, actor, now)
+    else:
+        many = await (_stock(session, actor, job, now) if job.kind == "stock" else _catalogue(session, job, now))
     await execute(
         session, "UPDATE import_job SET undone_at = $2, undone_by = $3 WHERE id = $1", job_id, now, actor.user_id
     )

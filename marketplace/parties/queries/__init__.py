@@ -534,13 +534,20 @@ async def actor_by_email(session: ReadSession, email: str) -> Actor:
     if known is None or not known["active"]:
         raise missing("user.not_found", f"Nobody signs in as {email}.")
     await become(session, Tenant(known["company_id"]))
+    return await actor_of_user(session, known["user_id"])
+
+
+async def actor_of_user(session: AsyncSession, user_id: UUID) -> Actor:
+    """The actor that a person of the session's company is, for work that goes on without them, with the roles of today. Raises
+    ``user.not_found`` also where they are active no more."""
     row = await fetch_one(
         session,
         "SELECT u.id AS user_id, u.company_id, u.name AS user_name, c.name AS company_name, c.code AS company_code, "
         "c.is_manufacturer, c.is_partner, c.currency, u.roles, u.site_id, u.order_limit_amount, '{}'::uuid[] AS sources, "
         "CASE WHEN c.mask_holders THEN ARRAY[c.id] ELSE '{}' END AS masking "
-        "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1",
-        known["user_id"],
+        "FROM user_account u JOIN company c ON c.id = u.company_id WHERE u.id = $1 AND u.active",
+        user_id,
     )
-    assert row is not None  # noqa: S101 - auth_login found it
+    if row is None:
+        raise missing("user.not_found", "Nobody of your company who is active asked for this.")
     return _actor(row)
