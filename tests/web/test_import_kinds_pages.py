@@ -96,3 +96,49 @@ async def test_a_catalogue_file_from_upload_to_undo(site: Site, world: World, ow
     assert sent.status_code == 403
     refused = await warehouse.post(f"{address}/undo", data={"idempotency_key": "once", "confirmed": "yes"})
     assert refused.status_code == 403
+
+
+async def test_a_count_and_a_use_report_from_upload_to_the_ledger(
+    site: Site, world: World, owner: asyncpg.Connection
+) -> None:
+    """A partner's own lists: what differs is looked at on the count's page, uses are recorded and undone."""
+    tag, held = world.tag, "SELECT sum(quantity)::int FROM position WHERE holder_id = $1"
+    await world.register(world.buyer, 10)
+    warehouse = await site.browser(world.buyer, "warehouse")
+    sent = {"site": str(world.buyer.site), "maker": "", "snapshot_on": ""}
+    address = await uploaded(
+        warehouse, world, f"Part number,Counted\n{tag}-100-A,9\n{tag}-777,1\n", "count.csv", **sent
+    )
+    page = await warehouse.get(address)
+    assert '<option value="counts" selected>' in page.text
+    await send(warehouse, f"{address}/mapping", page, kind="counts", takes="update", save="yes")
+    changed = await warehouse.get(f"{address}/changes?fate=changed")
+    assert "Counted: 10 → <strong>9</strong>" in changed.text
+    assert "No part has the number" in (await warehouse.get(f"{address}/issues")).text
+    apply = await warehouse.get(f"{address}/apply")
+    assert "1 part differs from the record" in apply.text
+    await send(warehouse, f"{address}/apply", apply, mode="good_rows")
+    page = await warehouse.get(address)
+    found = re.search(r'href="(/counts/[0-9a-f-]+)"', page.text)
+    assert found, page.text
+    assert f"{tag}-100-A" in (await warehouse.get(found[1])).text
+    assert await owner.fetchval(held, world.buyer.id) == 10
+
+    day = await owner.fetchval("SELECT (now() AT TIME ZONE 'America/Chicago')::date")
+    address = await uploaded(
+        warehouse, world, f"Part number,Qty used,Used on,Work order\n{tag}-100-A,3,{day},WO-9\n", "used.csv", **sent
+    )
+    page = await warehouse.get(address)
+    assert '<option value="uses" selected>' in page.text
+    await send(warehouse, f"{address}/mapping", page, kind="uses", takes="update", save="yes")
+    tried = await warehouse.get(f"{address}/changes?fate=new")
+    assert "on record there: 10 → <strong>7</strong>" in tried.text
+    assert await owner.fetchval(held, world.buyer.id) == 10
+    apply = await warehouse.get(f"{address}/apply")
+    assert "Record 1 use of units that you hold" in apply.text
+    await send(warehouse, f"{address}/apply", apply, mode="good_rows")
+    assert "1 use recorded" in (await warehouse.get(address)).text
+    assert await owner.fetchval(held, world.buyer.id) == 7
+    await send(warehouse, f"{address}/undo", await warehouse.get(f"{address}/undo"))
+    assert await owner.fetchval(held, world.buyer.id) == 10
+    assert "count.csv" in (await warehouse.get("/imports")).text
