@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from marketplace.kit.clock import require_utc
@@ -55,3 +56,35 @@ def checked(windows: Sequence[Window]) -> tuple[Window, ...]:
                 field="windows",
             )
     return tuple(told)
+
+
+Why = Literal["seen", "later", "not_asked", "blocked", "not_cleared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What stands between a partner and a line. ``out``: the line is published; ``uncleared``: it is controlled, and the partner is
+    not cleared; ``at_once``: open to it from publishing on; ``opens_at``: the first window that admits it."""
+
+    out: bool
+    blocked: bool
+    uncleared: bool
+    at_once: bool
+    opens_at: datetime | None
+    now: datetime
+
+    @property
+    def why(self) -> Why:
+        """Whether the line is seen now, or would be if it were published now; else the first thing in the way."""
+        if self.blocked:
+            return "blocked"
+        if self.uncleared:
+            return "not_cleared"
+        if self.at_once or (self.opens_at is not None and self.opens_at <= self.now):
+            return "seen"
+        return "later" if self.opens_at is not None else "not_asked"
+
+    @property
+    def seen(self) -> bool:
+        """Whether the partner sees the line now."""
+        return self.out and self.why == "seen"

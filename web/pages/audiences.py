@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import missing
-from marketplace.kit.money import Money
+from marketplace.kit.money import Money, amount_cell
+from marketplace.kit.pages import cut, read_bookmark
+from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.listings import queries, service
 from marketplace.listings.windows import Window
 from marketplace.parties import queries as parties
@@ -21,9 +23,11 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
 from marketplace.parts.numbers import Asked, Match, normalise
+from web.exports import list_csv, wants_csv
 from web.forms import Fields, Form
 from web.pages.releases import crumbs, own
 from web.session import Sent, SentForm, Visit, submit, uuid_of, visits
+from web.tables import Column, TableView
 from web.terms_form import read_share, share_text
 
 router = APIRouter(include_in_schema=False)
@@ -32,6 +36,18 @@ ReadsReleases = Annotated[Visit, visits("release.read")]
 SHOWN: Final = 200
 MOST_PARTNERS: Final = 500
 WINDOWS: Final = 3
+PER_PAGE: Final = 50
+SEEN_COLUMNS: Final = (
+    Column("part", "Part"), Column("available", "Available", "end"), Column("price", "Price", "end"), Column("seen", "Whether it is seen"),
+)  # fmt: skip
+SEEN_CSV: Final = (
+    "Part number", "Description", "Place", "Condition", "Available", "Unit", "Posted price", "Price for this partner", "Currency", "Seen now", "Why",
+    "From",
+)  # fmt: skip
+WHY: Final = {
+    "seen": "Seen", "later": "Not yet", "not_asked": "Not open to this partner", "blocked": "You have blocked this partner",
+    "not_cleared": "Controlled, and this partner is not cleared",
+}  # fmt: skip
 DONE: Final = {
     "group": "The group was saved. It counts from now on, for postings that are out too.",
     "gone": "The group was deleted.",
@@ -245,6 +261,45 @@ async def _audience(visit: Visit, release_id: UUID, form: Form | None) -> Respon
         numbers=range(1, WINDOWS + 1), crumbs=crumbs(release), may_write=visit.actor.may("release.write") and release.status != "closed",
         done=DONE.get(visit.asked("done")),
     )  # fmt: skip
+
+
+@router.get("/releases/{release_id}/seen-by")
+async def seen_by(visit: ReadsReleases, release_id: UUID, now: Now) -> Response:
+    """The posting as one partner meets it (``?partner=``): each line with its price, or what keeps it from being seen."""
+    release = await own(visit, release_id)
+    partners = await _partners(visit)
+    partner = next(((i, name) for i, name in partners if i == visit.asked("partner")), None)
+
+    async def page(
+        session: ReadSession, mark: str | None, rows: int
+    ) -> tuple[Sequence[queries.PreviewRow], str | None]:
+        key = read_bookmark(mark, visit.secret, UUID)
+        found = await queries.preview(
+            session, visit.actor.company_id, release_id, UUID(partner[0]) if partner else release_id, now, after=key[0] if key else None,
+            limit=rows + 1,
+        )  # fmt: skip
+        some = cut(found, rows, lambda row: [row.id], visit.secret)
+        return some.items, some.next
+
+    if partner and wants_csv(visit):
+        return list_csv(
+            visit, "seen-by", SEEN_CSV, page, lambda r: _seen_line(r, release.currency),
+        )  # fmt: skip
+    rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE) if partner else ((), None)
+    return visit.show(
+        "releases/seen_by.html", release=release, rows=rows, view=TableView.of(visit.request, SEEN_COLUMNS).with_next(following),
+        partner=partner, partners=partners, crumbs=crumbs(release), money=lambda amount: Money(amount, release.currency), why=WHY,
+        conditions=CONDITION_WORDS,
+    )  # fmt: skip
+
+
+def _seen_line(row: queries.PreviewRow, currency: str) -> list[object]:
+    told = row.admission
+    return [
+        row.part_number, row.description, row.place, CONDITION_WORDS[row.condition], row.available, row.uom,
+        amount_cell(row.posted_price, currency), amount_cell(row.unit_price, currency), currency, "yes" if told.seen else "no", WHY[told.why],
+        told.opens_at.isoformat(timespec="seconds") if told.why == "later" and told.opens_at else "",
+    ]  # fmt: skip
 
 
 @router.post("/releases/{release_id}/audience")

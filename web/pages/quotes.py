@@ -12,7 +12,7 @@ from starlette.responses import Response
 from marketplace.agreements.changes import Difference, differences_of_all
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.agreements.together import NamedClause
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money, price_cell
 from marketplace.kit.pages import cut, read_bookmark
@@ -25,6 +25,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts import queries as parts
 from web.clause_forms import ClausesForm, named_clauses
+from web.exports import list_csv, wants_csv
 from web.forms import Form, Value
 from web.quote_words import history, next_words, relation
 from web.session import Sent, SentForm, Visit, submit, visits
@@ -40,6 +41,10 @@ MOST_OFFERED: Final = 50
 COLUMNS: Final = (
     Column("quote", "Request"), Column("other", "With"), Column("part", "Part"), Column("quantity", "Quantity", "end"),
     Column("status", "Status"), Column("asked", "Asked"),
+)  # fmt: skip
+CSV_HEADER: Final = (
+    "Quote", "We are", "With", "Part number", "Description", "Quantity", "Unit", "Status", "Version", "Asked", "Offer holds until", "PO number", "Order",
+    "Reason", "Reason in words",
 )  # fmt: skip
 STATES: Final = {"": "All", "waits": "Wait for us", "open": "Open", "ended": "Ended"}
 HOURS: Final = (("24", "1 day"), ("72", "3 days"), ("168", "7 days"), ("336", "14 days"), ("720", "30 days"))
@@ -57,25 +62,46 @@ async def quotes(visit: ReadsOrders) -> Response:
     """The company's quotes, newest first: ``?side=``, ``?state=``."""
     state = visit.choice("state", STATES)
     side = visit.choice("side", {"buying", "selling"}) or None
-    mark = read_bookmark(visit.request.query_params.get("after"), visit.secret, UUID)
-    rows = await queries.quotes(
-        visit.session, visit.actor.company_id, now=visit.now, side=side, state=state or None, after=mark[0] if mark else None,
-        limit=PER_PAGE + 1,
-    )  # fmt: skip
-    page = cut(rows, PER_PAGE, lambda r: [r.id], visit.secret)
+
+    async def some(session: ReadSession, after: str | None, many: int) -> tuple[Sequence[queries.QuoteRow], str | None]:
+        mark = read_bookmark(after, visit.secret, UUID)
+        found = await queries.quotes(
+            session,
+            visit.actor.company_id,
+            now=visit.now,
+            side=side,
+            state=state or None,
+            after=mark[0] if mark else None,
+            limit=many + 1,
+        )
+        page = cut(found, many, lambda r: [r.id], visit.secret)
+        return page.items, page.next
+
+    if wants_csv(visit):
+        return list_csv(visit, "quotes", CSV_HEADER, some, lambda r: _csv_row(visit, r))
+    rows, following = await some(visit.session, visit.asked("after") or None, PER_PAGE)
     query = f"&side={side}" if side else ""
     tabs = [
         (key, words, f"/quotes?state={key}{query}" if key or side else "/quotes", None) for key, words in STATES.items()
     ]
-    view = TableView.of(visit.request, COLUMNS).with_next(page.next)
+    view = TableView.of(visit.request, COLUMNS).with_next(following)
     return visit.show(
         "quotes/list.html",
-        rows=page.items,
+        rows=rows,
         view=view,
         tabs=tabs,
         state=state,
         shown=lambda r: r.shown_status(visit.now),
     )
+
+
+def _csv_row(visit: Visit, r: queries.QuoteRow) -> list[object]:
+    selling = r.seller_id == visit.actor.company_id
+    return [
+        r.reference, "selling" if selling else "buying", r.buyer if selling else r.seller, r.part_number, r.description, r.quantity, r.uom,
+        r.shown_status(visit.now), r.last_version, r.asked_at.isoformat(timespec="seconds"),
+        r.expires_at.isoformat(timespec="seconds") if r.expires_at else "", r.po_number, r.order_reference or "", r.reason_code or "", r.reason_text or "",
+    ]  # fmt: skip
 
 
 # -- asking ----------------------------------------------------------------------------------------------

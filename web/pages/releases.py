@@ -175,10 +175,7 @@ async def make(request: Request, sent: SentForm, now: Now) -> Response:
 
 async def own(visit: Visit, release_id: UUID) -> queries.ReleaseRow:
     """One of the company's own postings. Raises ``release.not_found`` also for somebody else's."""
-    release = await queries.release(visit.session, release_id)
-    if release.company_id != visit.actor.company_id:
-        raise missing("release.not_found", "No such surplus posting of yours.")
-    return release
+    return await queries.own_release(visit.session, visit.actor.company_id, release_id)
 
 
 def crumbs(release: queries.ReleaseRow) -> list[tuple[str, str]]:

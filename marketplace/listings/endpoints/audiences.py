@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query
 
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.db.session import WriteSession
-from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.listings import queries, service
@@ -25,6 +24,7 @@ from marketplace.listings.schemas.audiences import (
     ControlledOut,
     GroupIn,
     GroupOut,
+    PreviewOut,
     PriceIn,
     PriceOut,
     RepriceIn,
@@ -225,10 +225,30 @@ async def end_price(
 @of_postings.get("/releases/{release_id}/audience", summary="Who sees a posting from when on")
 async def audience(session: Reading, actor: ReadsReleases, release_id: UUID) -> list[WindowOut]:
     """Of your own posting: everyone, partners and groups with the moment from which it is open to them."""
-    found = await queries.release(session, release_id)
-    if found.company_id != actor.company_id:
-        raise missing("release.not_found", "No such surplus posting of yours.")
+    found = await queries.own_release(session, actor.company_id, release_id)
     return [WindowOut.model_validate(w) for w in await queries.whole_audience(session, found)]
+
+
+@of_postings.get("/releases/{release_id}/seen-by/{partner_id}", summary="A posting as one partner sees it")
+async def seen_by(
+    session: Reading,
+    actor: ReadsReleases,
+    secret: PageSecret,
+    now: Now,
+    release_id: UUID,
+    partner_id: UUID,
+    after: str | None = None,
+    limit: Limit = DEFAULT_PAGE,
+) -> PageOut[PreviewOut]:
+    """The lines of your own posting with what that partner pays, and what keeps it from seeing them: also of a draft, as if it were
+    published now."""
+    await queries.own_release(session, actor.company_id, release_id)
+    mark = read_bookmark(after, secret, UUID)
+    rows = await queries.preview(
+        session, actor.company_id, release_id, partner_id, now, after=mark[0] if mark else None, limit=limit + 1
+    )
+    page = cut(rows, limit, lambda r: [r.id], secret)
+    return PageOut(items=[PreviewOut.of(r) for r in page.items], next=page.next)
 
 
 @of_postings.put("/releases/{release_id}/audience", summary="Say who sees a posting from when on")

@@ -55,11 +55,13 @@ from marketplace.listings.queries.offers import (
     seen,
     units,
 )
+from marketplace.listings.queries.previews import PreviewRow, preview
 from marketplace.listings.queries.releases import (
     Begun,
     ReleaseRow,
     begun,
     clause_versions,
+    own_release,
     release,
     release_for_update,
     releases,
@@ -99,6 +101,7 @@ __all__ = [
     "ListedUnit",
     "ListingRow",
     "Need",
+    "PreviewRow",
     "PriceRow",
     "Promised",
     "ProtectionRow",
@@ -140,6 +143,8 @@ __all__ = [
     "offers",
     "on_offer",
     "over_promised_for_update",
+    "own_release",
+    "preview",
     "prices",
     "promised_beyond_free",
     "protected",

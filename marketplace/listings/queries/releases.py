@@ -78,6 +78,14 @@ async def release(session: AsyncSession, release_id: UUID) -> ReleaseRow:
     return ReleaseRow(**dict(row))
 
 
+async def own_release(session: AsyncSession, company_id: UUID, release_id: UUID) -> ReleaseRow:
+    """One of the company's own. Raises ``release.not_found`` also for somebody else's."""
+    found = await release(session, release_id)
+    if found.company_id != company_id:
+        raise missing("release.not_found", "No such surplus posting of yours.")
+    return found
+
+
 async def release_for_update(session: WriteSession, release_id: UUID, company_id: UUID) -> ReleaseRow:
     """The same, locked, and the company's own. Raises ``release.not_found``."""
     known = await fetch_value(

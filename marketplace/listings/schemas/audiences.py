@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day, Moment
-from marketplace.listings.windows import MOST_WHO, MOST_WINDOWS, Window
+from marketplace.listings.queries import PreviewRow
+from marketplace.listings.windows import MOST_WHO, MOST_WINDOWS, Why, Window
 
 
 def _example(**values: Any) -> ConfigDict:
@@ -127,6 +128,38 @@ class WindowOut(BaseModel):
     partner_id: UUID | None
     group_id: UUID | None
     name: str
+
+
+class PreviewOut(BaseModel):
+    """A line of a posting of yours, as one partner meets it."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    place: str
+    condition: str
+    available: int
+    posted_price: Decimal
+    unit_price: Decimal = Field(description="What this partner pays for a unit.")
+    seen: bool = Field(description="Whether the partner sees the line now.")
+    why: Why = Field(
+        description="seen, or would be seen if it were published now; later: from opens_at on; not_asked; blocked; not_cleared for "
+        "controlled parts."
+    )
+    opens_at: datetime | None
+
+    @classmethod
+    def of(cls, row: PreviewRow) -> PreviewOut:
+        """From a row of ``queries.preview``."""
+        told = row.admission
+        return cls(
+            id=row.id, part_id=row.part_id, part_number=row.part_number, description=row.description, uom=row.uom, place=row.place,
+            condition=row.condition, available=row.available, posted_price=row.posted_price, unit_price=row.unit_price,
+            seen=told.seen, why=told.why, opens_at=told.opens_at if told.why == "later" else None,
+        )  # fmt: skip
 
 
 class PriceIn(BodyIn):

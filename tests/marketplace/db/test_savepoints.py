@@ -14,11 +14,15 @@ async def test_what_a_savepoint_wrote_goes_with_it(db: Database, world: World) -
     async with db.write(world.maker.tenant) as session:
         # The driver is known to the session before the savepoint is set.
         await driver(session)
-        with pytest.raises(RuntimeError, match="taken back"):
+
+        async def half_done() -> None:
             async with session.begin_nested():
                 await execute(session, write, world.part, world.maker.id)
                 await (await driver(session)).execute(write, world.part, world.maker.id)
                 raise RuntimeError("taken back")
+
+        with pytest.raises(RuntimeError, match="taken back"):
+            await half_done()
         assert await fetch_value(session, count, world.part) == 0
         async with session.begin_nested() as trial:
             await execute(session, write, world.part, world.maker.id)

@@ -8,13 +8,19 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from marketplace.db.session import Database
+from marketplace.outbox.service import deliver_waiting
+from marketplace.settings import Settings
+from marketplace.worker import handlers
 from tests.clients import client_for, token_for
+from tests.marketplace.attachments.test_files import PDF
 from tests.web.trade import Market, open_market
 from tests.world import Party, World, make_company
 
@@ -30,6 +36,8 @@ class Cast:
     planner: httpx.AsyncClient
     group: str
     readers: dict[str, Party]
+    paper: str
+    """A certificate on the line."""
 
 
 async def call(client: httpx.AsyncClient, method: str, path: str, status: int, **given: Any) -> Any:
@@ -61,6 +69,11 @@ async def seen(cast: Cast, party: Party | None, role: str) -> dict[str, Decimal 
         counted = {f["name"]: max((c["listings"] for c in f["choices"]), default=0) for f in told["facets"]}
         assert counted == dict.fromkeys(counted, int(there)) | ({"class": 0} if counted else {}), counted
         found["count"] = found["api"] if there else None
+        papers = await api.get(f"{API}/documents?on=listing&on_id={line}")
+        there = papers.status_code == 200 and [d["id"] for d in papers.json()["items"]] == [cast.paper]
+        file = await api.get(f"{API}/documents/{cast.paper}/content")
+        assert file.status_code == (200 if there else 404 if party else 401), file.text
+        found["document"] = found["api"] if there else None
     async with market.client(party, role) as browser:
         page = await browser.get(f"/listings/{line}")
         price = re.search(r'<span class="fact-label">Price</span><span class="fact-value">\D*([\d.]+)', page.text)
@@ -75,6 +88,11 @@ async def seen(cast: Cast, party: Party | None, role: str) -> dict[str, Decimal 
         found["csv"] = next((Decimal(r["Price"]) for r in read if r["Listing"] == f"/listings/{line}"), None)
         searched = await browser.get(f"/find?q={number}")
         found["search"] = found["api"] if f"/listings/{line}" in searched.text else None
+    if party and party is not market.world.maker:
+        # What its seller is told that this reader sees.
+        told = await call(cast.planner, "GET", f"/releases/{market.release}/seen-by/{party.id}", 200)
+        row = next(r for r in told["items"] if r["id"] == line)
+        found["as the seller is told"] = Decimal(row["unit_price"]) if row["seen"] else None
     if party:
         units = await market.world.visible(party, "SELECT * FROM listed_units($1, 10)", market.listing)
         found["units"] = found["api"] if units else None
@@ -106,9 +124,15 @@ async def cast(world: World) -> Any:
         made = await call(
             planner, "POST", "/audiences/groups", 201, json={"name": "Inner circle", "partner_ids": [str(grouped.id)]}
         )
+        paper = await planner.post(
+            f"{API}/documents", data={"on": "listing", "on_id": str(market.listing), "kind": "certificate"},
+            files={"file": ("c.pdf", PDF, "application/pdf")},
+        )  # fmt: skip
+        assert paper.status_code == 201, paper.text
         yield Cast(
             market, planner, made["id"],
             {"maker": world.maker, "named": world.buyer, "grouped": grouped, "other": world.other, "blocked": blocked, "no partner": stranger},
+            paper.json()["id"],
         )  # fmt: skip
 
 
@@ -200,6 +224,43 @@ async def test_an_order_takes_the_price_that_was_shown_or_nothing(cast: Cast) ->
         await call(planner, "POST", f"/orders/{made}/accept", 200)
         shown = await call(buyer, "GET", f"/orders/{made}", 200)
         assert (shown["shown_status"], Decimal(shown["line_items"][0]["unit_price"])) == ("accepted", Decimal("49.5"))
+
+
+async def test_a_thread_and_what_it_tells_are_its_two_sides(cast: Cast, worker_db: Database, tmp_path: Path) -> None:
+    """A quote with a message: record, messages, page, list and notifications, for every role of every company."""
+    market, world = cast.market, cast.market.world
+    said = f"Between us {world.tag}"
+    token = await token_for(world.owner, world.buyer.users["buyer"], world.buyer.id)
+    asked = {"listing_id": str(market.listing), "quantity": 2, "ship_to_site_id": str(world.buyer.site), "note": said}
+    async with client_for(market.app, token) as buyer:
+        quote = (await call(buyer, "POST", "/quotes", 201, json=asked))["id"]
+        await call(buyer, "POST", f"/quotes/{quote}/messages", 201, json={"text": said})
+    await deliver_waiting(worker_db, handlers(Settings(data_dir=tmp_path), worker_db), lambda: datetime.now(UTC))
+    sides = {"maker", "named"}
+    for name, party in cast.readers.items():
+        for role, user in party.users.items():
+            token = await token_for(world.owner, user, party.id)
+            who = f"{name} as {role}"
+            async with client_for(market.app, token) as api:
+                ways = {
+                    "api": (await api.get(f"{API}/quotes/{quote}")).status_code == 200,
+                    "messages": said in (await api.get(f"{API}/quotes/{quote}/messages")).text,
+                    "list": quote in (await api.get(f"{API}/quotes?limit=200")).text,
+                }
+                told = await api.get(f"{API}/notifications?limit=200")
+            async with market.client(party, role) as browser:
+                page = await browser.get(f"/quotes/{quote}")
+                ways["page"] = page.status_code == 200 and said in page.text
+                ways["list page"] = quote in (await browser.get("/quotes")).text
+                ways["file"] = "csv" in (sheet := await browser.get("/quotes?format=csv")).headers[
+                    "content-type"
+                ] and bool(sheet.text.count("\n") > 1)
+            assert ways == dict.fromkeys(ways, name in sides), f"{who}: {ways}"
+            assert quote not in told.text or name in sides, who
+    # Nobody but the two is told, also not by what lies in the tables.
+    for party in cast.readers.values():
+        rows = await world.visible(party, "SELECT 1 FROM quote WHERE id = $1", UUID(quote))
+        assert bool(rows) == (party in (world.maker, world.buyer))
 
 
 async def test_policies_and_views_state_one_rule(world: World) -> None:
