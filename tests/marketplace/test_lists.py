@@ -456,6 +456,8 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
             f"{API}/imports/{{job_id}}/issues", f"{API}/imports/{{job_id}}/issues.csv",
             f"{API}/imports/{{job_id}}/proposals", f"{API}/imports/{{job_id}}/rows", f"{API}/imports/{{job_id}}/changes", f"{API}/imports/{{job_id}}/kept", f"{API}/settlement/totals", f"{API}/holdings/totals", f"{API}/agreements/{{agreement_id}}/values", f"{API}/indexes", f"{API}/indexes/values", f"{API}/sourcing/sell-back/{{agreement_id}}",
             f"{API}/holdings/count-tolerances", f"{API}/releases/{{release_id}}/audience",
+            # Of one posting and one partner, in one statement.
+            f"{API}/releases/{{release_id}}/seen-by/{{partner_id}}",
             # At most twenty, read in one statement.
             f"{API}/releases/{{release_id}}/approvals",
             # A row for each urgency.
