@@ -9,12 +9,13 @@ PYTEST_ARGS ?=
 # One more than there are cores: tests wait for browsers, servers and clocks.
 WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
-.PHONY: help demo demo-reset test test-faults lint format bench migrate clean
+.PHONY: help demo demo-reset test test-faults test-fuzz lint format bench migrate clean
 help:
 	@echo "make demo        start the demo on http://127.0.0.1:$(PORT)  (PORT=, DATA= can be set)"
 	@echo "make demo-reset  the same, with fresh data"
 	@echo "make test        install what the tests need and run all of them"
 	@echo "make test-faults the fault tests at full size, hours (ONLY=\"F6 F7\" for some), with a report"
+	@echo "make test-fuzz   strange requests at every operation of the API, and broken files at every upload (EACH=200)"
 	@echo "make lint        the linters CI runs"
 	@echo "make bench       the benchmarks (ONLY=group, JSON=path)"
 
@@ -49,6 +50,9 @@ test: $(VENV)/.dev
 
 test-faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY))
+
+test-fuzz: $(VENV)/.dev
+	@BACKSTOCK_FUZZ=$(or $(EACH),200) $(BIN)/python -m pytest -n0 -s tests/marketplace/test_fuzzing.py
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from marketplace.cli_log import database_settings, log_app, verify, witness_app
 from marketplace.cli_rates import rate_app
 from marketplace.cli_replay import replay
 from marketplace.kit.errors import DomainError, busy, invalid
-from marketplace.problems import EXIT_CODE
+from marketplace.kit.statuses import EXIT_CODE
 from marketplace.settings import Settings, get_settings
 
 T = TypeVar("T")

@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marketplace.advising import queries, service
-from marketplace.advising.queries import DemandFile, IssueRow
 from marketplace.cli_log import database_settings
-from marketplace.db.session import Database, Tenant
 from marketplace.kit.errors import busy, invalid
-from marketplace.parties import queries as parties
+
+if TYPE_CHECKING:
+    from marketplace.advising.queries import DemandFile, IssueRow
 
 demand_app = typer.Typer(
     help="What the field asked for, month by month: the history that advice rests on.", no_args_is_help=True
@@ -40,6 +39,11 @@ def bring_in(
                 yield piece
 
     async def run() -> tuple[DemandFile, list[IssueRow], bool]:
+        # Asked for its help alone, the command does not wait for all of this.
+        from marketplace.advising import queries, service
+        from marketplace.db.session import Database, Tenant
+        from marketplace.parties import queries as parties
+
         settings = database_settings()
         if settings.database_url is None:
             raise busy("settings.missing", "Set BACKSTOCK_DATABASE_URL.")

@@ -15,7 +15,7 @@ import httpx
 import typer
 
 from marketplace.kit.errors import DomainError, FieldError, Kind, busy, forbidden, invalid, missing
-from marketplace.problems import STATUS
+from marketplace.kit.statuses import STATUS
 from marketplace.sourcing.freight import near_text
 
 API = "/api/v1"

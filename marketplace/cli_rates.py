@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from marketplace.cli_log import database_settings
-from marketplace.db.session import Database, Tenant
 from marketplace.kit.errors import busy, invalid
-from marketplace.parties import queries as parties
-from marketplace.parties.actor import Actor
-from marketplace.sourcing import queries, service
+
+if TYPE_CHECKING:
+    from marketplace.db.session import Database
+    from marketplace.parties.actor import Actor
 
 rate_app = typer.Typer(help="Rates by which plans compare prices of other currencies.", no_args_is_help=True)
 Email = Annotated[str, typer.Option(help="On whose behalf: somebody of the company whose rate it is.")]
@@ -23,6 +23,8 @@ _LISTED = 100
 
 
 def _database() -> Database:
+    from marketplace.db.session import Database
+
     address = database_settings().database_url
     if address is None:
         raise busy("settings.missing", "Set BACKSTOCK_DATABASE_URL.")
@@ -30,6 +32,8 @@ def _database() -> Database:
 
 
 async def _actor(database: Database, email: str) -> Actor:
+    from marketplace.parties import queries as parties
+
     async with database.read() as session:
         return await parties.actor_by_email(session, email)
 
@@ -53,6 +57,9 @@ def record(
         raise invalid("rate.rate", "A rate has at most nine digits after the point.", field="rate")
 
     async def make() -> UUID:
+        from marketplace.db.session import Tenant
+        from marketplace.sourcing import service
+
         database = _database()
         try:
             actor = await _actor(database, email)
@@ -73,6 +80,9 @@ def listed(email: Email) -> None:
     """Rates that the company stated, the newest first, at most 100; those that plans go by into its own currency are marked."""
 
     async def read() -> list[str]:
+        from marketplace.db.session import Tenant
+        from marketplace.sourcing import queries
+
         database = _database()
         try:
             actor = await _actor(database, email)

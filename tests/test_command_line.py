@@ -341,3 +341,11 @@ def test_the_demo_came_up_and_says_how_to_use_it(demo: DemoSite) -> None:
 def test_the_demo_ledger_adds_up(demo: DemoSite) -> None:
     done = backstock("ledger", "verify", env={"BACKSTOCK_DATA_DIR": str(demo.data_dir)})
     assert done.returncode == 0, done.stdout
+
+
+def test_help_does_not_wait_for_the_whole_product() -> None:
+    """What a command works with is loaded when it runs: ``--help`` took four seconds."""
+    heavy = "{'fastapi', 'sqlalchemy', 'scipy', 'numpy', 'openpyxl', 'alembic'}"
+    said = f"import sys, marketplace.cli; found = {heavy} & set(sys.modules); sys.exit(', '.join(sorted(found)) or 0)"
+    done = subprocess.run([sys.executable, "-c", said], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, f"loaded for nothing: {done.stderr}"

@@ -28,10 +28,10 @@ from marketplace.attachments.rules import (
 from marketplace.db.requests import database
 from marketplace.db.session import WriteSession
 from marketplace.kit.errors import DomainError, Kind, missing
+from marketplace.kit.statuses import STATUS
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now, resolve
 from marketplace.parties.service import once
-from marketplace.problems import STATUS
 from web.forms import IDEMPOTENCY_FIELD, Fields, Form, Value
 from web.session import SentForm, Visit, looking, submit, uuid_of, visits
 
