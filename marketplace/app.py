@@ -40,8 +40,7 @@ def create_app(settings: Settings | None = None, *, database: Database | None = 
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if database is not None:
-            app.state.db = database
+        if hasattr(app.state, "db"):  # given
             yield
             await app.state.live.close()
             return

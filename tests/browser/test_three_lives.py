@@ -182,10 +182,11 @@ async def life(
     second_db: tuple[asyncpg.Connection, Database],
     second_world: World,
     second_worker_db: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Life]:
     app = site_for(second_db[1])
     made = Life(second_world, await serve(app), open_page, second_worker_db)
-    app.dependency_overrides[request_time] = lambda: made.now
+    monkeypatch.setitem(app.dependency_overrides, request_time, lambda: made.now)
     yield made
     made.quiet()
 

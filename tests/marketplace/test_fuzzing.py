@@ -29,14 +29,14 @@ from marketplace.db.session import Database
 from marketplace.ledger.queries import CHECKS, verify
 from marketplace.settings import Settings
 from tests import own_database
-from tests.clients import client_for, token_for
+from tests.clients import app_for, client_for, token_for
 from tests.marketplace.main_job import Job
 from tests.marketplace.test_lists import SPEC, round_of_everything
 from tests.world import World
 
 name, owner, db, worker_db = own_database.FIXTURES
 
-EACH = int(os.environ.get("BACKSTOCK_FUZZ", "2"))
+EACH = int(os.environ.get("BACKSTOCK_FUZZ", "1"))
 SEED = int(os.environ.get("BACKSTOCK_FUZZ_SEED", "1"))
 ENDLESS = "/live"
 """Its answer does not end."""
@@ -179,9 +179,7 @@ async def test_every_operation_answers(
     async with AsyncExitStack() as stack:
         job = await Job.begin(world, stack)
         await round_of_everything(job, 1)
-        from marketplace.app import create_app
-
-        app = create_app(Settings(data_dir=tmp_path), database=db)
+        app = app_for(db, Settings(data_dir=tmp_path))
         people = await everybody(world, app, stack)
         real = await Real.read(owner)
         faults: list[str] = []
@@ -254,12 +252,10 @@ def broken_files(chance: random.Random, many: int) -> Iterator[tuple[str, bytes]
 
 async def test_no_file_breaks_an_upload(owner: asyncpg.Connection, db: Database, tmp_path: Any) -> None:
     """Uploaded, read, checked and landed, or refused in words; the ledger's totals are those of what landed."""
-    from marketplace.app import create_app
-
     world = await World.make(owner, db)
     chance = random.Random(SEED)
     async with AsyncExitStack() as stack:
-        app = create_app(Settings(data_dir=tmp_path), database=db)
+        app = app_for(db, Settings(data_dir=tmp_path))
         people = await everybody(world, app, stack)
         taken = 0
         for number, (named, content) in enumerate(broken_files(chance, 20 * EACH)):

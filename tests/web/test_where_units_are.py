@@ -35,11 +35,11 @@ SCOPES = frozenset({"sourcing.read", "company.read"})
 
 
 @pytest.fixture
-async def site(world: World) -> AsyncIterator[Site]:
+async def site(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """Units in own stock, at a partner, reserved, and of a part that replaces another; a serial; at one moment."""
     async with open_site(world) as opened:
         now = datetime.now(UTC)
-        opened.app.dependency_overrides[request_time] = lambda: now
+        monkeypatch.setitem(opened.app.dependency_overrides, request_time, lambda: now)
         await opened.job.sold(4, offered=10)
         await opened.job.called(1)
         newer = await world.make_part(f"{world.tag}-100-B")

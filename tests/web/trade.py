@@ -15,25 +15,21 @@ import httpx
 from fastapi import FastAPI
 
 from marketplace.agreements.presets import PRESETS
-from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.listings import queries as listings
 from marketplace.listings import service
 from marketplace.listings.service import NewLine
 from marketplace.settings import Settings
 from tests.agreed import person, publish
-from tests.clients import token_for
+from tests.clients import app_for, token_for
 from tests.world import Party, World
-from web.app import create_web
 
 HTML = {"accept": "text/html"}
 
 
 def site_for(database: Database, *, demo: bool = False) -> FastAPI:
     """The whole application, pages included, on a test database."""
-    app = create_app(Settings(demo=demo, secret_key="for tests"), database=database)
-    create_web(app)
-    return app
+    return app_for(database, Settings(demo=demo, secret_key="for tests"), pages=True)
 
 
 @dataclass

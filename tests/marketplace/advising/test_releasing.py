@@ -13,11 +13,10 @@ import httpx
 import pytest
 
 from marketplace.advising import service
-from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.settings import Settings
 from tests.advised import stocked
-from tests.clients import client_for, token_for
+from tests.clients import app_for, client_for, token_for
 from tests.world import World
 
 API = "/api/v1/advice"
@@ -29,7 +28,7 @@ async def planner(
 ) -> AsyncIterator[httpx.AsyncClient]:
     owner, db = second_db
     token = await token_for(owner, second_world.maker.users["planner"], second_world.maker.id)
-    async with client_for(create_app(Settings(data_dir=tmp_path), database=db), token) as client:
+    async with client_for(app_for(db, Settings(data_dir=tmp_path)), token) as client:
         yield client
 
 

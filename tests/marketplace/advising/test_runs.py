@@ -16,13 +16,12 @@ from fastapi import FastAPI
 
 from marketplace.advising import queries, service
 from marketplace.advising.reckoning import Kind, Mark, advice_of, policy_from
-from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.planning import analyst
 from marketplace.planning.advice import Policy
 from marketplace.settings import Settings
 from tests.advised import stocked
-from tests.clients import client_for, token_for
+from tests.clients import app_for, client_for, token_for
 from tests.world import World
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -31,7 +30,7 @@ API = "/api/v1/advice"
 
 @pytest.fixture
 def app(db: Database, tmp_path: Path) -> FastAPI:
-    return create_app(Settings(data_dir=tmp_path), database=db)
+    return app_for(db, Settings(data_dir=tmp_path))
 
 
 @pytest.fixture

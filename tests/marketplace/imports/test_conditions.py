@@ -8,14 +8,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.imports.fields import CONDITION_NAMES
 from marketplace.imports.values import choose_conditions, condition_readings
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.kinds import CONDITION_WORDS
 from marketplace.settings import Settings
-from tests.clients import client_for, token_for
+from tests.clients import app_for, client_for, token_for
 from tests.importing import NOW, Importing, day
 from tests.world import World
 
@@ -66,7 +65,7 @@ def test_words_that_cannot_be_kept_are_named(given: dict[str, str]) -> None:
 async def test_a_word_is_given_its_meaning_and_the_next_file_knows_it(
     world: World, db: Database, owner: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    app = create_app(Settings(data_dir=tmp_path), database=db)
+    app = app_for(db, Settings(data_dir=tmp_path))
     token = await token_for(owner, world.maker.users["warehouse"], world.maker.id)
     imports = Importing(world, db, tmp_path)
     job = await imports.upload(file(world.tag, (5, "Grade A"), (2, "grade  a"), (4, "NOS"), (1, "")))
@@ -114,7 +113,7 @@ async def test_a_word_mapped_once_is_proposed_in_files_of_another_shape(
 ) -> None:
     t = world.tag
     imports = Importing(world, db, tmp_path)
-    app = create_app(Settings(data_dir=tmp_path), database=db)
+    app = app_for(db, Settings(data_dir=tmp_path))
     token = await token_for(owner, world.maker.users["warehouse"], world.maker.id)
     turn = 0
 
@@ -192,7 +191,7 @@ async def test_before_it_is_read_a_file_tells_the_words_of_its_first_rows(
 async def test_rows_that_say_no_condition_are_counted(world: World, db: Database, tmp_path: Path) -> None:
     t = world.tag
     imports = Importing(world, db, tmp_path)
-    app = create_app(Settings(data_dir=tmp_path), database=db)
+    app = app_for(db, Settings(data_dir=tmp_path))
     token = await token_for(world.owner, world.maker.users["warehouse"], world.maker.id)
     blank = f"Part number,Qty,Condition\n{t}-0,1,used\n{t}-1,2,\n{t}-2,3,  \n{t}-3,none,\n"
     job = await imports.upload(blank, snapshot_on=day(20))

@@ -12,14 +12,13 @@ import asyncpg
 import httpx
 import pytest
 
-from marketplace.app import create_app
 from marketplace.db.session import Database
 from marketplace.imports import queries, service
 from marketplace.imports.fates import IN_FILE, changes, refuse_unless_checked
 from marketplace.imports.queries import FateRow, Job
 from marketplace.kit.errors import DomainError
 from marketplace.settings import Settings
-from tests.clients import client_for, token_for
+from tests.clients import app_for, client_for, token_for
 from tests.counting import counted
 from tests.importing import NOW, Importing, day
 from tests.world import World
@@ -203,7 +202,7 @@ def test_rows_are_there_while_a_file_is_checked_and_not_landed(step: str, code: 
 async def keeper(
     world: World, db: Database, owner: asyncpg.Connection, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Settings(data_dir=tmp_path), database=db)
+    app = app_for(db, Settings(data_dir=tmp_path))
     async with client_for(app, await token_for(owner, world.maker.users["warehouse"], world.maker.id)) as client:
         yield client
 
@@ -262,7 +261,7 @@ async def test_fates_over_http(
         refused = await keeper.get(f"/api/v1/imports/{job}/rows", params=ask)
         assert (refused.status_code, refused.json()["code"]) == (422, code)
     token = await token_for(owner, world.buyer.users["warehouse"], world.buyer.id)
-    async with client_for(create_app(Settings(data_dir=imports.folder), database=db), token) as stranger:
+    async with client_for(app_for(db, Settings(data_dir=imports.folder)), token) as stranger:
         hidden = await stranger.get(f"/api/v1/imports/{job}/rows")
         assert (hidden.status_code, hidden.json()["code"]) == (404, "import.not_found")
 
