@@ -238,7 +238,7 @@ async def rows(
         session, actor.company_id, run_id, wanted, after=(place[0], place[1]) if place else None, limit=limit + 1
     )
     page = cut(found, limit, lambda r: [repr(r.stake), r.part_id], secret)
-    return PageOut(items=rows_out(page.items, policy_from(run.policy)), next=page.next)
+    return PageOut(items=rows_out(page.items, policy_from(run.policy, run.totals)), next=page.next)
 
 
 @advice.get("/{run_id}/parts/{part_id}", summary="What is advised for one part")
@@ -246,7 +246,7 @@ async def one_part(session: Reading, actor: ReadsPlanning, run_id: UUID, part_id
     """With its sentence."""
     run = await queries.run(session, actor.company_id, run_id)
     row = await queries.advice_row(session, actor.company_id, run_id, part_id)
-    return rows_out([row], policy_from(run.policy))[0]
+    return rows_out([row], policy_from(run.policy, run.totals))[0]
 
 
 @advice.post("/{run_id}/accept", status_code=201, summary="Take advised lines into draft postings")

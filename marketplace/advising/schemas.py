@@ -94,7 +94,7 @@ AdviceWord = Literal["none", "keep", "release", "scrap"]
 ClassWord = Literal["unknown", "silent", "rare", "smooth", "intermittent", "erratic", "lumpy"]
 MarkWord = Literal[
     "protected", "no_price", "other_currency", "no_history", "short", "silent", "gaps", "returns", "outliers", "packs", "stopped", "replaced",
-    "pooled", "unsteady", "several",
+    "pooled", "unsteady", "several", "stated",
 ]  # fmt: skip
 
 

@@ -188,7 +188,7 @@ async def one(visit: Reads, run_id: UUID) -> Response:
 
 async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
     run = await queries.run(visit.session, visit.actor.company_id, run_id)
-    policy, wanted = policy_from(run.policy), _filter(visit)
+    policy, wanted = policy_from(run.policy, run.totals), _filter(visit)
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AdviceRow], str | None]:
         key = read_bookmark(mark, visit.secret, float, UUID)
@@ -325,7 +325,7 @@ async def progress(visit: Reads, run_id: UUID) -> Response:
 async def totals(visit: Reads, run_id: UUID) -> Response:
     """What it comes to on one page: the money, how it splits, what it assumes, and what it does not know."""
     run = await queries.run(visit.session, visit.actor.company_id, run_id)
-    policy = policy_from(run.policy)
+    policy = policy_from(run.policy, run.totals)
     readings = [read(name) for name in policy.presets]
     return visit.show(
         "advice/totals.html", run=run, policy=policy, money=_money, sure=_sure, risks=RISKS, told=outlook.told_about(policy),
@@ -349,7 +349,7 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     row = await queries.advice_row(visit.session, company, run_id, part_id)
     said = [s for _, s in await queries.said_of_parts(visit.session, company, [part_id])]
     months = months_of([(s.first, s.units) for s in said])
-    policy = policy_from(run.policy)
+    policy = policy_from(run.policy, run.totals)
     found = wording.as_advice([row], policy, _FIGURES)
     # A second of reckoning is nothing that other requests should wait for.
     others = await asyncio.to_thread(outlook.other_terms, found) if row.advised else []
