@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from marketplace.advising.reckoning import CHUNK, Columns, Kind, Mark, advice_of, parts_of
 from marketplace.kit.errors import invalid
@@ -18,9 +19,10 @@ from marketplace.planning.advice import Policy, cover, even_rate, hazard_of, win
 from marketplace.planning.clauses import Reach, read
 from marketplace.planning.coverage import pool_first
 from marketplace.planning.inputs import MOST_YEARS, Array, Flags, Ints, added, numbers
-from marketplace.planning.portfolio import Options, choose, options, sweep, towards
+from marketplace.planning.portfolio import FRONTIER_POINTS, Chosen, Options, choose, options, towards
 
 _WIDE = ("keep", "release", "scrap", "worth", "cash", "coverage", "space")
+_TRIED, _WIDEST = 61, 12.0
 MOST_MOVED = 100_000
 """The frontier moves so many parts, those with the most money in stock; the others stay as advised."""
 USUAL_LEAST: Mapping[int, float] = {0: 0.5, 1: 0.8, 2: 0.95}
@@ -82,7 +84,8 @@ def _options(columns: Columns, at: Ints, policy: Policy) -> Options:
         some = at[start : start + CHUNK]
         one = options(advice_of({n: c[some] for n, c in columns.items()}, policy))
         # Half as wide: of a million parts all options are 250 MB.
-        made.append(replace(one, **{n: getattr(one, n).astype(np.float32) for n in _WIDE}))
+        narrow = {n: getattr(one, n).astype(np.float32) for n in _WIDE}
+        made.append(replace(one, **narrow, weight=weights({"level": columns["level"][some]})))
     joined = {n: np.concatenate([getattr(o, n) for o in made]) for n in (*_WIDE, "weight")}
     return Options(made[0].names, **joined)
 
@@ -95,13 +98,13 @@ def _moved(columns: Columns) -> Ints:
 
 
 def weights(columns: Mapping[str, Any]) -> Array:
-    """How much a part's coverage counts: its yearly demand at cost, times one more than its criticality."""
-    cost = np.nan_to_num(columns["cost"])
-    return np.asarray(columns["rate"] * np.where(cost > 0, cost, 1.0) * (1.0 + columns["level"]), dtype=np.float64)
+    """How much a part's coverage counts: one more than its criticality. By demand or money a few parts that are asked for all the time,
+    and that no stock covers for years, would hide all the others."""
+    return 1.0 + np.asarray(columns["level"], dtype=np.float64)
 
 
 def mean(weight: Array, sure: Array) -> float:
-    """Coverage of all, by weight."""
+    """Share of the parts, by weight, that are expected to see no demand go unmet."""
     total = float(weight.sum())
     return float((weight * sure).sum()) / total if total > 0 else float(sure.mean()) if sure.size else 1.0
 
@@ -177,13 +180,33 @@ def frontier(columns: Columns, policy: Policy) -> list[dict[str, float]]:
     inside = float(given.weight.sum())
     fixed = {n: float(columns[n][rest & columns["advised"]].sum()) for n in ("cash", "worth")}
     stays = {n: float(columns[n][rest].sum()) for n in ("keep", "release", "scrap")}
-    found = []
-    for share, point in sweep(given):
-        found.append({
+    return [
+        {
             "share": share, "cash": point.cash + fixed["cash"], "worth": point.worth + fixed["worth"], "sure": (point.coverage * inside + outside) / total,
             **{n: float(given.of(n, point.option).sum()) + stays[n] for n in stays},
-        })  # fmt: skip
-    return found
+        }
+        for share, point in _spread(given)
+    ]  # fmt: skip
+
+
+def _spread(given: Options) -> list[tuple[float, Chosen]]:
+    """Points that lie about as far from each other on the picture: one exchange of coverage for cash is not like another, so many are
+    tried and few are kept."""
+    tried = [
+        (share, towards(given, share))
+        for share in (0.0, *special.expit(np.linspace(-_WIDEST, _WIDEST, _TRIED)).tolist(), 1.0)
+    ]
+    cash, sure = (np.array([getattr(p, n) for _, p in tried]) for n in ("cash", "coverage"))
+    far = np.abs(np.diff(cash)) / max(float(np.ptp(cash)), 1e-300) + np.abs(np.diff(sure)) / max(
+        float(np.ptp(sure)), 1e-300
+    )
+    along = np.concatenate([[0.0], np.cumsum(far)])
+    at = np.unique(np.searchsorted(along, np.linspace(0.0, along[-1], FRONTIER_POINTS)))
+    kept: list[tuple[float, Chosen]] = []
+    for one in (tried[n] for n in at.tolist()):
+        if not kept or (one[1].cash, one[1].coverage) != (kept[-1][1].cash, kept[-1][1].coverage):
+            kept.append(one)
+    return kept
 
 
 # -- what a run comes to beside its sums -------------------------------------------------------------------------

@@ -115,13 +115,12 @@ class Attempts:
 
     async def still_mine(self, session: WriteSession, tenant: Tenant, run_id: UUID, attempt: int) -> bool:
         """Whether this attempt may write; the row is locked until the transaction ends."""
-        return bool(
-            await fetch_value(
+        mine = await fetch_value(
             session,
             f"SELECT state = 'running' AND attempt = $3 FROM {self.table} WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE",
             run_id, tenant.company, attempt,
         )  # fmt: skip
-        )
+        return bool(mine)
 
 
 async def run(

@@ -254,19 +254,13 @@ def towards(given: Options, share: float) -> Chosen:
 def frontier(given: Options, *, points: int = FRONTIER_POINTS) -> list[Chosen]:
     """From the most coverage to the most cash at once: no other choice of options brings more of both, and coverage is the weighted
     mean. Between them the exchange of one for the other is swept. No two points have the same sums."""
-    return [point for _, point in sweep(given, points=points)]
-
-
-def sweep(given: Options, *, points: int = FRONTIER_POINTS) -> list[tuple[float, Chosen]]:
-    """As ``frontier``, each point with its share as ``towards`` takes it."""
     if points < 2:
         raise invalid("planning.number", "A frontier has at least two points.", field="points")
-    found: list[tuple[float, Chosen]] = []
+    found: list[Chosen] = []
     for step in range(points):
-        share = step / (points - 1)
-        point = towards(given, share)
-        if not found or (point.cash, point.coverage) != (found[-1][1].cash, found[-1][1].coverage):
-            found.append((share, point))
+        point = towards(given, step / (points - 1))
+        if not found or (point.cash, point.coverage) != (found[-1].cash, found[-1].coverage):
+            found.append(point)
     return found
 
 

@@ -1,7 +1,8 @@
 """Scenarios of the advisor, and where the hazard of a row comes from.
 
 A run may be made from another one under a name and with limits; each row then says whether something else is advised than there, and how
-much more comes in at once. A row also keeps how much hangs on its part, and what partners' use its hazard was learnt from.
+much more comes in at once. A row also keeps how much hangs on its part, and what partners' use its hazard was learnt from. Parts requests
+are found by their part, for what was asked for since a run.
 
 Undo: downgrade() drops the columns; scenarios then stand as runs of their own.
 
@@ -47,9 +48,11 @@ def upgrade() -> None:
         "ix_advice_row_differs", "advice_row", ["run_id", sa.text("abs(apart) DESC"), sa.text("part_id DESC")],
         postgresql_where=sa.text("differs"),
     )  # fmt: skip
+    op.create_index("ix_requisition_part", "requisition", ["maker_id", "part_id", "created_at"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_requisition_part", "requisition")
     op.drop_index("ix_advice_row_differs", "advice_row")
     op.drop_column("advice_row", "apart")
     op.drop_column("advice_row", "differs")

@@ -17,7 +17,8 @@ from marketplace.advising.queries.demand import (
     said_of_parts,
     same_demand_file,
 )
-from marketplace.advising.queries.partners import copy_lines, rights, use_of_agreements
+from marketplace.advising.queries.outcomes import Came, came_of
+from marketplace.advising.queries.partners import copy_lines, names_of, rights, use_of_agreements
 from marketplace.advising.queries.runs import (
     AdviceRow,
     Difference,
@@ -39,6 +40,7 @@ from marketplace.advising.queries.runs import (
 
 __all__ = [
     "AdviceRow",
+    "Came",
     "DecisionRow",
     "DemandFile",
     "Difference",
@@ -49,6 +51,7 @@ __all__ = [
     "Said",
     "advice_row",
     "advice_rows",
+    "came_of",
     "copy_history",
     "copy_lines",
     "copy_stock",
@@ -62,6 +65,7 @@ __all__ = [
     "going_for_update",
     "least_coverage",
     "maker_named",
+    "names_of",
     "own_makers",
     "parts_numbered",
     "places_of",

@@ -96,3 +96,9 @@ async def use_of_agreements(session: AsyncSession, company_id: UUID, now: dateti
     """Of every agreement there ever was: what a holder did under one that has ended tells of its habits too."""
     rows = await fetch(session, _EXPOSURE, company_id, now)
     return [Use(r["id"], r["holder_id"], r["clause"], r["years"], r["used"]) for r in rows]
+
+
+async def names_of(session: AsyncSession, company_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Names of companies; those that may not be seen are left out."""
+    rows = await fetch(session, "SELECT id, name FROM company WHERE id = ANY($1::uuid[])", list(company_ids))
+    return {r["id"]: r["name"] for r in rows}

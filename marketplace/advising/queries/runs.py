@@ -236,6 +236,9 @@ class AdviceRow:
     use_years: float
 
 
+_DECIDED = {"advised": "IS TRUE", "otherwise": "IS FALSE", "none": "IS NULL"}
+
+
 @dataclass(frozen=True, slots=True)
 class RowFilter:
     """Which rows; None is no filter. ``marks``: rows that have all of these."""
@@ -246,6 +249,8 @@ class RowFilter:
     preset: int | None = None
     number: str | None = None
     """Normalised; what a part's own number begins with."""
+    decided: str | None = None
+    """advised: as advised; otherwise: with a reason; none: nobody decided yet."""
 
 
 async def rows(
@@ -274,6 +279,9 @@ async def rows(
         also("a.marks & {0} = {0}", wanted.marks)
     if wanted.preset is not None:
         also("a.preset = {}", wanted.preset)
+    if wanted.decided:
+        latest = "(SELECT d.reason IS NULL FROM advice_decision d WHERE d.run_id = a.run_id AND d.part_id = a.part_id ORDER BY d.id DESC LIMIT 1)"
+        where.append(f"{latest} {_DECIDED[wanted.decided]}")
     if wanted.number:
         also('p.number_norm >= {0} COLLATE "C" AND p.number_norm < {0} || chr(1114111) COLLATE "C"', wanted.number)
     if after is not None:
