@@ -17,7 +17,8 @@ from pgqueuer import PgQueuer, RetryRequested
 from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
 
-from marketplace.db.session import Database, Tenant, WriteSession, driver, execute, fetch_one, fetch_value
+from marketplace.db.session import Database, Tenant, WriteSession, driver, execute
+from marketplace.jobs.queries import run_for_update
 from marketplace.kit.errors import DomainError, Kind
 
 JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -71,11 +72,7 @@ class Attempts:
     ) -> None:
         """Begins it and has it done; done twice, it does nothing twice. What cannot be done ends it as 'failed' with the words."""
         async with database.write(tenant) as session:
-            found = await fetch_one(
-                session,
-                f"SELECT state, attempt FROM {self.table} WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE",
-                run_id, tenant.company,
-            )  # fmt: skip
+            found = await run_for_update(session, self.table, tenant.company, run_id)
             if found is None or found["state"] in ("done", "failed"):
                 return
             attempt = found["attempt"]
@@ -115,12 +112,8 @@ class Attempts:
 
     async def still_mine(self, session: WriteSession, tenant: Tenant, run_id: UUID, attempt: int) -> bool:
         """Whether this attempt may write; the row is locked until the transaction ends."""
-        mine = await fetch_value(
-            session,
-            f"SELECT state = 'running' AND attempt = $3 FROM {self.table} WHERE id = $1 AND company_id = $2 FOR NO KEY UPDATE",
-            run_id, tenant.company, attempt,
-        )  # fmt: skip
-        return bool(mine)
+        found = await run_for_update(session, self.table, tenant.company, run_id)
+        return found is not None and found["state"] == "running" and found["attempt"] == attempt
 
 
 async def run(
