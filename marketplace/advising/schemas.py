@@ -137,7 +137,7 @@ class PolicyIn(BodyIn):
         return made
 
 
-class LimitsIn(BaseModel):
+class LimitsIn(BodyIn):
     """What all parts together, or each of a criticality, have to keep."""
 
     cash: float = Field(default=0.0, ge=0, description="Money that has to come in at once.")
