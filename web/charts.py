@@ -122,6 +122,84 @@ def chart(
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """A point of a curve: where it lies in pixels, what it says, and where a click on it leads ("": nowhere)."""
+
+    x: float
+    y: float
+    words: str
+    href: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One figure against another, as a line through points that can be chosen."""
+
+    path: str
+    spots: tuple[Spot, ...]
+    ticks_x: tuple[Tick, ...]
+    ticks_y: tuple[Tick, ...]
+    width: int = WIDTH
+    height: int = HEIGHT + 40
+    bottom: int = HEIGHT + 40 - BOTTOM
+
+
+def curve(
+    points: Sequence[tuple[Decimal, Decimal, str, str]], marked: Sequence[tuple[Decimal, Decimal, str]] = ()
+) -> Curve | None:
+    """Draws ``points`` (x, y, words, where a click leads) as a line, and ``marked`` ones (x, y, words) beside it. None where there is
+    nothing to draw."""
+    every = [(x, y) for x, y, *_ in points] + [(x, y) for x, y, _ in marked]
+    if not points:
+        return None
+    blank = Curve("", (), (), ())
+    across, up = _scale([x for x, _ in every]), _scale([y for _, y in every])
+    inner = blank.bottom - TOP
+    left = LEFT + 26  # levels are written there
+
+    def x_of(value: Decimal) -> float:
+        return round(left + float((value - across[0]) / (across[1] - across[0])) * (WIDTH - left - RIGHT - 8), 1)
+
+    def y_of(value: Decimal) -> float:
+        return round(blank.bottom - float((value - up[0]) / (up[1] - up[0])) * inner, 1)
+
+    path = " ".join(f"{'L' if n else 'M'}{x_of(x)} {y_of(y)}" for n, (x, y, *_) in enumerate(points))
+    spots = [Spot(x_of(x), y_of(y), words, href, "") for x, y, words, href in points]
+    spots += [Spot(x_of(x), y_of(y), words, "", "chosen") for x, y, words in marked]
+    ticks_x, level = [], across[0]
+    while level <= across[1]:
+        ticks_x.append(Tick(x_of(level), _short(level), "end" if level + across[2] > across[1] else "middle"))
+        level += across[2]
+    ticks_y, level = [], up[0]
+    while level <= up[1]:
+        ticks_y.append(Tick(y_of(level), f"{level.normalize():,f}", "start"))
+        level += up[2]
+    return Curve(path, tuple(spots), tuple(ticks_x), tuple(ticks_y))
+
+
+def _scale(values: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+    """Round ends around the values, and the step between ticks."""
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low - 1, high + 1
+    step = nice_step(high - low)
+    return (
+        (low / step).to_integral_value(ROUND_FLOOR) * step,
+        (high / step).to_integral_value(ROUND_CEILING) * step,
+        step,
+    )
+
+
+def _short(value: Decimal) -> str:
+    """12,000,000 as 12M: room for five of them under a picture."""
+    for size, letter in ((Decimal(10) ** 9, "bn"), (Decimal(10) ** 6, "M"), (Decimal(1_000), "k")):
+        if abs(value) >= size:
+            return f"{(value / size).normalize():f}{letter}"
+    return f"{value.normalize():f}"
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bar: where it begins, how high and how wide it is, in pixels; ``tone`` colours it, ``words`` say it."""
 

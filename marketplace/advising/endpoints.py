@@ -11,26 +11,36 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 
 from marketplace.advising import queries, service, wording
+from marketplace.advising.comparing import MOST_COMPARED
 from marketplace.advising.overlay import months_of
 from marketplace.advising.permissions import ReadsPlanning, WritesPlanning
 from marketplace.advising.queries import AdviceRow, RowFilter
 from marketplace.advising.reckoning import Kind, policy_from
 from marketplace.advising.schemas import (
+    LEVEL_WORDS,
     AcceptedOut,
     AcceptIn,
     AdviceRowOut,
     AdviceWord,
     ClassWord,
+    ComparedOut,
+    ComparisonOut,
+    DecidedWord,
     DecideIn,
     DemandFileOut,
     DemandIssueOut,
     DemandUploadedOut,
+    DifferenceOut,
+    FrontierOut,
     HistoryOut,
     MarkWord,
     MonthOut,
-    PolicyIn,
+    OutcomeOut,
+    PointOut,
+    RunIn,
     RunOut,
 )
+from marketplace.advising.using import From
 from marketplace.db.requests import PageSecret, Reading, Writing
 from marketplace.imports.endpoints import chunks_of
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
@@ -158,7 +168,7 @@ def rows_out(rows: Sequence[AdviceRow], policy: Policy) -> list[AdviceRowOut]:
                     "part_id": r.part_id, "part_number": r.part_number, "description": r.description, "unit": r.uom, "class": wording.class_word(r.kind),
                     "cost": known(r.cost), "price_needed": known(r.price_needed), "advice": Kind(r.advice).name.lower(),
                     "preset": terms.name if terms else None, "floor": min(terms.floor, r.release) if terms else 0,
-                    "coverage_before": r.before, "coverage_after": r.after, "coverage_cautious": r.cautious,
+                    "coverage_before": r.before, "coverage_after": r.after, "coverage_cautious": r.cautious, "hazard_from": From(r.use_from).name.lower(), "criticality": LEVEL_WORDS[r.level],
                     "marks": [m.name.lower() for m in wording.marks(r.marks) if m.name], "why": found.sentence(n),
                     **{x: getattr(r, x) for x in _SAME},
                 }
@@ -179,14 +189,15 @@ def known(value: float) -> float | None:
 
 
 @advice.post("", status_code=201, summary="Have advice made for every part")
-async def start(
-    session: Writing, actor: WritesPlanning, now: Now, given: PolicyIn, key: IdempotencyKey = None
-) -> RunOut:
+async def start(session: Writing, actor: WritesPlanning, now: Now, given: RunIn, key: IdempotencyKey = None) -> RunOut:
     """From the free stock of your own, the demand histories and the prices on record. The worker does it: ask again until ``state`` is
-    done or failed."""
+    done or failed. A scenario names the run that it is compared with, and may have limits."""
 
     async def act() -> RunOut:
-        made = await service.start_run(session, actor, given.policy(), now)
+        made = await service.start_run(
+            session, actor, given.policy(), now, name=given.name, base_id=given.base_id,
+            limits=given.limits.limits() if given.limits else None,
+        )  # fmt: skip
         return RunOut.model_validate(await queries.run(session, actor.company_id, made))
 
     answer = await once(session, actor, key, "advice.start", given.model_dump(), act)
@@ -198,14 +209,30 @@ async def runs(
     session: Reading,
     actor: ReadsPlanning,
     secret: PageSecret,
+    base_id: Annotated[UUID | None, Query(description="Only scenarios made from this run.")] = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[RunOut]:
     """Paged by ``after``."""
     mark = read_bookmark(after, secret, UUID)
-    found = await queries.runs(session, actor.company_id, after=mark[0] if mark else None, limit=limit + 1)
+    found = await queries.runs(
+        session, actor.company_id, base_id=base_id, after=mark[0] if mark else None, limit=limit + 1
+    )
     page = cut(found, limit, lambda r: [r.id], secret)
     return PageOut(items=[RunOut.model_validate(r) for r in page.items], next=page.next)
+
+
+@advice.get("/compare", summary="Two to four runs side by side")
+async def compare(
+    session: Reading,
+    actor: ReadsPlanning,
+    run: Annotated[list[UUID], Query(min_length=2, max_length=MOST_COMPARED, description="Runs that have ended.")],
+) -> ComparisonOut:
+    """Each with what it comes to, and how far it is from the run that it was made from."""
+    found = await service.compared(session, actor.company_id, run)
+    return ComparisonOut(
+        runs=[ComparedOut.model_validate({"run_id": r.id, "name": r.name, "created_at": r.created_at, **f}) for r, f in found]
+    )  # fmt: skip
 
 
 @advice.get("/{run_id}", summary="One run: how far it is, and what it comes to")
@@ -223,6 +250,7 @@ async def rows(
     advice: AdviceWord | None = None,
     demand_class: ClassWord | None = None,
     mark: MarkWord | None = None,
+    decided: DecidedWord | None = None,
     number: Annotated[str | None, Query(max_length=80, description="What the part number begins with.")] = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
@@ -233,12 +261,81 @@ async def rows(
     wanted = RowFilter(
         advice=Kind[advice.upper()] if advice else None, kind=DemandClass[demand_class.upper()] if demand_class else None,
         marks=wording.mark_named(mark) if mark else 0, number=normalise(number) if number else None,
+        decided=decided,
     )  # fmt: skip
     found = await queries.rows(
         session, actor.company_id, run_id, wanted, after=(place[0], place[1]) if place else None, limit=limit + 1
     )
     page = cut(found, limit, lambda r: [repr(r.stake), r.part_id], secret)
-    return PageOut(items=rows_out(page.items, policy_from(run.policy)), next=page.next)
+    return PageOut(items=rows_out(page.items, policy_from(run.policy, run.totals)), next=page.next)
+
+
+@advice.get("/{run_id}/frontier", summary="Money released against coverage")
+async def frontier(session: Reading, actor: ReadsPlanning, run_id: UUID) -> FrontierOut:
+    """From the most coverage to the most cash; a scenario is made at a point by its ``share``. Reckoned with the run."""
+    run = await queries.run(session, actor.company_id, run_id)
+    totals = service.frontier_of(run)
+    return FrontierOut(
+        currency=run.currency, cash=totals["all"]["cash"], sure=totals["sure"]["after"], points=[PointOut.model_validate(p) for p in totals["frontier"]]
+    )  # fmt: skip
+
+
+@advice.get("/{run_id}/differences", summary="Parts of which a scenario advises something else")
+async def differences(
+    session: Reading,
+    actor: ReadsPlanning,
+    secret: PageSecret,
+    run_id: UUID,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[DifferenceOut]:
+    """Most cash between them first; empty for a run that is no scenario. Paged by ``after``."""
+    place = read_bookmark(after, secret, float, UUID)
+    run = await queries.run(session, actor.company_id, run_id)
+    found = await queries.differences(session, run, after=(place[0], place[1]) if place else None, limit=limit + 1)
+    page = cut(found, limit, lambda d: [repr(abs(d.apart)), d.part_id], secret)
+    return PageOut(items=[DifferenceOut.model_validate(d) for d in page.items], next=page.next)
+
+
+@advice.get("/{run_id}/outcomes", summary="What was advised beside what came")
+async def outcomes(
+    session: Reading,
+    actor: ReadsPlanning,
+    secret: PageSecret,
+    now: Now,
+    run_id: UUID,
+    advice: AdviceWord | None = None,
+    decided: DecidedWord | None = None,
+    number: Annotated[str | None, Query(max_length=80, description="What the part number begins with.")] = None,
+    after: str | None = None,
+    limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
+) -> PageOut[OutcomeOut]:
+    """Per part: advised, decided, released, sold, called back, used up, demand and shortage since, money expected against money so far.
+    Most money at stake first. Paged by ``after``."""
+    place = read_bookmark(after, secret, float, UUID)
+    run = await queries.run(session, actor.company_id, run_id)
+    wanted = RowFilter(
+        advice=Kind[advice.upper()] if advice else None, number=normalise(number) if number else None, decided=decided
+    )
+    found = await queries.rows(
+        session, actor.company_id, run_id, wanted, after=(place[0], place[1]) if place else None, limit=limit + 1
+    )
+    page = cut(found, limit, lambda r: [repr(r.stake), r.part_id], secret)
+    came = await service.came(session, run, page.items, now)
+    return PageOut(
+        items=[
+            OutcomeOut.model_validate(
+                {
+                    "part_id": o.row.part_id, "part_number": o.row.part_number, "decided": o.word, "decided_release": o.decision.release if o.decision else None,
+                    "reason": o.decision.reason if o.decision else None, "demand": o.demand, "expected_demand": o.expected, "expected_cash": o.row.cash,
+                    "cash": o.came.earned, **{n: getattr(o.row, n) for n in ("keep", "release", "scrap")},
+                    **{n: getattr(o.came, n) for n in ("released", "sold", "called", "used", "asked", "unmet", "paid")},
+                }
+            )
+            for o in came
+        ],
+        next=page.next,
+    )  # fmt: skip
 
 
 @advice.get("/{run_id}/parts/{part_id}", summary="What is advised for one part")
@@ -246,7 +343,7 @@ async def one_part(session: Reading, actor: ReadsPlanning, run_id: UUID, part_id
     """With its sentence."""
     run = await queries.run(session, actor.company_id, run_id)
     row = await queries.advice_row(session, actor.company_id, run_id, part_id)
-    return rows_out([row], policy_from(run.policy))[0]
+    return rows_out([row], policy_from(run.policy, run.totals))[0]
 
 
 @advice.post("/{run_id}/accept", status_code=201, summary="Take advised lines into draft postings")

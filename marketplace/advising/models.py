@@ -93,7 +93,8 @@ class DemandStage(Row):
 
 class AdviceRun(Row):
     """Advice on all parts at one moment, under one policy. ``attempt``: how often a worker has begun it; whoever began it last may
-    write. ``totals``: as ``reckoning.totals``."""
+    write. ``totals``: as ``reckoning.totals``, with what ``scenarios`` adds. A scenario has a ``name`` and the run that it was made from
+    (``base_id``), and may have ``limits`` (``scenarios.Limits``)."""
 
     __tablename__ = "advice_run"
     id: Mapped[Id]
@@ -107,12 +108,19 @@ class AdviceRun(Row):
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
     error: Mapped[str | None]
     totals: Mapped[dict[str, Any] | None]
+    name: Mapped[str | None]
+    base_id: Mapped[UUID | None] = mapped_column(ForeignKey("advice_run.id"))
+    limits: Mapped[dict[str, Any] | None]
     created_by: Mapped[UUID]
     created_at: Mapped[Created]
     finished_at: Mapped[datetime | None]
     __table_args__ = (
         CheckConstraint("state IN ('waiting','running','done','failed')", name="state"),
+        CheckConstraint("name = btrim(name) AND length(name) BETWEEN 1 AND 80", name="name"),
         Index("ix_advice_run_company", "company_id", text("id DESC")),
+        Index(
+            "ix_advice_run_base", "company_id", "base_id", text("id DESC"), postgresql_where=text("base_id IS NOT NULL")
+        ),
     )
 
 
@@ -120,6 +128,8 @@ def _figures() -> list[Column[Any]]:
     return [
         *(Column(n, Integer, nullable=False) for n in ("stock", "keep", "release", "scrap", "marks")),
         *(Column(n, SmallInteger, nullable=False) for n in ("class", "model", "preset", "advice")),
+        *(Column(n, SmallInteger, nullable=False, server_default=text("0")) for n in ("level", "use_from")),
+        *(Column(n, REAL, nullable=False, server_default=text("0")) for n in ("use_units", "use_used", "use_years")),
         *(Column(n, Double, nullable=False) for n in ("cost", "stake", "cash", "worth", "worth_kept", "worth_scrapped")),
         *(
             Column(n, REAL, nullable=False)
@@ -132,7 +142,9 @@ def _figures() -> list[Column[Any]]:
 class AdviceRow(Row):
     """What is advised for one part, and the figures it was reckoned from (NaN: not known): shares of certainty as ``before`` (keeping
     all), ``after``, ``cautious`` (demand at the upper end); ``stake``: what it is worth more than keeping all. ``class``, ``model``,
-    ``advice`` and ``marks`` are the numbers of the core's words; ``preset`` is a place in the policy's list, -1 for none."""
+    ``advice`` and ``marks`` are the numbers of the core's words; ``preset`` is a place in the policy's list, -1 for none. ``use_from``: where the hazard comes from
+    (``using.From``), ``use_*``: what the partners that hold the part have and used. Of a scenario, ``differs``: something else than the
+    run that it was made from, ``apart``: so much more cash at once."""
 
     __table__ = Table(
         "advice_row",
@@ -141,6 +153,15 @@ class AdviceRow(Row):
         Column("part_id", Uuid, primary_key=True),
         Column("company_id", Uuid, nullable=False),
         *_figures(),
+        Column("differs", Boolean, nullable=False, server_default=text("false")),
+        Column("apart", Double, nullable=False, server_default=text("0")),
+        Index(
+            "ix_advice_row_differs",
+            "run_id",
+            text("abs(apart) DESC"),
+            text("part_id DESC"),
+            postgresql_where=text("differs"),
+        ),
         Index("ix_advice_row_stake", "run_id", text("stake DESC"), text("part_id DESC")),
         Index("ix_advice_row_advice", "run_id", "advice", text("stake DESC"), text("part_id DESC")),
     )

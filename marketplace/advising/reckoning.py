@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from marketplace.advising.overlay import Spread
+from marketplace.advising.using import From, PartUse
 from marketplace.planning.advice import Advice, Parts, Policy, advise
 from marketplace.planning.analyst import MOST_TRIED
 from marketplace.planning.choosing import HELD_OUT, Choice, choose, predict
+from marketplace.planning.classes import DemandClass
 from marketplace.planning.clauses import read
 from marketplace.planning.gamma_poisson import Catalogue, Counts, Rates, count, learn, learn_slope
 from marketplace.planning.histories import History, clean, heads, pool
@@ -54,12 +56,14 @@ class Mark(IntFlag):
     POOLED = 4096
     UNSTEADY = 8192
     SEVERAL = 16384
+    STATED = 32768
+    """Protected by the company's own word; ``PROTECTED`` is the stock file's."""
 
 
 FIELDS: Sequence[tuple[str, str]] = (
     ("run_id", "uuid"), ("part_id", "uuid"), *((n, "int4") for n in ("stock", "keep", "release", "scrap", "marks")),
-    *((n, "int2") for n in ("class", "model", "preset", "advice")), *((n, "float8") for n in ("cost", "stake", "cash", "worth", "worth_kept", "worth_scrapped")),
-    *((n, "float4") for n in ("rate", "rate_low", "rate_high", "decline", "size", "hazard", "price_needed", "before", "after", "cautious")),
+    *((n, "int2") for n in ("class", "model", "preset", "advice", "level", "use_from")), *((n, "float8") for n in ("cost", "stake", "cash", "worth", "worth_kept", "worth_scrapped")),
+    *((n, "float4") for n in ("rate", "rate_low", "rate_high", "decline", "size", "hazard", "price_needed", "before", "after", "cautious", "use_units", "use_used", "use_years")),
     *((n, "bool") for n in ("advised", "exact", "steady")),
 )  # fmt: skip
 """Columns of a row of advice as they are copied in."""
@@ -77,6 +81,10 @@ class Stock:
     protected: Flags
     foreign: Flags
     """Its only price is in another currency."""
+    stated: Flags
+    """Protected by the company's own word."""
+    level: Ints
+    """How much hangs on it: 0 ordinary, 1 important, 2 vital."""
 
 
 def places(parts: npt.NDArray[np.bytes_], wanted: npt.NDArray[np.bytes_]) -> Ints:
@@ -137,21 +145,33 @@ def rates_of(raw: Spread, catalogue: Catalogue, choice: Choice) -> Rates:
 
 
 def reckon(
-    stock: Stock, at: slice, raw: Spread, old: Flags, marks: Ints, catalogue: Catalogue, choice: Choice, policy: Policy
+    stock: Stock,
+    at: slice,
+    raw: Spread,
+    old: Flags,
+    marks: Ints,
+    catalogue: Catalogue,
+    choice: Choice,
+    policy: Policy,
+    use: PartUse | None = None,
 ) -> Columns:
-    """The columns of a chunk's parts that have stock."""
+    """The columns of a chunk's parts that have stock. ``use``: of all parts, by the partners that hold them."""
     rates, kinds, models = predict(_history(raw[at]), catalogue, choice)
     rates.shape[old[at]] = 1e-6
     low, high = rates.interval()
     held = np.flatnonzero(stock.units[at] > 0)
     parts = Parts.of(
         stock.units[at], rates.rate, np.where(stock.cost[at] > 0, stock.cost[at], np.nan), rate_low=low, rate_high=high,
-        decline=rates.decline, protected=stock.protected[at], unknown=(marks[at] & Mark.NO_HISTORY) > 0,
+        decline=rates.decline, protected=stock.protected[at] | stock.stated[at], unknown=(marks[at] & Mark.NO_HISTORY) > 0,
+        hazard=np.nan if use is None else use.hazard[at], criticality=stock.level[at], space=1.0,
     ).rows(held)  # fmt: skip
     found = _columns(advise(parts, replace(policy, exact_parts=0)))
+    if use is not None:
+        found |= {"use_units": use.units[at][held], "use_used": use.used[at][held], "use_years": use.years[at][held]}
     found |= {"part_id": stock.parts[at][held], "class": kinds[held], "model": models[held], "size": rates.size[held]}
     odd = marks[at][held].copy()
-    odd[parts.protected] |= Mark.PROTECTED
+    odd[stock.protected[at][held]] |= Mark.PROTECTED
+    odd[stock.stated[at][held]] |= Mark.STATED
     odd[np.isnan(parts.cost)] |= Mark.NO_PRICE
     odd[stock.foreign[at][held]] |= Mark.OTHER_CURRENCY
     odd[rates.size[held] >= 2] |= Mark.SEVERAL
@@ -162,13 +182,25 @@ def reckon(
 
 def _columns(found: Advice) -> Columns:
     p = found.parts
+    none = np.zeros(p.stock.size)
     return {
+        "level": p.criticality, "use_from": _use_from(found), "use_units": none, "use_used": none, "use_years": none,
         "stock": p.stock, "cost": p.cost, "rate": p.rate, "rate_low": p.rate_low, "rate_high": p.rate_high, "decline": p.decline,
         "keep": found.keep, "release": found.release, "scrap": found.scrap, "preset": found.preset,
         "advice": np.where(~found.advised, Kind.NONE, np.where(found.release > 0, Kind.RELEASE, np.where(found.scrap > 0, Kind.SCRAP, Kind.KEEP))),
         "stake": np.where(found.advised, found.worth - found.worth_kept, 0.0), "hazard": found.hazard, "price_needed": found.price_needed,
         **{n: getattr(found, n) for n in ("advised", "exact", "steady", "cash", "worth", "worth_kept", "worth_scrapped", "before", "after", "cautious")},
     }  # fmt: skip
+
+
+def _use_from(found: Advice) -> Ints:
+    """Where the hazard of each row comes from: of the terms that are advised, or else of the first that were weighed."""
+    by_terms = [
+        From.TERMS if r.name in found.policy.learnt else From.ASSUMED if r.hazard is None else From.CLAUSE
+        for r in found.readings
+    ]
+    of_terms = np.array(by_terms, dtype=np.int64)[np.maximum(found.preset, 0)]
+    return np.where(np.isnan(found.parts.hazard), of_terms, From.PARTNERS).astype(np.int64)
 
 
 def together(chunks: Sequence[Columns]) -> Columns:
@@ -189,7 +221,8 @@ def exactly(columns: Columns, at: Ints, policy: Policy) -> None:
     """These parts once more, by the exact programme, in place."""
     once_more = advise(parts_of({n: c[at] for n, c in columns.items()}), replace(policy, exact_parts=int(at.size)))
     for name, value in _columns(once_more).items():
-        columns[name][at] = value
+        if name not in ("use_units", "use_used", "use_years"):
+            columns[name][at] = value
     unsteady = ~columns["steady"][at] & (columns["release"][at] > 0)
     columns["marks"][at] = np.where(
         unsteady, columns["marks"][at] | Mark.UNSTEADY, columns["marks"][at] & ~Mark.UNSTEADY
@@ -201,7 +234,8 @@ def parts_of(columns: Mapping[str, Any]) -> Parts:
     marks = np.asarray(columns["marks"], dtype=np.int64)
     return Parts.of(
         columns["stock"], columns["rate"], columns["cost"], rate_low=columns["rate_low"], rate_high=columns["rate_high"], decline=columns["decline"],
-        protected=(marks & Mark.PROTECTED) > 0, unknown=(marks & Mark.NO_HISTORY) > 0,
+        protected=(marks & (Mark.PROTECTED | Mark.STATED)) > 0, unknown=(marks & Mark.NO_HISTORY) > 0,
+        hazard=np.where(np.asarray(columns["use_from"]) == From.PARTNERS, columns["hazard"], np.nan), criticality=columns["level"], space=1.0,
     )  # fmt: skip
 
 
@@ -239,16 +273,40 @@ def totals(columns: Columns, choice: Choice) -> dict[str, Any]:
         "preset": split(columns["preset"]), "marks": {str(m.value): int(((columns["marks"] & m) > 0).sum()) for m in Mark},
         "advised": int(on.sum()), "steady": int((columns["steady"] | (columns["release"] == 0))[on].sum()),
         "model": {str(int(k)): v for k, v in choice.model.items()}, "held": None if np.isnan(choice.held) else choice.held, "note": choice.note,
+        "calibration": calibration(choice),
     }  # fmt: skip
 
 
-def policy_from(kept: Mapping[str, Any]) -> Policy:
-    """A policy as it is kept with a run. Raises what ``Policy.check`` raises."""
-    policy = Policy(**{**kept, "presets": tuple(kept["presets"])}) if "presets" in kept else Policy(**kept)
+def calibration(choice: Choice) -> list[dict[str, Any]]:
+    """For each class that was tried: its parts, the model that is used, its loss and the next best's at the service quantile, its bias
+    (None: nothing was asked for), and the share of parts within the 90 % interval; from the held-out months."""
+    found = []
+    for kind in DemandClass:
+        scores = [s for s in choice.scores if s.demand_class == kind]
+        if not scores:
+            continue
+        won = next(s for s in scores if s.model == choice.model[kind])
+        others = [s for s in scores if s.model not in (won.model, "zero")]
+        second = min(others, key=lambda s: s.pinball)
+        found.append({
+            "class": int(kind), "parts": won.parts, "model": won.model, "pinball": won.pinball, "second": second.model, "second_pinball": second.pinball,
+            "bias": None if np.isnan(won.bias) else won.bias, "within": choice.inside.get(kind, won.within),
+        })  # fmt: skip
+    return found
+
+
+def policy_from(kept: Mapping[str, Any], totals: Mapping[str, Any] | None = None) -> Policy:
+    """A policy as it is kept with a run, with the use that the run learnt, which stands in its ``totals``. Raises what ``Policy.check``
+    raises."""
+    given = {**kept, "presets": tuple(kept["presets"])} if "presets" in kept else dict(kept)
+    use = (totals or {}).get("use", {}).get("terms", {})
+    policy = Policy(**{**given, "learnt": {name: one["hazard"] for name, one in use.items()}})
     policy.check()
     return policy
 
 
 def kept_policy(policy: Policy) -> dict[str, Any]:
     """The other way round."""
-    return {**asdict(policy), "paid_under": dict(policy.paid_under), "presets": list(policy.presets)}
+    kept = {**asdict(policy), "paid_under": dict(policy.paid_under), "presets": list(policy.presets)}
+    del kept["learnt"]  # nobody says it: each run learns it anew
+    return kept

@@ -18,7 +18,7 @@ KINDS: Mapping[Kind, str] = {
     Kind.NONE: "No advice",
 }
 MARKS: Mapping[Mark, str] = {
-    Mark.PROTECTED: "Protected", Mark.NO_PRICE: "No price", Mark.OTHER_CURRENCY: "Price in another currency only", Mark.NO_HISTORY: "No history",
+    Mark.PROTECTED: "Protected in the stock file", Mark.STATED: "Protected by your company", Mark.NO_PRICE: "No price", Mark.OTHER_CURRENCY: "Price in another currency only", Mark.NO_HISTORY: "No history",
     Mark.SHORT: "Fewer than 12 months on record", Mark.SILENT: "Never asked for", Mark.GAPS: "Months without a record", Mark.RETURNS: "Returns",
     Mark.OUTLIERS: "Outliers", Mark.PACKS: "Packs or pieces?", Mark.STOPPED: "No record of late", Mark.REPLACED: "Replaced: its demand counts at its successor",
     Mark.POOLED: "Carries its predecessors' demand", Mark.UNSTEADY: "Depends on how fast partners use units up", Mark.SEVERAL: "Asked for several at a time",

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from pgqueuer import PgQueuer, RetryRequested
 from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
 
-from marketplace.db.session import WriteSession, driver
+from marketplace.db.session import Database, Tenant, WriteSession, driver, execute
+from marketplace.jobs.queries import run_for_update
 from marketplace.kit.errors import DomainError, Kind
 
 JobHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -49,6 +51,69 @@ async def each(ids: Iterable[UUID], act: Callable[[UUID], Awaitable[int]]) -> in
                 raise  # the database is away: for all of them
             structlog.get_logger("clock").warning("not done now", id=str(key), code=error.code, words=error.message)
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Long work that is landed whole: rows of ``table`` (id, company_id, state, attempt, error, finished_at), each of which some worker
+    carries out. One that is killed has written nothing and is begun anew; whoever began it last may write, so that two workers that both
+    believe to have it do not both land it; after ``most`` it fails in words instead of going round for ever."""
+
+    table: str
+    most: int = 3
+
+    async def carry_out(
+        self,
+        database: Database,
+        tenant: Tenant,
+        run_id: UUID,
+        work: Callable[[], Awaitable[None]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Begins it and has it done; done twice, it does nothing twice. What cannot be done ends it as 'failed' with the words."""
+        async with database.write(tenant) as session:
+            found = await run_for_update(session, self.table, tenant.company, run_id)
+            if found is None or found["state"] in ("done", "failed"):
+                return
+            attempt = found["attempt"]
+            if attempt >= self.most:
+                words = f"The worker broke off {self.most} times before this run had ended: see its log, then start another one."
+                await self._fail(session, tenant, run_id, attempt, words, clock())
+                return
+            attempt += 1
+            await execute(
+                session,
+                f"UPDATE {self.table} SET state = 'running', attempt = $3 WHERE id = $1 AND company_id = $2",
+                run_id, tenant.company, attempt,
+            )  # fmt: skip
+        try:
+            await work()
+        except DomainError as error:
+            if error.kind is Kind.BUSY:
+                raise  # the queue tries again
+            async with database.write(tenant) as session:
+                await self._fail(session, tenant, run_id, attempt, error.message, clock())
+        except Exception:
+            # Nobody should wait for what will not come; the cause is the log's.
+            words = "Something went wrong that is no fault of your data. The operator's log says what."
+            async with database.write(tenant) as session:
+                await self._fail(session, tenant, run_id, attempt, words, clock())
+            raise
+
+    async def _fail(
+        self, session: WriteSession, tenant: Tenant, run_id: UUID, attempt: int, words: str, now: datetime
+    ) -> None:
+        await execute(
+            session,
+            f"UPDATE {self.table} SET state = 'failed', error = $3, finished_at = $4 WHERE id = $1 AND company_id = $2 "
+            "AND state IN ('waiting', 'running') AND attempt = $5",
+            run_id, tenant.company, words, now, attempt,
+        )  # fmt: skip
+
+    async def still_mine(self, session: WriteSession, tenant: Tenant, run_id: UUID, attempt: int) -> bool:
+        """Whether this attempt may write; the row is locked until the transaction ends."""
+        found = await run_for_update(session, self.table, tenant.company, run_id)
+        return found is not None and found["state"] == "running" and found["attempt"] == attempt
 
 
 async def run(

@@ -57,6 +57,10 @@ class Policy:
     presets: Sequence[str] = tuple(USUAL)
     renewed: bool = False
     """Rights are taken to be renewed to the horizon; otherwise they end with the window of their terms."""
+    learnt: Mapping[str, float] = field(default_factory=dict)
+    """Hazard a year under named sets of terms, as partners' own use says; those that are not named are assumed."""
+    learn: bool = True
+    """Whether a run takes what the ledger says of partners' use; otherwise the clause's allowance and ``hazard`` hold."""
     exact_parts: int = 50
     """So many parts, those with the most money in stock, are decided by the exact programme."""
     exact_from: float = 0.0
@@ -79,6 +83,8 @@ class Policy:
             "exact_parts",
         ):
             numbers(name.replace("_", " "), getattr(self, name))
+        for one in self.learnt.values():
+            hazards("hazard", one)
         if not self.presets:
             raise invalid("planning.preset", "Name at least one set of terms to release under.", field="presets")
         for name in self.presets:
@@ -271,8 +277,8 @@ def window_of(terms: Reading, policy: Policy) -> float:
 
 
 def hazard_of(parts: Parts, policy: Policy, terms: Reading) -> Array:
-    """The part's own, else what the clause allows, else the policy's."""
-    usual = policy.hazard if terms.hazard is None else terms.hazard
+    """The part's own, else the one learnt under the terms, else what the clause allows, else the policy's."""
+    usual = policy.learnt.get(terms.name, policy.hazard if terms.hazard is None else terms.hazard)
     return np.where(np.isnan(parts.hazard), usual, parts.hazard)
 
 
@@ -300,7 +306,7 @@ def advise(parts: Parts, policy: Policy | None = None, *, progress: Progress = _
         progress("Deciding", int(at[-1]) + 1, size)
     _exactly(found, progress)
     for start in range(0, size, CHUNK):
-        _cover(found, np.arange(start, min(start + CHUNK, size)))
+        cover(found, np.arange(start, min(start + CHUNK, size)))
         progress("Coverage", min(start + CHUNK, size), size)
     return found
 
@@ -402,7 +408,8 @@ def _programme(found: Advice, at: Ints) -> None:
     found.exact[at] = True
 
 
-def _cover(found: Advice, at: Ints) -> None:
+def cover(found: Advice, at: Ints) -> None:
+    """Coverage and cash of the splits of these parts, in place."""
     policy, some = found.policy, found.parts.rows(at)
     horizon = policy.horizon
     rate = even_rate(some.rate, some.decline, horizon)

@@ -8,7 +8,7 @@ hold much less than they say. The report shows every model of every class, the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from marketplace.planning.classes import DemandClass, classify
 from marketplace.planning.croston import crostons
 from marketplace.planning.gamma_poisson import (
     Catalogue,
-    Demand,
     Rates,
     believe,
     count,
@@ -41,6 +40,8 @@ WIDENING = (1.0, 0.8, 0.64, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.1)
 LEAST_PARTS = 20
 """Of a class, before its own figures choose: below, the whole catalogue's do."""
 SHARES = (0.5, 0.8, 0.95)
+INTERVAL = (0.05, 0.95)
+"""Of the 90 % interval whose coverage is told."""
 _BIAS_WITHIN = 2.0
 _MISS_BY = 0.05
 _SAME = 0.01
@@ -62,6 +63,8 @@ class Score:
     """Share of the parts whose demand was at most the quantile of 50, 80 and 95 %; whole units make it rather more."""
     absolute: float
     """Mean absolute error of a period, in units: shown because others show it, never used to choose."""
+    within: float
+    """Share of the parts whose demand lay in the 90 % interval."""
     chosen: bool = False
 
 
@@ -78,6 +81,8 @@ class Choice:
     held-out demand, or as near to it as that gets: rates wander over years, which no history of one part shows."""
     held: float = float("nan")
     """Share of the parts within the 95 % quantile of their chosen model, thus widened."""
+    inside: Mapping[DemandClass, float] = field(default_factory=dict)
+    """By class, share of the parts within the 90 % interval of the chosen model, thus widened."""
 
 
 def pinball(actual: Array, quantile: Array, share: float) -> Array:
@@ -143,10 +148,10 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
     years = held_out / history.per_year
     kinds = classify(before)
     made = forecasts(before, catalogue)
-    found = {name: (r.demand(years), r.rate / history.per_year) for name, r in made.items()}
+    found = {name: _Tried.of(r, years, actual, after, share) for name, r in made.items()}
     scores: list[Score] = []
     model = dict(plain)
-    overall = _scored(None, np.ones(actual.size, np.bool_), actual, after, found, share)
+    overall = _scored(None, np.ones(actual.size, np.bool_), actual, found)
     best = _best(overall)
     # Croston's family has no rate to offer for a part that nobody asked for.
     unasked = best if best == "falling" else DEFAULT
@@ -156,31 +161,37 @@ def choose(history: History, *, held_out: int = HELD_OUT, service: float = SERVI
         if not of_kind.any():
             model[kind] = unasked if kind in (DemandClass.UNKNOWN, DemandClass.SILENT) else best
             continue
-        own = _scored(kind, of_kind, actual, after, found, share)
+        own = _scored(kind, of_kind, actual, found)
         model[kind] = _best(own) if of_kind.sum() >= LEAST_PARTS else best
         if kind in (DemandClass.UNKNOWN, DemandClass.SILENT):
             model[kind] = unasked
         scores += [_mark(s, model[kind]) for s in own]
-    widened, held = _widen(made, kinds, model, actual, years)
-    return Choice(model, tuple(scores), held_out, widened=widened, held=held)
+    widened, held, inside = _widen(made, kinds, model, actual, years)
+    return Choice(model, tuple(scores), held_out, widened=widened, held=held, inside=inside)
 
 
 def _widen(
     made: Mapping[str, Rates], kinds: Ints, model: Mapping[DemandClass, str], actual: Array, years: float
-) -> tuple[float, float]:
-    """The factor nearest to 1 that is enough, else the one that holds most, and the share that is held with it."""
+) -> tuple[float, float, Mapping[DemandClass, float]]:
+    """The factor nearest to 1 that is enough, else the one that holds most; the share that is held with it, and by class the share
+    within the 90 % interval."""
     names = list(made)
     which = np.array([names.index(model[k]) for k in DemandClass])[kinds]
     rows = np.arange(actual.size)
     chosen = Rates(*(np.stack([getattr(made[n], f) for n in names])[which, rows] for f in Rates.__slots__))
 
     def held(factor: float) -> float:
-        return float((actual <= _wider(chosen, factor).demand(years).quantile(0.95)).mean())
+        # Demand is at most a quantile where less than that share lies below it.
+        return float((_wider(chosen, factor).demand(years).at_most(actual - 1) < 0.95).mean())
 
     # A gamma that is made much wider has so much of itself near zero that its quantiles fall again: so a ladder, not halving.
     tried = [(factor, held(factor)) for factor in WIDENING]
     enough = [one for one in tried if one[1] >= 0.95]
-    return enough[0] if enough else max(tried, key=lambda one: one[1])
+    factor, share = enough[0] if enough else max(tried, key=lambda one: one[1])
+    demand = _wider(chosen, factor).demand(years)
+    below, upto = demand.at_most(actual - 1), demand.at_most(actual)
+    there = {k: kinds == k for k in DemandClass}
+    return factor, share, {k: within(below[at], upto[at]) for k, at in there.items() if at.any()}
 
 
 def _wider(rates: Rates, factor: float) -> Rates:
@@ -188,23 +199,43 @@ def _wider(rates: Rates, factor: float) -> Rates:
     return replace(rates, shape=rates.shape * factor, years=rates.years * factor)
 
 
-def _scored(
-    kind: DemandClass | None,
-    at: np.ndarray,
-    actual: Array,
-    after: History,
-    found: Mapping[str, tuple[Demand, Array]],
-    share: float,
-) -> list[Score]:
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A model's forecast of the held-out periods, one number a part: units, loss at the service quantile, how much of its distribution
+    lies below and up to what was asked for, and mean absolute error of a period."""
+
+    mean: Array
+    loss: Array
+    below: Array
+    upto: Array
+    off: Array
+
+    @classmethod
+    def of(cls, rates: Rates, years: float, actual: Array, after: History, share: float) -> _Tried:
+        demand = rates.demand(years)
+        flow = rates.rate / after.per_year
+        return cls(
+            demand.mean, pinball(actual, demand.quantile(share), share), demand.at_most(actual - 1), demand.at_most(actual),
+            np.abs(after.units - flow[:, None]).mean(axis=1),
+        )  # fmt: skip
+
+
+def within(below: Array, upto: Array) -> float:
+    """Share of the parts whose demand lay in the interval of ``INTERVAL``: at most its upper quantile where less than that lies
+    below, at least its lower one where as much lies up to it."""
+    low, high = INTERVAL
+    return float(((below < high) & (upto >= low)).mean())
+
+
+def _scored(kind: DemandClass | None, at: np.ndarray, actual: Array, found: Mapping[str, _Tried]) -> list[Score]:
     total = float(actual[at].sum())
     scores = []
-    for name, (demand, flow) in found.items():
-        own = Demand(demand.mean[at], demand.variance[at])
-        loss = pinball(actual[at], own.quantile(share), share)
-        held = tuple(float((actual[at] <= own.quantile(s)).mean()) for s in SHARES)
-        off = np.abs(after.units[at] - flow[at, None]).mean()
-        bias = float(own.mean.sum()) / total if total else float("nan")
-        scores.append(Score(name, kind, int(at.sum()), bias, float(loss.mean()), held, float(off)))
+    for name, tried in found.items():
+        held = tuple(float((tried.below[at] < s).mean()) for s in SHARES)
+        bias = float(tried.mean[at].sum()) / total if total else float("nan")
+        scores.append(
+            Score(name, kind, int(at.sum()), bias, float(tried.loss[at].mean()), held, float(tried.off[at].mean()), within(tried.below[at], tried.upto[at]))
+        )  # fmt: skip
     return scores
 
 
@@ -222,16 +253,7 @@ def _best(scores: list[Score]) -> str:
 
 
 def _mark(score: Score, chosen: str) -> Score:
-    return Score(
-        score.model,
-        score.demand_class,
-        score.parts,
-        score.bias,
-        score.pinball,
-        score.held,
-        score.absolute,
-        score.model == chosen,
-    )
+    return replace(score, chosen=score.model == chosen)
 
 
 def predict(history: History, catalogue: Catalogue, choice: Choice) -> tuple[Rates, Ints, Ints]:

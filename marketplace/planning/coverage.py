@@ -162,19 +162,62 @@ def _windowed(lam: Array, mu: Array, free: Array, f: Array, k: Array, t: Array, 
     lam, mu, free, f, k, t, ends = (np.ravel(x) for x in (lam, mu, free, f, k, t, ends))
     found = np.asarray(poisson_cdf(k, lam * t))
     todo = np.flatnonzero((free + f > 0) & (k <= MOST_OWN) & (ends > 0))
-    total, before = np.zeros(todo.size), np.zeros(todo.size)
-    open_ = np.arange(todo.size)
-    used = 0
-    while open_.size:
-        at = todo[open_]
-        now = _rows(_mixed, lam[at], mu[at], free[at], f[at] + used, ends[at])
-        gained = np.maximum(now - before[open_], 0)
-        total[open_] += gained * poisson_cdf(k[at] - used, lam[at] * (t[at] - ends[at]))
-        before[open_] = now
-        used += 1
-        open_ = open_[(k[at] >= used) & (now < 1 - 1e-13)]
-    found[todo] = np.clip(total, 0.0, 1.0)
+    # Parts with as many own units together: each is walked through one by one.
+    todo = todo[np.argsort(-k[todo], kind="stable")]
+    for start in range(0, todo.size, _SLICE):
+        at = todo[start : start + _SLICE]
+        found[at] = _through(lam[at], mu[at], free[at], f[at], k[at], t[at], ends[at])
     return found.reshape(shape)
+
+
+def _through(lam: Array, mu: Array, free: Array, f: Array, k: Array, t: Array, ends: Array) -> Array:
+    """``_windowed`` of some parts, most own units first."""
+    total, before = np.zeros(t.size), np.zeros(t.size)
+    walk = _MixedWalk(lam, mu, free, f, ends)
+    later = lam * (t - ends)
+    for used in range(int(k.max(initial=0)) + 1):
+        many = int(np.searchsorted(-k, -used, side="right"))
+        now = walk.next(many)
+        total[:many] += np.maximum(now - before[:many], 0) * poisson_cdf(k[:many] - used, later[:many])
+        before[:many] = now
+        if (now >= 1 - 1e-13).all():
+            break
+    return np.clip(total, 0.0, 1.0)
+
+
+class _MixedWalk:
+    """``_mixed`` with k, k + 1, k + 2 ... own units in turn. From one to the next the integral gains one Poisson term, all of them
+    positive: so the density, which takes most of the time, is reckoned once."""
+
+    def __init__(self, lam: Array, mu: Array, q: Array, k: Array, t: Array) -> None:
+        self._k, self._mean, self._q = k, lam * t, q
+        self._pool = _pool_only(lam, mu, q, t)
+        flat = mu * t < FLAT
+        # Where nothing is used up, or nothing is pooled, own units alone are Poisson.
+        self._plain = flat | ((q == 0) & (self._mean > FLAT))
+        self._rows = np.flatnonzero(~self._plain & (self._mean > FLAT))
+        at = self._rows
+        self._x, self._weight = _integrand(lam[at], mu[at], q[at], t[at])
+        own = k[at, None]
+        self._met = np.where(own > 0, special.gammaincc(np.maximum(own, 1), self._x), 0.0)
+        self._term = np.exp(special.xlogy(own, self._x) - self._x - special.gammaln(own + 1))
+        self._used = 0
+
+    def next(self, many: int) -> Array:
+        """Of the first so many parts, which are never more than the time before."""
+        some = int(np.searchsorted(self._rows, many))
+        if some < self._rows.size:
+            self._rows, self._x, self._weight = self._rows[:some], self._x[:some], self._weight[:some]
+            self._met, self._term = self._met[:some], self._term[:some]
+        k = self._k[:many] + self._used
+        found = self._pool[:many].copy()
+        plain = self._plain[:many]
+        found[plain] = poisson_cdf(self._q[:many][plain] + k[plain], self._mean[:many][plain])
+        found[self._rows] += (self._weight * self._met).sum(axis=1)
+        self._met += self._term
+        self._used += 1
+        self._term *= self._x / (self._k[self._rows, None] + self._used)
+        return np.clip(found, 0.0, 1.0)
 
 
 def _mixed(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
@@ -194,7 +237,14 @@ def _mixed(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
 
 
 def _reached(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
-    """The integral above, in three panels: up to the peak of the density, its shoulder, and its long tail."""
+    """The integral above."""
+    left, weight = _integrand(lam, mu, q, t)
+    return np.asarray((weight * special.gammaincc(k[:, None], left)).sum(axis=1), dtype=np.float64)
+
+
+def _integrand(lam: Array, mu: Array, q: Array, t: Array) -> tuple[Array, Array]:
+    """The demand that is still to come at each node, and the density there times its weight, in three panels: up to the peak of the
+    density, its shoulder, and its long tail."""
     a = lam / mu
     # Mean and spread of S only say where to look; where a is large their differences of polygammas have no digits left.
     large = a > _LARGE
@@ -212,16 +262,17 @@ def _reached(lam: Array, mu: Array, q: Array, k: Array, t: Array) -> Array:
     ]
     edges[3] = np.maximum(edges[2], edges[3])
     constant = (np.log(mu) - special.betaln(a, q + 1))[:, None]
-    found = np.zeros(t.size)
-    for low, high in pairwise(edges):
+    size = _NODES.size
+    left, weight = np.empty((t.size, 3 * size)), np.empty((t.size, 3 * size))
+    for place, (low, high) in enumerate(pairwise(edges)):
         half = (high - low)[:, None] / 2
         s = low[:, None] + half * (_NODES + 1)
         with np.errstate(divide="ignore"):
             fresh = np.log(-np.expm1(-mu[:, None] * s))
-        density = np.exp(constant - lam[:, None] * s + q[:, None] * fresh)
-        met = special.gammaincc(k[:, None], lam[:, None] * np.maximum(t[:, None] - s, 0))
-        found += (half * _WEIGHTS * density * met).sum(axis=1)
-    return found
+        panel = slice(place * size, (place + 1) * size)
+        weight[:, panel] = half * _WEIGHTS * np.exp(constant - lam[:, None] * s + q[:, None] * fresh)
+        left[:, panel] = lam[:, None] * np.maximum(t[:, None] - s, 0)
+    return left, weight
 
 
 def own_first(

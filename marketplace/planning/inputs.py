@@ -66,3 +66,8 @@ def units(name: str, given: npt.ArrayLike) -> Array:
     if (found != np.floor(found)).any():
         raise invalid("planning.whole", f"{name.capitalize()} has to be whole units.", field=name)
     return found
+
+
+def added(at: Ints, amounts: Array, size: int) -> Array:
+    """Sums of the amounts by their place, 0 to ``size`` - 1."""
+    return np.bincount(at, weights=amounts, minlength=size).astype(np.float64)

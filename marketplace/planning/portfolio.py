@@ -31,6 +31,7 @@ from marketplace.planning.inputs import Array, Flags, Ints, hazards, numbers, un
 from marketplace.planning.marginals import MOST_TERMS, Money, split, values
 
 _HALVINGS = 50
+_SAME_PRICE = 1e-12
 FRONTIER_POINTS = 21
 _CELLS = 1 << 21
 
@@ -218,6 +219,8 @@ def _halve(enough: Callable[[float], bool]) -> float | None:
         if high > 1e12:
             return None
     for _ in range(_HALVINGS):
+        if high - low <= _SAME_PRICE * high:
+            break
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
@@ -237,24 +240,25 @@ def _sum(given: Options, chosen: Ints, short: tuple[str, ...] = ()) -> Chosen:
     )
 
 
+def towards(given: Options, share: float) -> Chosen:
+    """The choice at one place between the most coverage (``share`` 0) and the most cash at once (1): no other brings more of both."""
+    able = np.isfinite(given.worth)
+    weight = given.weight / max(float(given.weight.sum()), 1e-300)
+    scale = max(float(np.where(able, given.cash, 0.0).max(axis=1).sum()), 1e-300)
+    # The ends are decided by the other of the two where the first is equal.
+    w = min(max(float(numbers("share", share, most=1.0)), 1e-9), 1 - 1e-9)
+    score = np.where(able, w * given.cash / scale + (1 - w) * weight[:, None] * given.coverage, -np.inf)
+    return _sum(given, np.asarray(np.argmax(score, axis=1), dtype=np.int64))
+
+
 def frontier(given: Options, *, points: int = FRONTIER_POINTS) -> list[Chosen]:
     """From the most coverage to the most cash at once: no other choice of options brings more of both, and coverage is the weighted
     mean. Between them the exchange of one for the other is swept. No two points have the same sums."""
     if points < 2:
         raise invalid("planning.number", "A frontier has at least two points.", field="points")
-    able = np.isfinite(given.worth)
-    share = given.weight / max(float(given.weight.sum()), 1e-300)
-    gain = share[:, None] * given.coverage
-    cash = np.where(able, given.cash, -np.inf)
-    scale = max(float(np.where(able, given.cash, 0.0).max(axis=1).sum()), 1e-300)
     found: list[Chosen] = []
     for step in range(points):
-        # Weights from one end to the other; the ends are decided by the other of the two where the first is equal.
-        w = min(max(step / (points - 1), 1e-9), 1 - 1e-9)
-        chosen = np.asarray(
-            np.argmax(np.where(able, w * cash / scale + (1 - w) * gain, -np.inf), axis=1), dtype=np.int64
-        )
-        point = _sum(given, chosen)
+        point = towards(given, step / (points - 1))
         if not found or (point.cash, point.coverage) != (found[-1].cash, found[-1].coverage):
             found.append(point)
     return found
@@ -365,7 +369,7 @@ def scenarios(
             hazard=np.minimum(parts.hazard * one.hazard, 10.0), price=parts.price * one.price, value=parts.value * one.value,
         )  # fmt: skip
         policy_there = replace(
-            plain, hazard=min(plain.hazard * one.hazard, 10.0), price_share=plain.price_share * one.price,
+            plain, hazard=min(plain.hazard * one.hazard, 10.0), learnt={n: min(h * one.hazard, 10.0) for n, h in plain.learnt.items()}, price_share=plain.price_share * one.price,
             value_times=plain.value_times * one.value,
         )  # fmt: skip
         now = advise(there, policy_there)

@@ -66,6 +66,7 @@ class Requisition(Row):
         Index("ix_requisition_company", "company_id", text("id DESC")),
         Index("ix_requisition_maker", "maker_id", text("id DESC")),
         Index("ix_requisition_activity", "company_id", "created_at"),
+        Index("ix_requisition_part", "maker_id", "part_id", "created_at"),
         Index("ix_requisition_job_upper", "job_upper", postgresql_where=text("job_upper <> ''")),
         # Row level security: a maker sees the sites that its units were asked for.
         Index("ix_requisition_destination", "destination_site_id", "maker_id"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from marketplace.planning.gamma_poisson import use_hazard
+from marketplace.advising.using import Holders
 from marketplace.planning.inputs import Array, Flags, Ints
 from marketplace.planning.pools import LASTING, YEARS, Pools, bins, foresee, how_many, outlook
 
@@ -88,31 +88,6 @@ class Lines:
     def rows(self, at: Any) -> Lines:
         """Some of them."""
         return Lines(*(getattr(self, name)[at] for name in self.__slots__))
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """Learnt use of each holder, by place."""
-
-    units: Array
-    used: Array
-    unit_years: Array
-    assumed: Array
-    learnt: Array
-    low: Array
-    high: Array
-    fast: Flags
-
-
-LEAST_USED = 2
-"""One unit that is used early is no habit."""
-
-
-def learn(used: Array, unit_years: Array, assumed: Array, units: Array) -> Holders:
-    """A holder's hazard from what it used and how long units lay there, beginning from what its clauses allow. It is fast where nine
-    in ten of what it may be lie above what was assumed."""
-    learnt, low, high = use_hazard(used, np.maximum(unit_years, 0.0), expected=assumed)
-    return Holders(units, used, unit_years, assumed, learnt, low, high, (low > assumed) & (used >= LEAST_USED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 
-from marketplace.watching.reckoning import Lines, Parts, Setting, learn, watch_all
+from marketplace.advising.using import learn
+from marketplace.watching.reckoning import Lines, Parts, Setting, watch_all
 from tests.benchmarks.bench import Credentials, Figure, size
 
 

@@ -7,13 +7,16 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Page, expect
 
+from marketplace.advising.service import make_advice
 from marketplace.db.session import Database
 from marketplace.ledger.service import KeyRing
 from marketplace.ledger.tasks import check
+from tests.advised import stocked
 from tests.browser.conftest import (
     PHONE,
     OpenPage,
@@ -82,6 +85,17 @@ async def drawn(site: Site) -> tuple[str, str]:
     return draw, str(made["id"])
 
 
+async def advised(world: World, site: Site, worker_db: Database) -> tuple[str, str, str]:
+    """A run of the advisor, a scenario of it, and a part that both tell of."""
+    parts = await stocked(world, site.job.planner)
+    made: list[str] = []
+    for more in ({}, {"name": "Fast partners", "hazard": 5, "limits": {"least": {"ordinary": 0.99}}}):
+        body = {"horizon": 15, **more, **({"base_id": made[0]} if made else {})}
+        made.append((await ok(site.job.planner.post("/api/v1/advice", json=body), 201))["id"])
+        await make_advice(worker_db, run_id=UUID(made[-1]), company_id=world.maker.id, clock=lambda: datetime.now(UTC))
+    return made[0], made[1], str(parts["SLOW"])
+
+
 async def test_every_page_is_accessible_and_fits(
     open_page: OpenPage, address: str, world: World, worker_db: Database, tmp_path: Path
 ) -> None:
@@ -136,6 +150,8 @@ async def test_every_page_is_accessible_and_fits(
         quote = "/quotes/" + (await ok(job.buyer.post("/api/v1/quotes", json=wanted), 201))["id"]
         offered = {"listing_id": job.listing, "quantity": 2, "unit_price": "9.50"}
         await ok(job.planner.post(f"/api/v1{quote}/offers", json={"answers": 0, "lines": [offered], "reserve": True}))
+        run, scenario, told = await advised(world, site, worker_db)
+        at = f"/advice/{run}"
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
@@ -152,7 +168,10 @@ async def test_every_page_is_accessible_and_fits(
                 "as-of": f"/units/as-of?part={world.part}", "as-of-units": "/units/as-of?view=units", "as-of-none": "/units/as-of?q=no-such-thing",
                 "as-of-difference": f"/units/as-of?part={world.part}&since=2020-01-01", "as-of-changes": f"/units/as-of?agreement={job.agreement}&since=2020-01-01&view=changes&place={lot}.1",
                 "past": f"/units?q={number}&at=2020-01-01", "agreements": "/agreements",
-                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "imports": "/imports", "advice": "/advice", "demand": "/advice/demand", "watch": "/watch", "scan": "/scan",
+                "resales": "/resales", "resale": f"/resales/{resold['id']}", "agreement": f"/agreements/{job.agreement}", "notices": "/agreements/notices", "notice": f"/agreements/notices/{await the_notice(job)}", "imports": "/imports", "advice": "/advice", "demand": "/advice/demand",
+                "advice-run": at, "advice-totals": f"{at}/totals", "advice-part": f"{at}/parts/{told}", "advice-frontier": f"{at}/frontier", "advice-scenario": f"{at}/scenario",
+                "advice-compare": f"/advice/compare?run={run}&run={scenario}", "advice-differences": f"/advice/{scenario}/differences", "advice-outcomes": f"{at}/outcomes",
+                 "watch": "/watch", "scan": "/scan",
                 "settlement": "/settlement", "mark": f"/settlement/{line}/mark", "line": f"/settlement/{line}", "balances": "/settlement/balances",
                 "payments": "/settlement/payments", "record": f"/settlement/payments/new?line={line}", "record-whom": "/settlement/payments/new",
                 "upload": "/settlement/payments/upload", "set-off": f"/settlement/set-off?other={world.buyer.id}&currency=USD",

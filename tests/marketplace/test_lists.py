@@ -348,7 +348,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                 "false" if n in ("advised", "exact", "steady") else "-1" if n == "preset" else "0" for n in figures
             )
             await owner.execute(
-                f"INSERT INTO advice_row (run_id, part_id, company_id, {', '.join(figures)}) VALUES ($1::text::uuid, $2, $3, {zeros})",
+                f"INSERT INTO advice_row (run_id, part_id, company_id, differs, {', '.join(figures)}) VALUES ($1::text::uuid, $2, $3, true, {zeros})",
                 first[1], await world.make_part(f"{world.tag}-ADVISED-{turn}"), maker,
             )  # fmt: skip
             return first

@@ -18,11 +18,14 @@ from marketplace.advising.endpoints import known
 from marketplace.advising.overlay import months_of
 from marketplace.advising.queries import AdviceRow, RowFilter, RunRow
 from marketplace.advising.reckoning import Kind, Mark, policy_from
+from marketplace.advising.scenarios import Limits
+from marketplace.advising.using import words as use_words
 from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import invalid
 from marketplace.kit.money import Money
 from marketplace.kit.pages import cut, read_bookmark
+from marketplace.listings import queries as listings
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from marketplace.parts.numbers import normalise
@@ -41,6 +44,7 @@ router = APIRouter(prefix="/advice", include_in_schema=False)
 Reads = Annotated[Visit, visits("planning.read")]
 VERB: Final = "planning.write"
 PER_PAGE: Final = 50
+MOST_SCENARIOS: Final = 20
 RUN_COLUMNS: Final = (
     Column("run", "Run"), Column("parts", "Parts", "end"), Column("release", "Release", "end"), Column("scrap", "Scrap", "end"),
     Column("cash", "Cash at once", "end"), Column("gain", "More than keeping all", "end"), Column("state", "State"),
@@ -80,14 +84,20 @@ DONE: Final = {
 _FIGURES: Final = tuple(AdviceRow.__slots__)
 
 
-def _money(value: float, currency: str) -> Money | None:
+def money_of(value: float, currency: str) -> Money | None:
     return Money(Decimal(str(round(value, 2))), currency).rounded() if known(value) is not None else None
+
+
+def defaults_of(policy: Policy) -> dict[str, str]:
+    """What stands at first in the fields of a policy."""
+    shares = {name: f"{getattr(policy, name) * 100:g}" for name in SHARES}
+    return {"horizon": f"{policy.horizon:g}", "value_times": f"{policy.value_times:g}", **shares}
 
 
 @router.get("")
 async def runs(visit: Reads) -> Response:
     """Runs, newest first, and the policy of another one."""
-    return await _runs(visit, Form({"presets": tuple(USUAL)}))
+    return await _runs(visit, Form({"presets": tuple(USUAL), "learn": "yes"}))
 
 
 async def _runs(visit: Visit, form: Form) -> Response:
@@ -115,8 +125,8 @@ async def _runs(visit: Visit, form: Form) -> Response:
     rows, following = await page(visit.session, visit.asked("after") or None, PER_PAGE)
     files = await queries.counting_files(visit.session, visit.actor.company_id)
     return visit.show(
-        "advice/runs.html", rows=rows, view=TableView.of(visit.request, RUN_COLUMNS).with_next(following), form=form, shares=SHARES, terms=COMBINATIONS,
-        may=visit.actor.may(VERB), files=len(files), until=max((f.last_month for f in files if f.last_month), default=None), money=_money,
+        "advice/runs.html", rows=rows, view=TableView.of(visit.request, RUN_COLUMNS).with_next(following), form=form, defaults=defaults_of(Policy()), terms=COMBINATIONS,
+        may=visit.actor.may(VERB), files=len(files), until=max((f.last_month for f in files if f.last_month), default=None), money=money_of,
     )  # fmt: skip
 
 
@@ -133,7 +143,7 @@ async def start(request: Request, sent: SentForm, now: Now) -> Response:
     """Asks for advice on every part under the policy of the form."""
 
     async def act(session: WriteSession, actor: Actor) -> UUID:
-        return await service.start_run(session, actor, _policy(sent.fields(), sent.form()), now)
+        return await service.start_run(session, actor, policy_of(sent.fields(), sent.form()), now)
 
     async def again(visit: Visit, form: Form) -> Response:
         return await _runs(visit, form)
@@ -141,7 +151,7 @@ async def start(request: Request, sent: SentForm, now: Now) -> Response:
     return await submit(request, sent, VERB, act, now=now, to=lambda made: f"/advice/{made}", again=again)
 
 
-def _policy(fields: Fields, form: Form) -> Policy:
+def policy_of(fields: Fields, form: Form) -> Policy:
     def figure(name: str, label: str, most: float) -> float:
         found = float(fields.amount(name, label))
         if found > most:
@@ -158,7 +168,7 @@ def _policy(fields: Fields, form: Form) -> Policy:
     if not presets:
         fields.wrong("presets", "Choose at least one set of terms.")
     fields.check("advice.policy", "No advice was asked for.")
-    return Policy(**values, presets=presets, renewed=fields.yes("renewed"))
+    return Policy(**values, presets=presets, renewed=fields.yes("renewed"), learn=fields.yes("learn"))
 
 
 # -- one run -----------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ async def one(visit: Reads, run_id: UUID) -> Response:
 
 async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
     run = await queries.run(visit.session, visit.actor.company_id, run_id)
-    policy, wanted = policy_from(run.policy), _filter(visit)
+    policy, wanted = policy_from(run.policy, run.totals), _filter(visit)
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AdviceRow], str | None]:
         key = read_bookmark(mark, visit.secret, float, UUID)
@@ -204,13 +214,37 @@ async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
         await page(visit.session, visit.asked("after") or None, PER_PAGE) if run.state == "done" else ((), None)
     )
     view = TableView.of(visit.request, COLUMNS).with_next(following)
+    company, stress = visit.actor.company_id, (run.totals or {}).get("stress")
     return visit.show(
-        "advice/run.html", run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view), may=visit.actor.may(VERB),
+        "advice/run.html", base=await queries.run(visit.session, company, run.base_id) if run.base_id and run.totals else None, limits=_limit_words(run), stress=stress,
+        scenarios=await queries.runs(visit.session, company, base_id=run_id, limit=MOST_SCENARIOS), names=await _names(visit, stress["holders"] if stress else []),
+        protected=await listings.protected(visit.session, company, [r.part_id for r in rows]), run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view), may=visit.actor.may(VERB),
         why=_sentences(rows, policy), terms=[read(n) for n in policy.presets], kinds=_options(wording.KINDS), marks=_options(wording.MARKS),
-        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, Kind=Kind, DemandClass=DemandClass, money=_money, sure=_sure, told=outlook.told_about(policy),
+        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, Kind=Kind, DemandClass=DemandClass, money=money_of, sure=sure_words, told=outlook.told_about(policy),
         decided=await queries.decisions(visit.session, visit.actor.company_id, run_id, [r.part_id for r in rows]), done=DONE.get(visit.asked("done")),
         may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), uses=USES, filters=[(n, v) for n, v in view.query if n in ("advice", "class", "mark", "number")],
     )  # fmt: skip
+
+
+async def _names(visit: Visit, holders: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Names of the partners that a run tells of, by id."""
+    found = await queries.names_of(visit.session, [UUID(h["holder"]) for h in holders])
+    return {str(key): name for key, name in found.items()}
+
+
+def _limit_words(run: RunRow) -> list[str]:
+    """The limits of a scenario, each in words."""
+    limits = Limits.of(run.limits)
+    told = []
+    if limits.cash:
+        told.append(f"At least {limits.cash:,.0f} {run.currency} is to come in at once.")
+    if limits.kept is not None:
+        told.append(f"At most {limits.kept:,.0f} units are to be kept.")
+    for level, share in sorted(limits.least.items()):
+        told.append(f"{('Ordinary', 'Important', 'Vital')[level]} parts are to be covered at least {share * 100:g} %.")
+    if limits.share is not None:
+        told.append("A point of the frontier: the most coverage that this much cash at once leaves.")
+    return told
 
 
 @router.post("/{run_id}/accept")
@@ -284,7 +318,7 @@ def _sentences(rows: Sequence[AdviceRow], policy: Policy) -> dict[UUID, str]:
     return {r.part_id: found.sentence(n) for n, r in enumerate(rows)}
 
 
-def _sure(share: float) -> str:
+def sure_words(share: float) -> str:
     """Never rounded up to certainty."""
     return (
         ">\u00a099.9\u00a0%"
@@ -325,10 +359,12 @@ async def progress(visit: Reads, run_id: UUID) -> Response:
 async def totals(visit: Reads, run_id: UUID) -> Response:
     """What it comes to on one page: the money, how it splits, what it assumes, and what it does not know."""
     run = await queries.run(visit.session, visit.actor.company_id, run_id)
-    policy = policy_from(run.policy)
+    policy = policy_from(run.policy, run.totals)
     readings = [read(name) for name in policy.presets]
+    use = (run.totals or {}).get("use") or {"terms": {}, "partners": []}
     return visit.show(
-        "advice/totals.html", run=run, policy=policy, money=_money, sure=_sure, risks=RISKS, told=outlook.told_about(policy),
+        "advice/totals.html", use=use, names=await _names(visit, use["partners"]), models=MODEL_WORDS, class_words=lambda k: DemandClass(k).words,
+        title_of=lambda name: COMBINATIONS[name].title, run=run, policy=policy, money=money_of, sure=sure_words, risks=RISKS, told=outlook.told_about(policy),
         by=[
             ("What is advised", "advice", {str(int(k)): w for k, w in wording.KINDS.items()}), ("Demand", "class", {str(int(c)): c.words for c in DemandClass}),
             ("Terms", "preset", {"-1": "Nothing released", **{str(n): r.title for n, r in enumerate(readings)}}),
@@ -349,7 +385,7 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     row = await queries.advice_row(visit.session, company, run_id, part_id)
     said = [s for _, s in await queries.said_of_parts(visit.session, company, [part_id])]
     months = months_of([(s.first, s.units) for s in said])
-    policy = policy_from(run.policy)
+    policy = policy_from(run.policy, run.totals)
     found = wording.as_advice([row], policy, _FIGURES)
     # A second of reckoning is nothing that other requests should wait for.
     others = await asyncio.to_thread(outlook.other_terms, found) if row.advised else []
@@ -357,8 +393,11 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     decided = (await queries.decisions(visit.session, company, run_id, [part_id])).get(part_id)
     terms, units = outlook.nth_units(found) if row.advised else (None, [])
     today = visit.today
+    of_terms = ((run.totals or {}).get("use") or {}).get("terms", {})
+    weighed = policy.presets[max(row.preset, 0)]
     return visit.show(
-        "advice/part.html", decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=_sure, money=_money, may=visit.actor.may(VERB), known=known,
+        "advice/part.html", protected=bool(await listings.protected(visit.session, company, [part_id])),
+        use_words=use_words(row.use_from, row.hazard, row.use_units, row.use_used, row.use_years, of_terms.get(weighed)), decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=sure_words, money=money_of, may=visit.actor.may(VERB), known=known,
         class_words=DemandClass(row.kind).words, model_words=MODEL_WORDS[MODELS[row.model]], marks=[wording.MARKS[m] for m in wording.marks(row.marks)], kind=wording.KINDS[Kind(row.advice)],
         history=chart([(date(m // 12, m % 12 + 1, 1), None if u is None else Decimal(str(u))) for m, u, _ in months], steps=True, whole=True), by_year=_by_year(months),
         ahead=[(t, row.rate * f, row.rate_low * f, row.rate_high * f) for t in (1, 5, 10, 20) if t <= max(policy.horizon, 1) for f in [_full(row.decline, t)]],

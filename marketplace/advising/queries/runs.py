@@ -19,7 +19,7 @@ from marketplace.kit.errors import missing
 
 _RUN = """
 SELECT r.id, r.company_id, r.policy, r.currency, r.state, r.stage, r.done, r.total, r.attempt, r.error, r.totals, r.created_at,
-       r.finished_at, r.created_by
+       r.finished_at, r.created_by, r.name, r.base_id, r.limits
 FROM advice_run r
 """
 
@@ -42,6 +42,9 @@ class RunRow:
     created_at: datetime
     finished_at: datetime | None
     created_by: UUID
+    name: str | None
+    base_id: UUID | None
+    limits: Mapping[str, Any] | None
 
 
 def _read(value: Any) -> Any:
@@ -49,7 +52,9 @@ def _read(value: Any) -> Any:
 
 
 def _run(row: asyncpg.Record) -> RunRow:
-    return RunRow(**{**dict(row), "policy": _read(row["policy"]), "totals": _read(row["totals"])})
+    return RunRow(
+        **{**dict(row), "policy": _read(row["policy"]), "totals": _read(row["totals"]), "limits": _read(row["limits"])}
+    )
 
 
 async def run(session: AsyncSession, company_id: UUID, run_id: UUID) -> RunRow:
@@ -69,15 +74,25 @@ async def run_for_update(session: WriteSession, company_id: UUID, run_id: UUID) 
 
 
 async def runs(
-    session: AsyncSession, company_id: UUID, *, after: UUID | None = None, limit: int = 51
+    session: AsyncSession, company_id: UUID, *, base_id: UUID | None = None, after: UUID | None = None, limit: int = 51
 ) -> Sequence[RunRow]:
-    """The company's runs, newest first."""
+    """The company's runs, newest first; ``base_id``: only scenarios made from that run."""
+    only = "AND r.base_id = $4 " if base_id else ""
     rows = await fetch(
         session,
-        _RUN + "WHERE r.company_id = $1 AND ($2::uuid IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3",
-        company_id, after, limit,
+        f"{_RUN} WHERE r.company_id = $1 AND ($2::uuid IS NULL OR r.id < $2) {only}ORDER BY r.id DESC LIMIT $3",
+        company_id, after, limit, *([base_id] if base_id else []),
     )  # fmt: skip
     return [_run(r) for r in rows]
+
+
+async def some_runs(session: AsyncSession, company_id: UUID, run_ids: Sequence[UUID]) -> Sequence[RunRow]:
+    """These runs, in this order. Raises ``advice.not_found`` where one is not there."""
+    rows = await fetch(session, _RUN + "WHERE r.company_id = $1 AND r.id = ANY($2::uuid[])", company_id, list(run_ids))
+    found = {r["id"]: _run(r) for r in rows}
+    if any(i not in found for i in run_ids):
+        raise missing("advice.not_found", "No such run of the advisor.")
+    return [found[i] for i in run_ids]
 
 
 async def going_for_update(session: WriteSession, company_id: UUID, since: datetime) -> bool:
@@ -110,16 +125,29 @@ WITH listed AS (
              / sum(greatest(k.quantity, 1)) FILTER (WHERE k.unit_cost > 0) AS cost,
            max(k.list_price) AS price, bool_or(k.protected) AS protected
     FROM stock_line k WHERE k.company_id = $1 GROUP BY k.part_id
+), stated AS (
+    SELECT DISTINCT f.part_id FROM part_protection f
+    WHERE f.company_id = $1 AND NOT EXISTS (SELECT FROM part_protection_ended e WHERE e.protection_id = f.id)
 ), known AS (
     SELECT part_id FROM free WHERE units > 0
     UNION SELECT h.part_id FROM demand_history h WHERE h.company_id = $1 AND h.import_id = ANY($3::uuid[])
 )
 SELECT n.part_id, coalesce(f.units, 0)::float8,
     coalesce(s.cost, nullif(s.price, 0), CASE WHEN x.currency = $2 THEN nullif(x.list_price, 0) END, 'NaN')::float8,
-    coalesce(s.protected, false), s.cost IS NULL AND nullif(s.price, 0) IS NULL AND x.list_price > 0 AND x.currency <> $2
+    coalesce(s.protected, false), s.cost IS NULL AND nullif(s.price, 0) IS NULL AND x.list_price > 0 AND x.currency <> $2,
+    t.part_id IS NOT NULL, coalesce(c.level, 0)::int
 FROM known n JOIN part x ON x.id = n.part_id LEFT JOIN free f ON f.part_id = n.part_id LEFT JOIN said s ON s.part_id = n.part_id
+LEFT JOIN stated t ON t.part_id = n.part_id LEFT JOIN part_criticality c ON c.company_id = $1 AND c.part_id = n.part_id
 """
-_STOCK_FIELDS = (("part", "uuid"), ("units", "float8"), ("cost", "float8"), ("protected", "bool"), ("foreign", "bool"))
+_STOCK_FIELDS = (
+    ("part", "uuid"),
+    ("units", "float8"),
+    ("cost", "float8"),
+    ("protected", "bool"),
+    ("foreign", "bool"),
+    ("stated", "bool"),
+    ("level", "int4"),
+)
 
 
 async def copy_stock(
@@ -129,15 +157,15 @@ async def copy_stock(
     files: Sequence[UUID],
     use: Callable[[npt.NDArray[Any]], None],
 ) -> None:
-    """Every part with free own units or with a history in these files: units, cost (NaN: not known), protected, and whether its only
-    price is in another currency."""
+    """Every part with free own units or with a history in these files: units, cost (NaN: not known), protected by a stock file, whether
+    its only price is in another currency, protected by the company's own word, and criticality."""
     unpack = Unpacker(_STOCK_FIELDS, use)
 
     async def keep(piece: bytes) -> None:
         unpack.feed(piece)
 
     await (await driver(session)).copy_from_query(
-        f"SELECT q.part_id, q.units, q.cost, q.protected, coalesce(q.other, false) FROM ({_STOCK}) q (part_id, units, cost, protected, other)",
+        f"SELECT q.part_id, q.units, q.cost, q.protected, coalesce(q.other, false), q.stated, q.level FROM ({_STOCK}) q (part_id, units, cost, protected, other, stated, level)",
         company_id, currency, list(files), output=keep, format="binary", timeout=600,
     )  # fmt: skip
     unpack.close()
@@ -159,7 +187,8 @@ async def successors(session: AsyncSession, today: date) -> Sequence[tuple[bytes
 _ROW = """
 SELECT a.part_id, p.number AS part_number, p.description, p.uom, a.stock, a.cost, a.rate, a.rate_low, a.rate_high, a.decline, a.size,
        a.class AS kind, a.model, a.keep, a.release, a.scrap, a.preset, a.advice, a.advised, a.exact, a.steady, a.marks, a.stake, a.cash,
-       a.worth, a.worth_kept, a.worth_scrapped, a.before, a.after, a.cautious, a.price_needed, a.hazard
+       a.worth, a.worth_kept, a.worth_scrapped, a.before, a.after, a.cautious, a.price_needed, a.hazard, a.level, a.use_from,
+       a.use_units, a.use_used, a.use_years
 FROM advice_row a JOIN part p ON p.id = a.part_id
 """
 
@@ -200,6 +229,14 @@ class AdviceRow:
     cautious: float
     price_needed: float
     hazard: float
+    level: int
+    use_from: int
+    use_units: float
+    use_used: float
+    use_years: float
+
+
+_DECIDED = {"advised": "IS TRUE", "otherwise": "IS FALSE", "none": "IS NULL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +249,8 @@ class RowFilter:
     preset: int | None = None
     number: str | None = None
     """Normalised; what a part's own number begins with."""
+    decided: str | None = None
+    """advised: as advised; otherwise: with a reason; none: nobody decided yet."""
 
 
 async def rows(
@@ -240,6 +279,9 @@ async def rows(
         also("a.marks & {0} = {0}", wanted.marks)
     if wanted.preset is not None:
         also("a.preset = {}", wanted.preset)
+    if wanted.decided:
+        latest = "(SELECT d.reason IS NULL FROM advice_decision d WHERE d.run_id = a.run_id AND d.part_id = a.part_id ORDER BY d.id DESC LIMIT 1)"
+        where.append(f"{latest} {_DECIDED[wanted.decided]}")
     if wanted.number:
         also('p.number_norm >= {0} COLLATE "C" AND p.number_norm < {0} || chr(1114111) COLLATE "C"', wanted.number)
     if after is not None:
@@ -271,3 +313,52 @@ async def advice_row(session: AsyncSession, company_id: UUID, run_id: UUID, part
     if not found:
         raise missing("advice.part", "This run says nothing of that part: it had no free units of your own then.")
     return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A part of which a scenario advises something else than the run that it was made from: units here and there (``was_*``; None: that
+    run said nothing of it), the place of the terms in either policy's list, cash at once and coverage of both. ``apart``: so much more cash
+    than there."""
+
+    part_id: UUID
+    part_number: str
+    description: str
+    uom: str
+    keep: int
+    release: int
+    scrap: int
+    preset: int
+    cash: float
+    after: float
+    was_keep: int | None
+    was_release: int | None
+    was_scrap: int | None
+    was_preset: int | None
+    was_cash: float | None
+    was_after: float | None
+    apart: float
+
+
+async def differences(
+    session: AsyncSession, run: RunRow, *, after: tuple[float, UUID] | None = None, limit: int = 51
+) -> Sequence[Difference]:
+    """What a scenario advises otherwise, most money between them first; keyset: ``after`` is (size of ``apart``, part) of the last row."""
+    found = await fetch(
+        session,
+        "SELECT a.part_id, p.number AS part_number, p.description, p.uom, a.keep, a.release, a.scrap, a.preset, a.cash, a.after, b.keep AS was_keep, "
+        "b.release AS was_release, b.scrap AS was_scrap, b.preset AS was_preset, b.cash AS was_cash, b.after AS was_after, a.apart "
+        "FROM advice_row a JOIN part p ON p.id = a.part_id LEFT JOIN advice_row b ON b.run_id = $3 AND b.part_id = a.part_id "
+        "WHERE a.run_id = $1 AND a.company_id = $2 AND a.differs AND ($4::float8 IS NULL OR (abs(a.apart), a.part_id) < ($4, $5::uuid)) "
+        "ORDER BY abs(a.apart) DESC, a.part_id DESC LIMIT $6",
+        run.id, run.company_id, run.base_id, after[0] if after else None, after[1] if after else None, limit,
+    )  # fmt: skip
+    return [Difference(**dict(r)) for r in found]
+
+
+async def least_coverage(session: AsyncSession, company_id: UUID) -> Mapping[int, float] | None:
+    """By criticality, the coverage that the company asks for (those that it does not watch are left out); None where it says nothing."""
+    row = await fetch_one(
+        session, "SELECT ordinary_bp, important_bp, vital_bp FROM watch_setting WHERE company_id = $1", company_id
+    )
+    return None if row is None else {level: bp / 10_000 for level, bp in enumerate(row) if bp is not None}

@@ -55,7 +55,7 @@ async def accept(
     set of terms. Nothing is published. Raises ``advice.nothing``, ``advice.taken``, ``advice.too_many``, ``advice.stock_changed``,
     ``advice.terms``, and what a draft raises; then nothing is kept."""
     run = await _done(session, actor, run_id)
-    policy = policy_from(run.policy)
+    policy = policy_from(run.policy, run.totals)
     if part_ids is not None:
         rows = await queries.advice_rows(session, actor.company_id, run_id, part_ids)
     else:
@@ -74,6 +74,10 @@ async def accept(
             f"{_some(names)}: decided on already. Take {'it' if len(names) == 1 else 'them'} off the choice.",
         )
     rows = [r for r in rows if r.part_id not in before]
+    if part_ids is None:
+        # What was protected since the run stays; a line that somebody chose is refused by the draft, in words.
+        stays = await listed.protected(session, actor.company_id, [r.part_id for r in rows])
+        rows = [r for r in rows if r.part_id not in stays]
     if not rows:
         raise invalid(
             "advice.nothing", "Nothing to take: choose parts with the advice to release that nobody has decided on yet."
@@ -126,7 +130,7 @@ async def decide_otherwise(
             "advice.taken", f"{row.part_number} is in the draft {before.reference} already: change it there."
         )
     choice = _Choice(row, release, preset if release else None, floor, said)
-    made = await _take(session, actor, run, policy_from(run.policy), [choice], use_class, now)
+    made = await _take(session, actor, run, policy_from(run.policy, run.totals), [choice], use_class, now)
     return made[0] if made else None
 
 
@@ -219,7 +223,7 @@ async def _lines(
 
 def _prices(policy: Policy, choices: Sequence[_Choice]) -> list[Decimal]:
     """What the run took a partner to pay under the terms; 0 where no cost is known, for people to fill in."""
-    names = ("stock", "rate", "cost", "rate_low", "rate_high", "decline", "marks")
+    names = ("stock", "rate", "cost", "rate_low", "rate_high", "decline", "marks", "hazard", "use_from", "level")
     parts = parts_of({name: np.array([getattr(c.row, name) for c in choices], dtype=np.float64) for name in names})
     by_terms = {
         name: np.asarray(money_of(parts, policy, read(name)).price) for name in {str(c.preset) for c in choices}

@@ -23,15 +23,11 @@ from marketplace.watching.queries.found import (
 from marketplace.watching.queries.gathering import (
     asked_by_month,
     companies_to_watch,
-    copy_lines,
     levels,
-    rights,
-    use_of_agreements,
 )
 from marketplace.watching.queries.standing import standing
 
 __all__ = [
-    "Behind", "Finding", "HolderRow", "PartRow", "RowFilter", "RunRow", "asked_by_month", "behind", "companies_to_watch", "copy_lines", "findings_of",
-    "first_site", "going_for_update", "holders", "latest", "levels", "rights", "row", "rows", "run", "run_for_update", "runs", "setting_of", "standing",
-    "use_of_agreements",
+    "Behind", "Finding", "HolderRow", "PartRow", "RowFilter", "RunRow", "asked_by_month", "behind", "companies_to_watch", "findings_of",
+    "first_site", "going_for_update", "holders", "latest", "levels", "row", "rows", "run", "run_for_update", "runs", "setting_of", "standing",
 ]  # fmt: skip

@@ -1,12 +1,12 @@
 """Having the watch look: a run is asked for by a person or the clock, the worker reckons it from the ledger and lands it whole.
 
-As with advice, a run that is killed has written nothing and is begun anew; whoever began it last may write."""
+As with advice, a run that is killed has written nothing and is begun anew (``jobs.service.Attempts``)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,21 +18,22 @@ from marketplace.advising import queries as advising
 from marketplace.advising import reckoning as demand
 from marketplace.advising.copying import ids, packed, same
 from marketplace.advising.overlay import Spread, lay, span
+from marketplace.advising.rights import USUAL_USE, Right, reached
+from marketplace.advising.using import Holders, Use, habits
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch, fetch_value
-from marketplace.jobs.service import enqueue
-from marketplace.kit.errors import DomainError, Kind, conflict
+from marketplace.jobs.service import Attempts, enqueue
+from marketplace.kit.errors import conflict
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import people_to_tell
 from marketplace.watching import queries, reckoning
 from marketplace.watching.queries import RunRow
-from marketplace.watching.reckoning import FIELDS, KINDS, Columns, Holders, Lines, Parts, Setting
-from marketplace.watching.rights import USUAL_USE, Right, reached
+from marketplace.watching.reckoning import FIELDS, KINDS, Columns, Lines, Parts, Setting
 from marketplace.watching.telling import SHOWN, mail, proposal
 
 RUN_WATCH = "watching.run"
 """The worker's job."""
-MOST_ATTEMPTS = 3
+ATTEMPTS = Attempts("watch_run")
 _LATELY = timedelta(hours=1)
 _MONTHS = 60
 """Of parts requests, where no file tells what was asked for."""
@@ -66,45 +67,13 @@ async def begin(session: WriteSession, company_id: UUID, asked_by: UUID | None, 
 async def make_watch(database: Database, *, run_id: UUID, company_id: UUID, clock: Callable[[], datetime]) -> None:
     """Reckons a run and lands it; done twice, it does nothing twice."""
     tenant = Tenant(company_id)
-    async with database.write(tenant) as session:
-        found = await queries.run_for_update(session, company_id, run_id)
-        if found.state in ("done", "failed"):
-            return
-        if found.attempt >= MOST_ATTEMPTS:
-            words = f"The worker broke off {MOST_ATTEMPTS} times before this run had ended: see its log, then start another one."
-            await _fail(session, found, words, clock())
-            return
-        await execute(
-            session,
-            "UPDATE watch_run SET state = 'running', attempt = attempt + 1 WHERE id = $1 AND company_id = $2",
-            run_id, company_id,
-        )  # fmt: skip
-        found = await queries.run(session, company_id, run_id)
-    try:
+
+    async def work() -> None:
+        async with database.read(tenant) as session:
+            found = await queries.run(session, company_id, run_id)
         await _look(database, tenant, found, clock)
-    except DomainError as error:
-        if error.kind is Kind.BUSY:
-            raise  # the queue tries again
-        async with database.write(tenant) as session:
-            await _fail(session, found, error.message, clock())
-    except Exception:
-        async with database.write(tenant) as session:
-            await _fail(
-                session,
-                found,
-                "Something went wrong that is no fault of your data. The operator's log says what.",
-                clock(),
-            )
-        raise
 
-
-async def _fail(session: WriteSession, found: RunRow, words: str, now: datetime) -> None:
-    await execute(
-        session,
-        "UPDATE watch_run SET state = 'failed', error = $3, finished_at = $4 WHERE id = $1 AND company_id = $2 "
-        "AND state IN ('waiting', 'running') AND attempt = $5",
-        found.id, found.company_id, words, now, found.attempt,
-    )  # fmt: skip
+    await ATTEMPTS.carry_out(database, tenant, run_id, work, clock)
 
 
 async def _look(database: Database, tenant: Tenant, run: RunRow, clock: Callable[[], datetime]) -> None:
@@ -122,7 +91,7 @@ class _Seen:
 
     setting: Setting
     rights: Mapping[UUID, Right]
-    uses: list[tuple[UUID, UUID, float, float]]
+    uses: Sequence[Use]
     standing: Mapping[str, Any]
     levels: Mapping[UUID, int]
     parts: npt.NDArray[np.bytes_]
@@ -139,15 +108,15 @@ class _Seen:
         """Everything, in statements that are as many for many parts as for one (a file of demand takes one more)."""
         seen, company = cls(), run.company_id
         seen.setting = await queries.setting_of(session, company)
-        seen.rights = {r.id: r for r in await queries.rights(session, company, now)}
-        seen.uses = list(await queries.use_of_agreements(session, company, now))
+        seen.rights = {r.id: r for r in await advising.rights(session, company, now)}
+        seen.uses = await advising.use_of_agreements(session, company, now)
         seen.levels = await queries.levels(session, company)
         seen.standing = await queries.standing(session, company, run.currency, now)
         stock: list[npt.NDArray[Any]] = []
         lines: list[npt.NDArray[Any]] = []
         files = await advising.counting_files(session, company)
         await advising.copy_stock(session, company, run.currency, [f.id for f in files], stock.append)
-        await queries.copy_lines(session, company, now, lines.append)
+        await advising.copy_lines(session, company, now, lines.append)
         since = now - timedelta(days=_MONTHS * 31)
         asked = await queries.asked_by_month(session, company, since)
         seen.lines = np.concatenate(lines) if lines else np.zeros(0, [("part", "S16"), ("agreement", "S16"), *((n, "f8") for n in ("there", "held", "keep", "back", "price"))])  # fmt: skip
@@ -228,7 +197,7 @@ class _Seen:
         known = [self.rights.get(UUID(bytes=a.ljust(16, b"\0"))) for a in self.lines["agreement"].tolist()]
         rows = self.lines[[r is not None for r in known]]
         there = [r for r in known if r is not None]
-        self.holders = sorted({r.holder_id for r in self.rights.values()} | {holder for _, holder, _, _ in self.uses})
+        self.holders = sorted({r.holder_id for r in self.rights.values()} | {use.holder_id for use in self.uses})
         place = {holder: n for n, holder in enumerate(self.holders)}
         units, floor = np.zeros(len(rows)), np.zeros(len(rows))
         keep, left = np.zeros(len(rows)), np.zeros(len(rows))
@@ -243,20 +212,9 @@ class _Seen:
             firm=np.array([r.firm and r.opens_in == 0 for r in there], np.bool_),
             price=rows["price"].astype(np.float64) * np.array([r.share for r in there], np.float64),
         )  # fmt: skip
-        # What a holder was expected to use: the mean of what its clauses allow, by how long units lay under each.
-        size = len(self.holders)
-        used, years, expected, weight = (np.zeros(size) for _ in range(4))
-        for agreement, holder, lain, gone in self.uses:
-            at = place[holder]
-            found = self.rights.get(agreement)
-            used[at] += gone
-            years[at] += lain
-            expected[at] += (USUAL_USE if found is None else found.allowed) * lain
-            weight[at] += lain
-        assumed = np.divide(expected, weight, out=np.full(size, USUAL_USE), where=weight > 0)
-        total = np.zeros(size)
+        total = np.zeros(len(self.holders))
         np.add.at(total, lines.holder, np.where(lines.units > 0, left, 0.0))
-        return lines, reckoning.learn(used, years, np.minimum(assumed, 10.0), total)
+        return lines, habits(self.holders, self.rights, self.uses, total, USUAL_USE)
 
 
 async def _write(
@@ -265,8 +223,7 @@ async def _write(
     company, size = run.company_id, len(columns["part_id"])
     async with database.write(tenant) as session:
         await be_patient(session)
-        locked = await queries.run_for_update(session, company, run.id)
-        if locked.state != "running" or locked.attempt != run.attempt:
+        if not await ATTEMPTS.still_mine(session, tenant, run.id, run.attempt):
             return  # another worker has it by now
         raw = await driver(session)
         for start in range(0, size, demand.CHUNK):

@@ -12,6 +12,8 @@ import asyncpg
 import numpy as np
 import pytest
 
+from marketplace.advising.rights import reached, right
+from marketplace.advising.using import learn
 from marketplace.agreements import service as agreements
 from marketplace.agreements.service import OfferLine
 from marketplace.db.session import Database
@@ -22,8 +24,7 @@ from marketplace.sourcing import service as sourcing
 from marketplace.sourcing.service import Asked
 from marketplace.watching import queries, service, tasks
 from marketplace.watching.queries import RowFilter, RunRow
-from marketplace.watching.reckoning import Found, Level, Setting, learn
-from marketplace.watching.rights import reached, right
+from marketplace.watching.reckoning import Found, Level, Setting
 from marketplace.watching.telling import kinds
 from tests.agreed import agreed, person, rows_of, under
 from tests.counting import counted

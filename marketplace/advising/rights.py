@@ -1,4 +1,4 @@
-"""What an agreement means to the watch: which of the units a holder has can be called, at what price, how fast it may use them. Pure.
+"""What an agreement means to the advisor and the watch: which of the units a holder has can be called, at what price, how fast it may use them. Pure.
 
 Read off the stored terms as ``planning.clauses`` reads those of ready-made postings; what is exact to the day and the cent is asked
 when a call is planned, by the clause itself."""
@@ -32,7 +32,8 @@ class Right:
     opens_in: float
     firm: bool
     share: float
-    allowed: float
+    allowed: float | None
+    """Hazard a year that its allowance of use would come to; None where it has none."""
     currency: str
 
 
@@ -51,7 +52,7 @@ def right(row: Mapping[str, Any], clauses: Sequence[tuple[str, Mapping[str, Any]
     opens = max((row["window_opens_at"] - now).total_seconds() / 86_400 / _YEAR, 0.0)
     return Right(
         row["id"], row["holder_id"], applies, max(left, 0.0), opens, not (row["legal_hold"] or row["suspended"]), share,
-        USUAL_USE if allowed is None else allowed, row["currency"],
+        allowed, row["currency"],
     )  # fmt: skip
 
 
