@@ -7,7 +7,7 @@ are found by their part, for what was asked for since a run.
 Undo: downgrade() drops the columns; scenarios then stand as runs of their own.
 
 Revision ID: 303200
-Revises: 302600
+Revises: 302610
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "303200"
-down_revision = "302600"
+down_revision = "302610"
 branch_labels = None
 depends_on = None
 
