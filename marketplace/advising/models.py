@@ -63,7 +63,7 @@ class DemandHistory(Row):
 
     __tablename__ = "demand_history"
     import_id: Mapped[UUID] = mapped_column(ForeignKey("demand_import.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     company_id: Mapped[UUID]
     units: Mapped[list[float]] = mapped_column(ARRAY(REAL()))
     __table_args__ = (Index("ix_demand_history_part", "company_id", "part_id"),)
@@ -187,7 +187,7 @@ class AdviceDecision(Row):
     __tablename__ = "advice_decision"
     id: Mapped[Id]
     run_id: Mapped[UUID] = mapped_column(ForeignKey("advice_run.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     company_id: Mapped[UUID]
     release: Mapped[int]
     preset: Mapped[str | None]

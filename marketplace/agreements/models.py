@@ -173,7 +173,7 @@ class AgreementLine(Row):
 
     __tablename__ = "agreement_line"
     agreement_id: Mapped[UUID] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     maker_id: Mapped[UUID]
     holder_id: Mapped[UUID]
     quantity_sold: Mapped[int]

@@ -18,7 +18,7 @@ class StockCount(Row):
     __tablename__ = "stock_count"
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     counted_at: Mapped[datetime]
     counted: Mapped[int]
     expected: Mapped[int]
@@ -153,7 +153,7 @@ class CountSheet(Row):
     holder_id: Mapped[UUID]
     reference: Mapped[str] = mapped_column(unique=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"), index=True)
-    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"), index=True)
     agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"))
     blind: Mapped[bool]
     opened_by: Mapped[UUID]
@@ -169,7 +169,7 @@ class CountEntry(Row):
     id: Mapped[Id]
     sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"))
     holder_id: Mapped[UUID]
-    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID | None] = mapped_column(ForeignKey("part.id"), index=True)
     lot_id: Mapped[UUID | None]
     serial: Mapped[str | None]
     quantity: Mapped[int]
@@ -192,7 +192,7 @@ class CountRecount(Row):
 
     __tablename__ = "count_recount"
     sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     round: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     holder_id: Mapped[UUID]
     by: Mapped[UUID]
@@ -205,7 +205,7 @@ class CountResult(Row):
 
     __tablename__ = "count_result"
     sheet_id: Mapped[UUID] = mapped_column(ForeignKey("count_sheet.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     holder_id: Mapped[UUID]
     round: Mapped[int]
     counted_at: Mapped[datetime]

@@ -194,7 +194,7 @@ class StockLine(Row):
     id: Mapped[Id]
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     line_key: Mapped[str]
     lot_id: Mapped[UUID]
     condition: Mapped[str]

@@ -5,11 +5,16 @@ packages, or all that is left of it. Offers sold by the unit are *plain*; what t
 order, so only the others have to be combined: ``best[q]``, the least that q units of those cost, by a dynamic programme over the offers
 with q capped at what is asked for. The answer is the least of ``best[q]`` plus the plain price of the rest. Where all there is does not
 suffice, as much as there is is taken. Money is counted in ten-thousandths, whole numbers throughout.
+
+Most numbers of most offers are ruled out beforehand. Some cover is soon found and costs U. If every offer were sold by the unit, n of
+offer o and the cheapest rest beside it would cost L(o, n), and no cover with n of o costs less: where L(o, n) > U, n of o is in no
+cheapest cover. What is left is mostly one number of nearly every offer (all of it, or none), and a few numbers of those near the price
+at which the list is filled. All covers of the least cost pass, so the answer is as exact as without.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -84,12 +89,24 @@ def cover(offers: Sequence[Offered], quantity: int) -> Cover:
         return Cover((), max(quantity, 0), 0, Decimal(0), Decimal(0))
     plain = sorted((o for o in there if o.plain), key=lambda o: (o.cost, -o.available, o.listing_id))
     packed = [o for o in there if not o.plain]
-    steps = sum(min(o.available, wanted) // o.package + 2 for o in packed) * (wanted + 1)
-    relaxed = _relaxed(there, wanted)
-    if steps > _STEPS:
-        taken, proven = _greedy(there, wanted), False
+    if not packed:
+        taken, proven, relaxed = _plain_for(plain, wanted), True, 0
     else:
-        taken, proven = _exact(plain, packed, wanted), True
+        byunit = _ByTheUnit(there)
+        relaxed = byunit.cost(wanted)
+        # A filled cover may come short where only the rest of a package would reach; the other always reaches.
+        filled = _filled(there, wanted)
+        enough = [filled] if sum(n for _, n in filled) >= wanted else []
+        near = min([_greedy(there, wanted), *enough], key=_cost_of)
+        # What a cover has to have, and what is then left to choose from: (offer, the numbers of it).
+        fixed, open_ = _narrowed(byunit, packed, wanted, _cost_of(near))
+        left = max(wanted - sum(n for _, n in fixed), 0)
+        if not open_:
+            taken, proven = fixed + _plain_for(plain, left), True
+        elif sum(len(sizes) for _, sizes in open_) * (left + 1) > _STEPS:
+            taken, proven = near, False
+        else:
+            taken, proven = fixed + _exact(plain, open_, left), True
     lines = tuple(Line(o.listing_id, o.release_id, n, o.unit_price) for o, n in taken)
     cost = sum((o.cost * n for o, n in taken), 0)
     got = sum(n for _, n in taken)
@@ -97,13 +114,58 @@ def cover(offers: Sequence[Offered], quantity: int) -> Cover:
     return Cover(lines, max(quantity - got, 0), max(got - quantity, 0), Decimal(cost) / _SCALE, Decimal(least) / _SCALE)
 
 
-def _relaxed(offers: Sequence[Offered], wanted: int) -> int:
-    """What the units would cost if every offer were sold by the unit: no cover costs less."""
-    cost = 0
-    for o in sorted(offers, key=lambda o: o.cost):
-        n = min(o.available, wanted)
-        cost, wanted = cost + n * o.cost, wanted - n
-    return cost
+def _cost_of(taken: Sequence[tuple[Offered, int]]) -> int:
+    return sum(o.cost * n for o, n in taken)
+
+
+class _ByTheUnit:
+    """What units would cost if every offer were sold by the unit: no cover costs less."""
+
+    def __init__(self, offers: Sequence[Offered]) -> None:
+        ranked = sorted(offers, key=lambda o: o.cost)
+        units = np.array([o.available for o in ranked], np.int64)
+        self._price: npt.NDArray[np.int64] = np.array([o.cost for o in ranked], np.int64)
+        self._units: npt.NDArray[np.int64] = np.concatenate([np.zeros(1, np.int64), np.cumsum(units)])
+        self._paid: npt.NDArray[np.int64] = np.concatenate([np.zeros(1, np.int64), np.cumsum(units * self._price)])
+        self._at = {o.listing_id: k for k, o in enumerate(ranked)}
+
+    def _costs(self, quantity: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of so many of the cheapest units, of each number (none is more than there are)."""
+        k = np.minimum(np.searchsorted(self._units, quantity, side="right") - 1, len(self._price) - 1)
+        return self._paid[k] + (quantity - self._units[k]) * self._price[k]
+
+    def cost(self, quantity: int) -> int:
+        """Of so many of the cheapest units."""
+        return int(self._costs(np.array([quantity], np.int64))[0])
+
+    def beside(self, o: Offered, sizes: npt.NDArray[np.int64], wanted: int) -> npt.NDArray[np.int64]:
+        """Of ``wanted`` units of which each of ``sizes`` are of ``o`` and the rest is of others; _NEVER where there are not so many."""
+        k = self._at[o.listing_id]
+        rest = np.maximum(wanted - sizes, 0)
+        there = self._units[-1] - o.available
+        known = np.minimum(rest, there)
+        # The others' cheapest: up to where the offer stands in the order of prices as with it, beyond without its units.
+        beyond = known > self._units[k]
+        costs = self._costs(np.where(beyond, known + o.available, known))
+        costs -= np.where(beyond, self._paid[k + 1] - self._paid[k], 0)
+        found: npt.NDArray[np.int64] = np.where(rest > there, _NEVER, costs + sizes * o.cost)
+        return found
+
+
+def _narrowed(
+    byunit: _ByTheUnit, packed: Sequence[Offered], wanted: int, most: int
+) -> tuple[list[tuple[Offered, int]], list[tuple[Offered, list[int]]]]:
+    """Of offers in packages: what every cover that costs no more than ``most`` takes of them, and the numbers that one may take of the
+    others."""
+    fixed, choices = [], []
+    for o in packed:
+        sizes = np.array([0, *_sizes(o, wanted)], np.int64)
+        kept = sizes[byunit.beside(o, sizes, wanted) <= most].tolist()
+        if len(kept) == 1 and kept[0]:
+            fixed.append((o, kept[0]))
+        elif some := [n for n in kept if n]:
+            choices.append((o, some))
+    return fixed, choices
 
 
 def _sizes(o: Offered, wanted: int) -> list[int]:
@@ -120,14 +182,16 @@ def _sizes(o: Offered, wanted: int) -> list[int]:
     return sizes
 
 
-def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> list[tuple[Offered, int]]:
+def _exact(
+    plain: Sequence[Offered], packed: Sequence[tuple[Offered, Sequence[int]]], wanted: int
+) -> list[tuple[Offered, int]]:
     best: npt.NDArray[np.int64] = np.full(wanted + 1, _NEVER, np.int64)
     best[0] = 0
     chosen: list[npt.NDArray[np.int64]] = []
     costs: list[npt.NDArray[np.int64]] = []
-    for o in packed:
+    for o, numbers in packed:
         now, which = best.copy(), np.zeros(wanted + 1, np.int64)
-        for n in _sizes(o, wanted):
+        for n in numbers:
             cost = np.int64(n * o.cost)
             if n < wanted:
                 candidate = best[: wanted - n] + cost
@@ -149,7 +213,7 @@ def _exact(plain: Sequence[Offered], packed: Sequence[Offered], wanted: int) -> 
     for k in range(len(packed) - 1, -1, -1):
         n = int(chosen[k][at])
         if n:
-            taken.append((packed[k], n))
+            taken.append((packed[k][0], n))
             before = costs[k]
             if at == wanted:
                 start = max(wanted - n, 0)
@@ -191,6 +255,19 @@ def _greedy(offers: Sequence[Offered], wanted: int) -> list[tuple[Offered, int]]
         taken.append((o, n))
         wanted -= n
     return taken
+
+
+def _filled(offers: Sequence[Offered], wanted: int) -> list[tuple[Offered, int]]:
+    """The cheapest unit first and never more than is wanted, as long as something fits; what is then still wanted as in ``_greedy``."""
+    taken, later = [], []
+    for o in sorted(offers, key=lambda o: (o.cost, -o.available)):
+        sizes = _sizes(o, wanted) if wanted > 0 else []
+        if fit := bisect_right(sizes, wanted):
+            taken.append((o, sizes[fit - 1]))
+            wanted -= sizes[fit - 1]
+        elif sizes:
+            later.append(o)
+    return taken + _greedy(later, wanted)
 
 
 def allowed(o: Offered, quantity: int) -> bool:

@@ -4,14 +4,19 @@ A choice is counted with all other filters in force and without its own, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import combinations
 from typing import Final
 
+from marketplace.agreements.terms import TERMS_TYPES
+
 MOST_CHOICES: Final = 40
-COUNTED: Final = 2_000
-"""So many offers are counted of what one choice leaves; where there are more, all counts of that facet are at least what is said."""
+COUNTED: Final = 1_000
+"""So many offers are counted of what is looked up by its filters; where there are more, all counts of that facet are at least what is said."""
+ENOUGH: Final = 400
+"""Where so many of the newest offers of all fit, nothing is looked up: there are at least as many."""
 PRICES: Final = (Decimal(10), Decimal(100), Decimal(1_000), Decimal(10_000))
 """A price band reaches up to each of these, in whatever currency is posted."""
 QUANTITIES: Final = (2, 5, 10, 50, 100, 1_000)
@@ -66,6 +71,13 @@ def facet(
     shown = order[:MOST_CHOICES] + [v for v in order[MOST_CHOICES:] if v in kept]
     choices = tuple(Choice(v, labels.get(v), every[v]) for v in shown)
     return Facet(name, choices, at_least, len(order) - len(shown))
+
+
+def clause_keys(clauses: Collection[str]) -> list[str]:
+    """What ``listing.clause_key`` says of listings under any of these clauses: every set of clauses with one of them in it."""
+    every = sorted({name for name, _ in TERMS_TYPES}.union(clauses))
+    sets = (some for n in range(1, len(every) + 1) for some in combinations(every, n))
+    return ["+".join(some) for some in sets if not set(some).isdisjoint(clauses)]
 
 
 def _within(name: str, band: Decimal, limit: Decimal) -> bool:

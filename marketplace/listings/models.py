@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
@@ -57,7 +57,7 @@ class Listing(Row):
     id: Mapped[Id]
     release_id: Mapped[UUID] = mapped_column(ForeignKey("release.id"), index=True)
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     place: Mapped[str]
     region: Mapped[str]
@@ -81,6 +81,8 @@ class Listing(Row):
     clauses: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     use_class: Mapped[str] = mapped_column(server_default=text("''"))
     currency: Mapped[str] = mapped_column(server_default=text("''"))
+    clause_key: Mapped[str] = mapped_column(Text, Computed("clause_key(clauses)", persisted=True))
+    """The clauses in order, joined by '+': row level security lets no comparison of lists into an index."""
     __table_args__ = (
         CheckConstraint("0 <= ordered AND ordered <= quantity", name="ordered"),
         CheckConstraint("minimum_quantity > 0 AND package_quantity > 0", name="packages"),
@@ -88,9 +90,18 @@ class Listing(Row):
         CheckConstraint("minimum_to_keep >= 0", name="minimum"),
         Index("ix_listing_part_open", "part_id", "id", postgresql_where=text("published AND ordered < quantity")),
         Index("ix_listing_open", "id", postgresql_where=text("published AND ordered < quantity")),
+        Index(
+            "ix_listing_company_id_open", "company_id", "id", postgresql_where=text("published AND ordered < quantity")
+        ),
         *(
-            Index(f"ix_listing_{column}_open", column, "id", postgresql_where=text("published AND ordered < quantity"))
-            for column in ("class_code", "maker_id", "company_id", "country", "condition")
+            Index(f"ix_listing_{name}_facets", *columns, postgresql_where=text("published AND ordered < quantity"))
+            for name, columns in {
+                "class": ("class_code", "clause_key", "use_class", "condition", "country"),
+                "seller": ("company_id", "clause_key", "use_class", "condition", "country"),
+                "maker": ("maker_id", "clause_key", "use_class", "condition", "country"),
+                "country": ("country", "clause_key", "use_class", "condition"),
+                "seller_class": ("company_id", "class_code"),
+            }.items()
         ),
         Index("ix_listing_company", "company_id", "part_id"),
     )
@@ -186,7 +197,7 @@ class ControlledPart(Row):
 
     __tablename__ = "controlled_part"
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     classification: Mapped[str]
     recorded_by: Mapped[UUID]
     recorded_at: Mapped[datetime]
@@ -246,7 +257,7 @@ class PartProtection(Row):
     __tablename__ = "part_protection"
     id: Mapped[Id]
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     reason: Mapped[str]
     stated_by: Mapped[UUID]
     stated_at: Mapped[datetime]

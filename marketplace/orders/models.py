@@ -87,7 +87,7 @@ class OrderLine(Row):
     seller_id: Mapped[UUID]
     buyer_id: Mapped[UUID]
     listing_id: Mapped[UUID] = mapped_column(ForeignKey("listing.id"), index=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     condition: Mapped[str]
     quantity: Mapped[int]
     unit_price: Mapped[Decimal]
@@ -152,7 +152,7 @@ class Quote(Row):
     reference: Mapped[str] = mapped_column(unique=True)
     buyer_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     seller_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     listing_id: Mapped[UUID | None] = mapped_column(ForeignKey("listing.id", ondelete="SET NULL"))
     quantity: Mapped[int]
     needed_by: Mapped[date | None]
@@ -221,7 +221,7 @@ class QuoteLine(Row):
     seller_id: Mapped[UUID]
     buyer_id: Mapped[UUID]
     listing_id: Mapped[UUID | None] = mapped_column(ForeignKey("listing.id", ondelete="SET NULL"), index=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     condition: Mapped[str]
     relation: Mapped[str]
     quantity: Mapped[int]

@@ -108,7 +108,7 @@ class Alternate(Row):
 
     __tablename__ = "alternate"
     part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
-    alternate_part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    alternate_part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     note: Mapped[str] = mapped_column(server_default="")
     __table_args__ = (CheckConstraint("part_id <> alternate_part_id", name="not_self"),)
 

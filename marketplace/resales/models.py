@@ -24,7 +24,7 @@ class Resale(Row):
     maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     buyer_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     quantity: Mapped[int]
     minimum_passed_on: Mapped[int]

@@ -38,7 +38,7 @@ class Requisition(Row):
     company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     requested_by: Mapped[UUID]
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     quantity: Mapped[int]
     destination_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     needed_by: Mapped[datetime]
@@ -233,7 +233,7 @@ class Call(Row):
     maker_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     holder_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"))
     agreement_id: Mapped[UUID | None] = mapped_column(ForeignKey("agreement.id"), index=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     destination_site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id"))
     condition: Mapped[str]
@@ -367,7 +367,7 @@ class CallStandIn(Row):
     for_hold_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     lot_id: Mapped[UUID]
     position_id: Mapped[int]
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     condition: Mapped[str]
     quantity: Mapped[int]
     shipped_lot_id: Mapped[UUID]

@@ -53,7 +53,7 @@ class PartCriticality(Row):
 
     __tablename__ = "part_criticality"
     company_id: Mapped[UUID] = mapped_column(primary_key=True)
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True)
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), primary_key=True, index=True)
     level: Mapped[int] = mapped_column(SmallInteger)
     stated_by: Mapped[UUID]
     stated_at: Mapped[datetime]
@@ -149,7 +149,7 @@ class WatchFinding(Row):
     id: Mapped[Id]
     company_id: Mapped[UUID]
     kind: Mapped[str]
-    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"))
+    part_id: Mapped[UUID] = mapped_column(ForeignKey("part.id"), index=True)
     run_id: Mapped[UUID] = mapped_column(ForeignKey("watch_run.id"))
     found_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]

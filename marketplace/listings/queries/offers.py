@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, execute, fetch, fetch_one
 from marketplace.kit.errors import missing
+from marketplace.listings.facets import clause_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class Wanted:
         return tuple(str(value) for value in found)
 
 
+OPEN: Final = ("l.published", "l.ordered < l.quantity")
 # Great circle (12,742 km = the earth's diameter) times 1.2 for roads: the figure that plans use too.
 KM: Final = (
     "(1.2 * 12742 * asin(least(1, sqrt(power(sin(radians(l.lat - {lat}::float8) / 2), 2) + cos(radians({lat}::float8)) "
@@ -171,11 +173,12 @@ class Filters:
 
     def __init__(self, wanted: Wanted) -> None:
         self.values: list[object] = []
+        self._parts = wanted.part_ids is not None
         self.km: str | None = None
         """Kilometres by road from where distances count from."""
         if wanted.near:
             self.km = KM.format(lat=self._value(wanted.near[0]), lon=self._value(wanted.near[1]))
-        self.always = ["l.published", "l.ordered < l.quantity"]
+        self.always = [*OPEN]
         if wanted.words is not None:
             self.always.append(
                 "EXISTS (SELECT FROM part p WHERE p.id = l.part_id AND p.words @@ websearch_to_tsquery('english', "
@@ -192,13 +195,19 @@ class Filters:
             if values:
                 self.by_facet[name] = f"{column} = ANY({self._value(list(values))}::{kind}[])"
         if wanted.clauses:
-            self.by_facet["clause"] = f"l.clauses && {self._value(list(wanted.clauses))}::text[]"
+            # One text for the set of clauses: comparing lists is nothing that row level security lets into an index.
+            self.by_facet["clause"] = f"l.clause_key = ANY({self._value(clause_keys(wanted.clauses))}::text[])"
         if wanted.maximum_price is not None:
             self.by_facet["price"] = f"l.unit_price <= {self._value(wanted.maximum_price)}::numeric"
         if wanted.minimum_quantity is not None:
             self.by_facet["quantity"] = f"l.quantity - l.ordered >= {self._value(wanted.minimum_quantity)}::int"
         if wanted.within_km is not None and self.km:
             self.by_facet["within"] = f"{self.km} <= {self._value(wanted.within_km)}::int"
+
+    @property
+    def scattered(self) -> bool:
+        """Whether what fits may be found anywhere: no list of parts is asked for."""
+        return not self._parts
 
     def _value(self, value: object) -> str:
         self.values.append(value)
@@ -211,6 +220,33 @@ class Filters:
     def also(self, *values: object) -> list[object]:
         """The parameters, and more behind them."""
         return [*self.values, *values]
+
+
+WALKED: Final = 5_000
+"""So many of the newest listings are looked at one by one before those that fit are looked up by what is asked for."""
+
+
+def _newest(filters: Filters, after: str | None, limit: str) -> str:
+    """Rows of the list of the newest. Where much fits, a page of it stands among the newest of all; where little does, an index knows
+    all that fits. Which of both it is nobody knows beforehand, so a bounded walk comes first, and the rest is only asked for where the
+    walk did not fill the page: a walk without a bound went through a million rows to find that nothing fits."""
+    open_ = " AND ".join([*OPEN, *([f"l.id < {after}::uuid"] if after else [])])
+    # Not an index condition: beside what is asked for, all older listings would be read from an index too.
+    older = f" AND (l.id < {after}::uuid) IS TRUE" if after else ""
+    km = filters.km or "NULL::float8"
+    return (
+        f"WITH walk AS MATERIALIZED (SELECT l.id, ({filters.where()}) AS fits FROM listing_seen l WHERE {open_} "
+        f"ORDER BY l.id DESC LIMIT {WALKED}), "
+        f"near AS MATERIALIZED (SELECT id FROM walk WHERE fits ORDER BY id DESC LIMIT {limit}), "
+        f"short AS MATERIALIZED (SELECT (SELECT count(*) FROM walk) = {WALKED} AND (SELECT count(*) FROM near) < {limit} AS yes), "
+        f"far AS MATERIALIZED (SELECT l.id FROM listing_seen l WHERE {filters.where()}{older} AND (SELECT yes FROM short)), "
+        f"page AS MATERIALIZED (SELECT l.*, {km} AS km FROM listing_seen l WHERE {' AND '.join(OPEN)} AND l.id = ANY (ARRAY("
+        f"SELECT id FROM (SELECT id FROM near WHERE NOT (SELECT yes FROM short) UNION ALL TABLE far) x ORDER BY id DESC LIMIT {limit}))) "
+        + _SEEN_COLUMNS
+        + ", l.km AS distance_km"
+        + _LISTING_FROM.format(listing="page")
+        + "ORDER BY l.id DESC"
+    )
 
 
 def _listed(filters: Filters, where: str, order: str, limit: str) -> str:
@@ -286,6 +322,11 @@ async def browse(
     compare = "<" if direction == "DESC" else ">"
     filters = Filters(wanted)
     where, n = filters.where(), len(filters.values)
+    if sort == "newest" and filters.by_facet and filters.scattered:
+        sql = _newest(filters, f"${n + 1}" if after else None, f"${n + 1 + bool(after)}::int")
+        await plan_for_values(session)
+        rows = await fetch(session, sql, *filters.also(*([after[1]] if after else []), limit))
+        return [ListingRow(**dict(r)) for r in rows]
     by = by.format(km=filters.km or "NULL::float8")
     after_that: list[object] = []
     if after:

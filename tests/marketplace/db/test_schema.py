@@ -65,6 +65,18 @@ async def test_every_table_has_a_policy_or_a_reason(owner: asyncpg.Connection) -
     assert open_tables == set(expected), (open_tables - set(expected), set(expected) - open_tables)
 
 
+async def test_whatever_names_a_part_is_found_by_it(owner: asyncpg.Connection) -> None:
+    """A part that goes is looked for in each of these tables: one that has no index for it is read as a whole, once a part."""
+    rows = await owner.fetch(
+        "SELECT c.conrelid::regclass::text AS tab, a.attname AS col FROM pg_constraint c "
+        "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
+        "WHERE c.contype = 'f' AND c.confrelid = 'part'::regclass AND NOT EXISTS (SELECT FROM pg_index i "
+        "WHERE i.indrelid = c.conrelid AND i.indkey[0] = a.attnum "
+        "AND coalesce(pg_get_expr(i.indpred, i.indrelid), '') IN ('', format('(%I IS NOT NULL)', a.attname)))"
+    )
+    assert not rows, [tuple(r) for r in rows]
+
+
 async def test_models_say_what_the_migrations_made(cluster: Credentials, database_name: str) -> None:
     engine = create_async_engine(cluster.dsn(OWNER, database_name).replace("postgresql://", "postgresql+asyncpg://", 1))
 

@@ -48,6 +48,41 @@ def test_no_combination_is_cheaper() -> None:
         assert (found.lacking, found.beyond) == (quantity - got, sum(x.quantity for x in found.lines) - got), turn
 
 
+def every_number(offers: list[Offered], quantity: int) -> Decimal:
+    """The least that a cover costs, offer by offer over every number that can be bought of it: nothing is ruled out."""
+    wanted = min(quantity, sum(o.available for o in offers))
+    best: list[Decimal | None] = [Decimal(0), *([None] * wanted)]
+    for o in offers:
+        now = list(best)
+        for n in (n for n in range(1, o.available + 1) if allowed(o, n)):
+            for had, cost in enumerate(best):
+                at = min(had + n, wanted)
+                if cost is not None and ((least := now[at]) is None or cost + o.unit_price * n < least):
+                    now[at] = cost + o.unit_price * n
+        best = now
+    assert best[wanted] is not None
+    return best[wanted]
+
+
+def test_nothing_is_ruled_out_that_a_cheapest_cover_needs() -> None:
+    """Many offers whose prices lie close together: there the bound rules out least, and a wrong one would show."""
+    chance = random.Random(12)
+    for turn in range(60):
+        offers = []
+        for n in range(chance.randint(3, 12)):
+            package = chance.choice((1, 2, 3, 5, 8))
+            least = package * chance.choice((1, 1, 2, 3))
+            offers.append(
+                Offered(
+                    UUID(int=n + 1), UUID(int=1), chance.randint(1, 40), Decimal(chance.randint(90, 110)) / 10, least, package
+                )
+            )  # fmt: skip
+        quantity = chance.randint(1, 90)
+        found = cover(offers, quantity)
+        assert found.proven
+        assert found.cost == total(found) == every_number(offers, quantity), (turn, offers, quantity, found)
+
+
 def test_what_is_nowhere_on_offer_is_said() -> None:
     assert cover([], 5) == Cover((), 5, 0, Decimal(0), Decimal(0))
     one = Offered(UUID(int=1), UUID(int=1), 3, Decimal(2))
