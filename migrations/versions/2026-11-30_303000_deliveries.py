@@ -111,9 +111,11 @@ LATER = {
     "order_cancellation": "status, answered_by, answered_at, answer_note",
 }
 BACKFILL = (
-    ("INSERT INTO order_shipment (order_id, number, seller_id, buyer_id, carrier, tracking, shipped_by, shipped_at, received_by, received_at) "
-    "SELECT o.id, 1, o.seller_id, o.buyer_id, coalesce(o.carrier, ''), o.tracking, o.placed_by, coalesce(o.shipped_at, o.received_at, o.placed_at), "
-    "CASE WHEN o.received_at IS NOT NULL THEN o.placed_by END, o.received_at FROM purchase_order o WHERE o.status IN ('shipped', 'received')"),
+    (
+        "INSERT INTO order_shipment (order_id, number, seller_id, buyer_id, carrier, tracking, shipped_by, shipped_at, received_by, received_at) "
+        "SELECT o.id, 1, o.seller_id, o.buyer_id, coalesce(o.carrier, ''), o.tracking, o.placed_by, coalesce(o.shipped_at, o.received_at, o.placed_at), "
+        "CASE WHEN o.received_at IS NOT NULL THEN o.placed_by END, o.received_at FROM purchase_order o WHERE o.status IN ('shipped', 'received')"
+    ),
     "UPDATE order_unit u SET shipment_id = s.id FROM order_shipment s WHERE s.order_id = u.order_id AND u.quantity > 0",
 )
 

@@ -12,9 +12,9 @@ from marketplace.db.requests import Reading, Writing
 from marketplace.documents.blocks import Paper
 from marketplace.documents.service import typeset
 from marketplace.kit.wire import Done, Made, ShipIn
-from marketplace.orders import queries, service
-from marketplace.orders.permissions import DecidesOrders, ReadsOrders, ReceivesOrders, ShipsOrders, WritesMessages
+from marketplace.orders import service
 from marketplace.orders.packing import Packing, label_paper, packing_list
+from marketplace.orders.permissions import DecidesOrders, ReadsOrders, ReceivesOrders, ShipsOrders, WritesMessages
 from marketplace.orders.queries.packing import packing
 from marketplace.orders.schemas import CancelIn, NoteIn, ReceiveIn
 from marketplace.orders.schemas.deliveries import (
@@ -137,10 +137,14 @@ async def ask_return(
 
     async def act() -> dict[str, Any]:
         portions = [x.portion() for x in given.lines]
-        made = await service.ask_return(session, actor, order_id, portions, reason=given.reason, note=given.note, now=now)
+        made = await service.ask_return(
+            session, actor, order_id, portions, reason=given.reason, note=given.note, now=now
+        )
         return {"id": made}
 
-    return Made.model_validate((await once(session, actor, key, f"orders.return:{order_id}", given.model_dump(), act)).content)
+    return Made.model_validate(
+        (await once(session, actor, key, f"orders.return:{order_id}", given.model_dump(), act)).content
+    )
 
 
 @router.post("/{order_id}/returns/{return_id}/answer", summary="Agree to a return, or refuse it with a reason")

@@ -153,7 +153,9 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
     events = await queries.events(session, order_id)
     site = await parties.site_seen(session, found.ship_to_site_id)
     sent = [
-        ShipmentOut.model_validate(s).model_copy(update={"lines": _lines_of([u for u in units if u.shipment_id == s.id])})
+        ShipmentOut.model_validate(s).model_copy(
+            update={"lines": _lines_of([u for u in units if u.shipment_id == s.id])}
+        )
         for s in await queries.shipments(session, order_id)
     ]
     asked = await queries.cancellation(session, order_id)

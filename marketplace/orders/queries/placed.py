@@ -263,7 +263,7 @@ async def units(session: AsyncSession, order_id: UUID) -> Sequence[UnitRow]:
         "SELECT u.line_no, u.lot_id, u.hold_seq, u.position_id, u.quantity, coalesce(l.serial, s.serial) AS serial, "
         "u.shipped_lot_id, u.shipped_position_id, u.shipment_id, l.lot_id IS NOT NULL AS open_to_us FROM order_unit u "
         "LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
-        "LEFT JOIN order_serials($1) s ON s.lot_id = u.lot_id "
+        "LEFT JOIN (SELECT DISTINCT lot_id, serial FROM order_serials($1)) s ON s.lot_id = u.lot_id "
         "WHERE u.order_id = $1 AND u.quantity > 0 ORDER BY u.line_no, u.lot_id, u.hold_seq",
         order_id,
     )

@@ -34,7 +34,13 @@ class ShipOrderIn(ShipIn):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"carrier": "UPS", "tracking": "1Z999", "lines": [{"line_no": 1, "quantity": 2}], "packages": 1, "origin": "US"},
+                {
+                    "carrier": "UPS",
+                    "tracking": "1Z999",
+                    "lines": [{"line_no": 1, "quantity": 2}],
+                    "packages": 1,
+                    "origin": "US",
+                },
                 {"own_transport": True},
             ]
         }
@@ -161,7 +167,9 @@ class ReturnIn(BodyIn):
     """Units that you would send back. Reasons: not_needed, ordered_wrong, does_not_fit, quality, other."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"lines": [{"line_no": 1, "quantity": 1}], "reason": "ordered_wrong", "note": ""}]}
+        json_schema_extra={
+            "examples": [{"lines": [{"line_no": 1, "quantity": 1}], "reason": "ordered_wrong", "note": ""}]
+        }
     )
     lines: list[PortionIn] = Field(max_length=500)
     reason: str

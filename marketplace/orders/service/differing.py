@@ -51,9 +51,7 @@ async def answer_difference(
     if answer == "lost":
         await _carry_out(session, actor, order, found, answer, _gone(units, Kind.LOSE, found, note), now)
     elif answer == "scrap":
-        await _carry_out(
-            session, actor, order, found, answer, _gone(units, Kind.SCRAP, found, note), now
-        )
+        await _carry_out(session, actor, order, found, answer, _gone(units, Kind.SCRAP, found, note), now)
     elif answer in ("never_left", "ship_again"):
         await _back_on_the_shelf(session, actor, order, found, units, now, again=answer == "ship_again")
     else:
