@@ -82,6 +82,29 @@ async def drawn(site: Site) -> tuple[str, str]:
     return draw, str(made["id"])
 
 
+async def on_its_way(job: Job) -> tuple[str, str, str, str]:
+    """An order shipped in two of three parts, one received with a difference, a return asked for and the rest to be cancelled: the
+    addresses of the order, of its first shipment, of the difference and of the return."""
+    kept = job.order, job.agreement, job.listing
+    await job.released(8)
+    await job.ordered(6)
+    await job.signed()
+    way, url = f"/orders/{job.order}", f"/api/v1/orders/{job.order}"
+    for packages in (2, 1):
+        body = {"own_transport": True, "packages": packages, "lines": [{"line_no": 1, "quantity": 2}]}
+        made = await ok(job.planner.post(f"{url}/ship", json=body))
+        if packages == 2:
+            line = {"line_no": 1, "good": 1, "damaged": 1, "note": "wet", "reasons": {"damaged": "in_transport"}}
+            await ok(job.buyer.post(f"{url}/receive", json={"lines": [line]}))
+            parted = f"/shipments/{made['id']}"
+    asked = {"lines": [{"line_no": 1, "quantity": 1}], "reason": "not_needed"}
+    back = (await ok(job.buyer.post(f"{url}/returns", json=asked), 201))["id"]
+    await ok(job.buyer.post(f"{url}/cancellation", json={"reason": "too_late"}))
+    (differs,) = (await ok(job.buyer.get(url)))["differences"]
+    job.order, job.agreement, job.listing = kept
+    return way, parted, f"{way}/differences/{differs['id']}", f"{way}/returns/{back}"
+
+
 async def test_every_page_is_accessible_and_fits(
     open_page: OpenPage, address: str, world: World, worker_db: Database, tmp_path: Path
 ) -> None:
@@ -136,6 +159,7 @@ async def test_every_page_is_accessible_and_fits(
         quote = "/quotes/" + (await ok(job.buyer.post("/api/v1/quotes", json=wanted), 201))["id"]
         offered = {"listing_id": job.listing, "quantity": 2, "unit_price": "9.50"}
         await ok(job.planner.post(f"/api/v1{quote}/offers", json={"answers": 0, "lines": [offered], "reserve": True}))
+        way, parted, differs, back = await on_its_way(job)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
@@ -159,6 +183,8 @@ async def test_every_page_is_accessible_and_fits(
                 "paid": f"/settlement/payments/{paid['id']}", "disputes": "/settlement/disputes", "dispute": f"/settlement/disputes/{odd['id']}",
                 "statements": f"/settlement/statements?month={month}", "statement": f"/settlement/statements/{world.buyer.id}/{month}",
                 "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
+                "order": way, "order-shipment": parted, "packing-list": f"{parted}/packing-list", "shipping-label": f"{parted}/label", "ship-rest": f"{way}/ship",
+                "difference": differs, "return-answer": back, "cancel-rest-answer": f"{way}/cancellation", "to-settle": "/orders?status=settle",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
             (world.maker, "admin", {
@@ -168,6 +194,7 @@ async def test_every_page_is_accessible_and_fits(
             }),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
+                "order-bought": way, "return-ask": f"{way}/return", "difference-take": differs, "return-asked": back, "receive-part": f"{way}/receive",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "end": f"/agreements/{job.agreement}/end", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",

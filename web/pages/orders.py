@@ -199,7 +199,7 @@ def actions(
     if (rule := _rule(order, selling=selling)).how != "never" and may("order.decide" if selling else "order.place"):
         if rule.how == "end_agreement" and may("agreement.sign"):
             found.append(
-                Action("end", "Cancel by ending the agreement", "x", href=f"/agreements/{order.agreement_id}/change")
+                Action("end", "Cancel by ending the agreement", "x", href=f"/agreements/{order.agreement_id}/standing")
             )
         elif rule.how != "end_agreement":
             found.append(Action("cancel", "Cancel the order" if rule.how == "alone" else "Cancel the rest", "x"))
