@@ -62,7 +62,9 @@ async def test_shipped_in_parts_received_by_its_label_and_returned(
     assert "Propose to end the agreement" in plain(await buyer.get(order))
     page = await step(seller, order, "ship", **OWN, ship_1="0")
     assert (page.status_code, "Ship at least one unit" in page.text) == (422, True)
-    assert (await step(seller, order, "ship", **OWN, ship_1="4", packages="2", weight_kg="9.6", origin="us")).status_code == 303
+    assert (
+        await step(seller, order, "ship", **OWN, ship_1="4", packages="2", weight_kg="9.6", origin="us")
+    ).status_code == 303
     assert "4 of 8 units shipped in 1 shipment, 0 received." in plain(await buyer.get(order))
     assert "delivery is on its way to you" in plain(await buyer.get("/"))
     shipment = first(await seller.get(order), r"/shipments/[0-9a-f-]{36}")
@@ -82,7 +84,14 @@ async def test_shipped_in_parts_received_by_its_label_and_returned(
     assert "8 of 8 units shipped in 2 shipments, 4 received." in plain(await seller.get(order))
     wrong = await step(buyer, order, "receive", **{**WELL, "good_1": "2", "short_1": "1", "damaged_1": "1"})
     assert wrong.status_code == 422
-    told = {**WELL, "good_1": "2", "short_1": "1", "damaged_1": "1", "reason_1": "in_transport", "note_1": "Wet, one less"}
+    told = {
+        **WELL,
+        "good_1": "2",
+        "short_1": "1",
+        "damaged_1": "1",
+        "reason_1": "in_transport",
+        "note_1": "Wet, one less",
+    }
     assert (await step(buyer, order, "receive", **told)).status_code == 303
 
     page = await seller.get(order)
@@ -108,11 +117,19 @@ async def test_shipped_in_parts_received_by_its_label_and_returned(
     shown = plain(await buyer.get(again))
     assert "60.00" in shown
     story = plain(await buyer.get(order))
-    for words in ("settled what differed", "lost on the way", "asks to return units", "has the units back", "Wet, one less"):
+    for words in (
+        "settled what differed",
+        "lost on the way",
+        "asks to return units",
+        "has the units back",
+        "Wet, one less",
+    ):
         assert words in story, words
 
 
-async def test_the_rest_is_cancelled_by_both(market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient) -> None:
+async def test_the_rest_is_cancelled_by_both(
+    market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient
+) -> None:
     order = await placed(market, buyer, quantity="8")
     await step(seller, order, "accept")
     await step(buyer, order, "sign")
@@ -126,7 +143,9 @@ async def test_the_rest_is_cancelled_by_both(market: Market, buyer: httpx.AsyncC
     assert (await buyer.get(f"{order}/cancel")).status_code == 409
 
 
-async def test_a_seller_takes_its_acceptance_back(market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient) -> None:
+async def test_a_seller_takes_its_acceptance_back(
+    market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient
+) -> None:
     order = await placed(market, buyer)
     await step(seller, order, "accept")
     page = await seller.get(f"{order}/cancel")
