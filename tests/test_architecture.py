@@ -27,6 +27,7 @@ PURE_LIBRARIES = frozenset(
         "pydantic_core",
         "annotated_types",
         "biip",
+        "segno",
         "ortools",
         "markdown_it",
         "yaml",

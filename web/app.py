@@ -54,6 +54,7 @@ from web.pages import (
     notices,
     notifications,
     offline,
+    order_deliveries,
     order_steps,
     order_terms,
     orders,
@@ -91,7 +92,7 @@ from web.rendering import assets
 from web.session import recognise
 
 PAGES = (
-    preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, compare, cover, searches, listing, order_terms, quotes, orders, order_steps, audiences, candidates, releases, posting_order,
+    preferences, api_docs, styleguide, sign_in, mail_links, account, about_demo, home, find, compare, cover, searches, listing, order_terms, quotes, orders, order_steps, order_deliveries, audiences, candidates, releases, posting_order,
     advice_demand, advice_outcomes, advice_scenarios, advice, watch, release_terms, release_lines, stock, company, activity, partners, company_sites, company_security, company_people, company_sourcing, source_back, bulk_requests, plans, changing_requests, requests, late_orders, licences, selling_back, ending, calls, messages, replacements, as_of, units,
     holdings, missing,
     statements, disputes, payments, settlement, resales, insolvencies, security_interests, notices, notifications, values, agreement_changes, agreements, imports, import_rows, documents, scan,

@@ -111,8 +111,12 @@ async def _orders(session: ReadSession, actor: Actor, now: datetime) -> list[Tas
         found.append(Task("orders", waits.ship, words, "Both sides have signed", "/orders?status=ship", "truck"))
     if may("order.receive"):
         words = plural(waits.receive, "delivery is on its way to you", "deliveries are on their way to you")
-        href = "/orders?side=buying&status=shipped"
+        href = "/orders?status=receive"
         found.append(Task("orders", waits.receive, words, "Say what arrived, line by line", href, "package-import"))
+    if may("order.decide") or may("order.receive"):
+        words = plural(waits.settle, "order has something to settle", "orders have something to settle")
+        hint = "What differed on receipt, a return, or a wish to cancel the rest"
+        found.append(Task("orders", waits.settle, words, hint, "/orders?status=settle", "scale"))
     return found
 
 

@@ -333,10 +333,20 @@ class Mapper:
             len(w.order_lines), ((*x[:10], x.quantity, 0, 0, 0) for x in w.order_lines),
         )  # fmt: skip
         yield _table(
+            "order_shipment", "orders",
+            "id order_id number seller_id buyer_id carrier tracking shipped_by shipped_at received_by received_at",
+            len(w.orders),
+            (
+                (command_id("demo.shipment", o.id), o.id, 1, o.seller_id, o.buyer_id, o.carrier, o.tracking, o.placed_by, o.shipped_at,
+                 o.placed_by, o.received_at)
+                for o in w.orders
+            ),
+        )  # fmt: skip
+        yield _table(
             "order_unit", "orders",
             "order_id line_no lot_id hold_seq seller_id buyer_id position_id quantity shipped_lot_id "
-            "shipped_position_id received",
-            len(w.order_units), ((*x, x.quantity) for x in w.order_units),
+            "shipped_position_id received shipment_id",
+            len(w.order_units), ((*x, x.quantity, command_id("demo.shipment", x.order_id)) for x in w.order_units),
         )  # fmt: skip
         yield _table(
             "order_event", "orders", "order_id seller_id buyer_id kind detail company_id actor_id at",

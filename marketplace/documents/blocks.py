@@ -114,7 +114,16 @@ class NewPage:
     """What follows begins on a page of its own."""
 
 
-Block: TypeAlias = Heading | Paragraph | Listing | Quote | Table | Facts | Panel | Mark | NewPage
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A QR code as a picture (``svg``, made here), with what it says in words and who cannot see it hears."""
+
+    svg: str
+    alt: str
+    text: Text
+
+
+Block: TypeAlias = Heading | Paragraph | Listing | Quote | Table | Facts | Panel | Mark | NewPage | Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +193,8 @@ def as_json(paper: Paper, *, fewest_letters: bool = False) -> dict[str, Any]:
                 return {"kind": "mark", "text": text(words(found.text))}
             case NewPage():
                 return {"kind": "new_page"}
+            case Code():
+                return {"kind": "code", "svg": found.svg, "alt": seen(found.alt), "text": text(found.text)}
 
     return {
         "title": seen(paper.title),

@@ -105,13 +105,14 @@ class OrderLine(Row):
             "quantity >= 0 AND left_out >= 0 AND quantity + left_out > 0 AND unit_price >= 0", name="positive"
         ),
         CheckConstraint("(left_out > 0) = (left_out_reason IS NOT NULL)", name="left_out"),
-        CheckConstraint("good + short + damaged + wrong = quantity", name="receipt"),
+        CheckConstraint("good + short + damaged + wrong <= quantity", name="receipt"),
         UniqueConstraint("order_id", "listing_id"),
     )
 
 
 class OrderUnit(Row):
-    """The units reserved for an order line; ``shipped_lot_id`` is the buyer's own child lot after shipping."""
+    """Units of an order line: reserved while ``shipment_id`` is None, then as they travel in that shipment; ``shipped_lot_id`` is
+    the buyer's own child lot."""
 
     __tablename__ = "order_unit"
     order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"), primary_key=True)
@@ -125,7 +126,162 @@ class OrderUnit(Row):
     shipped_lot_id: Mapped[UUID | None]
     shipped_position_id: Mapped[int | None]
     received: Mapped[int] = mapped_column(server_default=text("0"))
-    __table_args__ = (CheckConstraint("quantity >= 0 AND received BETWEEN 0 AND quantity", name="quantity"),)
+    shipment_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_shipment.id"))
+    __table_args__ = (
+        CheckConstraint("quantity >= 0 AND received BETWEEN 0 AND quantity", name="quantity"),
+        Index("ix_order_unit_shipment_id", "shipment_id", postgresql_where=text("shipment_id IS NOT NULL")),
+    )
+
+
+class OrderShipment(Row):
+    """So many of an order's units on their way together: how they travel, and when they were received."""
+
+    __tablename__ = "order_shipment"
+    id: Mapped[Id]
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"))
+    number: Mapped[int]
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    carrier: Mapped[str]
+    tracking: Mapped[str | None]
+    packages: Mapped[int | None]
+    weight_grams: Mapped[int | None]
+    origin: Mapped[str | None]
+    note: Mapped[str | None]
+    shipped_by: Mapped[UUID]
+    shipped_at: Mapped[datetime]
+    received_by: Mapped[UUID | None]
+    received_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("order_id", "number"),
+        CheckConstraint("number > 0 AND packages > 0 AND weight_grams > 0", name="positive"),
+        CheckConstraint("origin ~ '^[A-Z]{2}$'", name="origin"),
+        CheckConstraint("(received_by IS NULL) = (received_at IS NULL)", name="received"),
+        Index("ix_order_shipment_way", "buyer_id", "order_id", postgresql_where=text("received_at IS NULL")),
+    )
+
+
+class OrderReturn(Row):
+    """Units on their way back to the seller: bought ones that it agreed to take, or ones that were not accepted."""
+
+    __tablename__ = "order_return"
+    id: Mapped[Id]
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"))
+    number: Mapped[int]
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    of_units: Mapped[str]
+    reason_code: Mapped[str]
+    note: Mapped[str | None]
+    status: Mapped[str]
+    asked_by: Mapped[UUID]
+    asked_at: Mapped[datetime]
+    answered_by: Mapped[UUID | None]
+    answered_at: Mapped[datetime | None]
+    answer_code: Mapped[str | None]
+    answer_note: Mapped[str | None]
+    credit_percent: Mapped[int | None]
+    to_site_id: Mapped[UUID | None] = mapped_column(ForeignKey("site.id"))
+    carrier: Mapped[str | None]
+    tracking: Mapped[str | None]
+    shipped_at: Mapped[datetime | None]
+    received_at: Mapped[datetime | None]
+    credited: Mapped[Decimal | None]
+    __table_args__ = (
+        UniqueConstraint("order_id", "number"),
+        CheckConstraint("of_units IN ('bought','not_accepted')", name="of_units"),
+        CheckConstraint("status IN ('asked','agreed','refused','withdrawn','shipped','received')", name="status"),
+        CheckConstraint("credit_percent BETWEEN 0 AND 100 AND credited >= 0", name="credit"),
+        Index("ix_order_return_waits_seller", "seller_id", "order_id", postgresql_where=text("status IN ('asked','shipped')")),
+        Index("ix_order_return_waits_buyer", "buyer_id", "order_id", postgresql_where=text("status = 'agreed'")),
+    )  # fmt: skip
+
+
+class OrderReturnUnit(Row):
+    """A lot of a return, and how many of it. ``travels_as``: the lot that it was split into when it left."""
+
+    __tablename__ = "order_return_unit"
+    return_id: Mapped[UUID] = mapped_column(ForeignKey("order_return.id"), primary_key=True)
+    line_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    quantity: Mapped[int]
+    serial: Mapped[str | None]
+    travels_as: Mapped[UUID | None]
+    position_id: Mapped[int | None]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
+class OrderDifference(Row):
+    """What arrived otherwise than it was shipped, until the two sides have settled what becomes of it."""
+
+    __tablename__ = "order_difference"
+    id: Mapped[Id]
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"), index=True)
+    shipment_id: Mapped[UUID] = mapped_column(ForeignKey("order_shipment.id"))
+    line_no: Mapped[int]
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    kind: Mapped[str]
+    quantity: Mapped[int]
+    reason_code: Mapped[str]
+    note: Mapped[str | None]
+    found_by: Mapped[UUID]
+    found_at: Mapped[datetime]
+    status: Mapped[str]
+    answered_by: Mapped[UUID | None]
+    answered_at: Mapped[datetime | None]
+    answer_note: Mapped[str | None]
+    settled_as: Mapped[str | None]
+    settled_at: Mapped[datetime | None]
+    return_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_return.id"))
+    __table_args__ = (
+        UniqueConstraint("shipment_id", "line_no", "kind"),
+        CheckConstraint("kind IN ('short','damaged','wrong','over')", name="kind"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("status IN ('open','disputed','settled')", name="status"),
+        CheckConstraint("(status = 'settled') = (settled_as IS NOT NULL)", name="settled"),
+        Index("ix_order_difference_open", "seller_id", "order_id", postgresql_where=text("status <> 'settled'")),
+    )
+
+
+class OrderDifferenceUnit(Row):
+    """Where in the ledger the units of a difference stand: on their way, or in the buyer's custody."""
+
+    __tablename__ = "order_difference_unit"
+    difference_id: Mapped[UUID] = mapped_column(ForeignKey("order_difference.id"), primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position_id: Mapped[int]
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    quantity: Mapped[int]
+    serial: Mapped[str | None]
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+
+
+class OrderCancellation(Row):
+    """One side asks to leave the rest of an order unshipped, and the other answers."""
+
+    __tablename__ = "order_cancellation"
+    id: Mapped[Id]
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("purchase_order.id"), index=True)
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    reason_code: Mapped[str]
+    note: Mapped[str | None]
+    status: Mapped[str]
+    asked_by: Mapped[UUID]
+    asked_at: Mapped[datetime]
+    answered_by: Mapped[UUID | None]
+    answered_at: Mapped[datetime | None]
+    answer_note: Mapped[str | None]
+    __table_args__ = (
+        CheckConstraint("company_id IN (seller_id, buyer_id)", name="party"),
+        CheckConstraint("status IN ('asked','agreed','refused','withdrawn')", name="status"),
+        Index("uq_order_cancellation_asked", "order_id", unique=True, postgresql_where=text("status = 'asked'")),
+    )
 
 
 class OrderEvent(Row):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from marketplace.kit.errors import conflict, invalid
+from marketplace.orders.delivery import DIFFERENCE_REASONS
 
 NEXT: Mapping[str, frozenset[str]] = {
     "placed": frozenset({"accepted", "declined", "cancelled", "expired"}),
@@ -28,6 +29,7 @@ WORDS: Mapping[str, str] = {
     "cancelled": "cancelled",
     "expired": "not answered in time; the units are free again",
 }
+MOST_NOTE = 1_000
 DECLINE_REASONS: Mapping[str, str] = {
     "needed_ourselves": "We need the units ourselves",
     "not_on_shelf": "Not on the shelf",
@@ -89,8 +91,9 @@ def lacking(told: int, shipped: int, of: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What arrived of one line: in good order, short, damaged, wrong part. ``note`` for the last three; ``named`` says
-    by outcome which serial-numbered units (by serial or lot id) it became of."""
+    """What arrived of one line: in good order, short, damaged, wrong part, and ``over``: more than was shipped. ``note`` for all
+    but the first; ``reasons`` a code for each of those; ``named`` says by outcome which serial-numbered units (by serial or lot
+    id) it became of."""
 
     line_no: int
     good: int
@@ -99,12 +102,14 @@ class Receipt:
     wrong: int = 0
     note: str = ""
     named: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
+    over: int = 0
+    reasons: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def check(self, quantity: int, field: str) -> None:
         """Raises ``order.receipt`` unless the four add up to what was shipped. ``field`` is the line's place in what
         was sent."""
         counts = (self.good, self.short, self.damaged, self.wrong)
-        if any(c < 0 for c in counts):
+        if any(c < 0 for c in (*counts, self.over)):
             raise invalid("order.receipt", f"Line {self.line_no}: count zero or more of each.", field=field)
         if (told := sum(counts)) != quantity:
             raise invalid(
@@ -113,12 +118,31 @@ class Receipt:
                 f"{self.wrong:,} {lacking(told, quantity)}",
                 field=field,
             )
-        if sum(counts[1:]) and not self.note.strip():
+        if (sum(counts[1:]) or self.over) and not self.note.strip():
             raise invalid(
                 "order.receipt_note",
                 f"Line {self.line_no}: say in a few words what is wrong.",
                 field=f"{field}.note",
             )
+
+        if len(self.note) > MOST_NOTE:
+            raise invalid(
+                "order.receipt_note", f"Line {self.line_no}: say at most {MOST_NOTE} characters.", field=f"{field}.note"
+            )
+        for kind, code in self.reasons.items():
+            if code not in DIFFERENCE_REASONS.get(kind, ()):
+                known = (
+                    ", ".join(DIFFERENCE_REASONS.get(kind, {}))
+                    or "none: only short, damaged, wrong and over have reasons"
+                )
+                raise invalid(
+                    "order.receipt_reason", f"Line {self.line_no}: choose a reason ({known}).", field=f"{field}.reasons"
+                )
+
+    def differences(self) -> dict[str, tuple[int, str]]:
+        """How many, and the reason's code, by what was not as it should be."""
+        found = {"short": self.short, "damaged": self.damaged, "wrong": self.wrong, "over": self.over}
+        return {kind: (n, self.reasons.get(kind, "other")) for kind, n in found.items() if n}
 
     @property
     def not_good(self) -> int:

@@ -96,6 +96,29 @@ async def advised(world: World, site: Site, worker_db: Database) -> tuple[str, s
     return made[0], made[1], str(parts["SLOW"])
 
 
+async def on_its_way(job: Job) -> tuple[str, str, str, str]:
+    """An order shipped in two of three parts, one received with a difference, a return asked for and the rest to be cancelled: the
+    addresses of the order, of its first shipment, of the difference and of the return."""
+    kept = job.order, job.agreement, job.listing
+    await job.released(8)
+    await job.ordered(6)
+    await job.signed()
+    way, url = f"/orders/{job.order}", f"/api/v1/orders/{job.order}"
+    for packages in (2, 1):
+        body = {"own_transport": True, "packages": packages, "lines": [{"line_no": 1, "quantity": 2}]}
+        made = await ok(job.planner.post(f"{url}/ship", json=body))
+        if packages == 2:
+            line = {"line_no": 1, "good": 1, "damaged": 1, "note": "wet", "reasons": {"damaged": "in_transport"}}
+            await ok(job.buyer.post(f"{url}/receive", json={"lines": [line]}))
+            parted = f"/shipments/{made['id']}"
+    asked = {"lines": [{"line_no": 1, "quantity": 1}], "reason": "not_needed"}
+    back = (await ok(job.buyer.post(f"{url}/returns", json=asked), 201))["id"]
+    await ok(job.buyer.post(f"{url}/cancellation", json={"reason": "too_late"}))
+    (differs,) = (await ok(job.buyer.get(url)))["differences"]
+    job.order, job.agreement, job.listing = kept
+    return way, parted, f"{way}/differences/{differs['id']}", f"{way}/returns/{back}"
+
+
 async def test_every_page_is_accessible_and_fits(
     open_page: OpenPage, address: str, world: World, worker_db: Database, tmp_path: Path
 ) -> None:
@@ -152,6 +175,7 @@ async def test_every_page_is_accessible_and_fits(
         await ok(job.planner.post(f"/api/v1{quote}/offers", json={"answers": 0, "lines": [offered], "reserve": True}))
         run, scenario, told = await advised(world, site, worker_db)
         at = f"/advice/{run}"
+        way, parted, differs, back = await on_its_way(job)
         visits: list[tuple[Party, str, dict[str, str]]] = [
             (world.maker, "planner", {
                 "insolvencies": "/insolvencies", "insolvency": f"/insolvencies/{estate['id']}", "insolvency-new": "/insolvencies/new", "recalls": "/recalls", "recall-new": "/recalls/new",
@@ -178,6 +202,8 @@ async def test_every_page_is_accessible_and_fits(
                 "paid": f"/settlement/payments/{paid['id']}", "disputes": "/settlement/disputes", "dispute": f"/settlement/disputes/{odd['id']}",
                 "statements": f"/settlement/statements?month={month}", "statement": f"/settlement/statements/{world.buyer.id}/{month}",
                 "freight": f"/calls/{job.call}/freight", "send-back": f"/calls/{job.call}/send-back",
+                "order": way, "order-shipment": parted, "packing-list": f"{parted}/packing-list", "shipping-label": f"{parted}/label", "ship-rest": f"{way}/ship",
+                "difference": differs, "return-answer": back, "cancel-rest-answer": f"{way}/cancellation", "to-settle": "/orders?status=settle",
                 "calendar": "/calendar", "calendar-of": f"/calendar?agreement={job.agreement}",
             }),
             (world.maker, "admin", {
@@ -187,6 +213,7 @@ async def test_every_page_is_accessible_and_fits(
             }),
             (world.buyer, "admin", {
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
+                "order-bought": way, "return-ask": f"{way}/return", "difference-take": differs, "return-asked": back, "receive-part": f"{way}/receive",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
                 "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "end": f"/agreements/{job.agreement}/end", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",

@@ -24,6 +24,17 @@ from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries as listings
 from marketplace.listings.wording import clauses_of
 from marketplace.orders import queries, service
+from marketplace.orders.delivery import (
+    CANCEL_REASONS,
+    DIFFERENCE_REASONS,
+    DIFFERENCES,
+    REFUSE_REASONS,
+    RETURN_REASONS,
+    RETURN_STATES,
+    SETTLED,
+    CancelRule,
+    cancel_rule,
+)
 from marketplace.orders.endpoints.placed import HEADER, export_line
 from marketplace.orders.states import DECLINE_REASONS, WORDS
 from marketplace.parties import queries as parties
@@ -31,6 +42,7 @@ from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.exports import list_csv, wants_csv
 from web.forms import Form
+from web.order_words import way_words
 from web.pages import documents
 from web.quote_words import in_time, said_entries
 from web.session import SentForm, Visit, submit, visits
@@ -56,6 +68,8 @@ STATUSES: Final[Mapping[str, tuple[str, tuple[str, ...] | None]]] = {
     "accepted": ("Accepted", ("accepted",)),
     "sign": ("To sign", None),
     "ship": ("To ship", None),
+    "receive": ("To receive", None),
+    "settle": ("To settle", None),
     "shipped": ("Shipped", ("shipped",)),
     "received": ("Received", ("received",)),
     "ended": ("Not fulfilled", ("declined", "cancelled", "expired")),
@@ -75,6 +89,12 @@ DONE: Final = {
     "shipped": ("Marked as shipped.", "The units are on their way in the ledger; the buyer was told."),
     "shipment": ("Corrected.", "The buyer was told how it travels; what was said before stays in the story below."),
     "received": ("Received.", "What arrived in good order is yours, under the agreement."),
+    "difference": ("Answered.", "The buyer was told what becomes of it; the ledger has it."),
+    "taken": ("Recorded.", "The seller was told."),
+    "return_asked": ("Return asked for.", "The seller agrees or refuses; nothing is to be sent before."),
+    "return": ("Recorded.", "The other side was told."),
+    "cancel_asked": ("Asked.", "The other side agrees or goes on; nothing was cancelled yet."),
+    "cancel_answered": ("Answered.", "The other side was told."),
 }
 ExportRow = tuple[queries.OrderRow, queries.LineRow]
 STEPS: Final = ("Placed", "Accepted", "Signed by both", "Shipped", "Received")
@@ -95,7 +115,7 @@ async def orders(visit: ReadsOrders) -> Response:
             side=side,
             statuses=STATUSES[status][1],
             search=visit.asked("search"),
-            waits_to=status if status in {"sign", "ship"} else None,
+            waits_to=status if status in {"sign", "ship", "receive", "settle"} else None,
             after=key[0] if key else None,
             limit=rows + 1,
         )
@@ -144,8 +164,10 @@ def actions(
     order: queries.OrderRow,
     agreement: agreements.AgreementDetail | None,
     terms: agreements.ProposalRow | None = None,
+    on_way: Sequence[queries.ShipmentRow] = (),
 ) -> tuple[Action, ...]:
-    """What the actor may do now, the most likely first. ``terms``: those that lie beside the agreement on offer."""
+    """What the actor may do now, the most likely first. ``terms``: those that lie beside the agreement on offer; ``on_way``: shipments
+    that nobody has received yet."""
     selling, may = order.seller_id == actor.company_id, actor.may
     signed = order.agreement_status == "active"
     mine = None
@@ -166,14 +188,29 @@ def actions(
         found.append(Action("accept", "Accept", "check", primary=True))
         found.append(Action("decline", "Decline", "x"))
     if selling and order.status == "accepted" and signed and may("order.ship"):
-        found.append(Action("ship", "Ship", "truck", primary=True))
-    if selling and order.status == "shipped" and may("order.ship"):
+        found.append(Action("ship", "Ship the rest" if order.shipments else "Ship", "truck", primary=True))
+    if selling and on_way and may("order.ship"):
         found.append(Action("shipment", "Correct the shipment", "pencil"))
-    if not selling and order.status == "shipped" and may("order.receive"):
-        found.append(Action("receive", "Say what arrived", "package-import", primary=True))
-    if not selling and order.status in {"placed", "accepted"} and not signed and may("order.place"):
-        found.append(Action("cancel", "Cancel the order", "x"))
+    if not selling and on_way and may("order.receive"):
+        href = f"/shipments/{on_way[0].id}" if len(on_way) > 1 else None
+        found.append(Action("receive", "Say what arrived", "package-import", primary=True, href=href))
+    if not selling and order.arrived and may("order.receive"):
+        found.append(Action("return", "Return units", "truck-return"))
+    if (rule := _rule(order, selling=selling)).how != "never" and may("order.decide" if selling else "order.place"):
+        if rule.how == "end_agreement" and may("agreement.sign"):
+            found.append(
+                Action("end", "Cancel by ending the agreement", "x", href=f"/agreements/{order.agreement_id}/standing")
+            )
+        elif rule.how != "end_agreement":
+            found.append(Action("cancel", "Cancel the order" if rule.how == "alone" else "Cancel the rest", "x"))
     return tuple(found)
+
+
+def _rule(order: queries.OrderRow, *, selling: bool) -> CancelRule:
+    return cancel_rule(
+        order.status, side="seller" if selling else "buyer", signed=order.agreement_status == "active", shipped=order.shipped,
+        left=order.units - order.shipped,
+    )  # fmt: skip
 
 
 def _last_day(row: agreements.AgreementRow) -> date:
@@ -195,6 +232,8 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
     if agreement is not None and agreement.row.status == "offered":
         told = await agreements.proposals(session, visit.actor, agreement.row.id)
         terms = next((p for p in told if p.kind == "terms" and p.standing(visit.now) == "open"), None)
+    shipments = await queries.shipments(session, order_id)
+    on_way = [s for s in shipments if s.received_at is None]
     accepted = sum(((x.good or 0) * x.unit_price for x in lines), Decimal(0))
     less = order.status == "received" and accepted != order.total
     return {
@@ -203,7 +242,11 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "other": order.buyer if selling else order.seller,
         "lines": lines,
         "not_accepted": await queries.left_out(session, order_id) if order.status != "placed" else (),
-        "reason_words": DECLINE_REASONS,
+        "reason_words": REASONS,
+        "shipments": shipments,
+        "on_way": on_way,
+        "progress": order.progress.words(),
+        "cancelling": _rule(order, selling=selling),
         "units": units,
         "agreement": agreement,
         "site": await parties.site(session, order.ship_to_site_id),
@@ -212,7 +255,7 @@ async def detail(visit: Visit, order_id: UUID) -> dict[str, Any]:
         "accepted": Money(accepted, order.currency) if less else None,
         "price": lambda line: Money(line.unit_price, order.currency),
         "right_until": _last_day(agreement.row) if agreement else None,
-        "actions": actions(visit.actor, order, agreement, terms),
+        "actions": actions(visit.actor, order, agreement, terms, on_way),
         "terms": terms,
         "other_terms": await _other_terms(visit, order),
         "price_due": price_due(await _clauses(visit, order, agreement), order.payment_days),
@@ -281,6 +324,10 @@ async def show_order(visit: Visit, order_id: UUID, form: Form) -> Response:
         writes=visit.actor.may("order.message"),
         done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
         documents=await documents.shown(visit, "order", row.id),
+        differences=await queries.differences(visit.session, order_id) if row.shipments else (),
+        returns=await queries.returns(visit.session, order_id) if row.shipments else (),
+        cancellation=await queries.cancellation(visit.session, order_id) if row.shipments else None,
+        words=WORDING,
     )
 
 
@@ -297,6 +344,16 @@ async def write(request: Request, sent: SentForm, order_id: UUID, now: Now) -> R
         return await show_order(visit, order_id, form)
 
     return await submit(request, sent, "order.message", act, now=now, to=f"/orders/{order_id}#write", again=again)
+
+
+REASONS: Final[Mapping[str, str]] = {
+    **DECLINE_REASONS, **CANCEL_REASONS, "ended_by_both": "Its agreement was ended by both sides",
+    "ended_for_breach": "Its agreement was ended for breach",
+}  # fmt: skip
+WORDING: Final[Mapping[str, Mapping[str, Any]]] = {
+    "kinds": DIFFERENCES, "reasons": DIFFERENCE_REASONS, "settled": SETTLED, "returns": RETURN_REASONS, "refused": REFUSE_REASONS,
+    "states": RETURN_STATES, "cancel": CANCEL_REASONS,
+}  # fmt: skip
 
 
 def _done(said: str, order: queries.OrderRow, terms: agreements.ProposalRow | None) -> str:
@@ -337,6 +394,12 @@ def _next(
         other = order.buyer if selling else order.seller
         return f"{other} reads and signs the agreement." if mine else "Read and sign the agreement."
     if order.status == "accepted":
+        if order.shipments:
+            return (
+                "Ship the rest."
+                if selling
+                else f"{order.seller} ships the rest; what arrives meanwhile can be received."
+            )
         return "Both have signed: ship the units." if selling else f"Both have signed; {order.seller} ships."
     if order.status == "shipped":
         return f"{order.buyer} says what arrived." if selling else "When it arrives, say what arrived, line by line."
@@ -347,7 +410,9 @@ def _next(
             else "its agreement was ended for breach"
         )
         return f"This order was cancelled: {who} before it shipped. The units are free again."
-    reason = DECLINE_REASONS.get(order.reason_code or "")
+    if order.status == "received":
+        return "This order was received."
+    reason = REASONS.get(order.reason_code or "")
     return f"This order was {WORDS[order.status]}{f': {reason.lower()}' if reason else ''}."
 
 
@@ -360,6 +425,18 @@ _EVENTS: Final[Mapping[str, tuple[str, str, str | None]]] = {
     "shipped": ("{company} shipped", "truck", "info"),
     "shipment_corrected": ("{company} corrected how it travels", "pencil", None),
     "received": ("{company} received the delivery", "package-import", "good"),
+    "difference_settled": ("{company} settled what differed", "circle-check", "good"),
+    "difference_disputed": ("{company} disputes what is said to differ", "scale", "bad"),
+    "return_asked": ("{company} asks to return units", "truck-return", "warn"),
+    "return_agreed": ("{company} agreed to take units back", "check", "good"),
+    "return_refused": ("{company} refused to take units back", "x", "bad"),
+    "return_withdrawn": ("{company} keeps the units after all", "x", None),
+    "return_shipped": ("{company} sent units back", "truck-return", "info"),
+    "return_received": ("{company} has the units back", "package-import", "good"),
+    "cancel_asked": ("{company} asks to cancel what has not shipped", "message-circle", "warn"),
+    "cancel_refused": ("{company} goes on with the order", "x", None),
+    "cancel_withdrawn": ("{company} no longer asks to cancel the rest", "x", None),
+    "rest_cancelled": ("What had not shipped was cancelled", "x", "bad"),
     "signed": ("{company} signed the agreement", "certificate", "info"),
     "terms_signed": ("{company} signed the last terms", "certificate", "info"),
 }
@@ -383,17 +460,27 @@ def _event(kind: str, company: str, at: datetime, text: str | None) -> dict[str,
 
 def _words(event: queries.EventRow) -> str | None:
     found = event.detail
-    reason = DECLINE_REASONS.get(str(found.get("reason", "")))
+    way = way_words(event.kind, found)
+    if way is not None:
+        return way
+    reason = REASONS.get(str(found.get("reason", "")))
     if event.kind == "accepted" and found.get("left_out"):
         each = [f"{x['quantity']} of {x['part']} ({DECLINE_REASONS[x['reason']].lower()})" for x in found["left_out"]]
         return f"In part. Left out: {', '.join(each)}."
     if event.kind == "received":
         wrong = int(found.get("not_good") or 0)
         which = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in (found.get("serials") or {}).items())
-        return f"{found.get('good')} in good order" + (
-            f", {wrong} short, damaged or wrong{f' ({which})' if which else ''}." if wrong else "."
+        over = int(found.get("over") or 0)
+        return (
+            (f"Shipment {found['shipment']}: " if found.get("shipment") else "")
+            + f"{found.get('good')} in good order"
+            + (f", {wrong} short, damaged or wrong{f' ({which})' if which else ''}" if wrong else "")
+            + (f", {over} too many." if over else ".")
         )
-    said = (reason, found.get("note"), found.get("carrier"), found.get("tracking"))
+    part = None
+    if found.get("shipment") and found.get("quantity"):
+        part = f"Shipment {found['shipment']}: {found['quantity']} units, {found['left']} still to come"
+    said = (part, reason, found.get("note"), found.get("carrier"), found.get("tracking"))
     if event.kind == "placed" and found.get("po_number"):
         others = f" With other terms. {found['note']}".rstrip() if found.get("other_terms") else ""
         of = f" On quote {found['quote']}." if found.get("quote") else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from marketplace.orders.endpoints import messages, placed, quotes
+from marketplace.orders.endpoints import deliveries, messages, placed, quotes
 
 router = APIRouter()
-for routes in (placed.router, quotes.router, messages.router):
+for routes in (placed.router, deliveries.router, quotes.router, messages.router):
     router.include_router(routes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -17,24 +17,32 @@ from marketplace.db.session import Tenant
 from marketplace.kit.exports import csv_chunks
 from marketplace.kit.money import amount_cell, price_cell
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
-from marketplace.kit.wire import Done, Made, PageOut, ShipIn
+from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.orders import queries, service
-from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders, ReceivesOrders, ShipsOrders
+from marketplace.orders.delivery import cancel_rule
+from marketplace.orders.permissions import DecidesOrders, PlacesOrders, ReadsOrders
 from marketplace.orders.schemas import (
     AcceptIn,
     BasketIn,
     BasketOut,
+    CancelIn,
     DeclineIn,
     DeliveryOut,
     LeftOutOut,
-    NoteIn,
     OrderDetail,
     OrderIn,
     OrderLineOut,
     OrderOut,
     ProposedOut,
-    ReceiveIn,
     Status,
+)
+from marketplace.orders.schemas.deliveries import (
+    CancellationOut,
+    CancelRuleOut,
+    DifferenceOut,
+    ReturnOut,
+    ShipmentOut,
+    ShippedLineOut,
 )
 from marketplace.orders.states import LeftOut
 from marketplace.parties import queries as parties
@@ -139,10 +147,18 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
     found = await queries.order(session, order_id)
     lines = await queries.lines(session, order_id)
     serials: dict[int, list[str]] = {}
-    for unit in await queries.units(session, order_id):
+    units = await queries.units(session, order_id)
+    for unit in units:
         serials.setdefault(unit.line_no, []).extend([unit.serial] if unit.serial else [])
     events = await queries.events(session, order_id)
     site = await parties.site_seen(session, found.ship_to_site_id)
+    sent = [
+        ShipmentOut.model_validate(s).model_copy(
+            update={"lines": _lines_of([u for u in units if u.shipment_id == s.id])}
+        )
+        for s in await queries.shipments(session, order_id)
+    ]
+    asked = await queries.cancellation(session, order_id)
     return OrderDetail(
         **OrderOut.model_validate(found).model_dump(),
         delivery=DeliveryOut.model_validate(site) if site else None,
@@ -152,8 +168,30 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
             for x in lines
         ],
         left_out=[LeftOutOut.model_validate(x) for x in await queries.left_out(session, order_id)],
+        sent=sent,
+        differences=[DifferenceOut.model_validate(x) for x in await queries.differences(session, order_id)],
+        returns=[ReturnOut.model_validate(x) for x in await queries.returns(session, order_id)],
+        cancellation=CancellationOut.model_validate(asked) if asked else None,
+        may_cancel=CancelRuleOut.model_validate(
+            cancel_rule(
+                found.status,
+                side="seller" if actor.company_id == found.seller_id else "buyer",
+                signed=found.agreement_status == "active",
+                shipped=found.shipped,
+                left=found.units - found.shipped,
+            )
+        ),
         events=[{"kind": e.kind, "detail": e.detail, "company": e.company, "at": e.at} for e in events],
     )
+
+
+def _lines_of(units: Sequence[queries.UnitRow]) -> list[ShippedLineOut]:
+    found: dict[int, ShippedLineOut] = {}
+    for u in units:
+        line = found.setdefault(u.line_no, ShippedLineOut(line_no=u.line_no, quantity=0, serials=[]))
+        line.quantity += u.quantity
+        line.serials += [u.serial] if u.serial else []
+    return list(found.values())
 
 
 @router.post("", status_code=201, summary="Place an order; the units are reserved at once")
@@ -235,44 +273,21 @@ async def decline(
 
 @router.post("/{order_id}/cancel", summary="Cancel your order before both have signed")
 async def cancel(
-    session: Writing, actor: PlacesOrders, order_id: UUID, given: NoteIn, now: Now, key: IdempotencyKey = None
+    session: Writing, actor: PlacesOrders, order_id: UUID, given: CancelIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """The units are on offer again."""
+    """The units are on offer again. Once both have signed it needs the other side; ``may_cancel`` of the order says how."""
     return await once_done(
         session, actor, key, f"orders.cancel:{order_id}", given.model_dump(),
-        lambda: service.cancel(session, actor, order_id, note=given.note, now=now),
+        lambda: service.cancel(session, actor, order_id, reason=given.reason, note=given.note, now=now),
     )  # fmt: skip
 
 
-@router.post("/{order_id}/ship", summary="Ship an order")
-async def ship(
-    session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
+@router.post("/{order_id}/take-back", summary="Take your acceptance back before both have signed")
+async def take_back(
+    session: Writing, actor: DecidesOrders, order_id: UUID, given: CancelIn, now: Now, key: IdempotencyKey = None
 ) -> Done:
-    """Needs both signatures. With carrier and tracking number, or by own transport."""
+    """The order is cancelled, and its units are free again."""
     return await once_done(
-        session, actor, key, f"orders.ship:{order_id}", given.model_dump(),
-        lambda: service.ship(session, actor, order_id, given.consignment(), now),
-    )  # fmt: skip
-
-
-@router.post("/{order_id}/shipment", summary="Correct carrier and tracking number of an order on its way")
-async def correct_shipment(
-    session: Writing, actor: ShipsOrders, order_id: UUID, given: ShipIn, now: Now, key: IdempotencyKey = None
-) -> Done:
-    """What was said before stays in the story."""
-    return await once_done(
-        session, actor, key, f"orders.shipment:{order_id}", given.model_dump(),
-        lambda: service.correct_shipment(session, actor, order_id, given.consignment(), now),
-    )  # fmt: skip
-
-
-@router.post("/{order_id}/receive", summary="Receive an order, line by line")
-async def receive(
-    session: Writing, actor: ReceivesOrders, order_id: UUID, given: ReceiveIn, now: Now, key: IdempotencyKey = None
-) -> Done:
-    """Good units become yours under the agreement. Of serial-numbered units, name those that are not good."""
-    receipts = [x.receipt() for x in given.lines]
-    return await once_done(
-        session, actor, key, f"orders.receive:{order_id}", given.model_dump(),
-        lambda: service.receive(session, actor, order_id, receipts, now),
+        session, actor, key, f"orders.take_back:{order_id}", given.model_dump(),
+        lambda: service.take_back(session, actor, order_id, reason=given.reason, note=given.note, now=now),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.orders.delivery import Progress
 from marketplace.orders.queries.quotes import waits
 
 
@@ -56,6 +57,16 @@ class OrderRow:
     units: int
     total: Decimal
     first_part: str | None
+    shipped: int
+    """Units that have left, in ``shipments``."""
+    shipments: int
+    arrived: int
+    missing: int
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(self.units, self.shipped, self.shipments, self.arrived, self.missing)
 
     @property
     def shown_status(self) -> str:
@@ -67,22 +78,33 @@ _COLUMNS = """
 SELECT o.id, o.reference, o.release_id, o.seller_id, s.name AS seller, o.buyer_id, b.name AS buyer, o.status,
        o.currency, o.payment_days, o.po_number, o.ship_to_site_id, h.name AS ship_to, o.requested_on, o.hold_expires_at, o.agreement_id,
        a.reference AS agreement_reference, a.status AS agreement_status, o.proposed, o.carrier, o.tracking, o.reason_code, o.note,
-       o.placed_by, o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part
+       o.placed_by, o.placed_at, o.accepted_at, o.shipped_at, o.received_at, o.ended_at, t.lines, t.units, t.total, t.first_part,
+       w.shipped, w.shipments, t.arrived, t.missing
 """
 _JOINS = """
 JOIN company s ON s.id = o.seller_id JOIN company b ON b.id = o.buyer_id
 LEFT JOIN agreement a ON a.id = o.agreement_id LEFT JOIN site h ON h.id = o.ship_to_site_id
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(x.quantity), 0)::bigint AS units,
-           coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part
+           coalesce(sum(x.quantity * x.unit_price), 0) AS total, min(p.number) AS first_part,
+           coalesce(sum(x.good + x.damaged + x.wrong), 0)::bigint AS arrived, coalesce(sum(x.short), 0)::bigint AS missing
     FROM order_line x JOIN part p ON p.id = x.part_id WHERE x.order_id = o.id AND x.quantity > 0
 ) t
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(u.quantity), 0)::bigint AS shipped, count(DISTINCT u.shipment_id)::int AS shipments
+    FROM order_unit u WHERE u.order_id = o.id AND u.shipment_id IS NOT NULL
+) w
 """
 _ORDER = _COLUMNS + "FROM purchase_order o" + _JOINS
 # The page is chosen before anything is added up: a company may have a hundred thousand orders.
 _PAGE = (
     """
-WITH page AS MATERIALIZED (
+WITH unsettled AS (
+    SELECT d.order_id FROM order_difference d WHERE d.seller_id = $1 AND d.status = 'open'
+    UNION SELECT r.order_id FROM order_return r WHERE r.seller_id = $1 AND r.status IN ('asked', 'shipped')
+    UNION SELECT r.order_id FROM order_return r WHERE r.buyer_id = $1 AND r.status = 'agreed'
+    UNION SELECT c.order_id FROM order_cancellation c WHERE (c.seller_id = $1 OR c.buyer_id = $1) AND c.company_id <> $1 AND c.status = 'asked'
+), page AS MATERIALIZED (
     SELECT o.* FROM purchase_order o
     WHERE (o.seller_id = $1 OR o.buyer_id = $1)
       AND ($2::text IS NULL OR ($2 = 'buying' AND o.buyer_id = $1) OR ($2 = 'selling' AND o.seller_id = $1))
@@ -90,7 +112,10 @@ WITH page AS MATERIALIZED (
       AND ($5::text IS NULL OR starts_with(o.reference, upper($5)) OR starts_with(upper(o.po_number), upper($5))
            OR EXISTS (SELECT 1 FROM company c WHERE c.id = CASE WHEN o.seller_id = $1 THEN o.buyer_id ELSE o.seller_id END
                       AND strpos(upper(c.name), upper($5)) > 0))
-      AND ($7::text IS NULL OR o.status = 'accepted' AND EXISTS (
+      AND ($7::text IS NULL OR $7 = 'receive' AND o.buyer_id = $1 AND o.status IN ('accepted', 'shipped') AND EXISTS (
+          SELECT 1 FROM order_shipment g WHERE g.order_id = o.id AND g.received_at IS NULL)
+        OR $7 = 'settle' AND o.id IN (SELECT v.order_id FROM unsettled v)
+        OR o.status = 'accepted' AND EXISTS (
           SELECT 1 FROM agreement w WHERE w.id = o.agreement_id AND CASE $7
               WHEN 'sign' THEN w.status = 'offered' AND (o.seller_id = $1 AND w.maker_signed_at IS NULL
                                                          OR o.buyer_id = $1 AND w.holder_signed_at IS NULL)
@@ -118,7 +143,8 @@ async def orders(
 ) -> Sequence[OrderRow]:
     """The company's orders, newest first; ``side`` 'buying' or 'selling'. ``search``: the beginning of a reference or
     of a purchase order number, or part of the other company's name. ``waits_to``: only accepted orders that wait for
-    this company to 'sign' or to 'ship' them, the ones that ``waiting_by`` counts."""
+    this company to 'sign' or to 'ship' them, those of which a shipment is to be 'receive'd, or of which something is to be
+    'settle'd (a difference, a return, a cancellation): the ones that ``waiting_by`` counts."""
     rows = await fetch(
         session, _PAGE, company_id, side, list(statuses) if statuses else None, after, search or None, limit, waits_to
     )
@@ -215,7 +241,7 @@ async def left_out(session: AsyncSession, order_id: UUID) -> Sequence[LeftOutRow
 
 @dataclass(frozen=True, slots=True)
 class UnitRow:
-    """Units reserved for a line, and the buyer's own lot once shipped."""
+    """Units reserved for a line (``shipment_id`` None), or on their way in a shipment as the buyer's own lot."""
 
     line_no: int
     lot_id: UUID
@@ -225,6 +251,7 @@ class UnitRow:
     serial: str | None
     shipped_lot_id: UUID | None
     shipped_position_id: int | None
+    shipment_id: UUID | None
     open_to_us: bool
     """Whether the lot itself may be looked at; a buyer knows only the serial until it is received."""
 
@@ -234,9 +261,9 @@ async def units(session: AsyncSession, order_id: UUID) -> Sequence[UnitRow]:
     rows = await fetch(
         session,
         "SELECT u.line_no, u.lot_id, u.hold_seq, u.position_id, u.quantity, coalesce(l.serial, s.serial) AS serial, "
-        "u.shipped_lot_id, u.shipped_position_id, l.lot_id IS NOT NULL AS open_to_us FROM order_unit u "
+        "u.shipped_lot_id, u.shipped_position_id, u.shipment_id, l.lot_id IS NOT NULL AS open_to_us FROM order_unit u "
         "LEFT JOIN lot l ON l.lot_id = coalesce(u.shipped_lot_id, u.lot_id) "
-        "LEFT JOIN order_serials($1) s ON s.lot_id = u.lot_id "
+        "LEFT JOIN (SELECT DISTINCT lot_id, serial FROM order_serials($1)) s ON s.lot_id = u.lot_id "
         "WHERE u.order_id = $1 AND u.quantity > 0 ORDER BY u.line_no, u.lot_id, u.hold_seq",
         order_id,
     )
@@ -285,6 +312,8 @@ class Waiting:
     ship: int
     sign_buying: int
     receive: int
+    settle: int
+    """With a difference to answer, a return to answer, send or receive, or a cancellation to answer."""
     quotes: int
     """As many as ``quotes`` with 'waits' lists."""
 
@@ -300,7 +329,14 @@ async def waiting_by(session: AsyncSession, company_id: UUID, now: datetime) -> 
                count(*) FILTER (WHERE o.seller_id = $1 AND o.status = 'accepted' AND a.status = 'active')::int AS ship,
                count(*) FILTER (WHERE o.buyer_id = $1 AND a.status = 'offered' AND a.holder_signed_at IS NULL)::int
                    AS sign_buying,
-               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status = 'shipped')::int AS receive,
+               count(*) FILTER (WHERE o.buyer_id = $1 AND o.status IN ('accepted', 'shipped') AND EXISTS (
+                   SELECT 1 FROM order_shipment g WHERE g.order_id = o.id AND g.received_at IS NULL))::int AS receive,
+               (SELECT count(*)::int FROM (
+                   SELECT d.order_id FROM order_difference d WHERE d.seller_id = $1 AND d.status = 'open'
+                   UNION SELECT r.order_id FROM order_return r WHERE r.seller_id = $1 AND r.status IN ('asked', 'shipped')
+                   UNION SELECT r.order_id FROM order_return r WHERE r.buyer_id = $1 AND r.status = 'agreed'
+                   UNION SELECT c.order_id FROM order_cancellation c
+                         WHERE (c.seller_id = $1 OR c.buyer_id = $1) AND c.company_id <> $1 AND c.status = 'asked') x) AS settle,
                (SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND {waits("$2")}) AS quotes
         FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'
         WHERE (o.seller_id = $1 OR o.buyer_id = $1) AND o.status IN ('placed', 'accepted', 'shipped')
@@ -308,7 +344,7 @@ async def waiting_by(session: AsyncSession, company_id: UUID, now: datetime) -> 
         company_id,
         now,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0)
 
 
 async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:

@@ -11,6 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marketplace.agreements.schemas import NamedClauseIn, NamedClauseOut
 from marketplace.kit.wire import EXAMPLE_ID, BodyIn, Day
+from marketplace.orders.schemas.deliveries import (
+    CancellationOut,
+    CancelRuleOut,
+    DifferenceOut,
+    ReturnOut,
+    ShipmentOut,
+)
 from marketplace.orders.states import Receipt
 
 Status = Literal["placed", "accepted", "shipped", "received", "declined", "cancelled", "expired"]
@@ -143,6 +150,10 @@ class OrderOut(BaseModel):
     lines: int
     units: int
     total: Decimal
+    shipped: int = Field(description="Units that have left, in so many shipments.")
+    shipments: int
+    arrived: int = Field(description="Units that the buyer has received, whatever became of them.")
+    missing: int = Field(description="Units that were missing on receipt, until they turn up or are shipped again.")
 
 
 class DeliveryOut(BaseModel):
@@ -164,7 +175,12 @@ class OrderDetail(OrderOut):
     delivery: DeliveryOut | None = Field(description="Null when the site is shown to you no longer.")
     proposed: ProposedOut | None = Field(description="Other terms that the buyer proposed with it.")
     line_items: list[OrderLineOut]
-    left_out: list[LeftOutOut] = Field(description="What the seller did not accept, and why.")
+    left_out: list[LeftOutOut] = Field(description="What does not ship, and why.")
+    sent: list[ShipmentOut] = Field(description="Its shipments, with the units of each.")
+    differences: list[DifferenceOut]
+    returns: list[ReturnOut]
+    cancellation: CancellationOut | None = Field(description="The last time that a side asked to cancel the rest.")
+    may_cancel: CancelRuleOut
     events: list[dict[str, Any]]
 
 
@@ -215,6 +231,16 @@ class DeclineIn(BodyIn):
     note: str = Field(default="", max_length=1000)
 
 
+class CancelIn(BodyIn):
+    """not_needed, ordered_twice, too_late, price, not_on_shelf, needed_ourselves, other."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "ordered_twice", "note": "Ordered twice by mistake."}]}
+    )
+    reason: str = "not_needed"
+    note: str = Field(default="", max_length=500)
+
+
 class NoteIn(BodyIn):
     """A word to the other side."""
 
@@ -245,6 +271,10 @@ class ReceiptIn(BodyIn):
     damaged: int = 0
     wrong: int = 0
     note: str = Field(default="", max_length=1000)
+    over: int = Field(default=0, description="So many more arrived than were shipped.")
+    reasons: dict[Literal["short", "damaged", "wrong", "over"], Name] = Field(
+        default={}, description="A code for each kind of difference; without one it is 'other', and the note says it."
+    )
     units: UnitsIn = Field(default_factory=UnitsIn)
 
     def receipt(self) -> Receipt:
@@ -254,7 +284,7 @@ class ReceiptIn(BodyIn):
 
 
 class ReceiveIn(BodyIn):
-    """Every line of the order."""
+    """Every line that was shipped; none at all where everything arrived in good order."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -275,3 +305,4 @@ class ReceiveIn(BodyIn):
         }
     )
     lines: list[ReceiptIn]
+    shipment_id: UUID | None = Field(default=None, description="Null = the only one that is on its way.")

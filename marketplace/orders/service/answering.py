@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from marketplace.agreements import service as agreements
@@ -21,6 +22,8 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
+from marketplace.orders.delivery import CANCEL_REASONS, cancel_rule, check_code
+from marketplace.orders.service.cancelling import leave_rest
 from marketplace.orders.service.leaving_out import leave_out
 from marketplace.orders.service.negotiating import answer_proposed
 from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
@@ -203,21 +206,50 @@ async def decline(
     )  # fmt: skip
 
 
-async def cancel(session: WriteSession, actor: Actor, order_id: UUID, *, note: str, now: datetime) -> None:
-    """The buyer cancels, at no cost until both have signed; after that only before shipping, and the schedule is
-    withdrawn with it."""
-    order = await mine(session, actor, order_id, "buyer")
-    require_next(order.status, "cancelled")
-    if order.agreement_status == "active":
-        raise conflict(
-            "order.signed", "Both sides have signed. Ask the seller to agree on a cancellation; nothing was changed."
-        )
-    await _undo(session, actor, order, "cancelled", "buyer", note, now)
-    async with acting_for(session, order.seller_id):
-        people = await parties.people_to_tell(session, order.seller_id, ("seller", "planner"))
+async def cancel(
+    session: WriteSession, actor: Actor, order_id: UUID, *, note: str, now: datetime, reason: str = "not_needed"
+) -> None:
+    """The buyer cancels alone, at no cost, until both have signed; the schedule is withdrawn with it. Raises what ``_cancel_alone``
+    raises."""
+    await _cancel_alone(session, actor, order_id, "buyer", reason, note, now)
+
+
+async def take_back(
+    session: WriteSession, actor: Actor, order_id: UUID, *, reason: str, note: str, now: datetime
+) -> None:
+    """The seller takes its acceptance back with a reason, at no cost, until both have signed. Raises as ``cancel``."""
+    await _cancel_alone(session, actor, order_id, "seller", reason, note, now)
+
+
+async def _cancel_alone(
+    session: WriteSession,
+    actor: Actor,
+    order_id: UUID,
+    side: Literal["seller", "buyer"],
+    reason: str,
+    note: str,
+    now: datetime,
+) -> None:
+    """Raises ``order.cancel_reason``, ``order.state``, and ``order.signed`` once it needs the other side; the words say how."""
+    order = await mine(session, actor, order_id, side)
+    check_code(reason, CANCEL_REASONS, note, what="order.cancel_reason")
+    signed = order.agreement_status == "active"
+    rule = cancel_rule(order.status, side=side, signed=signed, shipped=order.shipped, left=order.units - order.shipped)
+    if rule.how in ("ask", "end_agreement"):
+        raise conflict("order.signed", f"{rule.words} Nothing was changed.")
+    if rule.how == "never":
+        raise conflict("order.state", rule.words, state=order.status)
+    await _undo(session, actor, order, "cancelled", reason, note, now)
+    who, other, roles = (
+        (order.buyer, order.seller_id, ("seller", "planner"))
+        if side == "buyer"
+        else (order.seller, order.buyer_id, ("buyer",))
+    )
+    async with acting_for(session, other):
+        people = await parties.people_to_tell(session, other, roles)
     await announce(
         session, "order.cancelled", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-        f"Order {order.reference} cancelled", f"{order.buyer} cancelled. {note}".strip(),
+        f"Order {order.reference} cancelled", f"{who} cancelled: {CANCEL_REASONS[reason].lower()}. {note}".strip(),
     )  # fmt: skip
 
 
@@ -254,13 +286,17 @@ async def end_with_agreement(session: WriteSession, agreement_id: UUID) -> UUID 
     order = await queries.order_for_update(session, order_id)
     if order.status != "accepted" or order.agreement_status != "terminated":
         return None
-    await _undo(session, OnBehalf(_CLOCK, order.seller_id), order, "cancelled", reason, "", now)
+    if order.shipments:
+        await leave_rest(session, OnBehalf(_CLOCK, order.seller_id), order, reason, "", now)
+    else:
+        await _undo(session, OnBehalf(_CLOCK, order.seller_id), order, "cancelled", reason, "", now)
+    ended = "What has not shipped is cancelled" if order.shipments else "The units are free again"
     for company, roles in ((order.buyer_id, ("buyer",)), (order.seller_id, ("seller", "planner"))):
         async with acting_for(session, company):
             people = await parties.people_to_tell(session, company, roles)
         await announce(
             session, "order.cancelled", order_id, (order.seller_id, order.buyer_id), order.reference, people,
-            f"Order {order.reference} cancelled", f"Its agreement was ended {words}. The units are free again.",
+            f"Order {order.reference} cancelled", f"Its agreement was ended {words}. {ended}.",
         )  # fmt: skip
     return order.id
 

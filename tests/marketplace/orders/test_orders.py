@@ -145,8 +145,8 @@ async def test_of_serial_units_it_is_said_which_is_not_good(job: Job) -> None:
     await ok(job.buyer.post(url, json={"lines": [{**told, "units": units}]}))
     reasons = "SELECT reason_code FROM movement WHERE lot_id = $1 AND reason_code LIKE 'receipt%'"
     assert [await owner.fetchval(reasons, lot[x]) for x in (first, second, third)] == [
-        "receipt_damaged", None, "receipt_short",
-    ]  # fmt: skip
+        "receipt_damaged", None, None,
+    ], "what is missing stays on its way until the seller says what became of it"  # fmt: skip
     owned = "SELECT lot_id FROM position WHERE owner_id = $1 AND quantity > 0"
     assert [r["lot_id"] for r in await owner.fetch(owned, job.world.buyer.id)] == [lot[second]]
     story = (await ok(job.planner.get(f"{API}/orders/{job.order}")))["events"][-1]["detail"]

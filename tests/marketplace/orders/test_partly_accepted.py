@@ -99,7 +99,7 @@ async def test_left_out_on_the_page(world: World) -> None:
         )
         assert done.status_code == 303, done.text
         shown = (await buyer.get(f"/orders/{job.order}")).text
-        assert "Left out by the seller" in shown
+        assert "Left out or cancelled" in shown
         assert "not on the shelf" in shown
         assert "One is gone." in shown
         assert shown.count("SN-") == 3

@@ -1,0 +1,205 @@
+"""Shipments, differences, returns and cancellations on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from marketplace.kit.wire import BodyIn, ShipIn
+from marketplace.orders.delivery import Packed, Portion
+
+Name = Annotated[str, Field(max_length=200)]
+Note = Annotated[str, Field(max_length=500)]
+
+
+class PortionIn(BodyIn):
+    """So many of a line. ``serials``: which, where the line has serial-numbered units and not all of them are meant."""
+
+    line_no: int
+    quantity: int = Field(examples=[2])
+    serials: list[Name] = Field(default=[], max_length=10_000)
+
+    def portion(self) -> Portion:
+        """As the service takes it."""
+        return Portion(self.line_no, self.quantity, tuple(self.serials))
+
+
+class ShipOrderIn(ShipIn):
+    """How the units travel, which, and what is known of their packages. Without lines all that has not left."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "carrier": "UPS",
+                    "tracking": "1Z999",
+                    "lines": [{"line_no": 1, "quantity": 2}],
+                    "packages": 1,
+                    "origin": "US",
+                },
+                {"own_transport": True},
+            ]
+        }
+    )
+    lines: list[PortionIn] = Field(default=[], max_length=500)
+    packages: int | None = None
+    weight_grams: int | None = Field(default=None, description="Gross weight of the whole shipment.")
+    origin: str | None = Field(default=None, max_length=2, description="Country of origin for customs, two capitals.")
+    note: Note = Field(default="", description="Stands on the packing list.")
+
+    def packed(self) -> Packed:
+        """As the service takes it."""
+        return Packed(self.packages, self.weight_grams, self.origin or None, self.note)
+
+
+class CorrectShipmentIn(ShipIn):
+    """How a shipment travels instead. ``shipment_id``: null = the last one that is on its way."""
+
+    shipment_id: UUID | None = None
+
+
+class ShippedLineOut(BaseModel):
+    """So many of a line in a shipment."""
+
+    line_no: int
+    quantity: int
+    serials: list[str]
+
+
+class ShipmentOut(BaseModel):
+    """Units that travel together."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    number: int
+    carrier: str
+    tracking: str | None
+    packages: int | None
+    weight_grams: int | None
+    origin: str | None
+    note: str | None
+    shipped_at: datetime
+    received_at: datetime | None
+    units: int
+    lines: list[ShippedLineOut] = []
+
+
+class DifferenceOut(BaseModel):
+    """What arrived otherwise than it was shipped: short, damaged, wrong or over; open, disputed or settled."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    shipment_id: UUID
+    shipment: int
+    line_no: int
+    part_number: str
+    kind: str
+    quantity: int
+    serials: list[str]
+    reason_code: str
+    note: str | None
+    found_at: datetime
+    status: str
+    answer_note: str | None
+    settled_as: str | None = Field(description="lost, never_left, ship_again, send_back, scrap, taken or withdrawn.")
+    settled_at: datetime | None
+    return_id: UUID | None
+
+
+class ReturnOut(BaseModel):
+    """Units that go back to the seller: asked, agreed, refused, withdrawn, shipped or received."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    number: int
+    of_units: str = Field(description="bought, or not_accepted on receipt.")
+    what: str
+    units: int
+    reason_code: str
+    note: str | None
+    status: str
+    asked_at: datetime
+    answer_code: str | None
+    answer_note: str | None
+    credit_percent: int | None
+    to_site: str | None
+    carrier: str | None
+    tracking: str | None
+    shipped_at: datetime | None
+    received_at: datetime | None
+    credited: Decimal | None
+
+
+class CancellationOut(BaseModel):
+    """A side asks to leave the rest of an order unshipped: asked, agreed, refused or withdrawn."""
+
+    model_config = ConfigDict(from_attributes=True)
+    company: str
+    reason_code: str
+    note: str | None
+    status: str
+    asked_at: datetime
+    answered_at: datetime | None
+    answer_note: str | None
+
+
+class CancelRuleOut(BaseModel):
+    """Whether and how your side may cancel now: alone, ask, end_agreement or never."""
+
+    model_config = ConfigDict(from_attributes=True)
+    how: str
+    words: str
+
+
+class DifferenceAnswerIn(BodyIn):
+    """short: lost, ship_again, never_left, dispute. damaged, wrong: send_back, scrap, dispute. over: send_back, dispute."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"answer": "send_back", "note": "We pay the freight."}]})
+    answer: str
+    note: Note = ""
+
+
+class ReturnIn(BodyIn):
+    """Units that you would send back. Reasons: not_needed, ordered_wrong, does_not_fit, quality, other."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lines": [{"line_no": 1, "quantity": 1}], "reason": "ordered_wrong", "note": ""}]
+        }
+    )
+    lines: list[PortionIn] = Field(max_length=500)
+    reason: str
+    note: Note = ""
+
+
+class ReturnAnswerIn(BodyIn):
+    """Agree, and say which part of the price is credited; or refuse: as_agreed, too_late, no_use, condition, other."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"agree": True, "credit_percent": 90}, {"agree": False, "reason": "no_use", "note": ""}]
+        }
+    )
+    agree: bool
+    credit_percent: int = Field(default=100, description="Of the price, when the units are back.")
+    reason: str = ""
+    note: Note = ""
+
+
+class ReturnReceiptIn(BodyIn):
+    """At which of your sites the units arrived; null = where they came from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"site_id": None}]})
+    site_id: UUID | None = None
+
+
+class CancelAnswerIn(BodyIn):
+    """The other side's answer, or the withdrawal by who asked."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"answer": "agree", "note": ""}]})
+    answer: Literal["agree", "refuse", "withdraw"]
+    note: Note = ""
