@@ -91,12 +91,16 @@ def counters(found: tuple[Task, ...]) -> Mapping[str, int]:
 
 
 async def _orders(session: ReadSession, actor: Actor, now: datetime) -> list[Task]:
-    waits, may = await orders.waiting_by(session, actor.company_id, now), actor.may
+    waits, may = await orders.waiting_by(session, actor.company_id, actor.user_id, now), actor.may
     found: list[Task] = []
     if may("quote.answer"):
         words = plural(waits.quotes, "quote waits for your answer", "quotes wait for your answer")
         hint = "Make an offer, accept one, answer it or decline"
         found.append(Task("orders", waits.quotes, words, hint, "/quotes?state=waits", "arrows-exchange"))
+    if may("release.write"):
+        words = plural(waits.approvals, "posting waits for your approval", "postings wait for your approval")
+        hint = "A second person looks at it above your company's limit"
+        found.append(Task("releases", waits.approvals, words, hint, "/releases?status=approval", "certificate"))
     if may("order.decide"):
         words = plural(waits.answer, "order waits for your answer", "orders wait for your answer")
         hint = "Accept or decline before the reservation runs out"

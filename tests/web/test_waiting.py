@@ -9,6 +9,7 @@ from html import unescape
 import httpx
 import pytest
 
+from tests.clients import client_for, token_for
 from tests.counting import counted
 from tests.marketplace.main_job import API, ok
 from tests.web.job import Site, open_site
@@ -158,3 +159,35 @@ async def test_home_takes_the_same_statements_however_much_waits(world: World, w
         with counted(world.db) as many:
             await person.get("/")
     assert len(few) == len(many)
+
+
+async def test_a_posting_waits_for_whoever_did_not_ask(world: World) -> None:
+    words = "posting waits for your approval"
+    async with open_site(world) as site:
+        await site.job.released(10)
+        planner, admin = await site.browser(world.maker, "planner"), await site.browser(world.maker, "admin")
+        body = await ok(site.job.planner.get(f"{API}/releases/{site.job.release}"))
+        draft = {k: body[k] for k in ("clause", "version", "terms", "use_class")}
+        release = (await ok(site.job.planner.post(f"{API}/releases", json={"title": "Dear", **draft}), 201))["id"]
+        await world.register(world.maker, 10)
+        line = {
+            "part_id": str(world.part),
+            "site_id": str(world.maker.site),
+            "condition": "new",
+            "quantity": 5,
+            "unit_price": "80.00",
+        }
+        await ok(
+            site.job.planner.put(f"{API}/releases/{release}/lines", json={"lines": [{**line, "minimum_to_keep": 0}]})
+        )
+        admin_api = await site.stack.enter_async_context(
+            client_for(site.app, await token_for(world.owner, world.maker.users["admin"], world.maker.id))
+        )
+        await ok(admin_api.put(f"{API}/release-limit", json={"amount": "100"}))
+        await ok(site.job.planner.post(f"{API}/releases/{release}/approvals"), 201)
+        assert (await agree(admin))[words] == 1
+        assert words not in await agree(planner)
+        waits = await ok(admin_api.get(f"{API}/releases", params={"waits": "true"}))
+        assert [r["id"] for r in waits["items"]] == [release]
+        await ok(admin_api.post(f"{API}/releases/{release}/approvals/answer", json={"approved": True}))
+        assert words not in await agree(admin)

@@ -62,7 +62,13 @@ LINE_COLUMNS: Final = (
 CSV_HEADER: Final = (
     "Posting", "Title", "Status", "Clause", "Version", "Lines", "Units", "Ordered", "Value", "Currency", "Published",
 )  # fmt: skip
-STATUSES: Final = {"": "All", "draft": "Drafts", "published": "Published", "closed": "Closed"}
+STATUSES: Final = {
+    "": "All",
+    "draft": "Drafts",
+    "approval": "For you to approve",
+    "published": "Published",
+    "closed": "Closed",
+}
 DONE: Final = {
     "published": ("Published.", "Partners see it from now on, and can order."),
     "closed": ("Withdrawn.", "Nothing more can be ordered from it; orders already placed go on."),
@@ -82,7 +88,10 @@ async def releases(visit: ReadsReleases) -> Response:
     ) -> tuple[Sequence[queries.ReleaseRow], str | None]:
         key = read_bookmark(mark, visit.secret, UUID)
         after = key[0] if key else None
-        found = await queries.releases(session, company_id, status=status or None, after=after, limit=rows + 1)
+        waits = visit.actor.user_id if status == "approval" else None
+        found = await queries.releases(
+            session, company_id, status=None if waits else status or None, waits_for=waits, after=after, limit=rows + 1
+        )
         some = cut(found, rows, lambda row: [row.id], visit.secret)
         return some.items, some.next
 

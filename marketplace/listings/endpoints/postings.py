@@ -153,14 +153,16 @@ async def releases(
     secret: PageSecret,
     actor: ReadsReleases,
     status: ReleaseStatus | None = None,
+    waits: Annotated[bool | None, Query(description="Only those that you are to approve.")] = None,
     after: str | None = None,
     limit: int = Query(DEFAULT_PAGE, ge=1, le=MAX_PAGE),
 ) -> PageOut[ReleaseOut]:
     """Newest first."""
     mark = read_bookmark(after, secret, UUID)
     rows = await queries.releases(
-        session, actor.company_id, status=status, after=mark[0] if mark else None, limit=limit + 1
-    )
+        session, actor.company_id, status=status, waits_for=actor.user_id if waits else None, after=mark[0] if mark else None,
+        limit=limit + 1,
+    )  # fmt: skip
     page = cut(rows, limit, lambda r: [r.id], secret)
     return PageOut(items=[ReleaseOut.model_validate(r) for r in page.items], next=page.next)
 

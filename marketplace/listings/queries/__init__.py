@@ -59,6 +59,7 @@ from marketplace.listings.queries.previews import PreviewRow, preview
 from marketplace.listings.queries.releases import (
     Begun,
     ReleaseRow,
+    approvals_waiting,
     begun,
     clause_versions,
     own_release,
@@ -113,6 +114,7 @@ __all__ = [
     "WindowRow",
     "admitted_later",
     "approvals",
+    "approvals_waiting",
     "backing",
     "begun",
     "blocks",

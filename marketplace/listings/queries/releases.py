@@ -55,17 +55,33 @@ FROM (SELECT * FROM release_seen r {where}) r CROSS JOIN LATERAL (
 """
 
 
+def approvals_waiting(company: str, user: str) -> str:
+    """SQL: the ids of a company's drafts that wait for a person to approve them. Who asked does not approve; of several times that was
+    asked the last counts."""
+    return (
+        f"SELECT d.id FROM release d JOIN LATERAL (SELECT q.id, q.asked_by FROM release_approval q WHERE q.release_id = d.id "
+        f"ORDER BY q.id DESC LIMIT 1) q ON true WHERE d.company_id = {company} AND d.status = 'draft' AND q.asked_by <> {user} "
+        "AND NOT EXISTS (SELECT 1 FROM release_approval_answer w WHERE w.approval_id = q.id)"
+    )
+
+
 async def releases(
-    session: AsyncSession, company_id: UUID, *, status: str | None = None, after: UUID | None = None, limit: int = 51
+    session: AsyncSession,
+    company_id: UUID,
+    *,
+    status: str | None = None,
+    waits_for: UUID | None = None,
+    after: UUID | None = None,
+    limit: int = 51,
 ) -> Sequence[ReleaseRow]:
-    """The company's releases, newest first; up to ``limit`` for kit.pages.cut."""
+    """The company's releases, newest first; up to ``limit`` for kit.pages.cut. ``waits_for``: those that this person is to approve."""
     rows = await fetch(
         session,
         _RELEASE.format(
             where="WHERE r.company_id = $1 AND ($2::text IS NULL OR r.status = $2) AND ($3::uuid IS NULL OR r.id < $3) "
-            "ORDER BY r.id DESC LIMIT $4"
+            f"AND ($5::uuid IS NULL OR r.id IN ({approvals_waiting('$1', '$5')})) ORDER BY r.id DESC LIMIT $4"
         ),
-        company_id, status, after, limit,
+        company_id, status, after, limit, waits_for,
     )  # fmt: skip
     return [ReleaseRow(**dict(r)) for r in rows]
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
 from marketplace.kit.errors import missing
+from marketplace.listings.queries import approvals_waiting
 from marketplace.orders.delivery import Progress
 from marketplace.orders.queries.quotes import waits
 
@@ -316,10 +317,12 @@ class Waiting:
     """With a difference to answer, a return to answer, send or receive, or a cancellation to answer."""
     quotes: int
     """As many as ``quotes`` with 'waits' lists."""
+    approvals: int
+    """Postings that the person is to approve: what is sold begins there."""
 
 
-async def waiting_by(session: AsyncSession, company_id: UUID, now: datetime) -> Waiting:
-    """What waits for this company to do something, by what it is; one statement."""
+async def waiting_by(session: AsyncSession, company_id: UUID, user_id: UUID, now: datetime) -> Waiting:
+    """What waits for this company (``approvals``: for this person) to do something, by what it is; one statement."""
     row = await fetch_one(
         session,
         f"""
@@ -337,14 +340,16 @@ async def waiting_by(session: AsyncSession, company_id: UUID, now: datetime) -> 
                    UNION SELECT r.order_id FROM order_return r WHERE r.buyer_id = $1 AND r.status = 'agreed'
                    UNION SELECT c.order_id FROM order_cancellation c
                          WHERE (c.seller_id = $1 OR c.buyer_id = $1) AND c.company_id <> $1 AND c.status = 'asked') x) AS settle,
-               (SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND {waits("$2")}) AS quotes
+               (SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND {waits("$2")}) AS quotes,
+               (SELECT count(*)::int FROM ({approvals_waiting("$1", "$3")}) y) AS approvals
         FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'
         WHERE (o.seller_id = $1 OR o.buyer_id = $1) AND o.status IN ('placed', 'accepted', 'shipped')
         """,
         company_id,
         now,
+        user_id,
     )
-    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0)
+    return Waiting(**dict(row)) if row else Waiting(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 async def open_to(session: AsyncSession, buyer_id: UUID, site_id: UUID) -> int:

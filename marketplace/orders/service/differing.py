@@ -9,7 +9,7 @@ from uuid import UUID
 
 from marketplace.agreements import service as agreements
 from marketplace.db.session import WriteSession, acting_for, execute, fetch
-from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id
 from marketplace.ledger.entries import Command, Place, Step
 from marketplace.ledger.kinds import Kind
@@ -117,8 +117,7 @@ async def _open(session: WriteSession, order: queries.OrderRow, difference_id: U
     """A difference of the locked order that is not settled."""
     found = await queries.difference(session, difference_id)
     if found.order_id != order.id:
-        # Another order's: as if there were none.
-        found = await queries.difference(session, order.id)
+        raise missing("difference.not_found", "This order has no such difference.")
     if found.status == "settled":
         raise conflict("difference.settled", f"This is settled already: {SETTLED[found.settled_as or 'taken']}.")
     return found
