@@ -138,17 +138,21 @@ class _ByTheUnit:
         """Of so many of the cheapest units."""
         return int(self._costs(np.array([quantity], np.int64))[0])
 
-    def beside(self, o: Offered, sizes: npt.NDArray[np.int64], wanted: int) -> npt.NDArray[np.int64]:
-        """Of ``wanted`` units of which each of ``sizes`` are of ``o`` and the rest is of others; _NEVER where there are not so many."""
-        k = self._at[o.listing_id]
+    def beside(
+        self, offers: Sequence[Offered], of: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], wanted: int
+    ) -> npt.NDArray[np.int64]:
+        """Of ``wanted`` units of which each of ``sizes`` are of the offer ``offers[of]`` and the rest is of others; _NEVER where there are
+        not so many. All numbers of all offers at once: asked one by one, asking would take most of the time."""
+        k = np.array([self._at[o.listing_id] for o in offers], np.int64)[of]
+        own = self._units[k + 1] - self._units[k]
         rest = np.maximum(wanted - sizes, 0)
-        there = self._units[-1] - o.available
+        there = self._units[-1] - own
         known = np.minimum(rest, there)
         # The others' cheapest: up to where the offer stands in the order of prices as with it, beyond without its units.
         beyond = known > self._units[k]
-        costs = self._costs(np.where(beyond, known + o.available, known))
+        costs = self._costs(np.where(beyond, known + own, known))
         costs -= np.where(beyond, self._paid[k + 1] - self._paid[k], 0)
-        found: npt.NDArray[np.int64] = np.where(rest > there, _NEVER, costs + sizes * o.cost)
+        found: npt.NDArray[np.int64] = np.where(rest > there, _NEVER, costs + sizes * self._price[k])
         return found
 
 
@@ -158,13 +162,18 @@ def _narrowed(
     """Of offers in packages: what every cover that costs no more than ``most`` takes of them, and the numbers that one may take of the
     others."""
     fixed, choices = [], []
-    for o in packed:
-        sizes = np.array([0, *_sizes(o, wanted)], np.int64)
-        kept = sizes[byunit.beside(o, sizes, wanted) <= most].tolist()
-        if len(kept) == 1 and kept[0]:
-            fixed.append((o, kept[0]))
-        elif some := [n for n in kept if n]:
-            choices.append((o, some))
+    numbers = [[0, *_sizes(o, wanted)] for o in packed]
+    of = np.repeat(np.arange(len(packed)), [len(n) for n in numbers])
+    sizes = np.array([n for some in numbers for n in some], np.int64)
+    possible = np.flatnonzero(byunit.beside(packed, of, sizes, wanted) <= most)
+    kept: dict[int, list[int]] = {}
+    for k, n in zip(of[possible].tolist(), sizes[possible].tolist(), strict=True):
+        kept.setdefault(k, []).append(n)
+    for k, some in kept.items():
+        if len(some) == 1 and some[0]:
+            fixed.append((packed[k], some[0]))
+        elif some := [n for n in some if n]:
+            choices.append((packed[k], some))
     return fixed, choices
 
 

@@ -29,7 +29,7 @@ from marketplace.sourcing.schemas.places import LocateIn
 from tests import demo_site
 from tests.benchmarks.bench import Credentials, Figure, percentile, size
 from tests.benchmarks.searching import mistyped
-from tests.browser.conftest import ARGUMENTS, chromium
+from tests.browser.conftest import ARGUMENTS, WITHOUT_GRAPHICS, chromium
 from tests.clients import token_for
 
 TECHNICIAN = "technician@northfield.example"
@@ -182,7 +182,7 @@ async def _pages(client: httpx.AsyncClient, numbers: list[str], lots: list[UUID]
 async def _first_load(url: str, token: str) -> Figure:
     """Bytes over the wire for the first visit of the find page in a real browser with an empty cache."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, *WITHOUT_GRAPHICS])
         context = await browser.new_context()
         await context.add_cookies([{"name": "backstock_session", "value": token, "url": url}])
         page = await context.new_page()

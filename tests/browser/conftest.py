@@ -32,10 +32,11 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # The map needs WebGL2, which a machine without a graphics card draws in software.
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
 )
+WITHOUT_GRAPHICS = ("--disable-gpu", "--disable-gpu-compositing")
+"""A machine without a graphics card draws every page as if it had one otherwise: that took a third of these tests' time."""
+WITH_MAPS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+"""The map needs WebGL2, drawn in software: for tests marked ``maps``."""
 SCREENSHOTS = os.environ.get("BACKSTOCK_SCREENSHOTS")
 
 
@@ -78,13 +79,27 @@ class Opened:
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for the session; without Chromium the test is skipped, in CI (CI=1) it fails."""
+    async with launched(WITHOUT_GRAPHICS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def browser_with_maps() -> AsyncIterator[Browser]:
+    """As ``browser``; it draws maps."""
+    async with launched(WITH_MAPS) as running:
+        yield running
+
+
+@asynccontextmanager
+async def launched(more: tuple[str, ...]) -> AsyncIterator[Browser]:
+    """Chromium, while the block runs."""
     path = chromium()
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium: install Debian's package or set BACKSTOCK_CHROMIUM")
         pytest.skip("no chromium: install Debian's package or set BACKSTOCK_CHROMIUM")
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        running = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more])
         yield running
         await running.close()
 
@@ -127,7 +142,15 @@ OpenPage = Callable[..., Awaitable[Opened]]
 
 
 @pytest.fixture
-async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
+def chosen(request: pytest.FixtureRequest) -> Browser:
+    """The browser that draws maps where a test is marked ``maps``, else the quicker one."""
+    maps = request.node.get_closest_marker("maps") is not None
+    found: Browser = request.getfixturevalue("browser_with_maps" if maps else "browser")
+    return found
+
+
+@pytest.fixture
+async def open_page(chosen: Browser) -> AsyncIterator[OpenPage]:
     """``await open_page(url, size=PHONE, theme="dark", cookies=..., script=True)`` in a context of its own.
 
     Keeps the faults of each page; closes everything after the test.
@@ -142,7 +165,7 @@ async def open_page(browser: Browser) -> AsyncIterator[OpenPage]:
         cookies: dict[str, str] | None = None,
         script: bool = True,
     ) -> Opened:
-        context = await browser.new_context(
+        context = await chosen.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=theme,
             java_script_enabled=script,

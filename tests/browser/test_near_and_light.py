@@ -18,6 +18,8 @@ from tests.web.job import Site, open_site
 from tests.web.trade import site_for
 from tests.world import World
 
+pytestmark = pytest.mark.maps
+
 AT = {"latitude": 33.4567, "longitude": -86.7654, "accuracy": 30}
 """Beside the partner, and far from the maker."""
 MOST_BYTES = 130_000

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from playwright.async_api import BrowserContext, async_playwright
 
 from marketplace.parts.labels import read
-from tests.browser.conftest import ARGUMENTS, Opened, Serve, chromium
+from tests.browser.conftest import ARGUMENTS, WITHOUT_GRAPHICS, Opened, Serve, chromium
 from tests.codes import data_matrix, film
 from web.app import create_web
 
@@ -30,7 +30,7 @@ async def camera(tmp_path: Path) -> AsyncIterator[BrowserContext]:
         f"--use-file-for-fake-video-capture={tmp_path / 'code.y4m'}",
     )
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *fake])
+        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *WITHOUT_GRAPHICS, *fake])
         yield await browser.new_context(permissions=["camera"])
         await browser.close()
 

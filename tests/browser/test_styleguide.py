@@ -21,6 +21,8 @@ from tests.browser.conftest import (
 )
 from web.app import create_web
 
+pytestmark = pytest.mark.maps
+
 FIRST_LOAD_LIMIT = 150_000
 MAP_PARTS = ("maplibre", "topojson", "atlas", "places.geojson", "js/map.js")
 
