@@ -398,6 +398,7 @@ async def test_many_rows_take_as_many_statements_as_one(owner: asyncpg.Connectio
                     .replace("{release_id}", posting)
                     .replace("{order_id}", order)
                     .replace("{quote_id}", quote)
+                    .replace("{partner_id}", str(world.buyer.id))
                     .replace("{month}", f"{datetime.now(UTC):%Y-%m}")
                 )
                 if path == f"{API}/imports/{{job_id}}/changes":

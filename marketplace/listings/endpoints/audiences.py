@@ -242,8 +242,8 @@ async def seen_by(
 ) -> PageOut[PreviewOut]:
     """The lines of your own posting with what that partner pays, and what keeps it from seeing them: also of a draft, as if it were
     published now."""
-    await queries.own_release(session, actor.company_id, release_id)
     mark = read_bookmark(after, secret, UUID)
+    await queries.own_release(session, actor.company_id, release_id)
     rows = await queries.preview(
         session, actor.company_id, release_id, partner_id, now, after=mark[0] if mark else None, limit=limit + 1
     )
