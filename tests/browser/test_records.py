@@ -229,7 +229,11 @@ async def test_every_page_is_accessible_and_fits(
                 answer = await opened.page.goto(f"{address}{path}", wait_until="networkidle")
                 assert answer is not None
                 assert answer.status == 200, path
-                await everywhere(opened.page, name)
+                try:
+                    await everywhere(opened.page, name)
+                except AssertionError as wrong:
+                    wrong.add_note(f"on {path}")
+                    raise
             assert [f for f in opened.faults if "WebGL" not in f and "GPU" not in f] == []
 
         # Several at once: most of the time of a page is waiting for its network to fall quiet.

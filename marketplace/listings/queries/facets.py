@@ -60,7 +60,7 @@ def _counts(number: int, names: list[str], rows: str, where: str) -> str:
 
 
 async def facets(session: AsyncSession, wanted: Wanted) -> Facets:
-    """What the reader's offers can be narrowed by. Three statements at most.
+    """What the reader's offers can be narrowed by: three statements at most beside what they are planned by.
 
     First the newest ``WALKED`` offers of all are looked at; where ``ENOUGH`` of them fit, that is what is told, as the least there are.
     What fits less often is looked up by what is asked for, up to ``COUNTED``. Either way a mixture of offers is counted: in the order
@@ -107,9 +107,12 @@ async def facets(session: AsyncSession, wanted: Wanted) -> Facets:
                 f"s{k} AS MATERIALIZED (SELECT {columns} FROM listing_seen l WHERE {filters.where(but)} LIMIT {COUNTED + 1})"
             )
             told.append(_counts(k, some, f"s{k}", "true"))
-        await execute(session, "SELECT set_config('enable_indexscan', 'off', true)")
+        # Of listed parts few rows are read: in whichever order.
+        if filters.scattered:
+            await execute(session, "SELECT set_config('enable_indexscan', 'off', true)")
         take(await fetch(session, f"WITH {', '.join(rows)} {' UNION ALL '.join(told)}", *filters.values))
-        await execute(session, "SELECT set_config('enable_indexscan', 'on', true)")
+        if filters.scattered:
+            await execute(session, "SELECT set_config('enable_indexscan', 'on', true)")
     every = {n: sorted({*counts[n], *chosen.get(n, ())}) for n in ("class", "seller", "maker")}
     labels: dict[str, dict[str, str]] = {n: {} for n in names}
     for r in await fetch(session, _LABELS, every["class"], every["seller"], every["maker"]):
