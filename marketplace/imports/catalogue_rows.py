@@ -226,7 +226,7 @@ def _part(row: Row) -> Read:
         else:
             row.says["class"] = code
     if text := row.text("uom"):
-        unit = row.known.texts.uoms.get(text.casefold())
+        unit = row.known.texts.unit(text)
         if unit is None:
             row.wrong("uom", "import.uom", f"There is no unit '{text[:40]}'. Use EA for single pieces.")
         else:

@@ -86,7 +86,7 @@ FIELDS: Mapping[str, Field] = {
         field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice"),
         field_of(
             "last_issue_on", "Last issue date", Kind.DATE,
-            "lastissue lastissuedate lastissued lastusage lastused lastmovement lastmovementdate lastsale lastsold "
+            "lastissue lastissuedate lastissued lastusage lastused lastmovement lastmovementdate lastmvmt lastmoved lastmoveddate lastsale lastsold "
             "lastsaledate lastconsumption lastdemand",
         ),
         field_of("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),

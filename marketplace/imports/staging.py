@@ -53,6 +53,11 @@ class Lookups:
     """What the company says its words mean, by ``condition_word``; before ours."""
     conditions: dict[str, str | None] = field(default_factory=dict)
 
+    def unit(self, text: str) -> str | None:
+        """The code of a unit, None where it is unknown; 'St.' is 'St'."""
+        plain = text.casefold()
+        return self.uoms.get(plain) or self.uoms.get(plain.rstrip("."))
+
     def condition(self, text: str) -> str | None:
         """Our word for a condition, None where it is unknown; blank is the default."""
         if not text:
@@ -162,6 +167,6 @@ def stage_row(cells: list[str], columns: Mapping[str, int], known: Lookups) -> S
         elif batch := text("batch"):
             lot = batch_lot_id(maker.code, norm, batch, known.company)
     return (
-        trimmed, maker.id if maker else None, site, known.uoms.get(unit.casefold()) if unit else None,
+        trimmed, maker.id if maker else None, site, known.unit(unit) if unit else None,
         known.condition(text("condition")), norm, lot,
     )  # fmt: skip
