@@ -14,7 +14,8 @@ from pathlib import Path
 import asyncpg
 
 from marketplace.db.session import Database
-from tests.benchmarks.bench import APP, OWNER, Credentials, Figure, owner_of, size
+from tests.benchmarks import bench
+from tests.benchmarks.bench import APP, OWNER, Credentials, Figure, owner_of
 from tests.importing import Importing
 from tests.world import World
 
@@ -98,7 +99,7 @@ async def _floor(credentials: Credentials) -> tuple[float, dict[str, int]]:
 
 def run(credentials: Credentials) -> list[Figure]:
     """import.stock and import.memory."""
-    count = size(200_000, 2_000)
+    count = bench.rows(200_000, 2_000)
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="backstock-bench-file-") as folder:
         file = Path(folder) / "stock.csv"
