@@ -56,7 +56,7 @@ class Importing:
         async with self.db.write(who.tenant) as session:
             made = await service.upload(
                 session, actor_of(who, manufacturer=who is self.world.maker), chunks=pieces(raw), file_name=named,
-                data_dir=self.folder, limit_bytes=64 << 20, now=now, **more,
+                data_dir=self.folder, now=now, **{"limit_bytes": 64 << 20, **more},
             )  # fmt: skip
         return made.job_id
 

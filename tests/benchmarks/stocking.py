@@ -49,7 +49,7 @@ async def _import(credentials: Credentials, file: Path, folder: Path) -> tuple[f
     await owner.close()
     importing = Importing(world, database, folder)
     began = time.perf_counter()
-    job = await importing.landed(content)
+    job = await importing.landed(content, limit_bytes=1 << 30)
     taken = time.perf_counter() - began
     await database.close()
     assert job.step == "done", job
