@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(default=False, description="True behind HTTPS: __Host- cookies with Secure.")
     session_hours: int = Field(default=12, ge=1, le=720)
     order_hold_hours: int = Field(default=48, ge=1, le=720)
-    upload_limit_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, description="Largest file to import: a million rows of stock are 70 MB.")
+    upload_limit_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=1024, description="Largest file to import: a million rows of stock are 70 MB."
+    )
     document_quota_bytes: int = Field(
         default=4 * 1024**3, ge=1024, description="How much a company may keep in documents."
     )
