@@ -61,7 +61,7 @@ def _start(folder: Path) -> dict[str, object]:
         )
     _STARTED.append(process)
     (folder / "pid").write_text(str(process.pid))
-    until = began + 300
+    until = began + 500
     while "Backstock is up" not in log.read_text():
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"the demo did not start: {log.read_text()[-2000:]}")

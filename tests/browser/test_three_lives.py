@@ -27,6 +27,9 @@ from tests.clients import token_for
 from tests.web.trade import site_for
 from tests.world import Party, World
 
+# Its people look at where units are, on maps.
+pytestmark = pytest.mark.maps
+
 BEGAN = datetime(2019, 3, 4, 15, tzinfo=UTC)
 """Long enough ago that all of a life lies before the present, which the database knows."""
 
