@@ -19,8 +19,10 @@ from urllib.parse import urljoin
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
+# What a page shows comes later on a machine that runs other tests beside: five seconds, the usual, were not always enough.
+expect.set_options(timeout=20_000)
 Theme = Literal["light", "dark"]
 DESKTOP, PHONE = (1280, 800), (360, 740)
 LOOKS: tuple[tuple[tuple[int, int], Theme], ...] = ((DESKTOP, "light"), (PHONE, "dark"))
