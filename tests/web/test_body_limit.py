@@ -90,8 +90,8 @@ async def test_files_long_lists_and_long_forms_still_pass(
 
 async def test_a_file_over_its_own_limit_is_refused(world: World, db: Database, owner: asyncpg.Connection) -> None:
     token = await token_for(owner, world.maker.users["planner"], world.maker.id)
-    body = Pouring(200)
-    headers = {"content-type": "multipart/form-data; boundary=x", "content-length": str(200 * 1024 * 1024)}
+    body = Pouring(300)
+    headers = {"content-type": "multipart/form-data; boundary=x", "content-length": str(300 * 1024 * 1024)}
     async with client_for(site_for(db), token) as client:
         answer = await client.post("/imports", content=body, headers=HTML | headers)
     assert answer.status_code == 413
