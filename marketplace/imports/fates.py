@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from marketplace.kit.errors import conflict, gone
+from marketplace.kit.errors import DomainError, conflict, gone
 
 IN_FILE = ("good", "new", "changed", "same")
 """Fates of rows of the file; good is each of the three others. Bad rows are told with their reasons."""
@@ -32,6 +32,16 @@ def refuse_unless_checked(step: str) -> None:
         )
     if step != "validated":
         raise conflict("import.not_validated", "The rows of this file are not checked yet. Check them first.")
+
+
+def all_or_nothing(bad: int) -> DomainError:
+    """The refusal of a file of which nothing was to land while a row is bad."""
+    return conflict(
+        "import.bad_rows",
+        f"{bad:,} row{'s are' if bad != 1 else ' is'} not right, and nothing was to land unless all are. Correct the "
+        "file, or let the good rows land.",
+        bad=bad,
+    )
 
 
 @dataclass(frozen=True, slots=True)

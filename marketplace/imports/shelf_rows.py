@@ -154,6 +154,8 @@ class ShelfRow:
     note: str
     part_id: UUID | None = None
     lot_id: UUID | None = None
+    here: bool = False
+    """Whether the unit with this serial number is on record at the site."""
 
     @property
     def same_as(self) -> str:

@@ -48,8 +48,8 @@ def links(client: httpx.Client) -> list[str]:
     """The pages that the menu leads to, and those that a tab of one of them leads to."""
     seen: list[str] = []
     for at in ("/", *_menu(client, "/")):
-        seen += [p for p in (at, *_menu(client, at)) if p not in seen]
-    return seen
+        seen += [at, *_menu(client, at)]
+    return list(dict.fromkeys(seen))
 
 
 def _menu(client: httpx.Client, path: str) -> list[str]:

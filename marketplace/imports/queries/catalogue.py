@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from marketplace.db.session import WriteSession, fetch, fetch_one, fetch_value
+from marketplace.db.session import WriteSession, execute, fetch, fetch_one, fetch_value
+from marketplace.imports import catalogue_sql as sql
 from marketplace.imports.catalogue_rows import FieldChange, Known, field_changes
 from marketplace.imports.queries import Job, lookups
 
@@ -209,6 +210,30 @@ async def stock_for_update(session: WriteSession, job_id: UUID, company_id: UUID
         job_id, company_id,
     )  # fmt: skip
     return [StockChange(**dict(r)) for r in rows]
+
+
+async def keep_changes(session: WriteSession, found: Job) -> None:
+    """Keeps what the rows of a file change, with the values before: by it the import is undone."""
+    await execute(session, sql.KEEP_CHANGES, found.id, found.company_id)
+
+
+async def end_landing(
+    session: WriteSession, found: Job, *, bad: int, new: int, changed: int, gone: int, now: datetime
+) -> None:
+    """Ends an import that has landed: what its bad rows said stays to be corrected, the other rows have done their work."""
+    await execute(
+        session,
+        "DELETE FROM import_stage s WHERE s.job_id = $1 AND NOT EXISTS "
+        "(SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = s.row_no)",
+        found.id,
+    )
+    await execute(session, "DELETE FROM catalogue_row WHERE job_id = $1", found.id)
+    await execute(
+        session,
+        "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, lots_changed = $4, "
+        "lots_vanished = $5, error = NULL, finished_at = $6 WHERE id = $1",
+        found.id, bad, new, changed, gone, now,
+    )  # fmt: skip
 
 
 async def due_day(session: AsyncSession) -> date:

@@ -6,13 +6,12 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from marketplace.db.session import WriteSession, execute, fetch, fetch_value
-from marketplace.imports.queries import Job
 from marketplace.imports.shelf_rows import Part, ShelfRow
 
 
@@ -209,44 +208,9 @@ async def bad_rows(session: AsyncSession, job_id: UUID) -> int:
     return found
 
 
-async def lots_for_update(session: WriteSession, lots: Sequence[UUID]) -> None:
-    """Locks lots in id order."""
-    await fetch(
-        session,
-        "SELECT lot_id FROM lot WHERE lot_id = ANY($1::uuid[]) ORDER BY lot_id FOR NO KEY UPDATE",
-        sorted(set(lots)),
-    )
-
-
-async def finish(
-    session: WriteSession,
-    job: Job,
-    verdicts: Sequence[Verdict],
-    *,
-    bad: int,
-    left_out: int,
-    sheets: Sequence[Mapping[str, str]],
-    now: datetime,
-) -> None:
-    """Ends an import: what its rows did is kept, what the bad ones said too, the rest has done its work."""
+async def keep_sheets(session: WriteSession, job_id: UUID, sheets: Sequence[Mapping[str, str]]) -> None:
+    """The counts that an import began: id, reference and site of each."""
     await execute(
-        session,
-        "INSERT INTO catalogue_change (job_id, row_no, company_id, number, other, key, target_id, other_id, act, before, after) "
-        "SELECT $1::uuid, r.row_no, $2::uuid, r.number, r.other, r.key, r.target_id, r.other_id, r.fate, r.before, r.after "
-        "FROM catalogue_row r WHERE r.job_id = $1 AND r.row_no > 0 AND r.fate IN ('new', 'changed')",
-        job.id, job.company_id,
-    )  # fmt: skip
-    await execute(
-        session,
-        "DELETE FROM import_stage s WHERE s.job_id = $1 AND NOT EXISTS "
-        "(SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = s.row_no)",
-        job.id,
-    )
-    await execute(session, "DELETE FROM catalogue_row WHERE job_id = $1", job.id)
-    fates = [v.fate for v in verdicts]
-    await execute(
-        session,
-        "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, lots_changed = $4, "
-        "lots_vanished = $5, error = NULL, finished_at = $6, mapping = mapping || jsonb_build_object('count_sheets', $7::jsonb) WHERE id = $1",
-        job.id, bad, fates.count("new"), fates.count("changed"), left_out, now, json.dumps(list(sheets)),
+        session, "UPDATE import_job SET mapping = mapping || jsonb_build_object('count_sheets', $2::jsonb) WHERE id = $1",
+        job_id, json.dumps(list(sheets)),
     )  # fmt: skip

@@ -15,11 +15,11 @@ from marketplace.db.session import WriteSession, driver, execute, fetch_value
 from marketplace.imports import catalogue_sql as sql
 from marketplace.imports import shelf_rows
 from marketplace.imports.catalogue_rows import CLEARED, READERS, Chains, Known, is_total, read_row
+from marketplace.imports.fates import all_or_nothing
 from marketplace.imports.files.tables import FileRow
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as queries
 from marketplace.imports.values import DateOrder
-from marketplace.kit.errors import conflict
 from marketplace.parts import queries as parts
 
 _COLUMNS = ("job_id", "row_no", "maker_id", "number", "number_norm", "other", "other_norm", "key", "says", "issues")
@@ -128,17 +128,12 @@ async def land(session: WriteSession, job: Job, now: datetime) -> None:
     await check(session, job)
     bad, new, changed, gone = await count(session, job)
     if bad and job.mode == "all_or_nothing":
-        raise conflict(
-            "import.bad_rows",
-            f"{bad:,} row{'s are' if bad != 1 else ' is'} not right, and nothing was to land unless all are. Correct the "
-            "file, or let the good rows land.",
-            bad=bad,
-        )
+        raise all_or_nothing(bad)
     if job.kind in ("parts", "sites"):
         await execute(session, sql.MAKE_IDS, key)
     if job.kind == "supersessions":
         await execute(session, sql.EFFECTIVE, key, job.snapshot_on)
-    await execute(session, sql.KEEP_CHANGES, key, company)
+    await queries.keep_changes(session, job)
     about = await queries.parts_of(session, key) if job.kind in ("parts", "prices") else []
     if job.kind == "prices":
         await execute(session, sql.FIRST_PRICES, about)
@@ -152,19 +147,7 @@ async def land(session: WriteSession, job: Job, now: datetime) -> None:
         await execute(session, sql.PRICES_AS_SAID, about, job.snapshot_on)
     if new > _MANY and job.kind == "parts":
         await execute(session, "ANALYZE part (maker_id, number_norm)")
-    await execute(
-        session,
-        "DELETE FROM import_stage s WHERE s.job_id = $1 AND NOT EXISTS "
-        "(SELECT 1 FROM import_issue i WHERE i.job_id = $1 AND i.row_no = s.row_no)",
-        key,
-    )
-    await execute(session, "DELETE FROM catalogue_row WHERE job_id = $1", key)
-    await execute(
-        session,
-        "UPDATE import_job SET step = 'done', rows_good = rows_staged - $2, rows_bad = $2, lots_new = $3, lots_changed = $4, "
-        "lots_vanished = $5, error = NULL, finished_at = $6 WHERE id = $1",
-        key, bad, new, changed, gone, now,
-    )  # fmt: skip
+    await queries.end_landing(session, job, bad=bad, new=new, changed=changed, gone=gone, now=now)
 
 
 async def bring_prices_up_to_date(session: WriteSession, now: datetime) -> None:

@@ -23,6 +23,7 @@ from marketplace.db.session import Database, Tenant, WriteSession, be_patient, e
 from marketplace.imports import landing, matching, queries
 from marketplace.imports.catalogue_rows import is_total
 from marketplace.imports.checks import issue_rows, typed_rows
+from marketplace.imports.fates import all_or_nothing
 from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as catalogue_queries
@@ -327,7 +328,7 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
                 raise conflict("import.not_validated", "Validate the file first.")
             await _begin_long(session, job.company_id)
             if job.rows_bad and job.mode == "all_or_nothing":
-                raise _all_or_nothing(job.rows_bad)
+                raise all_or_nothing(job.rows_bad)
             if job.kind != "stock":
                 if not await catalogue.staged(session, job_id):
                     raise _LostError
@@ -345,15 +346,6 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
             "import.changed",
             "The catalogue or the stock changed while this file landed. Nothing was changed; check the rows again.",
         ) from error
-
-
-def _all_or_nothing(bad: int) -> DomainError:
-    return conflict(
-        "import.bad_rows",
-        f"{bad:,} row{'s are' if bad != 1 else ' is'} not right, and nothing was to land unless all are. Correct the "
-        "file, or let the good rows land.",
-        bad=bad,
-    )
 
 
 def _in_doubt(lines: int) -> DomainError:
@@ -391,7 +383,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         new = await fetch_value(session, landing.COUNT_NEW, key, company)
     bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", key)
     if bad and job.mode == "all_or_nothing":
-        raise _all_or_nothing(bad)
+        raise all_or_nothing(bad)
     found = await _differences(session, job, sites)
     if replace(job, lots_doubted=found.doubted).in_doubt:
         raise _in_doubt(found.doubted)

@@ -19,12 +19,14 @@ from marketplace.holdings import service as holdings
 from marketplace.holdings.queries import sheets as sheet_reads
 from marketplace.holdings.service import sheets
 from marketplace.holdings.service.sheets import Found
-from marketplace.imports.queries import Job
+from marketplace.imports.fates import all_or_nothing
+from marketplace.imports.queries import Job, lots_for_update
+from marketplace.imports.queries import catalogue as landed
 from marketplace.imports.queries import shelf as queries
 from marketplace.imports.queries.shelf import Verdict
 from marketplace.imports.shelf_rows import MOST_ROWS, ShelfRow, choose, repeated
 from marketplace.kit.clock import end_of_day
-from marketplace.kit.errors import DomainError, conflict, invalid
+from marketplace.kit.errors import DomainError, invalid
 from marketplace.kit.ids import command_id
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -65,7 +67,6 @@ async def land(session: WriteSession, job: Job, actor_id: UUID, now: datetime) -
     """Begins the counts, or records the uses. Raises ``import.bad_rows`` where all or nothing was to land."""
     actor = await _actor(session, actor_id)
     found = await _resolved(session, job, actor)
-    opened: list[dict[str, Any]] = []
     if job.kind == "counts":
         await _compare(session, job, actor, found)
     else:
@@ -74,15 +75,15 @@ async def land(session: WriteSession, job: Job, actor_id: UUID, now: datetime) -
     await queries.write_issues(session, job.id, job.company_id, found.issues)
     bad = await queries.bad_rows(session, job.id)
     if bad and job.mode == "all_or_nothing":
-        raise conflict(
-            "import.bad_rows",
-            f"{bad:,} row{'s are' if bad != 1 else ' is'} not right, and nothing was to land unless all are. Correct the "
-            "file, or let the good rows land.",
-            bad=bad,
-        )
+        raise all_or_nothing(bad)
     if job.kind == "counts":
         opened = await _begin_counts(session, actor, found, now)
-    await queries.finish(session, job, found.verdicts, bad=bad, left_out=len(found.left_out), sheets=opened, now=now)
+        await queries.keep_sheets(session, job.id, opened)
+    fates = [v.fate for v in found.verdicts]
+    await landed.keep_changes(session, job)
+    await landed.end_landing(
+        session, job, bad=bad, new=fates.count("new"), changed=fates.count("changed"), gone=len(found.left_out), now=now
+    )
 
 
 async def undo(session: WriteSession, job: Job, actor: Actor, now: datetime) -> dict[str, int]:
@@ -94,7 +95,7 @@ async def undo(session: WriteSession, job: Job, actor: Actor, now: datetime) -> 
     kept: dict[int, str] = {}
     wrote = await queries.uses_of(session, job.id, {row: _command(job, row) for row in rows})
     lots = sorted({lot for use in wrote for lot, _ in use.movements})
-    await queries.lots_for_update(session, lots)
+    await lots_for_update(session, lots)
     for use in wrote:
         try:
             async with session.begin_nested():
@@ -163,6 +164,7 @@ async def _resolved(session: WriteSession, job: Job, actor: Actor) -> _Checked:
                 row,
                 part_id=part_id or (known_unit.part_id if known_unit else None),
                 lot_id=known_unit.lot_id if known_unit else None,
+                here=known_unit is not None and known_unit.here,
             )
         )
     return found
@@ -184,7 +186,8 @@ async def _compare(session: WriteSession, job: Job, actor: Actor, found: _Checke
     found.rows = rows
     counted: dict[tuple[UUID, UUID], int] = defaultdict(int)
     for row in rows:
-        if row.part_id is not None and (row.lot_id is not None or not row.serial_norm):
+        # As the count's page has it: a unit on record elsewhere is no unit of this shelf yet.
+        if row.part_id is not None and (row.here or not row.serial_norm):
             counted[row.site_id, row.part_id] += row.quantity
     sites = sorted({r.site_id for r in rows})
     record = await queries.on_record(
@@ -193,8 +196,8 @@ async def _compare(session: WriteSession, job: Job, actor: Actor, found: _Checke
     told: set[tuple[UUID, UUID]] = set()
     for row in rows:
         place = (row.site_id, row.part_id) if row.part_id else None
-        if place is None or place not in counted or (row.serial_norm and row.lot_id is None):
-            verdict = Verdict(row.row_no, "new", row.part_id, None, "", None, {"serial": row.serial})
+        if place is None or place not in counted or (row.serial_norm and not row.here):
+            verdict = Verdict(row.row_no, "new", row.part_id, row.lot_id, "", None, {"serial": row.serial})
         elif place in told or record.get(place, 0) == counted[place]:
             verdict = Verdict(row.row_no, "same", row.part_id, row.lot_id, "", None, None)
         else:
@@ -273,7 +276,7 @@ async def _use(session: WriteSession, job: Job, actor: Actor, found: _Checked, n
             continue
         try:
             async with session.begin_nested():
-                done = await _act(session, job, actor, row, zones[row.site_id], now)
+                done = await _act(session, job, actor, row, row.part_id, zones[row.site_id], now)
         except DomainError as refused:
             found.wrong(row, refused.fields[0].field if refused.fields else "quantity", refused.code, refused.message)
             continue
@@ -293,12 +296,13 @@ async def _use(session: WriteSession, job: Job, actor: Actor, found: _Checked, n
         )
 
 
-async def _act(session: WriteSession, job: Job, actor: Actor, row: ShelfRow, zone: str, now: datetime) -> holdings.Done:
+async def _act(
+    session: WriteSession, job: Job, actor: Actor, row: ShelfRow, part_id: UUID, zone: str, now: datetime
+) -> holdings.Done:
     happened = min(end_of_day(row.day, zone), now)
     shown = "; ".join(x for x in (row.reference, row.note) if x)
     note = f"{shown or 'use report'} (file {job.file_name[:80]}, row {row.row_no})"[:500]
-    assert row.part_id is not None  # noqa: S101 - the caller looked
-    target = holdings.AtSite(row.part_id, row.site_id, serial=row.serial or None)
+    target = holdings.AtSite(part_id, row.site_id, serial=row.serial or None)
     said: dict[str, Any] = {
         "now": now,
         "command_id": _command(job, row.row_no),

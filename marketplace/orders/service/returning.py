@@ -14,7 +14,7 @@ from marketplace.agreements.queries.retained import clauses_of_agreement
 from marketplace.agreements.title import kept_by
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
 from marketplace.kit.consignment import Consignment
-from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.kit.ids import command_id
 from marketplace.kit.money import Money
 from marketplace.ledger.entries import Command, Step
@@ -201,7 +201,7 @@ async def _locked(session: WriteSession, order: queries.OrderRow, return_id: UUI
     """A return of the locked order in one of these states. Raises ``return.not_found``, ``return.state``."""
     found = await queries.goods_return(session, return_id)
     if found.order_id != order.id:
-        found = await queries.goods_return(session, order.id)
+        raise missing("return.not_found", "This order has no such return.")
     if found.status not in states:
         raise conflict(
             "return.state", f"This return {_is(found.status)}; that is not possible now.", state=found.status

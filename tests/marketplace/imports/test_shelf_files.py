@@ -21,7 +21,7 @@ from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import Step
 from marketplace.ledger.kinds import Kind
 from tests.agreed import agreed, clock, delivered, person
-from tests.importing import Importing
+from tests.importing import Importing, pieces
 from tests.world import World
 
 WROTE = ("movement", "count_sheet", "count_entry", "catalogue_change", "permit")
@@ -121,19 +121,22 @@ async def test_a_count_is_held_against_the_record_and_confirmed_on_its_page(impo
     serial = await world.register(
         world.buyer, serial=f"SN-{world.tag}", part=await world.make_part(f"{world.tag}-400-D")
     )
+    # On record at the other site: read here, it is no unit of this shelf yet.
+    there = await world.make_part(f"{world.tag}-500-E")
+    await world.register(world.buyer, serial=f"AWAY-{world.tag}", part=there, site=world.buyer.sites[1])
     first = await number_of(world)
     before = await everything(world)
     text = (
         "Part No,Serial,Counted,Count date\n"
-        f"{first},,6,\n{first},,3,\n{world.tag}-200-B,,4,\n,sn-{world.tag},,\n,NOBODY-{world.tag},,\n"
+        f"{first},,6,\n{first},,3,\n{world.tag}-200-B,,4,\n,sn-{world.tag},,\n,NOBODY-{world.tag},,\n,AWAY-{world.tag},,\n"
         f"{world.tag}-999-X,,2,\n,,5,\n{first},,minus,\n,sn-{world.tag},,\n"
     )
     job = await checked(imports, text)
-    assert (job.kind, job.step, job.rows_good, job.rows_bad) == ("counts", "validated", 5, 4)
-    assert (job.lots_new, job.lots_changed, job.lots_vanished) == (1, 1, 0)
+    assert (job.kind, job.step, job.rows_good, job.rows_bad) == ("counts", "validated", 6, 4)
+    assert (job.lots_new, job.lots_changed, job.lots_vanished) == (2, 1, 0)
     [changed] = await rows(imports, job, "changed")
     assert [(c.field, c.before, c.after) for c in changed.changes] == [("quantity", "10", "9")]
-    assert set(await imports.issues(job.id, world.buyer)) == {7, 8, 9, 10}
+    assert set(await imports.issues(job.id, world.buyer)) == {8, 9, 10, 11}
     assert await everything(world) == before, "checking wrote something"
     done = await imports.run(job.id, world.buyer, now=clock())
     assert done.step == "done"
@@ -146,9 +149,9 @@ async def test_a_count_is_held_against_the_record_and_confirmed_on_its_page(impo
     }
     assert third not in found, "what the file does not name is not counted"
     total = await world.owner.fetchval("SELECT sum(quantity) FROM position WHERE holder_id = $1", world.buyer.id)
-    assert total == 22, "nothing is adjusted before it is confirmed"
+    assert total == 23, "nothing is adjusted before it is confirmed"
     # Undone while it is open, the count is dropped; a file taken in again counts anew.
-    assert (await undone(imports, done))[0] == {"undone": 2}
+    assert (await undone(imports, done))[0] == {"undone": 3}
     async with imports.db.read(world.buyer.tenant) as session:
         assert (await sheet_reads.sheet(session, world.buyer.id, sheet["id"])).ended == "dropped"
     again = await take(imports, text.replace(",6,", ",7,"), takes="replace")
@@ -265,13 +268,10 @@ async def test_only_whoever_may_act_on_units_brings_them_in(imports: Importing) 
     before = await everything(world)
     who = world.buyer
 
-    async def chunks():  # type: ignore[no-untyped-def]
-        yield text.encode()
-
     async with imports.db.write(who.tenant) as session:
         with pytest.raises(DomainError, match=r"actor\.role"):
             await service.upload(
-                session, person(who, "auditor"), chunks=chunks(), file_name="x.csv", data_dir=imports.folder, limit_bytes=1 << 20,
+                session, person(who, "auditor"), chunks=pieces(text.encode()), file_name="x.csv", data_dir=imports.folder, limit_bytes=1 << 20,
                 now=clock(), default_site_id=who.site,
             )  # fmt: skip
     assert await everything(world) == before
