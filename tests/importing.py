@@ -42,7 +42,7 @@ class Importing:
 
     async def upload(
         self,
-        content: str | bytes,
+        content: str | bytes | AsyncIterator[bytes],
         party: Party | None = None,
         *,
         now: datetime = NOW,
@@ -53,9 +53,10 @@ class Importing:
         who = party or self.world.maker
         more.setdefault("default_site_id", who.site)
         raw = content.encode() if isinstance(content, str) else content
+        chunks = pieces(raw) if isinstance(raw, bytes) else raw
         async with self.db.write(who.tenant) as session:
             made = await service.upload(
-                session, actor_of(who, manufacturer=who is self.world.maker), chunks=pieces(raw), file_name=named,
+                session, actor_of(who, manufacturer=who is self.world.maker), chunks=chunks, file_name=named,
                 data_dir=self.folder, now=now, **{"limit_bytes": 64 << 20, **more},
             )  # fmt: skip
         return made.job_id

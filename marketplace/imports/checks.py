@@ -64,8 +64,10 @@ def typed_rows(columns: Mapping[str, int], orders: Mapping[str, DateOrder]) -> s
             ORDER BY x.number = p.number DESC, x.id LIMIT 1
         ) k ON true
         LEFT JOIN LATERAL (
-            SELECT x.id, x.uom FROM part_number n JOIN part x ON x.id = n.part_id
-            WHERE k.id IS NULL AND n.number_norm = p.number_norm AND x.maker_id = p.maker_id ORDER BY x.id LIMIT 1
+            -- By the number first (OFFSET): a planner without statistics of a young catalogue begins with all parts of the maker.
+            SELECT x.id, x.uom FROM (SELECT n.part_id FROM part_number n WHERE n.number_norm = p.number_norm OFFSET 0) n
+            JOIN part x ON x.id = n.part_id
+            WHERE k.id IS NULL AND x.maker_id = p.maker_id ORDER BY x.id LIMIT 1
         ) a ON true
     ), made AS (
         SELECT f.*,

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-FORGET_MATCHES = """
-UPDATE import_row SET line_id = NULL, here_already = 0
-WHERE job_id = $1 AND (line_id IS NOT NULL OR here_already <> 0)
-"""
+FORGET_HERE = "UPDATE import_row SET here_already = 0 WHERE job_id = $1 AND here_already <> 0"
 
 # Lines of one family (same part, condition and batch, or same serial) are paired by bin, then in order: stock that
-# was put on another shelf is not new stock.
+# was put on another shelf is not new stock. Only rows whose line is another than an earlier look found are written: for a
+# million rows that is all of them once, and none when they land.
 MATCH = """
 WITH file AS (
-    SELECT row_no, site_id, family, coalesce(bin, '') AS bin,
+    SELECT row_no, line_id, site_id, family, coalesce(bin, '') AS bin,
            row_number() OVER (PARTITION BY site_id, family, coalesce(bin, '') ORDER BY row_no) AS k
     FROM import_row WHERE job_id = $1 AND site_id IS NOT NULL AND family IS NOT NULL
 ), lines AS (
@@ -38,8 +36,10 @@ WITH file AS (
     SELECT row_no, id FROM same_bin
     UNION ALL
     SELECT r.row_no, l.id FROM other_rows r JOIN other_lines l USING (site_id, family, k)
+), changed AS (
+    SELECT f.row_no, m.id FROM file f LEFT JOIN matched m USING (row_no) WHERE f.line_id IS DISTINCT FROM m.id
 )
-UPDATE import_row t SET line_id = m.id FROM matched m WHERE t.job_id = $1 AND t.row_no = m.row_no
+UPDATE import_row t SET line_id = c.id FROM changed c WHERE t.job_id = $1 AND t.row_no = c.row_no
 """
 
 # Units that came to the site otherwise (bought, called back, moved) have no stock line there, but the file counts
@@ -190,9 +190,7 @@ SELECT count(*) FILTER (WHERE NOT vanished)::int AS changed, count(*) FILTER (WH
 FROM differences
 """
 
-COUNT_DIFFERENCES = _STANDING + _COUNTED
-
-# The same count, kept row by row and line by line for whoever looks at them before they land.
+# The count, with what was counted kept row by row and line by line for whoever looks at it before it lands.
 NOTE_DIFFERENCES = (
     _STANDING
     + """, changed AS (
@@ -204,20 +202,22 @@ NOTE_DIFFERENCES = (
     + _COUNTED
 )
 
-# A bad row may be the very line that seems to be missing: the person who decides is told how many there are.
+# The same count, with a proposal for each. A bad row may be the very line that seems to be missing: the person who decides is
+# told how many there are.
 PROPOSE = (
     _STANDING
-    + """
-INSERT INTO import_proposal (job_id, company_id, stock_line_id, lot_id, part_id, site_id, kind, quantity_before,
-    quantity_file, applicable, shortage, detail)
-SELECT $1::uuid, $2::uuid, line_id, lot_id, part_id, site_id,
-    CASE WHEN vanished THEN 'vanished' WHEN file = before THEN 'condition' WHEN file > before THEN 'more' WHEN applicable = 0 THEN 'shortage' ELSE 'less' END,
-    before, file, applicable, shortage,
-    jsonb_strip_nulls(jsonb_build_object('row', row_no, 'was', was, 'is', "is", 'bad_rows_at_site', CASE WHEN vanished THEN (
-        SELECT nullif(count(*), 0) FROM import_row b WHERE b.job_id = $1 AND b.bad AND b.site_id = differences.site_id
-            AND b.family IS NULL) END))
-FROM differences ORDER BY row_no NULLS LAST, line_id
-"""
+    + """, proposed AS (
+    INSERT INTO import_proposal (job_id, company_id, stock_line_id, lot_id, part_id, site_id, kind, quantity_before,
+        quantity_file, applicable, shortage, detail)
+    SELECT $1::uuid, $2::uuid, line_id, lot_id, part_id, site_id,
+        CASE WHEN vanished THEN 'vanished' WHEN file = before THEN 'condition' WHEN file > before THEN 'more' WHEN applicable = 0 THEN 'shortage' ELSE 'less' END,
+        before, file, applicable, shortage,
+        jsonb_strip_nulls(jsonb_build_object('row', row_no, 'was', was, 'is', "is", 'bad_rows_at_site', CASE WHEN vanished THEN (
+            SELECT nullif(count(*), 0) FROM import_row b WHERE b.job_id = $1 AND b.bad AND b.site_id = differences.site_id
+                AND b.family IS NULL) END))
+    FROM differences ORDER BY row_no NULLS LAST, line_id
+)"""
+    + _COUNTED
 )
 
 # A newer file speaks for the lines it names, and where it tells of all stock also for those it leaves out: what was

@@ -136,9 +136,12 @@ def _in_one_line(cell: str) -> str:
 
 def tidy(cells: Sequence[str]) -> list[str]:
     """Cells trimmed, in one line, and without the apostrophe of our own exports."""
-    # 20 cells a row: a call for each would cost more than reading the file.
-    trimmed = [cell if cell[:1] != "'" else original_cell(cell) for cell in map(str.strip, cells)]
-    if not all(map(str.isprintable, trimmed)):
+    # 20 cells a row: a call for each would cost more than reading the file, so the row is asked as one text.
+    trimmed = list(map(str.strip, cells))
+    row = "".join(trimmed)
+    if "'" in row:
+        trimmed = [cell if cell[:1] != "'" else original_cell(cell) for cell in trimmed]
+    if not row.isprintable():
         trimmed = [cell if cell.isprintable() else _in_one_line(cell) for cell in trimmed]
     return trimmed
 

@@ -17,7 +17,7 @@ NAMES = {
         "search.exact", "search.prefix", "search.substring", "search.fuzzy", "search.exact_http", "search.prefix_http",
         "search.bulk500", "search.bulk500_mistyped",
     },
-    "import": {"import.stock", "import.memory"},
+    "import": {"import.stock", "import.again", "import.memory"},
     "asof": {"asof.part", "asof.difference", "asof.part_largest", "asof.difference_largest", "asof.all", "asof.all_middle"},
     "demo": {
         "locate.bulk500", "locate.bulk500_mistyped", "locate.bulk500_http", "locate.bulk500_mistyped_http",

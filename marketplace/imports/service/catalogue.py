@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from marketplace.db.session import WriteSession, driver, execute, fetch_value
+from marketplace.db.session import WriteSession, driver, execute, fetch_value, texts_done
 from marketplace.imports import catalogue_sql as sql
 from marketplace.imports import shelf_rows
 from marketplace.imports.catalogue_rows import CLEARED, READERS, Chains, Known, is_total, read_row
@@ -141,6 +141,7 @@ async def land(session: WriteSession, job: Job, now: datetime) -> None:
     for statement in sql.write(job.kind):
         more = (company, zone) if "$3" in statement else ()
         await execute(session, statement, key, *more)
+    await texts_done(session)
     if job.kind == "prices":
         await execute(session, sql.PRICES_OF_THE_DAY, about, now.date())
     if job.kind == "parts":

@@ -19,7 +19,17 @@ from uuid import UUID
 
 from asyncpg import UniqueViolationError
 
-from marketplace.db.session import Database, Tenant, WriteSession, be_patient, execute, fetch_one, fetch_value
+from marketplace.db.session import (
+    Database,
+    Tenant,
+    WriteSession,
+    be_patient,
+    bulk_texts,
+    execute,
+    fetch_one,
+    fetch_value,
+    texts_done,
+)
 from marketplace.imports import landing, matching, queries
 from marketplace.imports.catalogue_rows import is_total
 from marketplace.imports.checks import issue_rows, typed_rows
@@ -209,6 +219,7 @@ async def _begin_long(session: WriteSession, company_id: UUID) -> None:
     compared with what the one before left."""
     await be_patient(session)
     await execute(session, "SET LOCAL work_mem = '48MB'")
+    await bulk_texts(session)
     await queries.imports_for_update(session, company_id)
 
 
@@ -241,7 +252,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, actor_id: 
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
-        found = await _differences(session, job, sites, noted=True)
+        found = await _differences(session, job, sites, matching.NOTE_DIFFERENCES)
         words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
@@ -285,8 +296,7 @@ class _Differences(NamedTuple):
     doubted: int
 
 
-async def _differences(session: WriteSession, job: Job, sites: list[UUID], *, noted: bool = False) -> _Differences:
-    statement = matching.NOTE_DIFFERENCES if noted else matching.COUNT_DIFFERENCES
+async def _differences(session: WriteSession, job: Job, sites: list[UUID], statement: str) -> _Differences:
     async with _whole_sides(session):
         row = await fetch_one(session, statement, job.id, job.company_id, sites)
     assert row is not None  # noqa: S101 - a count always has a row
@@ -296,7 +306,7 @@ async def _differences(session: WriteSession, job: Job, sites: list[UUID], *, no
 async def _compare(session: WriteSession, job: Job) -> list[UUID]:
     """Pairs the rows with stock lines and with what the ledger has, and marks the bad ones. Returns the sites."""
     sites = await queries.sites_of_file(session, job.id)
-    await execute(session, matching.FORGET_MATCHES, job.id)
+    await execute(session, matching.FORGET_HERE, job.id)
     await execute(session, matching.MARK_BAD, job.id)
     async with _whole_sides(session):
         await execute(session, matching.MATCH, job.id, job.company_id, sites)
@@ -375,6 +385,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     command = command_id("import.land", key)
     await execute(session, landing.PARTS, key, currency)
     await execute(session, landing.PART_NUMBERS, key)
+    await texts_done(session)
     new = await fetch_value(session, landing.COUNT_NEW, key, company)
     landed = await execute(session, landing.LOTS, key, company, now, happened)
     if landed != f"INSERT 0 {new}":
@@ -384,7 +395,7 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", key)
     if bad and job.mode == "all_or_nothing":
         raise all_or_nothing(bad)
-    found = await _differences(session, job, sites)
+    found = await _differences(session, job, sites, matching.PROPOSE)
     if replace(job, lots_doubted=found.doubted).in_doubt:
         raise _in_doubt(found.doubted)
     if new:
@@ -398,7 +409,6 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
         await execute(session, landing.STOPPED, key, now)
     async with _whole_sides(session):
         await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
-        await execute(session, matching.PROPOSE, key, company, sites)
         await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
         await execute(session, matching.update_lines(job.staged), key, company, currency, job.snapshot_on)
         if new:
