@@ -205,7 +205,7 @@ def _issues(columns: Mapping[str, int], width: int) -> Iterator[_Issue]:
         "site", "s.site_id IS NULL",
         either(
             "site", "The site is missing. Fill it in, or choose one for the whole file.",
-            _named("Your company has no site '%s'. Sites: %s. Where all rows are of one site, choose it for the file and read no column as the site; else add the site under Company.", cell(columns, "site"), "k.sites"),
+            _named("Your company has no site '%s'. Sites: %s. Where all rows are of one site, choose it for the file and read no column as the site; else say in this import which of them it means, or add the site under Company.", cell(columns, "site"), "k.sites"),
         ),
     )  # fmt: skip
     if "condition" in columns:

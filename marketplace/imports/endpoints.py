@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from marketplace.imports.fates import refuse_unless_checked
 from marketplace.imports.permissions import ReadsImports, WritesImports
 from marketplace.imports.queries import FateRow, Job, catalogue
 from marketplace.imports.queries.catalogue import CatalogueRowOut
+from marketplace.imports.queries.words import SiteReading, site_words
 from marketplace.imports.schemas import (
     ApplyIn,
     CatalogueChangeOut,
@@ -41,6 +42,7 @@ from marketplace.imports.schemas import (
     Mode,
     ProblemOut,
     ProposalOut,
+    SiteWordOut,
     Takes,
     UndoneOut,
 )
@@ -70,7 +72,9 @@ async def chunks_of(file: Upload) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -> ImportDetail:
+def detail_of(
+    job: Job, problems: list[ProblemOut], sites: Sequence[SiteReading], *, repeated: bool = False
+) -> ImportDetail:
     """A job as the wire shows it."""
     mapping, columns = job.mapping, job.columns
     return ImportDetail(
@@ -86,6 +90,7 @@ def detail_of(job: Job, problems: list[ProblemOut], *, repeated: bool = False) -
             for f in job.fields.values()
         ],
         conditions=[ConditionOut(**asdict(meaning)) for meaning in condition_readings(job.condition_words, job.conditions, job.elsewhere)],
+        sites=[SiteWordOut(**asdict(reading)) for reading in sites],
         without_condition=job.without_condition,
         missing=mapping["missing"],
         warnings=mapping["warnings"],
@@ -139,7 +144,8 @@ async def upload(
     )  # fmt: skip
     if made.repeated:
         response.status_code = 200
-    return detail_of(await queries.job(session, made.job_id), [], repeated=made.repeated)
+    job = await queries.job(session, made.job_id)
+    return detail_of(job, [], await site_words(session, job), repeated=made.repeated)
 
 
 @router.get("", summary="Your imports, newest first")
@@ -169,7 +175,7 @@ async def _detail(session: Any, job_id: UUID) -> ImportDetail:
         ProblemOut(field=f, code=c, rows=n, example=words)
         for f, c, n, words in await queries.issue_summary(session, job_id)
     ]
-    return detail_of(job, problems)
+    return detail_of(job, problems, await site_words(session, job))
 
 
 @router.put("/{job_id}/mapping", summary="Choose the columns")

@@ -48,7 +48,7 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "number", "Part number", Kind.TEXT,
             "partnumber partno partnum part pn material materialno materialnumber item itemno itemnumber itemid "
-            "itemcode sku nsn niin stocknumber stockno article articleno articlenumber artno teilenummer "
+            "itemcode sku nsn niin stocknumber stockno article artikel articleno articlenumber artno teilenummer "
             "mfrpartnumber mpn productcode product catalogno oempartnumber",
             required=True,
         ),

@@ -80,6 +80,19 @@ class ImportMapping(Row):
     kind: Mapped[str] = mapped_column(server_default="stock")
 
 
+class SiteWord(Row):
+    """What a company's files call one of its sites, besides the site's own code and name, which come first. ``word`` is
+    casefolded."""
+
+    __tablename__ = "site_word"
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("company.id"), primary_key=True)
+    word: Mapped[Normalised] = mapped_column(primary_key=True)
+    site_id: Mapped[UUID] = mapped_column(ForeignKey("site.id", ondelete="CASCADE"), index=True)
+    said_by: Mapped[UUID] = mapped_column(ForeignKey("user_account.id"))
+    said_at: Mapped[Created]
+    __table_args__ = (CheckConstraint("length(word) BETWEEN 1 AND 200", name="word"),)
+
+
 class ImportStage(Row):
     """One row of a file as text cells, with what was looked up for it while it streamed in (null = unknown).
     Unlogged, no policies, keyed by job."""

@@ -96,6 +96,15 @@ class ConditionOut(BaseModel):
     elsewhere: bool = Field(description="Whether it said so for files with other headings.")
 
 
+class SiteWordOut(BaseModel):
+    """A word of your files for a site."""
+
+    word: str
+    rows: int | None = Field(description="Bad rows of this file that say it while nobody knows what it means.")
+    site_id: UUID | None = Field(description="The site it means, as your company said; null: say it in the mapping.")
+    site: str | None
+
+
 class ImportDetail(ImportOut):
     """An import with how its file is read."""
 
@@ -104,6 +113,9 @@ class ImportDetail(ImportOut):
     sheets: list[str]
     columns: list[ColumnOut]
     conditions: list[ConditionOut]
+    sites: list[SiteWordOut] = Field(
+        description="Words for sites that this file has and nobody knows, then those your company has said the meaning of."
+    )
     without_condition: int = Field(
         description=f"Good rows of the checked file that say no condition: taken as {DEFAULT_CONDITION!r}."
     )
@@ -134,6 +146,10 @@ class MappingIn(BodyIn):
         default=None,
         description="The file's word -> our condition, before our own reading; null leaves a word to our reading. Words "
         "that are not named mean what you said for files with other headings. Unset: as they were.",
+    )
+    sites: dict[str, UUID | None] | None = Field(
+        default=None,
+        description="A word of your files -> the site of yours that it means, in this file and all to come; null forgets it.",
     )
     default_site_id: UUID | None = None
     default_maker: str | None = Field(default=None, max_length=80)

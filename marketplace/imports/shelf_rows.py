@@ -58,7 +58,7 @@ def _about(row: Row) -> tuple[UUID | None, str, str]:
     site = texts.sites.get(place.casefold()) if place else texts.default_site
     if site is None:
         words = (
-            f"Your company has no site '{place[:40]}'. Yours: {texts.site_words}. Where all rows are of one, choose it for the file."
+            f"Your company has no site '{place[:40]}'. Yours: {texts.site_words}. Where all rows are of one, choose it for the file; else say in this import which of them it means."
             if place
             else "The site is missing. Fill it in, or choose one for the whole file."
         )

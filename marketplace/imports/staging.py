@@ -82,8 +82,9 @@ def build_lookups(
     default_maker: str | None,
     default_site: UUID | None,
     conditions: Mapping[str, str] | None = None,
+    site_words: Mapping[str, UUID] | None = None,
 ) -> Lookups:
-    """``sites``: (id, code, name); ``uoms``: (code, name). Codes win over names. Without a default maker a company's
+    """``sites``: (id, code, name); ``uoms``: (code, name). Codes win over names, both over ``site_words`` (casefolded). Without a default maker a company's
     only own maker is meant."""
     known = list(makers)
     by_text = {m.name.casefold(): m for m in known} | {m.code.casefold(): m for m in known}
@@ -96,7 +97,9 @@ def build_lookups(
         meant = dict.fromkeys(_PIECES, meant["ea"]) | meant
     return Lookups(
         makers=by_text,
-        sites={name.casefold(): key for key, _, name in places} | {code.casefold(): key for key, code, _ in places},
+        sites=dict(site_words or {})
+        | {name.casefold(): key for key, _, name in places}
+        | {code.casefold(): key for key, code, _ in places},
         uoms=meant,
         default_maker=default,
         default_site=default_site,

@@ -355,3 +355,31 @@ async def test_own_stock_says_which_file_it_is_known_by(site: Site) -> None:
     await world.owner.execute("DELETE FROM stock_count WHERE holder_id = $1", world.maker.id)
     await world.owner.execute("UPDATE stock_line SET vanished_on = '2026-11-21' WHERE company_id = $1", world.maker.id)
     assert "never counted" in (await shown())[0]
+
+
+async def test_a_word_for_a_site_is_said_on_the_page(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    body = f"Part No,Description,Qty,Site\n{t}-A,SEAL,5,Lager Nord\n{t}-B,SEAL,5,Lager Nord\n"
+    data = {"maker": f"MK{t}", "snapshot_on": "2026-11-20"}
+    sent = await planner.post("/imports", data=data, files={"file": ("stock.csv", body.encode(), "text/csv")})
+    address = sent.headers["location"]
+    page = await checked(planner, address)
+    assert "What your words for sites mean" in page.text
+    assert "Lager Nord" in page.text
+    assert "we do not know this word" in page.text
+    meant = str(site.world.maker.sites[1])
+    await send(planner, f"{address}/mapping", page, site_0=meant, save="yes")
+    page = await checked(planner, address)
+    assert "we do not know this word" not in page.text
+    assert "0 rows cannot land" in re.sub(r"<[^>]+>", "", page.text) or "cannot land" not in page.text
+    chosen = re.search(r'name="site_0">.*?</select>', page.text, re.DOTALL)
+    assert chosen
+    assert f'value="{meant}" selected' in chosen[0]
+    assert "Forget this word" in chosen[0]
+    # Left as it is, a word stays; forgotten, its rows are bad again.
+    await send(planner, f"{address}/mapping", page, save="yes")
+    page = await checked(planner, address)
+    assert f'value="{meant}" selected' in page.text
+    await send(planner, f"{address}/mapping", page, site_0="", save="yes")
+    assert "we do not know this word" in (await checked(planner, address)).text

@@ -19,6 +19,7 @@ from marketplace.imports.endpoints import bad_row_chunks, fate_page
 from marketplace.imports.fates import COMPARED, FATES, refuse_unless_checked
 from marketplace.imports.fields import FIELDS
 from marketplace.imports.queries import FateRow, Job, catalogue
+from marketplace.imports.queries.words import MAX_SITE_WORDS, site_words
 from marketplace.imports.shapes import ALL_FIELDS, SHAPES, SHELF, fields_of
 from marketplace.imports.staging import DEFAULT_CONDITION
 from marketplace.imports.values import MAX_CONDITION_WORDS, condition_readings
@@ -110,6 +111,8 @@ TAKES: Final = (
 LISTED: Final = tuple((shape.name, shape.label) for shape in SHAPES.values())
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
 RUNNING: Final = frozenset({"staging", "staged"})
+MAPPED: Final = frozenset({"uploaded", "failed", "validated"})
+"""Steps at which a person may still say how the file is read."""
 
 
 @router.get("")
@@ -224,6 +227,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
         "conditions": condition_readings(job.condition_words, job.conditions, job.elsewhere),
+        "site_words": await site_words(visit.session, job) if job.step in MAPPED else [],
         "default_condition": CONDITION_WORDS[DEFAULT_CONDITION],
         "known_conditions": list(CONDITION_WORDS.items()),
         "unused": [f"{(header[c].strip() or 'a column without a name')} ({_letter(c)})" for c in job.unused],
@@ -236,6 +240,7 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "takes": TAKES,
         "undone": await catalogue.undone(visit.session, job_id) if job.undone_at else {},
         "running": job.step in RUNNING,
+        "mapped": MAPPED,
         "undecided": bool(undecided),
         "sites": await parties.sites(visit.session, visit.actor),
         "covers": COVERS,
@@ -331,13 +336,18 @@ async def mapping(request: Request, job_id: UUID, sent: SentForm, now: Now) -> R
             for i in range(MAX_CONDITION_WORDS * 2)
             if form.value(f"word_{i}")
         }
+        places = {
+            form.value(f"place_{i}"): uuid_of(form.value(f"site_{i}"))
+            for i in range(MAX_SITE_WORDS * 2)
+            if form.value(f"place_{i}") and (form.value(f"site_{i}") or form.value(f"known_{i}"))
+        }
         day = fields.day("snapshot_on", "Day of the stock in the file")
         maker = fields.text("maker", "Maker of rows that name none", required=False, most=80)
         fields.check("import.mapping", "The columns were not kept.")
         await service.change_mapping(
             session, actor, job_id, columns=chosen, data_dir=request.app.state.settings.data_dir, now=now,
             save=fields.yes("save"), covers=form.value("covers") or None, default_site_id=uuid_of(form.value("site")), default_maker=maker or None,
-            snapshot_on=day, conditions=meant if job.kind == "stock" else None, kind=form.value("kind") or None,
+            snapshot_on=day, conditions=meant if job.kind == "stock" else None, sites=places, kind=form.value("kind") or None,
             takes=form.value("takes") or None,
         )  # fmt: skip
 

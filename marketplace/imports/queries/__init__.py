@@ -261,6 +261,11 @@ async def lookups(session: AsyncSession, found: Job) -> Lookups:
     sites = await fetch(
         session, "SELECT id, code, name FROM site WHERE company_id = $1 AND closed_at IS NULL", found.company_id
     )
+    words = await fetch(
+        session,
+        "SELECT w.word, w.site_id FROM site_word w JOIN site s ON s.id = w.site_id AND s.closed_at IS NULL WHERE w.company_id = $1",
+        found.company_id,
+    )
     uoms = await fetch(session, "SELECT code, name FROM unit_of_measure")
     return build_lookups(
         company=found.company_id,
@@ -270,6 +275,7 @@ async def lookups(session: AsyncSession, found: Job) -> Lookups:
         default_maker=found.default_maker,
         default_site=found.default_site_id,
         conditions=found.conditions,
+        site_words={r["word"]: r["site_id"] for r in words},
     )
 
 
@@ -282,32 +288,6 @@ async def staged_upto(session: AsyncSession, job_id: UUID) -> tuple[int, int]:
         job_id,
     )
     return (row["rows"], row["last"]) if row else (0, 0)
-
-
-async def condition_words(session: AsyncSession, found: Job, *, limit: int) -> Sequence[tuple[str, int]]:
-    """(word, rows) of the file's condition column, the most frequent first; nothing where it has none."""
-    column = found.columns.get("condition")
-    if column is None:
-        return []
-    rows = await fetch(
-        session,
-        "SELECT left(cells[$2], 40) AS word, count(*)::int AS rows FROM import_stage WHERE job_id = $1 AND cells[$2] <> '' "
-        "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $3",
-        found.id, column + 1, limit,
-    )  # fmt: skip
-    return [(r["word"], r["rows"]) for r in rows]
-
-
-async def without_condition(session: AsyncSession, found: Job) -> int:
-    """Good rows whose cell in the condition column is blank: all of them where there is no such column."""
-    column = found.columns.get("condition")
-    count: int = await fetch_value(
-        session,
-        "SELECT count(*)::int FROM import_row r WHERE r.job_id = $1 AND NOT r.bad AND ($2::int IS NULL OR EXISTS ("
-        "SELECT 1 FROM import_stage s WHERE s.job_id = r.job_id AND s.row_no = r.row_no AND s.cells[$2::int] = ''))",
-        found.id, None if column is None else column + 1,
-    )  # fmt: skip
-    return count
 
 
 async def sites_of_file(session: AsyncSession, job_id: UUID) -> list[UUID]:

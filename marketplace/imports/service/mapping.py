@@ -12,12 +12,15 @@ from marketplace.db.session import WriteSession, execute
 from marketplace.imports import queries
 from marketplace.imports.columns import choose_columns, fingerprint, match_columns
 from marketplace.imports.queries import Job
+from marketplace.imports.queries.words import MAX_SITE_WORDS
 from marketplace.imports.service.uploading import COVERS, MODES, TAKES, check_day, mapping_of, open_kept
 from marketplace.imports.shapes import SHAPES, check_kind, fields_of
 from marketplace.imports.values import DateOrder, choose_conditions
-from marketplace.kit.errors import conflict, invalid
+from marketplace.kit.errors import conflict, invalid, missing
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
+
+_WORD = 200
 
 
 async def change_mapping(
@@ -31,6 +34,7 @@ async def change_mapping(
     save: bool = True,
     orders: Mapping[str, str] | None = None,
     conditions: Mapping[str, str | None] | None = None,
+    sites: Mapping[str, UUID | None] | None = None,
     default_site_id: UUID | None = None,
     default_maker: str | None = None,
     snapshot_on: date | None = None,
@@ -45,9 +49,10 @@ async def change_mapping(
 
     ``orders``: how a date column writes 03/04/2025 (month_first, day_first). ``conditions``: what the file's words for
     conditions mean, where they mean something else than we read or nothing we know; a word that means None is left to our
-    reading, and what was said of words for files of another shape stays where they are not named. None keeps what is set. ``save``: the next file of this shape
+    reading, and what was said of words for files of another shape stays where they are not named. None keeps what is set. ``sites``: which of the
+    company's sites its files mean by a word, in this file and in all to come; None forgets what was said of a word. ``save``: the next file of this shape
     starts with this mapping. ``kind``: what kind of file it is; another than before has its columns read anew. ``takes``:
-    update, replace or add. Raises ``import.shape``, ``import.takes``, ``import.mapping`` naming every field, ``import.landed`` once it has landed.
+    update, replace or add. Raises ``site.not_found``, ``import.shape``, ``import.takes``, ``import.mapping`` naming every field, ``import.landed`` once it has landed.
     """
     job = await queries.job_for_update(session, job_id)
     if job.step in ("done", "cancelled"):
@@ -68,6 +73,8 @@ async def change_mapping(
     own, elsewhere = _words(job, given)
     if default_site_id is not None:
         await parties.own_site(session, actor, default_site_id)
+    if sites:
+        await _say_sites(session, actor, sites)
     if snapshot_on is not None:
         await check_day(session, actor, default_site_id or job.default_site_id, snapshot_on, now)
     _, table = await open_kept(
@@ -118,6 +125,33 @@ def _words(job: Job, given: Mapping[str, str | None] | None) -> tuple[dict[str, 
         return {word: name for word, name in job.conditions.items() if word not in others}, others
     own = {word: name for word, name in given.items() if name and others.get(word) != name}
     return own, {word: name for word, name in others.items() if given.get(word, name) == name}
+
+
+async def _say_sites(session: WriteSession, actor: Actor, sites: Mapping[str, UUID | None]) -> None:
+    """Keeps what words mean; they are read from now on in files of every shape."""
+    given = {word.strip().casefold(): site for word, site in sites.items()}
+    wrong = [word for word in given if not 0 < len(word) <= _WORD]
+    if wrong or len(given) > MAX_SITE_WORDS * 2:
+        raise invalid(
+            "import.mapping",
+            f"A word for a site has 1 to {_WORD} characters, and at most {MAX_SITE_WORDS * 2} are taken at once.",
+            field="sites",
+        )
+    meant = {word: site for word, site in given.items() if site is not None}
+    own = await parties.sites_for_share(session, actor, set(meant.values()))
+    if missing_sites := set(meant.values()) - own.keys():
+        raise missing("site.not_found", f"{len(missing_sites)} of these are no open sites of your company.")
+    await execute(
+        session, "DELETE FROM site_word WHERE company_id = $1 AND word = ANY($2::text[])", actor.company_id,
+        [word for word in given if word not in meant],
+    )  # fmt: skip
+    await execute(
+        session,
+        "INSERT INTO site_word (company_id, word, site_id, said_by) SELECT $1, w.word, w.site, $4 FROM unnest($2::text[], $3::uuid[]) AS w (word, site) "
+        "ON CONFLICT (company_id, word) DO UPDATE SET site_id = excluded.site_id, said_by = excluded.said_by, said_at = now() "
+        "WHERE site_word.site_id <> excluded.site_id",
+        actor.company_id, list(meant), list(meant.values()), actor.user_id,
+    )  # fmt: skip
 
 
 async def clear(session: WriteSession, job_id: UUID) -> None:

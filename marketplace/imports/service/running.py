@@ -37,6 +37,7 @@ from marketplace.imports.fates import all_or_nothing
 from marketplace.imports.files.tables import FileRow, read_batches
 from marketplace.imports.queries import Job
 from marketplace.imports.queries import catalogue as catalogue_queries
+from marketplace.imports.queries import words as words_read
 from marketplace.imports.service import catalogue, shelf
 from marketplace.imports.service.mapping import clear
 from marketplace.imports.service.uploading import open_kept
@@ -253,14 +254,14 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, actor_id: 
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
         new = await fetch_value(session, landing.COUNT_NEW, job_id, job.company_id)
         found = await _differences(session, job, sites, matching.NOTE_DIFFERENCES)
-        words = await queries.condition_words(session, job, limit=MAX_CONDITION_WORDS)
+        words = await words_read.condition_words(session, job, limit=MAX_CONDITION_WORDS)
         await execute(
             session,
             "UPDATE import_job SET step = 'validated', rows_good = $2, rows_bad = $3, lots_new = $4, lots_changed = $5, "
             "lots_vanished = $6, lots_doubted = $8, error = NULL, "
             "mapping = mapping || jsonb_build_object('condition_words', $7::jsonb, 'without_condition', $9::int) WHERE id = $1",
             job_id, rows - bad, bad, new, found.changed, found.vanished, json.dumps(words), found.doubted,
-            await queries.without_condition(session, job),
+            await words_read.without_condition(session, job),
         )  # fmt: skip
 
 
