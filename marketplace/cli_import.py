@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from marketplace.cli_log import database_settings
 from marketplace.kit.errors import busy
+
+if TYPE_CHECKING:
+    from marketplace.imports.service.telling import Telling
 
 
 def _address() -> str:
@@ -111,8 +115,10 @@ async def _import(
                 await service.choose_landing(session, made.job_id, covers="all" if all_stock else "some")
         await service.run(
             database, job_id=made.job_id, company_id=actor.company_id, actor_id=actor.user_id,
-            data_dir=settings.data_dir, land=True, now=now,
+            data_dir=settings.data_dir, land=True, now=now, seen=_shown if sys.stderr.isatty() else None,
         )  # fmt: skip
+        if sys.stderr.isatty():
+            typer.echo("\r\033[K", nl=False, err=True)
         async with database.read(Tenant(actor.company_id)) as session:
             job = await queries.job(session, made.job_id)
             rows = [
@@ -142,6 +148,12 @@ async def _import(
         return 1 if job.rows_bad or job.error else 0
     finally:
         await database.close()
+
+
+def _shown(told: Telling) -> None:
+    """One line that says how far it is, written over the one before."""
+    rows = f" {told.done:,} of {told.total:,} rows" if told.total else ""
+    typer.echo(f"\r\033[K{told.phase.capitalize()}{rows} ...", nl=False, err=True)
 
 
 def undo_import(

@@ -1,7 +1,7 @@
 """Statements that land the good rows: parts, then lots with their first position and movement, then stock lines.
 
 They write exactly what ``ledger.service`` writes for a ``register`` (a test compares row by row), for any number of
-rows in a constant number of statements. $1 is the job, $2 the company.
+rows; parts, lots, positions and movements in pieces of the file, so that it can be told how far it is. $1 is the job.
 """
 
 from __future__ import annotations
@@ -9,29 +9,34 @@ from __future__ import annotations
 # What is new and not there already by another way.
 _NEW = "r.job_id = $1 AND NOT r.bad AND r.line_id IS NULL AND r.quantity > r.here_already"
 
-PARTS = """
+# The same of a piece of the file: rows $2 to $3.
+_PIECE = "r.row_no BETWEEN $2 AND $3"
+_NEW_HERE = f"{_NEW} AND {_PIECE}"
+
+# $4 currency.
+PARTS = f"""
 INSERT INTO part (id, maker_id, number, number_norm, description, uom, weight_grams, list_price, currency)
 SELECT DISTINCT ON (r.part_id) r.part_id, r.maker_id, r.number, r.number_norm,
     coalesce(nullif(r.description, ''), r.number), r.uom, nullif(r.weight_grams, 0), r.list_price,
-    CASE WHEN r.list_price IS NOT NULL THEN $2::text END
-FROM import_row r WHERE r.job_id = $1 AND r.new_part AND NOT r.bad ORDER BY r.part_id, r.row_no
+    CASE WHEN r.list_price IS NOT NULL THEN $4::text END
+FROM import_row r WHERE r.job_id = $1 AND {_PIECE} AND r.new_part AND NOT r.bad ORDER BY r.part_id, r.row_no
 ON CONFLICT (maker_id, number) DO NOTHING
 """
 
-PART_NUMBERS = """
+PART_NUMBERS = f"""
 INSERT INTO part_number (part_id, number, number_norm, scheme)
 SELECT DISTINCT r.part_id, r.number, r.number_norm, 'maker'
-FROM import_row r WHERE r.job_id = $1 AND r.new_part AND NOT r.bad
+FROM import_row r WHERE r.job_id = $1 AND {_PIECE} AND r.new_part AND NOT r.bad
 ON CONFLICT (part_id, scheme, number) DO NOTHING
 """
 
-# $3 when it is recorded, $4 when it happened.
+# $4 company, $5 when it is recorded, $6 when it happened.
 LOTS = f"""
 INSERT INTO lot (lot_id, part_id, serial, batch, serialised, uom, expires_on, registered_by, root_lot_id, parties,
     last_seq, last_position, last_recorded_at, last_occurred_at)
-SELECT r.lot_id, r.part_id, r.serial, r.batch, r.serial IS NOT NULL, r.uom, r.expires_on, $2::uuid, r.lot_id,
-    ARRAY[$2::uuid], 1, 1, $3::timestamptz, $4::timestamptz
-FROM import_row r WHERE {_NEW}
+SELECT r.lot_id, r.part_id, r.serial, r.batch, r.serial IS NOT NULL, r.uom, r.expires_on, $4::uuid, r.lot_id,
+    ARRAY[$4::uuid], 1, 1, $5::timestamptz, $6::timestamptz
+FROM import_row r WHERE {_NEW_HERE}
 ON CONFLICT (lot_id) DO NOTHING
 """
 
@@ -43,20 +48,21 @@ FROM import_row r WHERE {_NEW} AND NOT EXISTS (SELECT 1 FROM lot l WHERE l.lot_i
 ON CONFLICT (job_id, row_no, field) DO NOTHING
 """
 
+# $4 company.
 POSITIONS = f"""
 INSERT INTO position (lot_id, position_id, part_id, serialised, owner_id, holder_id, site_id, condition, quantity, held)
-SELECT r.lot_id, 1, r.part_id, r.serial IS NOT NULL, $2::uuid, $2::uuid, r.site_id, r.condition, r.quantity - r.here_already, 0
-FROM import_row r WHERE {_NEW}
+SELECT r.lot_id, 1, r.part_id, r.serial IS NOT NULL, $4::uuid, $4::uuid, r.site_id, r.condition, r.quantity - r.here_already, 0
+FROM import_row r WHERE {_NEW_HERE}
 """
 
-# $3 recorded, $4 happened, $5 actor, $6 command.
+# $4 company, $5 recorded, $6 happened, $7 actor, $8 command.
 MOVEMENTS = f"""
 WITH written AS (
 INSERT INTO movement (lot_id, seq, kind, quantity, to_position, to_quantity_after, occurred_at, recorded_at, company_id,
     actor_id, command_id, cause_kind, cause_id, parties)
-SELECT r.lot_id, 1, 'register', r.quantity - r.here_already, 1, r.quantity - r.here_already, $4::timestamptz, $3::timestamptz,
-    $2::uuid, $5::uuid, $6::uuid, 'import', $1::uuid, ARRAY[$2::uuid]
-FROM import_row r WHERE {_NEW}
+SELECT r.lot_id, 1, 'register', r.quantity - r.here_already, 1, r.quantity - r.here_already, $6::timestamptz, $5::timestamptz,
+    $4::uuid, $7::uuid, $8::uuid, 'import', $1::uuid, ARRAY[$4::uuid]
+FROM import_row r WHERE {_NEW_HERE}
 RETURNING lot_id, seq
 )
 INSERT INTO unsequenced (lot_id, seq) SELECT lot_id, seq FROM written

@@ -93,6 +93,24 @@ class SiteWord(Row):
     __table_args__ = (CheckConstraint("length(word) BETWEEN 1 AND 200", name="word"),)
 
 
+class ImportProgress(Row):
+    """What an import is at while the worker has it: the phase, since when, and rows done of ``total`` (0 = not known). Unlogged; without
+    a foreign key, since the import's row is locked while it is told of."""
+
+    __tablename__ = "import_progress"
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    phase: Mapped[str]
+    done: Mapped[int]
+    total: Mapped[int]
+    began_at: Mapped[Created]
+    told_at: Mapped[Created]
+    __table_args__ = (
+        CheckConstraint("phase IN ('waiting','reading','checking','comparing','landing','finishing')", name="phase"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+
+
 class ImportStage(Row):
     """One row of a file as text cells, with what was looked up for it while it streamed in (null = unknown).
     Unlogged, no policies, keyed by job."""

@@ -64,6 +64,14 @@ class ImportOut(BaseModel):
     error: str | None
     created_at: datetime
     finished_at: datetime | None
+    phase: str | None = Field(
+        default=None,
+        description="What the worker is at with it: waiting, reading, checking, comparing, landing or finishing; null: nothing.",
+    )
+    phase_done: int | None = Field(default=None, description="Rows of 'phase_total' that this has been done with.")
+    phase_total: int | None = Field(default=None, description="0 where the end is not known.")
+    phase_seconds: int | None = Field(default=None, description="For how long it has been at it.")
+    phase_silent: int | None = Field(default=None, description="Seconds since this was said; told once a second.")
 
 
 class ColumnOut(BaseModel):

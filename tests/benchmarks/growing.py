@@ -48,12 +48,12 @@ placed AS (
     INSERT INTO position (lot_id, position_id, part_id, serialised, owner_id, holder_id, site_id, condition, quantity, held)
     SELECT lot, 1, part, false, who, who, site, 'new', units, 0 FROM placed
 ), lines AS (
-    INSERT INTO stock_line (company_id, site_id, part_id, line_key, lot_id, condition, bin, quantity, unit_cost, currency, package_quantity, protected, snapshot_on, last_issue_on)
-    SELECT who, site, part, part || ':new:#' || $4 + 1, lot, 'new', 'B' || n % 999, units, 1 + n % 500, 'USD', 1, false, at::date, at::date - 400
+    INSERT INTO stock_line (company_id, site_id, part_id, line_key, lot_id, condition, bin, quantity, unit_cost, currency, package_quantity, protected, snapshot_on, last_issue_on, job_id)
+    SELECT who, site, part, part || ':new:#' || 1000 + $4, lot, 'new', 'B' || n % 999, units, 1 + n % 500, 'USD', 1, false, at::date, at::date - 400, (SELECT id FROM import_job ORDER BY id LIMIT 1)
     FROM placed WHERE $3
 )
-INSERT INTO movement (lot_id, seq, kind, quantity, to_position, to_quantity_after, occurred_at, recorded_at, company_id, actor_id, command_id, parties)
-SELECT lot, 1, 'register', units, 1, units, at, at, who, (SELECT id FROM user_account LIMIT 1), lot, ARRAY[who] FROM placed
+INSERT INTO movement (lot_id, seq, kind, quantity, to_position, to_quantity_after, occurred_at, recorded_at, company_id, actor_id, command_id, cause_kind, parties)
+SELECT lot, 1, 'register', units, 1, units, at, at, who, (SELECT id FROM user_account LIMIT 1), lot, 'growth', ARRAY[who] FROM placed
 """
 
 
@@ -61,7 +61,9 @@ async def grow(dsn: str, parts: int, positions: int) -> None:
     """Brings parts and positions of a loaded demo to about these numbers."""
     connection = await asyncpg.connect(dsn)
     # Keys were checked when the demo was made; here they would take longer than the rows.
-    await connection.execute("SET session_replication_role = replica; SET gin_pending_list_limit = '64MB'; SET work_mem = '256MB'")
+    await connection.execute(
+        "SET session_replication_role = replica; SET gin_pending_list_limit = '64MB'; SET work_mem = '256MB'"
+    )
     began = time.monotonic()
 
     def say(words: str) -> None:
@@ -82,7 +84,9 @@ async def grow(dsn: str, parts: int, positions: int) -> None:
             await connection.execute(POSITIONS, first + 1, min(first + _PIECE, count), turn % 5 < 3, turn)
         there, turn = await connection.fetchval("SELECT count(*) FROM position"), turn + 1
         say(f"{there:,} positions")
-    await connection.execute("SELECT gin_clean_pending_list('ix_part_number_trgm'), gin_clean_pending_list('ix_part_words')")
+    await connection.execute(
+        "SELECT gin_clean_pending_list('ix_part_number_trgm'), gin_clean_pending_list('ix_part_words')"
+    )
     await connection.execute("VACUUM (ANALYZE)")
     say("done")
     await connection.close()

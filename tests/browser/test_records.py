@@ -215,7 +215,7 @@ async def test_every_page_is_accessible_and_fits(
                 "replacement": f"/calls/{draw}/replacements/{sent}", "replacing": "/calls?side=holder&status=replacing",
                 "order-bought": way, "return-ask": f"{way}/return", "difference-take": differs, "return-asked": back, "receive-part": f"{way}/receive",
                 "inbox": "/calls", "call": f"/calls/{job.call}", "accept": f"/calls/{job.call}/accept",
-                "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
+                "refuse": f"/calls/{job.call}/refuse", "holdings": "/holdings", "holdings-totals": "/holdings/totals", "act": f"/holdings/act?{held}", "missing": f"/holdings/missing?agreement={job.agreement}&{held}",
                 "notice": f"/agreements/{job.agreement}/notice", "change": f"/agreements/{job.agreement}/change", "standing": f"/agreements/{job.agreement}/standing", "end": f"/agreements/{job.agreement}/end", "sell-on": f"/resales/ask?agreement={job.agreement}", "proposal": f"/agreements/{job.agreement}/proposals/{asked['id']}", "held-agreement": f"/agreements/{job.agreement}",
                 "held-calendar": "/calendar", "confirm-payment": f"/settlement/payments/{paid['id']}", "owed-line": f"/settlement/{line}", "dispute-to-answer": f"/settlement/disputes/{odd['id']}",
                 "quotes": "/quotes", "quote": quote, "quote-offer": f"{quote}/offer", "quote-accept": f"{quote}/accept", "quote-decline": f"{quote}/decline", "quote-new": f"/quotes/new?listing={job.listing}",

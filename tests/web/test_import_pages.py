@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -383,3 +384,39 @@ async def test_a_word_for_a_site_is_said_on_the_page(site: Site) -> None:
     assert f'value="{meant}" selected' in page.text
     await send(planner, f"{address}/mapping", page, site_0="", save="yes")
     assert "we do not know this word" in (await checked(planner, address)).text
+
+
+async def test_an_import_that_the_worker_has_shows_how_far_it_is_and_asks_for_nothing(site: Site) -> None:
+    t = site.world.tag
+    planner = await site.browser(site.world.maker, "planner")
+    address = await uploaded(planner, site.world, "2026-11-19", f"{t}-ONE,SEAL,5,S1,A1,10,red\n")
+    await checked(planner, address)
+    job = UUID(address.split("?", maxsplit=1)[0].rsplit("/", 1)[1])
+    owner = site.world.owner
+
+    async def told(phase: str, done: int, total: int, silent: int) -> tuple[str, str]:
+        await owner.execute(
+            "INSERT INTO import_progress (job_id, company_id, phase, done, total, began_at, told_at) "
+            "VALUES ($1, $2, $3, $4, $5, now() - interval '40 s', now() - make_interval(secs => $6)) ON CONFLICT (job_id) "
+            "DO UPDATE SET phase = $3, done = $4, total = $5, told_at = excluded.told_at",
+            job, site.world.maker.id, phase, done, total, silent,
+        )  # fmt: skip
+        piece = await planner.get(f"/imports/{job}/progress")
+        assert "HX-Refresh" not in piece.headers
+        return re.sub(r"<[^>]+>", "", piece.text), (await planner.get(f"/imports/{job}")).text
+
+    words, page = await told("landing", 350_000, 1_000_000, 0)
+    assert "350,000 of 1,000,000 rows" in words
+    assert "Landing rows" in words
+    assert "You can leave this page" in words
+    assert "Land it" not in page
+    assert "Check every row" not in page
+    words, _ = await told("comparing", 0, 0, 1)
+    assert re.search(r"for 4\d s", words)
+    words, _ = await told("checking", 0, 0, 90)
+    assert re.search(r"No sign of it for 9\d s", words)
+    words, _ = await told("waiting", 0, 0, 90)
+    assert "No sign" not in words
+    await owner.execute("DELETE FROM import_progress WHERE job_id = $1", job)
+    assert (await planner.get(f"/imports/{job}/progress")).headers["HX-Refresh"] == "true"
+    assert "Land it" in (await planner.get(f"/imports/{job}")).text

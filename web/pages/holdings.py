@@ -108,7 +108,8 @@ async def holdings(visit: ReadsStock) -> Response:
         view=TableView.of(visit.request, COLUMNS).with_next(page.next),
         tabs=[(key, words, f"/holdings?right={key}" if key else "/holdings", None) for key, words in TABS],
         tab=visit.choice("right", {"yes", "no"}),
-        totals=_tiles(await queries.totals_by_clause(visit.session, visit.actor)) if plain else [],
+        # Summed after the page is there: of a hundred thousand lines that takes longer than everything else.
+        summed=plain,
         to_count=(await queries.waiting(visit.session, visit.actor, visit.now)).to_count if plain else 0,
         searched=[
             w
@@ -167,6 +168,14 @@ async def _to_count(visit: Visit) -> Response:
         "holdings/to_count.html", rows=rows, view=TableView.of(visit.request, TO_COUNT_COLUMNS).with_next(following),
         may_act=visit.actor.may("holding.act"),
     )  # fmt: skip
+
+
+@router.get("/totals")
+async def totals(visit: ReadsStock) -> Response:
+    """Units by clause, for the page of what is held to fetch once it is there; a page of its own where scripts are off."""
+    piece = visit.request.headers.get("hx-request") == "true"
+    tiles = _tiles(await queries.totals_by_clause(visit.session, visit.actor))
+    return visit.show("holdings/totals.html" if piece else "holdings/totals_page.html", totals=tiles)
 
 
 def _tiles(totals: Sequence[queries.ClauseTotal]) -> list[dict[str, Any]]:

@@ -110,7 +110,14 @@ TAKES: Final = (
 )
 LISTED: Final = tuple((shape.name, shape.label) for shape in SHAPES.values())
 COVERS: Final = (("all", "All stock of its sites"), ("some", "Only some of the stock"))
-RUNNING: Final = frozenset({"staging", "staged"})
+PHASES: Final = {
+    "waiting": "Waiting for its turn",
+    "reading": "Reading rows",
+    "checking": "Checking every row",
+    "comparing": "Comparing with what is on record",
+    "landing": "Landing rows",
+    "finishing": "Writing down lines and differences",
+}
 MAPPED: Final = frozenset({"uploaded", "failed", "validated"})
 """Steps at which a person may still say how the file is read."""
 
@@ -239,7 +246,8 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "shelf": SHELF,
         "takes": TAKES,
         "undone": await catalogue.undone(visit.session, job_id) if job.undone_at else {},
-        "running": job.step in RUNNING,
+        "running": job.running,
+        "phases": PHASES,
         "mapped": MAPPED,
         "undecided": bool(undecided),
         "sites": await parties.sites(visit.session, visit.actor),
@@ -271,10 +279,10 @@ async def one(visit: Imports, job_id: UUID) -> Response:
 
 @router.get("/{job_id}/progress")
 async def progress(visit: Imports, job_id: UUID) -> Response:
-    """The progress alone, for the page to replace every two seconds; once it has ended, the whole page is loaded."""
+    """The progress alone, for the page to replace every second; once it has ended, the whole page is loaded."""
     job = await queries.job(visit.session, job_id)
-    response = visit.show("imports/progress.html", job=job)
-    if job.step not in RUNNING:
+    response = visit.show("imports/progress.html", job=job, phases=PHASES)
+    if not job.running:
         response.headers["HX-Refresh"] = "true"
     return response
 

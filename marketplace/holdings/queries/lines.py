@@ -367,22 +367,23 @@ async def holding(session: AsyncSession, actor: Actor, lot_id: UUID) -> Holding:
 
 @dataclass(frozen=True, slots=True)
 class Strings:
-    """How many of the units that a company holds are under which clause (None: nobody has a right in them), and reserved."""
+    """How many of the units that a company holds are under which clause, and reserved."""
 
-    clause: str | None
+    clause: str
     agreements: int
     quantity: int
     held: int
 
 
 async def under_which_strings(session: AsyncSession, actor: Actor) -> Sequence[Strings]:
-    """As ``totals_by_clause`` without what it is worth. Summed by agreement before an agreement is looked up: of the lines of a
-    company that holds much most are under a few thousand of them."""
+    """As ``totals_by_clause`` of what others have a right in, without what it is worth: read from the index of what is under an
+    agreement, however much of its own the company holds."""
     rows = await fetch(
         session,
         "SELECT a.clause, count(s.agreement_id)::int AS agreements, sum(s.quantity)::bigint AS quantity, sum(s.held)::bigint AS held FROM ("
-        "SELECT agreement_id, sum(quantity) AS quantity, sum(held) AS held FROM position WHERE holder_id = $1 AND quantity > 0 GROUP BY agreement_id"
-        ") s LEFT JOIN agreement a ON a.id = s.agreement_id GROUP BY 1 ORDER BY 1 NULLS LAST",
+        "SELECT agreement_id, sum(quantity) AS quantity, sum(held) AS held FROM position "
+        "WHERE holder_id = $1 AND quantity > 0 AND agreement_id IS NOT NULL GROUP BY agreement_id"
+        ") s JOIN agreement a ON a.id = s.agreement_id GROUP BY 1 ORDER BY 1",
         actor.company_id,
     )  # fmt: skip
     return [Strings(**dict(r)) for r in rows]

@@ -26,8 +26,9 @@ _JOB = """
 SELECT j.id, j.company_id, j.kind, j.file_name, j.file_sha256, j.file_size, j.file_path, j.sheet, j.default_site_id,
        s.name AS default_site, j.default_maker, j.snapshot_on, j.mode, j.covers, j.mapping, j.step, j.rows_total, j.rows_staged,
        j.rows_good, j.rows_bad, j.lots_new, j.lots_changed, j.lots_vanished, j.lots_doubted, j.covers_said, j.takes, j.undone_at, j.error, j.created_by, j.created_at,
-       j.finished_at
-FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id
+       j.finished_at, w.phase, w.done AS phase_done, w.total AS phase_total,
+       extract(epoch FROM now() - w.began_at)::int AS phase_seconds, extract(epoch FROM now() - w.told_at)::int AS phase_silent
+FROM import_job j LEFT JOIN site s ON s.id = j.default_site_id LEFT JOIN import_progress w ON w.job_id = j.id
 """
 
 
@@ -66,6 +67,17 @@ class Job:
     created_by: UUID
     created_at: datetime
     finished_at: datetime | None
+    phase: str | None
+    """What the worker is at with it, rows of it, for how long, and how long ago it said so; None where it has nothing to do."""
+    phase_done: int | None
+    phase_total: int | None
+    phase_seconds: int | None
+    phase_silent: int | None
+
+    @property
+    def running(self) -> bool:
+        """Whether it goes on by itself."""
+        return self.step in ("staging", "staged") or (self.phase is not None and self.step not in ("done", "cancelled"))
 
     @property
     def as_on_record(self) -> int:

@@ -15,6 +15,12 @@ MAX_SITE_WORDS = 200
 """As many words for sites are shown, and taken at once."""
 
 
+async def pieces(session: AsyncSession, job_id: UUID, size: int) -> Sequence[tuple[int, int]]:
+    """First and last row of pieces of a checked file, ``size`` rows each or less."""
+    last: int = await fetch_value(session, "SELECT coalesce(max(row_no), 0) FROM import_row WHERE job_id = $1", job_id)
+    return [(first, first + size - 1) for first in range(1, last + 1, size)]
+
+
 async def condition_words(session: AsyncSession, found: Job, *, limit: int) -> Sequence[tuple[str, int]]:
     """(word, rows) of the file's condition column, the most frequent first; nothing where it has none."""
     column = found.columns.get("condition")

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ from marketplace.imports.queries import catalogue as catalogue_queries
 from marketplace.imports.queries import words as words_read
 from marketplace.imports.service import catalogue, shelf
 from marketplace.imports.service.mapping import clear
+from marketplace.imports.service.telling import Telling, asked, telling, told_all
 from marketplace.imports.service.uploading import open_kept
 from marketplace.imports.shapes import SHELF
 from marketplace.imports.staging import Staged, stage_row
@@ -54,34 +55,57 @@ _MANY = 1_000
 """Lines from which on the planner should hear of them at once, not when it next looks by itself."""
 RUN = "imports.run"
 """The worker's job."""
+_PIECE = 50_000
+"""Rows landed by one statement: few enough that a second or two later the next figure can be told."""
+_PARTS_SHARE, _LOTS_SHARE = 0.5, 0.15
+"""Of the time that landing takes: parts with their numbers, lots; the rest are positions and movements (measured)."""
 _TO_STAGE = ("uploaded", "staging", "failed")
 """Steps at which the file's rows are still to be read."""
 _END = object()
 
 
 async def run(
-    database: Database, *, job_id: UUID, company_id: UUID, actor_id: UUID, data_dir: Path, land: bool, now: datetime
+    database: Database,
+    *,
+    job_id: UUID,
+    company_id: UUID,
+    actor_id: UUID,
+    data_dir: Path,
+    land: bool,
+    now: datetime,
+    seen: Callable[[Telling], None] | None = None,
 ) -> None:
     """Brings an import as far as 'validated', or with ``land`` to 'done'.
 
     What is wrong with the file as a whole ends it as 'failed' with words on the job, and is raised. Refusals to land
-    (``import.bad_rows``, ``import.mostly_gone``, ``import.changed``) leave it validated.
+    (``import.bad_rows``, ``import.mostly_gone``, ``import.changed``) leave it validated. ``seen`` hears how far it is.
     """
     tenant = Tenant(company_id)
-    try:
-        await _advance(database, tenant, job_id, actor_id, data_dir, now, land=land)
-    except _LostError:
-        # Staging is not logged: a server that went down took the rows with it. The file is still here.
-        async with database.write(tenant) as session:
-            await execute(
-                session,
-                "UPDATE import_job SET step = 'uploaded', rows_staged = 0 WHERE id = $1 AND step <> 'cancelled'", job_id,
-            )  # fmt: skip
-        await _advance(database, tenant, job_id, actor_id, data_dir, now, land=land)
+    async with database.read(tenant) as session:
+        job = await queries.job(session, job_id)
+    async with telling(database, tenant, job_id, aloud=job.file_size > SMALL_FILE_BYTES, seen=seen) as told:
+        try:
+            await _advance(database, tenant, job_id, actor_id, data_dir, now, told, land=land)
+        except _LostError:
+            # Staging is not logged: a server that went down took the rows with it. The file is still here.
+            async with database.write(tenant) as session:
+                await execute(
+                    session,
+                    "UPDATE import_job SET step = 'uploaded', rows_staged = 0 WHERE id = $1 AND step <> 'cancelled'", job_id,
+                )  # fmt: skip
+            await _advance(database, tenant, job_id, actor_id, data_dir, now, told, land=land)
 
 
 async def _advance(
-    database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, data_dir: Path, now: datetime, *, land: bool
+    database: Database,
+    tenant: Tenant,
+    job_id: UUID,
+    actor_id: UUID,
+    data_dir: Path,
+    now: datetime,
+    told: Telling,
+    *,
+    land: bool,
 ) -> None:
     async with database.read(tenant) as session:
         job = await queries.job(session, job_id)
@@ -90,15 +114,15 @@ async def _advance(
     if job.step != "validated":
         try:
             if job.step in _TO_STAGE:
-                await _stage(database, tenant, job, data_dir)
-            await _validate(database, tenant, job_id, actor_id, now)
+                await _stage(database, tenant, job, data_dir, told)
+            await _validate(database, tenant, job_id, actor_id, now, told)
         except DomainError as error:
             # Busy passes, and another process that reads the same file is not a fault of the file.
             if error.kind is not Kind.BUSY and error.code != "import.running":
                 await _fail(database, tenant, job_id, error)
             raise
     if land:
-        await _land(database, tenant, job_id, actor_id, now)
+        await _land(database, tenant, job_id, actor_id, now, told)
 
 
 def _running() -> DomainError:
@@ -115,6 +139,7 @@ async def cancel(session: WriteSession, job_id: UUID, now: datetime) -> None:
     if job.step == "done":
         raise conflict("import.landed", "This import has landed; it cannot be cancelled. Correct single units instead.")
     await clear(session, job_id)
+    await told_all(session, job_id)
     await execute(
         session, "UPDATE import_job SET step = 'cancelled', error = NULL, finished_at = $2 WHERE id = $1", job_id, now
     )
@@ -126,6 +151,7 @@ async def ask_worker(session: WriteSession, *, job_id: UUID, company_id: UUID, a
     await execute(
         session, "UPDATE import_job SET error = NULL WHERE id = $1 AND step NOT IN ('done', 'cancelled')", job_id
     )
+    await asked(session, job_id, company_id)
     await enqueue(
         session, RUN, {"job_id": str(job_id), "company_id": str(company_id), "actor_id": str(actor_id), "land": land}
     )
@@ -141,6 +167,7 @@ async def note_refusal(database: Database, company_id: UUID, job_id: UUID, words
             job_id,
             words,
         )
+        await told_all(session, job_id)
 
 
 async def _fail(database: Database, tenant: Tenant, job_id: UUID, error: DomainError) -> None:
@@ -152,7 +179,7 @@ async def _fail(database: Database, tenant: Tenant, job_id: UUID, error: DomainE
         )  # fmt: skip
 
 
-async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -> None:
+async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path, told: Telling) -> None:
     """Copies the file's rows into staging, batch by batch; goes on behind the last row that was committed."""
     if job.mapping["missing"]:
         raise invalid_fields(
@@ -203,6 +230,7 @@ async def _stage(database: Database, tenant: Tenant, job: Job, data_dir: Path) -
             else:
                 await catalogue.put_stock(session, rows)
             staged += len(rows)
+            told.at("reading", staged, max(job.rows_total, staged))
             await execute(
                 session,
                 "UPDATE import_job SET rows_staged = $2, rows_total = greatest(rows_total, $2) WHERE id = $1",
@@ -224,12 +252,15 @@ async def _begin_long(session: WriteSession, company_id: UUID) -> None:
     await queries.imports_for_update(session, company_id)
 
 
-async def _validate(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime) -> None:
+async def _validate(
+    database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime, told: Telling
+) -> None:
     async with database.write(tenant) as session:
         job = await queries.job_for_update(session, job_id)
         if job.step != "staged":
             return
         await _begin_long(session, job.company_id)
+        told.at("checking")
         rows, _ = await queries.staged_upto(session, job_id)
         if rows < job.rows_staged:
             raise _LostError
@@ -249,6 +280,7 @@ async def _validate(database: Database, tenant: Tenant, job_id: UUID, actor_id: 
             session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
             known.maker_words, known.site_words,
         )  # fmt: skip
+        told.at("comparing")
         sites = await _compare(session, job)
         await _refuse_older(session, job, sites)
         bad = await fetch_value(session, "SELECT count(*)::int FROM import_row WHERE job_id = $1 AND bad", job_id)
@@ -329,7 +361,7 @@ async def _refuse_older(session: WriteSession, job: Job, sites: list[UUID]) -> N
         )
 
 
-async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime) -> None:
+async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID, now: datetime, told: Telling) -> None:
     try:
         async with database.write(tenant) as session:
             job = await queries.job_for_update(session, job_id)
@@ -337,12 +369,14 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
                 return
             if job.step != "validated":
                 raise conflict("import.not_validated", "Validate the file first.")
+            told.at("comparing")
             await _begin_long(session, job.company_id)
             if job.rows_bad and job.mode == "all_or_nothing":
                 raise all_or_nothing(job.rows_bad)
             if job.kind != "stock":
                 if not await catalogue.staged(session, job_id):
                     raise _LostError
+                told.at("finishing")
                 if job.kind in SHELF:
                     await catalogue.begin_check(session, job)
                     await shelf.land(session, job, actor_id, now)
@@ -351,7 +385,7 @@ async def _land(database: Database, tenant: Tenant, job_id: UUID, actor_id: UUID
                 return
             if not await fetch_value(session, "SELECT EXISTS (SELECT 1 FROM import_row WHERE job_id = $1)", job_id):
                 raise _LostError
-            await _write_rows(session, job, actor_id, now)
+            await _write_rows(session, job, actor_id, now, told)
     except UniqueViolationError as error:
         raise conflict(
             "import.changed",
@@ -368,7 +402,7 @@ def _in_doubt(lines: int) -> DomainError:
     )  # fmt: skip
 
 
-async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: datetime) -> None:
+async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: datetime, told: Telling) -> None:
     key, company = job.id, job.company_id
     # Others may have landed files, bought and sold since this one was validated.
     sites = await _compare(session, job)
@@ -384,12 +418,20 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
     # The file tells about the end of its day; it cannot tell about what has not happened yet.
     happened = min(now, datetime.combine(job.snapshot_on + timedelta(days=1), time(), UTC))
     command = command_id("import.land", key)
-    await execute(session, landing.PARTS, key, currency)
-    await execute(session, landing.PART_NUMBERS, key)
+    pieces = await words_read.pieces(session, key, _PIECE)
+    for done, piece in enumerate(pieces):
+        told.at("landing", int(job.rows_good * _PARTS_SHARE * done / len(pieces)), job.rows_good)
+        await execute(session, landing.PARTS, key, *piece, currency)
+        await execute(session, landing.PART_NUMBERS, key, *piece)
     await texts_done(session)
     new = await fetch_value(session, landing.COUNT_NEW, key, company)
-    landed = await execute(session, landing.LOTS, key, company, now, happened)
-    if landed != f"INSERT 0 {new}":
+    landed = 0
+    for done, piece in enumerate(pieces):
+        share = _PARTS_SHARE + _LOTS_SHARE * done / len(pieces)
+        told.at("landing", int(job.rows_good * share), job.rows_good)
+        tag = await execute(session, landing.LOTS, key, *piece, company, now, happened)
+        landed += int(tag.split()[-1])
+    if landed != new:
         await execute(session, landing.NOT_LANDED, key, company)
         await execute(session, matching.MARK_BAD, key)
         new = await fetch_value(session, landing.COUNT_NEW, key, company)
@@ -405,9 +447,13 @@ async def _write_rows(session: WriteSession, job: Job, actor_id: UUID, now: date
             "INSERT INTO command (command_id, company_id, input_hash, recorded_at) VALUES ($1, $2, $3, clock_timestamp())",
             command, company, hashlib.sha256(job.file_sha256 + key.bytes).digest(),
         )  # fmt: skip
-        await execute(session, landing.POSITIONS, key, company)
-        await execute(session, landing.MOVEMENTS, key, company, now, happened, actor_id, command)
+        for done, piece in enumerate(pieces):
+            share = _PARTS_SHARE + _LOTS_SHARE + (1 - _PARTS_SHARE - _LOTS_SHARE) * done / len(pieces)
+            told.at("landing", int(job.rows_good * share), job.rows_good)
+            await execute(session, landing.POSITIONS, key, *piece, company)
+            await execute(session, landing.MOVEMENTS, key, *piece, company, now, happened, actor_id, command)
         await execute(session, landing.STOPPED, key, now)
+    told.at("finishing")
     async with _whole_sides(session):
         await execute(session, matching.SUPERSEDE, key, company, sites, now, actor_id)
         await execute(session, matching.MARK_VANISHED, key, company, sites, job.snapshot_on)
