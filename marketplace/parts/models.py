@@ -62,6 +62,7 @@ class Part(Row):
     __table_args__ = (
         UniqueConstraint("maker_id", "number"),
         Index("ix_part_maker_norm", "maker_id", "number_norm"),
+        Index("ix_part_norm", "number_norm", "id"),
         Index("ix_part_words", "words", postgresql_using="gin"),
         CheckConstraint("number_norm <> '' AND char_length(number) <= 80", name="number"),
         CheckConstraint("weight_grams > 0", name="weight"),

@@ -29,7 +29,7 @@ SELECT l.created_at AS known_at, l.id, l.id AS record_id, CASE WHEN l.counters_i
        CASE WHEN l.payer_id = $1 THEN l.payee_id ELSE l.payer_id END AS other_id,
        CASE WHEN l.payee_id = $1 THEN l.amount ELSE 0 END AS in_favour,
        CASE WHEN l.payer_id = $1 THEN l.amount ELSE 0 END AS against
-FROM settlement_line l JOIN part t ON t.id = l.part_id
+FROM settlement_line l LEFT JOIN part t ON t.id = l.part_id
 WHERE {_OTHERS.format(own="l.payer_id", other="l.payee_id")} AND l.amount > 0 AND l.created_at < $3
 UNION ALL
 SELECT {_COUNTS.format(p="y")}, y.id, y.id, CASE WHEN y.how = 'set_off' THEN 'set_off' ELSE 'payment' END, y.how, y.reference,
