@@ -61,6 +61,10 @@ async def test_facets_take_several_values_and_offers_stand_side_by_side(world: W
         await world.owner.execute("UPDATE listing SET published = true WHERE id = $1", second)
         gone = await buyer.get(f"/compare?id={market.listing}&id={world.maker.id}")
         assert "no longer offered to you" in gone.text
+        five = "&".join(f"id={i}" for i in (market.listing, second, world.maker.id, world.buyer.id, world.other.id))
+        most = await buyer.get(f"/compare?{five}")
+        assert most.status_code == 200
+        assert "1 offer more was chosen and left out" in most.text
     # The same number of statements for one offer as for two.
     async with market.client(world.buyer, "buyer") as buyer:
         with counted(world.db) as few:
