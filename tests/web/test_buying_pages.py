@@ -176,6 +176,11 @@ async def test_a_seller_says_who_sees_it_on_a_page(world: World) -> None:
         shown = await planner.get(path)
         assert "Inner circle" in shown.text
         assert 'value="2031-01-15T08:00"' in shown.text
+        # The posting's own page, and the list, tell the stages and no list of names that is empty.
+        one = (await planner.get(f"/releases/{market.release}")).text
+        assert "Inner circle (group); all partners from 15 Jan 2031" in one
+        assert "Named partners" not in one
+        assert "in stages" in (await planner.get("/releases")).text
         blocked = {"blocked": str(world.buyer.id), "reason": "Does not pay.", "idempotency_key": "k5"}
         assert (await planner.post("/audiences/blocks", data=blocked)).status_code == 303
         assert "Does not pay." in (await planner.get("/audiences")).text
