@@ -199,8 +199,10 @@ def render(
                     "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                     "search": request.query_params.get("q", "") if request.url.path == "/find" else "",
                     "today": local_day(moment, whose.zone),
-                    "left_out": left_out(request),
                     **context,
+                    # The shell's own, whatever a page calls its things.
+                    "set_aside": left_out(request),
+                    "this_address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
                 }
             )
         )

@@ -11,6 +11,8 @@ from starlette.requests import Request
 
 Align = Literal["start", "end"]
 SORT, AFTER, FORMAT = "sort", "after", "format"
+TAB_NAMES = frozenset({"status", "state", "tab", "right", "check"})
+"""Parameters that choose a tab of a list, where others narrow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ class TableView:
     def export_href(self, kind: str = "csv") -> str:
         """All rows of this view, not only this page, as a file."""
         return self._href((*self._sorted(), (FORMAT, kind)))
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether something beside a tab is in force."""
+        return any(key not in TAB_NAMES for key, _ in self.query)
 
     def without(self, name: str, value: str | None = None) -> str:
         """This view without one filter (or without one value of it)."""

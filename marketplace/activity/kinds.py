@@ -28,9 +28,29 @@ _PAGES: Final[Mapping[str, str]] = {
 }
 
 
+_PLAIN: Final[Mapping[str, str]] = {
+    "noticed": "sent to its holder",
+    "in_place": "sent in place of rejected units",
+    "bought": "bought, not replaced in time",
+    "gave_way": "gave way to a stopped machine",
+    "covered": "bought elsewhere",
+    "licence": "export licence at hand",
+    "acceded": "joined",
+    "superseded": "another agreement took its place",
+    "legal_hold_joined": "legal hold beside the one that stands",
+    "legal_hold_left": "own legal hold lifted, another one stands",
+    "suspension_joined": "suspended beside the other side",
+    "suspension_left": "own suspension lifted, the other one stands",
+    "notice": "notice given",
+}
+"""What an act is called where the name that it is kept by would not be understood."""
+
+
 def words(source: str, kind: str) -> str:
     """'Order back: accepted'; of an act of security its own words."""
-    return ACTS.get(kind, kind) if source == "security" else f"{SOURCES[source]}: {kind.replace('_', ' ')}"
+    if source == "security":
+        return ACTS.get(kind, kind)
+    return f"{SOURCES[source]}: {_PLAIN.get(kind) or kind.replace('_', ' ')}"
 
 
 def page(source: str, subject: str | None) -> str:

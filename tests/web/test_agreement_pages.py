@@ -1,6 +1,8 @@
-"""The page of an agreement under several clauses."""
+"""The list of agreements by its filters, and the page of one under several clauses."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 from marketplace.agreements.combinations import BUY_BACK, FIRST_REFUSAL
 from tests import second
@@ -33,3 +35,30 @@ async def test_every_framework_that_applies_is_shown_in_the_order_in_which_the_c
             (rows[0]["reference"], "buy-back", 2), (rows[1]["reference"], "first-refusal", 1),
         ]  # fmt: skip
         assert found["framework_reference"] == rows[0]["reference"]
+
+
+async def test_agreements_are_listed_by_the_quarter_in_which_they_end_or_were_made_and_before_they_end(
+    world: World,
+) -> None:
+    async with open_site(world) as site:
+        agreement_id = await agreed_on(world, [("buy-back", 2, BUY_BACK)])
+        row = await world.owner.fetchrow("SELECT reference, window_closes_at, schedule_date FROM agreement WHERE id = $1", agreement_id)  # fmt: skip
+        assert row is not None
+        ends, made = row["window_closes_at"], row["schedule_date"]
+        quarters = {
+            "ends": f"{ends.year}-Q{(ends.month + 2) // 3}", "dated": f"{made.year}-Q{(made.month + 2) // 3}",
+        }  # fmt: skip
+        planner = await site.browser(world.maker, "planner")
+        for name, quarter in quarters.items():
+            told = (await planner.get(f"/agreements?{name}={quarter}")).text
+            assert row["reference"] in told
+            assert quarter in told
+            other = f"{int(quarter[:4]) + 3}{quarter[4:]}"
+            assert row["reference"] not in (await planner.get(f"/agreements?{name}={other}")).text
+            assert "is not a value of" in (await planner.get(f"/agreements?{name}=2027-Q5")).text
+        assert row["reference"] not in (await planner.get("/agreements?status=soon")).text
+        # The clock marks what ends within 90 days; it stands in the list of those and of what is in force all the same.
+        soon = datetime.now(UTC) + timedelta(days=30)
+        await world.owner.execute("UPDATE agreement SET status = 'expiring', window_closes_at = $2 WHERE id = $1", agreement_id, soon)  # fmt: skip
+        for tab in ("soon", "active"):
+            assert row["reference"] in (await planner.get(f"/agreements?status={tab}")).text, tab

@@ -61,6 +61,10 @@ async def test_facets_take_several_values_and_offers_stand_side_by_side(world: W
         await world.owner.execute("UPDATE listing SET published = true WHERE id = $1", second)
         gone = await buyer.get(f"/compare?id={market.listing}&id={world.maker.id}")
         assert "no longer offered to you" in gone.text
+        five = "&".join(f"id={i}" for i in (market.listing, second, world.maker.id, world.buyer.id, world.other.id))
+        most = await buyer.get(f"/compare?{five}")
+        assert most.status_code == 200
+        assert "1 offer more was chosen and left out" in most.text
     # The same number of statements for one offer as for two.
     async with market.client(world.buyer, "buyer") as buyer:
         with counted(world.db) as few:
@@ -172,6 +176,11 @@ async def test_a_seller_says_who_sees_it_on_a_page(world: World) -> None:
         shown = await planner.get(path)
         assert "Inner circle" in shown.text
         assert 'value="2031-01-15T08:00"' in shown.text
+        # The posting's own page, and the list, tell the stages and no list of names that is empty.
+        one = (await planner.get(f"/releases/{market.release}")).text
+        assert "Inner circle (group); all partners from 15 Jan 2031" in one
+        assert "Named partners" not in one
+        assert "in stages" in (await planner.get("/releases")).text
         blocked = {"blocked": str(world.buyer.id), "reason": "Does not pay.", "idempotency_key": "k5"}
         assert (await planner.post("/audiences/blocks", data=blocked)).status_code == 303
         assert "Does not pay." in (await planner.get("/audiences")).text

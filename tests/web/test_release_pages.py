@@ -206,7 +206,10 @@ async def test_named_partners_alone_see_it(market: Market, planner: httpx.AsyncC
     form |= {"audience": "named", "audience_ids": str(world.buyer.id)}
     assert (await planner.post(f"{draft}/terms", data=form)).status_code == 303
     look = await planner.get(f"{draft}/publish")
-    assert "Named partners: " in look.text
+    assert (
+        f"Named partners: {await world.owner.fetchval('SELECT name FROM company WHERE id = $1', world.buyer.id)}"
+        in look.text
+    )
     await planner.post(f"{draft}/publish", data={"idempotency_key": key_of(look.text), "confirmed": "yes"})
     async with market.client(world.buyer, "buyer") as named, market.client(world.other, "buyer") as other:
         assert (await named.get(draft)).status_code == 200

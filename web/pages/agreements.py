@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -29,7 +30,7 @@ from marketplace.agreements.terms import Terms
 from marketplace.agreements.title import kept_by, owner_words
 from marketplace.db.session import ReadSession, WriteSession
 from marketplace.holdings import queries as holdings
-from marketplace.kit.clock import local_day
+from marketplace.kit.clock import add_months, local_day
 from marketplace.kit.errors import conflict, missing
 from marketplace.kit.money import Money, amount_cell
 from marketplace.obligations import queries as obligations
@@ -135,14 +136,24 @@ EVENTS: Final = {
 
 @router.get("")
 async def agreements(visit: ReadsAgreements) -> Response:
-    """``?status=`` a tab, ``?clause=``, ``?reference=``."""
+    """``?status=`` a tab, ``?clause=``, ``?reference=``, ``?ends=2027-Q1`` rights that end in that quarter, ``?dated=2027-Q1``."""
     tab = visit.choice("status", {key for key, _ in TABS})
     clause = visit.choice("clause", set(NAMES)) or None
+    ends, dated = _quarter(visit, "ends"), _quarter(visit, "dated")
+    closes = (visit.now, visit.now + SOON) if tab == "soon" else (None, None)
+    if ends:
+        # The quarter that runs: of it what has not ended yet, as Home counts it.
+        first, last = (datetime.combine(d, time(), UTC) for d in ends)
+        closes = (max(first, visit.now, closes[0] or first), min(last, closes[1] or last))
     wanted = AgreementFilter(
-        status="active" if tab == "soon" else tab if tab not in {"", "waiting", "proposed", "finishing"} else None,
+        status=tab if tab in {"suspended", "run_off"} else None,
+        in_force=tab in {"active", "soon"} or ends is not None,
         clause=clause,
         reference=visit.asked("reference")[:20] or None,
-        closes_before=visit.now + SOON if tab == "soon" else None,
+        closes_from=closes[0],
+        closes_before=closes[1],
+        dated_from=dated[0] if dated else None,
+        dated_before=dated[1] if dated else None,
         waiting=tab == "waiting",
         proposed_at=visit.now if tab == "proposed" else None,
         ids=tuple(await obligations.open_run_off(visit.session, visit.actor.company_id))
@@ -160,9 +171,20 @@ async def agreements(visit: ReadsAgreements) -> Response:
     return visit.show(
         "agreements/list.html", rows=rows, view=TableView.of(visit.request, COLUMNS).with_next(following), tab=tab,
         tabs=[(key, words, f"/agreements?status={key}" if key else "/agreements", None) for key, words in TABS],
-        value=lambda r: Money(r.value, r.currency), clauses=list(NAMES.items()),
-        until=_until,
+        value=lambda r: Money(r.value, r.currency), clauses=list(NAMES.items()), names=NAMES,
+        until=_until, chips=[(name, visit.asked(name), f"{words} {visit.asked(name)}") for name, words, span in (("ends", "Right ends in", ends), ("dated", "Schedule of", dated)) if span],
     )  # fmt: skip
+
+
+def _quarter(visit: Visit, name: str) -> tuple[date, date] | None:
+    """The first day of the quarter in a parameter (2027-Q1) and of the next one. What is none is set aside."""
+    if not (text := visit.asked(name)):
+        return None
+    if (found := re.fullmatch(r"(20\d\d|19\d\d)-Q([1-4])", text)) is None:
+        visit.set_aside(name)
+        return None
+    first = date(int(found[1]), int(found[2]) * 3 - 2, 1)
+    return first, add_months(first, 3)
 
 
 def _until(row: AgreementRow) -> date:

@@ -40,7 +40,7 @@ async def compare(visit: ReadsListings) -> Response:
         quantity=quantity,
         terms=side_by_side([worded.terms(row) for row in found]),
         total=lambda row: Money(row.unit_price * quantity, row.currency),
-        left_out=max(len(ids) - MOST, 0),
+        beyond=max(len(ids) - MOST, 0),
         gone=len(ids[:MOST]) - len(found),
         without=lambda row: "/compare?" + "&".join([f"id={r.id}" for r in found if r.id != row.id] + [f"quantity={quantity}"]),
         ids=[row.id for row in found],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -16,12 +17,12 @@ from marketplace.kit.errors import missing
 from marketplace.kit.money import Money, amount_cell
 from marketplace.kit.pages import cut, read_bookmark
 from marketplace.listings import queries, service, wording
-from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.book_words import shown
 from web.clauses import NAMES
 from web.exports import list_csv, wants_csv
+from web.formats import exact
 from web.forms import Form
 from web.found import Worded
 from web.pages.posting_order import offered_page
@@ -70,7 +71,10 @@ STATUSES: Final = {
     "closed": "Closed",
 }
 DONE: Final = {
-    "published": ("Published.", "Partners see it from now on, and can order."),
+    "published": (
+        "Published.",
+        "Partners see it from now on, or from their own date, and can order.",
+    ),
     "closed": ("Withdrawn.", "Nothing more can be ordered from it; orders already placed go on."),
     "reduced": ("Reduced.", "What is ordered already stays honoured."),
     "saved": ("Saved.", None),
@@ -206,13 +210,30 @@ async def in_words(visit: Visit, release: queries.ReleaseRow, lines: Sequence[qu
     """Badge and sentences of a posting, told by its first line."""
     worded = Worded(visit.today, visit.zone, visit.actor.company_id)
     first = lines[0] if lines else None
-    named = release.audience_ids
-    names = [c.name for c in await parties.companies(visit.session, ids=named, limit=len(named))] if named else []
     return {
         "example": first,
         "clause": worded.clause(first, first.quantity) if first else None,
-        "audience": f"Named partners: {', '.join(names)}" if release.audience == "named" else "All partners",
+        "audience": _who_sees_it(await queries.whole_audience(visit.session, release), visit.zone),
     }
+
+
+def _who_sees_it(told: Sequence[queries.WindowRow], zone: str) -> str:
+    """'Named partners: A, B', or stage by stage: 'Inner circle (group); all partners from 2 Dec 2026, 09:00 CST'."""
+    if all(w.partner_id is not None and w.opens_at is None for w in told):
+        return f"Named partners: {', '.join(w.name for w in told)}"
+    stages = []
+    for opens, some in groupby(told, key=lambda w: w.opens_at):
+        names = [
+            "all partners"
+            if w.partner_id is None and w.group_id is None
+            else f"{w.name} (group)"
+            if w.group_id
+            else w.name
+            for w in some
+        ]
+        stages.append(", ".join(names) + (f" from {exact(opens, zone)}" if opens else ""))
+    words = "; ".join(stages)
+    return words[:1].upper() + words[1:]
 
 
 @router.get("/{release_id}")
@@ -247,8 +268,8 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     row = await own(visit, release_id)
     lines = await queries.lines(visit.session, release_id)
     terms = wording.clauses_of(row.clause, row.version, row.terms, row.further)
-    named = row.audience_ids if row.audience == "named" else None
-    law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, named, visit.today)
+    whose = await queries.whose_law(visit.session, row)
+    law = await queries.law_of_terms(visit.session, visit.actor.company_id, terms, whose, visit.today)
     books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)
     limit = await queries.release_limit(visit.session, visit.actor.company_id)
     above = limit is not None and row.value > limit

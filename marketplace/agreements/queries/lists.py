@@ -145,14 +145,19 @@ CROSS JOIN LATERAL (
 class AgreementFilter:
     """Which agreements to list; None = any. ``waiting``: only those that wait for the actor's own signature;
     ``proposed_at``: only those with a proposal of the other side that can be answered at that moment;
-    ``ids``: only these."""
+    ``ids``: only these; ``in_force``: active, renewed or near their end; ``closes_from``, ``closes_before``: the moment the right
+    ends; ``dated_from``, ``dated_before``: the schedule date; each span without its second end."""
 
     status: str | None = None
     clause: str | None = None
     other_id: UUID | None = None
     reference: str | None = None
     part_id: UUID | None = None
+    in_force: bool = False
+    closes_from: datetime | None = None
     closes_before: datetime | None = None
+    dated_from: date | None = None
+    dated_before: date | None = None
     waiting: bool = False
     proposed_at: datetime | None = None
     ids: tuple[UUID, ...] | None = None
@@ -186,6 +191,8 @@ async def agreements(
               SELECT q.agreement_id FROM agreement_proposal q WHERE q.status = 'open' AND q.proposed_by <> $1
               AND (q.maker_id = $1 OR q.holder_id = $1) AND q.valid_until > $11))
           AND ($12::uuid[] IS NULL OR a.id = ANY($12))
+          AND (NOT $13 OR a.status IN ('active', 'renewed', 'expiring')) AND ($14::timestamptz IS NULL OR a.window_closes_at >= $14)
+          AND ($15::date IS NULL OR a.schedule_date >= $15) AND ($16::date IS NULL OR a.schedule_date < $16)
         ORDER BY a.id DESC LIMIT $10
         """,
         actor.company_id,
@@ -200,6 +207,10 @@ async def agreements(
         limit + 1,
         wanted.proposed_at,
         None if wanted.ids is None else list(wanted.ids),
+        wanted.in_force,
+        wanted.closes_from,
+        wanted.dated_from,
+        wanted.dated_before,
     )
     return cut([AgreementRow(**dict(r)) for r in rows], limit, lambda r: [r.id], secret)
 

@@ -292,7 +292,10 @@ def _workbook(path: Path) -> Iterator[Workbook]:
                 # It warns of styles and rules that it leaves out; only cells are read.
                 warnings.simplefilter("ignore")
                 book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        except (InvalidFileException, *_DAMAGED) as error:
+        except (InvalidFileException, OSError, *_DAMAGED) as error:
+            # A ZIP archive without a workbook in it is an OSError, too; only what the disk says has a number.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise invalid("import.damaged", "The workbook cannot be read. Save it again as .xlsx or CSV.") from error
         try:
             yield book

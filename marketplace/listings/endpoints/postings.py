@@ -188,8 +188,8 @@ async def books(session: Reading, actor: ReadsReleases, release_id: UUID, now: N
         raise missing("release.not_found", "No such surplus posting of yours.")
     terms = clauses_of(found.clause, found.version, found.terms, found.further)
     lines = await queries.lines(session, release_id)
-    named = found.audience_ids if found.audience == "named" else None
-    law = await queries.law_of_terms(session, actor.company_id, terms, named, now.date())
+    whose = await queries.whose_law(session, found)
+    law = await queries.law_of_terms(session, actor.company_id, terms, whose, now.date())
     reckoned = await queries.books_of_lines(session, actor.company_id, terms, lines, now.date())
     return ReleaseBooksOut.of(reckoned, law=[FindingOut.model_validate(finding) for finding in law])
 

@@ -19,6 +19,7 @@ from marketplace.listings.queries.audiences import (
     prices,
     release_named,
     whole_audience,
+    whose_law,
     windows,
 )
 from marketplace.listings.queries.books import books_of_lines, law_of_terms
@@ -162,5 +163,6 @@ __all__ = [
     "units",
     "unpromised_for_update",
     "whole_audience",
+    "whose_law",
     "windows",
 ]

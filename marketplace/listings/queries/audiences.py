@@ -246,6 +246,14 @@ async def admitted_later(session: AsyncSession, release_id: UUID) -> Sequence[UU
     return [r["id"] for r in rows]
 
 
+async def whose_law(session: AsyncSession, release: ReleaseRow) -> Sequence[UUID] | None:
+    """The partners whose law is asked before a posting of one's own is published: all that it admits by name or by group, or None
+    where it is open, or opens one day, to everyone."""
+    if release.audience != "named" or release.open_from is not None:
+        return None
+    return sorted({*release.audience_ids, *await admitted_later(session, release.id)})
+
+
 async def release_named(session: AsyncSession, company_id: UUID, reference: str) -> UUID:
     """The id of a posting of the company's own. Raises ``release.not_found``."""
     row = await fetch_one(

@@ -115,6 +115,15 @@ def test_hostile_files_are_refused_in_words(tmp_path: Path, content: bytes, code
     assert len(error.message) < 400
 
 
+def test_an_archive_without_a_workbook_is_damaged_and_no_outage(tmp_path: Path) -> None:
+    path = tmp_path / "macros.xlsm"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        archive.writestr("xl/vbaProject.bin", b"VBA")
+    assert refusal(path).code == "import.damaged"
+
+
 def test_the_open_quote_is_named_by_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "q.csv", 'Part number,Quantity\nA-1,3\nA-2,"4\n' + "A-3,5\n" * 60_000)
     assert refusal(path).extra["line"] == 3
