@@ -69,7 +69,10 @@ _ALTERNATE = frozenset(
     ]
 )
 _MOST_GRAMS = 2_000_000_000
-_TOTALS = re.compile(r"(grand |sub)?totals?|sum|summe|gesamt(summe)?|end of (report|list)", re.IGNORECASE)
+_TOTALS = re.compile(
+    r"(grand |sub)?totals?|sum|(zwischen|gesamt)?summe|gesamt|(end of|ende) (the |der |des )?(report|list|liste|berichts?)",
+    re.IGNORECASE,
+)
 
 
 class Read(NamedTuple):
@@ -100,10 +103,13 @@ class Known:
 
 def is_total(cells: Sequence[str], number: int | None) -> bool:
     """Whether a row is a sum below the others, or the end of a report: a word for it in its first filled cell, and no number
-    of its own."""
-    first = next((cell.strip() for cell in cells if cell.strip()), "")
-    if not _TOTALS.fullmatch(first.rstrip(":.")):
-        return False
+    of its own. A row of several columns with nothing but such a word, what it is the sum of ('Total Houston') and the sum is one, too."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    first = filled[0].strip(":.*-=_ ") if filled else ""
+    if not _TOTALS.fullmatch(first):
+        begun = _TOTALS.match(first)
+        return bool(begun and first[begun.end()] in " :" and len(filled) <= 2 and len(cells) >= 4)
+    first = filled[0]
     return number is None or number >= len(cells) or cells[number].strip() in ("", first)
 
 

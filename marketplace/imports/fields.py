@@ -48,27 +48,27 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "number", "Part number", Kind.TEXT,
             "partnumber partno partnum part pn material materialno materialnumber item itemno itemnumber itemid "
-            "itemcode sku nsn niin stocknumber stockno article artikel articleno articlenumber artno teilenummer "
+            "itemcode sku nsn niin stocknumber stockno article artikel articleno articlenumber artno teilenummer teilenr artikelnummer artikelnr materialnummer materialnr sachnummer ersatzteilnummer nummer "
             "mfrpartnumber mpn productcode product catalogno oempartnumber",
             required=True,
         ),
         field_of(
             "description", "Description", Kind.TEXT,
             "desc itemname name itemdescription partdescription materialdescription productname title text "
-            "bezeichnung nomenclature",
+            "bezeichnung nomenclature benennung beschreibung artikelbezeichnung",
         ),
         field_of(
             "quantity", "Quantity", Kind.QUANTITY,
             "qty qtyonhand onhand quantityonhand qoh stock stockqty available availableqty balance unrestricted "
-            "bestand menge count soh instock units",
+            "bestand menge anzahl lagerbestand stck count soh instock units",
             required=True,
         ),
-        field_of("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit measure"),
+        field_of("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit mengeneinheit basiseinheit me measure"),
         field_of(
             "site", "Site", Kind.TEXT,
-            "warehouse plant location whse wh facility branch depot store storagelocation standort lager werk station",
+            "warehouse plant location whse wh facility branch depot store storagelocation standort lager lagerort werk ort station",
         ),
-        field_of("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz slot aisle position"),
+        field_of("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz lagerfach fach regal platz slot aisle position"),
         field_of("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
         field_of("serial", "Serial", Kind.TEXT, "serialno serialnumber sn sno serialnr seriennummer"),
         field_of("batch", "Batch", Kind.TEXT, "batchno batchnumber lot lotno lotnumber heatno heatnumber charge charg"),
@@ -81,13 +81,13 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "unit_cost", "Unit cost", Kind.AMOUNT,
             "cost stdcost standardcost avgcost averagecost movingaverage map unitvalue bookvalue acquisitionvalue "
-            "standardprice purchaseprice",
+            "standardprice purchaseprice einstandspreis standardpreis gleitenderpreis",
         ),
-        field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice"),
+        field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice preis listenpreis einzelpreis stckpreis preisjestck"),
         field_of(
             "last_issue_on", "Last issue date", Kind.DATE,
             "lastissue lastissuedate lastissued lastusage lastused lastmovement lastmovementdate lastmvmt lastmoved lastmoveddate lastsale lastsold "
-            "lastsaledate lastconsumption lastdemand",
+            "lastsaledate lastconsumption lastdemand letzterabgang letzteentnahme letztebewegung letzterverbrauch letzterverkauf",
         ),
         field_of("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),
         field_of("usage_24", "Usage 24 months", Kind.QUANTITY, "usage24 usage24m 24musage 24monthusage usage24months usage2y last24months demand24"),

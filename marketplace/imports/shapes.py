@@ -13,7 +13,7 @@ _MAKER = field_of("maker", "Maker", Kind.TEXT, "manufacturer mfr mfg mfgr brand 
 _NUMBER = field_of(
     "number", "Part number", Kind.TEXT,
     "partnumber partno partnum part pn ipn material materialno materialnumber item itemno itemnumber itemid itemcode sku nsn "
-    "niin stocknumber article artikel articleno articlenumber artno teilenummer mfrpartnumber mpn productcode product oempartnumber",
+    "niin stocknumber article artikel articleno articlenumber artno teilenummer teilenr artikelnummer artikelnr materialnummer materialnr sachnummer ersatzteilnummer nummer mfrpartnumber mpn productcode product oempartnumber",
     required=True,
 )  # fmt: skip
 _PRICE = "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice newprice preis listenpreis"

@@ -90,6 +90,9 @@ def open_table(
     row, problem = _header(top, delimiter, also_name)
     if problem:
         raise problem
+    below = next((r for r in top if r.number == row.number + 1), None)
+    if below and _goes_on(row, below):
+        row = below
     header = _names(top, row)
     units = next((r for r in top if r.number > row.number), None)
     if units and _only_units(units):
@@ -193,6 +196,15 @@ def _names(top: Sequence[FileRow], row: FileRow) -> tuple[str, ...]:
         else:
             names.append(own or over)
     return tuple(names)
+
+
+def _goes_on(header: FileRow, below: FileRow) -> bool:
+    """Whether a header goes on in the row below: it names columns there, some that the upper row leaves blank, and holds no figure."""
+    upper, lower = (_trimmed(row.cells) for row in (header, below))
+    filled = [(column, cell) for column, cell in enumerate(lower) if cell.strip()]
+    if any(ch.isdigit() for _, cell in filled for ch in cell):
+        return False
+    return _known(below) >= 2 and any(column >= len(upper) or not upper[column].strip() for column, _ in filled)
 
 
 def _only_units(row: FileRow) -> bool:
