@@ -198,7 +198,8 @@ class OrderReturn(Row):
 
 
 class OrderReturnUnit(Row):
-    """A lot of a return, and how many of it. ``travels_as``: the lot that it was split into when it left."""
+    """A lot of a return, and how many of it. ``agreed``: how many of them the seller takes, once it has answered; ``travels_as``: the lot
+    that it was split into when it left."""
 
     __tablename__ = "order_return_unit"
     return_id: Mapped[UUID] = mapped_column(ForeignKey("order_return.id"), primary_key=True)
@@ -208,13 +209,17 @@ class OrderReturnUnit(Row):
     buyer_id: Mapped[UUID]
     quantity: Mapped[int]
     serial: Mapped[str | None]
+    agreed: Mapped[int | None]
     travels_as: Mapped[UUID | None]
     position_id: Mapped[int | None]
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("agreed BETWEEN 0 AND quantity", name="agreed"),
+    )
 
 
 class OrderDifference(Row):
-    """What arrived otherwise than it was shipped, until the two sides have settled what becomes of it."""
+    """What arrived otherwise than it was shipped, until the two sides have settled what becomes of it. ``open``: how many are not."""
 
     __tablename__ = "order_difference"
     id: Mapped[Id]
@@ -225,6 +230,7 @@ class OrderDifference(Row):
     buyer_id: Mapped[UUID]
     kind: Mapped[str]
     quantity: Mapped[int]
+    open: Mapped[int]
     reason_code: Mapped[str]
     note: Mapped[str | None]
     found_by: Mapped[UUID]
@@ -232,6 +238,7 @@ class OrderDifference(Row):
     status: Mapped[str]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
+    answer_code: Mapped[str | None]
     answer_note: Mapped[str | None]
     settled_as: Mapped[str | None]
     settled_at: Mapped[datetime | None]
@@ -242,12 +249,14 @@ class OrderDifference(Row):
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("status IN ('open','disputed','settled')", name="status"),
         CheckConstraint("(status = 'settled') = (settled_as IS NOT NULL)", name="settled"),
+        CheckConstraint("open BETWEEN 0 AND quantity AND (open = 0) = (status = 'settled')", name="open"),
         Index("ix_order_difference_open", "seller_id", "order_id", postgresql_where=text("status <> 'settled'")),
+        Index("ix_order_difference_disputed", "buyer_id", "order_id", postgresql_where=text("status = 'disputed'")),
     )
 
 
 class OrderDifferenceUnit(Row):
-    """Where in the ledger the units of a difference stand: on their way, or in the buyer's custody."""
+    """Where in the ledger the units of a difference stand: on their way, or in the buyer's custody. ``settled``: how many of them are."""
 
     __tablename__ = "order_difference_unit"
     difference_id: Mapped[UUID] = mapped_column(ForeignKey("order_difference.id"), primary_key=True)
@@ -256,8 +265,34 @@ class OrderDifferenceUnit(Row):
     seller_id: Mapped[UUID]
     buyer_id: Mapped[UUID]
     quantity: Mapped[int]
+    settled: Mapped[int] = mapped_column(server_default=text("0"))
     serial: Mapped[str | None]
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("settled BETWEEN 0 AND quantity", name="settled"),
+    )
+
+
+class OrderDifferencePart(Row):
+    """So many units of a difference, settled at one time by one side. Rows are only added."""
+
+    __tablename__ = "order_difference_part"
+    difference_id: Mapped[UUID] = mapped_column(ForeignKey("order_difference.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    settled_as: Mapped[str]
+    quantity: Mapped[int]
+    serials: Mapped[list[str]]
+    note: Mapped[str | None]
+    return_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_return.id"))
+    settled_by: Mapped[UUID]
+    settled_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("number > 0 AND quantity > 0", name="quantity"),
+        CheckConstraint("company_id IN (seller_id, buyer_id)", name="party"),
+    )
 
 
 class OrderCancellation(Row):

@@ -28,6 +28,7 @@ from marketplace.orders.delivery import (
     CANCEL_REASONS,
     DIFFERENCE_REASONS,
     DIFFERENCES,
+    DISPUTE_REASONS,
     REFUSE_REASONS,
     RETURN_REASONS,
     RETURN_STATES,
@@ -325,6 +326,7 @@ async def show_order(visit: Visit, order_id: UUID, form: Form) -> Response:
         done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
         documents=await documents.shown(visit, "order", row.id),
         differences=await queries.differences(visit.session, order_id) if row.shipments else (),
+        parts=await queries.difference_parts(visit.session, order_id) if row.shipments else {},
         returns=await queries.returns(visit.session, order_id) if row.shipments else (),
         cancellation=await queries.cancellation(visit.session, order_id) if row.shipments else None,
         words=WORDING,
@@ -352,7 +354,7 @@ REASONS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 WORDING: Final[Mapping[str, Mapping[str, Any]]] = {
     "kinds": DIFFERENCES, "reasons": DIFFERENCE_REASONS, "settled": SETTLED, "returns": RETURN_REASONS, "refused": REFUSE_REASONS,
-    "states": RETURN_STATES, "cancel": CANCEL_REASONS,
+    "states": RETURN_STATES, "cancel": CANCEL_REASONS, "disputed": DISPUTE_REASONS,
 }  # fmt: skip
 
 
