@@ -23,6 +23,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
 
+_TO_SHIP = text("status = 'accepted' AND requested_on IS NOT NULL")
+
 
 class PurchaseOrder(Row):
     """A partner's purchase from one release. Both sides see this one record. ``payment_days``: those that the posting stated
@@ -64,6 +66,10 @@ class PurchaseOrder(Row):
         Index("ix_purchase_order_seller", "seller_id", text("id DESC")),
         Index("ix_purchase_order_buyer", "buyer_id", text("id DESC")),
         Index("ix_purchase_order_po_upper", "po_upper"),
+        # What is to be shipped by the day on which it is needed.
+        Index("ix_purchase_order_ship_seller", "seller_id", "requested_on", postgresql_where=_TO_SHIP),
+        Index("ix_purchase_order_ship_buyer", "buyer_id", "requested_on", postgresql_where=_TO_SHIP),
+        Index("ix_purchase_order_ship", "requested_on", postgresql_where=_TO_SHIP),
         Index("ix_purchase_order_hold", "hold_expires_at", postgresql_where=text("status = 'placed'")),
         # The calendar: what waits for an answer, by when.
         Index(
@@ -161,6 +167,9 @@ class OrderShipment(Row):
     )
 
 
+_OPEN_RETURN = text("status IN ('asked','agreed','shipped')")
+
+
 class OrderReturn(Row):
     """Units on their way back to the seller: bought ones that it agreed to take, or ones that were not accepted."""
 
@@ -192,8 +201,10 @@ class OrderReturn(Row):
         CheckConstraint("of_units IN ('bought','not_accepted')", name="of_units"),
         CheckConstraint("status IN ('asked','agreed','refused','withdrawn','shipped','received')", name="status"),
         CheckConstraint("credit_percent BETWEEN 0 AND 100 AND credited >= 0", name="credit"),
-        Index("ix_order_return_waits_seller", "seller_id", "order_id", postgresql_where=text("status IN ('asked','shipped')")),
-        Index("ix_order_return_waits_buyer", "buyer_id", "order_id", postgresql_where=text("status = 'agreed'")),
+        Index("ix_order_return_open_seller", "seller_id", "order_id", postgresql_where=_OPEN_RETURN),
+        Index("ix_order_return_open_buyer", "buyer_id", "order_id", postgresql_where=_OPEN_RETURN),
+        Index("ix_order_return_asked", "asked_at", postgresql_where=text("status = 'asked'")),
+        Index("ix_order_return_agreed", "answered_at", postgresql_where=text("status = 'agreed'")),
     )  # fmt: skip
 
 
@@ -251,7 +262,8 @@ class OrderDifference(Row):
         CheckConstraint("(status = 'settled') = (settled_as IS NOT NULL)", name="settled"),
         CheckConstraint("open BETWEEN 0 AND quantity AND (open = 0) = (status = 'settled')", name="open"),
         Index("ix_order_difference_open", "seller_id", "order_id", postgresql_where=text("status <> 'settled'")),
-        Index("ix_order_difference_disputed", "buyer_id", "order_id", postgresql_where=text("status = 'disputed'")),
+        Index("ix_order_difference_open_buyer", "buyer_id", "order_id", postgresql_where=text("status <> 'settled'")),
+        Index("ix_order_difference_found", "found_at", postgresql_where=text("status <> 'settled'")),
     )
 
 
@@ -374,6 +386,7 @@ class Quote(Row):
         # What waits, by when.
         Index("ix_quote_open_seller", "seller_id", "expires_at", postgresql_where=text("ended_at IS NULL")),
         Index("ix_quote_open_buyer", "buyer_id", "expires_at", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_quote_open", "expires_at", postgresql_where=text("ended_at IS NULL")),
     )
 
 

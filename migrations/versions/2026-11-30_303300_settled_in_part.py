@@ -63,6 +63,23 @@ _BACKFILL = (
         "WHERE r.id = u.return_id AND (r.status IN ('agreed', 'shipped', 'received') OR r.status = 'withdrawn' AND r.answered_at IS NOT NULL)"
     ),
 )
+_OPEN_RETURN = "status IN ('asked','agreed','shipped')"
+_TO_SHIP = "status = 'accepted' AND requested_on IS NOT NULL"
+_INDEXES = (
+    # What waits for a side, and for the clock that reminds.
+    "CREATE INDEX ix_order_difference_open_buyer ON order_difference (buyer_id, order_id) WHERE status <> 'settled'",
+    "CREATE INDEX ix_order_difference_found ON order_difference (found_at) WHERE status <> 'settled'",
+    "DROP INDEX ix_order_return_waits_seller",
+    "DROP INDEX ix_order_return_waits_buyer",
+    f"CREATE INDEX ix_order_return_open_seller ON order_return (seller_id, order_id) WHERE {_OPEN_RETURN}",
+    f"CREATE INDEX ix_order_return_open_buyer ON order_return (buyer_id, order_id) WHERE {_OPEN_RETURN}",
+    "CREATE INDEX ix_order_return_asked ON order_return (asked_at) WHERE status = 'asked'",
+    "CREATE INDEX ix_order_return_agreed ON order_return (answered_at) WHERE status = 'agreed'",
+    f"CREATE INDEX ix_purchase_order_ship_seller ON purchase_order (seller_id, requested_on) WHERE {_TO_SHIP}",
+    f"CREATE INDEX ix_purchase_order_ship_buyer ON purchase_order (buyer_id, requested_on) WHERE {_TO_SHIP}",
+    f"CREATE INDEX ix_purchase_order_ship ON purchase_order (requested_on) WHERE {_TO_SHIP}",
+    "CREATE INDEX ix_quote_open ON quote (expires_at) WHERE ended_at IS NULL",
+)
 
 
 def upgrade() -> None:
@@ -88,9 +105,8 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_order_return_unit_agreed"), "order_return_unit", "agreed BETWEEN 0 AND quantity"
     )
-    op.execute(
-        "CREATE INDEX ix_order_difference_disputed ON order_difference (buyer_id, order_id) WHERE status = 'disputed'"
-    )
+    for statement in _INDEXES:
+        op.execute(statement)
     op.execute("ALTER TABLE order_difference_part ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE order_difference_part FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY app_read ON order_difference_part FOR SELECT TO backstock_app USING {_PARTY}")
@@ -113,7 +129,18 @@ def downgrade() -> None:
         "OR EXISTS (SELECT 1 FROM order_return_unit WHERE agreed < quantity) "
         "THEN RAISE EXCEPTION 'something was settled in part; it could not be told of any more'; END IF; END $$"
     )
-    op.drop_index("ix_order_difference_disputed", "order_difference")
+    for name, table in (
+        ("ix_order_difference_open_buyer", "order_difference"), ("ix_order_return_open_seller", "order_return"),
+        ("ix_order_return_open_buyer", "order_return"), ("ix_order_difference_found", "order_difference"),
+        ("ix_order_return_asked", "order_return"), ("ix_order_return_agreed", "order_return"),
+        ("ix_purchase_order_ship_seller", "purchase_order"), ("ix_purchase_order_ship_buyer", "purchase_order"),
+        ("ix_purchase_order_ship", "purchase_order"), ("ix_quote_open", "quote"),
+    ):  # fmt: skip
+        op.drop_index(name, table)
+    op.execute(
+        "CREATE INDEX ix_order_return_waits_seller ON order_return (seller_id, order_id) WHERE status IN ('asked','shipped')"
+    )
+    op.execute("CREATE INDEX ix_order_return_waits_buyer ON order_return (buyer_id, order_id) WHERE status = 'agreed'")
     op.execute("DROP POLICY app_update ON order_difference_unit")
     op.execute("REVOKE UPDATE (settled) ON order_difference_unit FROM backstock_app")
     op.drop_column("order_return_unit", "agreed")

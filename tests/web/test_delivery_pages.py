@@ -143,16 +143,23 @@ async def test_a_difference_and_a_return_are_settled_in_part(
     assert (refused.status_code, "Only 5 of 5 are open, not 6." in plain(refused)) == (409, True)
     await press(seller, differs, answer="lost", quantity="3", reason="counted", note="Scanned twice")
     looked_at = {"open": re.findall(r'name="open" value="(\d+)"', page.text)[0]}
-    stale = await seller.post(
-        differs, data=sent(page, **looked_at, answer="lost", quantity="2", reason="", note="")
-    )
+    stale = await seller.post(differs, data=sent(page, **looked_at, answer="lost", quantity="2", reason="", note=""))
     assert (stale.status_code, "Meanwhile 2 of 5 are open, not 5" in plain(stale)) == (409, True)
     for who in (seller, buyer):
         seen = plain(await who.get(differs))
-        for words in ("3 of 5", "Lost on the way", "2 of 5", "Disputed by the seller: counted when it was packed.", "Scanned twice"):
+        for words in (
+            "3 of 5",
+            "Lost on the way",
+            "2 of 5",
+            "Disputed by the seller: counted when it was packed.",
+            "Scanned twice",
+        ):
             assert words in seen, words
         assert "2: disputed by the seller, counted when it was packed" in plain(await who.get(order))
-    assert "disputed" in plain(await buyer.get("/orders?status=settle")) or order in (await buyer.get("/orders?status=settle")).text
+    assert (
+        "disputed" in plain(await buyer.get("/orders?status=settle"))
+        or order in (await buyer.get("/orders?status=settle")).text
+    )
     await press(buyer, differs, quantity="1", note="")
     await press(buyer, differs, note="")
     story = plain(await seller.get(order))

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.orders import queries, service
@@ -351,7 +350,7 @@ class _Asked:
     serials: list[str]
 
 
-async def _asked_for(session: AsyncSession, order_id: UUID, return_id: UUID) -> list[_Asked]:
+async def _asked_for(session: ReadSession | WriteSession, order_id: UUID, return_id: UUID) -> list[_Asked]:
     parts = {x.line_no: x.part_number for x in await queries.lines(session, order_id)}
     found: dict[int, _Asked] = {}
     for u in await queries.return_units(session, return_id):

@@ -108,7 +108,9 @@ async def test_damaged_units_go_back_in_part_are_scrapped_in_part_and_kept_in_pa
     (found,) = (await order.detail())["differences"]
     url = f"{order.url}/differences/{found['id']}"
     await ok(job.planner.post(f"{url}/answer", json={"answer": "send_back", "quantity": 2}))
-    await ok(job.planner.post(f"{url}/answer", json={"answer": "scrap", "quantity": 1, "note": "Not worth the freight."}))
+    await ok(
+        job.planner.post(f"{url}/answer", json={"answer": "scrap", "quantity": 1, "note": "Not worth the freight."})
+    )
     await ok(job.planner.post(f"{url}/answer", json={"answer": "send_back", "quantity": 1}))
     await ok(job.buyer.post(f"{url}/take", json={"note": "We dry it."}))
     assert await order.stands() == {"shelf": 4, "bought": 2, "custody": 3, "scrap": 1}
