@@ -39,7 +39,8 @@ def way_words(kind: str, found: Mapping[str, Any]) -> str | None:
             [" ".join(str(found[x]) for x in ("carrier", "tracking") if found.get(x))] if found.get("carrier") else []
         )
         said += [f"{found['credited']} credited"] if found.get("credited") else []
-        return f"{': '.join(said)}.{note}"
+        first, *more = said
+        return f"{first}{': ' if more else ''}{'; '.join(more)}.{note}"
     if kind == "rest_cancelled":
         return f"{found['what']}: {CANCEL_REASONS.get(found['reason'], 'its agreement was ended').lower()}.{note}"
     if kind.startswith("cancel_"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.orders import queries, service
 from marketplace.orders.delivery import (
+    ANSWER_DAYS,
     ANSWER_WORDS,
     ANSWERS,
     CANCEL_ANSWERS,
@@ -232,14 +235,16 @@ async def _difference_page(visit: Visit, order_id: UUID, difference_id: UUID, fo
         (a, ANSWER_WORDS[a], _ABOUT[a]) for a in ANSWERS[row.kind] if not (a == "dispute" and row.status == "disputed")
     ]
     title, effect, label = _TAKE[row.kind]
+    many = "1 becomes" if row.open == 1 else "as many as you say become"
     effects = (
         [f"{effect}: nothing was too many."] if row.kind == "over"
-        else [f"{effect}: {'as many as you say' if row.open > 1 else 'it'} become{'' if row.open > 1 else 's'} yours, under the agreement.", "Owe their price.", f"Tell {order.seller}."]
+        else [f"{effect}: {many} yours, under the agreement.", "Owe their price.", f"Tell {order.seller}."]
     )  # fmt: skip
     parts = (await queries.difference_parts(visit.session, order_id)).get(row.id, ())
     made = {p.return_id for p in parts if p.return_id}
     return visit.show(
         "orders/difference.html", order=order, row=row, form=form, words=WORDING, where=_WHERE[row.kind], parts=parts,
+        answer_by=local_day(row.found_at + timedelta(days=ANSWER_DAYS), visit.zone),
         returns=[r for r in await queries.returns(visit.session, order_id) if r.id in made] if made else (),
         reasons=list(DISPUTE_REASONS[row.kind].items()),
         answers=answers if selling and open_ and visit.actor.may("order.decide") else (),
@@ -419,7 +424,9 @@ async def _answer(session: WriteSession, actor: Actor, order_id: UUID, return_id
     if agree and not portions:
         fields.wrong("answer", "You take none of them: choose Refuse, with a reason.")
     elif fewer or not agree:
-        reason = fields.one_of("reason", "why not", REFUSE_REASONS)
+        reason = fields.one_of(
+            "reason", "why you refuse them" if not agree else "why you do not take the others", REFUSE_REASONS
+        )
     fields.check()
     await service.answer_return(
         session, actor, order_id, return_id, agree=agree, credit_percent=percent, reason=reason, note=form.value("note"), now=now,

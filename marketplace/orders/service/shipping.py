@@ -88,7 +88,7 @@ async def ship(
     )
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer", "warehouse"))
-    part = f" Shipment {number}: {count(sent, 'unit')}, {partly['left']:,} still to come." if partly else ""
+    part = f" Shipment {number}: {count(sent, 'unit')}, {partly['left'] or 'nothing'} still to come." if partly else ""
     await announce(
         session, "order.shipped", order_id, (order.seller_id, order.buyer_id), order.reference, people,
         f"Order {order.reference} is on its way", f"{order.seller} shipped: {consignment.words()}.{part}",
