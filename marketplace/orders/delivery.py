@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 from uuid import UUID
@@ -98,9 +99,9 @@ RETURN_STATES: Final[Mapping[str, str]] = MappingProxyType(
         "withdrawn": "withdrawn", "shipped": "on its way back", "received": "back at the seller's",
     }
 )  # fmt: skip
-ANSWER_DAYS: Final = 15
-"""Within how many days a side says what becomes of a difference or a return, and sends back what was agreed on: the routine time to respond
-of the agreements that the clauses were drawn from. Nothing happens by itself when they are over: the other side sees that it is late."""
+ANSWER_TIME: Final = timedelta(days=15)
+"""Within which time a side says what becomes of a difference or a return, and sends back what was agreed on: the routine time to respond
+of the agreements that the clauses were drawn from. Nothing happens by itself when it is over: the other side sees that it is late."""
 MOST_NOTE: Final = 500
 MOST_SHIPMENTS: Final = 200
 """An order with more is a mistake of a program."""

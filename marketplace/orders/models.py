@@ -185,6 +185,8 @@ class OrderReturn(Row):
     status: Mapped[str]
     asked_by: Mapped[UUID]
     asked_at: Mapped[datetime]
+    answer_by: Mapped[datetime | None]
+    send_by: Mapped[datetime | None]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
     answer_code: Mapped[str | None]
@@ -203,8 +205,8 @@ class OrderReturn(Row):
         CheckConstraint("credit_percent BETWEEN 0 AND 100 AND credited >= 0", name="credit"),
         Index("ix_order_return_open_seller", "seller_id", "order_id", postgresql_where=_OPEN_RETURN),
         Index("ix_order_return_open_buyer", "buyer_id", "order_id", postgresql_where=_OPEN_RETURN),
-        Index("ix_order_return_asked", "asked_at", postgresql_where=text("status = 'asked'")),
-        Index("ix_order_return_agreed", "answered_at", postgresql_where=text("status = 'agreed'")),
+        Index("ix_order_return_asked", "answer_by", postgresql_where=text("status = 'asked'")),
+        Index("ix_order_return_agreed", "send_by", postgresql_where=text("status = 'agreed'")),
     )  # fmt: skip
 
 
@@ -246,6 +248,7 @@ class OrderDifference(Row):
     note: Mapped[str | None]
     found_by: Mapped[UUID]
     found_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
     status: Mapped[str]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
@@ -263,7 +266,7 @@ class OrderDifference(Row):
         CheckConstraint("open BETWEEN 0 AND quantity AND (open = 0) = (status = 'settled')", name="open"),
         Index("ix_order_difference_open", "seller_id", "order_id", postgresql_where=text("status <> 'settled'")),
         Index("ix_order_difference_open_buyer", "buyer_id", "order_id", postgresql_where=text("status <> 'settled'")),
-        Index("ix_order_difference_found", "found_at", postgresql_where=text("status <> 'settled'")),
+        Index("ix_order_difference_answer", "answer_by", postgresql_where=text("status = 'open'")),
     )
 
 

@@ -3,7 +3,8 @@
 Until now the seller answered a difference as a whole, and agreed to a return as a whole. Now so many of a difference's units are settled at
 a time, each time a record of its own that stays; how many are open, and which of its units are settled, is kept beside it. Of a return the
 seller says of each lot how many it takes. What was settled before becomes one part that is all of it; who took units after all is read
-from the order's story.
+from the order's story. A difference and a return now say by when they are to be answered, and what was agreed on by when it is to be sent: within
+15 days, of those that are open already counted from today, so that nobody is late by this.
 
 Undo: downgrade() drops the parts and the columns; it is refused where something was settled in parts or agreed to in part, since that could
 not be told of then.
@@ -59,6 +60,17 @@ _BACKFILL = (
     "UPDATE order_difference SET open = CASE WHEN status = 'settled' THEN 0 ELSE quantity END",
     "UPDATE order_difference SET answer_code = 'other' WHERE status = 'disputed'",
     (
+        "UPDATE order_difference SET answer_by = CASE WHEN status = 'open' THEN greatest(found_at, now()) ELSE found_at END + interval '15 days'"
+    ),
+    (
+        "UPDATE order_return SET answer_by = CASE WHEN status = 'asked' THEN greatest(asked_at, now()) ELSE asked_at END + interval '15 days' "
+        "WHERE of_units = 'bought'"
+    ),
+    (
+        "UPDATE order_return SET send_by = CASE WHEN status = 'agreed' THEN greatest(answered_at, now()) ELSE answered_at END + interval '15 days' "
+        "WHERE answered_at IS NOT NULL AND status <> 'refused'"
+    ),
+    (
         "UPDATE order_return_unit u SET agreed = u.quantity FROM order_return r "
         "WHERE r.id = u.return_id AND (r.status IN ('agreed', 'shipped', 'received') OR r.status = 'withdrawn' AND r.answered_at IS NOT NULL)"
     ),
@@ -68,13 +80,13 @@ _TO_SHIP = "status = 'accepted' AND requested_on IS NOT NULL"
 _INDEXES = (
     # What waits for a side, and for the clock that reminds.
     "CREATE INDEX ix_order_difference_open_buyer ON order_difference (buyer_id, order_id) WHERE status <> 'settled'",
-    "CREATE INDEX ix_order_difference_found ON order_difference (found_at) WHERE status <> 'settled'",
+    "CREATE INDEX ix_order_difference_answer ON order_difference (answer_by) WHERE status = 'open'",
     "DROP INDEX ix_order_return_waits_seller",
     "DROP INDEX ix_order_return_waits_buyer",
     f"CREATE INDEX ix_order_return_open_seller ON order_return (seller_id, order_id) WHERE {_OPEN_RETURN}",
     f"CREATE INDEX ix_order_return_open_buyer ON order_return (buyer_id, order_id) WHERE {_OPEN_RETURN}",
-    "CREATE INDEX ix_order_return_asked ON order_return (asked_at) WHERE status = 'asked'",
-    "CREATE INDEX ix_order_return_agreed ON order_return (answered_at) WHERE status = 'agreed'",
+    "CREATE INDEX ix_order_return_asked ON order_return (answer_by) WHERE status = 'asked'",
+    "CREATE INDEX ix_order_return_agreed ON order_return (send_by) WHERE status = 'agreed'",
     f"CREATE INDEX ix_purchase_order_ship_seller ON purchase_order (seller_id, requested_on) WHERE {_TO_SHIP}",
     f"CREATE INDEX ix_purchase_order_ship_buyer ON purchase_order (buyer_id, requested_on) WHERE {_TO_SHIP}",
     f"CREATE INDEX ix_purchase_order_ship ON purchase_order (requested_on) WHERE {_TO_SHIP}",
@@ -87,6 +99,10 @@ def upgrade() -> None:
     op.execute(_TABLE)
     op.add_column("order_difference", sa.Column("open", sa.Integer(), nullable=True))
     op.add_column("order_difference", sa.Column("answer_code", sa.Text(), nullable=True))
+    moment = sa.DateTime(timezone=True)
+    op.add_column("order_difference", sa.Column("answer_by", moment, nullable=True))
+    op.add_column("order_return", sa.Column("answer_by", moment, nullable=True))
+    op.add_column("order_return", sa.Column("send_by", moment, nullable=True))
     op.add_column(
         "order_difference_unit", sa.Column("settled", sa.Integer(), nullable=False, server_default=sa.text("0"))
     )
@@ -94,6 +110,7 @@ def upgrade() -> None:
     for statement in _BACKFILL:
         op.execute(statement)
     op.alter_column("order_difference", "open", nullable=False)
+    op.alter_column("order_difference", "answer_by", nullable=False)
     op.create_check_constraint(
         op.f("ck_order_difference_open"),
         "order_difference",
@@ -116,6 +133,7 @@ def upgrade() -> None:
     op.execute("GRANT SELECT ON order_difference_part TO backstock_worker")
     op.execute("GRANT UPDATE (open, answer_code) ON order_difference TO backstock_app")
     op.execute("GRANT UPDATE (agreed) ON order_return_unit TO backstock_app")
+    op.execute("GRANT UPDATE (send_by) ON order_return TO backstock_app")
     op.execute(
         f"CREATE POLICY app_update ON order_difference_unit FOR UPDATE TO backstock_app USING {_PARTY} WITH CHECK {_PARTY}"
     )
@@ -131,7 +149,7 @@ def downgrade() -> None:
     )
     for name, table in (
         ("ix_order_difference_open_buyer", "order_difference"), ("ix_order_return_open_seller", "order_return"),
-        ("ix_order_return_open_buyer", "order_return"), ("ix_order_difference_found", "order_difference"),
+        ("ix_order_return_open_buyer", "order_return"), ("ix_order_difference_answer", "order_difference"),
         ("ix_order_return_asked", "order_return"), ("ix_order_return_agreed", "order_return"),
         ("ix_purchase_order_ship_seller", "purchase_order"), ("ix_purchase_order_ship_buyer", "purchase_order"),
         ("ix_purchase_order_ship", "purchase_order"), ("ix_quote_open", "quote"),
@@ -145,6 +163,9 @@ def downgrade() -> None:
     op.execute("REVOKE UPDATE (settled) ON order_difference_unit FROM backstock_app")
     op.drop_column("order_return_unit", "agreed")
     op.drop_column("order_difference_unit", "settled")
+    op.drop_column("order_return", "send_by")
+    op.drop_column("order_return", "answer_by")
+    op.drop_column("order_difference", "answer_by")
     op.drop_column("order_difference", "answer_code")
     op.drop_column("order_difference", "open")
     op.drop_table("order_difference_part")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -17,7 +17,6 @@ from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.orders import queries, service
 from marketplace.orders.delivery import (
-    ANSWER_DAYS,
     ANSWER_WORDS,
     ANSWERS,
     CANCEL_ANSWERS,
@@ -244,7 +243,7 @@ async def _difference_page(visit: Visit, order_id: UUID, difference_id: UUID, fo
     made = {p.return_id for p in parts if p.return_id}
     return visit.show(
         "orders/difference.html", order=order, row=row, form=form, words=WORDING, where=_WHERE[row.kind], parts=parts,
-        answer_by=local_day(row.found_at + timedelta(days=ANSWER_DAYS), visit.zone),
+        answer_by=local_day(row.answer_by, visit.zone),
         returns=[r for r in await queries.returns(visit.session, order_id) if r.id in made] if made else (),
         reasons=list(DISPUTE_REASONS[row.kind].items()),
         answers=answers if selling and open_ and visit.actor.may("order.decide") else (),
@@ -365,6 +364,12 @@ async def _asked_for(session: ReadSession | WriteSession, order_id: UUID, return
     return list(found.values())
 
 
+def _due(row: queries.ReturnRow, zone: str) -> date | None:
+    """By which day the next step of a return is to be done; None where nobody was given one."""
+    by = {"asked": row.answer_by, "agreed": row.send_by}.get(row.status)
+    return local_day(by, zone) if by else None
+
+
 async def _return_page(visit: Visit, order_id: UUID, return_id: UUID, form: Form) -> Response:
     order = await queries.order(visit.session, order_id)
     row = await queries.goods_return(visit.session, return_id)
@@ -377,7 +382,7 @@ async def _return_page(visit: Visit, order_id: UUID, return_id: UUID, form: Form
     asked = await _asked_for(visit.session, order_id, return_id) if step == "answer" else ()
     return visit.show(
         "orders/return.html", order=order, row=row, form=form, step=step, words=WORDING, here=f"/orders/{order_id}/returns/{return_id}",
-        back=f"/orders/{order_id}", asked=asked, refuse_reasons=list(REFUSE_REASONS.items()), sites=[(str(s.id), s.name) for s in sites],
+        back=f"/orders/{order_id}", asked=asked, due=_due(row, visit.zone), refuse_reasons=list(REFUSE_REASONS.items()), sites=[(str(s.id), s.name) for s in sites],
         credited=Money(row.credited, order.currency) if row.credited is not None else None,
         crumbs=[("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     )  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Final
 
 from marketplace.agreements.queries.notices import GOES_ON, STANDS
 from marketplace.obligations.kinds import ObligationKind
-from marketplace.orders.delivery import ANSWER_DAYS
 
 PARAMETERS: Final = "asked AS (SELECT $1::uuid, $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::uuid)"
 """Gives every parameter its type, also where no piece that uses it was chosen. Never read."""
@@ -97,17 +96,10 @@ _OF_ORDER = (
     "(SELECT s.timezone FROM site s WHERE s.id = o.ship_to_site_id) AS zone"
 )
 _NEEDED_BY = "((o.requested_on + 1)::timestamp AT TIME ZONE coalesce((SELECT s.timezone FROM site s WHERE s.id = o.ship_to_site_id), 'UTC'))"
-_SINCE = f"$3::timestamptz - interval '{ANSWER_DAYS} days'"
-_UNTIL = f"$4::timestamptz - interval '{ANSWER_DAYS} days'"
 
 
 def _sides(table: str, owes: str, owed: str) -> tuple[tuple[str, str], ...]:
     return (("mine", f"{table}.{owes}_id = $1"), ("theirs", f"{table}.{owed}_id = $1"), ("all", "true"))
-
-
-def _answered_in(column: str) -> tuple[str, str]:
-    """When an answer is due that is given within ``ANSWER_DAYS`` of a stored time, and the bounds of that time."""
-    return f"({column} + interval '{ANSWER_DAYS} days')", f"{column} > {_SINCE} AND {column} <= {_UNTIL}"
 
 
 PIECES: Final = (
@@ -139,21 +131,21 @@ PIECES: Final = (
     ),
     *(
         Piece(
-            kind, _answered_in(since)[0], f"{t}.id",
+            kind, due, f"{t}.id",
             _OF_ORDER.format(t=t, started=since, owes=owes, owed=owed, part=part, quantity=quantity, detail=detail),
-            f"{table} {t} JOIN purchase_order o ON o.id = {t}.order_id", where, _sides(t, owes, owed), "o.agreement_id", _answered_in(since)[1],
+            f"{table} {t} JOIN purchase_order o ON o.id = {t}.order_id", where, _sides(t, owes, owed), "o.agreement_id",
         )
-        for kind, table, t, since, owes, owed, where, part, quantity, detail in (
+        for kind, table, t, since, due, owes, owed, where, part, quantity, detail in (
             (
-                ObligationKind.ANSWER_DIFFERENCE, "order_difference", "d", "d.found_at", "seller", "buyer", "d.status = 'open'",
+                ObligationKind.ANSWER_DIFFERENCE, "order_difference", "d", "d.found_at", "d.answer_by", "seller", "buyer", "d.status = 'open'",
                 "(SELECT x.part_id FROM order_line x WHERE x.order_id = d.order_id AND x.line_no = d.line_no)", "d.open", "d.kind",
             ),
             (
-                ObligationKind.ANSWER_RETURN, "order_return", "r", "r.asked_at", "seller", "buyer", "r.status = 'asked'", "NULL::uuid",
+                ObligationKind.ANSWER_RETURN, "order_return", "r", "r.asked_at", "r.answer_by", "seller", "buyer", "r.status = 'asked'", "NULL::uuid",
                 _OF_RETURN, "''",
             ),
             (
-                ObligationKind.SEND_RETURN, "order_return", "r", "r.answered_at", "buyer", "seller", "r.status = 'agreed'", "NULL::uuid",
+                ObligationKind.SEND_RETURN, "order_return", "r", "r.answered_at", "r.send_by", "buyer", "seller", "r.status = 'agreed'", "NULL::uuid",
                 _OF_RETURN, "''",
             ),
         )

@@ -115,6 +115,7 @@ class DifferenceRow:
     reason_code: str
     note: str | None
     found_at: datetime
+    answer_by: datetime
     status: str
     answered_at: datetime | None
     answer_code: str | None
@@ -128,7 +129,7 @@ class DifferenceRow:
 
 _DIFFERENCE = """
 SELECT d.id, d.order_id, d.shipment_id, s.number AS shipment, d.line_no, p.number AS part_number, p.uom, d.kind, d.quantity, d.open,
-       d.reason_code, d.note, d.found_at, d.status, d.answered_at, d.answer_code, d.answer_note, d.settled_as, d.settled_at, d.return_id,
+       d.reason_code, d.note, d.found_at, d.answer_by, d.status, d.answered_at, d.answer_code, d.answer_note, d.settled_as, d.settled_at, d.return_id,
        t.serials, t.open_serials
 FROM order_difference d JOIN order_shipment s ON s.id = d.shipment_id
 JOIN order_line x ON x.order_id = d.order_id AND x.line_no = d.line_no JOIN part p ON p.id = x.part_id
@@ -227,6 +228,8 @@ class ReturnRow:
     note: str | None
     status: str
     asked_at: datetime
+    answer_by: datetime | None
+    send_by: datetime | None
     answered_at: datetime | None
     answer_code: str | None
     answer_note: str | None
@@ -245,7 +248,7 @@ class ReturnRow:
 
 
 _RETURN = """
-SELECT r.id, r.order_id, r.number, r.of_units, r.reason_code, r.note, r.status, r.asked_at, r.answered_at, r.answer_code, r.answer_note,
+SELECT r.id, r.order_id, r.number, r.of_units, r.reason_code, r.note, r.status, r.asked_at, r.answer_by, r.send_by, r.answered_at, r.answer_code, r.answer_note,
        r.credit_percent, r.to_site_id, site_card(r.to_site_id) ->> 'name' AS to_site, r.carrier, r.tracking, r.shipped_at,
        r.received_at, r.credited, coalesce(t.units, 0)::int AS units, coalesce(t.what, '') AS what, coalesce(t.asked, 0)::int AS asked, t.left_here
 FROM order_return r

@@ -119,6 +119,9 @@ class DifferenceOut(BaseModel):
     reason_code: str
     note: str | None
     found_at: datetime
+    answer_by: datetime = Field(
+        description="By when the seller says what becomes of it; nothing happens by itself then."
+    )
     status: str
     answer_code: str | None = Field(description="Why the seller disputes it.")
     answer_note: str | None
@@ -149,6 +152,8 @@ class ReturnOut(BaseModel):
     note: str | None
     status: str
     asked_at: datetime
+    answer_by: datetime | None = Field(description="By when the seller answers.")
+    send_by: datetime | None = Field(description="By when the buyer sends what was agreed on.")
     answer_code: str | None
     answer_note: str | None
     credit_percent: int | None

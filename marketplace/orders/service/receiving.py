@@ -22,6 +22,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import held_lots_for_update, places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
+from marketplace.orders.delivery import ANSWER_TIME
 from marketplace.orders.service.selling import owe_price
 from marketplace.orders.service.shared import announce, mine, moved, tell
 from marketplace.orders.service.shipping import on_the_way
@@ -263,11 +264,12 @@ async def _note_differences(
     made = await fetch(
         session,
         "INSERT INTO order_difference (order_id, shipment_id, line_no, seller_id, buyer_id, kind, quantity, open, reason_code, note, "
-        "found_by, found_at, status) SELECT $1, $2, n.line_no, $3, $4, n.kind, n.quantity, n.quantity, n.code, nullif(n.note, ''), $5, $6, 'open' "
+        "found_by, found_at, answer_by, status) SELECT $1, $2, n.line_no, $3, $4, n.kind, n.quantity, n.quantity, n.code, nullif(n.note, ''), $5, $6, $12, "
+        "'open' "
         "FROM unnest($7::int[], $8::text[], $9::int[], $10::text[], $11::text[]) AS n (line_no, kind, quantity, code, note) "
         "RETURNING id, line_no, kind",
         order.id, shipment_id, order.seller_id, order.buyer_id, actor.user_id, now, [r[0] for r in rows], [r[1] for r in rows],
-        [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows],
+        [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows], now + ANSWER_TIME,
     )  # fmt: skip
     where = [(m["id"], w) for m in made for w in held_up.get((m["line_no"], m["kind"]), ())]
     await execute(

@@ -23,6 +23,7 @@ from marketplace.ledger.queries import held_lots_for_update, places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
 from marketplace.orders.delivery import (
+    ANSWER_TIME,
     MOST_NOTE,
     MOST_RETURNS,
     REFUSE_REASONS,
@@ -191,9 +192,9 @@ async def _insert(
     made: UUID = await fetch_value(
         session,
         "INSERT INTO order_return (order_id, number, seller_id, buyer_id, of_units, reason_code, note, status, asked_by, asked_at, "
-        "answered_by, answered_at, to_site_id) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13) RETURNING id",
+        "answered_by, answered_at, to_site_id, answer_by, send_by) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) RETURNING id",
         order.id, number, order.seller_id, order.buyer_id, of_units, reason, note.strip() or None, status, actor.user_id, now, *answered,
-        to_site,
+        to_site, *((None, now + ANSWER_TIME) if agreed else (now + ANSWER_TIME, None)),
     )  # fmt: skip
     await execute(
         session,
@@ -279,8 +280,8 @@ async def answer_return(
     )  # fmt: skip
     await execute(
         session, "UPDATE order_return SET status = 'agreed', answered_by = $2, answered_at = $3, answer_code = $4, answer_note = $5, "
-        "credit_percent = $6, to_site_id = $7 WHERE id = $1",
-        found.id, actor.user_id, now, reason or None, note.strip() or None, credit_percent, to_site,
+        "credit_percent = $6, to_site_id = $7, send_by = $8 WHERE id = $1",
+        found.id, actor.user_id, now, reason or None, note.strip() or None, credit_percent, to_site, now + ANSWER_TIME,
     )  # fmt: skip
     agreed = await queries.goods_return(session, found.id)
     words = f"{credit_percent} % of the price is credited when they are back"
