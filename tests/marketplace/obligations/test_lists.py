@@ -43,9 +43,9 @@ async def test_an_offer_a_shipment_a_difference_and_a_return_are_due_from_one_si
         offer = {"answers": 0, "lines": [{**wish_line, "unit_price": "70.00"}], "hours": 72}
         await ok(job.planner.post(f"{API}/quotes/{quote}/offers", json=offer))
         (mine,) = await due(job.buyer, side="mine")
-        assert (mine["kind"], mine["path"], mine["owed"]) == ("answer_offer", f"/quotes/{quote}", world.maker.name)
+        assert (mine["kind"], mine["record_id"], mine["owed"]) == ("answer_offer", quote, world.maker.name)
         assert await kinds(job.planner) == {"answer_offer": False}
-        await ok(job.buyer.post(f"{API}/quotes/{quote}/decline", json={"reason": "price"}))
+        await ok(job.buyer.post(f"{API}/quotes/{quote}/decline", json={"version": 1, "reason": "price"}))
         assert await due(job.buyer) == await due(job.planner) == []
 
         line = {"listing_id": job.listing, "quantity": 6}
