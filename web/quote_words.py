@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from marketplace.agreements.phrases import deadline
 from marketplace.kit.money import Money
 from marketplace.orders.queries import MessageRow, QuoteRow, VersionRow
 from marketplace.orders.quoting import REASONS, WORDS
@@ -39,13 +40,15 @@ def next_words(quote: QuoteRow, company_is_seller: bool, now: datetime) -> str:
     return f"This request is {WORDS[shown]}{f' by {quote.ended_by}' if shown in ('declined', 'withdrawn') else ''}.{f' {said}.' if said else ''}"
 
 
-def history(quote: QuoteRow, versions: Sequence[VersionRow], messages: Sequence[MessageRow]) -> list[dict[str, Any]]:
-    """What was asked, offered and written, and how it ended, in the order of time, as ui/unit.html wants them."""
+def history(
+    quote: QuoteRow, versions: Sequence[VersionRow], messages: Sequence[MessageRow], zone: str
+) -> list[dict[str, Any]]:
+    """What was asked, offered and written, and how it ended, in the order of time, as ui/unit.html wants them. ``zone``: the reader's."""
     found = [_entry(quote.asked_at, f"{quote.buyer} asked for a quote", quote.note or None, "message-circle")]
     for v in versions:
         units = plural(sum(x.quantity for x in v.lines), "unit")
         kept = ", reserved" if v.reserved else ""
-        text = f"{units} for {Money(v.total, v.currency)}{kept}, until {v.expires_at:%d %b %Y %H:%M} UTC.{f' {v.note}' if v.note else ''}"
+        text = f"{units} for {Money(v.total, v.currency)}{kept}, until {deadline(v.expires_at, zone)}.{f' {v.note}' if v.note else ''}"
         found.append(
             _entry(v.made_at, f"{v.company} offered: version {v.number}", text, "arrows-exchange", "info", v.maker)
         )

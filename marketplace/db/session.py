@@ -192,6 +192,10 @@ class Database:
                 "timeout": 5,
                 "command_timeout": statement_timeout_ms / 1000 + _GRACE,
                 "prepared_statement_cache_size": 500,
+                # The statement of the calendar has a branch for each kind of thing that is due: planned anew each time, as the driver does
+                # with texts of more than 15 kB, it takes ten times as long to plan as to run.
+                "max_cacheable_statement_size": 128 * 1024,
+                "max_cached_statement_lifetime": 3600,
             },
         )
 

@@ -24,6 +24,7 @@ class StockCount(Row):
     expected: Mapped[int]
     counted_by: Mapped[UUID]
     beneficiaries: Mapped[list[UUID]]
+    __table_args__ = (Index("ix_stock_count_counted", "holder_id", "counted_at"),)
 
 
 class Withdrawal(Row):

@@ -59,6 +59,14 @@ class ObligationKind(StrEnum):
     """Units under an agreement that are to be used, ordered back or scrapped before they are out of date."""
     SUSPENSION_ENDS = "suspension_ends"
     """A suspension ends by itself; who stated it can lift it before."""
+    ANSWER_OFFER = "answer_offer"
+    """An offer in a quote holds until then; the side that did not make it answers."""
+    SHIP_ORDER = "ship_order"
+    """What has not left of an order that both sides signed, by the day on which its buyer needs it."""
+    ANSWER_DIFFERENCE = "answer_difference"
+    ANSWER_RETURN = "answer_return"
+    SEND_RETURN = "send_return"
+    """What the seller takes back is to be sent."""
     ANSWER_RECALL = "answer_recall"
     """Who has or had units that their maker stops says what it found."""
 
@@ -83,6 +91,13 @@ KINDS: Final[Mapping[ObligationKind, About]] = {
     ObligationKind.INSPECT_CALL: About("Inspect units that came back", "call.read", "call.receive"),
     ObligationKind.REPLACE_DRAW: About("Replace drawn units", "call.read", "order.ship"),
     ObligationKind.ANSWER_ORDER: About("Answer an order", "order.read", "order.decide"),
+    ObligationKind.ANSWER_OFFER: About("Answer an offer", "order.read", "quote.answer"),
+    ObligationKind.SHIP_ORDER: About("Ship an order", "order.read", "order.ship", long=True, lingers=True),
+    ObligationKind.ANSWER_DIFFERENCE: About(
+        "Answer what was not as shipped", "order.read", "order.decide", long=True, lingers=True
+    ),
+    ObligationKind.ANSWER_RETURN: About("Answer a return", "order.read", "order.decide", long=True, lingers=True),
+    ObligationKind.SEND_RETURN: About("Send a return back", "order.read", "order.receive", long=True, lingers=True),
     ObligationKind.ORDER_NOTICED: About("Order back before units go", "agreement.read", "sourcing.request"),
     ObligationKind.ACT_ON_NOTICE: About("Act on a notice", "agreement.read", "holding.act"),
     ObligationKind.WINDOW_OPENS: About("First day to order back", "agreement.read", "sourcing.request", long=True),
@@ -126,6 +141,7 @@ _PROPOSED: Final = {
     "end": "the proposed end",
     "renewal": "the renewal",
 }
+_DIFFERS: Final = {"short": "missing", "damaged": "damaged", "wrong": "another part", "over": "too many"}
 _WISH: Final = {"use": "use up", "install": "fit", "scrap": "scrap", "resell": "resell"}
 
 
@@ -188,8 +204,16 @@ class Obligation:
     def path(self) -> str:
         """The page where it is done."""
         match self.kind:
-            case ObligationKind.ANSWER_ORDER:
+            case (
+                ObligationKind.ANSWER_ORDER
+                | ObligationKind.SHIP_ORDER
+                | ObligationKind.ANSWER_DIFFERENCE
+                | ObligationKind.ANSWER_RETURN
+                | ObligationKind.SEND_RETURN
+            ):
                 return f"/orders/{self.record_id}"
+            case ObligationKind.ANSWER_OFFER:
+                return f"/quotes/{self.record_id}"
             case ObligationKind.SETTLE | ObligationKind.OBJECT:
                 return f"/settlement/{self.record_id}"
             case ObligationKind.ANSWER_RESALE | ObligationKind.SIGN_RESALE:
@@ -247,6 +271,16 @@ def _what(row: Obligation) -> str:
             return f"Replace {some} drawn by {row.reference}"
         case ObligationKind.ANSWER_ORDER:
             return f"Accept or decline {row.reference}"
+        case ObligationKind.ANSWER_OFFER:
+            return f"Accept, counter or decline the offer in {row.reference}"
+        case ObligationKind.SHIP_ORDER:
+            return f"Ship {some} of {row.reference}"
+        case ObligationKind.ANSWER_DIFFERENCE:
+            return f"Say what becomes of {some}, {_DIFFERS.get(row.detail, 'not as shipped')} in {row.reference}"
+        case ObligationKind.ANSWER_RETURN:
+            return f"Agree to take {some} of {row.reference} back, or refuse"
+        case ObligationKind.SEND_RETURN:
+            return f"Send {some} of {row.reference} back"
         case ObligationKind.ORDER_NOTICED:
             return f"Order back {some} under {row.reference}, or leave them"
         case ObligationKind.ACT_ON_NOTICE:
@@ -307,6 +341,18 @@ def _otherwise(row: Obligation) -> str:
             return f"What was not replaced by then is bought, at {_money(row)} each."
         case ObligationKind.ANSWER_ORDER:
             return "The order ends, and its units are on offer again."
+        case ObligationKind.ANSWER_OFFER:
+            return "The offer ends, and what it reserved is free again; another one can be made."
+        case ObligationKind.SHIP_ORDER:
+            return f"Nothing happens by itself: {owed} goes without what it needs."
+        case ObligationKind.ANSWER_DIFFERENCE:
+            return f"Nothing happens by itself: they stay {owes}'s, and {owed} sees that {owes} has not answered."
+        case ObligationKind.ANSWER_RETURN:
+            return f"Nothing happens by itself: the units stay where they are, and {owed} sees that {owes} has not answered."
+        case ObligationKind.SEND_RETURN:
+            return (
+                "Nothing happens by itself: the return stays agreed, and nothing is credited before the units are back."
+            )
         case ObligationKind.ORDER_NOTICED:
             return f"{owed} is then free to {_WISH.get(row.detail, 'use')} them."
         case ObligationKind.ACT_ON_NOTICE:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal
+from uuid import UUID
 
 from marketplace.agreements.phrases import count
 from marketplace.kit.errors import invalid
@@ -33,6 +35,7 @@ SETTLED: Final[Mapping[str, str]] = MappingProxyType(
         "scrap": "scrapped where it is; nothing is owed for it",
         "taken": "taken by the buyer after all; its price is owed",
         "withdrawn": "the buyer counted again: there was none",
+        "in_parts": "settled in parts",
     }
 )
 ANSWERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -54,6 +57,23 @@ ANSWER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "dispute": "Dispute it",
     }
 )
+_COUNTED: Final = {"counted": "Counted when it was packed", "carrier": "The carrier says that all was delivered"}
+DISPUTE_REASONS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "short": {**_COUNTED, "in_package": "They were in the package: look again", "other": "Other"},
+        "damaged": {
+            "left_whole": "They left undamaged", "after_arrival": "Damaged after they arrived", "as_described": "As the posting describes them",
+            "no_proof": "Nothing shows the damage", "other": "Other",
+        },
+        "wrong": {"as_ordered": "It is the part that was ordered", "as_described": "As the posting describes them", "papers_sent": "The papers were sent", "other": "Other"},
+        "over": {**_COUNTED, "other": "Other"},
+    }
+)  # fmt: skip
+"""Why the seller disputes what is said to differ."""
+CANCEL_ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"agree": "agreed", "refuse": "refused", "withdraw": "withdrawn"}
+)
+"""What may be answered to a wish to cancel the rest, and what becomes of it by that."""
 CANCEL_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "not_needed": "No longer needed", "ordered_twice": "Ordered twice", "too_late": "It would come too late",
@@ -79,6 +99,9 @@ RETURN_STATES: Final[Mapping[str, str]] = MappingProxyType(
         "withdrawn": "withdrawn", "shipped": "on its way back", "received": "back at the seller's",
     }
 )  # fmt: skip
+ANSWER_TIME: Final = timedelta(days=15)
+"""Within which time a side says what becomes of a difference or a return, and sends back what was agreed on: the routine time to respond
+of the agreements that the clauses were drawn from. Nothing happens by itself when it is over: the other side sees that it is late."""
 MOST_NOTE: Final = 500
 MOST_SHIPMENTS: Final = 200
 """An order with more is a mistake of a program."""
@@ -102,6 +125,56 @@ class Portion:
     line_no: int
     quantity: int
     serials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of a difference is meant. ``quantity``: None = all that is open, which ``serials`` need not name then; ``open``: how many
+    were open when it was looked at, None = not said."""
+
+    quantity: int | None = None
+    serials: tuple[str, ...] = ()
+    open: int | None = None
+
+
+WHOLE: Final = Share()
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """So many units of a lot, among which some are chosen."""
+
+    lot_id: UUID
+    quantity: int
+    serial: str | None
+
+
+def chosen_among(
+    rows: Sequence[Among], quantity: int, serials: Sequence[str], *, of: str, code: str, field: str | None = None
+) -> list[Among]:
+    """``quantity`` of the units in ``rows``: the serial-numbered ones that ``serials`` names (or lot ids), the others, which nobody can tell
+    apart, in their order; all of them need no names. Of a lot that stands in several rows what is chosen is added up. The caller has
+    seen that there are as many. Raises ``code``."""
+    numbered = {name: r for r in rows if r.serial for name in (r.serial, str(r.lot_id))}
+    found: dict[UUID, Among] = {}
+    wanted = quantity
+    for name in serials:
+        unit = numbered.get(name.strip())
+        if unit is None or unit.lot_id in found:
+            raise invalid(code, f"{of}: {name[:40]} is not among these units, or is named twice.", field=field)
+        found[unit.lot_id] = Among(unit.lot_id, 1, unit.serial)
+        wanted -= 1
+    everything = quantity == sum(r.quantity for r in rows)
+    for r in rows if everything else [r for r in rows if r.serial is None]:
+        before = found[r.lot_id].quantity if r.lot_id in found else 0
+        part = min(wanted, r.quantity) if r.serial is None or not before else 0
+        if part > 0:
+            found[r.lot_id] = Among(r.lot_id, before + part, r.serial)
+            wanted -= part
+    if wanted:
+        words = "say which serial numbers" if wanted > 0 else "name at most as many serial numbers as you say units"
+        raise invalid(code, f"{of}: {words}.", field=field)
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

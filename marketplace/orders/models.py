@@ -23,6 +23,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.db.base import Created, Currency, Id, Row
 
+_TO_SHIP = text("status = 'accepted' AND requested_on IS NOT NULL")
+
 
 class PurchaseOrder(Row):
     """A partner's purchase from one release. Both sides see this one record. ``payment_days``: those that the posting stated
@@ -64,6 +66,10 @@ class PurchaseOrder(Row):
         Index("ix_purchase_order_seller", "seller_id", text("id DESC")),
         Index("ix_purchase_order_buyer", "buyer_id", text("id DESC")),
         Index("ix_purchase_order_po_upper", "po_upper"),
+        # What is to be shipped by the day on which it is needed.
+        Index("ix_purchase_order_ship_seller", "seller_id", "requested_on", postgresql_where=_TO_SHIP),
+        Index("ix_purchase_order_ship_buyer", "buyer_id", "requested_on", postgresql_where=_TO_SHIP),
+        Index("ix_purchase_order_ship", "requested_on", postgresql_where=_TO_SHIP),
         Index("ix_purchase_order_hold", "hold_expires_at", postgresql_where=text("status = 'placed'")),
         # The calendar: what waits for an answer, by when.
         Index(
@@ -161,6 +167,9 @@ class OrderShipment(Row):
     )
 
 
+_OPEN_RETURN = text("status IN ('asked','agreed','shipped')")
+
+
 class OrderReturn(Row):
     """Units on their way back to the seller: bought ones that it agreed to take, or ones that were not accepted."""
 
@@ -176,6 +185,8 @@ class OrderReturn(Row):
     status: Mapped[str]
     asked_by: Mapped[UUID]
     asked_at: Mapped[datetime]
+    answer_by: Mapped[datetime | None]
+    send_by: Mapped[datetime | None]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
     answer_code: Mapped[str | None]
@@ -192,13 +203,16 @@ class OrderReturn(Row):
         CheckConstraint("of_units IN ('bought','not_accepted')", name="of_units"),
         CheckConstraint("status IN ('asked','agreed','refused','withdrawn','shipped','received')", name="status"),
         CheckConstraint("credit_percent BETWEEN 0 AND 100 AND credited >= 0", name="credit"),
-        Index("ix_order_return_waits_seller", "seller_id", "order_id", postgresql_where=text("status IN ('asked','shipped')")),
-        Index("ix_order_return_waits_buyer", "buyer_id", "order_id", postgresql_where=text("status = 'agreed'")),
+        Index("ix_order_return_open_seller", "seller_id", "order_id", postgresql_where=_OPEN_RETURN),
+        Index("ix_order_return_open_buyer", "buyer_id", "order_id", postgresql_where=_OPEN_RETURN),
+        Index("ix_order_return_asked", "answer_by", postgresql_where=text("status = 'asked'")),
+        Index("ix_order_return_agreed", "send_by", postgresql_where=text("status = 'agreed'")),
     )  # fmt: skip
 
 
 class OrderReturnUnit(Row):
-    """A lot of a return, and how many of it. ``travels_as``: the lot that it was split into when it left."""
+    """A lot of a return, and how many of it. ``agreed``: how many of them the seller takes, once it has answered; ``travels_as``: the lot
+    that it was split into when it left."""
 
     __tablename__ = "order_return_unit"
     return_id: Mapped[UUID] = mapped_column(ForeignKey("order_return.id"), primary_key=True)
@@ -208,13 +222,17 @@ class OrderReturnUnit(Row):
     buyer_id: Mapped[UUID]
     quantity: Mapped[int]
     serial: Mapped[str | None]
+    agreed: Mapped[int | None]
     travels_as: Mapped[UUID | None]
     position_id: Mapped[int | None]
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("agreed BETWEEN 0 AND quantity", name="agreed"),
+    )
 
 
 class OrderDifference(Row):
-    """What arrived otherwise than it was shipped, until the two sides have settled what becomes of it."""
+    """What arrived otherwise than it was shipped, until the two sides have settled what becomes of it. ``open``: how many are not."""
 
     __tablename__ = "order_difference"
     id: Mapped[Id]
@@ -225,13 +243,16 @@ class OrderDifference(Row):
     buyer_id: Mapped[UUID]
     kind: Mapped[str]
     quantity: Mapped[int]
+    open: Mapped[int]
     reason_code: Mapped[str]
     note: Mapped[str | None]
     found_by: Mapped[UUID]
     found_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
     status: Mapped[str]
     answered_by: Mapped[UUID | None]
     answered_at: Mapped[datetime | None]
+    answer_code: Mapped[str | None]
     answer_note: Mapped[str | None]
     settled_as: Mapped[str | None]
     settled_at: Mapped[datetime | None]
@@ -242,12 +263,15 @@ class OrderDifference(Row):
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("status IN ('open','disputed','settled')", name="status"),
         CheckConstraint("(status = 'settled') = (settled_as IS NOT NULL)", name="settled"),
+        CheckConstraint("open BETWEEN 0 AND quantity AND (open = 0) = (status = 'settled')", name="open"),
         Index("ix_order_difference_open", "seller_id", "order_id", postgresql_where=text("status <> 'settled'")),
+        Index("ix_order_difference_open_buyer", "buyer_id", "order_id", postgresql_where=text("status <> 'settled'")),
+        Index("ix_order_difference_answer", "answer_by", postgresql_where=text("status = 'open'")),
     )
 
 
 class OrderDifferenceUnit(Row):
-    """Where in the ledger the units of a difference stand: on their way, or in the buyer's custody."""
+    """Where in the ledger the units of a difference stand: on their way, or in the buyer's custody. ``settled``: how many of them are."""
 
     __tablename__ = "order_difference_unit"
     difference_id: Mapped[UUID] = mapped_column(ForeignKey("order_difference.id"), primary_key=True)
@@ -256,8 +280,34 @@ class OrderDifferenceUnit(Row):
     seller_id: Mapped[UUID]
     buyer_id: Mapped[UUID]
     quantity: Mapped[int]
+    settled: Mapped[int] = mapped_column(server_default=text("0"))
     serial: Mapped[str | None]
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("settled BETWEEN 0 AND quantity", name="settled"),
+    )
+
+
+class OrderDifferencePart(Row):
+    """So many units of a difference, settled at one time by one side. Rows are only added."""
+
+    __tablename__ = "order_difference_part"
+    difference_id: Mapped[UUID] = mapped_column(ForeignKey("order_difference.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seller_id: Mapped[UUID]
+    buyer_id: Mapped[UUID]
+    company_id: Mapped[UUID]
+    settled_as: Mapped[str]
+    quantity: Mapped[int]
+    serials: Mapped[list[str]]
+    note: Mapped[str | None]
+    return_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_return.id"))
+    settled_by: Mapped[UUID]
+    settled_at: Mapped[datetime]
+    __table_args__ = (
+        CheckConstraint("number > 0 AND quantity > 0", name="quantity"),
+        CheckConstraint("company_id IN (seller_id, buyer_id)", name="party"),
+    )
 
 
 class OrderCancellation(Row):
@@ -339,6 +389,7 @@ class Quote(Row):
         # What waits, by when.
         Index("ix_quote_open_seller", "seller_id", "expires_at", postgresql_where=text("ended_at IS NULL")),
         Index("ix_quote_open_buyer", "buyer_id", "expires_at", postgresql_where=text("ended_at IS NULL")),
+        Index("ix_quote_open", "expires_at", postgresql_where=text("ended_at IS NULL")),
     )
 
 

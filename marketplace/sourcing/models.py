@@ -294,7 +294,12 @@ class Call(Row):
         Index("ix_call_holder", "holder_id", "status", text("id DESC")),
         Index("ix_call_maker", "maker_id", "status", text("id DESC")),
         Index("ix_call_company", "company_id", text("id DESC")),
-        Index("ix_call_record", "holder_id", "noticed_at"),
+        Index(
+            "ix_call_record",
+            "holder_id",
+            "noticed_at",
+            postgresql_include=["id", "maker_id", "kind", "status", "respond_by", "ship_by", "shipped_at"],
+        ),
         CheckConstraint(
             "replacing >= 0 AND replaced >= 0 AND bought >= 0 AND replaced + bought <= coalesce(inspected_good, 0)",
             name="replaced",
@@ -435,7 +440,16 @@ class CallEvent(Row):
     detail: Mapped[dict[str, Any]]
     actor_id: Mapped[UUID]
     at: Mapped[Created]
-    __table_args__ = (Index("ix_call_event_activity", "actor_id", "at"),)
+    __table_args__ = (
+        Index("ix_call_event_activity", "actor_id", "at"),
+        # The answers that a partner gave, for its track record.
+        Index(
+            "ix_call_event_answered",
+            "holder_id",
+            "at",
+            postgresql_where=text("kind IN ('accepted', 'refused', 'silent_accepted', 'silent_refused')"),
+        ),
+    )
 
 
 class CallMessage(Row):

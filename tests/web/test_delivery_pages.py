@@ -127,6 +127,60 @@ async def test_shipped_in_parts_received_by_its_label_and_returned(
         assert words in story, words
 
 
+async def test_a_difference_and_a_return_are_settled_in_part(
+    market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient
+) -> None:
+    order = await placed(market, buyer, quantity="8")
+    await step(seller, order, "accept")
+    await step(buyer, order, "sign")
+    assert (await step(seller, order, "ship", **OWN, ship_1="8")).status_code == 303
+    told = {**WELL, "good_1": "3", "short_1": "5", "reason_1": "not_in_package", "note_1": "Five are missing"}
+    assert (await step(buyer, order, "receive", **told)).status_code == 303
+    differs = first(await seller.get(order), rf"{order}/differences/[0-9a-f-]+")
+    page = await seller.get(differs)
+    assert "Why not the rest, or why you dispute it" in plain(page)
+    refused = await seller.post(differs, data=sent(page, answer="lost", quantity="6", reason="", note=""))
+    assert (refused.status_code, "Only 5 of 5 are open, not 6." in plain(refused)) == (409, True)
+    await press(seller, differs, answer="lost", quantity="3", reason="counted", note="Scanned twice")
+    looked_at = {"open": re.findall(r'name="open" value="(\d+)"', page.text)[0]}
+    stale = await seller.post(differs, data=sent(page, **looked_at, answer="lost", quantity="2", reason="", note=""))
+    assert (stale.status_code, "Meanwhile 2 of 5 are open, not 5" in plain(stale)) == (409, True)
+    for who in (seller, buyer):
+        seen = plain(await who.get(differs))
+        for words in (
+            "3 of 5",
+            "Lost on the way",
+            "2 of 5",
+            "Disputed by the seller: counted when it was packed.",
+            "Scanned twice",
+        ):
+            assert words in seen, words
+        assert "2: disputed by the seller, counted when it was packed" in plain(await who.get(order))
+    assert (
+        "disputed" in plain(await buyer.get("/orders?status=settle"))
+        or order in (await buyer.get("/orders?status=settle")).text
+    )
+    await press(buyer, differs, quantity="1", note="")
+    await press(buyer, differs, note="")
+    story = plain(await seller.get(order))
+    for words in ("3 of 5 of ", "lost on the way", "1 of 5 of ", "taken by the buyer after all"):
+        assert words in story, words
+
+    await press(buyer, f"{order}/return", back_1="4", reason="not_needed", note="")
+    back = first(await seller.get(order), rf"{order}/returns/[0-9a-f-]+")
+    page = await seller.get(back)
+    assert "how many of those that were asked for you take back" in plain(page)
+    none = await seller.post(back, data=sent(page, answer="agree", take_1="0", reason="condition", note=""))
+    assert (none.status_code, "choose Refuse" in plain(none)) == (422, True)
+    some = await seller.post(back, data=sent(page, answer="agree", take_1="2", reason="", note=""))
+    assert (some.status_code, "Choose one: why you do not take the others" in plain(some)) == (422, True)
+    await press(seller, back, answer="agree", take_1="2", reason="condition", note="Two were opened")
+    seen = plain(await buyer.get(back))
+    assert "Not taken back 2 of " in seen
+    assert "Only unused units are taken back" in seen
+    assert "Not taken back: 2 of " in plain(await buyer.get(order))
+
+
 async def test_the_rest_is_cancelled_by_both(
     market: Market, buyer: httpx.AsyncClient, seller: httpx.AsyncClient
 ) -> None:

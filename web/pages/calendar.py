@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from marketplace.agreements import queries as agreements
 from marketplace.db.requests import Reading
-from marketplace.db.session import ReadSession, Tenant, WriteSession, become
+from marketplace.db.session import ReadSession, Tenant, WriteSession, become, plan_once
 from marketplace.kit.clock import add_months, end_of_day
 from marketplace.obligations import queries, service
 from marketplace.obligations.endpoints import COLUMNS as CSV_HEADER
@@ -171,6 +171,8 @@ async def _page(visit: Visit, form: Form | None = None) -> Response:
 
     if wants_csv(visit):
         return list_csv(visit, "calendar", CSV_HEADER, page, cells)
+    # What is due has many sources: planning the statement takes longer than reading them.
+    await plan_once(visit.session)
     rows, following = await page(visit.session, visit.request.query_params.get("after"), PER_PAGE)
     view = TableView.of(visit.request, ()).with_next(following)
     weeks = months.Calendar().monthdatescalendar(first.year, first.month)

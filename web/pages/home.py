@@ -34,7 +34,8 @@ NEXT: Final = 5
 SOON: Final = timedelta(days=30)
 _TASKS: Final = (
     ObligationKind.ANSWER_CALL, ObligationKind.SHIP_CALL, ObligationKind.INSPECT_CALL, ObligationKind.REPLACE_DRAW, ObligationKind.ANSWER_ORDER, ObligationKind.ORDER_NOTICED,
-    ObligationKind.EXPLAIN_SHORTAGE, ObligationKind.ANSWER_RECALL,
+    ObligationKind.EXPLAIN_SHORTAGE, ObligationKind.ANSWER_RECALL, ObligationKind.ANSWER_OFFER, ObligationKind.SHIP_ORDER,
+    ObligationKind.ANSWER_DIFFERENCE, ObligationKind.ANSWER_RETURN, ObligationKind.SEND_RETURN,
 )  # fmt: skip
 """What stands above as a task or note already, for whoever may do it."""
 

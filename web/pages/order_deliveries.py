@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from marketplace.db.session import WriteSession
+from marketplace.db.session import ReadSession, WriteSession
+from marketplace.kit.clock import local_day
 from marketplace.kit.errors import conflict
 from marketplace.kit.money import Money
 from marketplace.orders import queries, service
 from marketplace.orders.delivery import (
     ANSWER_WORDS,
     ANSWERS,
+    CANCEL_ANSWERS,
     CANCEL_REASONS,
+    DISPUTE_REASONS,
     REFUSE_REASONS,
     RETURN_REASONS,
     Portion,
+    Share,
 )
 from marketplace.orders.endpoints.deliveries import pdf_of
 from marketplace.orders.packing import address_of
@@ -40,14 +46,11 @@ LABELS: Final = 50
 Act = Callable[[WriteSession, Actor], Awaitable[Any]]
 
 
+Page = Callable[[Visit, Form], Awaitable[Response]]
+
+
 async def _do(
-    request: Request,
-    sent: Sent,
-    verb: str,
-    act: Act,
-    now: Now,
-    to: str,
-    page: Callable[[Visit, Form], Awaitable[Response]],
+    request: Request, sent: Sent, verb: str, act: Act, now: Now, to: str | Callable[[Any], str], page: Page
 ) -> Response:
     """Carries a form out; refused or not confirmed yet, its page is shown."""
 
@@ -55,6 +58,11 @@ async def _do(
         return await page(visit, form)
 
     return await submit(request, sent, verb, act, now=now, to=to, again=page, confirm=confirm)
+
+
+def _after(done: str) -> Callable[[Any], str]:
+    """The page of the order that the act answers, which says what was done."""
+    return lambda of: f"/orders/{of}?done={done}"
 
 
 # -- a shipment ------------------------------------------------------------------------------------------
@@ -94,19 +102,7 @@ async def received(request: Request, sent: SentForm, shipment_id: UUID, now: Now
     async def page(visit: Visit, form: Form) -> Response:
         return await _shipment_page(visit, shipment_id, form)
 
-    async def confirm(visit: Visit, form: Form, _outcome: Any) -> Response:
-        return await page(visit, form)
-
-    return await submit(
-        request,
-        sent,
-        "order.receive",
-        act,
-        now=now,
-        to=lambda of: f"/orders/{of}?done=received",
-        again=page,
-        confirm=confirm,
-    )
+    return await _do(request, sent, "order.receive", act, now, _after("received"), page)
 
 
 @router.get("/shipments/{shipment_id}/packing-list")
@@ -205,13 +201,7 @@ async def _about_one(
     async def page(visit: Visit, form: Form) -> Response:
         return await _one_shipment(visit, shipment_id, step, form)
 
-    async def confirm(visit: Visit, form: Form, _outcome: Any) -> Response:
-        return await page(visit, form)
-
-    done = "received" if step == "receive" else "shipment"
-    return await submit(
-        request, sent, verb, act, now=now, to=lambda of: f"/orders/{of}?done={done}", again=page, confirm=confirm
-    )
+    return await _do(request, sent, verb, act, now, _after("received" if step == "receive" else "shipment"), page)
 
 
 # -- differences -----------------------------------------------------------------------------------------
@@ -244,12 +234,18 @@ async def _difference_page(visit: Visit, order_id: UUID, difference_id: UUID, fo
         (a, ANSWER_WORDS[a], _ABOUT[a]) for a in ANSWERS[row.kind] if not (a == "dispute" and row.status == "disputed")
     ]
     title, effect, label = _TAKE[row.kind]
+    many = "1 becomes" if row.open == 1 else "as many as you say become"
     effects = (
         [f"{effect}: nothing was too many."] if row.kind == "over"
-        else [f"{effect}: {row.quantity} become yours, under the agreement.", "Owe their price.", f"Tell {order.seller}."]
+        else [f"{effect}: {many} yours, under the agreement.", "Owe their price.", f"Tell {order.seller}."]
     )  # fmt: skip
+    parts = (await queries.difference_parts(visit.session, order_id)).get(row.id, ())
+    made = {p.return_id for p in parts if p.return_id}
     return visit.show(
-        "orders/difference.html", order=order, row=row, form=form, words=WORDING, where=_WHERE[row.kind] if open_ else "Settled",
+        "orders/difference.html", order=order, row=row, form=form, words=WORDING, where=_WHERE[row.kind], parts=parts,
+        answer_by=local_day(row.answer_by, visit.zone),
+        returns=[r for r in await queries.returns(visit.session, order_id) if r.id in made] if made else (),
+        reasons=list(DISPUTE_REASONS[row.kind].items()),
         answers=answers if selling and open_ and visit.actor.may("order.decide") else (),
         may_take=not selling and open_ and visit.actor.may("order.receive"), take_title=title, take_effects=effects, take_label=label,
         crumbs=[("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
@@ -268,20 +264,31 @@ async def difference_done(request: Request, sent: SentForm, order_id: UUID, diff
 
     async def act(session: WriteSession, actor: Actor) -> None:
         order = await queries.order(session, order_id)
-        fields, note = sent.fields(), sent.form().value("note")
+        form, fields, note = sent.form(), sent.fields(), sent.form().value("note")
+        seen = fields.whole("open", "How many were open", empty=0) or None
+        quantity = fields.whole("quantity", "How many", empty=0) if form.value("quantity") else None
+        share = Share(quantity, _named(form, "serials"), seen)
         if order.seller_id == actor.company_id:
             actor.require("order.decide")
             answer = fields.one_of("answer", "what becomes of it", ANSWER_WORDS)
             fields.check()
-            await service.answer_difference(session, actor, order_id, difference_id, answer=answer, note=note, now=now)
+            await service.answer_difference(
+                session, actor, order_id, difference_id, answer=answer, note=note, now=now, share=share, reason=form.value("reason")
+            )  # fmt: skip
         else:
             actor.require("order.receive")
-            await service.take_after_all(session, actor, order_id, difference_id, note=note, now=now)
+            fields.check()
+            await service.take_after_all(session, actor, order_id, difference_id, note=note, now=now, share=share)
 
     async def page(visit: Visit, form: Form) -> Response:
         return await _difference_page(visit, order_id, difference_id, form)
 
     return await _do(request, sent, "order.read", act, now, f"/orders/{order_id}?done=difference", page)
+
+
+def _named(form: Form, name: str) -> tuple[str, ...]:
+    """Serial numbers, written between commas."""
+    return tuple(s.strip() for s in form.value(name).split(",") if s.strip())
 
 
 # -- returns ---------------------------------------------------------------------------------------------
@@ -318,9 +325,8 @@ async def ask_done(request: Request, sent: SentForm, order_id: UUID, now: Now) -
         portions = []
         for line in await queries.lines(session, order_id):
             count = fields.whole(f"back_{line.line_no}", f"Line {line.line_no}", high=1_000_000, empty=0)
-            serials = tuple(s.strip() for s in form.value(f"serials_{line.line_no}").split(",") if s.strip())
             if count:
-                portions.append(Portion(line.line_no, count, serials))
+                portions.append(Portion(line.line_no, count, _named(form, f"serials_{line.line_no}")))
         reason = fields.one_of("reason", "why", RETURN_REASONS)
         fields.check()
         await service.ask_return(session, actor, order_id, portions, reason=reason, note=form.value("note"), now=now)
@@ -331,27 +337,52 @@ async def ask_done(request: Request, sent: SentForm, order_id: UUID, now: Now) -
     return await _do(request, sent, "order.receive", act, now, f"/orders/{order_id}?done=return_asked", page)
 
 
+_TURN: Final[dict[bool, dict[str, tuple[str, str]]]] = {
+    True: {"asked": ("answer", "order.decide"), "shipped": ("receive", "order.ship")},
+    False: {"asked": ("withdraw", "order.receive"), "agreed": ("send", "order.receive")},
+}
+"""Selling or not: state of a return -> (the step that comes next, who may do it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """So many of a line that the buyer would send back."""
+
+    line_no: int
+    part: str
+    count: int
+    serials: list[str]
+
+
+async def _asked_for(session: ReadSession | WriteSession, order_id: UUID, return_id: UUID) -> list[_Asked]:
+    parts = {x.line_no: x.part_number for x in await queries.lines(session, order_id)}
+    found: dict[int, _Asked] = {}
+    for u in await queries.return_units(session, return_id):
+        before = found.get(u.line_no, _Asked(u.line_no, parts[u.line_no], 0, []))
+        serials = [*before.serials, *([u.serial] if u.serial else [])]
+        found[u.line_no] = replace(before, count=before.count + u.quantity, serials=serials)
+    return list(found.values())
+
+
+def _due(row: queries.ReturnRow, zone: str) -> date | None:
+    """By which day the next step of a return is to be done; None where nobody was given one."""
+    by = {"asked": row.answer_by, "agreed": row.send_by}.get(row.status)
+    return local_day(by, zone) if by else None
+
+
 async def _return_page(visit: Visit, order_id: UUID, return_id: UUID, form: Form) -> Response:
     order = await queries.order(visit.session, order_id)
     row = await queries.goods_return(visit.session, return_id)
     if row.order_id != order.id:
         row = await queries.goods_return(visit.session, order.id)
     selling, may = order.seller_id == visit.actor.company_id, visit.actor.may
-    step = None
-    if selling:
-        step = (
-            "answer"
-            if row.status == "asked" and may("order.decide")
-            else "receive"
-            if row.status == "shipped" and may("order.ship")
-            else None
-        )
-    elif may("order.receive"):
-        step = {"asked": "withdraw", "agreed": "send"}.get(row.status)
+    turn, verb = _TURN[selling].get(row.status, (None, "order.read"))
+    step = turn if may(verb) else None
     sites = await parties.sites(visit.session, visit.actor) if step == "receive" else ()
+    asked = await _asked_for(visit.session, order_id, return_id) if step == "answer" else ()
     return visit.show(
         "orders/return.html", order=order, row=row, form=form, step=step, words=WORDING, here=f"/orders/{order_id}/returns/{return_id}",
-        back=f"/orders/{order_id}", refuse_reasons=list(REFUSE_REASONS.items()), sites=[(str(s.id), s.name) for s in sites],
+        back=f"/orders/{order_id}", asked=asked, due=_due(row, visit.zone), refuse_reasons=list(REFUSE_REASONS.items()), sites=[(str(s.id), s.name) for s in sites],
         credited=Money(row.credited, order.currency) if row.credited is not None else None,
         crumbs=[("Orders", "/orders"), (order.reference, f"/orders/{order_id}")],
     )  # fmt: skip
@@ -363,6 +394,54 @@ async def goods_return(visit: ReadsOrders, order_id: UUID, return_id: UUID) -> R
     return await _return_page(visit, order_id, return_id, Form())
 
 
+async def _withdraw(
+    session: WriteSession, actor: Actor, order_id: UUID, return_id: UUID, _sent: Sent, now: Now
+) -> None:
+    await service.withdraw_return(session, actor, order_id, return_id, note="", now=now)
+
+
+async def _send(session: WriteSession, actor: Actor, order_id: UUID, return_id: UUID, sent: Sent, now: Now) -> None:
+    fields = sent.fields()
+    consignment = fields.consignment()
+    fields.check()
+    await service.ship_return(session, actor, order_id, return_id, consignment, now)
+
+
+async def _back(session: WriteSession, actor: Actor, order_id: UUID, return_id: UUID, sent: Sent, now: Now) -> None:
+    fields = sent.fields()
+    site = fields.id("site", "the site")
+    fields.check()
+    await service.receive_return(session, actor, order_id, return_id, now, site_id=site)
+
+
+async def _answer(session: WriteSession, actor: Actor, order_id: UUID, return_id: UUID, sent: Sent, now: Now) -> None:
+    fields, form = sent.fields(), sent.form()
+    agree = fields.one_of("answer", "agree or refuse", ("agree", "refuse")) == "agree"
+    percent = fields.whole("credit_percent", "Credit", high=100, empty=100)
+    reason = form.value("reason")
+    portions: list[Portion] = []
+    asked = await _asked_for(session, order_id, return_id) if agree else []
+    for x in asked:
+        count = fields.whole(f"take_{x.line_no}", f"Line {x.line_no}", high=x.count, empty=x.count)
+        if count:
+            portions.append(Portion(x.line_no, count, _named(form, f"serials_{x.line_no}")))
+    fewer = sum(p.quantity for p in portions) < sum(x.count for x in asked)
+    if agree and not portions:
+        fields.wrong("answer", "You take none of them: choose Refuse, with a reason.")
+    elif fewer or not agree:
+        reason = fields.one_of(
+            "reason", "why you refuse them" if not agree else "why you do not take the others", REFUSE_REASONS
+        )
+    fields.check()
+    await service.answer_return(
+        session, actor, order_id, return_id, agree=agree, credit_percent=percent, reason=reason, note=form.value("note"), now=now,
+        portions=portions if fewer else (),
+    )  # fmt: skip
+
+
+_STEPS: Final = {"answer": _answer, "withdraw": _withdraw, "send": _send, "receive": _back}
+
+
 @router.post("/orders/{order_id}/returns/{return_id}")
 async def return_done(request: Request, sent: SentForm, order_id: UUID, return_id: UUID, now: Now) -> Response:
     """The next step of a return, by whose turn it is."""
@@ -370,37 +449,12 @@ async def return_done(request: Request, sent: SentForm, order_id: UUID, return_i
     async def act(session: WriteSession, actor: Actor) -> None:
         order = await queries.order(session, order_id)
         row = await queries.goods_return(session, return_id)
-        fields, form = sent.fields(), sent.form()
-        if order.seller_id != actor.company_id:
-            actor.require("order.receive")
-            if form.value("act") == "withdraw":
-                await service.withdraw_return(session, actor, order_id, return_id, note="", now=now)
-                return
-            consignment = fields.consignment()
-            fields.check()
-            await service.ship_return(session, actor, order_id, return_id, consignment, now)
-        elif row.status == "shipped":
-            actor.require("order.ship")
-            site = fields.id("site", "the site")
-            fields.check()
-            await service.receive_return(session, actor, order_id, return_id, now, site_id=site)
-        else:
-            actor.require("order.decide")
-            agree = fields.one_of("answer", "agree or refuse", ("agree", "refuse")) == "agree"
-            percent = fields.whole("credit_percent", "Credit", high=100, empty=100)
-            reason = "" if agree else fields.one_of("reason", "why not", REFUSE_REASONS)
-            fields.check()
-            await service.answer_return(
-                session,
-                actor,
-                order_id,
-                return_id,
-                agree=agree,
-                credit_percent=percent,
-                reason=reason,
-                note=form.value("note"),
-                now=now,
-            )
+        selling = order.seller_id == actor.company_id
+        step, verb = _TURN[selling].get(row.status, ("answer" if selling else "send", "order.read"))
+        if not selling and sent.form().value("act") == "withdraw":
+            step = "withdraw"
+        actor.require(verb)
+        await _STEPS[step](session, actor, order_id, return_id, sent, now)
 
     async def page(visit: Visit, form: Form) -> Response:
         return await _return_page(visit, order_id, return_id, form)
@@ -450,19 +504,7 @@ async def cancel_done(request: Request, sent: SentForm, order_id: UUID, now: Now
     async def page(visit: Visit, form: Form) -> Response:
         return await _cancel_page(visit, order_id, form)
 
-    async def confirm(visit: Visit, form: Form, _outcome: Any) -> Response:
-        return await page(visit, form)
-
-    return await submit(
-        request,
-        sent,
-        "order.read",
-        act,
-        now=now,
-        to=lambda done: f"/orders/{order_id}?done={done}",
-        again=page,
-        confirm=confirm,
-    )
+    return await _do(request, sent, "order.read", act, now, lambda done: f"/orders/{order_id}?done={done}", page)
 
 
 async def _cancellation_page(visit: Visit, order_id: UUID, form: Form) -> Response:
@@ -493,10 +535,10 @@ async def cancellation_done(request: Request, sent: SentForm, order_id: UUID, no
 
     async def act(session: WriteSession, actor: Actor) -> None:
         fields = sent.fields()
-        answer = fields.one_of("answer", "your answer", ("agree", "refuse", "withdraw"))
+        answer = fields.one_of("answer", "your answer", CANCEL_ANSWERS)
         note = fields.text("note", "Note", required=False, most=500)
         fields.check()
-        await service.answer_cancel(session, actor, order_id, answer=answer, note=note, now=now)  # type: ignore[arg-type]
+        await service.answer_cancel(session, actor, order_id, answer=answer, note=note, now=now)
 
     async def page(visit: Visit, form: Form) -> Response:
         return await _cancellation_page(visit, order_id, form)

@@ -28,6 +28,7 @@ from marketplace.orders.delivery import (
     CANCEL_REASONS,
     DIFFERENCE_REASONS,
     DIFFERENCES,
+    DISPUTE_REASONS,
     REFUSE_REASONS,
     RETURN_REASONS,
     RETURN_STATES,
@@ -41,6 +42,7 @@ from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
 from marketplace.parties.permissions import Now
 from web.exports import list_csv, wants_csv
+from web.formats import plural
 from web.forms import Form
 from web.order_words import way_words
 from web.pages import documents
@@ -206,6 +208,30 @@ def actions(
     return tuple(found)
 
 
+def to_settle(
+    actor: Actor,
+    order: queries.OrderRow,
+    differences: Sequence[queries.DifferenceRow],
+    returns: Sequence[queries.ReturnRow],
+) -> list[Action]:
+    """What waits for this side of what was not as shipped and of returns, the first of each kind: the others stand in its table."""
+    selling, may, at = order.seller_id == actor.company_id, actor.may, f"/orders/{order.id}"
+    found: list[Action] = []
+    waits = next((d for d in differences if d.status == ("open" if selling else "disputed")), None)
+    if waits is not None and may("order.decide" if selling else "order.receive"):
+        words = "Answer what was not as shipped" if selling else "See what the seller disputes"
+        found.append(Action("difference", words, "scale", primary=True, href=f"{at}/differences/{waits.id}"))
+    steps = {"asked": ("Answer the return", "order.decide"), "shipped": ("The return is back", "order.ship")}
+    if not selling:
+        steps = {"agreed": ("Send the return", "order.receive")}
+    back = next((r for r in returns if r.status in steps), None)
+    if back is not None and may(steps[back.status][1]):
+        found.append(
+            Action("back", steps[back.status][0], "truck-return", primary=True, href=f"{at}/returns/{back.id}")
+        )
+    return found
+
+
 def _rule(order: queries.OrderRow, *, selling: bool) -> CancelRule:
     return cancel_rule(
         order.status, side="seller" if selling else "buyer", signed=order.agreement_status == "active", shipped=order.shipped,
@@ -302,6 +328,9 @@ async def show_order(visit: Visit, order_id: UUID, form: Form) -> Response:
     found = await detail(visit, order_id)
     row, agreement = found["order"], found["agreement"]
     happened = await queries.events(visit.session, order_id)
+    differences = await queries.differences(visit.session, order_id) if row.shipments else ()
+    returns = await queries.returns(visit.session, order_id) if row.shipments else ()
+    found["actions"] = (*to_settle(visit.actor, row, differences, returns), *found["actions"])
     quote = await queries.quote_of_order(visit.session, order_id)
     # One more than is shown says that there are earlier ones.
     said = await queries.latest_messages(
@@ -324,8 +353,9 @@ async def show_order(visit: Visit, order_id: UUID, form: Form) -> Response:
         writes=visit.actor.may("order.message"),
         done=DONE.get(_done(visit.asked("done"), row, found["terms"])),
         documents=await documents.shown(visit, "order", row.id),
-        differences=await queries.differences(visit.session, order_id) if row.shipments else (),
-        returns=await queries.returns(visit.session, order_id) if row.shipments else (),
+        differences=differences,
+        parts=await queries.difference_parts(visit.session, order_id) if row.shipments else {},
+        returns=returns,
         cancellation=await queries.cancellation(visit.session, order_id) if row.shipments else None,
         words=WORDING,
     )
@@ -352,7 +382,7 @@ REASONS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 WORDING: Final[Mapping[str, Mapping[str, Any]]] = {
     "kinds": DIFFERENCES, "reasons": DIFFERENCE_REASONS, "settled": SETTLED, "returns": RETURN_REASONS, "refused": REFUSE_REASONS,
-    "states": RETURN_STATES, "cancel": CANCEL_REASONS,
+    "states": RETURN_STATES, "cancel": CANCEL_REASONS, "disputed": DISPUTE_REASONS,
 }  # fmt: skip
 
 
@@ -479,7 +509,7 @@ def _words(event: queries.EventRow) -> str | None:
         )
     part = None
     if found.get("shipment") and found.get("quantity"):
-        part = f"Shipment {found['shipment']}: {found['quantity']} units, {found['left']} still to come"
+        part = f"Shipment {found['shipment']}: {plural(found['quantity'], 'unit')}, {found['left'] or 'nothing'} still to come"
     said = (part, reason, found.get("note"), found.get("carrier"), found.get("tracking"))
     if event.kind == "placed" and found.get("po_number"):
         others = f" With other terms. {found['note']}".rstrip() if found.get("other_terms") else ""

@@ -185,7 +185,8 @@ async def _show(visit: Visit, quote_id: UUID, form: Form) -> Response:
         visit.session, order_id=row.order_id, quote_id=quote_id, before=visit.id("before"), limit=MESSAGES + 1
     )
     return visit.show(
-        "quotes/quote.html", **found, form=form, events=history(row, found["versions"], said[-MESSAGES:]),
+        "quotes/quote.html", **found, form=form, events=history(row, found["versions"], said[-MESSAGES:], visit.zone),
+        site=await parties.site_seen(visit.session, row.ship_to_site_id),
         earlier=f"/quotes/{quote_id}?before={said[1].id}" if len(said) > MESSAGES else None,
         next_words=next_words(row, found["selling"], visit.now), terms=await _other_terms(visit, found["last"]),
         writes=visit.actor.may("order.message"), done=DONE.get(visit.asked("done")),

@@ -89,7 +89,67 @@ _STOPPED = (
     "WHERE u.call_id = k.id AND l.frozen)"
 )
 
+_OF_RETURN = "(SELECT sum(coalesce(u.agreed, u.quantity))::int FROM order_return_unit u WHERE u.return_id = r.id)"
+_OF_ORDER = (
+    "{started} AS started, {t}.{owes}_id AS owes, {t}.{owed}_id AS owed, o.agreement_id, o.id AS record_id, o.reference, {part} AS part_id, "
+    "{quantity} AS quantity, NULL::numeric AS amount, NULL::text AS currency, {detail} AS detail, '' AS urgency, "
+    "(SELECT s.timezone FROM site s WHERE s.id = o.ship_to_site_id) AS zone"
+)
+_NEEDED_BY = "((o.requested_on + 1)::timestamp AT TIME ZONE coalesce((SELECT s.timezone FROM site s WHERE s.id = o.ship_to_site_id), 'UTC'))"
+
+
+def _sides(table: str, owes: str, owed: str) -> tuple[tuple[str, str], ...]:
+    return (("mine", f"{table}.{owes}_id = $1"), ("theirs", f"{table}.{owed}_id = $1"), ("all", "true"))
+
+
 PIECES: Final = (
+    # By either side's index; told to whom it reminds once.
+    *(
+        Piece(
+            ObligationKind.ANSWER_OFFER, "q.expires_at", "q.id",
+            "(SELECT v.made_at FROM quote_version v WHERE v.quote_id = q.id AND v.number = q.last_version) AS started, "
+            "CASE q.last_by WHEN q.seller_id THEN q.buyer_id ELSE q.seller_id END AS owes, q.last_by AS owed, NULL::uuid AS agreement_id, "
+            "q.id AS record_id, q.reference, q.part_id, q.quantity, NULL::numeric AS amount, NULL::text AS currency, '' AS detail, "
+            "'' AS urgency, (SELECT s.timezone FROM site s WHERE s.id = q.ship_to_site_id) AS zone",
+            "quote q", "q.ended_at IS NULL AND q.status = 'offered' AND q.expires_at > $2",
+            (("mine", f"q.{side}_id = $1 AND q.last_by <> $1"), ("theirs", f"q.{side}_id = $1 AND q.last_by = $1"), ("all", reminds)),
+        )
+        for side, reminds in (("seller", "true"), ("buyer", "false"))
+    ),
+    Piece(
+        ObligationKind.SHIP_ORDER, _NEEDED_BY, "md5('ship ' || o.id::text)::uuid",
+        _OF_ORDER.format(
+            t="o", started="o.accepted_at", owes="seller", owed="buyer", part="NULL::uuid", detail="''",
+            quantity="(SELECT sum(u.quantity)::int FROM order_unit u WHERE u.order_id = o.id AND u.shipment_id IS NULL)",
+        ),
+        "purchase_order o",
+        "o.status = 'accepted' AND o.requested_on IS NOT NULL "
+        "AND EXISTS (SELECT FROM agreement g WHERE g.id = o.agreement_id AND g.status = 'active')",
+        _sides("o", "seller", "buyer"), "o.agreement_id",
+        # A day begins at most 14 hours before and ends at most 12 hours after that of UTC.
+        "o.requested_on >= ($3 AT TIME ZONE 'UTC')::date - 2 AND o.requested_on <= ($4 AT TIME ZONE 'UTC')::date + 1",
+    ),
+    *(
+        Piece(
+            kind, due, f"{t}.id",
+            _OF_ORDER.format(t=t, started=since, owes=owes, owed=owed, part=part, quantity=quantity, detail=detail),
+            f"{table} {t} JOIN purchase_order o ON o.id = {t}.order_id", where, _sides(t, owes, owed), "o.agreement_id",
+        )
+        for kind, table, t, since, due, owes, owed, where, part, quantity, detail in (
+            (
+                ObligationKind.ANSWER_DIFFERENCE, "order_difference", "d", "d.found_at", "d.answer_by", "seller", "buyer", "d.status = 'open'",
+                "(SELECT x.part_id FROM order_line x WHERE x.order_id = d.order_id AND x.line_no = d.line_no)", "d.open", "d.kind",
+            ),
+            (
+                ObligationKind.ANSWER_RETURN, "order_return", "r", "r.asked_at", "r.answer_by", "seller", "buyer", "r.status = 'asked'", "NULL::uuid",
+                _OF_RETURN, "''",
+            ),
+            (
+                ObligationKind.SEND_RETURN, "order_return", "r", "r.answered_at", "r.send_by", "buyer", "seller", "r.status = 'agreed'", "NULL::uuid",
+                _OF_RETURN, "''",
+            ),
+        )
+    ),
     Piece(
         ObligationKind.ANSWER_CALL, "k.respond_by", "k.id",
         _CALL.format(started="noticed_at", owes="holder_id", owed="company_id", quantity="k.quantity", detail="k.silence"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -159,6 +159,7 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
         for s in await queries.shipments(session, order_id)
     ]
     asked = await queries.cancellation(session, order_id)
+    parts = await queries.difference_parts(session, order_id)
     return OrderDetail(
         **OrderOut.model_validate(found).model_dump(),
         delivery=DeliveryOut.model_validate(site) if site else None,
@@ -169,7 +170,10 @@ async def order(session: Reading, actor: ReadsOrders, order_id: UUID) -> OrderDe
         ],
         left_out=[LeftOutOut.model_validate(x) for x in await queries.left_out(session, order_id)],
         sent=sent,
-        differences=[DifferenceOut.model_validate(x) for x in await queries.differences(session, order_id)],
+        differences=[
+            DifferenceOut.model_validate({**asdict(x), "parts": [asdict(p) for p in parts.get(x.id, ())]})
+            for x in await queries.differences(session, order_id)
+        ],
         returns=[ReturnOut.model_validate(x) for x in await queries.returns(session, order_id)],
         cancellation=CancellationOut.model_validate(asked) if asked else None,
         may_cancel=CancelRuleOut.model_validate(

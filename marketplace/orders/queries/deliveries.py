@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +14,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from marketplace.db.session import fetch, fetch_one
 from marketplace.kit.errors import missing
 from marketplace.orders.delivery import MOST_RETURNS, MOST_SHIPMENTS
+
+T = TypeVar("T")
+
+
+async def _all(session: AsyncSession, row: type[T], sql: str, *values: Any) -> list[T]:
+    """The rows of a statement, whose columns are named as the fields of ``row``."""
+    return [row(**dict(r)) for r in await fetch(session, sql, *values)]
+
+
+async def _last(session: AsyncSession, row: type[T], sql: str, *values: Any) -> T | None:
+    """The one row of a statement, or None."""
+    found = await fetch_one(session, sql, *values)
+    return row(**dict(found)) if found else None
+
+
+async def _one(session: AsyncSession, row: type[T], sql: str, key: UUID, what: str) -> T:
+    """The visible row with this id. Raises ``<what>.not_found``."""
+    found = await _last(session, row, sql, key)
+    if found is None:
+        raise missing(f"{what}.not_found", f"No such {what}.")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +64,43 @@ FROM order_shipment s
 
 async def shipments(session: AsyncSession, order_id: UUID) -> Sequence[ShipmentRow]:
     """An order's shipments by number."""
-    rows = await fetch(
-        session, _SHIPMENT + "WHERE s.order_id = $1 ORDER BY s.number LIMIT $2", order_id, MOST_SHIPMENTS
+    return await _all(
+        session, ShipmentRow, _SHIPMENT + "WHERE s.order_id = $1 ORDER BY s.number LIMIT $2", order_id, MOST_SHIPMENTS
     )
-    return [ShipmentRow(**dict(r)) for r in rows]
 
 
 async def shipment(session: AsyncSession, shipment_id: UUID) -> ShipmentRow:
     """One visible shipment. Raises ``shipment.not_found``."""
-    row = await fetch_one(session, _SHIPMENT + "WHERE s.id = $1", shipment_id)
-    if row is None:
-        raise missing("shipment.not_found", "No such shipment.")
-    return ShipmentRow(**dict(row))
+    return await _one(session, ShipmentRow, _SHIPMENT + "WHERE s.id = $1", shipment_id, "shipment")
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedRow:
+    """Units that left in a shipment, as the lot that they travel as, and where that stands on its way."""
+
+    line_no: int
+    lot_id: UUID
+    position_id: int
+    quantity: int
+    serial: str | None
+
+
+async def shipped_units(session: AsyncSession, shipment_id: UUID) -> Sequence[ShippedRow]:
+    """What a shipment brings, by line and lot."""
+    return await _all(
+        session, ShippedRow,
+        "SELECT u.line_no, u.shipped_lot_id AS lot_id, u.shipped_position_id AS position_id, u.quantity, coalesce(l.serial, s.serial) AS serial "
+        "FROM order_unit u LEFT JOIN lot l ON l.lot_id = u.shipped_lot_id "
+        "LEFT JOIN (SELECT DISTINCT n.lot_id, n.serial FROM order_shipment h, order_serials(h.order_id) n WHERE h.id = $1) s ON s.lot_id = u.lot_id "
+        "WHERE u.shipment_id = $1 AND u.shipped_lot_id IS NOT NULL AND u.quantity > 0 ORDER BY u.line_no, u.lot_id, u.hold_seq",
+        shipment_id,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class DifferenceRow:
-    """What arrived otherwise than it was shipped, and how it stands."""
+    """What arrived otherwise than it was shipped, and how it stands. ``open``: how many nobody has settled; ``serials``: of all of them,
+    ``open_serials`` of those."""
 
     id: UUID
     order_id: UUID
@@ -69,40 +111,74 @@ class DifferenceRow:
     uom: str
     kind: str
     quantity: int
+    open: int
     reason_code: str
     note: str | None
     found_at: datetime
+    answer_by: datetime
     status: str
     answered_at: datetime | None
+    answer_code: str | None
     answer_note: str | None
     settled_as: str | None
     settled_at: datetime | None
     return_id: UUID | None
     serials: list[str]
+    open_serials: list[str]
 
 
 _DIFFERENCE = """
-SELECT d.id, d.order_id, d.shipment_id, s.number AS shipment, d.line_no, p.number AS part_number, p.uom, d.kind, d.quantity,
-       d.reason_code, d.note, d.found_at, d.status, d.answered_at, d.answer_note, d.settled_as, d.settled_at, d.return_id,
-       (SELECT coalesce(array_agg(u.serial ORDER BY u.serial), '{}') FROM order_difference_unit u
-        WHERE u.difference_id = d.id AND u.serial IS NOT NULL) AS serials
+SELECT d.id, d.order_id, d.shipment_id, s.number AS shipment, d.line_no, p.number AS part_number, p.uom, d.kind, d.quantity, d.open,
+       d.reason_code, d.note, d.found_at, d.answer_by, d.status, d.answered_at, d.answer_code, d.answer_note, d.settled_as, d.settled_at, d.return_id,
+       t.serials, t.open_serials
 FROM order_difference d JOIN order_shipment s ON s.id = d.shipment_id
 JOIN order_line x ON x.order_id = d.order_id AND x.line_no = d.line_no JOIN part p ON p.id = x.part_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(u.serial ORDER BY u.serial), '{}') AS serials,
+           coalesce(array_agg(u.serial ORDER BY u.serial) FILTER (WHERE u.settled < u.quantity), '{}') AS open_serials
+    FROM order_difference_unit u WHERE u.difference_id = d.id AND u.serial IS NOT NULL
+) t
 """
 
 
 async def differences(session: AsyncSession, order_id: UUID) -> Sequence[DifferenceRow]:
     """What differed in an order's shipments, in the order in which it was found."""
-    rows = await fetch(session, _DIFFERENCE + "WHERE d.order_id = $1 ORDER BY d.id", order_id)
-    return [DifferenceRow(**dict(r)) for r in rows]
+    return await _all(session, DifferenceRow, _DIFFERENCE + "WHERE d.order_id = $1 ORDER BY d.id", order_id)
 
 
 async def difference(session: AsyncSession, difference_id: UUID) -> DifferenceRow:
     """One visible difference. Raises ``difference.not_found``."""
-    row = await fetch_one(session, _DIFFERENCE + "WHERE d.id = $1", difference_id)
-    if row is None:
-        raise missing("difference.not_found", "No such difference.")
-    return DifferenceRow(**dict(row))
+    return await _one(session, DifferenceRow, _DIFFERENCE + "WHERE d.id = $1", difference_id, "difference")
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """So many units of a difference, settled at one time by one side."""
+
+    difference_id: UUID
+    number: int
+    company: str
+    settled_as: str
+    quantity: int
+    serials: list[str]
+    note: str | None
+    return_id: UUID | None
+    settled_at: datetime
+
+
+async def difference_parts(session: AsyncSession, order_id: UUID) -> Mapping[UUID, Sequence[PartRow]]:
+    """What was settled of an order's differences, by difference, in its order; those of which nothing was are left out."""
+    rows = await _all(
+        session, PartRow,
+        "SELECT p.difference_id, p.number, k.name AS company, p.settled_as, p.quantity, p.serials, p.note, p.return_id, p.settled_at "
+        "FROM order_difference d JOIN order_difference_part p ON p.difference_id = d.id JOIN company k ON k.id = p.company_id "
+        "WHERE d.order_id = $1 ORDER BY d.id, p.number",
+        order_id,
+    )  # fmt: skip
+    found: dict[UUID, list[PartRow]] = {}
+    for row in rows:
+        found.setdefault(row.difference_id, []).append(row)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,33 +192,33 @@ class WhereRow:
 
 
 async def difference_units(session: AsyncSession, difference_id: UUID) -> Sequence[WhereRow]:
-    """Where the units of a difference stand."""
-    rows = await fetch(
-        session,
-        "SELECT lot_id, position_id, quantity, serial FROM order_difference_unit WHERE difference_id = $1 ORDER BY lot_id",
+    """Where the units of a difference stand that are not settled."""
+    return await _all(
+        session, WhereRow,
+        "SELECT lot_id, position_id, quantity - settled AS quantity, serial FROM order_difference_unit "
+        "WHERE difference_id = $1 AND settled < quantity ORDER BY lot_id",
         difference_id,
-    )
-    return [WhereRow(**dict(r)) for r in rows]
+    )  # fmt: skip
 
 
 async def stock_like(
     session: AsyncSession, seller_id: UUID, part_id: UUID, condition: str, site_id: UUID | None
 ) -> Sequence[WhereRow]:
     """The seller's own free units of a part without serial number, those at ``site_id`` first."""
-    rows = await fetch(
-        session,
+    return await _all(
+        session, WhereRow,
         "SELECT p.lot_id, p.position_id, p.quantity - p.held AS quantity, NULL::text AS serial FROM position p "
         "WHERE p.part_id = $2 AND p.owner_id = $1 AND p.holder_id = $1 AND p.condition = $3 AND p.agreement_id IS NULL "
         "AND p.site_id IS NOT NULL AND NOT p.serialised AND p.quantity > p.held "
         "ORDER BY p.site_id = $4 DESC NULLS LAST, p.lot_id, p.position_id LIMIT 100",
         seller_id, part_id, condition, site_id,
     )  # fmt: skip
-    return [WhereRow(**dict(r)) for r in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnRow:
-    """Units that go back to the seller, and how far they are. ``units``: how many."""
+    """Units that go back to the seller, and how far they are. ``units`` / ``what``: those that the seller takes, until it has answered those
+    that are asked for; ``asked``: how many were asked for; ``left_here``: those that the seller does not take, where it takes others."""
 
     id: UUID
     order_id: UUID
@@ -152,6 +228,8 @@ class ReturnRow:
     note: str | None
     status: str
     asked_at: datetime
+    answer_by: datetime | None
+    send_by: datetime | None
     answered_at: datetime | None
     answer_code: str | None
     answer_note: str | None
@@ -165,16 +243,22 @@ class ReturnRow:
     credited: Decimal | None
     units: int
     what: str
+    asked: int
+    left_here: str | None
 
 
 _RETURN = """
-SELECT r.id, r.order_id, r.number, r.of_units, r.reason_code, r.note, r.status, r.asked_at, r.answered_at, r.answer_code, r.answer_note,
+SELECT r.id, r.order_id, r.number, r.of_units, r.reason_code, r.note, r.status, r.asked_at, r.answer_by, r.send_by, r.answered_at, r.answer_code, r.answer_note,
        r.credit_percent, r.to_site_id, site_card(r.to_site_id) ->> 'name' AS to_site, r.carrier, r.tracking, r.shipped_at,
-       r.received_at, r.credited, t.units, t.what
+       r.received_at, r.credited, coalesce(t.units, 0)::int AS units, coalesce(t.what, '') AS what, coalesce(t.asked, 0)::int AS asked, t.left_here
 FROM order_return r
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(g.n), 0)::int AS units, coalesce(string_agg(g.n || ' of ' || g.number || coalesce(' (' || g.serials || ')', ''), ', '), '') AS what
-    FROM (SELECT p.number, sum(u.quantity) AS n, string_agg(u.serial, ', ' ORDER BY u.serial) AS serials
+    SELECT sum(g.n) AS units, sum(g.n + g.out) AS asked,
+           string_agg(g.n || ' of ' || g.number || coalesce(' (' || g.serials || ')', ''), ', ') FILTER (WHERE g.n > 0) AS what,
+           string_agg(g.out || ' of ' || g.number || coalesce(' (' || g.others || ')', ''), ', ') FILTER (WHERE g.out > 0) AS left_here
+    FROM (SELECT p.number, sum(coalesce(u.agreed, u.quantity)) AS n, sum(u.quantity - coalesce(u.agreed, u.quantity)) AS out,
+                 string_agg(u.serial, ', ' ORDER BY u.serial) FILTER (WHERE coalesce(u.agreed, 1) > 0) AS serials,
+                 string_agg(u.serial, ', ' ORDER BY u.serial) FILTER (WHERE u.agreed = 0) AS others
           FROM order_return_unit u JOIN order_line x ON x.order_id = r.order_id AND x.line_no = u.line_no JOIN part p ON p.id = x.part_id
           WHERE u.return_id = r.id GROUP BY x.line_no, p.number ORDER BY x.line_no) g
 ) t
@@ -183,16 +267,14 @@ CROSS JOIN LATERAL (
 
 async def returns(session: AsyncSession, order_id: UUID) -> Sequence[ReturnRow]:
     """An order's returns by number."""
-    rows = await fetch(session, _RETURN + "WHERE r.order_id = $1 ORDER BY r.number LIMIT $2", order_id, MOST_RETURNS)
-    return [ReturnRow(**dict(r)) for r in rows]
+    return await _all(
+        session, ReturnRow, _RETURN + "WHERE r.order_id = $1 ORDER BY r.number LIMIT $2", order_id, MOST_RETURNS
+    )
 
 
 async def goods_return(session: AsyncSession, return_id: UUID) -> ReturnRow:
     """One visible return. Raises ``return.not_found``."""
-    row = await fetch_one(session, _RETURN + "WHERE r.id = $1", return_id)
-    if row is None:
-        raise missing("return.not_found", "No such return.")
-    return ReturnRow(**dict(row))
+    return await _one(session, ReturnRow, _RETURN + "WHERE r.id = $1", return_id, "return")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +292,15 @@ class ReturnUnitRow:
 
 
 async def return_units(session: AsyncSession, return_id: UUID) -> Sequence[ReturnUnitRow]:
-    """The units of a return by line and lot."""
-    rows = await fetch(
-        session,
-        "SELECT u.line_no, x.part_id, x.unit_price, u.lot_id, u.quantity, u.serial, u.travels_as, u.position_id "
+    """The units of a return by line and lot; once the seller has answered, those that it takes."""
+    return await _all(
+        session, ReturnUnitRow,
+        "SELECT u.line_no, x.part_id, x.unit_price, u.lot_id, coalesce(u.agreed, u.quantity) AS quantity, u.serial, u.travels_as, u.position_id "
         "FROM order_return_unit u JOIN order_return r ON r.id = u.return_id "
-        "JOIN order_line x ON x.order_id = r.order_id AND x.line_no = u.line_no WHERE u.return_id = $1 ORDER BY u.line_no, u.lot_id",
+        "JOIN order_line x ON x.order_id = r.order_id AND x.line_no = u.line_no "
+        "WHERE u.return_id = $1 AND coalesce(u.agreed, u.quantity) > 0 ORDER BY u.line_no, u.lot_id",
         return_id,
-    )
-    return [ReturnUnitRow(**dict(r)) for r in rows]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +323,7 @@ async def returnable(session: AsyncSession, order_id: UUID, *, besides: UUID | N
         """
         SELECT n.line_no, p.lot_id, p.position_id, p.agreement_id, l.serial,
                (p.quantity - p.held - coalesce((
-                   SELECT sum(w.quantity) FROM order_return_unit w JOIN order_return r ON r.id = w.return_id
+                   SELECT sum(coalesce(w.agreed, w.quantity)) FROM order_return_unit w JOIN order_return r ON r.id = w.return_id
                    WHERE r.order_id = $1 AND r.status IN ('asked', 'agreed') AND r.of_units = 'bought' AND w.lot_id = p.lot_id
                      AND w.line_no = n.line_no AND r.id IS DISTINCT FROM $2::uuid), 0))::int AS free
         FROM (SELECT DISTINCT u.line_no, u.shipped_lot_id AS lot_id, u.buyer_id FROM order_unit u
@@ -275,13 +357,12 @@ class CancellationRow:
 
 async def cancellation(session: AsyncSession, order_id: UUID) -> CancellationRow | None:
     """The last time that one side asked to leave the rest of an order unshipped."""
-    row = await fetch_one(
-        session,
+    return await _last(
+        session, CancellationRow,
         "SELECT c.id, c.order_id, c.company_id, k.name AS company, c.reason_code, c.note, c.status, c.asked_at, c.answered_at, "
         "c.answer_note FROM order_cancellation c JOIN company k ON k.id = c.company_id WHERE c.order_id = $1 ORDER BY c.id DESC LIMIT 1",
         order_id,
-    )
-    return CancellationRow(**dict(row)) if row else None
+    )  # fmt: skip
 
 
 async def sale_lines(session: AsyncSession, order_id: UUID, part_id: UUID) -> Sequence[tuple[UUID, Decimal]]:

@@ -13,6 +13,12 @@ from marketplace.orders.queries.deliveries import shipment, weights
 from marketplace.orders.queries.placed import lines, order, units
 
 
+def _town(place: str | None, region: str | None, country: str | None) -> str:
+    """Place, region and country on one line; a place that names its region already names it once."""
+    named = region and place and place.endswith(f", {region}")
+    return " ".join(x for x in (place, None if named else region, country) if x)
+
+
 async def packing(session: AsyncSession, company_id: UUID, shipment_id: UUID) -> Packing:
     """A shipment with all that its papers say, for one of its two sides. Raises ``shipment.not_found``."""
     found = await shipment(session, shipment_id)
@@ -60,7 +66,7 @@ async def packing(session: AsyncSession, company_id: UUID, shipment_id: UUID) ->
         number=found.number, shipments=of.shipments, carrier=found.carrier, tracking=found.tracking, packages=found.packages,
         weight_grams=found.weight_grams, origin=found.origin, note=found.note, shipped_at=found.shipped_at,
         received_at=found.received_at, lines=tuple(packed), agreement=clause["reference"] if clause else None, clauses=tuple(clauses),
-        to=tuple(x for x in (to["name"], to["address"], " ".join(y for y in (to["place"], to["region"], to["country"]) if y)) if x) if to else (),
+        to=tuple(x for x in (to["name"], to["address"], _town(to["place"], to["region"], to["country"])) if x) if to else (),
         phone=(to["phone"] or None) if to else None,
         sender=tuple(", ".join(y for y in (r["name"], r["place"], r["country"]) if y) for r in sites),
     )  # fmt: skip

@@ -97,14 +97,20 @@ CROSS JOIN LATERAL (
 ) w
 """
 _ORDER = _COLUMNS + "FROM purchase_order o" + _JOINS
-# The page is chosen before anything is added up: a company may have a hundred thousand orders.
-_PAGE = (
-    """
-WITH unsettled AS (
+# Orders of which the company $1 has something to settle: a difference that waits for its answer or that the other side disputes, a return
+# that it is to answer, send or receive, a wish to cancel the rest.
+_UNSETTLED = """
     SELECT d.order_id FROM order_difference d WHERE d.seller_id = $1 AND d.status = 'open'
+    UNION SELECT d.order_id FROM order_difference d WHERE d.buyer_id = $1 AND d.status = 'disputed'
     UNION SELECT r.order_id FROM order_return r WHERE r.seller_id = $1 AND r.status IN ('asked', 'shipped')
     UNION SELECT r.order_id FROM order_return r WHERE r.buyer_id = $1 AND r.status = 'agreed'
     UNION SELECT c.order_id FROM order_cancellation c WHERE (c.seller_id = $1 OR c.buyer_id = $1) AND c.company_id <> $1 AND c.status = 'asked'
+"""
+# The page is chosen before anything is added up: a company may have a hundred thousand orders.
+_PAGE = (
+    f"""
+WITH unsettled AS (
+    {_UNSETTLED}
 ), page AS MATERIALIZED (
     SELECT o.* FROM purchase_order o
     WHERE (o.seller_id = $1 OR o.buyer_id = $1)
@@ -334,12 +340,7 @@ async def waiting_by(session: AsyncSession, company_id: UUID, user_id: UUID, now
                    AS sign_buying,
                count(*) FILTER (WHERE o.buyer_id = $1 AND o.status IN ('accepted', 'shipped') AND EXISTS (
                    SELECT 1 FROM order_shipment g WHERE g.order_id = o.id AND g.received_at IS NULL))::int AS receive,
-               (SELECT count(*)::int FROM (
-                   SELECT d.order_id FROM order_difference d WHERE d.seller_id = $1 AND d.status = 'open'
-                   UNION SELECT r.order_id FROM order_return r WHERE r.seller_id = $1 AND r.status IN ('asked', 'shipped')
-                   UNION SELECT r.order_id FROM order_return r WHERE r.buyer_id = $1 AND r.status = 'agreed'
-                   UNION SELECT c.order_id FROM order_cancellation c
-                         WHERE (c.seller_id = $1 OR c.buyer_id = $1) AND c.company_id <> $1 AND c.status = 'asked') x) AS settle,
+               (SELECT count(*)::int FROM ({_UNSETTLED}) x) AS settle,
                (SELECT count(*)::int FROM quote q WHERE (q.seller_id = $1 OR q.buyer_id = $1) AND {waits("$2")}) AS quotes,
                (SELECT count(*)::int FROM ({approvals_waiting("$1", "$3")}) y) AS approvals
         FROM purchase_order o LEFT JOIN agreement a ON a.id = o.agreement_id AND o.status = 'accepted'

@@ -18,7 +18,7 @@ from marketplace.ledger.service import carry_out
 from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.orders import queries
-from marketplace.orders.delivery import CANCEL_REASONS, MOST_NOTE, cancel_rule, check_code, named_units
+from marketplace.orders.delivery import CANCEL_ANSWERS, CANCEL_REASONS, MOST_NOTE, cancel_rule, check_code, named_units
 from marketplace.orders.service.receiving import by_part, coming_under
 from marketplace.orders.service.shared import announce, count_ordered, put_back, tell
 from marketplace.parties import queries as parties
@@ -75,14 +75,16 @@ async def answer_cancel(
     actor: Actor,
     order_id: UUID,
     *,
-    answer: Literal["agree", "refuse", "withdraw"],
+    answer: str,
     note: str,
     now: datetime,
 ) -> None:
-    """The other side agrees, so that the rest is cancelled, or refuses; whoever asked withdraws. Raises ``order.cancel_not_asked``,
-    ``order.cancel_yours``, ``order.cancel_rule`` where nothing is left by now."""
+    """The other side agrees, so that the rest is cancelled, or refuses; whoever asked withdraws (``delivery.CANCEL_ANSWERS``). Raises
+    ``order.cancel_answer``, ``order.cancel_not_asked``, ``order.cancel_yours``, ``order.cancel_rule`` where nothing is left by now."""
     order = await queries.order_for_update(session, order_id)
     side_of(actor, order)
+    if answer not in CANCEL_ANSWERS:
+        raise invalid("order.cancel_answer", f"Choose: {', '.join(CANCEL_ANSWERS)}.", field="answer")
     if len(note) > MOST_NOTE:
         raise invalid("order.cancel_reason", f"Say at most {MOST_NOTE} characters.", field="note")
     standing = await queries.cancellation(session, order.id)
@@ -93,7 +95,7 @@ async def answer_cancel(
             "order.cancel_yours",
             "Your own company asked: the other side answers." if answer != "withdraw" else "Only who asked withdraws.",
         )
-    became = {"agree": "agreed", "refuse": "refused", "withdraw": "withdrawn"}[answer]
+    became = CANCEL_ANSWERS[answer]
     await execute(
         session, "UPDATE order_cancellation SET status = $2, answered_by = $3, answered_at = $4, answer_note = $5 WHERE id = $1",
         standing.id, became, actor.user_id, now, note.strip() or None,

@@ -22,6 +22,7 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import held_lots_for_update, places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
+from marketplace.orders.delivery import ANSWER_TIME
 from marketplace.orders.service.selling import owe_price
 from marketplace.orders.service.shared import announce, mine, moved, tell
 from marketplace.orders.service.shipping import on_the_way
@@ -54,7 +55,7 @@ async def receive(
             "order.which_shipment", f"{len(waiting)} shipments of this order are on their way: say which one arrived."
         )
     shipment = await on_the_way(session, order, shipment_id)
-    units = [u for u in await queries.units(session, order_id) if u.shipment_id == shipment.id]
+    units = await queries.shipped_units(session, shipment.id)
     sent: dict[int, int] = {}
     for u in units:
         sent[u.line_no] = sent.get(u.line_no, 0) + u.quantity
@@ -74,12 +75,11 @@ async def receive(
     held_up: dict[tuple[int, str], list[queries.WhereRow]] = {}
     async with acting_for(session, order.seller_id):
         # Before anything is decided from where they stand; a shipment of which nothing arrived moves none.
-        await held_lots_for_update(session, [u.shipped_lot_id for u in units if u.shipped_lot_id])
-        at_now = await places(session, [(u.shipped_lot_id, u.shipped_position_id) for u in units])
+        await held_lots_for_update(session, [u.lot_id for u in units])
+        at_now = await places(session, [(u.lot_id, u.position_id) for u in units])
         for number, receipt in given.items():
             for outcome, u, count in became[number]:
-                lot, at = u.shipped_lot_id, u.shipped_position_id
-                assert lot is not None and at is not None  # noqa: S101, PT018 - set when it was shipped
+                lot, at = u.lot_id, u.position_id
                 if outcome == "short":
                     held_up.setdefault((number, outcome), []).append(queries.WhereRow(lot, at, count, u.serial))
                     continue
@@ -263,12 +263,13 @@ async def _note_differences(
         return
     made = await fetch(
         session,
-        "INSERT INTO order_difference (order_id, shipment_id, line_no, seller_id, buyer_id, kind, quantity, reason_code, note, found_by, "
-        "found_at, status) SELECT $1, $2, n.line_no, $3, $4, n.kind, n.quantity, n.code, nullif(n.note, ''), $5, $6, 'open' "
+        "INSERT INTO order_difference (order_id, shipment_id, line_no, seller_id, buyer_id, kind, quantity, open, reason_code, note, "
+        "found_by, found_at, answer_by, status) SELECT $1, $2, n.line_no, $3, $4, n.kind, n.quantity, n.quantity, n.code, nullif(n.note, ''), $5, $6, $12, "
+        "'open' "
         "FROM unnest($7::int[], $8::text[], $9::int[], $10::text[], $11::text[]) AS n (line_no, kind, quantity, code, note) "
         "RETURNING id, line_no, kind",
         order.id, shipment_id, order.seller_id, order.buyer_id, actor.user_id, now, [r[0] for r in rows], [r[1] for r in rows],
-        [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows],
+        [r[2] for r in rows], [r[3] for r in rows], [r[4] for r in rows], now + ANSWER_TIME,
     )  # fmt: skip
     where = [(m["id"], w) for m in made for w in held_up.get((m["line_no"], m["kind"]), ())]
     await execute(
@@ -282,7 +283,7 @@ async def _note_differences(
     )  # fmt: skip
 
 
-Became = list[tuple[str, queries.UnitRow, int]]
+Became = list[tuple[str, queries.ShippedRow, int]]
 """(outcome, unit, how many of it)."""
 
 
@@ -295,7 +296,7 @@ def _told(became: Mapping[int, Became]) -> dict[str, dict[str, list[str]]]:
     return {"serials": found} if found else {}
 
 
-def _spread(receipt: Receipt, units: Sequence[queries.UnitRow], field: str) -> Became:
+def _spread(receipt: Receipt, units: Sequence[queries.ShippedRow], field: str) -> Became:
     """Lays what arrived over the units shipped: each serial-numbered unit as it is named (good where it is not), the
     others, which nobody can tell apart, in their order."""
     serials = {u.lot_id: u.serial for u in units if u.serial is not None}
@@ -305,13 +306,13 @@ def _spread(receipt: Receipt, units: Sequence[queries.UnitRow], field: str) -> B
     )  # fmt: skip
     found: Became = [(fate[u.lot_id], u, 1) for u in units if u.serial is not None]
     loose = [u for u in units if u.serial is None]
-    left = {(u.lot_id, u.hold_seq): u.quantity for u in loose}
+    left = {u.lot_id: u.quantity for u in loose}
     for outcome, count in rest.items():
         wanted = count
         for unit in loose:
-            part = min(wanted, left[unit.lot_id, unit.hold_seq])
+            part = min(wanted, left[unit.lot_id])
             if part:
                 found.append((outcome, unit, part))
-                left[unit.lot_id, unit.hold_seq] -= part
+                left[unit.lot_id] -= part
                 wanted -= part
     return found

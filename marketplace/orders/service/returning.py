@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -22,7 +22,18 @@ from marketplace.ledger.kinds import Kind
 from marketplace.ledger.queries import held_lots_for_update, places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
-from marketplace.orders.delivery import MOST_RETURNS, REFUSE_REASONS, RETURN_REASONS, RETURN_STATES, Portion, check_code
+from marketplace.orders.delivery import (
+    ANSWER_TIME,
+    MOST_NOTE,
+    MOST_RETURNS,
+    REFUSE_REASONS,
+    RETURN_REASONS,
+    RETURN_STATES,
+    Among,
+    Portion,
+    check_code,
+    chosen_among,
+)
 from marketplace.orders.service.receiving import coming_under
 from marketplace.orders.service.shared import announce, mine, moved, tell
 from marketplace.parties import queries as parties
@@ -87,53 +98,50 @@ async def _under(session: WriteSession, order: queries.OrderRow) -> UUID:
 
 
 def _named(
-    portions: Sequence[Portion], own: Sequence[queries.OwnRow], lines: dict[int, queries.LineRow]
+    portions: Sequence[Portion], own: Sequence[queries.OwnRow], lines: Mapping[int, queries.LineRow]
 ) -> list[tuple[int, UUID, int, str | None]]:
-    if (
-        not portions
-        or len({p.line_no for p in portions}) != len(portions)
-        or any(p.line_no not in lines for p in portions)
-    ):
+    """What the portions name of the units that can go back."""
+    by_line: dict[int, list[Among]] = {}
+    for o in own:
+        by_line.setdefault(o.line_no, []).append(Among(o.lot_id, o.free, o.serial))
+    return _of_lines(
+        portions, by_line, lines, "return",
+        "can go back, not {}. Only units that you took of this order count, as long as they are under its agreement, not used, not ordered "
+        "back and in no other return.",
+    )  # fmt: skip
+
+
+def _of_lines(
+    portions: Sequence[Portion],
+    by_line: Mapping[int, Sequence[Among]],
+    lines: Mapping[int, queries.LineRow],
+    verb: str,
+    too_many: str,
+) -> list[tuple[int, UUID, int, str | None]]:
+    """The units that the portions name among those of their lines. Raises ``return.empty``, ``return.too_many``, ``return.which``."""
+    numbers = [p.line_no for p in portions]
+    if not numbers or len(set(numbers)) != len(numbers) or any(n not in lines for n in numbers):
         raise invalid("return.empty", "Say of which lines units are to go back, each line once.", field="lines")
-    found: dict[tuple[int, UUID], tuple[int, str | None]] = {}
+    found: list[tuple[int, UUID, int, str | None]] = []
     for index, p in enumerate(portions):
-        of, field = f"Line {p.line_no} ({lines[p.line_no].part_number})", f"lines.{index}"
-        here = [o for o in own if o.line_no == p.line_no]
-        left = sum(o.free for o in here)
+        of, field, here = (
+            f"Line {p.line_no} ({lines[p.line_no].part_number})",
+            f"lines.{index}",
+            by_line.get(p.line_no, ()),
+        )
+        left = sum(x.quantity for x in here)
         if not 1 <= p.quantity <= 1_000_000_000:
-            raise invalid("return.empty", f"{of}: return at least one unit.", field=field)
+            raise invalid("return.empty", f"{of}: {verb} at least one unit.", field=field)
         if p.quantity > left:
             raise conflict(
                 "return.too_many",
-                f"{of}: at most {left:,} can go back, not {p.quantity:,}. Only units that you took of this order count, as long as they are "
-                "under its agreement, not used, not ordered back and in no other return.",
-                field=field, possible=left,
-            )  # fmt: skip
-        serials = {name: o for o in here if o.serial for name in (o.serial, str(o.lot_id))}
-        wanted = p.quantity
-        for name in p.serials:
-            unit = serials.get(name.strip())
-            if unit is None or (p.line_no, unit.lot_id) in found:
-                raise invalid(
-                    "return.which",
-                    f"{of}: {name[:40]} is not among the units that can go back, or is named twice.",
-                    field=field,
-                )
-            found[p.line_no, unit.lot_id] = (1, unit.serial)
-            wanted -= 1
-        # All of them need no names.
-        for o in here if p.quantity == left else [o for o in here if o.serial is None]:
-            before = found.get((p.line_no, o.lot_id), (0, None))[0]
-            part = min(wanted, o.free) if o.serial is None or not before else 0
-            if part > 0:
-                found[p.line_no, o.lot_id] = (before + part, o.serial)
-                wanted -= part
-        if wanted:
-            words = (
-                "say which serial numbers go back" if wanted > 0 else "name at most as many serial numbers as go back"
+                f"{of}: at most {left:,} {too_many.format(f'{p.quantity:,}')}",
+                field=field,
+                possible=left,
             )
-            raise invalid("return.which", f"{of}: {words}.", field=field)
-    return [(line, lot, n, serial) for (line, lot), (n, serial) in found.items()]
+        chosen = chosen_among(here, p.quantity, p.serials, of=of, code="return.which", field=field)
+        found += [(p.line_no, x.lot_id, x.quantity, x.serial) for x in chosen]
+    return found
 
 
 async def open_return(
@@ -179,20 +187,22 @@ async def _insert(
     )
     if number > MOST_RETURNS:
         raise conflict("return.too_many", f"An order has at most {MOST_RETURNS} returns.")
-    answered = (actor.user_id, now) if status == "agreed" else (None, None)
+    agreed = status == "agreed"
+    answered = (actor.user_id, now) if agreed else (None, None)
     made: UUID = await fetch_value(
         session,
         "INSERT INTO order_return (order_id, number, seller_id, buyer_id, of_units, reason_code, note, status, asked_by, asked_at, "
-        "answered_by, answered_at, to_site_id) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13) RETURNING id",
+        "answered_by, answered_at, to_site_id, answer_by, send_by) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15) RETURNING id",
         order.id, number, order.seller_id, order.buyer_id, of_units, reason, note.strip() or None, status, actor.user_id, now, *answered,
-        to_site,
+        to_site, *((None, now + ANSWER_TIME) if agreed else (now + ANSWER_TIME, None)),
     )  # fmt: skip
     await execute(
         session,
-        "INSERT INTO order_return_unit (return_id, line_no, lot_id, seller_id, buyer_id, quantity, serial) "
-        "SELECT $1, n.line_no, n.lot_id, $2, $3, n.quantity, n.serial "
+        "INSERT INTO order_return_unit (return_id, line_no, lot_id, seller_id, buyer_id, quantity, serial, agreed) "
+        "SELECT $1, n.line_no, n.lot_id, $2, $3, n.quantity, n.serial, CASE WHEN $8 THEN n.quantity END "
         "FROM unnest($4::int[], $5::uuid[], $6::int[], $7::text[]) AS n (line_no, lot_id, quantity, serial)",
         made, order.seller_id, order.buyer_id, [u[0] for u in units], [u[1] for u in units], [u[2] for u in units], [u[3] for u in units],
+        agreed,
     )  # fmt: skip
     return made
 
@@ -225,9 +235,12 @@ async def answer_return(
     reason: str = "",
     note: str = "",
     now: datetime,
+    portions: Sequence[Portion] = (),
 ) -> None:
-    """The seller agrees to take units back and says which part of their price it credits, or refuses for a reason. Raises ``return.state``,
-    ``return.credit``, ``return.refuse``, and what ``ask_return`` raises of the agreement."""
+    """The seller agrees to take units back, all or the ``portions`` of those that were asked for, and says which part of their price it
+    credits; the others it refuses for a ``reason``, as it does all of them where it does not agree. Raises ``return.state``,
+    ``return.credit``, ``return.refuse``, ``return.empty``, ``return.too_many``, ``return.which``, and what ``ask_return`` raises of the
+    agreement."""
     order = await mine(session, actor, order_id, "seller")
     found = await _locked(session, order, return_id, "asked")
     if not agree:
@@ -243,24 +256,52 @@ async def answer_return(
         return
     if not 0 <= credit_percent <= 100:
         raise invalid("return.credit", "Credit from 0 to 100 percent of the price.", field="credit_percent")
-    if len(note) > 500:
-        raise invalid("return.credit", "Say at most 500 characters.", field="note")
+    if len(note) > MOST_NOTE:
+        raise invalid("return.credit", f"Say at most {MOST_NOTE} characters.", field="note")
+    lines = {x.line_no: x for x in await queries.lines(session, order.id)}
+    taken = _taken(portions, await queries.return_units(session, found.id), lines)
+    refused = found.units - sum(n for _, _, n, _ in taken)
+    if refused:
+        check_code(reason, REFUSE_REASONS, note, what="return.refuse")
+    elif reason:
+        raise invalid(
+            "return.refuse", "You take all of them: no reason to refuse any is needed, leave it out.", field="reason"
+        )
     await _under(session, order)
     # Where the first of its units stood before it left.
-    first = (await queries.return_units(session, found.id))[0]
-    row = next((u for u in await queries.units(session, order.id) if u.shipped_lot_id == first.lot_id), None)
+    row = next((u for u in await queries.units(session, order.id) if u.shipped_lot_id == taken[0][1]), None)
     at = await places(session, [(row.lot_id, row.position_id)]) if row else {}
     to_site = next((place.site for place in at.values() if place.site), None)
     await execute(
         session,
-        "UPDATE order_return SET status = 'agreed', answered_by = $2, answered_at = $3, answer_note = $4, credit_percent = $5, "
-        "to_site_id = $6 WHERE id = $1",
-        found.id, actor.user_id, now, note.strip() or None, credit_percent, to_site,
+        "UPDATE order_return_unit u SET agreed = coalesce((SELECT n.quantity FROM unnest($2::int[], $3::uuid[], $4::int[]) "
+        "AS n (line_no, lot_id, quantity) WHERE n.line_no = u.line_no AND n.lot_id = u.lot_id), 0) WHERE u.return_id = $1",
+        found.id, [line for line, _, _, _ in taken], [lot for _, lot, _, _ in taken], [n for _, _, n, _ in taken],
     )  # fmt: skip
-    await _told(
-        session, actor, order, found, "return_agreed", {"credit_percent": credit_percent}, note, now,
-        f"{credit_percent} % of the price is credited when they are back",
+    await execute(
+        session, "UPDATE order_return SET status = 'agreed', answered_by = $2, answered_at = $3, answer_code = $4, answer_note = $5, "
+        "credit_percent = $6, to_site_id = $7, send_by = $8 WHERE id = $1",
+        found.id, actor.user_id, now, reason or None, note.strip() or None, credit_percent, to_site, now + ANSWER_TIME,
     )  # fmt: skip
+    agreed = await queries.goods_return(session, found.id)
+    words = f"{credit_percent} % of the price is credited when they are back"
+    more: dict[str, Any] = {"credit_percent": credit_percent}
+    if refused:
+        more |= {"refused": agreed.left_here, "reason": reason}
+        words += f"; not taken back: {agreed.left_here}, {REFUSE_REASONS[reason].lower()}"
+    await _told(session, actor, order, agreed, "return_agreed", more, note, now, words)
+
+
+def _taken(
+    portions: Sequence[Portion], asked: Sequence[queries.ReturnUnitRow], lines: Mapping[int, queries.LineRow]
+) -> list[tuple[int, UUID, int, str | None]]:
+    """What the seller takes of the units that were asked for: without portions all."""
+    if not portions:
+        return [(u.line_no, u.lot_id, u.quantity, u.serial) for u in asked]
+    by_line: dict[int, list[Among]] = {}
+    for u in asked:
+        by_line.setdefault(u.line_no, []).append(Among(u.lot_id, u.quantity, u.serial))
+    return _of_lines(portions, by_line, lines, "take", "are asked for, not {}.")
 
 
 async def withdraw_return(
@@ -274,8 +315,8 @@ async def withdraw_return(
             "return.state",
             "These units are the seller's: they go back. Take them through the difference before it is settled.",
         )
-    if len(note) > 500:
-        raise invalid("return.reason", "Say at most 500 characters.", field="note")
+    if len(note) > MOST_NOTE:
+        raise invalid("return.reason", f"Say at most {MOST_NOTE} characters.", field="note")
     await execute(session, "UPDATE order_return SET status = 'withdrawn' WHERE id = $1", found.id)
     await _told(session, actor, order, found, "return_withdrawn", {}, note, now, "the buyer keeps them")
 

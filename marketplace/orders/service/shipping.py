@@ -77,6 +77,8 @@ async def ship(
         "carrier = $3, tracking = $4 WHERE id = $1",
         order_id, now, consignment.carrier, consignment.tracking, all_gone,
     )  # fmt: skip
+    if all_gone:
+        await _nothing_to_cancel(session, actor, order, now)
     sent = sum(n for _, n in chosen)
     partly = {} if all_gone and number == 1 else {
         "shipment": number, "quantity": sent, "left": sum(u.quantity for u in waiting) - sent,
@@ -86,12 +88,26 @@ async def ship(
     )
     async with acting_for(session, order.buyer_id):
         people = await parties.people_to_tell(session, order.buyer_id, ("buyer", "warehouse"))
-    part = f" Shipment {number}: {count(sent, 'unit')}, {partly['left']:,} still to come." if partly else ""
+    part = f" Shipment {number}: {count(sent, 'unit')}, {partly['left'] or 'nothing'} still to come." if partly else ""
     await announce(
         session, "order.shipped", order_id, (order.seller_id, order.buyer_id), order.reference, people,
         f"Order {order.reference} is on its way", f"{order.seller} shipped: {consignment.words()}.{part}",
     )  # fmt: skip
     return shipment_id
+
+
+async def _nothing_to_cancel(session: WriteSession, actor: Actor, order: queries.OrderRow, now: datetime) -> None:
+    """A wish to cancel the rest ends when the seller ships the rest: its own is withdrawn, the buyer's refused by that."""
+    asked = await queries.cancellation(session, order.id)
+    if asked is None or asked.status != "asked":
+        return
+    became = "withdrawn" if asked.company_id == order.seller_id else "refused"
+    note = "The rest was shipped."
+    await execute(
+        session, "UPDATE order_cancellation SET status = $2, answered_by = $3, answered_at = $4, answer_note = $5 WHERE id = $1",
+        asked.id, became, actor.user_id, now, note,
+    )  # fmt: skip
+    await tell(session, actor, order.id, order.seller_id, order.buyer_id, f"cancel_{became}", {"note": note}, now)
 
 
 async def _send(

@@ -153,4 +153,5 @@ def test_windows_are_planned_ahead_and_nothing_lingers_that_the_clock_ends() -> 
         ObligationKind.SHIP_CALL, ObligationKind.SETTLE, ObligationKind.SECURITY_LAPSES,
         ObligationKind.DELIVER_CALL, ObligationKind.ANSWER_DISPUTE,
         ObligationKind.EXPLAIN_SHORTAGE, ObligationKind.RETURN_REST, ObligationKind.ANSWER_RECALL,
+        ObligationKind.SHIP_ORDER, ObligationKind.ANSWER_DIFFERENCE, ObligationKind.ANSWER_RETURN, ObligationKind.SEND_RETURN,
     }  # fmt: skip

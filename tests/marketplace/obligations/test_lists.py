@@ -32,6 +32,57 @@ async def kinds(client: httpx.AsyncClient, **query: Any) -> dict[str, bool]:
     return {row["kind"]: row["mine"] for row in await due(client, **query)}
 
 
+async def test_an_offer_a_shipment_a_difference_and_a_return_are_due_from_one_side(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        job = await Job.begin(world, stack)
+        await job.released(10)
+        site, needed = str(world.buyer.site), (datetime.now(UTC) + timedelta(days=9)).date()
+        wish_line = {"listing_id": job.listing, "quantity": 2}
+        wish = {**wish_line, "ship_to_site_id": site, "po_number": "Q"}
+        quote = (await ok(job.buyer.post(f"{API}/quotes", json=wish), 201))["id"]
+        offer = {"answers": 0, "lines": [{**wish_line, "unit_price": "70.00"}], "hours": 72}
+        await ok(job.planner.post(f"{API}/quotes/{quote}/offers", json=offer))
+        (mine,) = await due(job.buyer, side="mine")
+        assert (mine["kind"], mine["record_id"], mine["owed"]) == ("answer_offer", quote, world.maker.name)
+        assert await kinds(job.planner) == {"answer_offer": False}
+        await ok(job.buyer.post(f"{API}/quotes/{quote}/decline", json={"version": 1, "reason": "price"}))
+        assert await due(job.buyer) == await due(job.planner) == []
+
+        line = {"listing_id": job.listing, "quantity": 6}
+        body = {"lines": [line], "po_number": "P", "ship_to_site_id": site, "requested_on": needed.isoformat()}
+        job.order = (await ok(job.buyer.post(f"{API}/orders", json=body), 201))["id"]
+        assert "ship_order" not in await kinds(job.planner), "nothing is to be shipped before both have signed"
+        await job.signed()
+        (row,) = await due(job.planner, kind="ship_order")
+        assert (row["mine"], row["quantity"], row["owed"]) == (True, 6, world.buyer.name)
+        assert (await kinds(job.buyer, kind="ship_order")) == {"ship_order": False}
+        url, own = f"{API}/orders/{job.order}", {"own_transport": True}
+        await ok(job.planner.post(f"{url}/ship", json={**own, "lines": [{"line_no": 1, "quantity": 4}]}))
+        (row,) = await due(job.planner, kind="ship_order")
+        assert row["quantity"] == 2, "what has left is not to be shipped"
+        lines = [{"line_no": 1, "good": 1, "short": 3, "note": "three fewer"}]
+        await ok(job.buyer.post(f"{url}/receive", json={"lines": lines}))
+        (row,) = await due(job.planner, kind="answer_difference")
+        found = (await ok(job.buyer.get(url)))["differences"][0]
+        assert (row["mine"], row["quantity"], row["due"]) == (True, 3, found["answer_by"])
+        answer = {"answer": "lost", "quantity": 1}
+        await ok(job.planner.post(f"{url}/differences/{found['id']}/answer", json=answer))
+        assert [r["quantity"] for r in await due(job.buyer, kind="answer_difference")] == [2]
+        await ok(job.planner.post(f"{url}/differences/{found['id']}/answer", json={"answer": "lost"}))
+        assert not await due(job.planner, kind="answer_difference")
+
+        wanted = {"lines": [{"line_no": 1, "quantity": 1}], "reason": "not_needed", "note": ""}
+        back = (await ok(job.buyer.post(f"{url}/returns", json=wanted), 201))["id"]
+        assert await kinds(job.planner, kind="answer_return") == {"answer_return": True}
+        assert await kinds(job.buyer, kind="answer_return") == {"answer_return": False}
+        await ok(job.planner.post(f"{url}/returns/{back}/answer", json={"agree": True}))
+        assert not await due(job.planner, kind="answer_return")
+        (row,) = await due(job.buyer, kind="send_return", side="mine")
+        assert (row["quantity"], row["due"]) == (1, (await ok(job.buyer.get(url)))["returns"][0]["send_by"])
+        await ok(job.buyer.post(f"{url}/returns/{back}/ship", json=own))
+        assert not await due(job.buyer, kind="send_return")
+
+
 async def test_each_step_of_the_job_is_due_from_one_side(world: World) -> None:
     async with AsyncExitStack() as stack:
         job = await Job.begin(world, stack)

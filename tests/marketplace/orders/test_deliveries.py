@@ -21,7 +21,7 @@ from tests.world import World
 
 OWN = {"own_transport": True}
 TABLES = (
-    "purchase_order", "order_line", "order_unit", "order_shipment", "order_difference", "order_difference_unit", "order_return",
+    "purchase_order", "order_line", "order_unit", "order_shipment", "order_difference", "order_difference_unit", "order_difference_part", "order_return",
     "order_return_unit", "order_cancellation", "order_event", "movement", "position", "open_hold", "settlement_line",
 )  # fmt: skip
 
