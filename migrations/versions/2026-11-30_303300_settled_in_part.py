@@ -10,7 +10,7 @@ Undo: downgrade() drops the parts and the columns; it is refused where something
 not be told of then.
 
 Revision ID: 303300
-Revises: 303000
+Revises: 304300
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "303300"
-down_revision = "303000"
+down_revision = "304300"
 branch_labels = None
 depends_on = None
 
