@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketplace.advising.copying import TYPES
 from marketplace.advising.overlay import Spread
 from marketplace.advising.using import From, PartUse
 from marketplace.planning.advice import Advice, Parts, Policy, advise
@@ -67,6 +68,7 @@ FIELDS: Sequence[tuple[str, str]] = (
     *((n, "bool") for n in ("advised", "exact", "steady")),
 )  # fmt: skip
 """Columns of a row of advice as they are copied in."""
+_NARROW = {name: np.dtype(TYPES[kind]).newbyteorder("=") for name, kind in FIELDS}
 
 
 @dataclass(slots=True)
@@ -177,7 +179,13 @@ def reckon(
     odd[rates.size[held] >= 2] |= Mark.SEVERAL
     odd[~found["steady"] & (found["release"] > 0)] |= Mark.UNSTEADY
     found["marks"] = odd
-    return found
+    return _as_kept(found)
+
+
+def _as_kept(found: Columns) -> Columns:
+    """The columns as narrow as their rows are kept: half the memory of a million parts. What a page reckons anew it reckons from these."""
+    with np.errstate(over="ignore"):
+        return {name: np.asarray(value, _NARROW[name]) for name, value in found.items()}
 
 
 def _columns(found: Advice) -> Columns:

@@ -21,7 +21,7 @@ from marketplace.advising.copying import ids, packed, same
 from marketplace.advising.overlay import Spread, lay, span
 from marketplace.advising.queries import RunRow
 from marketplace.advising.reckoning import CHUNK, FIELDS, Columns, Stock
-from marketplace.advising.rights import reached
+from marketplace.advising.rights import pieces
 from marketplace.advising.scenarios import MOST_TOLD, Held, Limits
 from marketplace.advising.using import Holders, PartUse, Use, habits, of_parts, of_terms
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
@@ -309,10 +309,10 @@ class _Partners:
             if right is None:
                 continue
             there, held, keep, back = (float(row[n]) for n in names)
-            least_kept = max(keep - (back if right.applies_to == "floor" else 0), 0)
-            units, floor = reached(right.applies_to, int(there), int(least_kept), int(held))
-            part.append(row["part"])
-            kept.append((place[right.holder_id], there, units, floor, right.years))
+            for piece in pieces(right, int(there), keep, back, int(held), right.years):
+                part.append(row["part"])
+                kept.append((place[right.holder_id], there, piece.units, piece.floor, piece.years))
+                there = 0.0  # once
         columns = np.array(kept, dtype=np.float64).reshape(len(kept), 5)
         holder = columns[:, 0].astype(np.int64)
         total = added(holder, columns[:, 1], len(holders))
