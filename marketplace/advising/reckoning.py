@@ -258,7 +258,19 @@ def advice_of(columns: Mapping[str, Any], policy: Policy) -> Advice:
 
 # -- what it comes to ---------------------------------------------------------------------------------------------
 
-SUMS = ("parts", "stock", "tied_up", "keep", "release", "scrap", "cash", "worth", "worth_kept", "worth_scrapped")
+SUMS = (
+    "parts",
+    "stock",
+    "tied_up",
+    "kept_at_cost",
+    "keep",
+    "release",
+    "scrap",
+    "cash",
+    "worth",
+    "worth_kept",
+    "worth_scrapped",
+)
 
 
 def totals(columns: Columns, choice: Choice) -> dict[str, Any]:
@@ -266,7 +278,7 @@ def totals(columns: Columns, choice: Choice) -> dict[str, Any]:
     advice was given on, but what is tied up of all that have a price."""
     on = columns["advised"]
     values = {
-        "parts": np.ones(on.size), "tied_up": np.nan_to_num(columns["stock"] * columns["cost"]),
+        "parts": np.ones(on.size), "tied_up": np.nan_to_num(columns["stock"] * columns["cost"]), "kept_at_cost": np.nan_to_num(columns["keep"] * columns["cost"]),
         **{n: np.where(on, columns[n], 0.0) for n in ("cash", "worth", "worth_kept", "worth_scrapped")},
         **{n: columns[n].astype(np.float64) for n in ("stock", "keep", "release", "scrap")},
     }  # fmt: skip

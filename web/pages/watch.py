@@ -25,7 +25,8 @@ from marketplace.watching import queries, service
 from marketplace.watching.endpoints import known, words_of
 from marketplace.watching.queries import PartRow, RowFilter, RunRow
 from marketplace.watching.reckoning import KINDS, Level, Setting
-from marketplace.watching.telling import LEVELS, NOTES, WORDS, kinds, notes, percent
+from marketplace.watching.telling import LEVELS, NOTES, WORDS, kinds, notes
+from marketplace.watching.telling import percent as percent_words
 from web.charts import chart
 from web.exports import list_csv, wants_csv
 from web.forms import Form
@@ -55,6 +56,11 @@ DONE: Final = {
 
 def _money(value: float, currency: str) -> Money | None:
     return Money(Decimal(str(round(value, 2))), currency).rounded() if known(value) is not None else None
+
+
+def percent(share: float) -> str:
+    """As the watch says it, never broken over two lines."""
+    return percent_words(share).replace(" ", "\u00a0")
 
 
 @router.get("")

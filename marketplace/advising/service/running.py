@@ -121,7 +121,7 @@ class _Reckoning:
             )
             more = {
                 "frontier": scenarios.frontier(columns, policy), "stress": _stress(columns, policy, partners), "use": use, "short": short,
-                "histories": histories,
+                "histories": histories, "sensitivity": scenarios.sensitivity(columns, policy),
             }  # fmt: skip
             return reckoning.totals(columns, choice) | scenarios.in_short(columns, least) | more
 
