@@ -21,7 +21,7 @@ import numpy as np
 from marketplace.advising import queries, reckoning, service
 from marketplace.advising.copying import ids, packed, same
 from marketplace.db.embedded import SUPERUSER, WORKER
-from marketplace.db.session import Database
+from marketplace.db.session import Database, be_patient, execute
 from marketplace.planning.advice import Policy
 from tests.benchmarks.bench import APP, Credentials, Figure, owner_of, rows
 from tests.world import World
@@ -109,6 +109,11 @@ async def _run(credentials: Credentials, count: int) -> tuple[float, float, floa
         taken = time.perf_counter() - began
         assert process.returncode == 0
         megabytes, processor = json.loads(told)
+        print(
+            f"{taken:.1f} s, {processor:.1f} s of the worker's processor, {megabytes:,.0f} MB",
+            file=sys.stderr,
+            flush=True,
+        )
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         state, error = await owner.fetchrow("SELECT state, error FROM advice_run WHERE id = $1", run_id)
@@ -134,6 +139,8 @@ async def _floor(worker: Database, world: World) -> float:
     found: list[np.ndarray] = []
     raws: list[np.ndarray] = []
     async with worker.write(world.maker.tenant) as session:
+        await be_patient(session)
+        await execute(session, "SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true)")
         files = await queries.counting_files(session, world.maker.id)
         await queries.copy_stock(session, world.maker.id, "USD", [f.id for f in files], found.append)
         await queries.copy_history(
