@@ -2,7 +2,7 @@
 
 Undo: downgrade() drops the columns; the next look would tell them anew.
 
-Revision ID: 304000
+Revision ID: 304900
 Revises: 303000
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "304000"
+revision = "304900"
 down_revision = "303000"
 branch_labels = None
 depends_on = None
