@@ -126,6 +126,44 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("horizon", ["0", "100"])
+def test_odd_input_is_told_and_no_cell_is_a_silent_number(advise: Advise, tmp_path: Path, horizon: str) -> None:
+    odd = {
+        "BACK": ["1", "0", "-2", "4"] * 30, "GAPS": ["1" if n % 9 == 0 else "" if n % 5 == 0 else "0" for n in range(120)],
+        "ONCE": [""] * 119 + ["2"], "ZERO": ["0"] * 120, "PACK": ["100" if n % 7 == 0 else "0" for n in range(120)],
+        "SLIP": ["1" if n % 6 == 0 else "0" for n in range(119)] + ["5000"], "FREE": ["1", "0"] * 60,
+    }  # fmt: skip
+    months = [f"{y}-{m:02}" for y in range(2016, 2026) for m in range(1, 13)]
+    with (tmp_path / "odd.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["Part number", *months], *([n, *units] for n, units in odd.items())])
+    with (tmp_path / "held.csv").open("w", newline="") as file:
+        rows = [[n, 9, "0" if n == "FREE" else "90"] for n in odd]
+        csv.writer(file).writerows(
+            [["Part number", "Quantity", "Unit cost"], *rows, ["LESS", "-3", "10"], ["HALF", "1.5", "10"]]
+        )
+    done = advise("--horizon", horizon, "--hazard", "10", "--exact", "0", stock="held.csv", demand="odd.csv")
+    assert done.returncode == 0, done.stderr
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    header, *lines = book["Advice"].iter_rows(values_only=True)
+    by_number = {row[0]: dict(zip(header, row, strict=True)) for row in lines}
+    assert set(by_number) == set(odd), "what has no whole stock is left out"
+    said = {
+        "BACK": "Returns of", "GAPS": "without a record", "ONCE": "Fewer than 12 months", "ZERO": "Never asked for", "PACK": "packs and pieces",
+        "SLIP": "times the usual",
+    }  # fmt: skip
+    for number, words in said.items():
+        assert words in by_number[number]["To look at"], number
+    assert by_number["FREE"]["Why"].startswith("No price")
+    for row in by_number.values():
+        assert row["Keep"] + row["Release"] + row["Scrap"] == row["Stock"]
+        assert not any(
+            isinstance(cell, str) and cell.strip().lower() in ("nan", "inf", "-inf") for cell in row.values()
+        )
+    told = " ".join(str(cell) for row in book["Odd in the input"].iter_rows(values_only=True) for cell in row)
+    assert "LESS" in told
+    assert "HALF" in told
+
+
 def test_the_analysts_module_takes_plain_lists() -> None:
     found = analyst.advise(
         {"number": ["A", "B", "C"], "stock": [10, 3, 2], "cost": [200.0, float("nan"), 40.0]},

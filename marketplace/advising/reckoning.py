@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from marketplace.advising.copying import TYPES
 from marketplace.advising.overlay import Spread
 from marketplace.advising.using import From, PartUse
 from marketplace.planning.advice import Advice, Parts, Policy, advise
@@ -67,6 +68,7 @@ FIELDS: Sequence[tuple[str, str]] = (
     *((n, "bool") for n in ("advised", "exact", "steady")),
 )  # fmt: skip
 """Columns of a row of advice as they are copied in."""
+_NARROW = {name: np.dtype(TYPES[kind]).newbyteorder("=") for name, kind in FIELDS}
 
 
 @dataclass(slots=True)
@@ -177,7 +179,13 @@ def reckon(
     odd[rates.size[held] >= 2] |= Mark.SEVERAL
     odd[~found["steady"] & (found["release"] > 0)] |= Mark.UNSTEADY
     found["marks"] = odd
-    return found
+    return _as_kept(found)
+
+
+def _as_kept(found: Columns) -> Columns:
+    """The columns as narrow as their rows are kept: half the memory of a million parts. What a page reckons anew it reckons from these."""
+    with np.errstate(over="ignore"):
+        return {name: np.asarray(value, _NARROW[name]) for name, value in found.items()}
 
 
 def _columns(found: Advice) -> Columns:
@@ -204,8 +212,8 @@ def _use_from(found: Advice) -> Ints:
 
 
 def together(chunks: Sequence[Columns]) -> Columns:
-    """All chunks as one."""
-    return {name: np.concatenate([c[name] for c in chunks]) for name in chunks[0]}
+    """All chunks as one. They are emptied, column by column, so that no two copies of a million rows are there at once."""
+    return {name: np.concatenate([c.pop(name) for c in chunks]) for name in list(chunks[0])}
 
 
 def most_money(columns: Columns, policy: Policy, pieces: int) -> list[Ints]:
@@ -250,7 +258,19 @@ def advice_of(columns: Mapping[str, Any], policy: Policy) -> Advice:
 
 # -- what it comes to ---------------------------------------------------------------------------------------------
 
-SUMS = ("parts", "stock", "tied_up", "keep", "release", "scrap", "cash", "worth", "worth_kept", "worth_scrapped")
+SUMS = (
+    "parts",
+    "stock",
+    "tied_up",
+    "kept_at_cost",
+    "keep",
+    "release",
+    "scrap",
+    "cash",
+    "worth",
+    "worth_kept",
+    "worth_scrapped",
+)
 
 
 def totals(columns: Columns, choice: Choice) -> dict[str, Any]:
@@ -258,7 +278,7 @@ def totals(columns: Columns, choice: Choice) -> dict[str, Any]:
     advice was given on, but what is tied up of all that have a price."""
     on = columns["advised"]
     values = {
-        "parts": np.ones(on.size), "tied_up": np.nan_to_num(columns["stock"] * columns["cost"]),
+        "parts": np.ones(on.size), "tied_up": np.nan_to_num(columns["stock"] * columns["cost"]), "kept_at_cost": np.nan_to_num(columns["keep"] * columns["cost"]),
         **{n: np.where(on, columns[n], 0.0) for n in ("cash", "worth", "worth_kept", "worth_scrapped")},
         **{n: columns[n].astype(np.float64) for n in ("stock", "keep", "release", "scrap")},
     }  # fmt: skip

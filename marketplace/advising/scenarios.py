@@ -20,6 +20,7 @@ from marketplace.planning.clauses import Reach, read
 from marketplace.planning.coverage import pool_first
 from marketplace.planning.inputs import MOST_YEARS, Array, Flags, Ints, added, numbers
 from marketplace.planning.portfolio import FRONTIER_POINTS, Chosen, Options, choose, options, towards
+from marketplace.planning.portfolio import scenarios as what_if
 
 _WIDE = ("keep", "release", "scrap", "worth", "cash", "coverage", "space")
 _TRIED, _WIDEST = 61, 12.0
@@ -207,6 +208,28 @@ def _spread(given: Options) -> list[tuple[float, Chosen]]:
         if not kept or (one[1].cash, one[1].coverage) != (kept[-1][1].cash, kept[-1][1].coverage):
             kept.append(one)
     return kept
+
+
+MOST_SENSITIVE = 10_000
+"""What if an assumption is wrong is asked of so many parts, those with the most money in stock."""
+
+
+def sensitivity(columns: Columns, policy: Policy) -> dict[str, Any]:
+    """What comes of the parts with the most money under other assumptions, each by itself: ``outcomes`` with the name, units, cash at once
+    and worth of the advice that there would be if it were known; ``parts``: how many were asked, ``tied_up`` in them at cost. By marginal
+    values, limits left out."""
+    money = np.where(columns["advised"], columns["stock"] * np.nan_to_num(columns["cost"]), -1.0)
+    at = np.argsort(-money, kind="stable")[:MOST_SENSITIVE]
+    at = np.sort(at[money[at] > 0])
+    if not at.size:
+        return {"parts": 0, "outcomes": []}
+    found = what_if(parts_of({n: c[at] for n, c in columns.items()}), policy)
+    return {
+        "parts": int(at.size), "tied_up": float(money[at].sum()),
+        "outcomes": [
+            {"name": o.scenario.name, "keep": o.keep, "release": o.release, "scrap": o.scrap, "cash": o.cash, "worth": o.worth} for o in found
+        ],
+    }  # fmt: skip
 
 
 # -- what a run comes to beside its sums -------------------------------------------------------------------------

@@ -81,16 +81,17 @@ def _price(clause: str, terms: Mapping[str, Any]) -> tuple[float, float]:
         # A unit that is drawn is replaced in kind or paid; the part at today's price is one for one.
         return 1.0 + terms["draw_fee_bp"] / _BP, 0.0
     price = terms["price"]
-    handling = terms["handling_bp"] / _BP
+    # The holder's handling is a share of the price, as the clause reckons it.
+    handled = 1.0 + terms["handling_bp"] / _BP
     if price["kind"] == "percent_of_sale":
-        return price["percent_bp"] / _BP + handling, 0.0
+        return price["percent_bp"] / _BP * handled, 0.0
     if price["kind"] == "schedule":
         points = price["points"]
         first, last = points[0], points[-1]
         span = (last["after_months"] - first["after_months"]) / _MONTHS
         falls = math.log(first["percent_bp"] / last["percent_bp"]) / span if span and last["percent_bp"] else 0.0
-        return first["percent_bp"] / _BP + handling, max(falls, 0.0)
-    return 1.0 + handling, 0.0
+        return first["percent_bp"] / _BP * handled, max(falls, 0.0)
+    return handled, 0.0
 
 
 def _allowed(terms: Mapping[str, Any]) -> float | None:

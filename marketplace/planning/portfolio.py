@@ -368,9 +368,14 @@ def scenarios(
             parts, rate=parts.rate * one.demand, rate_low=parts.rate_low * one.demand, rate_high=parts.rate_high * one.demand,
             hazard=np.minimum(parts.hazard * one.hazard, 10.0), price=parts.price * one.price, value=parts.value * one.value,
         )  # fmt: skip
+        # What a clause allows is an assumption as well: it is faster or slower with the others.
+        usual = {
+            n: plain.learnt.get(n, known if (known := read(n).hazard) is not None else plain.hazard)
+            for n in plain.presets
+        }
         policy_there = replace(
-            plain, hazard=min(plain.hazard * one.hazard, 10.0), learnt={n: min(h * one.hazard, 10.0) for n, h in plain.learnt.items()}, price_share=plain.price_share * one.price,
-            value_times=plain.value_times * one.value,
+            plain, hazard=min(plain.hazard * one.hazard, 10.0), learnt={n: min(h * one.hazard, 10.0) for n, h in usual.items()},
+            price_share=plain.price_share * one.price, value_times=plain.value_times * one.value,
         )  # fmt: skip
         now = advise(there, policy_there)
         first = first or now

@@ -56,7 +56,7 @@ def row_out(row: PartRow, setting: Mapping[str, Any]) -> WatchRowOut:
         part_id=row.part_id, part_number=row.part_number, description=row.description, found=cast("list[Word]", telling.kinds(row.flags)),
         level=cast("LevelWord", Level(row.level).name.lower()), own=row.own, coming=row.coming, callable=row.pool, firm=row.firm_pool, floor=row.floor,
         holders=row.holders, lapsing=row.lapsing, rate=row.rate, use_rate=known(row.use_rate), least=known(row.least), missing=row.unmet,
-        at_stake=row.money, call_units=row.call_units, call_cost=row.call_cost, call_sure=row.call_sure, call_missing=row.call_unmet,
+        at_stake=row.money, call_units=row.call_units, call_cost=known(row.call_cost), rests_on=telling.notes(row.notes), call_sure=row.call_sure, call_missing=row.call_unmet,
         requisition_id=row.requisition_id, words=words_of(row, setting),
         coverage=[
             CoverageOut(years=y, sure=getattr(row, f"cover_{y}"), firm=getattr(row, f"firm_{y}"), one_fails=getattr(row, f"alone_{y}")) for y in YEARS

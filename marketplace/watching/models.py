@@ -86,6 +86,7 @@ def _figures() -> list[Column[Any]]:
     return [
         *(Column(n, Integer, nullable=False) for n in ("own", "coming", "pool", "firm_pool", "floor", "holders", "lapsing", "call_units")),
         *(Column(n, SmallInteger, nullable=False) for n in ("level", "flags")),
+        Column("notes", SmallInteger, nullable=False, server_default=text("0")),
         *(Column(n, Double, nullable=False) for n in ("money", "cost", "call_price", "call_cost")),
         *(
             Column(n, REAL, nullable=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
 from typing import Any
 
@@ -36,6 +36,25 @@ class Found(IntFlag):
     COVERAGE = 8
 
 
+class Note(IntFlag):
+    """What the figures of a part rest on, or leave out."""
+
+    UNPRICED = 1
+    """Of some units it is not known what calling them costs."""
+    CONVERTED = 2
+    """Some prices are in another currency, taken at the company's own rate."""
+    FOLLOWS = 4
+    """Some prices follow an index, a list, a cost or a market: they are those of today."""
+    NOT_REPLACED = 8
+    """Some units are drawn: counted as paid, not as replaced by an equal one."""
+    RENEWS = 16
+    """Some rights go on by themselves unless somebody gives notice: covered counts them as going on, firm does not."""
+    MAY_RENEW = 32
+    """Some rights go on if both sides agree: nothing counts on that."""
+    DECLINES = 64
+    """Some minimum to keep declines: counted as what is left of it in the end."""
+
+
 KINDS: Mapping[str, Found] = {
     "lapse": Found.LAPSE,
     "floor": Found.FLOOR,
@@ -46,7 +65,7 @@ KINDS: Mapping[str, Found] = {
 FIELDS: Sequence[tuple[str, str]] = (
     ("run_id", "uuid"), ("part_id", "uuid"),
     *((n, "int4") for n in ("own", "coming", "pool", "firm_pool", "floor", "holders", "lapsing", "call_units")),
-    *((n, "int2") for n in ("level", "flags")),
+    *((n, "int2") for n in ("level", "flags", "notes")),
     *((n, "float8") for n in ("money", "cost", "call_price", "call_cost")),
     *((n, "float4") for n in ("rate", "decline", "use_rate", "lapses_in", "least", "sure", "call_sure", "unmet", "call_unmet")),
     *((f"{n}_{y}", "float4") for n in ("cover", "firm", "alone") for y in YEARS),
@@ -71,7 +90,8 @@ class Setting:
 class Lines:
     """What holders have under rights: a row for each part and agreement. ``part``, ``holder``: places; ``units`` that can be called,
     ``floor`` of them to keep, ``coming``: reserved, on their way home; ``short``: units missing from the minimum; ``spare``: units
-    above it; ``bin``: quarters that the right lasts; ``price``: of a call now (NaN: not known)."""
+    above it; ``years`` that they can be called, ``renewed``: with the renewals that come by themselves; ``price``: of a call now, in the
+    company's currency (NaN: not known); ``notes``: as ``Note``."""
 
     part: Ints
     holder: Ints
@@ -82,8 +102,10 @@ class Lines:
     short: Flags
     keep: Array
     years: Array
+    renewed: Array
     firm: Flags
     price: Array
+    notes: Ints
 
     def rows(self, at: Any) -> Lines:
         """Some of them."""
@@ -110,30 +132,34 @@ def watch(parts: Parts, lines: Lines, holders: Holders, setting: Setting) -> Col
     use = np.minimum(holders.learnt, 10.0)[lines.holder] if len(lines.part) else np.zeros(0)
     coming = np.bincount(lines.part, weights=lines.coming, minlength=size)
     own = parts.own + coming
-    whole = _pools(parts, own, lines, use)
+    lasting = replace(lines, years=lines.renewed)
+    whole = _pools(parts, own, lasting, use)
     at = YEARS.index(setting.horizon)
     seen = foresee(whole)
     cover, unmet = seen.sure, seen.unmet[:, at].copy()
     firm_pool, firm = whole.pool[:, 1:].sum(axis=1), cover.copy()
-    some = np.unique(lines.part[~lines.firm & (lines.units > 0)])
+    renews = lines.renewed > lines.years
+    some = np.unique(lines.part[(~lines.firm | renews) & (lines.units > 0)])
     if some.size:
         without = lines.rows(lines.firm)
         firmly = _pools(parts, own, without, use[lines.firm])
         seen = foresee(firmly.rows(some))
         firm[some], unmet[some] = seen.sure, seen.unmet[:, at]
         firm_pool[some] = firmly.pool[some, 1:].sum(axis=1)
-    alone = _one_fails(whole, firm, lines, use)
+    alone = _one_fails(whole, firm, lasting, use)
 
     pool = whole.pool[:, 1:].sum(axis=1)
     weight = np.bincount(lines.part, weights=lines.units, minlength=size)
     use_rate = _mean(lines.part, lines.units, use, size)
     known = ~np.isnan(lines.price)
     price = _mean(lines.part[known], lines.units[known], lines.price[known], size)
-    soon = (lines.units > 0) & (lines.years * MONTHS <= setting.lapse_months)
+    soon = (lines.units > 0) & (lines.renewed * MONTHS <= setting.lapse_months)
     lapsing = np.bincount(lines.part, weights=np.where(soon, lines.units, 0.0), minlength=size)
     first = np.full(size, np.nan, dtype=np.float64)
     order = np.flatnonzero(lines.units > 0)
-    np.fmin.at(first, lines.part[order], lines.years[order])
+    np.fmin.at(first, lines.part[order], lines.renewed[order])
+    notes = np.zeros(size, np.int64)
+    np.bitwise_or.at(notes, lines.part[order], lines.notes[order])
 
     flags = np.zeros(size, np.int64)
     flags[lapsing > 0] |= Found.LAPSE
@@ -167,7 +193,7 @@ def watch(parts: Parts, lines: Lines, holders: Holders, setting: Setting) -> Col
         "part_id": parts.part_id, "own": parts.own, "coming": coming, "pool": pool, "firm_pool": firm_pool,
         "floor": whole.floor[:, 1:].sum(axis=1), "holders": _holders(lines, size), "lapsing": lapsing, "call_units": units,
         "level": parts.level, "flags": flags, "money": money, "cost": cost, "call_price": price,
-        "call_cost": np.nan_to_num(units * price), "rate": parts.rate, "decline": parts.decline,
+        "call_cost": np.where(units > 0, units * price, 0.0), "notes": notes, "rate": parts.rate, "decline": parts.decline,
         "use_rate": np.where(weight > 0, use_rate, np.nan), "lapses_in": first, "least": least, "sure": sure, "call_sure": after, "unmet": unmet, "call_unmet": still,
         **{f"{n}_{y}": c[:, k] for n, c in (("cover", cover), ("firm", firm), ("alone", alone)) for k, y in enumerate(YEARS)},
     }  # fmt: skip
@@ -253,7 +279,8 @@ def totals(columns: Columns, setting: Setting) -> dict[str, Any]:
     return {
         "parts": len(flags), "findings": {name: int(((flags & bit) > 0).sum()) for name, bit in KINDS.items()}, "found": int((flags > 0).sum()),
         "by_level": {str(int(level)): int(((flags > 0) & (columns["level"] == level)).sum()) for level in Level},
-        "calls": int(called.sum()), "call_units": int(columns["call_units"].sum()), "call_cost": float(columns["call_cost"].sum()),
+        "calls": int(called.sum()), "call_units": int(columns["call_units"].sum()), "call_cost": float(np.nan_to_num(columns["call_cost"]).sum()),
+        "unpriced": int(np.isnan(columns["call_cost"]).sum()), "notes": {str(n.value): int(((columns["notes"] & n) > 0).sum()) for n in Note},
         "averted": float(np.nan_to_num((columns["unmet"] - columns["call_unmet"]) * columns["cost"] * setting.missing_times).sum()),
         "sure": float(np.average(sure[demanded], weights=weight[demanded])) if weight[demanded].sum() > 0 else None,
         "pool": int(columns["pool"].sum()), "firm_pool": int(columns["firm_pool"].sum()), "lapsing": int(columns["lapsing"].sum()),

@@ -120,11 +120,16 @@ class WatchRowOut(BaseModel):
     missing: float = Field(description="Demands that are expected to find nothing over the horizon.")
     at_stake: float = Field(description="What they would cost.")
     call_units: int
-    call_cost: float
+    call_cost: float | None = Field(
+        description="By the clauses today, in the run's currency; null where it is not known."
+    )
     call_sure: float
     call_missing: float
     requisition_id: UUID | None
     words: str
+    rests_on: list[str] = Field(
+        description="What the figures rest on, or leave out: renewals, declining minimums, currencies, prices that move."
+    )
 
 
 class WatchHolderOut(BaseModel):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from marketplace.watching.reckoning import KINDS, Found, Level
+from marketplace.watching.reckoning import KINDS, Found, Level, Note
 
 WORDS: Final[Mapping[str, str]] = {
     "lapse": "Rights end soon",
@@ -19,12 +19,27 @@ LEVELS: Final[Mapping[Level, str]] = {
     Level.IMPORTANT: "Important",
     Level.ORDINARY: "Ordinary",
 }
+NOTES: Final[Mapping[Note, str]] = {
+    Note.UNPRICED: "What calling some of the units costs is not known: their price is in a currency without a rate of the last 31 days.",
+    Note.CONVERTED: "Some prices are in another currency, taken at your own newest rate.",
+    Note.FOLLOWS: "Some prices follow an index, a list, a cost or a market: they are those of today, and move.",
+    Note.NOT_REPLACED: "Units that are drawn under access-back are counted as paid; sending equal ones in time costs the fee alone.",
+    Note.RENEWS: "Some rights go on by themselves unless somebody gives notice: Covered counts on that, Firm does not.",
+    Note.MAY_RENEW: "Some rights can go on if both sides agree: nothing here counts on that.",
+    Note.DECLINES: "Some minimum to keep declines: only what is left of it in the end counts as kept.",
+}
+"""What the figures rest on, or leave out."""
 SHOWN: Final = 8
 
 
 def kinds(flags: int) -> list[str]:
     """The names of what was found, in the order of ``KINDS``."""
     return [name for name, bit in KINDS.items() if flags & bit]
+
+
+def notes(bits: int) -> list[str]:
+    """What the figures of a part rest on, in sentences."""
+    return [words for note, words in NOTES.items() if bits & note]
 
 
 def percent(share: float) -> str:

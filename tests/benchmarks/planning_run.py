@@ -6,8 +6,10 @@ The floor is what the same chunks take in memory, one after the other: without r
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import resource
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -17,65 +19,101 @@ import asyncpg
 import numpy as np
 
 from marketplace.advising import queries, reckoning, service
-from marketplace.db.embedded import WORKER
-from marketplace.db.session import Database
+from marketplace.advising.copying import ids, packed, same
+from marketplace.db.embedded import SUPERUSER, WORKER
+from marketplace.db.session import Database, be_patient, execute
 from marketplace.planning.advice import Policy
 from tests.benchmarks.bench import APP, Credentials, Figure, owner_of, rows
 from tests.world import World
 
 MONTHS = 60
+_PIECE = 1 << 16
 _NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
-async def _fill(owner: asyncpg.Connection, world: World, count: int) -> None:
-    """So many parts with a stock of 0 to 30 and five years of demand, most months without any."""
+async def _fill(owner: asyncpg.Connection, dsn: str, world: World, count: int) -> None:
+    """So many parts with a stock of 0 to 30 and five years of demand, most months without any. A database of its own is filled, so
+    nothing is checked on the way and histories come by COPY: what would take most of the time is not what is measured."""
     company, site = world.maker.id, world.maker.site
-    await owner.execute("SELECT setseed(0.5)")
-    await owner.execute(
-        "INSERT INTO part (id, maker_id, number, number_norm, description, uom, list_price, currency) "
-        "SELECT gen_random_uuid(), $1, 'B' || n, 'B' || n, 'BENCH', 'EA', round((exp(4 + random()))::numeric, 2), (SELECT currency FROM company WHERE id = $3) FROM generate_series(1, $2::int) n",
-        world.maker_row, count, company,
-    )  # fmt: skip
-    await owner.execute(
-        "INSERT INTO lot (lot_id, part_id, serialised, uom, registered_by, root_lot_id, parties, last_seq, last_position, last_recorded_at, last_occurred_at) "
-        "SELECT x.id, p.id, false, 'EA', $1, x.id, ARRAY[$1::uuid], 0, 1, now(), now() FROM part p, LATERAL (SELECT gen_random_uuid() AS id WHERE p.id IS NOT NULL) x WHERE p.maker_id = $2 AND p.description = 'BENCH'",
-        company, world.maker_row,
-    )  # fmt: skip
-    await owner.execute(
-        "INSERT INTO position (lot_id, position_id, part_id, serialised, owner_id, holder_id, site_id, condition, quantity) "
-        "SELECT l.lot_id, 1, l.part_id, false, $1, $1, $2, 'new', 1 + floor(random() * 30)::int FROM lot l WHERE l.registered_by = $1",
-        company, site,
-    )  # fmt: skip
-    file = await owner.fetchval(
-        "INSERT INTO demand_import (company_id, file_name, file_sha256, file_size, file_path, step, first_month, months, numbers, parts, created_by) "
-        "VALUES ($1, 'bench.csv', '', 0, '', 'done', '2021-01-01', $2, $3, $3, $4) RETURNING id",
-        company, MONTHS, count, world.maker.actor,
-    )  # fmt: skip
-    await owner.execute(
-        "INSERT INTO demand_history (import_id, part_id, company_id, units) SELECT $1, p.id, $2, ARRAY("
-        "SELECT CASE WHEN random() < p.share THEN 1 + floor(random() * 3) ELSE 0 END::real FROM generate_series(1, $3::int)) "
-        "FROM (SELECT id, power(random(), 4) * 0.6 AS share FROM part WHERE maker_id = $4 AND description = 'BENCH') p",
-        file, company, MONTHS, world.maker_row,
-    )  # fmt: skip
-    await owner.execute("ANALYZE part, lot, position, demand_history")
+    chance = np.random.default_rng(5)
+    filler = await asyncpg.connect(
+        dsn, server_settings={"session_replication_role": "replica", "synchronous_commit": "off"}
+    )
+    try:
+        await filler.execute("SELECT setseed(0.5)")
+        await filler.execute(
+            "INSERT INTO part (id, maker_id, number, number_norm, description, uom, list_price, currency) "
+            "SELECT uuidv7(), $1, 'B' || n, 'B' || n, 'BENCH', 'EA', round((exp(4 + random()))::numeric, 2), (SELECT currency FROM company WHERE id = $3) FROM generate_series(1, $2::int) n",
+            world.maker_row, count, company,
+        )  # fmt: skip
+        await filler.execute(
+            "INSERT INTO lot (lot_id, part_id, serialised, uom, registered_by, root_lot_id, parties, last_seq, last_position, last_recorded_at, last_occurred_at) "
+            "SELECT x.id, p.id, false, 'EA', $1, x.id, ARRAY[$1::uuid], 0, 1, now(), now() FROM part p, LATERAL (SELECT uuidv7() AS id WHERE p.id IS NOT NULL) x WHERE p.maker_id = $2 AND p.description = 'BENCH'",
+            company, world.maker_row,
+        )  # fmt: skip
+        await filler.execute(
+            "INSERT INTO position (lot_id, position_id, part_id, serialised, owner_id, holder_id, site_id, condition, quantity) "
+            "SELECT l.lot_id, 1, l.part_id, false, $1, $1, $2, 'new', 1 + floor(random() * 30)::int FROM lot l WHERE l.registered_by = $1",
+            company, site,
+        )  # fmt: skip
+        file = await filler.fetchval(
+            "INSERT INTO demand_import (company_id, file_name, file_sha256, file_size, file_path, step, first_month, months, numbers, parts, created_by) "
+            "VALUES ($1, 'bench.csv', '', 0, '', 'done', '2021-01-01', $2, $3, $3, $4) RETURNING id",
+            company, MONTHS, count, world.maker.actor,
+        )  # fmt: skip
+        found = await filler.fetch(
+            "SELECT id FROM part WHERE maker_id = $1 AND description = 'BENCH' ORDER BY id", world.maker_row
+        )
+        fields = (("import_id", "uuid"), ("part_id", "uuid"), ("company_id", "uuid"), ("units", f"float4[{MONTHS}]"))
+        for start in range(0, len(found), _PIECE):
+            some = ids([r["id"].bytes for r in found[start : start + _PIECE]])
+            share = chance.random(some.size) ** 4 * 0.6
+            asked = chance.random((some.size, MONTHS), np.float32) < share[:, None]
+            units = np.where(asked, chance.integers(1, 4, asked.shape), 0)
+            data = packed(
+                fields,
+                {
+                    "import_id": same(file, some.size),
+                    "part_id": some,
+                    "company_id": same(company, some.size),
+                    "units": units,
+                },
+            )
+            await filler.copy_to_table(
+                "demand_history", source=io.BytesIO(data), columns=[f[0] for f in fields], format="binary"
+            )
+        await filler.execute("ANALYZE part, lot, position, demand_history")
+    finally:
+        await filler.close()
 
 
-async def _run(credentials: Credentials, count: int) -> tuple[float, float, dict[str, float]]:
+async def _run(credentials: Credentials, count: int) -> tuple[float, float, float, float, dict[str, float]]:
     app = Database(credentials.dsn(APP), pool_size=2, statement_timeout_ms=0)
     worker = Database(credentials.dsn(WORKER), pool_size=4)
     stages: dict[str, float] = {}
     async with owner_of(credentials) as owner:
         world = await World.make(owner, app)
-        await _fill(owner, world, count)
+        await _fill(owner, credentials.dsn(SUPERUSER), world, count)
         company = world.maker.id
         run_id: UUID = await owner.fetchval(
             "INSERT INTO advice_run (company_id, policy, currency, state, created_by) VALUES ($1, $2::jsonb, (SELECT currency FROM company WHERE id = $1), 'waiting', $3) RETURNING id",
             company, json.dumps(reckoning.kept_policy(Policy())), world.maker.actor,
         )  # fmt: skip
+        # The worker is a process of its own, so that its memory is its own.
         began = time.perf_counter()
         watching = asyncio.create_task(_watch(owner, run_id, stages, began))
-        await service.make_advice(worker, run_id=run_id, company_id=company, clock=lambda: _NOW)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.benchmarks.planning_run", credentials.dsn(WORKER), str(run_id), str(company), stdout=subprocess.PIPE
+        )  # fmt: skip
+        told, _ = await process.communicate()
         taken = time.perf_counter() - began
+        assert process.returncode == 0
+        megabytes, processor = json.loads(told)
+        print(
+            f"{taken:.1f} s, {processor:.1f} s of the worker's processor, {megabytes:,.0f} MB",
+            file=sys.stderr,
+            flush=True,
+        )
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         state, error = await owner.fetchrow("SELECT state, error FROM advice_run WHERE id = $1", run_id)
@@ -84,7 +122,7 @@ async def _run(credentials: Credentials, count: int) -> tuple[float, float, dict
     floor = await _floor(worker, world)
     await app.close()
     await worker.close()
-    return taken, floor, stages
+    return taken, processor, megabytes, floor, stages
 
 
 async def _watch(owner: asyncpg.Connection, run_id: UUID, stages: dict[str, float], began: float) -> None:
@@ -101,6 +139,8 @@ async def _floor(worker: Database, world: World) -> float:
     found: list[np.ndarray] = []
     raws: list[np.ndarray] = []
     async with worker.write(world.maker.tenant) as session:
+        await be_patient(session)
+        await execute(session, "SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true)")
         files = await queries.counting_files(session, world.maker.id)
         await queries.copy_stock(session, world.maker.id, "USD", [f.id for f in files], found.append)
         await queries.copy_history(
@@ -122,15 +162,27 @@ async def _floor(worker: Database, world: World) -> float:
 
 
 def run(credentials: Credentials) -> list[Figure]:
-    """planning.run, planning.run.memory."""
+    """planning.run, planning.run.processor, planning.run.memory."""
     count = rows(1_000_000, 2_000)
-    taken, floor, stages = asyncio.run(_run(credentials, count))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    taken, processor, megabytes, floor, stages = asyncio.run(_run(credentials, count))
     told = ", ".join(f"{stage.lower()} from {at:.1f} s" for stage, at in stages.items())
     return [
         Figure(
             "planning.run", taken, "s", floor, taken / floor, 1,
-            f"{count:,} parts with {MONTHS} months each, database to landed rows ({count / taken:,.0f} a second); {told}. Floor: reckoned in memory, a chunk after the other",
+            f"{count:,} parts with {MONTHS} months each, database to landed rows ({count / taken:,.0f} a second), the worker's start included; {told}. Floor: reckoned in memory, a chunk after the other",
         ),
-        Figure("planning.run.memory", most, "MB", None, None, 1, "highest of the worker's process, the floor's arrays included"),
+        Figure("planning.run.processor", processor, "s", None, None, 1, "processor time of the worker's process, PostgreSQL's beside it"),
+        Figure("planning.run.memory", megabytes, "MB", None, None, 1, "highest of the worker's process"),
     ]  # fmt: skip
+
+
+async def _work(dsn: str, run_id: UUID, company: UUID) -> None:
+    worker = Database(dsn, pool_size=4)
+    await service.make_advice(worker, run_id=run_id, company_id=company, clock=lambda: _NOW)
+    await worker.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(sys.argv[1], UUID(sys.argv[2]), UUID(sys.argv[3])))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    print(json.dumps([most, time.process_time()]))

@@ -24,7 +24,8 @@ def run(_: Credentials) -> list[Figure]:
     floor = np.minimum(units, chance.integers(0, 3, lines_of))
     lines = Lines(
         np.repeat(np.arange(count), each), chance.integers(0, holders, lines_of), units, floor, np.zeros(lines_of), units - floor,
-        np.zeros(lines_of, np.bool_), floor, chance.uniform(0.1, 20, lines_of), chance.random(lines_of) > 0.02, chance.lognormal(4, 1, lines_of),
+        np.zeros(lines_of, np.bool_), floor, (years := chance.uniform(0.1, 20, lines_of)), years, chance.random(lines_of) > 0.02, chance.lognormal(4, 1, lines_of),
+        np.zeros(lines_of, np.int64),
     )  # fmt: skip
     used = chance.poisson(20, holders).astype(float)
     began = time.perf_counter()

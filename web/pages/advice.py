@@ -363,7 +363,9 @@ async def totals(visit: Reads, run_id: UUID) -> Response:
     readings = [read(name) for name in policy.presets]
     use = (run.totals or {}).get("use") or {"terms": {}, "partners": []}
     return visit.show(
-        "advice/totals.html", use=use, names=await _names(visit, use["partners"]), models=MODEL_WORDS, class_words=lambda k: DemandClass(k).words,
+        "advice/totals.html", **_against(run, policy), limits=_limit_words(run),
+        links={"advice": {str(int(k)): f"advice={k.name.lower()}" for k in Kind}, "class": {str(int(c)): f"class={c.name.lower()}" for c in DemandClass}},
+        use=use, names=await _names(visit, use["partners"]), models=MODEL_WORDS, class_words=lambda k: DemandClass(k).words,
         title_of=lambda name: COMBINATIONS[name].title, run=run, policy=policy, money=money_of, sure=sure_words, risks=RISKS, told=outlook.told_about(policy),
         by=[
             ("What is advised", "advice", {str(int(k)): w for k, w in wording.KINDS.items()}), ("Demand", "class", {str(int(c)): c.words for c in DemandClass}),
@@ -371,6 +373,32 @@ async def totals(visit: Reads, run_id: UUID) -> Response:
         ],
         marks=[(w, m.name, run.totals["marks"][str(m.value)]) for m, w in wording.MARKS.items()] if run.totals else [], classes=[(c.words, MODEL_WORDS[run.totals["model"][str(int(c))]]) for c in DemandClass] if run.totals else [],
     )  # fmt: skip
+
+
+def _against(run: RunRow, policy: Policy) -> dict[str, Any]:
+    """``against``: (what, if nothing is done, as advised, what it rests on); ``goes``: cost of what is to go (None: not kept by older runs)."""
+    if not run.totals:
+        return {"against": [], "goes": None}
+    every, none = run.totals["all"], run.totals["advice"].get(str(int(Kind.NONE)), {})
+    tied, kept = every["tied_up"] - none.get("tied_up", 0.0), every.get("kept_at_cost")
+    found = [
+        (
+            "Cash at once",
+            0.0,
+            every["cash"],
+            f"A partner pays {policy.price_share * 100:g} % of the unit cost, less under terms that bind it; all of it is bought.",
+        )
+    ]
+    if kept is not None:
+        left = kept - none.get("kept_at_cost", 0.0)
+        share = policy.holding_share
+        found = [
+            ("Tied up at cost", tied, left, "Unit costs of the stock file, or list prices where it has none."),
+            ("Keeping it, a year", tied * share, left * share, f"Keeping a unit costs {share * 100:g} % of its cost a year."), *found,
+        ]  # fmt: skip
+    worth = f"Demand over {policy.horizon:g} years at {policy.interest * 100:g} % interest; a missing unit costs {policy.value_times:g} times its cost."
+    found.append(("Worth", every["worth_kept"], every["worth"], worth))
+    return {"against": found, "goes": None if kept is None else every["tied_up"] - kept}
 
 
 @router.get("/{run_id}/parts/{part_id}")

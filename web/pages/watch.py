@@ -25,7 +25,8 @@ from marketplace.watching import queries, service
 from marketplace.watching.endpoints import known, words_of
 from marketplace.watching.queries import PartRow, RowFilter, RunRow
 from marketplace.watching.reckoning import KINDS, Level, Setting
-from marketplace.watching.telling import LEVELS, WORDS, kinds, percent
+from marketplace.watching.telling import LEVELS, NOTES, WORDS, kinds, notes
+from marketplace.watching.telling import percent as percent_words
 from web.charts import chart
 from web.exports import list_csv, wants_csv
 from web.forms import Form
@@ -43,7 +44,7 @@ COLUMNS: Final = (
 CSV: Final = (
     "Part number", "Description", "Criticality", "Found", "Own", "Ordered back", "Callable", "Callable today", "Holders", "Ending soon", "Asked for a year",
     "Used up a year", *(f"{words} {y} years" for words in ("Covered", "Firmly covered", "Covered if one holder fails") for y in YEARS), "Asked of it",
-    "Expected to be missing", "At stake", "Call back", "For about", "Covered then", "Expected to be missing then", "Currency", "What to do", "Request",
+    "Expected to be missing", "At stake", "Call back", "For about", "Covered then", "Expected to be missing then", "Currency", "What to do", "What it rests on", "Request",
 )  # fmt: skip
 CHOICES: Final = {"found": set(KINDS), "level": {level.name.lower() for level in Level}, "show": {"call", "all"}}
 DONE: Final = {
@@ -55,6 +56,11 @@ DONE: Final = {
 
 def _money(value: float, currency: str) -> Money | None:
     return Money(Decimal(str(round(value, 2))), currency).rounded() if known(value) is not None else None
+
+
+def percent(share: float) -> str:
+    """As the watch says it, never broken over two lines."""
+    return percent_words(share).replace(" ", "\u00a0")
 
 
 @router.get("")
@@ -95,7 +101,8 @@ async def _found(visit: Visit, form: Form) -> Response:
         ("show", show, {"call": "To call back", "all": "All parts"}.get(show, "")), ("number", number, f"Number begins with {number}"),
     ) if value]  # fmt: skip
     return visit.show(
-        "watch/found.html", run=run, newest=runs[0] if runs else None, rows=rows, view=view, chips=chips, form=form, money=_money, percent=percent,
+        "watch/found.html", run=run, newest=runs[0] if runs else None, rows=rows, view=view, chips=chips, form=form, money=_money, percent=percent, known=known,
+        rests=[(words, count) for note, words in NOTES.items() if (count := ((run.totals or {}).get("notes") or {}).get(str(note.value), 0))] if run else [],
         words={r.part_id: words_of(r, kept) for r in rows}, WORDS=WORDS, kinds=kinds, levels=LEVELS, Level=Level, setting=kept, may=visit.actor.may(VERB),
         may_ask=visit.actor.may(VERB) and visit.actor.may("sourcing.request"), done=DONE.get(visit.asked("done")),
         holders=await queries.holders(visit.session, company, run.id, limit=20) if run else (),
@@ -113,7 +120,7 @@ def _csv_row(r: PartRow, run: RunRow | None, kept: object) -> list[object]:
         r.part_number, r.description, LEVELS[Level(r.level)], "; ".join(WORDS[k] for k in kinds(r.flags)), r.own, r.coming, r.pool, r.firm_pool, r.holders,
         r.lapsing, figure(r.rate), figure(r.use_rate), *(figure(getattr(r, f"{n}_{y}")) for n in ("cover", "firm", "alone") for y in YEARS),
         figure(r.least), figure(r.unmet, 2), figure(r.money, 2), r.call_units, figure(r.call_cost, 2), figure(r.call_sure), figure(r.call_unmet, 2),
-        run.currency, words_of(r, run.setting or Setting().as_kept()), r.requisition or "",
+        run.currency, words_of(r, run.setting or Setting().as_kept()), " ".join(notes(r.notes)), r.requisition or "",
     ]  # fmt: skip
 
 
@@ -169,7 +176,7 @@ async def _part(visit: Visit, part_id: UUID, form: Form) -> Response:
         *((y, getattr(row, f"cover_{y}"), getattr(row, f"firm_{y}"), getattr(row, f"alone_{y}")) for y in YEARS),
     ]
     return visit.show(
-        "watch/part.html", run=run, row=row, setting=kept, words=words_of(row, kept), WORDS=WORDS, kinds=kinds(row.flags), percent=percent, money=_money,
+        "watch/part.html", run=run, row=row, rests=notes(row.notes), setting=kept, words=words_of(row, kept), WORDS=WORDS, kinds=kinds(row.flags), percent=percent, money=_money,
         known=known, level=LEVELS[Level(row.level)], levels=[(x.name.lower(), LEVELS[x]) for x in reversed(Level)], level_now=Level(row.level).name.lower(), form=form,
         curve=curve, drawn=chart([(today + timedelta(days=round(y * 365.25)), Decimal(str(round(c * 100, 2)))) for y, c, _, _ in curve], steps=False),
         behind=await queries.behind(visit.session, company, part_id, visit.now), findings=await queries.findings_of(visit.session, company, part_id),

@@ -35,6 +35,7 @@ class Came:
         return self.earned - self.paid
 
 
+# A line's quantity is what goes on of it, without what its seller left out; what was short, damaged or wrong on receipt is not sold.
 _NOTHING = "', '".join(CAME_TO_NOTHING)
 _CAME = f"""
 WITH decided AS (
@@ -44,9 +45,11 @@ WITH decided AS (
     SELECT l.id, l.part_id, l.quantity FROM decided d JOIN listing l ON l.release_id = d.release_id AND l.part_id = d.part_id
     WHERE l.company_id = $2 AND l.published
 ), sales AS (
-    SELECT o.part_id, p.agreement_id, n.quantity - n.left_out AS units, (n.quantity - n.left_out) * n.unit_price AS amount
+    SELECT o.part_id, p.agreement_id, x.units, x.units * n.unit_price AS amount
     FROM offered o JOIN order_line n ON n.listing_id = o.id AND n.seller_id = $2
-    JOIN purchase_order p ON p.id = n.order_id WHERE p.status IN ('signed', 'shipped', 'received')
+    CROSS JOIN LATERAL (SELECT n.quantity - coalesce(n.short, 0) - coalesce(n.damaged, 0) - coalesce(n.wrong, 0) AS units) x
+    JOIN purchase_order p ON p.id = n.order_id LEFT JOIN agreement a ON a.id = p.agreement_id
+    WHERE p.status IN ('signed', 'shipped', 'received') OR p.status = 'accepted' AND a.maker_signed_at IS NOT NULL AND a.holder_signed_at IS NOT NULL
 ), rights AS (
     SELECT DISTINCT s.part_id, s.agreement_id FROM sales s WHERE s.agreement_id IS NOT NULL
 ), back AS (

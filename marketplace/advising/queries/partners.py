@@ -25,7 +25,7 @@ async def rights(session: AsyncSession, company_id: UUID, now: datetime) -> Sequ
     rows = await fetch(
         session,
         "SELECT a.id, a.holder_id, a.status, a.legal_hold, a.suspended_on IS NOT NULL AS suspended, a.window_opens_at, a.window_closes_at, "
-        "a.schedule_date, a.currency, a.clause, a.terms::text AS terms, a.further::text AS further "
+        "a.schedule_date, a.currency, a.version, a.renewals, a.decide_by, a.non_renewal_at IS NOT NULL AS refused, a.clause, a.terms::text AS terms, a.further::text AS further "
         f"FROM agreement a WHERE a.maker_id = $1 AND a.status IN ({_STATES}) AND a.window_closes_at > $2 ORDER BY a.id",
         company_id, now,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from marketplace.advising.copying import ids, packed, same
 from marketplace.advising.overlay import Spread, lay, span
 from marketplace.advising.queries import RunRow
 from marketplace.advising.reckoning import CHUNK, FIELDS, Columns, Stock
-from marketplace.advising.rights import reached
+from marketplace.advising.rights import pieces
 from marketplace.advising.scenarios import MOST_TOLD, Held, Limits
 from marketplace.advising.using import Holders, PartUse, Use, habits, of_parts, of_terms
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch_one, fetch_value
@@ -29,6 +29,7 @@ from marketplace.jobs.service import Attempts, enqueue
 from marketplace.kit.errors import conflict, invalid
 from marketplace.parties.actor import Actor
 from marketplace.planning.advice import Policy
+from marketplace.planning.choosing import Choice
 from marketplace.planning.inputs import Array, Ints, added
 
 RUN_ADVICE = "advising.run"
@@ -99,29 +100,7 @@ class _Reckoning:
         self._limits = Limits.of(run.limits)
 
     async def carry_out(self) -> None:
-        await self._say("Reading stock", 0, 0)
-        stock, raw, replaced_by, partners = await self._read()
-        old, carries = await asyncio.to_thread(reckoning.chains, raw, replaced_by)
-        slices = [slice(start, start + CHUNK) for start in range(0, len(stock.parts), CHUNK)]
-        tidied = await self._each("Looking at demand", slices, lambda at: reckoning.tidy(raw[at]))
-        counts, marks = [t[0] for t in tidied], [t[1] for t in tidied]
-        columns: Columns | None = None
-        odd = np.concatenate(marks) if marks else np.zeros(0, np.int64)
-        odd[old] |= reckoning.Mark.REPLACED
-        odd[carries] |= reckoning.Mark.POOLED
-        policy, use = self._learn(stock, partners)
-        if (stock.units > 0).any():
-            catalogue, choice = await asyncio.to_thread(reckoning.study, raw, counts)
-
-            def decide(at: slice) -> Columns:
-                return reckoning.reckon(stock, at, raw, old, odd, catalogue, choice, policy, use)
-
-            columns = reckoning.together(await self._each("Deciding", slices, decide))
-        if columns is None or not len(columns["stock"]):
-            raise conflict(
-                "advice.no_stock",
-                "There is no free stock of your own to advise on: import a stock file first. Units that are reserved, on offer or under an agreement are not free.",
-            )
+        columns, choice, policy, partners, histories = await self._decide()
         short: list[str] = []
         if self._limits.some:
             await self._say("Keeping the limits", 0, 0)
@@ -130,17 +109,53 @@ class _Reckoning:
             await self._say("The largest exactly", 0, 0)
             pieces = reckoning.most_money(columns, policy, _AT_ONCE)
             await asyncio.gather(*(asyncio.to_thread(reckoning.exactly, columns, at, policy) for at in pieces))
-        await self._say("What if", 0, 0)
-        summed = await asyncio.to_thread(reckoning.totals, columns, choice)
+        # The rows are written while the totals are reckoned: the one keeps PostgreSQL busy, the other this process.
+        await self._say("Writing, and what if", 0, len(columns["stock"]))
         least = self._limits.least or partners.least or scenarios.USUAL_LEAST
-        front, hurt = await asyncio.gather(
-            asyncio.to_thread(scenarios.frontier, columns, policy), asyncio.to_thread(_stress, columns, policy, partners)
-        )  # fmt: skip
-        more = {
-            "histories": int((odd & reckoning.Mark.NO_HISTORY == 0).sum()), "short": short, "frontier": front, "stress": hurt,
-            "use": {"terms": partners.terms if policy.learn else {}, "partners": partners.told() if policy.learn else []},
-        }  # fmt: skip
-        await self._write(columns, summed | scenarios.in_short(columns, least) | more)
+
+        def sum_up() -> dict[str, Any]:
+            use = (
+                {"terms": partners.terms, "partners": partners.told()}
+                if policy.learn
+                else {"terms": {}, "partners": []}
+            )
+            more = {
+                "frontier": scenarios.frontier(columns, policy), "stress": _stress(columns, policy, partners), "use": use, "short": short,
+                "histories": histories, "sensitivity": scenarios.sensitivity(columns, policy),
+            }  # fmt: skip
+            return reckoning.totals(columns, choice) | scenarios.in_short(columns, least) | more
+
+        summing = asyncio.create_task(asyncio.to_thread(sum_up))
+        try:
+            await self._write(columns, summing)
+        finally:
+            # Where writing failed its error is the one that is told.
+            await asyncio.gather(summing, return_exceptions=True)
+
+    async def _decide(self) -> tuple[Columns, Choice, Policy, _Partners, int]:
+        """Reads everything and decides each part alone. The histories, most of the memory, are let go of at its end."""
+        await self._say("Reading stock", 0, 0)
+        stock, raw, replaced_by, partners = await self._read()
+        old, carries = await asyncio.to_thread(reckoning.chains, raw, replaced_by)
+        slices = [slice(start, start + CHUNK) for start in range(0, len(stock.parts), CHUNK)]
+        tidied = await self._each("Looking at demand", slices, lambda at: reckoning.tidy(raw[at]))
+        counts, marks = [t[0] for t in tidied], [t[1] for t in tidied]
+        odd = np.concatenate(marks) if marks else np.zeros(0, np.int64)
+        odd[old] |= reckoning.Mark.REPLACED
+        odd[carries] |= reckoning.Mark.POOLED
+        policy, use = self._learn(stock, partners)
+        if not (stock.units > 0).any():
+            raise conflict(
+                "advice.no_stock",
+                "There is no free stock of your own to advise on: import a stock file first. Units that are reserved, on offer or under an agreement are not free.",
+            )
+        catalogue, choice = await asyncio.to_thread(reckoning.study, raw, counts)
+
+        def decide(at: slice) -> Columns:
+            return reckoning.reckon(stock, at, raw, old, odd, catalogue, choice, policy, use)
+
+        columns = reckoning.together(await self._each("Deciding", slices, decide))
+        return columns, choice, policy, partners, int((odd & reckoning.Mark.NO_HISTORY == 0).sum())
 
     def _learn(self, stock: Stock, partners: _Partners) -> tuple[Policy, PartUse | None]:
         """The policy with what partners' use says, and that of those that hold each part."""
@@ -205,9 +220,10 @@ class _Reckoning:
                 self._run.id, self._run.company_id, stage, done, total, self._run.attempt,
             )  # fmt: skip
 
-    async def _write(self, columns: Columns, summed: dict[str, Any]) -> None:
+    async def _write(self, columns: Columns, summing: asyncio.Task[dict[str, Any]]) -> None:
+        """Lands the rows and, as soon as they are reckoned, the totals, in one transaction. It holds the run's row, so nothing is told
+        meanwhile."""
         size = len(columns["stock"])
-        await self._say("Writing", 0, size)
         names = [name for name, _ in FIELDS]
         async with self._database.write(self._tenant) as session:
             await be_patient(session)
@@ -222,6 +238,7 @@ class _Reckoning:
                 )
             await self._land(session, names)
             await execute(session, "DELETE FROM advice_stage WHERE run_id = $1", self._run.id)
+            summed = await summing
             if self._run.base_id is not None:
                 summed["apart"] = await self._apart(session)
             await execute(
@@ -292,10 +309,10 @@ class _Partners:
             if right is None:
                 continue
             there, held, keep, back = (float(row[n]) for n in names)
-            least_kept = max(keep - (back if right.applies_to == "floor" else 0), 0)
-            units, floor = reached(right.applies_to, int(there), int(least_kept), int(held))
-            part.append(row["part"])
-            kept.append((place[right.holder_id], there, units, floor, right.years))
+            for piece in pieces(right, int(there), keep, back, int(held), right.years):
+                part.append(row["part"])
+                kept.append((place[right.holder_id], there, piece.units, piece.floor, piece.years))
+                there = 0.0  # once
         columns = np.array(kept, dtype=np.float64).reshape(len(kept), 5)
         holder = columns[:, 0].astype(np.int64)
         total = added(holder, columns[:, 1], len(holders))

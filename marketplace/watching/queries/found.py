@@ -116,7 +116,7 @@ async def going_for_update(session: WriteSession, company_id: UUID, since: datet
 
 _ROW = """
 SELECT w.part_id, p.number AS part_number, p.description, p.uom, w.own, w.coming, w.pool, w.firm_pool, w.floor, w.holders, w.lapsing,
-       w.call_units, w.level, w.flags, w.money, w.cost, w.call_price, w.call_cost, w.rate, w.decline, w.use_rate, w.lapses_in, w.least,
+       w.call_units, w.level, w.flags, w.notes, w.money, w.cost, w.call_price, w.call_cost, w.rate, w.decline, w.use_rate, w.lapses_in, w.least,
        w.sure, w.call_sure, w.unmet, w.call_unmet, w.cover_1, w.cover_5, w.cover_10, w.cover_20, w.firm_1, w.firm_5, w.firm_10, w.firm_20,
        w.alone_1, w.alone_5, w.alone_10, w.alone_20, q.id AS requisition_id, q.reference AS requisition, q.status AS requisition_status
 FROM watch_row w JOIN part p ON p.id = w.part_id
@@ -142,6 +142,7 @@ class PartRow:
     call_units: int
     level: int
     flags: int
+    notes: int
     money: float
     cost: float
     call_price: float

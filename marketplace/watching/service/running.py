@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,17 +20,19 @@ from marketplace.advising import queries as advising
 from marketplace.advising import reckoning as demand
 from marketplace.advising.copying import ids, packed, same
 from marketplace.advising.overlay import Spread, lay, span
-from marketplace.advising.rights import USUAL_USE, Right, reached
+from marketplace.advising.rights import USUAL_USE, Call, Right, pieces
 from marketplace.advising.using import Holders, Use, habits
 from marketplace.db.session import Database, Tenant, WriteSession, be_patient, driver, execute, fetch, fetch_value
 from marketplace.jobs.service import Attempts, enqueue
 from marketplace.kit.errors import conflict
+from marketplace.kit.money import Money
 from marketplace.outbox.service import emit
 from marketplace.parties.actor import Actor
 from marketplace.parties.queries import people_to_tell
+from marketplace.sourcing.rates import Rate
 from marketplace.watching import queries, reckoning
 from marketplace.watching.queries import RunRow
-from marketplace.watching.reckoning import FIELDS, KINDS, Columns, Lines, Parts, Setting
+from marketplace.watching.reckoning import FIELDS, KINDS, Columns, Lines, Note, Parts, Setting
 from marketplace.watching.telling import SHOWN, mail, proposal
 
 RUN_WATCH = "watching.run"
@@ -99,6 +103,9 @@ class _Seen:
     cost: npt.NDArray[np.float64]
     lines: npt.NDArray[Any]
     raw: Spread
+    prices: Mapping[tuple[UUID, UUID], float]
+    rates: Mapping[str, Rate]
+    currency: str
     files: bool
     replaced_by: dict[int, int]
     holders: list[UUID]
@@ -127,6 +134,9 @@ class _Seen:
         seen.own[at] = np.concatenate([s["units"] for s in stock]) if stock else []
         cost = np.concatenate([s["cost"] for s in stock]).astype(np.float64) if stock else np.zeros(0)
         seen.cost[at] = np.where(cost > 0, cost, np.nan)
+        seen.currency = run.currency
+        seen.prices = await queries.following_prices(session, seen._following(), now.date())
+        seen.rates = await queries.rates_into(session, company, run.currency, now.date())
         await seen._histories(session, files, asked, now)
         pairs = await advising.successors(session, now.date())
         before, after = (demand.places(seen.parts, ids([p[n] for p in pairs])) for n in (0, 1))
@@ -173,7 +183,9 @@ class _Seen:
         # A part that no stock file prices is worth what it was sold for.
         sold = np.full(len(self.parts), np.nan)
         at = demand.places(self.parts, self.lines["part"])
-        np.fmax.at(sold, at, self.lines["price"].astype(np.float64))
+        times = {r.id.bytes: self._times(r.currency) for r in self.rights.values()}
+        into = np.array([times.get(a.ljust(16, b"\0"), np.nan) for a in self.lines["agreement"].tolist()], np.float64)
+        np.fmax.at(sold, at, self.lines["price"].astype(np.float64) * into)
         cost = np.where(np.isnan(cost) & (sold > 0), sold, cost)
         parts = Parts(self.parts, self.own, cost, rate, decline, level, assumed)
         return reckoning.watch_all(parts, lines, holders, self.setting), holders
@@ -199,22 +211,65 @@ class _Seen:
         there = [r for r in known if r is not None]
         self.holders = sorted({r.holder_id for r in self.rights.values()} | {use.holder_id for use in self.uses})
         place = {holder: n for n, holder in enumerate(self.holders)}
-        units, floor = np.zeros(len(rows)), np.zeros(len(rows))
-        keep, left = np.zeros(len(rows)), np.zeros(len(rows))
+        at = demand.places(self.parts, rows["part"])
+        found: list[tuple[float, ...]] = []
         for n, (r, line) in enumerate(zip(there, rows, strict=True)):
-            least = max(line["keep"] - (line["back"] if r.applies_to == "floor" else 0), 0)
-            units[n], floor[n] = reached(r.applies_to, int(line["there"]), int(least), int(line["held"]))
-            keep[n], left[n] = least if r.applies_to != "none" else 0, line["there"] - line["held"]
+            held, lying = float(line["held"]), int(line["there"])
+            least = max(r.kept(line["keep"]) - (line["back"] if r.applies_to == "floor" else 0), 0)
+            keep, left = (least if r.applies_to != "none" else 0), lying - held
+            price = self._price(r, line)
+            renewed = r.renewed - r.years
+            for first, piece in enumerate(pieces(r, lying, line["keep"], line["back"], int(held), r.years)):
+                # Only what lasts to the end of the right goes on with it.
+                lasts = piece.years + (renewed if piece.years >= r.years else 0.0)
+                found.append((
+                    at[n], place[r.holder_id], piece.units, piece.floor, 0.0 if first else held, max(left - keep, 0.0), left < keep, keep, piece.years, lasts,
+                    r.firm and r.opens_in == 0, price, self._notes(r, price), 0.0 if first or not piece.units else left,
+                ))  # fmt: skip
+        columns = np.array(found, np.float64).reshape(len(found), 14).T
+        part, holder, units, floor, coming, spare, short, keeps, lasting, renews, firm, cost, notes, lie = columns
         lines = Lines(
-            part=demand.places(self.parts, rows["part"]), holder=np.array([place[r.holder_id] for r in there], np.int64),
-            units=units, floor=floor, coming=rows["held"].astype(np.float64), spare=np.maximum(left - keep, 0.0), short=left < keep, keep=keep,
-            years=np.array([r.years for r in there], np.float64),
-            firm=np.array([r.firm and r.opens_in == 0 for r in there], np.bool_),
-            price=rows["price"].astype(np.float64) * np.array([r.share for r in there], np.float64),
+            part=part.astype(np.int64), holder=holder.astype(np.int64), units=units, floor=floor, coming=coming, spare=spare, short=short > 0, keep=keeps,
+            years=lasting, renewed=renews, firm=firm > 0, price=cost, notes=notes.astype(np.int64),
         )  # fmt: skip
         total = np.zeros(len(self.holders))
-        np.add.at(total, lines.holder, np.where(lines.units > 0, left, 0.0))
+        np.add.at(total, lines.holder, lie)
         return lines, habits(self.holders, self.rights, self.uses, total, USUAL_USE)
+
+    def _following(self) -> dict[tuple[UUID, UUID], tuple[Call, Money]]:
+        """Lines whose price follows something that the database knows."""
+        found = {}
+        columns = (self.lines[n].tolist() for n in ("agreement", "part", "price"))
+        for agreement, part, paid in zip(*columns, strict=True):
+            r = self.rights.get(UUID(bytes=agreement.ljust(16, b"\0")))
+            if r is not None and r.price.follows and r.applies_to != "none":
+                found[r.id, UUID(bytes=part.ljust(16, b"\0"))] = (r.price, Money(Decimal(str(paid)), r.currency))
+        return found
+
+    def _times(self, currency: str) -> float:
+        """What one unit of a currency is in the company's; NaN where no rate is new enough."""
+        if currency == self.currency:
+            return 1.0
+        rate = self.rates.get(currency)
+        return float(rate.rate) if rate else math.nan
+
+    def _price(self, r: Right, line: npt.NDArray[Any]) -> float:
+        """Of calling a unit now, in the company's currency."""
+        own = r.price.of(float(line["price"]))
+        if r.price.follows:
+            own = self.prices.get((r.id, UUID(bytes=bytes(line["part"]).ljust(16, b"\0"))), math.nan)
+        return own * self._times(r.currency)
+
+    def _notes(self, r: Right, price: float) -> int:
+        if r.applies_to == "none":
+            return 0
+        return sum(
+            note for note, holds in (
+                (Note.UNPRICED, math.isnan(price)), (Note.CONVERTED, r.currency != self.currency and not math.isnan(price)), (Note.FOLLOWS, bool(r.price.follows)),
+                (Note.NOT_REPLACED, r.price.clause == "access-back"), (Note.RENEWS, r.renewal == "automatic"), (Note.MAY_RENEW, r.renewal == "by_agreement"),
+                (Note.DECLINES, any(0 < at < r.years for at, _ in r.steps)),
+            ) if holds
+        )  # fmt: skip
 
 
 async def _write(
@@ -250,6 +305,7 @@ async def _write(
             "fast_holders": int(holders.fast.sum()),
             "demand": "files" if seen.files else "requests",
             "standing": seen.standing,
+            "rates": [rate.words for _, rate in sorted(seen.rates.items())],
         }
         await _find(session, run, seen.setting, summed, now)
         await execute(

@@ -146,3 +146,37 @@ async def test_a_run_that_is_killed_leaves_nothing_and_is_done_by_the_next_worke
     assert "no free stock" in (await planner.get(f"{API}/{empty}")).json()["error"]
     # The ledger adds up for those who come after.
     await owner.execute("UPDATE position SET held = 0 WHERE owner_id = $1", world.maker.id)
+
+
+async def test_totals_that_fail_leave_no_rows_though_those_were_written_beside_them(
+    world: World,
+    planner: httpx.AsyncClient,
+    worker_db: Database,
+    owner: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await stocked(world, planner)
+    run_id = UUID((await planner.post(API, json={})).json()["id"])
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service.running.scenarios, "frontier", broken)
+        with pytest.raises(ZeroDivisionError):
+            await service.make_advice(worker_db, run_id=run_id, company_id=world.maker.id, clock=lambda: NOW)
+    found = (await planner.get(f"{API}/{run_id}")).json()
+    assert (found["state"], found["totals"]) == ("failed", None)
+    assert await owner.fetchval("SELECT count(*) FROM advice_row WHERE run_id = $1", run_id) == 0
+    assert await owner.fetchval("SELECT count(*) FROM advice_stage WHERE run_id = $1", run_id) == 0
+    # A worker that no longer has the run writes nothing, however far it has come.
+    second = UUID((await planner.post(API, json={})).json()["id"])
+    with monkeypatch.context() as patched:
+        patched.setattr(service.running.ATTEMPTS.__class__, "still_mine", _no_longer)
+        await service.make_advice(worker_db, run_id=second, company_id=world.maker.id, clock=lambda: NOW)
+    assert await owner.fetchval("SELECT state FROM advice_run WHERE id = $1", second) == "running"
+    assert await owner.fetchval("SELECT count(*) FROM advice_row WHERE run_id = $1", second) == 0
+
+
+async def _no_longer(*_: object) -> bool:
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ import pytest
 
 from marketplace.advising import scenarios, service, using
 from marketplace.advising.reckoning import Kind, _columns
-from marketplace.advising.rights import Right
+from marketplace.advising.rights import Call, Right
 from marketplace.advising.scenarios import Held, Limits
 from marketplace.advising.using import From, Use
 from marketplace.db.session import Database
@@ -112,7 +112,8 @@ def test_one_partner_less_is_never_better() -> None:
 
 def test_use_is_learnt_by_terms_by_partner_and_by_part() -> None:
     one, two = UUID(int=1), UUID(int=2)
-    right = Right(UUID(int=9), one, "all", 5.0, 0.0, True, 0.9, -np.log(0.8), "USD")
+    price = Call(0.9, "buy-back", 2, {}, date(2026, 1, 1))
+    right = Right(UUID(int=9), one, "all", 5.0, 5.0, 0.0, True, "none", (), price, -np.log(0.8), "USD")
     uses = [Use(UUID(int=9), one, "buy-back", 40.0, 20.0), Use(UUID(int=8), two, "buy-back", 0.5, 0.0)]
     known = using.habits([one, two], {right.id: right}, uses, np.array([10.0, 3.0]), 0.1)
     assert known.assumed[0] == pytest.approx(-np.log(0.8))

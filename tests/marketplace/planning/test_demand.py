@@ -162,6 +162,8 @@ def test_carparts_as_published_figures_have_it() -> None:
         flow = np.zeros(history.parts) if name == "zero" else getattr(family, name)
         off = np.abs(after - flow[:, None]).mean(axis=1)
         assert ((off[known] / scale[known]).mean(), off.mean()) == pytest.approx(figures, abs=5e-5), name
+    tsb = np.abs(after - family.tsb[:, None]).mean(axis=1)
+    assert 1.055 <= (tsb[known] / scale[known]).mean() <= 1.075
     models = pytest.importorskip("statsforecast.models")
     for part in np.flatnonzero(before.units.any(axis=1))[::20]:
         series = before.units[part]

@@ -226,6 +226,9 @@ def test_no_interest_no_demand_and_no_time_have_values() -> None:
 
 def test_cross_checks_of_others() -> None:
     assert rosenfield([1, 0.25, 0], [0.15, 0.1, 0.1], [0.05, 0.02, 0], 0.2).tolist() == [6, 3, 0]
+    # Before it is rounded down: 6.5561.
+    a, i, scrap = 0.05, 0.15, 0.2
+    assert np.log((scrap + a / i) / (1 + a / i)) / np.log(1 / (1 + i)) == pytest.approx(6.5561, abs=5e-5)
     assert last_time_buy(0.5, 20, cost=100, penalty=1_500, holding=5, interest=0.08, scrap_at_end=10) == 11
     assert last_time_buy(0.0, 20, cost=100, penalty=1_500) == 0
     with pytest.raises(DomainError, match="every unit is kept"):

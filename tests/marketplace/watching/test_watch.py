@@ -12,13 +12,14 @@ import asyncpg
 import numpy as np
 import pytest
 
-from marketplace.advising.rights import reached, right
+from marketplace.advising.rights import pieces, reached, right
 from marketplace.advising.using import learn
 from marketplace.agreements import service as agreements
 from marketplace.agreements.service import OfferLine
 from marketplace.db.session import Database
 from marketplace.holdings import service as holdings
 from marketplace.holdings.service import AtSite
+from marketplace.kit.clock import months_between
 from marketplace.kit.errors import DomainError
 from marketplace.sourcing import service as sourcing
 from marketplace.sourcing.service import Asked
@@ -210,24 +211,86 @@ async def test_a_run_that_is_killed_leaves_nothing_and_many_parts_take_no_more_s
     assert await owner.fetchval("SELECT count(*) FROM watch_setting WHERE company_id = $1", world.maker.id) == 0
 
 
+ROW = {
+    "id": UUID(int=1), "holder_id": UUID(int=2), "legal_hold": False, "suspended": False, "window_opens_at": _ago(1), "schedule_date": _ago(800).date(),
+    "window_closes_at": NOW + timedelta(days=731), "currency": "USD", "version": 2, "renewals": 0, "decide_by": NOW + timedelta(days=600), "refused": False,
+}  # fmt: skip
+
+
 def test_use_is_learnt_and_rights_are_read() -> None:
     found = learn(np.array([0.0, 1, 12, 3]), np.array([0.0, 1, 20, 300]), np.array([0.1, 0.1, 0.1, 0.1]), np.ones(4))
     assert found.learnt[0] == 0.1
     assert list(found.fast) == [False, False, True, False]
     assert found.learnt[3] < 0.1
-    row = {
-        "id": UUID(int=1), "holder_id": UUID(int=2), "legal_hold": False, "suspended": False, "window_opens_at": _ago(1), "schedule_date": _ago(800).date(),
-        "window_closes_at": NOW + timedelta(days=731), "currency": "USD",
-    }  # fmt: skip
     schedule = {
-        "kind": "schedule",
+        "kind": "schedule", "shape": "step", "declining": True,
         "points": [{"after_months": 0, "percent_bp": 9000}, {"after_months": 24, "percent_bp": 7000}],
-    }
+    }  # fmt: skip
     allowance = {"kind": "share_of_sold", "share_bp": 2000, "period_months": 12}
-    found_ = right(row, [("first-refusal", {}), ("buy-back", {"price": schedule, "handling_bp": 200, "applies_to": "floor", "use_allowance": allowance})], NOW)  # fmt: skip
-    assert (found_.applies_to, found_.share, found_.firm) == ("floor", pytest.approx(0.72), True)
-    assert found_.years == pytest.approx(731 / 365.25)
+    terms = {"price": schedule, "handling_bp": 200, "applies_to": "floor", "use_allowance": allowance}
+    found_ = right(ROW, [("first-refusal", {}), ("buy-back", terms)], NOW)
+    assert (found_.applies_to, found_.price.of(100.0), found_.firm) == ("floor", pytest.approx(71.4), True)
+    assert found_.years == found_.renewed == pytest.approx(731 / 365.25)
     assert found_.allowed == pytest.approx(-np.log(0.8))
-    assert right(row, [("first-refusal", {})], NOW).applies_to == "none"
+    assert right(ROW, [("first-refusal", {})], NOW).applies_to == "none"
     assert [reached(kind, 10, 3, 2) for kind in ("all", "floor", "free", "none")] == [(8, 3), (3, 3), (5, 0), (0, 0)]
     assert kinds(Found.LAPSE | Found.FAST) == ["lapse", "fast"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "paid", "costs"),
+    [
+        ({"price": {"kind": "percent_of_sale", "percent_bp": 8500}, "handling_bp": 600}, 100.0, 90.1),
+        ({"price": {"kind": "percent_of_sale", "percent_bp": 8500}, "price_floor_bp": 9000}, 100.0, 90.0),
+        ({"price": {"kind": "percent_of_sale", "percent_bp": 8500}, "price_cap_bp": 5000}, 100.0, 50.0),
+        ({"price": {"kind": "fixed", "amount": "70.00"}, "handling_bp": 1000}, 100.0, 77.0),
+        ({"price": {"kind": "fixed", "amount": "70.00"}, "price_cap_bp": 5000}, 100.0, 50.0),
+    ],
+)
+def test_a_call_costs_what_the_clause_says(terms: dict[str, object], paid: float, costs: float) -> None:
+    assert right(ROW, [("buy-back", terms)], NOW).price.of(paid) == pytest.approx(costs)
+
+
+def test_a_price_moves_evenly_where_the_clause_says_so_and_a_draw_is_paid() -> None:
+    points = [{"after_months": 0, "percent_bp": 10_000}, {"after_months": 52, "percent_bp": 4_800}]
+    linear = {"kind": "schedule", "shape": "linear", "declining": True, "points": points}
+    months = months_between(ROW["schedule_date"], NOW.date())  # type: ignore[arg-type]
+    assert right(ROW, [("buy-back", {"price": linear})], NOW).price.of(100.0) == pytest.approx(100 - months)
+    drawn = {"draw_fee_bp": 500, "price": {"kind": "percent_of_sale", "percent_bp": 9000}}
+    assert right(ROW, [("access-back", drawn)], NOW).price.of(100.0) == pytest.approx(95.0)
+    first = right({**ROW, "version": 1}, [("access-back", {"draw_fee_bp": 500, "purchase_percent_bp": 9500})], NOW)
+    assert first.price.of(200.0) == pytest.approx(200.0)
+    assert right(ROW, [("title-kept", {"recall_fee_bp": 300})], NOW).price.of(100.0) == pytest.approx(3.0)
+    # What follows something else is not known without it: never the price paid in silence.
+    assert np.isnan(right(ROW, [("buy-back", {"price": {"kind": "indexed"}})], NOW).price.of(100.0))
+
+
+def test_renewals_and_declining_minimums_are_looked_ahead_at() -> None:
+    renewing = {
+        "renewal": "automatic",
+        "renewal_months": 24,
+        "max_renewals": 3,
+        "price": {"kind": "percent_of_sale", "percent_bp": 9000},
+    }
+    found = right({**ROW, "renewals": 1}, [("buy-back", renewing)], NOW)
+    assert (found.renewal, found.renewed - found.years) == ("automatic", pytest.approx(4.0))
+    for refused in ({"refused": True}, {"decide_by": None}, {"renewals": 3}):
+        ended = right({**ROW, **refused}, [("buy-back", renewing)], NOW)
+        assert (ended.renewal, ended.renewed) == ("none", ended.years)
+    agreed_ = right(ROW, [("buy-back", {**renewing, "renewal": "by_agreement"})], NOW)
+    assert (agreed_.renewal, agreed_.renewed) == ("by_agreement", agreed_.years)
+
+    steps = [{"after_months": 12, "percent_bp": 5000}, {"after_months": 36, "percent_bp": 2000}]
+    for kind, wanted in (
+        # Ten to keep at first, five since a year, two in ten months: of the seven there two are the holder's to use from today on.
+        ("all", [(7, 2)]), ("floor", [(3, 3), (2, 2)]), ("free", [(2, 0)]),
+    ):  # fmt: skip
+        one = right(ROW, [("buy-back", {**renewing, "applies_to": kind, "minimum_steps": steps})], NOW)
+        assert (one.kept(10), one.kept(10, 1.5), one.kept(0)) == (5, 2, 0)
+        parts = pieces(one, 7, 10, 0, 0, one.years)
+        assert [(p.units, p.floor) for p in parts] == wanted
+        assert parts[-1].years == one.years
+    assert parts[0].years == one.years
+    # Where nothing declines, and of a minimum that orders have used up.
+    plain = right(ROW, [("buy-back", {**renewing, "applies_to": "floor"})], NOW)
+    assert pieces(plain, 7, 4, 1, 2, plain.years) == [(3, 3, plain.years)]
