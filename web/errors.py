@@ -99,7 +99,7 @@ EXPLANATIONS: Final = {
         "That is too large",
         "The file or form is larger than we accept.",
         NOTHING_CHANGED,
-        "Split the file and send it in parts.",
+        "Save a picture smaller; split a list and send it in parts.",
     ),
     422: Explanation(
         "This cannot be right",
