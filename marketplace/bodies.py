@@ -59,7 +59,9 @@ class BodyLimit:
 
 def _too_large(limit: int) -> HTTPException:
     size = f"{limit / 1024 / 1024:.1f} MB" if limit >= 1024 * 1024 else f"{limit // 1024} KB"
-    return HTTPException(413, f"This is larger than the {size} accepted here. Save it smaller, or send it in parts. Nothing was changed.")
+    return HTTPException(
+        413, f"This is larger than the {size} accepted here. Save it smaller, or send it in parts. Nothing was changed."
+    )
 
 
 async def _answer(refused: DomainError | HTTPException, scope: Scope, receive: Receive, send: Send) -> None:

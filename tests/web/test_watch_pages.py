@@ -112,7 +112,7 @@ async def test_from_a_look_to_a_parts_request_and_home_tells_where_everything_st
         assert words in home
     buyer = await site.browser(world.buyer, "buyer")
     held = (await buyer.get("/")).text
-    for words in ("Under which strings", "/holdings?clause=buy-back", "Agreements by quarter"):
+    for words in ("Under which clause", "/holdings?clause=buy-back", "Agreements by quarter"):
         assert words in held
     assert "Cash released" not in held
     assert (await buyer.get("/watch")).status_code == 403
