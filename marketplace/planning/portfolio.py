@@ -187,7 +187,7 @@ def choose(
             short.append(f"At most {total('cash', chosen):,.0f} comes in at once, not {target:,.0f}.")
     if most_space is not None and total("space", chosen) > most_space * (1 + 1e-12):
         short.append(
-            f"Kept units take {total('space', chosen):,.10g} of space, more than {most_space:,.10g}: the other limits ask for them."
+            f"What is kept takes {total('space', chosen):,.10g} of the room, more than {most_space:,.10g}: the other limits ask for it."
         )
     return _sum(given, chosen, tuple(short))
 

@@ -222,7 +222,7 @@ async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
         scenarios=await queries.runs(visit.session, company, base_id=run_id, limit=MOST_SCENARIOS), names=await _names(visit, stress["holders"] if stress else []),
         protected=await listings.protected(visit.session, company, [r.part_id for r in rows]), run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view, policy), may=visit.actor.may(VERB),
         why=_sentences(rows, policy), terms=_terms(policy), kinds=_options(wording.KINDS), marks=_options(wording.MARKS),
-        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, Kind=Kind, DemandClass=DemandClass, money=money_of, sure=sure_words, told=outlook.told_about(policy),
+        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, rate_words=rate_words, Kind=Kind, DemandClass=DemandClass, money=money_of, sure=sure_words, told=outlook.told_about(policy),
         decided=await queries.decisions(visit.session, visit.actor.company_id, run_id, [r.part_id for r in rows]), done=DONE.get(visit.asked("done")),
         may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), uses=USES, filters=[(n, v) for n, v in view.query if n in ("advice", "class", "mark", "terms", "number")],
     )  # fmt: skip
@@ -340,6 +340,11 @@ def sure_words(share: float) -> str:
     )
 
 
+def rate_words(value: float) -> str:
+    """Units, to three figures; what is next to nothing in words."""
+    return "next to none" if value < 0.001 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _figure(value: float, digits: int = 2) -> float | str:
     return round(value, digits) if known(value) is not None else ""
 
@@ -434,7 +439,7 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     weighed = policy.presets[max(row.preset, 0)]
     return visit.show(
         "advice/part.html", protected=bool(await listings.protected(visit.session, company, [part_id])),
-        use_words=use_words(row.use_from, row.hazard, row.use_units, row.use_used, row.use_years, of_terms.get(weighed)), decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=sure_words, money=money_of, may=visit.actor.may(VERB), known=known,
+        use_words=use_words(row.use_from, row.hazard, row.use_units, row.use_used, row.use_years, of_terms.get(weighed)), decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=sure_words, money=money_of, may=visit.actor.may(VERB), known=known, rate_words=rate_words,
         class_words=DemandClass(row.kind).words, model_words=MODEL_WORDS[MODELS[row.model]], marks=[wording.MARKS[m] for m in wording.marks(row.marks)], kind=wording.KINDS[Kind(row.advice)],
         history=chart([(date(m // 12, m % 12 + 1, 1), None if u is None else Decimal(str(u))) for m, u, _ in months], steps=True, whole=True), by_year=_by_year(months),
         ahead=[(t, row.rate * f, row.rate_low * f, row.rate_high * f) for t in (1, 5, 10, 20) if t <= max(policy.horizon, 1) for f in [_full(row.decline, t)]],
