@@ -60,7 +60,7 @@ CSV: Final = (
     "Covered as advised", "Covered if demand is at the upper end", "Price needed to release", "Currency", "To look at", "Why",
 )  # fmt: skip
 SHARES: Final = {
-    "interest": ("Interest a year", 8), "obsolescence": ("Obsolescence a year", 2), "hazard": ("Used up by partners a year", 10), "holding_share": ("Keeping a unit for a year", 12),
+    "interest": ("Interest a year", 8), "obsolescence": ("Obsolescence a year", 2), "hazard": ("Partners use up a year", 10), "holding_share": ("Keeping a unit for a year", 12),
     "price_share": ("A partner pays", 60), "scrap_share": ("Scrapping brings", 5), "call_share": ("Ordering a unit back", 5),
 }  # fmt: skip
 """Fields of the policy that a form asks for in percent."""

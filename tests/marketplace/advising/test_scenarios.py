@@ -241,7 +241,7 @@ async def test_from_a_run_to_scenarios_and_to_what_came(world: World, site: Site
     for words in (
         "Parts that differ",
         "Fast partners",
-        "Used up by partners a year",
+        "Partners use up a year",
         "Ordinary parts covered at least",
     ):
         assert words in both, words
