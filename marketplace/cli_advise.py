@@ -57,7 +57,7 @@ def advise(
     """Advises on each part of a stock file: how many to keep, to release under which terms, and to scrap, with the money and the reason.
 
     No server and no database. A stock file may also have columns for Protected, Partner price, Scrap value, Shortage cost, Use hazard,
-    Criticality, Volume and Replaced by. Nothing that cannot be read is guessed: it is in the last sheet."""
+    Criticality (ordinary, important or vital), Volume and Replaced by. Nothing that cannot be read is guessed: it is in the last sheet."""
     from marketplace.demo.run import Bar
     from marketplace.planning.advice import Policy
     from marketplace.planning.clauses import USUAL
@@ -73,7 +73,7 @@ def advise(
     sheets = [
         ("Advice", _ADVICE, _advice_rows(held, result, bar)),
         ("Totals", ("What", "Value", "", "", "", "", ""), list(_total_rows(result, asked, cash_target, bar))),
-        ("Odd in the input", ("File", "Row", "Part number", "What"), list(_odd_rows(held, asked, told, result))),
+        ("Odd in the input", ("File", "Row", "Part number", "What"), odd := list(_odd_rows(held, asked, told, result))),
     ]
     _write(out, sheets)
     totals = result.totals()
@@ -82,6 +82,13 @@ def advise(
         f"scrap {int(totals['scrap']):,} units; {totals['cash']:,.0f} at once, worth {totals['worth']:,.0f} against "
         f"{totals['worth_scrapped']:,.0f} from scrapping and {totals['worth_kept']:,.0f} from keeping all. Written: {out}"
     )
+    if odd:
+        where = "the last sheet" if out.suffix.lower() == ".xlsx" else f"{out.stem}-odd{out.suffix}"
+        typer.echo(f"{len(odd) + told.more:,} odd things in the files: see {where}.")
+    # What is about a whole file decides what all the rest is worth.
+    for file, row, _, words in told.rows:
+        if row == 0:
+            typer.echo(f"  {file.capitalize()}: {words}")
 
 
 def run(
@@ -113,7 +120,7 @@ def run(
             "demand",
             0,
             "",
-            f"{strange:,} numbers with demand are not in the stock file: they teach nothing and get no advice.",
+            f"{strange:,} {'number with demand is' if strange == 1 else 'numbers with demand are'} not in the stock file: no advice on them, and nothing is learnt from them.",
         )
     if not there:
         told.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import openpyxl
 import pytest
 
+from marketplace.kit.errors import DomainError
 from marketplace.planning import analyst
 from marketplace.planning.advice import Policy
 from marketplace.planning.marginals import Money
@@ -88,7 +90,7 @@ def test_a_workbook_of_advice_totals_and_oddities(advise: Advise, tmp_path: Path
     ):
         assert head in words
     odd = " ".join(str(cell) for row in book["Odd in the input"].iter_rows(values_only=True) for cell in row)
-    assert "1 numbers with demand are not in the stock file" in odd
+    assert "1 number with demand is not in the stock file" in odd
     assert "taken as not known" in odd
     assert not list(tmp_path.glob(".out*")), "nothing half written is left"
 
@@ -183,5 +185,30 @@ def test_the_analysts_module_takes_plain_lists() -> None:
     assert priced["minimum of 3"] > 4 * priced["first refusal"], "price floors well above first refusals"
     with pytest.raises(Exception, match="no column 'cost'"):
         analyst.advise({"stock": [1]}, [[1]])
-    with pytest.raises(Exception, match="2 parts and the demand 1"):
+    with pytest.raises(Exception, match="demand has 1 part and the column 'stock' of the table 2"):
         analyst.advise({"stock": [1, 2], "cost": [1, 2]}, [[1]], policy=Policy())
+
+
+@pytest.mark.parametrize(
+    ("table", "demand", "words"),
+    [
+        ({"stock": [1], "cost": ["much"]}, [[1, 1]], "column 'cost' of the table has something in it that is no number"),
+        ({"stock": [3, 2], "cost": [3]}, [[1, 2], [3, 4]], "demand has 2 parts and the column 'cost' of the table 1"),
+        ({"stock": [1, 2], "cost": [1, 2], "price": [1]}, [[1, 2], [3, 4]], "column 'price' of the table 1"),
+        ({"stock": [1, 2], "cost": [1, 2]}, [[1, 1]], "demand has 1 part and the column 'stock' of the table 2"),
+        ({"stock": [[1]], "cost": [1]}, [[1, 1]], "one number a part"),
+        ({"stock": [], "cost": []}, np.empty((0, 5)), "no part in the history"),
+        ({"stock": [-1], "cost": [3]}, [[1, 2]], "Stock is -1"),
+        ({"stock": [1]}, [[1, 2]], "no column 'cost'"),
+    ],
+)  # fmt: skip
+def test_what_a_table_cannot_be_is_said(table: dict[str, object], demand: object, words: str) -> None:
+    with pytest.raises(DomainError, match=re.escape(words)):
+        analyst.advise(table, demand)  # type: ignore[arg-type]
+
+
+def test_a_share_too_high_is_told_as_what_it_is() -> None:
+    with pytest.raises(DomainError) as refused:
+        Policy(interest=12).check()
+    assert "unit would last" not in refused.value.message
+    assert "Write 12 % a year as 0.12" in refused.value.message

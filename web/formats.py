@@ -95,6 +95,11 @@ def day_words(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
+def month(value: date) -> str:
+    """``Nov 2026``."""
+    return f"{value:%b %Y}"
+
+
 def on(value: date | datetime, zone: str = "UTC") -> str:
     """A day inside a sentence, ``22 Nov 2026``: of a moment the day that it is in the reader's time zone."""
     return day_words(local_day(value, zone) if isinstance(value, datetime) else value)

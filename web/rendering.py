@@ -113,6 +113,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "lines": _lines,
     "moment": _timed(formats.moment),
     "money": formats.money,
+    "month": formats.month,
     "needed": lambda moment, running: formats.needed(moment, _page.get().now, _page.get().zone, running=running),
     "needed_on": lambda moment: formats.day_words(last_day(moment, _page.get().zone)),
     "number": formats.number,

@@ -216,6 +216,13 @@ def together(chunks: Sequence[Columns]) -> Columns:
     return {name: np.concatenate([c.pop(name) for c in chunks]) for name in list(chunks[0])}
 
 
+def to_cents(columns: Columns) -> None:
+    """The money of each row in whole cents, in place: what pages and files show of the rows is then what the totals add up."""
+    for name in ("cash", "worth", "worth_kept", "worth_scrapped"):
+        columns[name] = np.round(columns[name].astype(np.float64), 2)
+    columns["stake"] = np.where(columns["advised"], np.round(columns["worth"] - columns["worth_kept"], 2), 0.0)
+
+
 def most_money(columns: Columns, policy: Policy, pieces: int) -> list[Ints]:
     """The parts with most money in stock, which the exact programme decides once more, in so many pieces of like work."""
     money = np.where(columns["advised"], columns["stock"] * np.nan_to_num(columns["cost"]), 0.0)

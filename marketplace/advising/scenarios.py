@@ -127,7 +127,15 @@ def limit(columns: Columns, policy: Policy, limits: Limits) -> list[str]:
             given, cash_target=limits.cash, most_space=_room(columns, limits), least_coverage=dict(limits.least), criticality=columns["level"][at]
         )  # fmt: skip
     _take(columns, at, given, chosen.option, policy)
-    return list(chosen.short)
+    return [*chosen.short, *_crowded(columns, limits)]
+
+
+def _crowded(columns: Columns, limits: Limits) -> list[str]:
+    """Where what has no advice, and so stays, takes more room than there is."""
+    stays = int(columns["stock"][~columns["advised"]].sum())
+    if limits.kept is None or stays <= limits.kept:
+        return []
+    return [f"{stays:,} units of parts without advice stay: more than the {limits.kept:,.0f} that there is room for."]
 
 
 def _room(columns: Columns, limits: Limits) -> float | None:

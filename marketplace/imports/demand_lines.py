@@ -8,16 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
+from marketplace.imports.catalogue_rows import is_total
 from marketplace.imports.columns import ColumnPlan, match_columns
+from marketplace.imports.demand_cells import Days, Units
 from marketplace.imports.fields import heading
 from marketplace.imports.values import parse_flag, parse_price, parse_quantity
 from marketplace.kit.errors import DomainError, invalid
 from marketplace.parts.numbers import normalise
 from marketplace.planning.histories import MOST_PERIODS
-from marketplace.planning.inputs import MOST_UNITS, Array, Flags
+from marketplace.planning.inputs import Array, Flags
 
 Row = tuple[int, Sequence[str]]
 MOST_TOLD = 10_000
@@ -25,7 +28,7 @@ MOST_TOLD = 10_000
 _MONTHS = {
     name: number
     for number, names in enumerate(
-        ("jan januar january janvier", "feb februar february", "mar maerz march mrz", "apr april", "may mai", "jun juni june", "jul juli july",
+        ("jan januar january janvier", "feb februar february", "mar maerz marz march mrz", "apr april", "may mai", "jun juni june", "jul juli july",
          "aug august", "sep sept september", "oct okt oktober october", "nov november", "dec dez dezember december"), start=1,
     )
     for name in names.split()
@@ -34,7 +37,6 @@ _YEAR_FIRST = re.compile(
     r"((?:19|20)\d\d)\s*[-/. ]?\s*M?\s*(0?[1-9]|1[0-2])(?:[-/.](?:0?[1-9]|[12]\d|3[01]))?(?:[ T].*)?", re.ASCII
 )
 _MONTH_FIRST = re.compile(r"(0?[1-9]|1[0-2])\s*[-/.]\s*((?:19|20)\d\d)", re.ASCII)
-_DAY = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.]((?:19|20)\d\d)", re.ASCII)
 _NAMED = re.compile(r"([A-Za-z]{3,9})\.?[-/ ,]*((?:19|20)\d\d|\d\d)", re.ASCII)
 _WHEN = frozenset(
     [
@@ -70,12 +72,11 @@ _COUNT = frozenset(
         "issuedqty",
     ]
 )
-_NONE = frozenset(("", "-", "n/a", "na", "null", "none", "nan", "#n/a"))
 
 
 def month_of(text: str) -> int | None:
     """A month as year * 12 + month - 1, or None: 2024-03, 2024/3, 202403, 2024M03, 03/2024, Mar 2024, Mar-24, 2024-03-31."""
-    raw = text.strip()
+    raw = text.strip().replace("ä", "a").replace("Ä", "A")
     if found := _YEAR_FIRST.fullmatch(raw):
         return int(found[1]) * 12 + int(found[2]) - 1
     if found := _MONTH_FIRST.fullmatch(raw):
@@ -179,14 +180,16 @@ def _wide(months: dict[int, int], number: int, rows: Iterable[Row], told: Told) 
     keys: dict[str, int] = {}
     numbers: list[str] = []
     kept: list[Array] = []
+    units = Units(lambda row, part, words: told.add("demand", row, part, words))
     for row, cells in rows:
         written, key = _number(cells[number])
-        if not key:
-            told.add("demand", row, "", "No part number: left out.")
+        if not _counts(cells, number, key, row, "demand", told):
             continue
-        line = np.full(span, np.nan)
+        line, at = np.full(span, np.nan), keys.get(key, len(kept))
         for column, month in months.items():
-            line[month - first] = _units(cells[column] if column < len(cells) else "", row, written, told)
+            line[month - first] = units.read(
+                cells[column] if column < len(cells) else "", row, written, (at, month - first)
+            )
         if key in keys:
             old = kept[keys[key]]
             both = np.isnan(old) & np.isnan(line)
@@ -196,6 +199,8 @@ def _wide(months: dict[int, int], number: int, rows: Iterable[Row], told: Told) 
             keys[key] = len(kept)
             numbers.append(written)
             kept.append(line)
+    for (part, month), amount in cast("Iterable[tuple[tuple[int, int], float]]", units.settled()):
+        kept[part][month] = np.nan_to_num(kept[part][month]) + amount
     return DemandTable(keys, np.array(kept) if kept else np.empty((0, span)), first, numbers)
 
 
@@ -203,17 +208,16 @@ def _by_line(number: int, when: int, count: int, rows: Iterable[Row], told: Told
     keys: dict[str, int] = {}
     numbers: list[str] = []
     found: list[tuple[int, int, float]] = []
-    for row, cells in rows:
-        written, key = _number(cells[number])
-        if not key:
-            told.add("demand", row, "", "No part number: left out.")
-            continue
-        text = cells[when].strip()
-        month = month_of(text)
-        if month is None and (day := _DAY.fullmatch(text)):
-            # Day or month first: only the number above 12 says it, so a day that could be either is not guessed at.
-            a, b, year = int(day[1]), int(day[2]), int(day[3])
-            month = year * 12 + (a if b > 12 else b) - 1 if (a > 12) != (b > 12) or a == b else None
+    units, days = Units(lambda row, part, words: told.add("demand", row, part, words)), Days()
+    late: list[tuple[int, str, str, str, tuple[int, int], str]] = []
+
+    def add(written: str, key: str, month: int, amount: float) -> None:
+        if key not in keys:
+            keys[key] = len(numbers)
+            numbers.append(written)
+        found.append((keys[key], month, amount))
+
+    def take(row: int, written: str, key: str, text: str, month: int | None, cell: str) -> None:
         if month is None:
             told.add(
                 "demand",
@@ -221,14 +225,27 @@ def _by_line(number: int, when: int, count: int, rows: Iterable[Row], told: Told
                 written,
                 f"'{text[:30]}' is no month that can be read one way only: the row is left out. Write 2024-03 or 2024-03-31.",
             )
+            return
+        amount = units.read(cell, row, written, (written, key, month))
+        if not np.isnan(amount):
+            add(written, key, month, amount)
+
+    for row, cells in rows:
+        written, key = _number(cells[number])
+        if not _counts(cells, number, key, row, "demand", told):
             continue
-        amount = _units(cells[count], row, written, told)
-        if np.isnan(amount):
-            continue
-        if key not in keys:
-            keys[key] = len(numbers)
-            numbers.append(written)
-        found.append((keys[key], month, amount))
+        text = cells[when].strip()
+        month = month_of(text)
+        either = days.month(text) if month is None else month
+        if isinstance(either, tuple):
+            # Only days above the twelfth say what stands first; this one waits for them.
+            late.append((row, written, key, text, either, cells[count]))
+        else:
+            take(row, written, key, text, either, cells[count])
+    for row, written, key, text, both, cell in late:
+        take(row, written, key, text, days.settled(both), cell)
+    for (written, key, month), amount in cast("Iterable[tuple[tuple[str, str, int], float]]", units.settled()):
+        add(written, key, month, amount)
     if not found:
         return DemandTable(keys, np.full((len(keys), 1), np.nan), 0, numbers)
     first, last = min(f[1] for f in found), max(f[1] for f in found)
@@ -259,27 +276,14 @@ def _number(cell: str) -> tuple[str, str]:
         return written, ""
 
 
-def _units(cell: str, row: int, part: str, told: Told) -> float:
-    """Units of a month; negative ones are returns, in brackets too. NaN where there is nothing, or nothing that can be read."""
-    if cell.isdecimal() and cell.isascii() and len(cell) <= 9:  # nearly all of them, and there are millions
-        return float(cell)
-    raw = cell.strip().replace("\u00a0", "").replace(" ", "")
-    if raw.casefold() in _NONE:
-        return float("nan")
-    if re.fullmatch(r"\(.*\)", raw):
-        raw = "-" + raw[1:-1]
-    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", raw, re.ASCII):
-        raw = raw.replace(",", "")
-    if not re.fullmatch(r"-?\d{1,12}(\.\d{1,6})?", raw, re.ASCII):
-        told.add("demand", row, part, f"'{cell[:30]}' is no number of units: the month is left out.")
-        return float("nan")
-    value = float(raw)
-    if abs(value) > MOST_UNITS:
-        told.add(
-            "demand", row, part, f"{cell[:30]} units in a month are more than {MOST_UNITS:,}: the month is left out."
-        )
-        return float("nan")
-    return value
+def _counts(cells: Sequence[str], number: int, key: str, row: int, file: str, told: Told) -> bool:
+    """Whether a row is about a part; one that is not is told."""
+    if is_total(cells, number):
+        told.add(file, row, "", "A sum of the rows above, or the end of a list: left out.")
+        return False
+    if not key:
+        told.add(file, row, "", "No part number: left out.")
+    return bool(key)
 
 
 # -- stock --------------------------------------------------------------------------------------------------------
@@ -292,12 +296,19 @@ _MORE = {
         "price": "partnerprice offerprice resaleprice releaseprice",
         "scrap": "scrapvalue scrapprice salvage salvagevalue schrottwert",
         "hazard": "hazard usehazard usedupayear partneruse",
-        "criticality": "criticality criticalityclass criticalitylevel",
-        "space": "space volume litres liters volumelitres shelfspace",
-        "replaced_by": "replacedby supersededby successor newnumber replacement",
+        "criticality": "criticality criticalityclass criticalitylevel kritikalitt kritikalitaet",
+        "space": "space volume litres liters volumelitres shelfspace volumen",
+        "replaced_by": "replacedby supersededby successor newnumber replacement ersetztdurch nachfolger nachfolgenummer",
     }.items()
 }
 """Columns beside those of a stock import. Only what is named just so: a price that is like one is another price."""
+
+
+_CRITICAL = {
+    word: float(level)
+    for level, words in enumerate(("ordinary normal", "important wichtig", "vital critical kritisch lebenswichtig"))
+    for word in words.split()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +340,7 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
                 f"No column of the stock file is the {words.lower()}. Its columns are {_shown(header)}. Name one of them {words}.",
                 field="stock",
             )
+    _tell_columns(header, plan, extra, told)
     keys: dict[str, int] = {}
     numbers: list[str] = []
     descriptions: list[str] = []
@@ -337,10 +349,9 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
     after: dict[int, tuple[int, str]] = {}
     for row, cells in rows:
         written, key = _number(cells[plan.column("number") or 0])
-        if not key:
-            told.add("stock", row, "", "No part number: left out.")
+        if not _counts(cells, plan.column("number") or 0, key, row, "stock", told):
             continue
-        quantity = _quantity(_cell(cells, plan.column("quantity")), row, written, told)
+        quantity = _quantity(_cell(cells, plan.column("quantity")), cells, plan, row, written, told)
         if quantity is None:
             continue
         part = keys.get(key)
@@ -362,6 +373,8 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
             if name == "replaced_by":
                 if text:
                     after.setdefault(part, (row, text))
+            elif text and name == "criticality" and (level := _CRITICAL.get(text.casefold())) is not None:
+                columns[name][part] = level
             elif text:
                 value = _amount(text, row, written, told, header[column])
                 if value is not None and name == "hazard" and value > 10:
@@ -381,6 +394,23 @@ def read_stock(header: Sequence[str], rows: Iterable[Row], told: Told) -> StockT
         arrays,
         _successors(after, keys, numbers, told),
     )
+
+
+_POINTS = re.compile(r"\d{1,3}(\.\d{3})+", re.ASCII)
+_COMMA = re.compile(r"\d,\d{1,2}\D*$", re.ASCII)
+
+
+def _tell_columns(header: Sequence[str], plan: ColumnPlan, extra: dict[str, int], told: Told) -> None:
+    if plan.column("unit_cost") is None and plan.column("list_price") is None:
+        told.add(
+            "stock",
+            0,
+            "",
+            "No column is the unit cost or a list price: no part has advice. Name one of them Unit cost.",
+        )
+    strange = [header[n].strip() for n in plan.unused if n not in extra.values() and header[n].strip()]
+    if strange:
+        told.add("stock", 0, "", f"Nothing was read from the columns {_shown(strange)}: their names are not known.")
 
 
 def _extra(header: Sequence[str]) -> dict[str, int]:
@@ -414,7 +444,12 @@ def _cell(cells: Sequence[str], column: int | None) -> str:
     return cells[column].strip() if column is not None and column < len(cells) else ""
 
 
-def _quantity(text: str, row: int, part: str, told: Told) -> int | None:
+def _quantity(text: str, cells: Sequence[str], plan: ColumnPlan, row: int, part: str, told: Told) -> int | None:
+    costs = (_cell(cells, plan.column(name)) for name in ("unit_cost", "list_price"))
+    if _POINTS.fullmatch(text) and any(_COMMA.search(cost) for cost in costs):
+        whole = text.replace(".", "")
+        told.add("stock", row, part, f"'{text}' was read as {whole}, since the row has a decimal comma.")
+        text = whole
     try:
         return parse_quantity(text)
     except DomainError as error:

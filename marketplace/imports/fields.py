@@ -81,7 +81,7 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "unit_cost", "Unit cost", Kind.AMOUNT,
             "cost stdcost standardcost avgcost averagecost movingaverage map unitvalue bookvalue acquisitionvalue "
-            "standardprice purchaseprice einstandspreis standardpreis gleitenderpreis",
+            "standardprice purchaseprice einstandspreis standardpreis gleitenderpreis stckkosten stueckkosten selbstkosten herstellkosten einkaufspreis",
         ),
         field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice preis listenpreis einzelpreis stckpreis preisjestck"),
         field_of(
@@ -94,7 +94,7 @@ FIELDS: Mapping[str, Field] = {
         field_of("usage_36", "Usage 36 months", Kind.QUANTITY, "usage36 usage36m 36musage 36monthusage usage36months usage3y last36months demand36"),
         field_of("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht"),
         field_of("package_quantity", "Package quantity", Kind.QUANTITY, "packageqty packqty packsize packquantity qup quantityperunitpack unitpack boxqty multiple"),
-        field_of("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance"),
+        field_of("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance geschtzt geschuetzt gesperrt"),
     )
 }  # fmt: skip
 """All fields, in the order they are shown."""

@@ -35,6 +35,7 @@ from marketplace.planning.programme import best_plan
 MOST_TRIED = 20_000
 """Parts that models are chosen on; of more, every n-th."""
 _CHUNK = 1 << 16
+_KNOWN = ("protected", "hazard", "value", "price", "scrap", "criticality", "space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def forecast(
     the one that took its place (both from 0): the chain's demand is the last part's, the others' rate is next to nothing.
     """  # fmt: skip
     history, odd = clean(demand, per_year=per_year)
+    if not history.parts:
+        raise invalid("planning.history", "There is no part in the history: give a row of demand for each.")
     old: Flags = np.zeros(history.parts, np.bool_)
     if replaced_by:
         head = heads(history.parts, replaced_by)
@@ -158,24 +161,38 @@ def advise(
                 f"The table has no column '{needed}'. Its columns are {', '.join(names) or 'none'}.",
                 field=needed,
             )
+    known = {name: _column(table, name) for name in names if name in ("stock", "cost", *_KNOWN)}
     found = forecast(demand, replaced_by=replaced_by, progress=progress)
     size = found.kind.size
-    stock = np.asarray(table["stock"], dtype=np.float64)
-    if stock.size != size:
-        raise invalid("planning.table", f"The table has {stock.size:,} parts and the demand {size:,}.", field="demand")
-    known = {
-        name: np.asarray(table[name])
-        for name in ("protected", "hazard", "value", "price", "scrap", "criticality", "space")
-        if name in names
-    }
+    for name, values in known.items():
+        if values.size != size:
+            raise invalid(
+                "planning.table",
+                f"The demand has {size:,} {'part' if size == 1 else 'parts'} and the column '{name}' of the table {values.size:,}: give one row a part in both.",
+                field=name,
+            )
+    stock, cost = known.pop("stock"), known.pop("cost")
     low, high = found.rates.interval()
     parts = Parts.of(
-        stock, found.rates.rate, np.asarray(table["cost"], dtype=np.float64), rate_low=low, rate_high=high, decline=found.rates.decline,
+        stock, found.rates.rate, cost, rate_low=low, rate_high=high, decline=found.rates.decline,
         unknown=found.unknown, **known,
     )  # fmt: skip
     numbers = [str(n) for n in table["number"]] if "number" in names else [str(n) for n in range(size)]
     quiet: Progress = lambda stage, done, total: None  # noqa: E731, ARG005
     return Result(numbers, found, advise_parts(parts, policy, progress=progress or quiet))
+
+
+def _column(table: Any, name: str) -> Array:
+    """A column as numbers, None as not known. Raises ``planning.table`` for what is none, ``planning.number`` for words."""
+    try:
+        found = np.asarray(table[name], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise invalid(
+            "planning.number", f"The column '{name}' of the table has something in it that is no number.", field=name
+        ) from None
+    if found.ndim != 1:
+        raise invalid("planning.table", f"The column '{name}' of the table is to have one number a part.", field=name)
+    return found
 
 
 def coverage(

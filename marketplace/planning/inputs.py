@@ -43,13 +43,14 @@ def numbers(name: str, given: npt.ArrayLike, *, least: float = 0.0, most: float 
 
 
 def hazards(name: str, given: npt.ArrayLike) -> Array:
-    """Hazards a year. Raises ``planning.hazard`` above ``MOST_HAZARD``: 12 % a year is written 0.12."""
+    """Hazards, and other shares, a year. Raises ``planning.hazard`` above ``MOST_HAZARD``: 12 % a year is written 0.12."""
     found = numbers(name, given)
     if (found > MOST_HAZARD).any():
+        why = ": a unit would last less than five weeks" if name == "hazard" else ""
         raise invalid(
             "planning.hazard",
-            f"{name.capitalize()} is {float(found.max()):,.10g} a year: a unit would last less than five weeks. Write 12 % "
-            f"a year as 0.12, and a rate of a month times 12; at most {MOST_HAZARD:g}.",
+            f"{name.capitalize()} is {float(found.max()):,.10g} a year{why}. Write 12 % a year as 0.12, and a rate of a month "
+            f"times 12; at most {MOST_HAZARD:g}.",
             field=name,
         )
     return found

@@ -32,6 +32,8 @@ from marketplace.planning.marginals import MOST_TERMS, Money, split, values
 
 _HALVINGS = 50
 _SAME_PRICE = 1e-12
+LEVELS = ("ordinary", "important", "vital")
+"""Criticality in words, from 0."""
 FRONTIER_POINTS = 21
 _CELLS = 1 << 21
 
@@ -185,7 +187,7 @@ def choose(
             short.append(f"At most {total('cash', chosen):,.0f} comes in at once, not {target:,.0f}.")
     if most_space is not None and total("space", chosen) > most_space * (1 + 1e-12):
         short.append(
-            f"Kept units take {total('space', chosen):,.6g} of space, more than {most_space:,.6g}: the other limits ask for them."
+            f"What is kept takes {total('space', chosen):,.10g} of the room, more than {most_space:,.10g}: the other limits ask for it."
         )
     return _sum(given, chosen, tuple(short))
 
@@ -204,8 +206,9 @@ def _kept_covered(
             keep = np.zeros_like(below)
             keep[np.flatnonzero(none), best[none]] = True
             below &= ~keep
+            count, kind = int(none.sum()), LEVELS[level] if level < len(LEVELS) else f"criticality {level}"
             short.append(
-                f"{int(none.sum()):,} parts of criticality {level} reach less than {need * 100:g} % whatever is done with the stock."
+                f"{count:,} {kind} {'part reaches' if count == 1 else 'parts reach'} less than {need * 100:g} % whatever is done with the stock."
             )
         worth = np.where(below, -np.inf, worth)
     return worth

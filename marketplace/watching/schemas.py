@@ -45,7 +45,7 @@ class LevelsIn(BaseModel):
 
 
 class CallIn(BaseModel):
-    """Units to call back: as many as proposed, to your first site, unless said otherwise."""
+    """Units to order back: as many as proposed, to your first site, unless said otherwise."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"units": 3, "site_id": None}})
     units: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -77,7 +77,7 @@ class WatchRunOut(BaseModel):
     error: str | None
     setting: dict[str, Any] | None
     totals: dict[str, Any] | None = Field(
-        description="Parts by finding, the list to call back, what is new; null until it is done."
+        description="Parts by finding, the list to order back, what is new; null until it is done."
     )
     created_at: datetime
     finished_at: datetime | None

@@ -20,7 +20,7 @@ LEVELS: Final[Mapping[Level, str]] = {
     Level.ORDINARY: "Ordinary",
 }
 NOTES: Final[Mapping[Note, str]] = {
-    Note.UNPRICED: "What calling some of the units costs is not known: their price is in a currency without a rate of the last 31 days.",
+    Note.UNPRICED: "What ordering some of the units back costs is not known: their price is in a currency without a rate of the last 31 days.",
     Note.CONVERTED: "Some prices are in another currency, taken at your own newest rate.",
     Note.FOLLOWS: "Some prices follow an index, a list, a cost or a market: they are those of today, and move.",
     Note.NOT_REPLACED: "Units that are drawn under access-back are counted as paid; sending equal ones in time costs the fee alone.",
@@ -66,14 +66,16 @@ def proposal(
     """What to do about a part, in one sentence without its money."""
     covered = f"{percent(sure)} sure to cover {years} {'year' if years == 1 else 'years'}"
     if units:
-        reach = "" if math.isnan(least) or after >= least else f"; {percent(least)} is not reached whatever is called"
-        return f"Call back {units:,} of {pool:,} now: {percent(after)} instead of {covered}{reach}."
+        reach = (
+            "" if math.isnan(least) or after >= least else f"; {percent(least)} is not reached whatever is ordered back"
+        )
+        return f"Order back {units:,} of {pool:,} now: {percent(after)} instead of {covered}{reach}."
     if not pool:
-        return f"Only {covered}, and no holder has a unit that could be called."
+        return f"{covered[0].upper()}{covered[1:]}, and no holder has a unit that could be ordered back."
     if flags & Found.LAPSE and not flags & Found.COVERAGE:
         months = max(round(lapses_in * 12), 0)
-        return f"{lapsing:,} of {pool:,} go out of reach, the first in {months} {'month' if months == 1 else 'months'}; {covered} all the same."
-    return f"{covered[0].upper()}{covered[1:]}; calling units now would cost more than it averts."
+        return f"{lapsing:,} of {pool:,} {'goes' if lapsing == 1 else 'go'} out of reach, the first in {months} {'month' if months == 1 else 'months'}; {covered} all the same."
+    return f"{covered[0].upper()}{covered[1:]}; ordering units back now would cost more than it averts."
 
 
 def mail(
@@ -89,7 +91,7 @@ def mail(
         text += ["Most is at stake here:", *(f"- {number}: {words}" for number, words in first[:SHOWN]), ""]
     if call_units:
         text += [
-            f"Proposed on the whole list: call back {call_units:,} {'unit' if call_units == 1 else 'units'} for about {money}.",
+            f"Proposed on the whole list: order back {call_units:,} {'unit' if call_units == 1 else 'units'} for about {money}.",
             "",
         ]
     if gone:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -37,7 +39,7 @@ async def test_from_a_demand_file_to_what_each_part_is_told(world: World, site: 
     files = await planner.get("/advice/demand")
     assert "demand.csv" in files.text
     page = await planner.get("/advice")
-    assert "up to 2025-12" in page.text
+    assert "up to Dec 2025" in page.text
     # What cannot be is said at its field, and no run begins.
     refused = await send(planner, "/advice", page, **{**POLICY, "horizon": "101", "hazard": "1100", "presets": ""})
     assert refused.status_code == 422
@@ -69,6 +71,22 @@ async def test_from_a_demand_file_to_what_each_part_is_told(world: World, site: 
     totals = (await planner.get(f"{address}/totals")).text
     assert "at once" in totals
     assert "Partners tend to fail" in totals
+    # Each line of the split by terms leads to its rows, and all rows together are the sums of the run, to the cent.
+    head = {name: n for n, name in enumerate(rows[0])}
+    behind = {}
+    for terms in ("none", "access-first", "standard-buy-back"):
+        text = (await planner.get(f"{address}?terms={terms}&format=csv")).text.lstrip("\ufeff")
+        behind[terms] = [r[0] for r in csv.reader(io.StringIO(text))][1:]
+        if behind[terms]:
+            assert f"{address}?terms={terms}" in totals
+    assert sorted(n for some in behind.values() for n in some) == sorted(r[0] for r in rows[1:])
+    assert f"{world.tag}-KEPT" in behind["none"]
+    sums = json.loads(await world.owner.fetchval("SELECT totals::text FROM advice_run WHERE id = $1", run_id))["all"]
+    for column, name in (("Cash at once", "cash"), ("Worth", "worth"), ("Worth of keeping all", "worth_kept")):
+        added = sum(Decimal(r[head[column]]) for r in rows[1:])
+        assert added == Decimal(str(round(sums[name], 2))), column
+    gains = sum(Decimal(r[head["More than keeping all"]]) for r in rows[1:])
+    assert gains == Decimal(str(round(sums["worth"] - sums["worth_kept"], 2)))
     slow = (await planner.get(f"{address}/parts/{parts['SLOW']}")).text
     for words in (
         "sure to cover 15 years",

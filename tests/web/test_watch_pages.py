@@ -67,12 +67,14 @@ async def test_from_a_look_to_a_parts_request_and_home_tells_where_everything_st
     assert (await planner.get("/watch/progress")).headers["hx-refresh"] == "true"
     with counted(world.db) as few:
         found = await planner.get("/watch")
-    for words in (f"{world.tag}-ENDING", "Rights end soon", "Covered too little", "Call back 6 of 6 now", "As assumed or slower"):  # fmt: skip
+    for words in (f"{world.tag}-ENDING", "Rights end soon", "Covered too little", "Order back 6 of 6 now", "As assumed or slower"):  # fmt: skip
         assert words in found.text
     assert f"{world.tag}-ENDING" not in (await planner.get("/watch?found=floor")).text
     assert f"{world.tag}-ENDING" in (await planner.get("/watch?show=call&level=ordinary")).text
     rows = list(csv.DictReader(io.StringIO((await planner.get("/watch?format=csv")).text.lstrip("\ufeff"))))
-    assert [(r["Part number"], r["Callable"], r["Call back"]) for r in rows] == [(f"{world.tag}-ENDING", "6", "6")]
+    assert [(r["Part number"], r["With partners"], r["Order back"]) for r in rows] == [
+        (f"{world.tag}-ENDING", "6", "6")
+    ]
 
     # Thresholds and criticality: what cannot be is told at its field and changes nothing.
     settings = await planner.get("/watch/settings")

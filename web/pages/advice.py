@@ -60,8 +60,8 @@ CSV: Final = (
     "Covered as advised", "Covered if demand is at the upper end", "Price needed to release", "Currency", "To look at", "Why",
 )  # fmt: skip
 SHARES: Final = {
-    "interest": ("Interest a year", 8), "obsolescence": ("Obsolescence a year", 2), "hazard": ("Used up by partners a year", 10), "holding_share": ("Keeping a unit for a year", 12),
-    "price_share": ("A partner pays", 60), "scrap_share": ("Scrapping brings", 5), "call_share": ("Calling a unit back", 5),
+    "interest": ("Interest a year", 8), "obsolescence": ("Obsolescence a year", 2), "hazard": ("Partners use up a year", 10), "holding_share": ("Keeping a unit for a year", 12),
+    "price_share": ("A partner pays", 60), "scrap_share": ("Scrapping brings", 5), "call_share": ("Ordering a unit back", 5),
 }  # fmt: skip
 """Fields of the policy that a form asks for in percent."""
 RISKS: Final = (
@@ -71,7 +71,7 @@ RISKS: Final = (
     "What a partner pays is an assumption until it is agreed, and that one buys whatever is released.",
 )
 CHOICES: Final = {
-    "advice": {k.name.lower() for k in Kind}, "class": {c.name.lower() for c in DemandClass}, "mark": {m.name.lower() for m in Mark if m.name},
+    "advice": {k.name.lower() for k in Kind}, "terms": {*COMBINATIONS, "none"}, "class": {c.name.lower() for c in DemandClass}, "mark": {m.name.lower() for m in Mark if m.name},
 }  # fmt: skip
 USES: Final = (
     ("non_capital_spare", "Spares, to fit into its machines"),
@@ -174,19 +174,20 @@ def policy_of(fields: Fields, form: Form) -> Policy:
 # -- one run -----------------------------------------------------------------------------------------------
 
 
-def _filter(visit: Visit) -> RowFilter:
-    return _wanted(lambda name: visit.choice(name, CHOICES[name]) if name in CHOICES else visit.asked(name))
+def _filter(visit: Visit, policy: Policy) -> RowFilter:
+    return _wanted(lambda name: visit.choice(name, CHOICES[name]) if name in CHOICES else visit.asked(name), policy)
 
 
-def _wanted(given: Callable[[str], str]) -> RowFilter:
-    """Which rows an address or a form asks for."""
+def _wanted(given: Callable[[str], str], policy: Policy) -> RowFilter:
+    """Which rows an address or a form asks for; terms that the run did not weigh are no filter."""
     number = normalise(given("number")) if given("number") else ""
-    advice, kind, mark = (
-        text if (text := given(name)) in CHOICES[name] else "" for name in ("advice", "class", "mark")
+    advice, kind, mark, terms = (
+        text if (text := given(name)) in CHOICES[name] else "" for name in ("advice", "class", "mark", "terms")
     )
+    places = {"none": -1, **{name: n for n, name in enumerate(policy.presets)}}
     return RowFilter(
         advice=Kind[advice.upper()] if advice else None, kind=DemandClass[kind.upper()] if kind else None,
-        marks=wording.mark_named(mark) if mark else 0, number=number or None,
+        marks=wording.mark_named(mark) if mark else 0, preset=places.get(terms), number=number or None,
     )  # fmt: skip
 
 
@@ -198,7 +199,8 @@ async def one(visit: Reads, run_id: UUID) -> Response:
 
 async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
     run = await queries.run(visit.session, visit.actor.company_id, run_id)
-    policy, wanted = policy_from(run.policy, run.totals), _filter(visit)
+    policy = policy_from(run.policy, run.totals)
+    wanted = _filter(visit, policy)
 
     async def page(session: ReadSession, mark: str | None, rows: int) -> tuple[Sequence[AdviceRow], str | None]:
         key = read_bookmark(mark, visit.secret, float, UUID)
@@ -218,11 +220,11 @@ async def _one(visit: Visit, run_id: UUID, form: Form) -> Response:
     return visit.show(
         "advice/run.html", base=await queries.run(visit.session, company, run.base_id) if run.base_id and run.totals else None, limits=_limit_words(run), stress=stress,
         scenarios=await queries.runs(visit.session, company, base_id=run_id, limit=MOST_SCENARIOS), names=await _names(visit, stress["holders"] if stress else []),
-        protected=await listings.protected(visit.session, company, [r.part_id for r in rows]), run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view), may=visit.actor.may(VERB),
-        why=_sentences(rows, policy), terms=[read(n) for n in policy.presets], kinds=_options(wording.KINDS), marks=_options(wording.MARKS),
-        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, Kind=Kind, DemandClass=DemandClass, money=money_of, sure=sure_words, told=outlook.told_about(policy),
+        protected=await listings.protected(visit.session, company, [r.part_id for r in rows]), run=run, policy=policy, rows=rows, view=view, form=form, chips=_chips(view, policy), may=visit.actor.may(VERB),
+        why=_sentences(rows, policy), terms=_terms(policy), kinds=_options(wording.KINDS), marks=_options(wording.MARKS),
+        classes=[(c.name.lower(), c.words) for c in DemandClass], words=wording, rate_words=rate_words, Kind=Kind, DemandClass=DemandClass, money=money_of, sure=sure_words, told=outlook.told_about(policy),
         decided=await queries.decisions(visit.session, visit.actor.company_id, run_id, [r.part_id for r in rows]), done=DONE.get(visit.asked("done")),
-        may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), uses=USES, filters=[(n, v) for n, v in view.query if n in ("advice", "class", "mark", "number")],
+        may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), uses=USES, filters=[(n, v) for n, v in view.query if n in ("advice", "class", "mark", "terms", "number")],
     )  # fmt: skip
 
 
@@ -254,12 +256,13 @@ async def accept(request: Request, run_id: UUID, sent: SentForm, now: Now) -> Re
     async def act(session: WriteSession, actor: Actor) -> str:
         actor.require("release.write")
         form, fields = sent.form(), sent.fields()
+        run = await queries.run(session, actor.company_id, run_id)
         chosen = [found for text in fields.many("part") if (found := uuid_of(text))]
         every = form.value("which") == "all"
         if not every and not chosen:
             raise invalid("advice.nothing", "Choose at least one line, or take all that match.")
         made = await service.accept(
-            session, actor, run_id, part_ids=None if every else chosen, wanted=_wanted(form.value), use_class=form.value("use_class") or USES[0][0], now=now
+            session, actor, run_id, part_ids=None if every else chosen, wanted=_wanted(form.value, policy_from(run.policy, run.totals)), use_class=form.value("use_class") or USES[0][0], now=now
         )  # fmt: skip
         return f"/releases/{made[0]}" if len(made) == 1 else f"/advice/{run_id}?done=taken"
 
@@ -296,11 +299,17 @@ def _options(words: Mapping[Any, str]) -> list[tuple[str, str]]:
     return [(key.name.lower(), text) for key, text in words.items()]
 
 
-def _chips(view: TableView) -> list[tuple[str, str, str]]:
+def _terms(policy: Policy) -> list[tuple[str, str]]:
+    """What a part can be released under in this run, and nothing of it."""
+    return [*((name, COMBINATIONS[name].title) for name in policy.presets), ("none", "Nothing released")]
+
+
+def _chips(view: TableView, policy: Policy) -> list[tuple[str, str, str]]:
     found = []
     for name, words in (
         ("advice", dict(_options(wording.KINDS))),
         ("class", {c.name.lower(): c.words for c in DemandClass}),
+        ("terms", dict(_terms(policy))),
         ("mark", dict(_options(wording.MARKS))),
     ):
         value = view.filter_value(name)
@@ -329,6 +338,11 @@ def sure_words(share: float) -> str:
         if share >= 0.01
         else "<\u00a01\u00a0%"
     )
+
+
+def rate_words(value: float) -> str:
+    """Units, to three figures; what is next to nothing in words."""
+    return "next to none" if value < 0.001 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _figure(value: float, digits: int = 2) -> float | str:
@@ -364,7 +378,7 @@ async def totals(visit: Reads, run_id: UUID) -> Response:
     use = (run.totals or {}).get("use") or {"terms": {}, "partners": []}
     return visit.show(
         "advice/totals.html", **_against(run, policy), limits=_limit_words(run),
-        links={"advice": {str(int(k)): f"advice={k.name.lower()}" for k in Kind}, "class": {str(int(c)): f"class={c.name.lower()}" for c in DemandClass}},
+        links={"advice": {str(int(k)): f"advice={k.name.lower()}" for k in Kind}, "class": {str(int(c)): f"class={c.name.lower()}" for c in DemandClass}, "preset": {"-1": "terms=none", **{str(n): f"terms={name}" for n, name in enumerate(policy.presets)}}},
         use=use, names=await _names(visit, use["partners"]), models=MODEL_WORDS, class_words=lambda k: DemandClass(k).words,
         title_of=lambda name: COMBINATIONS[name].title, run=run, policy=policy, money=money_of, sure=sure_words, risks=RISKS, told=outlook.told_about(policy),
         by=[
@@ -425,7 +439,7 @@ async def _part(visit: Visit, run_id: UUID, part_id: UUID, form: Form) -> Respon
     weighed = policy.presets[max(row.preset, 0)]
     return visit.show(
         "advice/part.html", protected=bool(await listings.protected(visit.session, company, [part_id])),
-        use_words=use_words(row.use_from, row.hazard, row.use_units, row.use_used, row.use_years, of_terms.get(weighed)), decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=sure_words, money=money_of, may=visit.actor.may(VERB), known=known,
+        use_words=use_words(row.use_from, row.hazard, row.use_units, row.use_used, row.use_years, of_terms.get(weighed)), decided=decided, uses=USES, all_terms=[(n, c.title) for n, c in COMBINATIONS.items()], may_take=visit.actor.may(VERB) and visit.actor.may("release.write"), run=run, row=row, policy=policy, form=form, why=found.sentence(0), sure=sure_words, money=money_of, may=visit.actor.may(VERB), known=known, rate_words=rate_words,
         class_words=DemandClass(row.kind).words, model_words=MODEL_WORDS[MODELS[row.model]], marks=[wording.MARKS[m] for m in wording.marks(row.marks)], kind=wording.KINDS[Kind(row.advice)],
         history=chart([(date(m // 12, m % 12 + 1, 1), None if u is None else Decimal(str(u))) for m, u, _ in months], steps=True, whole=True), by_year=_by_year(months),
         ahead=[(t, row.rate * f, row.rate_low * f, row.rate_high * f) for t in (1, 5, 10, 20) if t <= max(policy.horizon, 1) for f in [_full(row.decline, t)]],

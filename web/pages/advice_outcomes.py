@@ -27,12 +27,12 @@ Reads = Annotated[Visit, visits("planning.read")]
 DECIDED: Final = {"advised": "As advised", "otherwise": "Otherwise", "none": "Not decided"}
 COLUMNS: Final = (
     Column("part", "Part"), Column("advised", "Advised"), Column("decided", "Decided"), Column("released", "Posted", "end"), Column("sold", "Sold", "end"),
-    Column("called", "Called back", "end"), Column("used", "Used by holders", "end"), Column("demand", "Asked for since", "end"), Column("unmet", "Not found", "end"),
+    Column("called", "Ordered back", "end"), Column("used", "Used by holders", "end"), Column("demand", "Asked for since", "end"), Column("unmet", "Not found", "end"),
     Column("money", "Money so far", "end"),
 )  # fmt: skip
 CSV: Final = (
-    "Part number", "Keep", "Release", "Scrap", "Decided", "Release decided", "Reason", "Posted", "Sold", "Called back", "Used by holders", "Demand since", "Demand expected",
-    "Units requested since", "Not found", "Cash expected", "Earned so far", "Paid for call-backs", "Currency",
+    "Part number", "Keep", "Release", "Scrap", "Decided", "Release decided", "Reason", "Posted", "Sold", "Ordered back", "Used by holders", "Demand since", "Demand expected",
+    "Units requested since", "Not found", "Cash expected", "Earned so far", "Paid for units ordered back", "Currency",
 )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def _assumed(runs: Sequence[RunRow]) -> list[tuple[str, list[str]]]:
         row(label, [f"{getattr(p, name) * 100:g}\u00a0%" for p in policies])
     row("Rights", ["renewed" if p.renewed else "end as the terms say" for p in policies])
     row("Partners' own use", ["learnt" if p.learn else "not looked at" for p in policies])
-    row("Terms", [", ".join(COMBINATIONS[n].title for n in p.presets) for p in policies])
+    row("Terms", [", ".join(c.title for n, c in COMBINATIONS.items() if n in p.presets) for p in policies])
     limits = [Limits.of(r.limits) for r in runs]
     row("Cash at once, at least", [f"{m.cash:,.0f}" if m.cash else "–" for m in limits])
     row("Units kept, at most", ["–" if m.kept is None else f"{m.kept:,.0f}" for m in limits])

@@ -39,12 +39,12 @@ VERB: Final = "planning.write"
 PER_PAGE: Final = 50
 COLUMNS: Final = (
     Column("part", "Part"), Column("found", "Found"), Column("reach", "In reach", "end"), Column("sure", "Covered", "end"),
-    Column("stake", "At stake", "end"), Column("call", "Call back now"),
+    Column("stake", "At stake", "end"), Column("call", "Order back now"),
 )  # fmt: skip
 CSV: Final = (
-    "Part number", "Description", "Criticality", "Found", "Own", "Ordered back", "Callable", "Callable today", "Holders", "Ending soon", "Asked for a year",
-    "Used up a year", *(f"{words} {y} years" for words in ("Covered", "Firmly covered", "Covered if one holder fails") for y in YEARS), "Asked of it",
-    "Expected to be missing", "At stake", "Call back", "For about", "Covered then", "Expected to be missing then", "Currency", "What to do", "What it rests on", "Request",
+    "Part number", "Description", "Criticality", "Found", "Own", "Ordered back already", "With partners", "With partners, today", "Holders", "Ending soon", "Asked for a year",
+    "Used up a year", *(f"{words} {y} year{'s' if y > 1 else ''}" for words in ("Covered", "Firmly covered", "Covered if one holder fails") for y in YEARS), "Asked of it",
+    "Expected to be missing", "At stake", "Order back", "For about", "Covered then", "Expected to be missing then", "Currency", "What to do", "What it rests on", "Request",
 )  # fmt: skip
 CHOICES: Final = {"found": set(KINDS), "level": {level.name.lower() for level in Level}, "show": {"call", "all"}}
 DONE: Final = {
@@ -65,7 +65,7 @@ def percent(share: float) -> str:
 
 @router.get("")
 async def found(visit: Reads) -> Response:
-    """The newest run's findings, most money at stake first, and what to call back."""
+    """The newest run's findings, most money at stake first, and what to order back."""
     return await _found(visit, Form())
 
 
@@ -98,7 +98,7 @@ async def _found(visit: Visit, form: Form) -> Response:
     view = TableView.of(visit.request, COLUMNS).with_next(following)
     chips = [(name, value, words) for name, value, words in (
         ("found", kind, WORDS.get(kind, "")), ("level", level, LEVELS[Level[level.upper()]] if level else ""),
-        ("show", show, {"call": "To call back", "all": "All parts"}.get(show, "")), ("number", number, f"Number begins with {number}"),
+        ("show", show, {"call": "To order back", "all": "All parts"}.get(show, "")), ("number", number, f"Number begins with {number}"),
     ) if value]  # fmt: skip
     return visit.show(
         "watch/found.html", run=run, newest=runs[0] if runs else None, rows=rows, view=view, chips=chips, form=form, money=_money, percent=percent, known=known,
@@ -107,7 +107,7 @@ async def _found(visit: Visit, form: Form) -> Response:
         may_ask=visit.actor.may(VERB) and visit.actor.may("sourcing.request"), done=DONE.get(visit.asked("done")),
         holders=await queries.holders(visit.session, company, run.id, limit=20) if run else (),
         found_options=list(WORDS.items()), level_options=[(x.name.lower(), LEVELS[x]) for x in (Level.VITAL, Level.IMPORTANT, Level.ORDINARY)],
-        shown=[("call", "To call back"), ("all", "All parts")],
+        shown=[("call", "To order back"), ("all", "All parts")],
     )  # fmt: skip
 
 

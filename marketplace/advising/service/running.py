@@ -109,6 +109,7 @@ class _Reckoning:
             await self._say("The largest exactly", 0, 0)
             pieces = reckoning.most_money(columns, policy, _AT_ONCE)
             await asyncio.gather(*(asyncio.to_thread(reckoning.exactly, columns, at, policy) for at in pieces))
+        reckoning.to_cents(columns)
         # The rows are written while the totals are reckoned: the one keeps PostgreSQL busy, the other this process.
         await self._say("Writing, and what if", 0, len(columns["stock"]))
         least = self._limits.least or partners.least or scenarios.USUAL_LEAST

@@ -90,7 +90,8 @@ async def request_call(
     count = row.call_units if units is None else units
     if not count:
         raise conflict(
-            "watch.proposal", "The watch proposes no call for this part. Make a parts request with the number you want."
+            "watch.proposal",
+            "The watch proposes nothing to order back for this part. Make a parts request with the number you want.",
         )
     destination = site_id or actor.site_id or await queries.first_site(session, actor.company_id)
     if destination is None:

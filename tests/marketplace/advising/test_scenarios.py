@@ -69,12 +69,17 @@ def test_limits_are_kept_and_the_frontier_bounds_them() -> None:
     room = int(free["keep"].sum() / 2)
     assert scenarios.limit(tight, policy, Limits(kept=room)) == []
     assert tight["keep"].sum() <= room
+    stays = int(tight["stock"][~tight["advised"]].sum())
+    assert scenarios.limit(_many(), policy, Limits(kept=stays - 1)) == [
+        f"{stays:,} units of parts without advice stay: more than the {stays - 1:,} that there is room for."
+    ]
     covered = _many()
     told = scenarios.limit(covered, policy, Limits(least={2: 0.9}))
     vital = covered["advised"] & (covered["level"] == 2)
     reachable = vital & (covered["before"] >= 0.9)
     assert (covered["after"][reachable] >= 0.9 - 1e-6).all()
     assert bool(told) == bool((vital & (covered["before"] < 0.9)).any())
+    assert all("vital part" in words for words in told)
     # Nothing is ever done with what is protected; units always add up.
     for columns in (more, there, tight, covered):
         assert (columns["advice"][0], columns["keep"][0]) == (Kind.NONE, columns["stock"][0])
@@ -236,7 +241,7 @@ async def test_from_a_run_to_scenarios_and_to_what_came(world: World, site: Site
     for words in (
         "Parts that differ",
         "Fast partners",
-        "Used up by partners a year",
+        "Partners use up a year",
         "Ordinary parts covered at least",
     ):
         assert words in both, words
