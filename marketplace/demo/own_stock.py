@@ -10,6 +10,7 @@ from uuid import UUID
 
 from marketplace.agreements.combinations import COMBINATIONS
 from marketplace.agreements.terms import dump_terms
+from marketplace.demo.asked import month_of, orders
 from marketplace.demo.cast import Cast
 from marketplace.demo.catalogue import Catalogue
 from marketplace.demo.draws import Draws
@@ -76,8 +77,14 @@ def _lot(item: Item, catalogue: Catalogue, cast: Cast, start: datetime, draws: D
         Cause(cast.maker, warehouse, command, "import", None, Basis.MADE_UP),
     )  # fmt: skip
     lot.close()
-    idle = draws.between(60, 2400, "idle", item.nsn)
-    usage = [draws.below(quantity // 3 + 2, "usage", year, item.nsn) if idle < 365 * year else 0 for year in (1, 2, 3)]
+    months = orders(draws, item.nsn)
+    last = max((at for at, units in enumerate(months) if units), default=None)
+    # What nobody asked for in the months on record was last issued before them.
+    issued = (
+        start.date() - timedelta(days=draws.between(1900, 4000, "idle", item.nsn))
+        if last is None
+        else month_of((start - timedelta(days=1)).date(), last).replace(day=draws.between(1, 28, "issued", item.nsn))
+    )
     row = OwnStock(
         lot.id,
         part.id,
@@ -88,10 +95,11 @@ def _lot(item: Item, catalogue: Catalogue, cast: Cast, start: datetime, draws: D
         (item.price * draws.between(45, 75, "cost", item.nsn) / 100).quantize(_CENT, ROUND_HALF_UP),
         draws.one_of((1, 1, 1, 2, 5), "package", item.nsn),
         draws.below(25, "protected", item.nsn) == 0,
-        (start - timedelta(days=idle)).date(),
-        usage[0],
-        usage[0] + usage[1],
-        sum(usage),
+        issued,
+        sum(months[-12:]),
+        sum(months[-24:]),
+        sum(months[-36:]),
+        months,
     )
     return _OwnLot(row, part, condition)
 

@@ -172,6 +172,8 @@ class OwnStock(NamedTuple):
     usage_12: int
     usage_24: int
     usage_36: int
+    asked: tuple[int, ...]
+    """Units of each of the sixty months before, oldest first."""
 
 
 TermSheet = dict[str, Any]
