@@ -99,6 +99,22 @@ def date_order(cells: Iterable[str]) -> DateOrder | None:
     return orders.pop() if len(orders) == 1 else None
 
 
+_COMMA_LAST = re.compile(r"\d\.\d{3},\d|^\W*\d+,(?:\d\d?|\d{4,})$|^0,\d")
+_POINT_LAST = re.compile(r"\d,\d{3}\.\d|^\W*\d+\.(?:\d\d?|\d{4,})$|^0\.\d|\d,\d{3},\d")
+
+
+def decimal_comma(cells: Iterable[str]) -> bool:
+    """Whether a file writes a comma before decimals, so that '12,000' in it is twelve and '1.250' is 1250: some cell of its columns of
+    figures says so, and none says otherwise."""
+    told = {
+        comma
+        for cell in cells
+        for comma, form in ((True, _COMMA_LAST), (False, _POINT_LAST))
+        if form.search(cell.strip())
+    }
+    return told == {True}
+
+
 def parse_flag(text: str) -> bool:
     """Yes or no; blank is no. Raises ``import.flag``."""
     word = text.strip().casefold()

@@ -271,13 +271,14 @@ async def _validate(
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
         orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
+        comma = job.mapping.get("comma", False)
         known = await queries.lookups(session, job)
         # Without statistics of rows this young the planner would walk through them in a loop for each other.
         await execute(session, "ANALYZE import_stage (job_id, row_no)")
-        await execute(session, typed_rows(job.staged, orders), job_id, job.company_id)
+        await execute(session, typed_rows(job.staged, orders, comma=comma), job_id, job.company_id)
         await execute(session, "ANALYZE import_row (job_id, row_no, site_id, part_id, family, serial)")
         await execute(
-            session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
+            session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"], comma=comma), job_id, job.company_id, now.date(),
             known.maker_words, known.site_words,
         )  # fmt: skip
         told.at("comparing")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from marketplace.imports.values import (
     DateOrder,
     date_order,
+    decimal_comma,
     parse_condition,
     parse_day,
     parse_flag,
@@ -61,6 +62,17 @@ def test_the_order_of_slashed_days_comes_from_the_column() -> None:
     assert date_order(["3/4/2025", "4/25/2025"]) is DateOrder.MONTH_FIRST
     assert date_order(["3/4/2025"]) is None
     assert date_order(["25/4/2025", "4/25/2025"]) is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "comma"),
+    [
+        (["12,000", "1.250,000"], True), (["12,000", "9,50"], True), (["0,125", "3"], True), (["12,000", "3"], False),
+        (["12,000", "9.50"], False), (["9,50", "9.50"], False), (["1,250.00"], False), (["1,250,000", "9,50"], False), ([], False),
+    ],
+)  # fmt: skip
+def test_a_comma_before_decimals_is_told_by_the_file(cells: list[str], comma: bool) -> None:
+    assert decimal_comma(cells) is comma
 
 
 @pytest.mark.parametrize("text", ["2025-02-30", "13/13/2025", "soon", "", "0000-01-01", "1-Foo-2025"])
