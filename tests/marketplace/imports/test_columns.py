@@ -67,6 +67,7 @@ def test_a_quantity_is_what_stands_free_on_the_shelf() -> None:
         "Qty on order (ordered)",
     ):
         assert match_columns(["Part number", other], [["A-1", "4"]]).column("quantity") is None, other
+    assert match_columns(["Part number", "Qty", "Gewicht (kg)"], [["A-1", "4", "2"]]).column("weight_grams") is None
     assert match_columns(["Part number", "Safety stock", "Plant stock"], [["A-1", "4", "5"]]).column("quantity") == 2
 
 
