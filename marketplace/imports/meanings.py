@@ -28,8 +28,7 @@ def quantity(cell: str) -> str:
 
 
 def pointed(cell: str) -> str:
-    """A figure of a file that writes a comma before decimals (``values.decimal_comma``) as others write it: '1.250,000' is 1250, '7,50' is
-    7.50. What is no such figure stays as it is."""
+    """``values.pointed``, for a file of which ``values.decimal_comma`` says so: a text."""
     return (
         f"CASE WHEN {cell} ~ '^[^0-9a-zA-Z]*([0-9]{{1,3}}([.][0-9]{{3}})+|[0-9]+)(,[0-9]+)?[^0-9a-zA-Z]*$' "
         f"THEN replace(regexp_replace(replace({cell}, '.', ''), ',0+$', ''), ',', '.') ELSE {cell} END"

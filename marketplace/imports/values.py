@@ -115,6 +115,17 @@ def decimal_comma(cells: Iterable[str]) -> bool:
     return told == {True}
 
 
+_WITH_COMMA = re.compile(r"[^0-9a-zA-Z]*(\d{1,3}([.]\d{3})+|\d+)(,\d+)?[^0-9a-zA-Z]*", re.ASCII)
+
+
+def pointed(text: str) -> str:
+    """A figure of a file that writes a comma before decimals as others write it: '1.250,000' is 1250, '7,50' is 7.50. What is no such
+    figure stays as it is."""
+    if not _WITH_COMMA.fullmatch(text):
+        return text
+    return re.sub(r",0+\Z", "", text.replace(".", "")).replace(",", ".")
+
+
 def parse_flag(text: str) -> bool:
     """Yes or no; blank is no. Raises ``import.flag``."""
     word = text.strip().casefold()

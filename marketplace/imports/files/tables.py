@@ -366,7 +366,7 @@ def _merged_down(path: Path, name: str, _changed: int) -> dict[int, list[tuple[i
     found: dict[int, list[tuple[int, int]]] = {}
     with _workbook(path) as book:
         try:
-            with book[name]._get_source() as source:  # type: ignore[union-attr]  # noqa: SLF001 - it has no other way to what stands behind the rows
+            with book[name]._get_source() as source:  # noqa: SLF001 - it has no other way to what stands behind the rows
                 left, count = b"", 0
                 while (chunk := source.read(_READ_AT_ONCE)) and count < _MOST_MERGED:
                     text, end = left + chunk, 0

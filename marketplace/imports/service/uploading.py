@@ -19,7 +19,7 @@ from uuid import UUID
 from marketplace.db.session import WriteSession, fetch_value
 from marketplace.imports import queries
 from marketplace.imports.columns import ColumnPlan, fingerprint, is_corrected, match_columns
-from marketplace.imports.fields import FIELDS, Field, Kind
+from marketplace.imports.fields import Field, Kind
 from marketplace.imports.files.letters import WORDS
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.queries import Job
@@ -140,7 +140,7 @@ def mapping_of(
     usual = known.pop() if len(known) == 1 else DateOrder.MONTH_FIRST
     found = {field: (order or usual).value for field, order in told.items()}
     figures = [c for field, c in columns.items() if fields[field].kind in (Kind.QUANTITY, Kind.AMOUNT)]
-    comma = fields is FIELDS and decimal_comma(r.cells[c] for r in table.sample for c in figures if c < len(r.cells))
+    comma = decimal_comma(r.cells[c] for r in table.sample for c in figures if c < len(r.cells))
     return {
         "comma": comma,
         "columns": columns,
