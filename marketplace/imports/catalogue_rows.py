@@ -16,7 +16,7 @@ from uuid import UUID
 
 from marketplace.imports.fields import heading
 from marketplace.imports.staging import Lookups, tidy
-from marketplace.imports.values import DateOrder, parse_day, parse_price, parse_quantity
+from marketplace.imports.values import DateOrder, parse_day, parse_price, parse_quantity, pointed
 from marketplace.kit.errors import DomainError
 from marketplace.kit.money import Money
 from marketplace.parts.numbers import MAX_LENGTH, normalise
@@ -124,10 +124,12 @@ def read_row(
     orders: Mapping[str, DateOrder],
     known: Known,
     width: int,
+    *,
+    comma: bool = False,
 ) -> tuple[list[str], Read]:
-    """(the cells as they are kept, what they say)."""
+    """(the cells as they are kept, what they say). ``comma``: the file writes a comma before decimals."""
     kept = tidy(cells)
-    row = Row(kept, columns, orders, known)
+    row = Row(kept, columns, orders, known, comma=comma)
     if len(kept) > width:
         row.wrong("row", "import.row_too_long", f"The row has {len(kept)} cells, the header {width}: a delimiter stands in a text without quotes.", "")  # fmt: skip
     for field, most in LONGEST.items():
@@ -140,15 +142,25 @@ class Row:
     """The cells of a row by field, and what was found wrong."""
 
     def __init__(
-        self, cells: Sequence[str], columns: Mapping[str, int], orders: Mapping[str, DateOrder], known: Known
+        self,
+        cells: Sequence[str],
+        columns: Mapping[str, int],
+        orders: Mapping[str, DateOrder],
+        known: Known,
+        *,
+        comma: bool = False,
     ) -> None:
-        self.cells, self.columns, self.orders, self.known = cells, columns, orders, known
+        self.cells, self.columns, self.orders, self.known, self.comma = cells, columns, orders, known, comma
         self.says: dict[str, Any] = {}
         self.issues: list[Issue] = []
 
     def text(self, field: str) -> str:
         at = self.columns.get(field)
         return self.cells[at] if at is not None and at < len(self.cells) else ""
+
+    def figure(self, field: str) -> str:
+        """The cell of a figure with a point before decimals, whatever the file writes."""
+        return pointed(self.text(field)) if self.comma else self.text(field)
 
     def wrong(self, field: str, code: str, words: str, value: str | None = None) -> None:
         self.issues.append((field, code, words, (self.text(field) if value is None else value)[:200]))
@@ -195,7 +207,7 @@ class Row:
         if not text:
             return None
         try:
-            amount = parse_price(text)
+            amount = parse_price(self.figure(field))
         except DomainError as error:
             self.wrong(field, "import.amount", error.message)
             return None
@@ -250,13 +262,13 @@ def _part(row: Row) -> Read:
 def _grams(row: Row) -> int:
     """The weight in grams, from either column; 0 says nothing."""
     try:
-        if text := row.text("weight_kg"):
+        if text := row.figure("weight_kg"):
             grams = int((parse_price(text) * 1000).quantize(Decimal(1), rounding=ROUND_HALF_UP))
             if grams > _MOST_GRAMS:
                 row.wrong("weight_kg", "import.quantity", f"'{text[:40]}' kilograms are more than fit here.")
                 return 0
             return grams
-        return parse_quantity(row.text("weight_grams")) if row.text("weight_grams") else 0
+        return parse_quantity(row.figure("weight_grams")) if row.text("weight_grams") else 0
     except DomainError as error:
         row.wrong("weight_kg" if row.text("weight_kg") else "weight_grams", error.code, error.message)
         return 0

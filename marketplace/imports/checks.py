@@ -19,8 +19,8 @@ def cell(columns: Mapping[str, int], field: str) -> str:
     return f"s.cells[{columns[field] + 1}]" if field in columns else "''"
 
 
-def typed_rows(columns: Mapping[str, int], orders: Mapping[str, DateOrder]) -> str:
-    """INSERT of import_row from import_stage. $1 job, $2 company.
+def typed_rows(columns: Mapping[str, int], orders: Mapping[str, DateOrder], *, comma: bool = False) -> str:
+    """INSERT of import_row from import_stage. $1 job, $2 company. ``comma``: the file writes a comma before decimals.
 
     The part is found by the maker and the number as it compares, an exact spelling first, then by any other number
     it goes by. An unknown number of an own maker becomes a part to be made, one for all rows that write it.
@@ -31,12 +31,11 @@ def typed_rows(columns: Mapping[str, int], orders: Mapping[str, DateOrder]) -> s
         kind = FIELDS[field].kind
         if text == "''":
             return "false" if kind is Kind.FLAG else f"NULL::{_TYPES[kind]}"
-        if kind is Kind.QUANTITY:
-            return meanings.quantity(text)
-        if kind is Kind.AMOUNT:
-            return meanings.amount(text)
+        if kind in (Kind.QUANTITY, Kind.AMOUNT):
+            text = f"({meanings.pointed(text)})" if comma else text
+            return meanings.quantity(text) if kind is Kind.QUANTITY else meanings.amount(text)
         if kind is Kind.DATE:
-            return meanings.day(text, orders.get(field, DateOrder.MONTH_FIRST))
+            return meanings.day(text, orders.get(field, DateOrder.MONTH_FIRST), months=field != "expiry")
         if kind is Kind.FLAG:
             return meanings.flag(text)
         return f"nullif({text}, '')"
@@ -115,10 +114,10 @@ def _one_line(text: str) -> str:
     return f"CASE WHEN strpos({text}, E'\\n') > 0 THEN regexp_replace({text}, '\\s+', ' ', 'g') ELSE {text} END"
 
 
-def issue_rows(columns: Mapping[str, int], width: int, delimiter: str) -> str:
+def issue_rows(columns: Mapping[str, int], width: int, delimiter: str, *, comma: bool = False) -> str:
     """INSERT of import_issue: everything wrong with each row by itself, the first issue of a field. $1 job, $2 company, $3 today,
     $4 makers and $5 sites that are known, as words."""
-    found = [*_glued(columns, delimiter), *_issues(columns, width)]
+    found = [*_glued(columns, delimiter), *_issues(columns, width, comma)]
     values = ",\n        ".join(
         f"('{i.field}', CASE WHEN {i.when} THEN '{i.code}' END, {i.words}, {i.value})" for i in found
     )
@@ -155,7 +154,7 @@ def _named(words: str, text: str, known: str) -> str:
     return f"format({_quoted(words)}, left({text}, 40), {known})"
 
 
-def _issues(columns: Mapping[str, int], width: int) -> Iterator[_Issue]:
+def _issues(columns: Mapping[str, int], width: int, comma: bool) -> Iterator[_Issue]:
     def issue(field: str, when: str, words: str, code: str | None = None, value: str | None = None) -> _Issue:
         return _Issue(field, code or f"import.{field}", when, words, value or cell(columns, field))
 
@@ -194,7 +193,9 @@ def _issues(columns: Mapping[str, int], width: int) -> Iterator[_Issue]:
             words = _quoted(f"At most {limit} characters fit here.")
             yield issue(field, f"length({cell(columns, field)}) > {limit}", words, "import.too_long")
     yield issue(
-        "quantity", "r.quantity IS NULL OR (r.serial IS NOT NULL AND r.quantity > 1)", _quantity_words(columns, told)
+        "quantity",
+        "r.quantity IS NULL OR (r.serial IS NOT NULL AND r.quantity > 1)",
+        _quantity_words(columns, told, comma),
     )
     if "uom" in columns:
         yield issue(
@@ -268,9 +269,9 @@ _UNREADABLE = {
 }
 
 
-def _quantity_words(columns: Mapping[str, int], told: Callable[[str, str], str]) -> str:
+def _quantity_words(columns: Mapping[str, int], told: Callable[[str, str], str], comma: bool) -> str:
     text = cell(columns, "quantity")
-    read = f"({meanings.quantity(text)})"
+    read = f"({meanings.quantity(f'({meanings.pointed(text)})' if comma else text)})"
     return (
         f"CASE WHEN {text} = '' THEN 'The quantity is missing.' "
         "WHEN r.serial IS NOT NULL AND r.quantity > 1 THEN 'A unit with a serial number has quantity 1: give each serial "

@@ -190,7 +190,7 @@ def _readings(
         else:
             # A known name inside a longer header ("Qty on hand (EA)"), long ones only: short ones hide in words.
             inside = max((len(known) for known in spec.names if len(known) >= 5 and known in name), default=0)
-            if inside and fits(spec.kind, _cells(column, sample)):
+            if inside and not any(x in name for x in spec.unlike) and fits(spec.kind, _cells(column, sample)):
                 found.append((field, Why.SIMILAR, inside))
     if not found:
         found = [(field, Why.CONTENT, 1) for field in _by_content(_cells(column, sample)) if field in fields]
@@ -214,7 +214,7 @@ def _reads(kind: Kind, cell: str) -> bool:
         return re.fullmatch(r"[-$€£]?\s*\d[\d.,' ]*", cell) is not None
     try:
         if kind is Kind.DATE:
-            parse_day(cell)
+            parse_day(cell, months=False)
         elif kind is Kind.FLAG:
             parse_flag(cell)
         else:

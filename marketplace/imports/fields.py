@@ -29,6 +29,8 @@ class Field:
     kind: Kind
     names: tuple[str, ...]
     required: bool = False
+    unlike: tuple[str, ...] = ()
+    """What a longer header must not have in it: 'Safety stock' is no stock."""
 
 
 def heading(text: str) -> str:
@@ -36,9 +38,18 @@ def heading(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.casefold().replace("#", "no").replace("%", "pct"))
 
 
-def field_of(name: str, label: str, kind: Kind, names: str, *, required: bool = False) -> Field:
+def field_of(name: str, label: str, kind: Kind, names: str, *, required: bool = False, unlike: str = "") -> Field:
     """A field with the names that other systems give it, beside its own name and label."""
-    return Field(name, label, kind, tuple(dict.fromkeys([heading(name), heading(label), *names.split()])), required)
+    known = tuple(dict.fromkeys([heading(name), heading(label), *names.split()]))
+    return Field(name, label, kind, known, required, tuple(unlike.split()))
+
+
+NOT_ON_THE_SHELF = (
+    "safety reorder minimum maximum minqty maxqty target blocked inspection transit returns reserved committed allocated onorder backorder "
+    "ordered value price cost amount days months sicherheit melde mindest hchst sperrbest gesperrt prfung transfer retour reserviert bestell "
+    "wert preis reichweite"
+)
+"""Parts of headings (normalised) of quantities that are not what stands free on the shelf, and of amounts."""
 
 
 FIELDS: Mapping[str, Field] = {
@@ -55,18 +66,19 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "description", "Description", Kind.TEXT,
             "desc itemname name itemdescription partdescription materialdescription productname title text "
-            "bezeichnung nomenclature benennung beschreibung artikelbezeichnung",
+            "bezeichnung nomenclature benennung beschreibung artikelbezeichnung materialkurztext kurztext materialbezeichnung materialshorttext",
         ),
         field_of(
             "quantity", "Quantity", Kind.QUANTITY,
             "qty qtyonhand onhand quantityonhand qoh stock stockqty available availableqty balance unrestricted "
-            "bestand menge anzahl lagerbestand stck count soh instock units",
-            required=True,
+            "bestand menge anzahl lagerbestand stck count soh instock units freiverwendbar freiverwendbarerbestand freiverfgbar verfgbar "
+            "unrestricteduse unrestrictedstock unrestrictedusestock",
+            required=True, unlike=NOT_ON_THE_SHELF,
         ),
-        field_of("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit mengeneinheit basiseinheit me measure"),
+        field_of("uom", "Unit of measure", Kind.TEXT, "unit unitofmeasure um ui unitofissue baseunit baseuom einheit mengeneinheit basiseinheit basismengeneinheit bme bun me measure"),
         field_of(
             "site", "Site", Kind.TEXT,
-            "warehouse plant location whse wh facility branch depot store storagelocation standort lager lagerort werk ort station",
+            "warehouse plant location whse wh facility branch depot store standort werk storagelocation lager lagerort ort station",
         ),
         field_of("bin", "Bin", Kind.TEXT, "binlocation binno shelf rack storagebin lagerplatz lagerfach fach regal platz slot aisle position"),
         field_of("condition", "Condition", Kind.CONDITION, "cond conditioncode state grade zustand itemcondition"),
@@ -81,7 +93,8 @@ FIELDS: Mapping[str, Field] = {
         field_of(
             "unit_cost", "Unit cost", Kind.AMOUNT,
             "cost stdcost standardcost avgcost averagecost movingaverage map unitvalue bookvalue acquisitionvalue "
-            "standardprice purchaseprice einstandspreis standardpreis gleitenderpreis stckkosten stueckkosten selbstkosten herstellkosten einkaufspreis",
+            "standardprice purchaseprice einstandspreis standardpreis gleitenderpreis gleitenderdurchschnittspreis gldpreis movingprice movingaverageprice "
+            "stckkosten stueckkosten selbstkosten herstellkosten einkaufspreis",
         ),
         field_of("list_price", "List price", Kind.AMOUNT, "price unitprice listprice msrp salesprice sellingprice retailprice catalogprice preis listenpreis einzelpreis stckpreis preisjestck"),
         field_of(
@@ -92,7 +105,7 @@ FIELDS: Mapping[str, Field] = {
         field_of("usage_12", "Usage 12 months", Kind.QUANTITY, "usage12 usage12m 12musage 12monthusage usage12months usage1y annualusage last12months demand12 ltm12"),
         field_of("usage_24", "Usage 24 months", Kind.QUANTITY, "usage24 usage24m 24musage 24monthusage usage24months usage2y last24months demand24"),
         field_of("usage_36", "Usage 36 months", Kind.QUANTITY, "usage36 usage36m 36musage 36monthusage usage36months usage3y last36months demand36"),
-        field_of("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht"),
+        field_of("weight_grams", "Weight (g)", Kind.QUANTITY, "weight weightg weightgrams grossweight netweight grams unitweight gewicht", unlike="kg kilo lb pound oz ounce"),
         field_of("package_quantity", "Package quantity", Kind.QUANTITY, "packageqty packqty packsize packquantity qup quantityperunitpack unitpack boxqty multiple"),
         field_of("protected", "Protected", Kind.FLAG, "protect donotrelease donotsell keep locked blocked critical insurancespare insurance geschtzt geschuetzt gesperrt"),
     )

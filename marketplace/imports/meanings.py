@@ -27,6 +27,14 @@ def quantity(cell: str) -> str:
     )
 
 
+def pointed(cell: str) -> str:
+    """``values.pointed``, for a file of which ``values.decimal_comma`` says so: a text."""
+    return (
+        f"CASE WHEN {cell} ~ '^[^0-9a-zA-Z]*([0-9]{{1,3}}([.][0-9]{{3}})+|[0-9]+)(,[0-9]+)?[^0-9a-zA-Z]*$' "
+        f"THEN replace(regexp_replace(replace({cell}, '.', ''), ',0+$', ''), ',', '.') ELSE {cell} END"
+    )
+
+
 def amount(cell: str) -> str:
     """``values.parse_price``: a numeric of 0 or more."""
     bare = f"replace(replace(replace(ltrim({cell}, '$€£'), ' ', ''), {_NBSP}, ''), '''', '')"
@@ -43,16 +51,21 @@ def amount(cell: str) -> str:
     )
 
 
-def day(cell: str, order: DateOrder) -> str:
+def day(cell: str, order: DateOrder, *, months: bool = True) -> str:
     """``values.parse_day``: a date."""
     month, first = ("m[1]", "m[2]") if order is DateOrder.MONTH_FIRST else ("m[2]", "m[1]")
     rest = "( [^\\n]*)?$"
-    forms = (
+    forms = [
         (r"^([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})([T ][^\n]*)?$", "m[1]", "m[2]", "m[3]"),
         (r"^([0-9]{4})([0-9]{2})([0-9]{2})$", "m[1]", "m[2]", "m[3]"),
         (r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})" + rest, "m[3]", "m[2]", "m[1]"),
         (r"^([0-9]{1,2})[/-]([0-9]{1,2})[/-]([0-9]{4})" + rest, "m[3]", month, first),
-    )
+    ]
+    if months:
+        forms += [
+            ("^([0-9]{4})[-/]([0-9]{1,2})$", "m[1]", "m[2]", "'01'"),
+            ("^([0-9]{1,2})[./-]([0-9]{4})$", "m[2]", "m[1]", "'01'"),
+        ]
     named = r"^([0-9]{1,2})[- ]([A-Za-z]{3})[a-z]*[- ]([0-9]{4})" + rest
     at = f"strpos('{_MONTHS}', lower(m[2]))"
     texts = [
@@ -64,6 +77,12 @@ def day(cell: str, order: DateOrder) -> str:
         f"(SELECT CASE WHEN {at} % 3 = 1 THEN m[3] || '-' || lpad((({at} + 2) / 3)::text, 2, '0') || '-' || "
         f"lpad(m[1], 2, '0') END FROM regexp_match({cell}, '{named}') m)"
     )
+    if months:
+        at = f"strpos('{_MONTHS}', lower(m[1]))"
+        texts.append(
+            f"(SELECT CASE WHEN {at} % 3 = 1 THEN m[2] || '-' || lpad((({at} + 2) / 3)::text, 2, '0') || '-01' END "
+            f"FROM regexp_match({cell}, '^([A-Za-z]{{3}})[a-z]*[- ]([0-9]{{4}})$') m)"
+        )
     iso = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
     return (
         f"CASE WHEN {cell} = '' THEN NULL WHEN {cell} ~ '{iso}' THEN "

@@ -77,7 +77,7 @@ def _quantity(row: Row, serial: str, missing: str) -> None:
             row.wrong("quantity", "import.quantity", missing)
         return
     try:
-        many = parse_quantity(text)
+        many = parse_quantity(row.figure("quantity"))
     except DomainError as error:
         row.wrong("quantity", error.code, error.message)
         return

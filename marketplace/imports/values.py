@@ -61,8 +61,9 @@ def parse_price(text: str) -> Decimal:
     return amount
 
 
-def parse_day(text: str, order: DateOrder = DateOrder.MONTH_FIRST) -> date:
-    """A day: 2025-03-04, 20250304, 4.3.2025 (day first), 04-Mar-2025, or with slashes by ``order``.
+def parse_day(text: str, order: DateOrder = DateOrder.MONTH_FIRST, *, months: bool = True) -> date:
+    """A day: 2025-03-04, 20250304, 4.3.2025 (day first), 04-Mar-2025, or with slashes by ``order``; a month (Mar-2025, 2025-03, 3/2025)
+    is its first day, unless ``months`` are no days: what expires in a month may be used in it.
 
     A time behind it is ignored. Raises ``import.date``.
     """
@@ -79,6 +80,12 @@ def parse_day(text: str, order: DateOrder = DateOrder.MONTH_FIRST) -> date:
         first, second = int(match[1]), int(match[2])
         month, day = (first, second) if order is DateOrder.MONTH_FIRST else (second, first)
         found = int(match[3]), month, day
+    elif months and (match := re.fullmatch(r"(\d{4})[-/](\d{1,2})", raw, re.ASCII)):
+        found = int(match[1]), int(match[2]), 1
+    elif months and (match := re.fullmatch(r"(\d{1,2})[./-](\d{4})", raw, re.ASCII)):
+        found = int(match[2]), int(match[1]), 1
+    elif months and (match := re.fullmatch(r"([A-Za-z]{3})[a-z]*[- ](\d{4})", raw, re.ASCII)):
+        found = int(match[2]), _MONTHS.get(match[1].lower(), 0), 1
     if found:
         try:
             return date(*found)
@@ -97,6 +104,33 @@ def date_order(cells: Iterable[str]) -> DateOrder | None:
             elif int(match[2]) > 12:
                 orders.add(DateOrder.MONTH_FIRST)
     return orders.pop() if len(orders) == 1 else None
+
+
+_COMMA_LAST = re.compile(r"\d\.\d{3},\d|^\W*\d+,(?:\d\d?|\d{4,})$|^0,\d")
+_POINT_LAST = re.compile(r"\d,\d{3}\.\d|^\W*\d+\.(?:\d\d?|\d{4,})$|^0\.\d|\d,\d{3},\d")
+
+
+def decimal_comma(cells: Iterable[str]) -> bool:
+    """Whether a file writes a comma before decimals, so that '12,000' in it is twelve and '1.250' is 1250: some cell of its columns of
+    figures says so, and none says otherwise."""
+    told = {
+        comma
+        for cell in cells
+        for comma, form in ((True, _COMMA_LAST), (False, _POINT_LAST))
+        if form.search(cell.strip())
+    }
+    return told == {True}
+
+
+_WITH_COMMA = re.compile(r"[^0-9a-zA-Z]*(\d{1,3}([.]\d{3})+|\d+)(,\d+)?[^0-9a-zA-Z]*", re.ASCII)
+
+
+def pointed(text: str) -> str:
+    """A figure of a file that writes a comma before decimals as others write it: '1.250,000' is 1250, '7,50' is 7.50. What is no such
+    figure stays as it is."""
+    if not _WITH_COMMA.fullmatch(text):
+        return text
+    return re.sub(r",0+\Z", "", text.replace(".", "")).replace(",", ".")
 
 
 def parse_flag(text: str) -> bool:

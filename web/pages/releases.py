@@ -273,7 +273,7 @@ async def _publish_page(visit: Visit, release_id: UUID, form: Form) -> Response:
     books = await queries.books_of_lines(visit.session, visit.actor.company_id, terms, lines, visit.today)
     limit = await queries.release_limit(visit.session, visit.actor.company_id)
     above = limit is not None and row.value > limit
-    asked = await queries.approvals(visit.session, release_id) if above else []
+    asked = await queries.approvals(visit.session, visit.actor.company_id, release_id) if above else []
     current = await service.is_current(visit.session, row, asked[0]) if asked else False
     return visit.show(
         "releases/publish.html",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
+import re
 import warnings
 import zlib
 from collections import Counter
@@ -17,6 +19,7 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from openpyxl import load_workbook
+from openpyxl.utils import column_index_from_string
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook import Workbook
 
@@ -351,7 +354,57 @@ def _choose_sheet(
     return max(sheets, key=fields_in)
 
 
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+_READ_AT_ONCE = 1 << 20
+_MOST_MERGED = 100_000
+
+
+@functools.lru_cache(maxsize=16)
+def _merged_down(path: Path, name: str, _changed: int) -> dict[int, list[tuple[int, int]]]:
+    """First row of cells merged downwards within a column -> (column from 0, last row) of each. A sheet tells of them behind its
+    rows, so that they are looked for before the rows are read. ``_changed``: when the file was written."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    with _workbook(path) as book:
+        try:
+            with book[name]._get_source() as source:  # noqa: SLF001 - it has no other way to what stands behind the rows
+                left, count = b"", 0
+                while (chunk := source.read(_READ_AT_ONCE)) and count < _MOST_MERGED:
+                    text, end = left + chunk, 0
+                    for match in _MERGED.finditer(text):
+                        column, first, other, last = (part.decode() for part in match.groups())
+                        end, count = match.end(), count + 1
+                        if column == other and int(last) > int(first):
+                            found.setdefault(int(first), []).append((column_index_from_string(column) - 1, int(last)))
+                    left = text[max(end, len(text) - 200) :]
+        except _DAMAGED as error:
+            raise _damaged() from error
+    return found
+
+
+def _filled_down(rows: Iterator[FileRow], merged: dict[int, list[tuple[int, int]]]) -> Iterator[FileRow]:
+    """A word in cells that are merged downwards holds for each of their rows, such as the site of a group; a figure, which may be
+    the sum of them, stays in the first."""
+    running: dict[int, tuple[str, int]] = {}
+    for row in rows:
+        running = {column: kept for column, kept in running.items() if kept[1] >= row.number}
+        for column, (word, _) in running.items():
+            if column >= len(row.cells):
+                row.cells.extend([""] * (column + 1 - len(row.cells)))
+            row.cells[column] = row.cells[column] or word
+        for column, last in merged.get(row.number, ()):
+            word = row.cells[column] if column < len(row.cells) else ""
+            if any(ch.isalpha() for ch in word):
+                running[column] = (word, last)
+        yield row
+
+
 def _sheet_rows(path: Path, name: str) -> Iterator[FileRow]:
+    merged = _merged_down(path, name, path.stat().st_mtime_ns)
+    rows = _plain_rows(path, name)
+    return _filled_down(rows, merged) if merged else rows
+
+
+def _plain_rows(path: Path, name: str) -> Iterator[FileRow]:
     with _workbook(path) as book:
         try:
             sheet = book[name]

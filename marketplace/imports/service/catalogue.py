@@ -41,6 +41,7 @@ def read_batch(
     ``all_rows``."""
     columns, width = job.columns, len(job.mapping["header"])
     orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
+    comma = job.mapping.get("comma", False)
     number = columns.get("code" if job.kind == "sites" else "number")
     reader = shelf_rows.READERS.get(job.kind) or READERS[job.kind]
     stage: list[tuple[object, ...]] = []
@@ -48,7 +49,7 @@ def read_batch(
     for row in rows:
         if not all_rows and is_total(row.cells, number):
             continue
-        cells, read = read_row(reader, row.cells, columns, orders, known, width)
+        cells, read = read_row(reader, row.cells, columns, orders, known, width, comma=comma)
         stage.append((job.id, row.number, cells))
         typed.append((job.id, row.number, *read))
     return stage, typed

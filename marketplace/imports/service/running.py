@@ -57,6 +57,8 @@ RUN = "imports.run"
 """The worker's job."""
 _PIECE = 50_000
 """Rows landed by one statement: few enough that a second or two later the next figure can be told."""
+_SILENT = 15
+"""Seconds after which a worker that tells nothing is taken for dead."""
 _PARTS_SHARE, _LOTS_SHARE = 0.5, 0.15
 """Of the time that landing takes: parts with their numbers, lots; the rest are positions and movements (measured)."""
 _TO_STAGE = ("uploaded", "staging", "failed")
@@ -134,10 +136,20 @@ class _LostError(Exception):
 
 
 async def cancel(session: WriteSession, job_id: UUID, now: datetime) -> None:
-    """Ends an import that has not landed. Raises ``import.landed``."""
+    """Ends an import that has not landed. Raises ``import.landed``, ``import.landing``."""
+    seen = await queries.job(session, job_id)
+    if seen.phase in ("landing", "finishing") and (seen.phase_silent or 0) <= _SILENT:
+        # The job is locked until it has landed: who waits for that learns nothing better. A worker that died holds nothing.
+        raise conflict(
+            "import.landing",
+            "This import is landing now; it cannot be cancelled. Once it has landed, undo it as a whole.",
+        )
     job = await queries.job_for_update(session, job_id)
     if job.step == "done":
-        raise conflict("import.landed", "This import has landed; it cannot be cancelled. Correct single units instead.")
+        raise conflict(
+            "import.landed",
+            "This import has landed; it cannot be cancelled. Undo it as a whole, or correct single units.",
+        )
     await clear(session, job_id)
     await told_all(session, job_id)
     await execute(
@@ -271,13 +283,14 @@ async def _validate(
         await execute(session, "DELETE FROM import_row WHERE job_id = $1", job_id)
         await execute(session, "DELETE FROM import_vanished WHERE job_id = $1", job_id)
         orders = {field: DateOrder(order) for field, order in job.mapping.get("orders", {}).items()}
+        comma = job.mapping.get("comma", False)
         known = await queries.lookups(session, job)
         # Without statistics of rows this young the planner would walk through them in a loop for each other.
         await execute(session, "ANALYZE import_stage (job_id, row_no)")
-        await execute(session, typed_rows(job.staged, orders), job_id, job.company_id)
+        await execute(session, typed_rows(job.staged, orders, comma=comma), job_id, job.company_id)
         await execute(session, "ANALYZE import_row (job_id, row_no, site_id, part_id, family, serial)")
         await execute(
-            session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"]), job_id, job.company_id, now.date(),
+            session, issue_rows(job.staged, len(job.mapping["header"]), job.mapping["delimiter"], comma=comma), job_id, job.company_id, now.date(),
             known.maker_words, known.site_words,
         )  # fmt: skip
         told.at("comparing")

@@ -24,7 +24,7 @@ from marketplace.imports.files.letters import WORDS
 from marketplace.imports.files.tables import Table, open_table
 from marketplace.imports.queries import Job
 from marketplace.imports.shapes import SHAPES, check_kind, fields_of, recognise
-from marketplace.imports.values import DateOrder, date_order
+from marketplace.imports.values import DateOrder, date_order, decimal_comma
 from marketplace.kit.clock import local_day
 from marketplace.kit.errors import busy, conflict, invalid
 from marketplace.parties import queries as parties
@@ -116,6 +116,9 @@ async def upload(
     return Uploaded(job_id, False)
 
 
+_COMMA = "Figures are read with a comma before decimals, as in most of them: 1.250,50 is 1250.50, and 12,000 is twelve."
+
+
 def mapping_of(
     table: Table,
     plan: ColumnPlan,
@@ -136,11 +139,14 @@ def mapping_of(
     known = {order for order in told.values() if order}
     usual = known.pop() if len(known) == 1 else DateOrder.MONTH_FIRST
     found = {field: (order or usual).value for field, order in told.items()}
+    figures = [c for field, c in columns.items() if fields[field].kind in (Kind.QUANTITY, Kind.AMOUNT)]
+    comma = decimal_comma(r.cells[c] for r in table.sample for c in figures if c < len(r.cells))
     return {
+        "comma": comma,
         "columns": columns,
         "why": {m.field: m.why.value for m in plan.matches},
         "missing": list(plan.missing),
-        "warnings": [*plan.warnings, *_assumed(table)],
+        "warnings": [*plan.warnings, *_assumed(table), *([_COMMA] if comma else [])],
         "orders": {**found, **{f: o for f, o in (orders or {}).items() if f in found}},
         "header": list(table.header),
         "sample": [[cell[:80] for cell in r.cells] for r in table.sample[:_SHOWN_ROWS]],

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from marketplace.db.requests import PageSecret, Reading, Writing
+from marketplace.kit.errors import missing
 from marketplace.kit.pages import DEFAULT_PAGE, MAX_PAGE, cut, read_bookmark
 from marketplace.kit.wire import Done, Made, PageOut
 from marketplace.ledger.kinds import Condition
@@ -178,8 +179,10 @@ async def state_limit(
 
 @router.get("/releases/{release_id}/approvals", summary="What was asked about a posting, and the answers")
 async def approvals(session: Reading, actor: ReadsReleases, release_id: UUID) -> list[ApprovalOut]:
-    """Newest first, at most twenty."""
-    return [ApprovalOut.model_validate(r) for r in await queries.approvals(session, release_id)]
+    """Of a posting of your own; newest first, at most twenty."""
+    if (await queries.release(session, release_id)).company_id != actor.company_id:
+        raise missing("release.not_found", "No such surplus posting of yours.")
+    return [ApprovalOut.model_validate(r) for r in await queries.approvals(session, actor.company_id, release_id)]
 
 
 @router.post("/releases/{release_id}/approvals", status_code=201, summary="Ask another person to approve a draft")

@@ -28,6 +28,22 @@ async def market_for_share(session: WriteSession, company_id: UUID) -> None:
     await fetch(session, "SELECT id FROM company WHERE id = $1 FOR SHARE", company_id)
 
 
+async def not_cleared_for(
+    session: WriteSession, company_id: UUID, partner_id: UUID, listing_ids: Sequence[UUID], now: datetime
+) -> Sequence[str]:
+    """Numbers of the controlled parts among these lines of the company that the partner is not cleared for on this day (UTC), in order;
+    none is recorded or withdrawn until this transaction ends. For whoever acts for the company."""
+    await market_for_share(session, company_id)
+    rows = await fetch(
+        session,
+        "SELECT DISTINCT p.number FROM listing l JOIN part p ON p.id = l.part_id WHERE l.company_id = $1 AND l.id = ANY($3::uuid[]) "
+        "AND l.controlled AND NOT EXISTS (SELECT 1 FROM export_clearance e WHERE e.company_id = $1 AND e.partner_id = $2 "
+        "AND e.withdrawn_at IS NULL AND e.valid_until >= ($4::timestamptz AT TIME ZONE 'UTC')::date) ORDER BY 1",
+        company_id, partner_id, listing_ids, now,
+    )  # fmt: skip
+    return [r["number"] for r in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class GroupRow:
     """A group with who is in it, and how many open postings and prices name it."""

@@ -216,9 +216,14 @@ def _approval(r: asyncpg.Record) -> ApprovalRow:
     return ApprovalRow(**dict(r))
 
 
-async def approvals(session: AsyncSession, release_id: UUID) -> Sequence[ApprovalRow]:
-    """What was asked about a posting, newest first; at most the newest 20."""
-    rows = await fetch(session, _APPROVAL + "WHERE q.release_id = $1 ORDER BY q.id DESC LIMIT 20", release_id)
+async def approvals(session: AsyncSession, company_id: UUID, release_id: UUID) -> Sequence[ApprovalRow]:
+    """What was asked about a posting of the company, newest first; at most the newest 20."""
+    rows = await fetch(
+        session,
+        _APPROVAL + "WHERE q.release_id = $1 AND r.company_id = $2 ORDER BY q.id DESC LIMIT 20",
+        release_id,
+        company_id,
+    )
     return [_approval(r) for r in rows]
 
 

@@ -199,7 +199,7 @@ async def ask_approval(session: WriteSession, actor: Actor, release_id: UUID, no
     if limit is None or release.value <= limit:
         raise conflict("approval.not_needed", "This posting is within your company's limit: publish it.")
     print_ = await fingerprint(session, release)
-    before = await queries.approvals(session, release_id)
+    before = await queries.approvals(session, actor.company_id, release_id)
     if before and before[0].fingerprint == print_ and before[0].approved is not False:
         said = "It was approved as it is: publish it." if before[0].approved else "It waits for another person already."
         raise conflict("approval.waits", said)
@@ -237,7 +237,7 @@ async def answer_approval(
     """Another person than the one who asked says yes, or no with a reason, to the draft as it is. Raises ``approval.none``,
     ``approval.own``, ``approval.changed``, ``approval.reason``."""
     release = await queries.release_for_update(session, release_id, actor.company_id)
-    asked = next(iter(await queries.approvals(session, release_id)), None)
+    asked = next(iter(await queries.approvals(session, actor.company_id, release_id)), None)
     if release.status != "draft" or asked is None or asked.approved is not None:
         raise conflict("approval.none", "Nothing waits for approval here.")
     if asked.asked_by == actor.user_id:
@@ -267,7 +267,7 @@ async def require_approved(session: WriteSession, actor: Actor, release: queries
     limit = await queries.release_limit(session, actor.company_id)
     if limit is None or release.value <= limit:
         return
-    asked = next(iter(await queries.approvals(session, release.id)), None)
+    asked = next(iter(await queries.approvals(session, actor.company_id, release.id)), None)
     if asked is not None and asked.approved and asked.fingerprint == await fingerprint(session, release):
         return
     changed = asked is not None and asked.approved

@@ -26,7 +26,7 @@ from marketplace.orders.delivery import CANCEL_REASONS, cancel_rule, check_code
 from marketplace.orders.service.cancelling import leave_rest
 from marketplace.orders.service.leaving_out import leave_out
 from marketplace.orders.service.negotiating import answer_proposed
-from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, tell
+from marketplace.orders.service.shared import announce, count_ordered, mine, put_back, refuse_uncleared, tell
 from marketplace.orders.states import DECLINE_REASONS, LeftOut, require_next
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor, By, OnBehalf
@@ -53,7 +53,7 @@ async def accept(
     ``agreed``: the clauses that both agreed on before they had an order, in place of the posting's.
     ``terms``, where the buyer has proposed others: 'proposed' signs those, 'posted' declines them for the ``reason``
     given and signs the posting's, 'open' signs neither, so that they are negotiated. Raises ``order.terms`` where that
-    is not said, ``ledger.hold_expired`` when the reservation ran out a moment ago, ``company.insolvent`` where the seller has
+    is not said, ``order.not_cleared``, ``ledger.hold_expired`` when the reservation ran out a moment ago, ``company.insolvent`` where the seller has
     the buyer on record as insolvent.
     """
     order = await mine(session, actor, order_id, "seller")
@@ -64,6 +64,9 @@ async def accept(
         "and then accept.",
     )  # fmt: skip
     _say_which(order, terms, reason)
+    out = {x.line_no: x.quantity for x in left_out}
+    kept = [x.listing_id for x in await queries.lines(session, order_id) if x.quantity > out.get(x.line_no, 0)]
+    await refuse_uncleared(session, order, kept, now)
     told = await leave_out(session, actor, order, left_out, now)
     units = await queries.units(session, order_id)
     steps: list[Step] = []

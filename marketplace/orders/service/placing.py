@@ -13,6 +13,7 @@ from uuid import UUID
 from marketplace.agreements import queries as agreements
 from marketplace.agreements.changes import differences_of_all
 from marketplace.agreements.law import Jurisdiction, check_clauses, refuse_blocked
+from marketplace.agreements.phrases import count
 from marketplace.agreements.terms import Terms, dump_terms
 from marketplace.agreements.together import NamedClause, parse_clauses
 from marketplace.db.session import WriteSession, acting_for, execute, fetch_value
@@ -161,7 +162,7 @@ async def place(
         [seq for _, _, seq in taken], [t.position_id for _, t, _ in taken], [t.quantity for _, t, _ in taken],
     )  # fmt: skip
     other_terms = " Other terms are proposed with it." if proposed else ""
-    text = f"{actor.company_name} ordered {sum(x.quantity for x in lines)} units, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC.{other_terms}"
+    text = f"{actor.company_name} ordered {count(sum(x.quantity for x in lines), 'unit')}, for {site.name}. Answer by {until:%d %b %Y %H:%M} UTC.{other_terms}"
     await tell(
         session, actor, order_id, seller, actor.company_id, "placed",
         {"po_number": po_number, **({"quote": agreed.reference} if agreed else {}), **({"note": proposed.note.strip(), "other_terms": True} if proposed else {})}, now,

@@ -278,7 +278,7 @@ def _check_lines(lines: Sequence[OfferedLine]) -> None:
         raise invalid("quote.lines", "A listing stands twice in this offer: add the quantities up.", field="lines")
     for index, x in enumerate(lines):
         if not 0 < x.quantity <= 1_000_000_000:
-            raise invalid("quote.lines", "Offer at least 1 of each line.", field=f"lines.{index}.quantity")
+            raise invalid("quote.lines", "Offer 1 to 1,000,000,000 of each line.", field=f"lines.{index}.quantity")
         if not 0 <= x.unit_price <= _HIGHEST:
             raise invalid(
                 "quote.lines", "Give a price of zero or more for each line.", field=f"lines.{index}.unit_price"

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from marketplace.db.session import WriteSession, execute
 from marketplace.kit.canonical import encode
-from marketplace.kit.errors import missing
+from marketplace.kit.errors import conflict, missing
 from marketplace.ledger.entries import Place
+from marketplace.listings import queries as listings
 from marketplace.listings.quantities import Take
 from marketplace.listings.queries import ListingRow, unpromised_for_update
 from marketplace.listings.service import tell_gone
@@ -120,6 +121,22 @@ async def mine(session: WriteSession, actor: Actor, order_id: UUID, side: str) -
     if (order.seller_id if side == "seller" else order.buyer_id) != actor.company_id:
         raise missing("order.not_found", f"No such order that you could {'answer' if side == 'seller' else 'change'}.")
     return order
+
+
+async def refuse_uncleared(
+    session: WriteSession, order: queries.OrderRow, listing_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Raises ``order.not_cleared`` where a part of the seller's order is controlled and the buyer's clearance has ended since it was
+    ordered. On the seller's behalf, before any lot is locked."""
+    numbers = await listings.not_cleared_for(session, order.seller_id, order.buyer_id, listing_ids, now)
+    if numbers:
+        shown = ", ".join(numbers[:5]) + (f" and {len(numbers) - 5:,} more" if len(numbers) > 5 else "")
+        raise conflict(
+            "order.not_cleared",
+            f"{shown}: export-controlled, and {order.buyer} is not cleared for it on this day. Record a clearance under Company, Audiences, "
+            "or do not go on with this order.",
+            parts=list(numbers[:50]),
+        )
 
 
 async def tell(

@@ -18,7 +18,7 @@ from marketplace.ledger.queries import places
 from marketplace.ledger.service import carry_out
 from marketplace.orders import queries
 from marketplace.orders.delivery import MOST_SHIPMENTS, Packed, Portion
-from marketplace.orders.service.shared import announce, mine, moved, tell
+from marketplace.orders.service.shared import announce, mine, moved, refuse_uncleared, tell
 from marketplace.orders.states import WORDS
 from marketplace.parties import queries as parties
 from marketplace.parties.actor import Actor
@@ -42,7 +42,7 @@ async def ship(
     comes second for the same last units is told how many are left.
 
     Raises ``order.unsigned`` until both have signed, ``order.state``, ``shipment.nothing_left``, ``shipment.not_left``,
-    ``shipment.which`` (serial-numbered units that are not named), ``shipment.packed``, and ``agreement.legal_hold`` while the
+    ``shipment.which`` (serial-numbered units that are not named), ``shipment.packed``, ``order.not_cleared``, and ``agreement.legal_hold`` while the
     schedule is under legal hold.
     """
     order = await mine(session, actor, order_id, "seller")
@@ -56,7 +56,10 @@ async def ship(
     if order.shipments >= MOST_SHIPMENTS:
         raise conflict("shipment.too_many", f"An order has at most {MOST_SHIPMENTS} shipments; send the rest together.")
     waiting = [u for u in await queries.units(session, order_id) if u.shipment_id is None]
-    chosen = _chosen(portions, await queries.lines(session, order_id), waiting)
+    lines = await queries.lines(session, order_id)
+    chosen = _chosen(portions, lines, waiting)
+    leaving = {u.line_no for u, _ in chosen}
+    await refuse_uncleared(session, order, [x.listing_id for x in lines if x.line_no in leaving], now)
     number = order.shipments + 1
     shipment_id: UUID = await fetch_value(
         session,

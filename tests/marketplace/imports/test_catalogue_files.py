@@ -328,3 +328,15 @@ async def test_a_public_list_of_parts_and_its_supersessions(
     said = {(r.split(",")[0], r.split(",")[3]) for r in rows if r.split(",")[4] == "2"}
     assert said
     assert {(r["first"], r["last"]) for r in chains} == said
+
+
+async def test_prices_of_a_file_with_a_comma_before_decimals(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    first, second = f"{world.tag}-K1", f"{world.tag}-K2"
+    for number in (first, second):
+        await world.make_part(number)
+    done = await take(imports, f"Part number;List price;Currency\n{first};9,50;EUR\n{second};12,500;EUR\n")
+    assert (done.step, done.rows_bad) == ("done", 0)
+    told = await owner.fetch("SELECT list_price FROM part WHERE number = ANY($1) ORDER BY number", [first, second])
+    assert [r["list_price"] for r in told] == [Decimal("9.5"), Decimal("12.5")]

@@ -35,6 +35,42 @@ def test_headers_of_real_systems_are_understood(header: list[str], expected: lis
     assert plan.missing == ()
 
 
+SAP = [
+    "Werk",
+    "Lagerort",
+    "Material",
+    "Materialkurztext",
+    "BME",
+    "Sicherheitsbestand",
+    "Retourensperrbest.",
+    "Wert Frei verwendbar",
+    "Frei verwendbar",
+    "Qualitätsprüfung",
+    "GLD-Preis",
+    "Letzter Abgang",
+]
+
+
+def test_a_quantity_is_what_stands_free_on_the_shelf() -> None:
+    plan = match_columns(SAP, [["NF1", "0001", "4711", "RING", "ST", "0", "0", "9,50", "12", "0", "3,10", ""]])
+    found = {SAP[m.column]: m.field for m in plan.matches}
+    assert found == {
+        "Werk": "site", "Material": "number", "Materialkurztext": "description", "BME": "uom", "Frei verwendbar": "quantity",
+        "GLD-Preis": "unit_cost", "Letzter Abgang": "last_issue_on",
+    }  # fmt: skip
+    for other in (
+        "Safety stock",
+        "Stock value",
+        "Reorder quantity",
+        "Blocked stock",
+        "Mindestbestand",
+        "Qty on order (ordered)",
+    ):
+        assert match_columns(["Part number", other], [["A-1", "4"]]).column("quantity") is None, other
+    assert match_columns(["Part number", "Qty", "Gewicht (kg)"], [["A-1", "4", "2"]]).column("weight_grams") is None
+    assert match_columns(["Part number", "Safety stock", "Plant stock"], [["A-1", "4", "5"]]).column("quantity") == 2
+
+
 def test_cells_decide_where_the_name_says_nothing() -> None:
     sample = [["5120-01-398-1439", "NOS", "4"], ["2320-01-107-7155", "used", "9"], ["2510-01-552-0011", "NEW", "1"]]
     plan = match_columns(["c1", "c2", "Qty"], sample)

@@ -475,3 +475,25 @@ def test_a_column_of_serials_or_batches_stands_for_both() -> None:
             ["number", "qty", "serial/lot", "lot"], {"number": 0, "quantity": 1, "serial_or_batch": 2, "batch": 3}
         )
     assert [f.code for f in refused.value.fields] == ["import.mapping.either"]
+
+
+async def test_figures_with_a_comma_before_decimals_are_read_so_in_the_whole_file(
+    imports: Importing, world: World, owner: asyncpg.Connection
+) -> None:
+    job = await imports.upload(
+        "Material;Menge;Listenpreis\n"
+        f"{world.tag}-C1;12,000;1.250\n{world.tag}-C2;1.250,000;7,50\n{world.tag}-C3;7,500;1\n{world.tag}-C4;3;12,500\n",
+        covers="some",
+    )
+    checked = await imports.run(job, land=False)
+    assert (checked.rows_good, checked.rows_bad) == (3, 1)
+    assert any("12,000 is twelve" in w for w in checked.mapping["warnings"])
+    assert (await imports.issues(job))[4] == {
+        "quantity": "'7,500' is not a whole number. Write a whole number such as 12."
+    }
+    rows = await owner.fetch(
+        "SELECT quantity, list_price FROM import_row WHERE job_id = $1 AND NOT bad ORDER BY row_no", job
+    )
+    assert [(r["quantity"], r["list_price"]) for r in rows] == [
+        (12, Decimal(1250)), (1250, Decimal("7.5")), (3, Decimal("12.5")),
+    ]  # fmt: skip

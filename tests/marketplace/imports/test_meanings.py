@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from marketplace.imports import meanings
 from marketplace.imports.lines import line_family
 from marketplace.imports.staging import _normalised
-from marketplace.imports.values import MAX_QUANTITY, DateOrder, parse_day, parse_flag, parse_price, parse_quantity
+from marketplace.imports.values import (
+    MAX_QUANTITY,
+    DateOrder,
+    parse_day,
+    parse_flag,
+    parse_price,
+    parse_quantity,
+    pointed,
+)
 from marketplace.kit.errors import DomainError
 from marketplace.ledger.entries import MAX_QUANTITY as LEDGER_MAX
 from marketplace.parts.numbers import normalise
@@ -28,14 +36,19 @@ TEXTS = [
     "04-Mar-2025", "4 march 2025", "4-Mrz-2025", "04-Anf-2025", "3/4/2025", "31/12/2025", "12/31/2025", "13/13/2025",
     "2025-02-29", "2024-02-29", "0000-01-01", "0001-01-01", "9999-12-31", "2025-13-01", "2025-00-10", "20251301",
     "31.4.2025", "2025-03-04x", "2025-03-04\n10:00", "1/2/25", "٢٠٢٥-٠٣-٠٤", "2025-3-04", "3-4-2025 x",
+    "1.250,000", "12,000", "7,500", "0,125", "1.250", "12,00 €", "-1.250,5", "1.2.3,4", "1.234.567,00",
+    "Mar-2025", "mar 2025", "March 2025", "Foo-2025", "2025-03", "2025/12", "2025-13", "3/2025", "13/2025", "03.2025", "0/2025", "Mar-25",
     "yes", "YES", "n", "x", "ja", "off", "maybe", "1", "TRUE", "Nein",
 ]  # fmt: skip
 
 CASES: dict[str, tuple[Callable[[str], Any], str]] = {
     "quantity": (parse_quantity, meanings.quantity("c")),
     "amount": (parse_price, meanings.amount("c")),
+    "quantity with a comma": (lambda t: parse_quantity(pointed(t)), meanings.quantity(f"({meanings.pointed('c')})")),
+    "amount with a comma": (lambda t: parse_price(pointed(t)), meanings.amount(f"({meanings.pointed('c')})")),
     "month first": (lambda t: parse_day(t, DateOrder.MONTH_FIRST), meanings.day("c", DateOrder.MONTH_FIRST)),
     "day first": (lambda t: parse_day(t, DateOrder.DAY_FIRST), meanings.day("c", DateOrder.DAY_FIRST)),
+    "expiry": (lambda t: parse_day(t, months=False), meanings.day("c", DateOrder.MONTH_FIRST, months=False)),
     "flag": (parse_flag, meanings.flag("c")),
 }
 

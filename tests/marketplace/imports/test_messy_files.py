@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from marketplace.imports.catalogue_rows import is_total
@@ -46,6 +47,27 @@ def test_headers_and_kinds(tmp_path: Path, text: str, first: str, kind: str, man
     rows = [row for batch in read_batches(path, table) for row in batch]
     assert (table.header[0], recognise(table.header, [r.cells for r in table.sample]), len(rows)) == (first, kind, many)
     assert rows[0].cells[0] == "A-1"
+
+
+def test_a_word_merged_over_rows_holds_for_each_of_them(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (
+        ["Stock of the north", None, None, None], ["Part number", "Qty", "Plant", "Bin"], ["A-1", 4, "S1", 7], ["A-2", None, None, None],
+        ["A-3", 1, None, None], ["A-4", 2, "S2", None], ["A-5", 3, None, None],
+    ):  # fmt: skip
+        sheet.append(row)
+    for cells in ("A1:D1", "B3:B4", "C3:C5", "D3:D4"):
+        sheet.merge_cells(cells)
+    path = tmp_path / "list.xlsx"
+    book.save(path)
+    table = open_table(path)
+    rows = [row.cells for batch in read_batches(path, table) for row in batch]
+    # A figure may be the sum of the rows: it stays where it stands. What is not merged stays blank.
+    assert rows == [
+        ["A-1", "4", "S1", "7"], ["A-2", "", "S1", ""], ["A-3", "1", "S1", ""], ["A-4", "2", "S2", ""], ["A-5", "3", "", ""],
+    ]  # fmt: skip
 
 
 def test_totals_are_told_from_parts() -> None:

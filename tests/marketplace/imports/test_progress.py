@@ -103,3 +103,23 @@ def test_done_is_never_more_than_all() -> None:
     told = Telling()
     told.at("landing", 12, 10)
     assert (told.done, told.total) == (10, 10)
+
+
+async def test_an_import_that_lands_right_now_is_not_cancelled_and_says_so(
+    world: World, db: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    imports = Importing(world, db, tmp_path)
+    job = await imports.upload(f"Part number,Qty\n{world.tag}-N,1\n")
+    await imports.run(job, land=False)
+    await asked(db, world, job, land=True)
+    await owner.execute("UPDATE import_progress SET phase = 'landing', told_at = now() WHERE job_id = $1", job)
+    with pytest.raises(DomainError) as refused:
+        async with db.write(world.maker.tenant) as session:
+            await service.cancel(session, job, NOW)
+    assert refused.value.code == "import.landing"
+    assert (await imports.job(job)).step == "validated"
+    # Of a worker that died nothing is waited for.
+    await owner.execute("UPDATE import_progress SET told_at = now() - interval '1 minute' WHERE job_id = $1", job)
+    async with db.write(world.maker.tenant) as session:
+        await service.cancel(session, job, NOW)
+    assert (await imports.job(job)).step == "cancelled"

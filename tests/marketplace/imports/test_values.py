@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from marketplace.imports.values import (
     DateOrder,
     date_order,
+    decimal_comma,
     parse_condition,
     parse_day,
     parse_flag,
@@ -55,6 +56,13 @@ def test_days(text: str) -> None:
     assert parse_day(text) == date(2025, 3, 4)
 
 
+@pytest.mark.parametrize("text", ["2025-03", "2025/3", "3/2025", "03.2025", "03-2025", "Mar-2025", "March 2025"])
+def test_a_month_is_its_first_day_but_for_what_expires_in_it(text: str) -> None:
+    assert parse_day(text) == date(2025, 3, 1)
+    with pytest.raises(DomainError):
+        parse_day(text, months=False)
+
+
 def test_the_order_of_slashed_days_comes_from_the_column() -> None:
     assert parse_day("3/4/2025", DateOrder.DAY_FIRST) == date(2025, 4, 3)
     assert date_order(["3/4/2025", "25/4/2025"]) is DateOrder.DAY_FIRST
@@ -63,7 +71,20 @@ def test_the_order_of_slashed_days_comes_from_the_column() -> None:
     assert date_order(["25/4/2025", "4/25/2025"]) is None
 
 
-@pytest.mark.parametrize("text", ["2025-02-30", "13/13/2025", "soon", "", "0000-01-01", "1-Foo-2025"])
+@pytest.mark.parametrize(
+    ("cells", "comma"),
+    [
+        (["12,000", "1.250,000"], True), (["12,000", "9,50"], True), (["0,125", "3"], True), (["12,000", "3"], False),
+        (["12,000", "9.50"], False), (["9,50", "9.50"], False), (["1,250.00"], False), (["1,250,000", "9,50"], False), ([], False),
+    ],
+)  # fmt: skip
+def test_a_comma_before_decimals_is_told_by_the_file(cells: list[str], comma: bool) -> None:
+    assert decimal_comma(cells) is comma
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-02-30", "13/2025", "Foo 2025", "2025-00", "13/13/2025", "soon", "", "0000-01-01", "1-Foo-2025"]
+)
 def test_wrong_days(text: str) -> None:
     with pytest.raises(DomainError):
         parse_day(text)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -247,6 +247,7 @@ async def test_above_the_limit_another_person_approves_just_this(shop: Shop) -> 
     await refused(shop.planner.post(publish), "approval.needed")
     await ok(shop.planner.post(f"{API}/releases/{release}/formula", json={"percent": "70"}))
     await ok(shop.planner.post(publish))
+    await refused(shop.planner.get(f"{API}/releases/{uuid4()}/approvals"), "release.not_found")
     told = await ok(shop.planner.get(asked))
     assert [(a["approved"], a["reason"]) for a in told] == [(True, ""), (None, None), (False, "Keep one.")]
     mails = await shop.world.owner.fetch(

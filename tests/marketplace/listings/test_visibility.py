@@ -197,6 +197,48 @@ async def test_every_way_says_the_same_to_the_same_reader(cast: Cast) -> None:
     await everyone_sees(cast, {"grouped": None, "named": "57", "blocked": None})
 
 
+async def test_an_order_of_a_controlled_part_goes_on_only_while_its_buyer_is_cleared(cast: Cast) -> None:
+    market, planner, world = cast.market, cast.planner, cast.market.world
+    token = await token_for(world.owner, world.buyer.users["buyer"], world.buyer.id)
+    line = {"listing_id": str(market.listing), "quantity": 4}
+    order = {"po_number": "PO-1", "ship_to_site_id": str(world.buyer.site), "lines": [line]}
+    paper = {"partner_id": str(world.buyer.id), "reference": "Licence D1234567", "valid_until": "2031-12-31"}
+    controlled = {"part_id": str(world.part), "classification": "9A610.x"}
+    await call(planner, "POST", "/audiences/controlled-parts", 201, json=controlled)
+
+    async def state(of: str) -> object:
+        row = await world.owner.fetchrow(
+            "SELECT status, agreement_id, shipped_at, (SELECT count(*) FROM order_shipment s WHERE s.order_id = o.id) FROM purchase_order o WHERE id = $1",
+            UUID(of),
+        )
+        return tuple(row or ())
+
+    async with client_for(market.app, token) as buyer:
+        cleared = (await call(planner, "POST", "/audiences/clearances", 201, json=paper))["id"]
+        made = (await call(buyer, "POST", "/orders", 201, json=order))["id"]
+        await call(planner, "POST", f"/audiences/clearances/{cleared}/withdraw", 200, json={})
+        before = await state(made)
+        refused = await call(planner, "POST", f"/orders/{made}/accept", 409)
+        assert refused["code"] == "order.not_cleared"
+        assert "not cleared" in refused["detail"]
+        assert await state(made) == before
+
+        # Cleared again it is accepted; what has lapsed by the day it is to leave keeps it here.
+        cleared = (await call(planner, "POST", "/audiences/clearances", 201, json=paper))["id"]
+        agreement = (await call(planner, "POST", f"/orders/{made}/accept", 200))["id"]
+        await call(buyer, "POST", f"/agreements/{agreement}/sign", 200)
+        await world.owner.execute(
+            "UPDATE export_clearance SET valid_until = current_date - 1 WHERE id = $1", UUID(cleared)
+        )
+        before, van = await state(made), {"carrier": "UPS", "tracking": "1Z999"}
+        assert (await call(planner, "POST", f"/orders/{made}/ship", 409, json=van))["code"] == "order.not_cleared"
+        assert await state(made) == before
+        await world.owner.execute(
+            "UPDATE export_clearance SET valid_until = current_date + 1 WHERE id = $1", UUID(cleared)
+        )
+        await call(planner, "POST", f"/orders/{made}/ship", 200, json=van)
+
+
 async def test_an_order_takes_the_price_that_was_shown_or_nothing(cast: Cast) -> None:
     market, planner, world = cast.market, cast.planner, cast.market.world
     token = await token_for(world.owner, world.buyer.users["buyer"], world.buyer.id)
