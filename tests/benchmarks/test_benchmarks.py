@@ -24,7 +24,7 @@ NAMES = {
         "page.calendar", "page.find", "page.unit", "page.first_load", "call.urgent", "app.memory", "demo.first_load",
     },
     "confirm": {"plan.confirm", "plan.confirm.tenth"},
-    "advice": {"planning.run", "planning.run.memory"},
+    "advice": {"planning.run", "planning.run.memory", "planning.run.processor"},
     "watch": {"watch.reckon"},
     "find": {"find.facets3", "find.facets3_p50", "find.list3", "find.list3_p50", "cover.list500"},
     "planning": {"planning.coverage", "planning.marginals", "planning.memory", "planning.advice", "planning.demand", "planning.calibration", "planning.calibration.years"},
