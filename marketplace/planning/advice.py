@@ -383,7 +383,7 @@ def _exactly(found: Advice, progress: Progress) -> None:
         some = at[start : start + 50]
         _programme(found, some)
         done += some.size
-        progress("The largest exactly", done, at.size)
+        progress("Deciding the largest exactly", done, at.size)
 
 
 def _programme(found: Advice, at: Ints) -> None:

@@ -106,7 +106,7 @@ class _Reckoning:
             await self._say("Keeping the limits", 0, 0)
             short = await asyncio.to_thread(scenarios.limit, columns, policy, self._limits)
         else:
-            await self._say("The largest exactly", 0, 0)
+            await self._say("Deciding the largest exactly", 0, 0)
             pieces = reckoning.most_money(columns, policy, _AT_ONCE)
             await asyncio.gather(*(asyncio.to_thread(reckoning.exactly, columns, at, policy) for at in pieces))
         reckoning.to_cents(columns)
