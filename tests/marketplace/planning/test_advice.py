@@ -143,7 +143,7 @@ def test_every_unit_is_somewhere_and_the_exact_parts_are_no_worse() -> None:
     advise(parts, Policy(exact_parts=3), progress=lambda *step: seen.append(step))
     assert [s for s in seen if s[1] == s[2]] == [
         ("Deciding", 400, 400),
-        ("The largest exactly", 3, 3),
+        ("Deciding the largest exactly", 3, 3),
         ("Coverage", 400, 400),
     ]
 
