@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -202,9 +203,9 @@ def test_the_analysts_module_takes_plain_lists() -> None:
         ({"stock": [1]}, [[1, 2]], "no column 'cost'"),
     ],
 )  # fmt: skip
-def test_what_a_table_cannot_be_is_said(table: dict[str, object], demand: object, words: str) -> None:
+def test_what_a_table_cannot_be_is_said(table: dict[str, object], demand: Any, words: str) -> None:
     with pytest.raises(DomainError, match=re.escape(words)):
-        analyst.advise(table, demand)  # type: ignore[arg-type]
+        analyst.advise(table, demand)
 
 
 def test_a_share_too_high_is_told_as_what_it_is() -> None:

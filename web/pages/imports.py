@@ -230,7 +230,8 @@ async def _detail(visit: Visit, job_id: UUID, form: Form) -> dict[str, Any]:
         "job": job,
         "form": form,
         "steps": [(words, None) for words in STEPS],
-        "at": AT[job.step],
+        # What the worker has is past its columns, whether its first row is read yet or not.
+        "at": max(AT[job.step], 3) if job.running else AT[job.step],
         "columns": _column_rows(job),
         "options": [(str(i), f"{name or 'column'} ({_letter(i)})") for i, name in enumerate(header)],
         "conditions": condition_readings(job.condition_words, job.conditions, job.elsewhere),

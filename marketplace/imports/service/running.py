@@ -55,8 +55,8 @@ _MANY = 1_000
 """Lines from which on the planner should hear of them at once, not when it next looks by itself."""
 RUN = "imports.run"
 """The worker's job."""
-_PIECE = 50_000
-"""Rows landed by one statement: few enough that a second or two later the next figure can be told."""
+_PIECE = 10_000
+"""Rows landed by one statement: few enough that the next figure can be told about a second later."""
 _SILENT = 15
 """Seconds after which a worker that tells nothing is taken for dead."""
 _PARTS_SHARE, _LOTS_SHARE = 0.5, 0.15

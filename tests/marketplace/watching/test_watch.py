@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -211,7 +212,7 @@ async def test_a_run_that_is_killed_leaves_nothing_and_many_parts_take_no_more_s
     assert await owner.fetchval("SELECT count(*) FROM watch_setting WHERE company_id = $1", world.maker.id) == 0
 
 
-ROW = {
+ROW: dict[str, Any] = {
     "id": UUID(int=1), "holder_id": UUID(int=2), "legal_hold": False, "suspended": False, "window_opens_at": _ago(1), "schedule_date": _ago(800).date(),
     "window_closes_at": NOW + timedelta(days=731), "currency": "USD", "version": 2, "renewals": 0, "decide_by": NOW + timedelta(days=600), "refused": False,
 }  # fmt: skip
@@ -254,7 +255,7 @@ def test_a_call_costs_what_the_clause_says(terms: dict[str, object], paid: float
 def test_a_price_moves_evenly_where_the_clause_says_so_and_a_draw_is_paid() -> None:
     points = [{"after_months": 0, "percent_bp": 10_000}, {"after_months": 52, "percent_bp": 4_800}]
     linear = {"kind": "schedule", "shape": "linear", "declining": True, "points": points}
-    months = months_between(ROW["schedule_date"], NOW.date())  # type: ignore[arg-type]
+    months = months_between(ROW["schedule_date"], NOW.date())
     assert right(ROW, [("buy-back", {"price": linear})], NOW).price.of(100.0) == pytest.approx(100 - months)
     drawn = {"draw_fee_bp": 500, "price": {"kind": "percent_of_sale", "percent_bp": 9000}}
     assert right(ROW, [("access-back", drawn)], NOW).price.of(100.0) == pytest.approx(95.0)
